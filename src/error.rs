@@ -1,0 +1,97 @@
+//! Every way in which the library refuses: what was wrong with which input, and what to do about it.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// `std::result::Result` with this crate's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What went wrong. The text of [`fmt::Display`] names the input, what was expected, what was found and what to do.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be read or written.
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What was being done to it, as in "cannot {action} {path}".
+        action: &'static str,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A file is not a picture that can be used.
+    Image {
+        /// The file, or a word for where the bytes came from.
+        name: String,
+        /// What is wrong with it and what would be right.
+        problem: String,
+    },
+    /// A weights file is not this network's.
+    Weights {
+        /// The file, or a word for where the bytes came from.
+        name: String,
+        /// Which tensor or part of it, what was expected, what was found.
+        problem: String,
+    },
+    /// No weights file was found.
+    WeightsNotFound {
+        /// The places looked at, in order.
+        tried: Vec<PathBuf>,
+    },
+    /// An option has a value outside its range.
+    Option {
+        /// The option's name, as in "mask size".
+        name: &'static str,
+        /// The value that was given.
+        found: String,
+        /// What would be accepted.
+        expected: String,
+    },
+    /// No class has this name.
+    UnknownClass {
+        /// The name that was asked for.
+        name: String,
+        /// Labels that resemble it, the nearest first.
+        near: Vec<String>,
+    },
+    /// The progress callback asked to stop.
+    Cancelled,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Io { path, action, source } => write!(f, "cannot {action} {}: {source}", path.display()),
+            Error::Image { name, problem } => write!(f, "{name}: {problem}"),
+            Error::Weights { name, problem } => write!(f, "{name}: {problem}"),
+            Error::WeightsNotFound { tried } => {
+                writeln!(f, "no weights file found; looked at:")?;
+                for path in tried {
+                    writeln!(f, "  {}", path.display())?;
+                }
+                write!(f, "see weights/README.md for how to get bvlc_googlenet.safetensors")
+            }
+            Error::Option { name, found, expected } => {
+                write!(f, "{name} {found} is not possible: expected {expected}")
+            }
+            Error::UnknownClass { name, near } => {
+                write!(f, "no class is called \"{name}\"")?;
+                if !near.is_empty() {
+                    write!(f, "; did you mean {}?", near.join(" or "))?;
+                }
+                Ok(())
+            }
+            Error::Cancelled => write!(f, "cancelled"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
