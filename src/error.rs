@@ -59,6 +59,12 @@ pub enum Error {
     Cancelled,
 }
 
+const HOW_TO_GET_WEIGHTS: &str = "\
+to get the file (the whole story is in weights/README.md):
+  1. download http://dl.caffe.berkeleyvision.org/bvlc_googlenet.caffemodel (53 MB)
+  2. in the repository: python3 tools/convert_caffemodel.py bvlc_googlenet.caffemodel weights/bvlc_googlenet.safetensors
+or, if you have bvlc_googlenet.safetensors, put it in one of these places, or name it with --weights or $OCCLUDE_WEIGHTS";
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -70,9 +76,13 @@ impl fmt::Display for Error {
                 for path in tried {
                     writeln!(f, "  {}", path.display())?;
                 }
-                write!(f, "see weights/README.md for how to get bvlc_googlenet.safetensors")
+                write!(f, "{HOW_TO_GET_WEIGHTS}")
             }
-            Error::Option { name, found, expected } => {
+            Error::Option {
+                name,
+                found,
+                expected,
+            } => {
                 write!(f, "{name} {found} is not possible: expected {expected}")
             }
             Error::UnknownClass { name, near } => {

@@ -32,7 +32,11 @@ impl Window {
         // Caffe: convolution floors, pooling ceils. conv1 (224 + 6 - 7) / 2 = 111.5 must floor to 111 (+1 = 112);
         // the 3x3/2 pools have no padding and must ceil. Padded windows floor, unpadded ones ceil.
         let span = side + 2 * self.padding - self.size;
-        if self.padding > 0 { span / self.stride + 1 } else { span.div_ceil(self.stride) + 1 }
+        if self.padding > 0 {
+            span / self.stride + 1
+        } else {
+            span.div_ceil(self.stride) + 1
+        }
     }
 
     /// The outputs, in a plane of `output_side`, whose window overlaps `start..end` of the input.
@@ -41,7 +45,9 @@ impl Window {
             return (0, 0);
         }
         // o * stride - padding + size > start  <=>  o > (start + padding - size) / stride
-        let first = (start + self.padding + 1).saturating_sub(self.size).div_ceil(self.stride);
+        let first = (start + self.padding + 1)
+            .saturating_sub(self.size)
+            .div_ceil(self.stride);
         // o * stride - padding <= end - 1
         let last = (end - 1 + self.padding) / self.stride;
         (first.min(output_side), (last + 1).min(output_side))
@@ -51,7 +57,12 @@ impl Window {
 impl Rect {
     /// All pixels of a square plane.
     pub fn plane(side: usize) -> Rect {
-        Rect { y0: 0, x0: 0, y1: side, x1: side }
+        Rect {
+            y0: 0,
+            x0: 0,
+            y1: side,
+            x1: side,
+        }
     }
 
     /// Whether it holds no pixel.
