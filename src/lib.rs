@@ -3,8 +3,12 @@
 pub mod error;
 pub mod labels;
 pub mod network;
+pub mod picture;
 pub mod rect;
+pub mod resize;
 pub mod weights;
 
 pub use error::{Error, Result};
+pub use picture::{Input, Photograph, Picture, Resize};
+pub use resize::Upsampling;
 pub use weights::Weights;
