@@ -291,7 +291,13 @@ fn format(name: &str, bytes: &[u8]) -> Result<ImageFormat> {
 /// Decodes a whole file, upright. The size in its header is checked before any pixel is decoded.
 fn decode(name: &str, bytes: &[u8]) -> Result<DynamicImage> {
     let format = format(name, bytes)?;
-    if format == ImageFormat::Jpeg && !jpeg_reaches_its_end(bytes) {
+    // These two decoders fill what a cut file lacks and report success. (The other formats' refuse.)
+    let whole = match format {
+        ImageFormat::Jpeg => jpeg_reaches_its_end(bytes),
+        ImageFormat::WebP => webp_reaches_its_end(bytes),
+        _ => true,
+    };
+    if !whole {
         return Err(damaged(name, format, "its end is missing"));
     }
     let refused = |error| explain(name, format, error);
@@ -348,9 +354,8 @@ fn damaged(name: &str, format: ImageFormat, why: &str) -> Error {
     )
 }
 
-/// Whether a JPEG's markers lead to its end-of-image marker. The decoder fills what a cut file lacks with grey and
-/// reports success, so a missing end must be found here. (A thumbnail's end marker lies inside a segment and is passed
-/// over with it; within the compressed data 0xFF is always followed by 0 or a restart marker.)
+/// Whether a JPEG's markers lead to its end-of-image marker. (A thumbnail's end marker lies inside a segment and is
+/// passed over with it; within the compressed data 0xFF is always followed by 0 or a restart marker.)
 fn jpeg_reaches_its_end(bytes: &[u8]) -> bool {
     const END_OF_IMAGE: u8 = 0xD9;
     let mut rest = bytes;
@@ -375,4 +380,11 @@ fn jpeg_reaches_its_end(bytes: &[u8]) -> bool {
         }
     }
     false
+}
+
+/// Whether a WebP file holds as many bytes as its RIFF header announces after itself.
+fn webp_reaches_its_end(bytes: &[u8]) -> bool {
+    bytes
+        .split_first_chunk::<8>()
+        .is_some_and(|([.., a, b, c, d], rest)| u32::from_le_bytes([*a, *b, *c, *d]) as usize <= rest.len())
 }

@@ -95,17 +95,15 @@ pub fn resize_rgb(rgb: &[u8], height: usize, width: usize, size: [usize; 2], par
         !part.is_empty() && part.y1 <= size[0] && part.x1 <= size[1],
         "{part:?} must lie in {size:?}"
     );
-    let rows = photograph_taps(height, size[0], part.y0, part.y1);
-    let columns = photograph_taps(width, size[1], part.x0, part.x1);
+    let rows = (height != size[0]).then(|| photograph_taps(height, size[0], part.y0, part.y1));
     // Only the source rows that the vertical pass will read.
-    let top = rows[0].first;
-    let bottom = rows
-        .iter()
-        .map(|taps| taps.first + taps.weights.len())
-        .max()
-        .unwrap_or(top);
+    let (top, bottom) = match &rows {
+        Some(rows) => rows.iter().fold((height, 0), |(top, bottom), taps| {
+            (top.min(taps.first), bottom.max(taps.first + taps.weights.len()))
+        }),
+        None => (part.y0, part.y1),
+    };
     let source = &rgb[top * width * 3..bottom * width * 3];
-
     let narrow = if width == size[1] {
         source
             .chunks(width * 3)
@@ -113,12 +111,11 @@ pub fn resize_rgb(rgb: &[u8], height: usize, width: usize, size: [usize; 2], par
             .copied()
             .collect()
     } else {
-        resize_rows(source, width, &columns)
+        resize_rows(source, width, &photograph_taps(width, size[1], part.x0, part.x1))
     };
-    if height == size[0] {
-        narrow
-    } else {
-        resize_columns(&narrow, part.width() * 3, &rows, top)
+    match rows {
+        Some(rows) => resize_columns(&narrow, part.width() * 3, &rows, top),
+        None => narrow,
     }
 }
 
@@ -233,4 +230,169 @@ fn mirrored(cell: i64, cells: usize) -> usize {
     } else {
         2 * cells - 1 - folded
     }) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn whole(size: [usize; 2]) -> Rect {
+        Rect {
+            y0: 0,
+            x0: 0,
+            y1: size[0],
+            x1: size[1],
+        }
+    }
+
+    /// Levels without pattern: `i * i * 37 + i * 11` modulo 256.
+    fn levels(count: usize) -> Vec<u8> {
+        (0..count).map(|i| (i * i * 37 + i * 11) as u8).collect()
+    }
+
+    /// Expected levels from Pillow 13.0.0:
+    /// `Image.fromarray(levels.reshape(height, width, 3)).resize((new_width, new_height), Image.BICUBIC)`.
+    #[test]
+    fn photographs_are_resized_as_by_pillow() {
+        let shrunk = [
+            83, 118, 178, 99, 124, 187, 110, 182, 177, 134, 211, 149, 150, 143, 126, 54, 68, 122, 125, 94,
+            123, 158, 140, 107, 123, 155, 131, 85, 98, 118, 65, 43, 103, 139, 141, 138,
+        ];
+        assert_eq!(
+            resize_rgb(&levels(5 * 7 * 3), 5, 7, [3, 4], whole([3, 4])),
+            shrunk
+        );
+        let only_narrower = [
+            71, 85, 183, 68, 196, 216, 91, 225, 167, 116, 157, 175, 138, 94, 140, 186, 171, 131, 140, 100,
+            121, 66, 68, 112, 132, 149, 128, 83, 160, 102, 61, 61, 132, 160, 83, 80, 149, 132, 149, 68, 66,
+            95, 100, 140, 163,
+        ];
+        assert_eq!(
+            resize_rgb(&levels(5 * 7 * 3), 5, 7, [5, 3], whole([5, 3])),
+            only_narrower
+        );
+        // Overshoot is clipped at both ends.
+        let enlarged = [
+            0, 32, 163, 68, 87, 198, 124, 113, 193, 123, 92, 151, 11, 135, 207, 67, 173, 225, 97, 173, 195,
+            79, 135, 136, 22, 237, 251, 65, 255, 252, 70, 232, 196, 35, 177, 120,
+        ];
+        assert_eq!(
+            resize_rgb(&levels(2 * 3 * 3), 2, 3, [3, 4], whole([3, 4])),
+            enlarged
+        );
+        let from_one_row = [69, 146, 197, 106, 210, 169, 69, 146, 197, 106, 210, 169];
+        assert_eq!(
+            resize_rgb(&levels(9 * 3), 1, 9, [2, 2], whole([2, 2])),
+            from_one_row
+        );
+    }
+
+    /// Expected values from a transcription of `imresize`'s `contributions` into numpy (f64): `u = x / scale +
+    /// 0.5 * (1 - 1 / scale)`, six taps from `floor(u - 2)`, normalised, indices folded through `[1:n, n:-1:1]`.
+    #[test]
+    fn maps_are_enlarged_as_by_imresize() {
+        let map = [0.5, -1.0, 2.0, 3.0, 0.25, -0.75];
+        #[rustfmt::skip]
+        let expected = [
+            0.377168367, 0.071909621, -0.807886297, -1.13125, 0.178866618, 1.937769679, 2.637729592,
+            0.82122449, 0.479381924, -0.462495627, -0.92, 0.097446064, 1.538180758, 2.104,
+            1.966836735, 1.530612245, 0.428571429, -0.375, -0.112609329, 0.50728863, 0.727040816,
+            3.11244898, 2.581842566, 1.319638484, 0.17, -0.322664723, -0.523603499, -0.649918367,
+            3.556505102, 2.989314869, 1.665029155, 0.38125, -0.404085277, -0.92319242, -1.183647959,
+        ];
+        let found = upsample(&map, 2, 3, 5, 7, Upsampling::Bicubic);
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(
+                (f64::from(*found) - expected).abs() < 3e-7,
+                "{found} is not {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn nearest_takes_the_cell_around_each_pixel() {
+        let map = [1.0, 2.0, 3.0];
+        assert_eq!(
+            upsample(&map, 1, 3, 1, 7, Upsampling::Nearest),
+            [1.0, 1.0, 2.0, 2.0, 2.0, 3.0, 3.0]
+        );
+        assert_eq!(
+            upsample(&map, 3, 1, 4, 2, Upsampling::Nearest),
+            [1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 3.0, 3.0]
+        );
+        assert_eq!(upsample(&map, 1, 3, 1, 7, Upsampling::None), map);
+    }
+
+    fn grid() -> impl Strategy<Value = (usize, usize, Vec<f32>)> {
+        (1usize..9, 1usize..9)
+            .prop_flat_map(|(ny, nx)| (Just(ny), Just(nx), prop::collection::vec(-1.0f32..1.0, ny * nx)))
+    }
+
+    fn close(a: f32, b: f32) -> bool {
+        (a - b).abs() <= 1e-6
+    }
+
+    proptest! {
+        #[test]
+        fn equal_size_is_identity((ny, nx, map) in grid()) {
+            prop_assert_eq!(&upsample(&map, ny, nx, ny, nx, Upsampling::Bicubic), &map);
+            prop_assert_eq!(&upsample(&map, ny, nx, ny, nx, Upsampling::Nearest), &map);
+        }
+
+        #[test]
+        fn a_constant_stays_constant(ny in 1usize..9, nx in 1usize..9, h in 9usize..40, w in 9usize..40, v in -1f32..1.) {
+            let enlarged = upsample(&vec![v; ny * nx], ny, nx, h, w, Upsampling::Bicubic);
+            prop_assert!(enlarged.iter().all(|found| close(*found, v)));
+            prop_assert!(upsample(&vec![v; ny * nx], ny, nx, h, w, Upsampling::Nearest).iter().all(|found| *found == v));
+        }
+
+        /// Away from the mirrored borders a ramp comes back at the pixel's own place in the grid.
+        #[test]
+        fn a_ramp_stays_a_ramp(n in 4usize..12, size in 12usize..60) {
+            let ramp: Vec<f32> = (0..n).map(|i| i as f32 / n as f32).collect();
+            for (o, found) in upsample(&ramp, 1, n, 1, size, Upsampling::Bicubic).iter().enumerate() {
+                let place = (o as f64 + 0.5) * n as f64 / size as f64 - 0.5;
+                if (1.0..=(n - 2) as f64).contains(&place) {
+                    prop_assert!(close(*found, (place / n as f64) as f32));
+                }
+            }
+        }
+
+        /// The map of a product is the product of the maps.
+        #[test]
+        fn enlarging_is_separable(
+            column in prop::collection::vec(-1.0f32..1.0, 1..9),
+            row in prop::collection::vec(-1.0f32..1.0, 1..9),
+            h in 9usize..30,
+            w in 9usize..30,
+        ) {
+            let product = |a: &[f32], b: &[f32]| -> Vec<f32> {
+                a.iter().flat_map(|a| b.iter().map(move |b| a * b)).collect()
+            };
+            let (ny, nx) = (column.len(), row.len());
+            let found = upsample(&product(&column, &row), ny, nx, h, w, Upsampling::Bicubic);
+            let expected = product(
+                &upsample(&column, ny, 1, h, 1, Upsampling::Bicubic),
+                &upsample(&row, 1, nx, 1, w, Upsampling::Bicubic),
+            );
+            prop_assert!(found.iter().zip(&expected).all(|(a, b)| close(*a, *b)));
+        }
+
+        /// Computing a part is cutting it out of the whole.
+        #[test]
+        fn a_part_is_cut_from_the_whole(
+            (height, width, h, w) in (1usize..9, 1usize..9, 1usize..9, 1usize..9),
+            (a, b, c, d) in (0usize..9, 0usize..9, 0usize..9, 0usize..9),
+        ) {
+            let (y0, x0) = (a % h, b % w);
+            let part = Rect { y0, x0, y1: y0 + 1 + c % (h - y0), x1: x0 + 1 + d % (w - x0) };
+            let rgb = levels(height * width * 3);
+            let all = resize_rgb(&rgb, height, width, [h, w], whole([h, w]));
+            let cut: Vec<u8> =
+                (part.y0..part.y1).flat_map(|y| all[(y * w + part.x0) * 3..(y * w + part.x1) * 3].to_vec()).collect();
+            prop_assert_eq!(resize_rgb(&rgb, height, width, [h, w], part), cut);
+        }
+    }
 }
