@@ -1,5 +1,7 @@
 //! The weights file: where it is found, and what is checked before a number of it is used.
 
+mod seeded;
+
 use std::collections::HashMap;
 use std::env;
 use std::ffi::OsString;
@@ -137,6 +139,18 @@ impl Weights {
             }
         }
         Ok(Weights { values, ranges })
+    }
+
+    /// A network for tests and examples that needs no file: random weights, the same for the same `seed` on every
+    /// machine, scaled so that activations keep their range through the network and half of them are zero.
+    pub fn seeded(seed: u64) -> Weights {
+        let mut weights = Weights { values: Vec::new(), ranges: HashMap::new() };
+        for (name, _, values) in seeded::seeded_tensors(seed) {
+            let start = weights.values.len();
+            weights.values.extend(values);
+            weights.ranges.insert(name, start..weights.values.len());
+        }
+        weights
     }
 
     /// A layer's weights: `[out, in, height, width]`, or `[out, in]` for the classifier.

@@ -1,6 +1,10 @@
-//! What the integration tests share.
+//! What several tests share: files of `../shared`, the formula picture and the committed reference outputs for it.
+#![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::path::{Path, PathBuf};
+
+use occlude::network::{INPUT_SIDE, MEAN_BGR};
+use safetensors::{Dtype, SafeTensors};
 
 /// A file or folder of `../shared` (photographs, reference outputs, real weights). Where that folder is absent the test
 /// says so and passes, except with `CI=true` or `OCCLUDE_REQUIRE_WEIGHTS=1`, where its absence is a failure.
@@ -16,4 +20,100 @@ pub fn shared(path: &str) -> Option<PathBuf> {
     );
     eprintln!("SKIPPED: ../shared/{path} does not exist");
     None
+}
+
+/// The seed of the network that [`Reference::seeded`] describes.
+pub const SEED: u64 = 1;
+
+/// A picture by formula, `[224][224][3]` in RGB order: rings, a saddle and a chequered xor pattern. The same as
+/// `picture()` of `tools/seeded.py`.
+pub fn picture() -> Vec<u8> {
+    let mut rgb = Vec::new();
+    for y in 0..INPUT_SIDE {
+        for x in 0..INPUT_SIDE {
+            let red = (x * x + y * y) / 64;
+            let green = (x.abs_diff(150).pow(2) + y.abs_diff(90).pow(2)) / 37;
+            let blue = (x ^ y) + (x / 32 + y / 32) % 2 * 24;
+            rgb.extend([red, green, blue].map(|level| (level % 256) as u8));
+        }
+    }
+    rgb
+}
+
+/// The picture as the network's input, `[224][224][3]`: blue, green, red minus the training mean.
+pub fn picture_input() -> Vec<f32> {
+    let bgr = |pixel: &[u8; 3]| std::array::from_fn::<_, 3, _>(|c| f32::from(pixel[2 - c]) - MEAN_BGR[c]);
+    picture().as_chunks().0.iter().flat_map(bgr).collect()
+}
+
+/// The contents of `tests/data/seeded.safetensors`.
+pub struct Reference {
+    /// The 64 most probable classes, the most probable first, with their logits and probabilities.
+    pub classes: Vec<usize>,
+    pub logits: Vec<f32>,
+    pub prob: Vec<f32>,
+    pub blobs: Vec<BlobReference>,
+    /// Sweep of mask 60, stride 56, clipped, mask value the training mean: `[2][4][4]`, how far the probability of
+    /// the first two of `classes` drops, and `[4][4]`, the most probable class.
+    pub sweep_drop: Vec<f32>,
+    pub sweep_argmax: Vec<usize>,
+}
+
+/// One blob: its mean, its largest absolute value, and some of its values by their flat index in
+/// `[side][side][channels]`.
+pub struct BlobReference {
+    pub name: String,
+    pub mean: f32,
+    pub max_abs: f32,
+    pub samples: Vec<(usize, f32)>,
+}
+
+impl Reference {
+    /// Reads the committed file.
+    pub fn seeded() -> Reference {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/seeded.safetensors");
+        let bytes = std::fs::read(path).unwrap();
+        let tensors = SafeTensors::deserialize(&bytes).unwrap();
+        let words = |name: &str, dtype| {
+            let tensor = tensors.tensor(name).unwrap();
+            assert_eq!(tensor.dtype(), dtype, "{name}");
+            tensor.data().as_chunks().0.to_vec()
+        };
+        let floats = |name| -> Vec<f32> {
+            words(name, Dtype::F32)
+                .into_iter()
+                .map(f32::from_le_bytes)
+                .collect()
+        };
+        let indices = |name| -> Vec<usize> {
+            words(name, Dtype::U32)
+                .into_iter()
+                .map(|word| u32::from_le_bytes(word) as usize)
+                .collect()
+        };
+
+        let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+        let names = &header.metadata().as_ref().unwrap()["blobs"];
+        let names: Vec<String> = serde_json::from_str(names).unwrap();
+        let (mean, max_abs) = (floats("blob_mean"), floats("blob_max_abs"));
+        let samples: Vec<_> = indices("sample_index")
+            .into_iter()
+            .zip(floats("sample"))
+            .collect();
+        assert_eq!(samples.len(), 8 * names.len());
+        let blobs = names.into_iter().enumerate().map(|(i, name)| BlobReference {
+            name,
+            mean: mean[i],
+            max_abs: max_abs[i],
+            samples: samples[8 * i..][..8].to_vec(),
+        });
+        Reference {
+            blobs: blobs.collect(),
+            classes: indices("classes"),
+            logits: floats("logits"),
+            prob: floats("prob"),
+            sweep_drop: floats("sweep_drop"),
+            sweep_argmax: indices("sweep_argmax"),
+        }
+    }
 }

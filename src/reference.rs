@@ -1,0 +1,352 @@
+//! The reference path: the whole network from pixels to logits in plain, safe Rust, to be read in one sitting and
+//! to check the fast kernels against.
+//!
+//! Activations are NHWC: a blob holds `side` rows of `side` pixels of `channels` values, channels contiguous, so
+//! that everything but the convolution's sums runs along a pixel's channels, eight at a time. A convolution is
+//! im2col and one matrix product. Sums are blocked as `matrixmultiply` likes them, therefore results agree with
+//! the kernels' within rounding (some 1e-6 of a blob's largest value), not bit for bit.
+
+use wide::f32x8;
+
+use crate::gemm::multiply_transposed;
+use crate::network::{Blob, LRN_ALPHA, LRN_SIZE, Layer, Network, Op};
+use crate::rect::Window;
+use crate::weights::Weights;
+
+/// Runs the network on one image and returns every blob, indexed by [`BlobId`](crate::network::BlobId), each
+/// `[side][side][channels]`; the last one holds the 1000 logits. `input` is `[224][224][3]`: blue, green, red on
+/// the 0..=255 scale, minus [`MEAN_BGR`](crate::network::MEAN_BGR).
+///
+/// # Panics
+/// If `input` has another length.
+pub fn forward(weights: &Weights, input: &[f32]) -> Vec<Vec<f32>> {
+    let net = Network::googlenet();
+    let mut blobs: Vec<Vec<f32>> = net
+        .blobs
+        .iter()
+        .map(|blob| vec![0.0; blob.side * blob.side * blob.channels])
+        .collect();
+    blobs[0].copy_from_slice(input);
+    for layer in &net.layers {
+        // Taken out while it is written, for `blobs` is read at the same time; no layer reads what it writes.
+        let mut output = std::mem::take(&mut blobs[layer.output]);
+        let (from, to) = (&net.blobs[layer.input], &net.blobs[layer.output]);
+        run(layer, weights, (from, &blobs[layer.input]), (to, &mut output));
+        blobs[layer.output] = output;
+    }
+    blobs
+}
+
+/// Runs one layer from a blob to its channels of another.
+fn run(layer: &Layer, weights: &Weights, (from, x): (&Blob, &[f32]), (to, y): (&Blob, &mut [f32])) {
+    let parameters = || (weights.weight(&layer.name), weights.bias(&layer.name));
+    match layer.op {
+        Op::Convolution(window) => {
+            let patches = im2col(x, from, window, to.side);
+            linear(layer, parameters(), &patches, to, y);
+            relu(layer, to, y);
+        }
+        Op::MaxPool(window) => max_pool(x, from, window, to.side, y),
+        Op::Lrn => lrn(x, from.channels, y),
+        Op::AveragePool => average_pool(x, from.channels, y),
+        Op::Classifier => linear(layer, parameters(), x, to, y),
+    }
+}
+
+/// The patch that each output pixel of a convolution sees, one a row: `[side * side][channels][height][width]`, in
+/// the order of a filter's weights; zero where the window is past the border.
+fn im2col(x: &[f32], from: &Blob, window: Window, side: usize) -> Vec<f32> {
+    let taps = window.size * window.size;
+    let depth = from.channels * taps;
+    let mut patches = vec![0.0; side * side * depth];
+    for (pixel, patch) in patches.chunks_exact_mut(depth).enumerate() {
+        let rows = covered(window, pixel / side, from.side);
+        let columns = covered(window, pixel % side, from.side);
+        for (ky, iy) in rows {
+            for (kx, ix) in columns.clone() {
+                let tap = ky * window.size + kx;
+                let values = &x[(iy * from.side + ix) * from.channels..][..from.channels];
+                for (place, value) in patch[tap..].iter_mut().step_by(taps).zip(values) {
+                    *place = *value;
+                }
+            }
+        }
+    }
+    patches
+}
+
+/// Along one axis, the (position in the window, position in the plane) pairs of output `o` that lie in the plane.
+fn covered(window: Window, o: usize, side: usize) -> impl Iterator<Item = (usize, usize)> + Clone {
+    (0..window.size)
+        .map(move |k| (k, o * window.stride + k))
+        .filter_map(move |(k, padded)| Some((k, padded.checked_sub(window.padding)?)))
+        .filter(move |&(_, i)| i < side)
+}
+
+/// `y = W x + bias` for each row of `patches`, into the layer's channels of each pixel of `y`.
+fn linear(layer: &Layer, (weight, bias): (&[f32], &[f32]), patches: &[f32], to: &Blob, y: &mut [f32]) {
+    let pixels = to.side * to.side;
+    let shape = [pixels, layer.channels, patches.len() / pixels];
+    multiply_transposed(shape, patches, weight, &mut y[layer.channel..], to.channels);
+    for pixel in y.chunks_exact_mut(to.channels) {
+        let channels = lanes_mut(&mut pixel[layer.channel..][..layer.channels]);
+        for (value, bias) in channels.iter_mut().zip(lanes(bias)) {
+            *value = (f32x8::from(*value) + f32x8::from(*bias)).to_array();
+        }
+    }
+}
+
+/// `max(y, 0)` on the layer's channels.
+fn relu(layer: &Layer, to: &Blob, y: &mut [f32]) {
+    for pixel in y.chunks_exact_mut(to.channels) {
+        for value in lanes_mut(&mut pixel[layer.channel..][..layer.channels]) {
+            *value = f32x8::from(*value).fast_max(f32x8::splat(0.0)).to_array();
+        }
+    }
+}
+
+/// The largest value of each channel in the window, as far as it lies in the plane.
+fn max_pool(x: &[f32], from: &Blob, window: Window, side: usize, y: &mut [f32]) {
+    for (pixel, output) in y.chunks_exact_mut(from.channels).enumerate() {
+        output.fill(f32::NEG_INFINITY);
+        for (_, iy) in covered(window, pixel / side, from.side) {
+            for (_, ix) in covered(window, pixel % side, from.side) {
+                let values = &x[(iy * from.side + ix) * from.channels..][..from.channels];
+                for (largest, value) in lanes_mut(output).iter_mut().zip(lanes(values)) {
+                    *largest = f32x8::from(*largest).fast_max(f32x8::from(*value)).to_array();
+                }
+            }
+        }
+    }
+}
+
+/// Divides each value by `t^0.75`, where `t = 1 + alpha / size * (sum of squares over the `size` channels around
+/// it)`. The power is made of square roots, `sqrt(t) * sqrt(sqrt(t))`, which every machine rounds alike.
+fn lrn(x: &[f32], channels: usize, y: &mut [f32]) {
+    const REACH: usize = LRN_SIZE / 2;
+    // A pixel's squares with zeros on both ends, for channels that the plane does not have.
+    let mut squares = vec![0.0; channels + 2 * REACH];
+    for (input, output) in x.chunks_exact(channels).zip(y.chunks_exact_mut(channels)) {
+        for (square, value) in squares[REACH..].iter_mut().zip(input) {
+            *square = value * value;
+        }
+        for (first, (value, result)) in lanes(input).iter().zip(lanes_mut(output)).enumerate() {
+            let around = (0..LRN_SIZE).map(|k| f32x8::from(&squares[first * 8 + k..][..8]));
+            let sum = around.fold(f32x8::splat(0.0), |sum, square| sum + square);
+            let t = sum * f32x8::splat(LRN_ALPHA / LRN_SIZE as f32) + f32x8::splat(1.0);
+            let power = f32x8::splat(1.0) / (t.sqrt() * t.sqrt().sqrt());
+            *result = (f32x8::from(*value) * power).to_array();
+        }
+    }
+}
+
+/// The mean of each channel over the whole plane.
+fn average_pool(x: &[f32], channels: usize, y: &mut [f32]) {
+    y.fill(0.0);
+    for pixel in x.chunks_exact(channels) {
+        for (sum, value) in lanes_mut(y).iter_mut().zip(lanes(pixel)) {
+            *sum = (f32x8::from(*sum) + f32x8::from(*value)).to_array();
+        }
+    }
+    let pixels = f32x8::splat((x.len() / channels) as f32);
+    for sum in lanes_mut(y) {
+        *sum = (f32x8::from(*sum) / pixels).to_array();
+    }
+}
+
+/// Channels in groups of eight. The network has no other numbers of channels, but for the image's three, which only
+/// `im2col` reads.
+fn lanes(channels: &[f32]) -> &[[f32; 8]] {
+    let (lanes, rest) = channels.as_chunks();
+    assert!(
+        rest.is_empty(),
+        "{} channels are not a multiple of 8",
+        channels.len()
+    );
+    lanes
+}
+
+/// [`lanes`], to be written.
+fn lanes_mut(channels: &mut [f32]) -> &mut [[f32; 8]] {
+    assert!(
+        channels.len().is_multiple_of(8),
+        "{} channels are not a multiple of 8",
+        channels.len()
+    );
+    channels.as_chunks_mut().0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn blob(side: usize, channels: usize) -> Blob {
+        Blob {
+            name: String::new(),
+            side,
+            channels,
+        }
+    }
+
+    /// Values in -100 .. 100 that differ from element to element.
+    fn plane(blob: &Blob, salt: u64) -> Vec<f32> {
+        let values = 0..(blob.side * blob.side * blob.channels) as u64;
+        values
+            .map(|i| ((i + 1).wrapping_mul(2 * salt + 7919).wrapping_mul(0x9E37_79B9) >> 8) as u16)
+            .map(|bits| f32::from(bits) / 32768.0 * 100.0 - 100.0)
+            .collect()
+    }
+
+    /// The value of a channel at a place of the zero-padded or minus-infinity-padded plane.
+    fn at(x: &[f32], blob: &Blob, y: isize, column: isize, channel: usize, outside: f32) -> f32 {
+        let inside = 0..blob.side as isize;
+        if inside.contains(&y) && inside.contains(&column) {
+            x[(y as usize * blob.side + column as usize) * blob.channels + channel]
+        } else {
+            outside
+        }
+    }
+
+    /// Every geometry of the network.
+    fn window() -> impl Strategy<Value = Window> {
+        prop_oneof![
+            Just(Window {
+                size: 7,
+                stride: 2,
+                padding: 3
+            }),
+            Just(Window {
+                size: 5,
+                stride: 1,
+                padding: 2
+            }),
+            Just(Window {
+                size: 3,
+                stride: 1,
+                padding: 1
+            }),
+            Just(Window {
+                size: 3,
+                stride: 2,
+                padding: 0
+            }),
+            Just(Window {
+                size: 1,
+                stride: 1,
+                padding: 0
+            }),
+        ]
+    }
+
+    /// Top left of the window of an output pixel.
+    fn corner(window: Window, oy: usize, ox: usize) -> (isize, isize) {
+        let start = |o: usize| (o * window.stride) as isize - window.padding as isize;
+        (start(oy), start(ox))
+    }
+
+    proptest! {
+        #[test]
+        fn convolution_is_the_direct_sum(
+            window in window(), side in 4usize..12, inputs in 1usize..5, eights in 1usize..4, salt: u32,
+        ) {
+            let from = blob(side, inputs);
+            // Two channel groups of 8 that belong to another layer, one on each side.
+            let to = blob(window.output_side(side), 8 * eights + 16);
+            let layer = Layer {
+                name: "c".to_string(), op: Op::Convolution(window), input: 0, output: 1, channel: 8, channels: 8 * eights,
+            };
+            let depth = inputs * window.size * window.size;
+            let x = plane(&from, salt.into());
+            let filters: Vec<f32> = plane(&blob(1, layer.channels * depth), 1).iter().map(|v| v / 100.0).collect();
+            let bias = plane(&blob(1, layer.channels), 2);
+            let mut y = vec![-7.0; to.side * to.side * to.channels];
+            linear(&layer, (&filters, &bias), &im2col(&x, &from, window, to.side), &to, &mut y);
+            relu(&layer, &to, &mut y);
+
+            for (index, &found) in y.iter().enumerate() {
+                let (pixel, channel) = (index / to.channels, index % to.channels);
+                if !(8..8 + layer.channels).contains(&channel) {
+                    prop_assert_eq!(found, -7.0, "wrote channel {}", channel);
+                    continue;
+                }
+                let filter = &filters[(channel - 8) * depth..][..depth];
+                let (y0, x0) = corner(window, pixel / to.side, pixel % to.side);
+                let mut sum = f64::from(bias[channel - 8]);
+                for (k, &weight) in filter.iter().enumerate() {
+                    let (ci, ky, kx) = (
+                        k / (window.size * window.size),
+                        (k / window.size % window.size) as isize,
+                        (k % window.size) as isize,
+                    );
+                    sum += f64::from(weight) * f64::from(at(&x, &from, y0 + ky, x0 + kx, ci, 0.0));
+                }
+                // At most 245 products below 100, each addition rounded to 2^-24 of a sum below 24500.
+                prop_assert!((f64::from(found) - sum.max(0.0)).abs() < 0.02, "{} for {}", found, sum);
+            }
+        }
+
+        #[test]
+        fn max_pool_is_the_direct_maximum(
+            padded: bool, side in 3usize..15, eights in 1usize..3, salt: u32,
+        ) {
+            let window = if padded {
+                Window { size: 3, stride: 1, padding: 1 }
+            } else {
+                Window { size: 3, stride: 2, padding: 0 }
+            };
+            let from = blob(side, 8 * eights);
+            let to = blob(window.output_side(side), 8 * eights);
+            let x = plane(&from, salt.into());
+            let mut y = vec![0.0; to.side * to.side * to.channels];
+            max_pool(&x, &from, window, to.side, &mut y);
+            for (index, &found) in y.iter().enumerate() {
+                let (pixel, channel) = (index / to.channels, index % to.channels);
+                let (y0, x0) = corner(window, pixel / to.side, pixel % to.side);
+                let direct = (0..9)
+                    .map(|k| at(&x, &from, y0 + k / 3, x0 + k % 3, channel, f32::NEG_INFINITY))
+                    .fold(f32::NEG_INFINITY, f32::max);
+                prop_assert_eq!(found, direct);
+            }
+        }
+
+        #[test]
+        fn lrn_is_the_formula(eights in 1usize..4, salt: u32, magnitude in 0.1f32..10.0) {
+            let one = blob(2, 8 * eights);
+            let x: Vec<f32> = plane(&one, salt.into()).iter().map(|v| v * magnitude).collect();
+            let mut y = vec![0.0; x.len()];
+            lrn(&x, one.channels, &mut y);
+            for (index, &found) in y.iter().enumerate() {
+                let (pixel, channel) = (index / one.channels, index % one.channels);
+                let around = channel.saturating_sub(2)..(channel + 3).min(one.channels);
+                let squares: f64 = around.map(|c| f64::from(x[pixel * one.channels + c]).powi(2)).sum();
+                let expected = f64::from(x[index]) / (1.0 + 1e-4 / 5.0 * squares).powf(0.75);
+                prop_assert!((f64::from(found) - expected).abs() <= 1e-6 * expected.abs(), "{} for {}", found, expected);
+            }
+        }
+
+        #[test]
+        fn average_pool_is_the_mean(side in 1usize..9, eights in 1usize..4, salt: u32) {
+            let from = blob(side, 8 * eights);
+            let x = plane(&from, salt.into());
+            let mut y = vec![9.0; from.channels];
+            average_pool(&x, from.channels, &mut y);
+            for (channel, &found) in y.iter().enumerate() {
+                let sum: f64 = x.iter().skip(channel).step_by(from.channels).map(|&v| f64::from(v)).sum();
+                let expected = sum / (side * side) as f64;
+                prop_assert!((f64::from(found) - expected).abs() < 1e-4, "{} for {}", found, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn channels_come_in_eights() {
+        let net = Network::googlenet();
+        assert!(net.blobs[1..].iter().all(|blob| blob.channels % 8 == 0));
+        assert!(
+            net.layers
+                .iter()
+                .all(|layer| layer.channel % 8 == 0 && layer.channels % 8 == 0)
+        );
+    }
+}

@@ -1,0 +1,159 @@
+//! The seeded network: weights from a small generator, for tests and examples that run without the trained file.
+//!
+//! It recognises nothing, but it behaves like a trained network where that matters to the code: activations stay
+//! in the same range from the first layer to the last, about half of what leaves a ReLU is zero, a mask on the
+//! picture is felt in every layer, and the class scores are neither flat nor saturated.
+//!
+//! The generator is defined by integers and single roundings, so that another language makes the same bits
+//! (`tools/seeded.py` does, and the committed reference outputs rest on that):
+//!
+//! - `splitmix64(seed)` numbers the tensors: the n-th output is the seed of the n-th tensor, where a layer's weight
+//!   comes before its bias and layers come in the order of [`Network::layers`];
+//! - `splitmix64(tensor seed)` gives the tensor's elements in storage order, of each output the upper 24 bits,
+//!   minus 2^23: an integer in -2^23 .. 2^23;
+//! - from each filter (the weights of one output channel) half its mean is subtracted, rounded down to an integer;
+//! - the integers, all below 2^24 and so exact in `f32`, are multiplied by `bound / 2^23`.
+
+use crate::network::{Layer, Network, Op};
+
+/// Times the bound `sqrt(6 / fan_in)` that keeps the second moment through a ReLU (He et al., 2015). More than 1
+/// because a filter whose mean is halved sees less of its input's mean.
+const GAIN: f64 = 1.1;
+/// The same for the classifier, smaller: logits with a standard deviation of about 3, so that the softmax has a
+/// few probable classes among many improbable ones.
+const CLASSIFIER_GAIN: f64 = 0.06;
+/// Biases lie in -1 .. 1, where activations are tens: small, yet a lost bias is far outside every tolerance.
+const BIAS_BOUND: f32 = 1.0;
+
+/// All tensors of the seeded network, as (name, shape, values), in the order in which the generator makes them.
+/// The same seed gives the same bits everywhere.
+pub(crate) fn seeded_tensors(seed: u64) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+    let net = Network::googlenet();
+    let mut tensor_seeds = splitmix64(seed);
+    let mut integers = |count| -> Vec<i64> {
+        let tensor_seed = tensor_seeds.next().expect("endless");
+        splitmix64(tensor_seed)
+            .take(count)
+            .map(|bits| (bits >> 40) as i64 - (1 << 23))
+            .collect()
+    };
+    let mut tensors = Vec::new();
+    for layer in &net.layers {
+        let Some(shape) = net.weight_shape(layer) else {
+            continue;
+        };
+        let fan_in: usize = shape[1..].iter().product();
+        let mut filters = integers(layer.channels * fan_in);
+        filters.chunks_mut(fan_in).for_each(halve_mean);
+        tensors.push((
+            format!("{}.weight", layer.name),
+            shape,
+            scale(&filters, weight_bound(layer, fan_in)),
+        ));
+        let bias = scale(&integers(layer.channels), BIAS_BOUND);
+        tensors.push((format!("{}.bias", layer.name), vec![layer.channels], bias));
+    }
+    tensors
+}
+
+/// Halves a filter's mean. Activations are not negative, so random filters answer mainly to their own mean: they
+/// would be on or off for good, and after a few layers the picture would not matter. With no mean at all, on the
+/// other hand, every block would enlarge rounding errors against what it passes on (measured: tenfold more at the
+/// logits), and no tolerance could be as tight as the trained network's.
+fn halve_mean(filter: &mut [i64]) {
+    let half_mean = filter.iter().sum::<i64>().div_euclid(2 * filter.len() as i64);
+    filter.iter_mut().for_each(|weight| *weight -= half_mean);
+}
+
+fn weight_bound(layer: &Layer, fan_in: usize) -> f32 {
+    let gain = if layer.op == Op::Classifier {
+        CLASSIFIER_GAIN
+    } else {
+        GAIN
+    };
+    (gain * (6.0 / fan_in as f64).sqrt()) as f32
+}
+
+/// Integers to floats, -2^23 .. 2^23 to -bound .. bound.
+fn scale(integers: &[i64], bound: f32) -> Vec<f32> {
+    let step = bound / (1 << 23) as f32;
+    integers.iter().map(|&n| n as f32 * step).collect()
+}
+
+/// The splitmix64 generator (Steele, Lea and Flood, 2014).
+fn splitmix64(mut state: u64) -> impl Iterator<Item = u64> {
+    std::iter::repeat_with(move || {
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_generator_is_splitmix64() {
+        // The first outputs for seed 1234567, as published with the reference implementation.
+        let published = [6457827717110365317, 3203168211198807973, 9817491932198370423];
+        assert!(splitmix64(1234567).take(3).eq(published));
+    }
+
+    #[test]
+    fn every_tensor_once_in_bounds_and_with_both_signs() {
+        let net = Network::googlenet();
+        let tensors = seeded_tensors(1);
+        assert_eq!(tensors.len(), 116);
+        for (layer, pair) in net
+            .layers
+            .iter()
+            .filter(|l| net.weight_shape(l).is_some())
+            .zip(tensors.chunks(2))
+        {
+            let [(weight_name, shape, weight), (bias_name, bias_shape, bias)] = pair else {
+                unreachable!()
+            };
+            assert_eq!(
+                (weight_name, bias_name),
+                (&format!("{}.weight", layer.name), &format!("{}.bias", layer.name))
+            );
+            assert_eq!(
+                (shape, bias_shape),
+                (&net.weight_shape(layer).unwrap(), &vec![layer.channels])
+            );
+            assert_eq!(weight.len(), shape.iter().product::<usize>());
+            let fan_in = weight.len() / layer.channels;
+            let bound = weight_bound(layer, fan_in);
+            assert!(weight.iter().all(|w| w.abs() < 1.5 * bound), "{weight_name}");
+            assert_eq!(bias.len(), layer.channels);
+            assert!(
+                bias.iter().any(|&b| b < 0.0) && bias.iter().any(|&b| b > 0.0),
+                "{bias_name}"
+            );
+        }
+    }
+
+    #[test]
+    fn half_the_mean_goes_rounded_down() {
+        let mut filters = [[5, -2, 4], [-5, 2, -4]];
+        filters.iter_mut().for_each(|filter| halve_mean(filter));
+        assert_eq!(filters, [[4, -3, 3], [-3, 4, -2]]);
+    }
+
+    #[test]
+    fn the_bits_are_those_of_tools_seeded_py() {
+        let sum = |seed| {
+            let bits = seeded_tensors(seed)
+                .into_iter()
+                .flat_map(|(_, _, values)| values)
+                .map(f32::to_bits);
+            bits.zip(1u64..).fold(0u64, |sum, (bits, place)| {
+                sum.wrapping_add(place.wrapping_mul(bits.into()))
+            })
+        };
+        assert_eq!(sum(1), 6710347075161372824);
+        assert_eq!(sum(u64::MAX), 14932555659154748976);
+    }
+}
