@@ -78,11 +78,7 @@ impl fmt::Display for Error {
                 }
                 write!(f, "{HOW_TO_GET_WEIGHTS}")
             }
-            Error::Option {
-                name,
-                found,
-                expected,
-            } => {
+            Error::Option { name, found, expected } => {
                 write!(f, "{name} {found} is not possible: expected {expected}")
             }
             Error::UnknownClass { name, near } => {

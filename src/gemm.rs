@@ -17,14 +17,8 @@ pub(crate) fn multiply_transposed(
     if m == 0 || n == 0 {
         return;
     }
-    assert!(
-        a.len() >= m * depth && b.len() >= n * depth,
-        "a matrix is shorter than its shape"
-    );
-    assert!(
-        c_stride >= n && c.len() >= (m - 1) * c_stride + n,
-        "the output does not fit its place"
-    );
+    assert!(a.len() >= m * depth && b.len() >= n * depth, "a matrix is shorter than its shape");
+    assert!(c_stride >= n && c.len() >= (m - 1) * c_stride + n, "the output does not fit its place");
     // SAFETY: by the assertions every element that is read, `i * depth + k` of `a` and `j * depth + k` of `b`,
     // and every one that is written, `i * c_stride + j` of `c`, lies in its slice; `c` is borrowed exclusively
     // and `j < n <= c_stride` keeps its elements apart. No slice is longer than `isize::MAX` bytes, so the

@@ -28,14 +28,8 @@ impl Label {
 
 /// In the order of the network's outputs; source: Caffe's `synset_words.txt`.
 static LABELS: LazyLock<Vec<Label>> = LazyLock::new(|| {
-    let line = |line: &'static str| {
-        line.split_once(' ')
-            .map(|(synset, words)| Label { synset, words })
-    };
-    include_str!("../weights/synset_words.txt")
-        .lines()
-        .filter_map(line)
-        .collect()
+    let line = |line: &'static str| line.split_once(' ').map(|(synset, words)| Label { synset, words });
+    include_str!("../weights/synset_words.txt").lines().filter_map(line).collect()
 });
 
 /// The class's name; `None` from 1000 on.
@@ -52,15 +46,11 @@ pub fn label(index: usize) -> Option<Label> {
 pub fn find(text: &str) -> Result<usize> {
     let text = text.trim();
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-        return text
-            .parse()
-            .ok()
-            .filter(|&index| index < CLASSES)
-            .ok_or_else(|| Error::Option {
-                name: "class index",
-                found: text.to_string(),
-                expected: format!("0 to {}", CLASSES - 1),
-            });
+        return text.parse().ok().filter(|&index| index < CLASSES).ok_or_else(|| Error::Option {
+            name: "class index",
+            found: text.to_string(),
+            expected: format!("0 to {}", CLASSES - 1),
+        });
     }
     let wanted = text.to_lowercase();
     let matching = |accept: &dyn Fn(&Label) -> bool| -> Vec<usize> {
@@ -72,20 +62,13 @@ pub fn find(text: &str) -> Result<usize> {
     }
     match found[..] {
         [index] => Ok(index),
-        [] => Err(Error::UnknownClass {
-            name: text.to_string(),
-            near: near(&wanted),
-        }),
+        [] => Err(Error::UnknownClass { name: text.to_string(), near: near(&wanted) }),
         _ => Err(Error::Option {
             name: "class name",
             found: format!("\"{text}\""),
             expected: format!(
                 "an index, because several classes have this name: {}",
-                found
-                    .iter()
-                    .map(|i| format!("{i} ({})", LABELS[*i].synset))
-                    .collect::<Vec<_>>()
-                    .join(", ")
+                found.iter().map(|i| format!("{i} ({})", LABELS[*i].synset)).collect::<Vec<_>>().join(", ")
             ),
         }),
     }
@@ -108,11 +91,7 @@ fn near(wanted: &str) -> Vec<String> {
     }
     ranked.sort();
     ranked.dedup();
-    ranked
-        .into_iter()
-        .take(3)
-        .map(|(_, name)| name.to_string())
-        .collect()
+    ranked.into_iter().take(3).map(|(_, name)| name.to_string()).collect()
 }
 
 /// Levenshtein distance in characters: insertions, deletions, replacements.
@@ -175,32 +154,17 @@ mod tests {
     #[test]
     fn an_index_past_the_last_and_a_shared_name_say_what_would_do() {
         let message = |text: &str| find(text).unwrap_err().to_string();
-        assert_eq!(
-            message("1000"),
-            "class index 1000 is not possible: expected 0 to 999"
-        );
+        assert_eq!(message("1000"), "class index 1000 is not possible: expected 0 to 999");
         assert_eq!(
             message(&"9".repeat(40)),
-            format!(
-                "class index {} is not possible: expected 0 to 999",
-                "9".repeat(40)
-            )
+            format!("class index {} is not possible: expected 0 to 999", "9".repeat(40))
         );
-        assert!(
-            message("crane").contains("134 (n02012849), 517 (n03126707)"),
-            "{}",
-            message("crane")
-        );
+        assert!(message("crane").contains("134 (n02012849), 517 (n03126707)"), "{}", message("crane"));
     }
 
     #[test]
     fn edit_distances() {
-        for (a, b, distance) in [
-            ("", "", 0),
-            ("", "abc", 3),
-            ("kitten", "sitting", 3),
-            ("flaw", "lawn", 2),
-        ] {
+        for (a, b, distance) in [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("flaw", "lawn", 2)] {
             assert_eq!(edit_distance(a, b), distance);
             assert_eq!(edit_distance(b, a), distance);
         }

@@ -2,15 +2,25 @@
 
 pub mod error;
 mod gemm;
+mod googlenet;
+mod group;
+mod kernels;
 pub mod labels;
 pub mod network;
+pub mod occlusion;
 pub mod picture;
+mod plane;
 pub mod rect;
 pub mod reference;
 pub mod resize;
+mod softmax;
 pub mod weights;
 
 pub use error::{Error, Result};
+pub use googlenet::{Activations, Classification, GoogLeNet};
+pub use kernels::Isa;
+pub use occlusion::{MaskValue, OcclusionMaps, OcclusionSensitivity, Progress, Score};
 pub use picture::{Input, Photograph, Picture, Resize};
 pub use resize::Upsampling;
+pub use softmax::softmax;
 pub use weights::Weights;

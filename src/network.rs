@@ -89,10 +89,7 @@ const INCEPTION: [(&str, [usize; 6]); 9] = [
 impl Network {
     /// The BVLC GoogLeNet.
     pub fn googlenet() -> Network {
-        let mut net = Network {
-            blobs: Vec::new(),
-            layers: Vec::new(),
-        };
+        let mut net = Network { blobs: Vec::new(), layers: Vec::new() };
         let mut x = net.blob("data", INPUT_SIDE, 3);
         x = net.layer("conv1/7x7_s2", convolution(7, 2, 3), x, 64);
         x = net.layer("pool1/3x3_s2", max_pool(2, 0), x, 64);
@@ -138,11 +135,7 @@ impl Network {
     }
 
     fn blob(&mut self, name: &str, side: usize, channels: usize) -> BlobId {
-        self.blobs.push(Blob {
-            name: name.to_string(),
-            side,
-            channels,
-        });
+        self.blobs.push(Blob { name: name.to_string(), side, channels });
         self.blobs.len() - 1
     }
 
@@ -154,14 +147,7 @@ impl Network {
             Op::AveragePool | Op::Classifier => 1,
         };
         let output = self.blob(name, side, channels);
-        self.layers.push(Layer {
-            name: name.to_string(),
-            op,
-            input,
-            output,
-            channel: 0,
-            channels,
-        });
+        self.layers.push(Layer { name: name.to_string(), op, input, output, channel: 0, channels });
         output
     }
 
@@ -180,14 +166,7 @@ impl Network {
             ("5x5", convolution(5, 1, 2), reduce5, c5),
             ("pool_proj", convolution(1, 1, 0), pool, proj),
         ] {
-            self.layers.push(Layer {
-                name: name(part),
-                op,
-                input,
-                output,
-                channel,
-                channels,
-            });
+            self.layers.push(Layer { name: name(part), op, input, output, channel, channels });
             channel += channels;
         }
         output
@@ -195,19 +174,11 @@ impl Network {
 }
 
 fn convolution(size: usize, stride: usize, padding: usize) -> Op {
-    Op::Convolution(Window {
-        size,
-        stride,
-        padding,
-    })
+    Op::Convolution(Window { size, stride, padding })
 }
 
 fn max_pool(stride: usize, padding: usize) -> Op {
-    Op::MaxPool(Window {
-        size: 3,
-        stride,
-        padding,
-    })
+    Op::MaxPool(Window { size: 3, stride, padding })
 }
 
 #[cfg(test)]
@@ -223,14 +194,7 @@ mod tests {
         assert_eq!(parameters, 6_998_552);
         let side = |name: &str| net.blobs[net.find(name).unwrap()].side;
         assert_eq!(
-            [
-                "conv1/7x7_s2",
-                "pool1/3x3_s2",
-                "pool2/3x3_s2",
-                "pool3/3x3_s2",
-                "pool4/3x3_s2"
-            ]
-            .map(side),
+            ["conv1/7x7_s2", "pool1/3x3_s2", "pool2/3x3_s2", "pool3/3x3_s2", "pool4/3x3_s2"].map(side),
             [112, 56, 28, 14, 7]
         );
         assert_eq!(net.blobs[net.find("inception_5b/output").unwrap()].channels, 1024);
@@ -239,11 +203,8 @@ mod tests {
     #[test]
     fn a_pass_is_1_58_g_multiply_adds() {
         let net = Network::googlenet();
-        let total: usize = net
-            .layers
-            .iter()
-            .map(|l| net.multiply_adds_per_pixel(l) * net.blobs[l.output].side.pow(2))
-            .sum();
+        let total: usize =
+            net.layers.iter().map(|l| net.multiply_adds_per_pixel(l) * net.blobs[l.output].side.pow(2)).sum();
         assert_eq!((total as f64 / 1e7).round(), 158.0);
     }
 }

@@ -80,11 +80,7 @@ impl Photograph {
                 ),
             ));
         }
-        Ok(Photograph {
-            height,
-            width,
-            rgb: rgb.to_vec(),
-        })
+        Ok(Photograph { height, width, rgb: rgb.to_vec() })
     }
 
     /// Rows.
@@ -104,9 +100,7 @@ impl Photograph {
 
     /// What the network sees of it.
     pub fn picture(&self, resize: Resize) -> Picture {
-        Picture {
-            rgb: self.square(INPUT_SIDE, resize),
-        }
+        Picture { rgb: self.square(INPUT_SIDE, resize) }
     }
 
     /// The part that [`Photograph::picture`] shows, at `side` x `side` pixels: `[side][side][3]`, red first.
@@ -126,15 +120,7 @@ impl Photograph {
         let least = self.height.min(self.width);
         let size = [self.height * shorter / least, self.width * shorter / least];
         let [y0, x0] = size.map(|length| ((length - side) as f64 / 2.0).round_ties_even() as usize);
-        (
-            size,
-            Rect {
-                y0,
-                x0,
-                y1: y0 + side,
-                x1: x0 + side,
-            },
-        )
+        (size, Rect { y0, x0, y1: y0 + side, x1: x0 + side })
     }
 }
 
@@ -204,10 +190,7 @@ impl Input {
     pub fn from_nhwc_bgr(values: Vec<f32>) -> Result<Input> {
         let expected = INPUT_SIDE * INPUT_SIDE * 3;
         if values.len() != expected {
-            let problem = format!(
-                "expected {expected} values ([224][224][3]), found {}",
-                values.len()
-            );
+            let problem = format!("expected {expected} values ([224][224][3]), found {}", values.len());
             return Err(refuse("network input", problem));
         }
         if let Some(at) = values.iter().position(|value| !value.is_finite()) {
@@ -224,41 +207,25 @@ impl Input {
 }
 
 fn refuse(name: &str, problem: String) -> Error {
-    Error::Image {
-        name: name.to_owned(),
-        problem,
-    }
+    Error::Image { name: name.to_owned(), problem }
 }
 
 /// The file's bytes, once its beginning looks like a picture: `/dev/zero` or a film is refused before it is read.
 fn read(path: &Path, name: &str) -> Result<Vec<u8>> {
-    let io = |source| Error::Io {
-        path: path.to_owned(),
-        action: "read",
-        source,
-    };
+    let io = |source| Error::Io { path: path.to_owned(), action: "read", source };
     let mut file = File::open(path).map_err(io)?;
     let metadata = file.metadata().map_err(io)?;
     if metadata.is_dir() {
-        return Err(refuse(
-            name,
-            format!("is a directory, expected {FORMATS}; name one file in it"),
-        ));
+        return Err(refuse(name, format!("is a directory, expected {FORMATS}; name one file in it")));
     }
     let mut bytes = Vec::new();
-    file.by_ref()
-        .take(SIGNATURE_BYTES as u64)
-        .read_to_end(&mut bytes)
-        .map_err(io)?;
+    file.by_ref().take(SIGNATURE_BYTES as u64).read_to_end(&mut bytes).map_err(io)?;
     format(name, &bytes)?;
     if metadata.len() <= MAX_BYTES {
         file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(io)?;
     }
     if metadata.len().max(bytes.len() as u64) > MAX_BYTES {
-        return Err(refuse(
-            name,
-            format!("is larger than {MAX_BYTES} bytes; save a smaller picture"),
-        ));
+        return Err(refuse(name, format!("is larger than {MAX_BYTES} bytes; save a smaller picture")));
     }
     Ok(bytes)
 }
@@ -273,10 +240,9 @@ fn format(name: &str, bytes: &[u8]) -> Result<ImageFormat> {
     }
     match image::guess_format(bytes) {
         Ok(format) if format.reading_enabled() => Ok(format),
-        Ok(format) => Err(refuse(
-            name,
-            format!("is in {format:?} format, expected {FORMATS}; convert it to PNG"),
-        )),
+        Ok(format) => {
+            Err(refuse(name, format!("is in {format:?} format, expected {FORMATS}; convert it to PNG")))
+        }
         Err(_) => {
             let shown = bytes.len().min(SIGNATURE_BYTES);
             let found = bytes[..shown].escape_ascii();
@@ -306,10 +272,7 @@ fn decode(name: &str, bytes: &[u8]) -> Result<DynamicImage> {
     let mut decoder = reader.into_decoder().map_err(refused)?;
     let (width, height) = decoder.dimensions();
     if width == 0 || height == 0 {
-        return Err(refuse(
-            name,
-            format!("has no pixels: its size is {width}x{height}; save it again"),
-        ));
+        return Err(refuse(name, format!("has no pixels: its size is {width}x{height}; save it again")));
     }
     if u64::from(width) * u64::from(height) > MAX_PIXELS || decoder.total_bytes() > MAX_BYTES {
         return Err(too_large(name, &format!("{width}x{height} pixels")));
@@ -348,10 +311,7 @@ fn too_large(name: &str, found: &str) -> Error {
 }
 
 fn damaged(name: &str, format: ImageFormat, why: &str) -> Error {
-    refuse(
-        name,
-        format!("is a damaged or truncated {format:?} picture ({why}); copy or download it again"),
-    )
+    refuse(name, format!("is a damaged or truncated {format:?} picture ({why}); copy or download it again"))
 }
 
 /// Whether a JPEG's markers lead to its end-of-image marker. (A thumbnail's end marker lies inside a segment and is
@@ -359,10 +319,7 @@ fn damaged(name: &str, format: ImageFormat, why: &str) -> Error {
 fn jpeg_reaches_its_end(bytes: &[u8]) -> bool {
     const END_OF_IMAGE: u8 = 0xD9;
     let mut rest = bytes;
-    while let Some(at) = rest
-        .windows(2)
-        .position(|pair| pair[0] == 0xFF && !matches!(pair[1], 0 | 0xFF))
-    {
+    while let Some(at) = rest.windows(2).position(|pair| pair[0] == 0xFF && !matches!(pair[1], 0 | 0xFF)) {
         let marker = rest[at + 1];
         rest = &rest[at + 2..];
         match (marker, rest) {

@@ -32,10 +32,19 @@ impl Window {
         // Caffe: convolution floors, pooling ceils. conv1 (224 + 6 - 7) / 2 = 111.5 must floor to 111 (+1 = 112);
         // the 3x3/2 pools have no padding and must ceil. Padded windows floor, unpadded ones ceil.
         let span = side + 2 * self.padding - self.size;
-        if self.padding > 0 {
-            span / self.stride + 1
-        } else {
-            span.div_ceil(self.stride) + 1
+        if self.padding > 0 { span / self.stride + 1 } else { span.div_ceil(self.stride) + 1 }
+    }
+
+    /// Calls `f(y, x)` for the input pixels, in a plane of `side`, that output pixel (`y`, `x`) reads, row by row.
+    pub(crate) fn places(&self, y: usize, x: usize, side: usize, mut f: impl FnMut(usize, usize)) {
+        let range = |o: usize| {
+            let start = o * self.stride;
+            start.saturating_sub(self.padding)..(start + self.size).saturating_sub(self.padding).min(side)
+        };
+        for in_y in range(y) {
+            for in_x in range(x) {
+                f(in_y, in_x);
+            }
         }
     }
 
@@ -45,9 +54,7 @@ impl Window {
             return (0, 0);
         }
         // o * stride - padding + size > start  <=>  o > (start + padding - size) / stride
-        let first = (start + self.padding + 1)
-            .saturating_sub(self.size)
-            .div_ceil(self.stride);
+        let first = (start + self.padding + 1).saturating_sub(self.size).div_ceil(self.stride);
         // o * stride - padding <= end - 1
         let last = (end - 1 + self.padding) / self.stride;
         (first.min(output_side), (last + 1).min(output_side))
@@ -57,12 +64,7 @@ impl Window {
 impl Rect {
     /// All pixels of a square plane.
     pub fn plane(side: usize) -> Rect {
-        Rect {
-            y0: 0,
-            x0: 0,
-            y1: side,
-            x1: side,
-        }
+        Rect { y0: 0, x0: 0, y1: side, x1: side }
     }
 
     /// Whether it holds no pixel.
@@ -83,6 +85,12 @@ impl Rect {
     /// Number of pixels.
     pub fn area(&self) -> usize {
         self.height() * self.width()
+    }
+
+    /// Its pixels, (y, x), row by row.
+    pub(crate) fn pixels(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let Rect { y0, x0, y1, x1 } = *self;
+        (y0..y1).flat_map(move |y| (x0..x1).map(move |x| (y, x)))
     }
 
     /// The smallest rectangle that holds both.

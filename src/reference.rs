@@ -21,11 +21,8 @@ use crate::weights::Weights;
 /// If `input` has another length.
 pub fn forward(weights: &Weights, input: &[f32]) -> Vec<Vec<f32>> {
     let net = Network::googlenet();
-    let mut blobs: Vec<Vec<f32>> = net
-        .blobs
-        .iter()
-        .map(|blob| vec![0.0; blob.side * blob.side * blob.channels])
-        .collect();
+    let mut blobs: Vec<Vec<f32>> =
+        net.blobs.iter().map(|blob| vec![0.0; blob.side * blob.side * blob.channels]).collect();
     blobs[0].copy_from_slice(input);
     for layer in &net.layers {
         // Taken out while it is written, for `blobs` is read at the same time; no layer reads what it writes.
@@ -158,21 +155,13 @@ fn average_pool(x: &[f32], channels: usize, y: &mut [f32]) {
 /// `im2col` reads.
 fn lanes(channels: &[f32]) -> &[[f32; 8]] {
     let (lanes, rest) = channels.as_chunks();
-    assert!(
-        rest.is_empty(),
-        "{} channels are not a multiple of 8",
-        channels.len()
-    );
+    assert!(rest.is_empty(), "{} channels are not a multiple of 8", channels.len());
     lanes
 }
 
 /// [`lanes`], to be written.
 fn lanes_mut(channels: &mut [f32]) -> &mut [[f32; 8]] {
-    assert!(
-        channels.len().is_multiple_of(8),
-        "{} channels are not a multiple of 8",
-        channels.len()
-    );
+    assert!(channels.len().is_multiple_of(8), "{} channels are not a multiple of 8", channels.len());
     channels.as_chunks_mut().0
 }
 
@@ -182,11 +171,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn blob(side: usize, channels: usize) -> Blob {
-        Blob {
-            name: String::new(),
-            side,
-            channels,
-        }
+        Blob { name: String::new(), side, channels }
     }
 
     /// Values in -100 .. 100 that differ from element to element.
@@ -211,31 +196,11 @@ mod tests {
     /// Every geometry of the network.
     fn window() -> impl Strategy<Value = Window> {
         prop_oneof![
-            Just(Window {
-                size: 7,
-                stride: 2,
-                padding: 3
-            }),
-            Just(Window {
-                size: 5,
-                stride: 1,
-                padding: 2
-            }),
-            Just(Window {
-                size: 3,
-                stride: 1,
-                padding: 1
-            }),
-            Just(Window {
-                size: 3,
-                stride: 2,
-                padding: 0
-            }),
-            Just(Window {
-                size: 1,
-                stride: 1,
-                padding: 0
-            }),
+            Just(Window { size: 7, stride: 2, padding: 3 }),
+            Just(Window { size: 5, stride: 1, padding: 2 }),
+            Just(Window { size: 3, stride: 1, padding: 1 }),
+            Just(Window { size: 3, stride: 2, padding: 0 }),
+            Just(Window { size: 1, stride: 1, padding: 0 }),
         ]
     }
 
@@ -343,10 +308,6 @@ mod tests {
     fn channels_come_in_eights() {
         let net = Network::googlenet();
         assert!(net.blobs[1..].iter().all(|blob| blob.channels % 8 == 0));
-        assert!(
-            net.layers
-                .iter()
-                .all(|layer| layer.channel % 8 == 0 && layer.channels % 8 == 0)
-        );
+        assert!(net.layers.iter().all(|layer| layer.channel % 8 == 0 && layer.channels % 8 == 0));
     }
 }

@@ -55,18 +55,13 @@ fn photograph_taps(input: usize, output: usize, start: usize, end: usize) -> Vec
         let last = ((centre + support + 0.5) as usize).min(input);
         // As Resample.c multiplies by the reciprocal instead of dividing.
         let narrowing = 1.0 / widening;
-        let raw: Vec<f64> = (first..last)
-            .map(|i| cubic((i as f64 - centre + 0.5) * narrowing))
-            .collect();
+        let raw: Vec<f64> = (first..last).map(|i| cubic((i as f64 - centre + 0.5) * narrowing)).collect();
         let sum: f64 = raw.iter().sum();
         let fixed = |w: &f64| {
             let scaled = w / sum * f64::from(1 << FRACTION_BITS);
             (scaled + 0.5f64.copysign(scaled)) as i32
         };
-        Taps {
-            first,
-            weights: raw.iter().map(fixed).collect(),
-        }
+        Taps { first, weights: raw.iter().map(fixed).collect() }
     };
     (start..end).map(taps).collect()
 }
@@ -85,16 +80,9 @@ fn to_level(sum: i32) -> u8 {
 /// # Panics
 /// When `rgb` has another length, a size is zero, or `part` is empty or reaches outside `size`.
 pub fn resize_rgb(rgb: &[u8], height: usize, width: usize, size: [usize; 2], part: Rect) -> Vec<u8> {
-    assert_eq!(
-        rgb.len(),
-        height * width * 3,
-        "an RGB picture has height x width x 3 bytes"
-    );
+    assert_eq!(rgb.len(), height * width * 3, "an RGB picture has height x width x 3 bytes");
     assert!(height > 0 && width > 0, "a picture has pixels");
-    assert!(
-        !part.is_empty() && part.y1 <= size[0] && part.x1 <= size[1],
-        "{part:?} must lie in {size:?}"
-    );
+    assert!(!part.is_empty() && part.y1 <= size[0] && part.x1 <= size[1], "{part:?} must lie in {size:?}");
     let rows = (height != size[0]).then(|| photograph_taps(height, size[0], part.y0, part.y1));
     // Only the source rows that the vertical pass will read.
     let (top, bottom) = match &rows {
@@ -105,11 +93,7 @@ pub fn resize_rgb(rgb: &[u8], height: usize, width: usize, size: [usize; 2], par
     };
     let source = &rgb[top * width * 3..bottom * width * 3];
     let narrow = if width == size[1] {
-        source
-            .chunks(width * 3)
-            .flat_map(|row| &row[part.x0 * 3..part.x1 * 3])
-            .copied()
-            .collect()
+        source.chunks(width * 3).flat_map(|row| &row[part.x0 * 3..part.x1 * 3]).copied().collect()
     } else {
         resize_rows(source, width, &photograph_taps(width, size[1], part.x0, part.x1))
     };
@@ -122,20 +106,17 @@ pub fn resize_rgb(rgb: &[u8], height: usize, width: usize, size: [usize; 2], par
 /// Resamples each row of `width` RGB pixels.
 fn resize_rows(source: &[u8], width: usize, columns: &[Taps]) -> Vec<u8> {
     let mut resized = vec![0; source.len() / (width * 3) * columns.len() * 3];
-    resized
-        .par_chunks_mut(columns.len() * 3)
-        .zip(source.par_chunks(width * 3))
-        .for_each(|(out, row)| {
-            for (pixel, taps) in out.as_chunks_mut::<3>().0.iter_mut().zip(columns) {
-                let mut sums = [1 << (FRACTION_BITS - 1); 3];
-                for (rgb, weight) in row.as_chunks::<3>().0[taps.first..].iter().zip(&taps.weights) {
-                    for (sum, &level) in sums.iter_mut().zip(rgb) {
-                        *sum += i32::from(level) * weight;
-                    }
+    resized.par_chunks_mut(columns.len() * 3).zip(source.par_chunks(width * 3)).for_each(|(out, row)| {
+        for (pixel, taps) in out.as_chunks_mut::<3>().0.iter_mut().zip(columns) {
+            let mut sums = [1 << (FRACTION_BITS - 1); 3];
+            for (rgb, weight) in row.as_chunks::<3>().0[taps.first..].iter().zip(&taps.weights) {
+                for (sum, &level) in sums.iter_mut().zip(rgb) {
+                    *sum += i32::from(level) * weight;
                 }
-                *pixel = sums.map(to_level);
             }
-        });
+            *pixel = sums.map(to_level);
+        }
+    });
     resized
 }
 
@@ -187,11 +168,7 @@ pub fn upsample(
         .collect();
     (0..height)
         .map(|o| taps(o, ny, height))
-        .flat_map(|taps| {
-            (0..width)
-                .map(|x| weigh(&taps, |y| wide[y * width + x]) as f32)
-                .collect::<Vec<_>>()
-        })
+        .flat_map(|taps| (0..width).map(|x| weigh(&taps, |y| wide[y * width + x]) as f32).collect::<Vec<_>>())
         .collect()
 }
 
@@ -200,10 +177,7 @@ type MapTaps = [(usize, f64); 4];
 
 fn weigh(taps: &MapTaps, value: impl Fn(usize) -> f64) -> f64 {
     // Cells of weight zero are left out, so that a non-finite neighbour cannot spoil a value that does not use it.
-    taps.iter()
-        .filter(|(_, weight)| *weight != 0.0)
-        .map(|&(cell, weight)| weight * value(cell))
-        .sum()
+    taps.iter().filter(|(_, weight)| *weight != 0.0).map(|&(cell, weight)| weight * value(cell)).sum()
 }
 
 fn bicubic_taps(output: usize, cells: usize, size: usize) -> MapTaps {
@@ -225,11 +199,7 @@ fn nearest_taps(output: usize, cells: usize, size: usize) -> MapTaps {
 fn mirrored(cell: i64, cells: usize) -> usize {
     let cells = cells as i64;
     let folded = cell.rem_euclid(2 * cells);
-    (if folded < cells {
-        folded
-    } else {
-        2 * cells - 1 - folded
-    }) as usize
+    (if folded < cells { folded } else { 2 * cells - 1 - folded }) as usize
 }
 
 #[cfg(test)]
@@ -239,12 +209,7 @@ mod tests {
     use super::*;
 
     fn whole(size: [usize; 2]) -> Rect {
-        Rect {
-            y0: 0,
-            x0: 0,
-            y1: size[0],
-            x1: size[1],
-        }
+        Rect { y0: 0, x0: 0, y1: size[0], x1: size[1] }
     }
 
     /// Levels without pattern: `i * i * 37 + i * 11` modulo 256.
@@ -260,33 +225,21 @@ mod tests {
             83, 118, 178, 99, 124, 187, 110, 182, 177, 134, 211, 149, 150, 143, 126, 54, 68, 122, 125, 94,
             123, 158, 140, 107, 123, 155, 131, 85, 98, 118, 65, 43, 103, 139, 141, 138,
         ];
-        assert_eq!(
-            resize_rgb(&levels(5 * 7 * 3), 5, 7, [3, 4], whole([3, 4])),
-            shrunk
-        );
+        assert_eq!(resize_rgb(&levels(5 * 7 * 3), 5, 7, [3, 4], whole([3, 4])), shrunk);
         let only_narrower = [
             71, 85, 183, 68, 196, 216, 91, 225, 167, 116, 157, 175, 138, 94, 140, 186, 171, 131, 140, 100,
             121, 66, 68, 112, 132, 149, 128, 83, 160, 102, 61, 61, 132, 160, 83, 80, 149, 132, 149, 68, 66,
             95, 100, 140, 163,
         ];
-        assert_eq!(
-            resize_rgb(&levels(5 * 7 * 3), 5, 7, [5, 3], whole([5, 3])),
-            only_narrower
-        );
+        assert_eq!(resize_rgb(&levels(5 * 7 * 3), 5, 7, [5, 3], whole([5, 3])), only_narrower);
         // Overshoot is clipped at both ends.
         let enlarged = [
             0, 32, 163, 68, 87, 198, 124, 113, 193, 123, 92, 151, 11, 135, 207, 67, 173, 225, 97, 173, 195,
             79, 135, 136, 22, 237, 251, 65, 255, 252, 70, 232, 196, 35, 177, 120,
         ];
-        assert_eq!(
-            resize_rgb(&levels(2 * 3 * 3), 2, 3, [3, 4], whole([3, 4])),
-            enlarged
-        );
+        assert_eq!(resize_rgb(&levels(2 * 3 * 3), 2, 3, [3, 4], whole([3, 4])), enlarged);
         let from_one_row = [69, 146, 197, 106, 210, 169, 69, 146, 197, 106, 210, 169];
-        assert_eq!(
-            resize_rgb(&levels(9 * 3), 1, 9, [2, 2], whole([2, 2])),
-            from_one_row
-        );
+        assert_eq!(resize_rgb(&levels(9 * 3), 1, 9, [2, 2], whole([2, 2])), from_one_row);
     }
 
     /// Expected values from a transcription of `imresize`'s `contributions` into numpy (f64): `u = x / scale +
@@ -304,24 +257,15 @@ mod tests {
         ];
         let found = upsample(&map, 2, 3, 5, 7, Upsampling::Bicubic);
         for (found, expected) in found.iter().zip(expected) {
-            assert!(
-                (f64::from(*found) - expected).abs() < 3e-7,
-                "{found} is not {expected}"
-            );
+            assert!((f64::from(*found) - expected).abs() < 3e-7, "{found} is not {expected}");
         }
     }
 
     #[test]
     fn nearest_takes_the_cell_around_each_pixel() {
         let map = [1.0, 2.0, 3.0];
-        assert_eq!(
-            upsample(&map, 1, 3, 1, 7, Upsampling::Nearest),
-            [1.0, 1.0, 2.0, 2.0, 2.0, 3.0, 3.0]
-        );
-        assert_eq!(
-            upsample(&map, 3, 1, 4, 2, Upsampling::Nearest),
-            [1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 3.0, 3.0]
-        );
+        assert_eq!(upsample(&map, 1, 3, 1, 7, Upsampling::Nearest), [1.0, 1.0, 2.0, 2.0, 2.0, 3.0, 3.0]);
+        assert_eq!(upsample(&map, 3, 1, 4, 2, Upsampling::Nearest), [1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 3.0, 3.0]);
         assert_eq!(upsample(&map, 1, 3, 1, 7, Upsampling::None), map);
     }
 

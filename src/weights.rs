@@ -42,18 +42,11 @@ impl Weights {
     /// [`Weights::from_reader`].
     pub fn load(path: impl AsRef<Path>) -> Result<Weights> {
         let path = path.as_ref();
-        let failed = |source| Error::Io {
-            path: path.to_path_buf(),
-            action: "read",
-            source,
-        };
+        let failed = |source| Error::Io { path: path.to_path_buf(), action: "read", source };
         let file = File::open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         if metadata.is_dir() {
-            return Err(failed(io::Error::new(
-                io::ErrorKind::IsADirectory,
-                "it is a directory",
-            )));
+            return Err(failed(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory")));
         }
         Weights::from_reader(&path.to_string_lossy(), metadata.len(), file)
     }
@@ -74,18 +67,11 @@ impl Weights {
     /// another dtype than F32 or another shape than the table's, or when a value is infinite or NaN. [`Error::Io`] when the
     /// stream fails.
     pub fn from_reader(name: &str, size: u64, mut reader: impl Read) -> Result<Weights> {
-        let refuse = |problem: String| Error::Weights {
-            name: name.to_string(),
-            problem,
-        };
+        let refuse = |problem: String| Error::Weights { name: name.to_string(), problem };
         let fill = |reader: &mut dyn Read, bytes: &mut [u8]| {
             reader.read_exact(bytes).map_err(|source| match source.kind() {
                 io::ErrorKind::UnexpectedEof => refuse(format!("ended before its {size} bytes were read")),
-                _ => Error::Io {
-                    path: name.into(),
-                    action: "read",
-                    source,
-                },
+                _ => Error::Io { path: name.into(), action: "read", source },
             })
         };
 
@@ -117,11 +103,7 @@ impl Weights {
         if size != promised {
             return Err(refuse(format!(
                 "{}: {size} bytes, expected {promised} by its header; fetch the file again",
-                if size < promised {
-                    "truncated"
-                } else {
-                    "has bytes after its last tensor"
-                },
+                if size < promised { "truncated" } else { "has bytes after its last tensor" },
             )));
         }
 
@@ -204,10 +186,7 @@ fn check_header(header: &Metadata) -> std::result::Result<HashMap<String, Range<
             return Err(format!("tensor {name} has dtype {:?}, expected F32", info.dtype));
         }
         if info.shape != shape {
-            return Err(format!(
-                "tensor {name} has shape {:?}, expected {shape:?}",
-                info.shape
-            ));
+            return Err(format!("tensor {name} has shape {:?}, expected {shape:?}", info.shape));
         }
         ranges.insert(name, info.data_offsets.0 / 4..info.data_offsets.1 / 4);
     }
@@ -217,11 +196,9 @@ fn check_header(header: &Metadata) -> std::result::Result<HashMap<String, Range<
         ([], []) => Ok(ranges),
         (missing, []) => Err(format!("has no {}", tensor_list(missing))),
         ([], extra) => Err(format!("{} unknown to this network", tensor_list(extra))),
-        (missing, extra) => Err(format!(
-            "not this network: has no {}, but {}",
-            tensor_list(missing),
-            tensor_list(extra)
-        )),
+        (missing, extra) => {
+            Err(format!("not this network: has no {}, but {}", tensor_list(missing), tensor_list(extra)))
+        }
     }
 }
 
@@ -242,10 +219,7 @@ fn all_finite(values: &[f32]) -> bool {
 
 /// Names the first value that is not finite.
 fn not_finite(values: &[f32], ranges: &HashMap<String, Range<usize>>) -> String {
-    let at = values
-        .iter()
-        .position(|value| !value.is_finite())
-        .unwrap_or_default();
+    let at = values.iter().position(|value| !value.is_finite()).unwrap_or_default();
     match ranges.iter().find(|(_, range)| range.contains(&at)) {
         Some((name, range)) => format!(
             "tensor {name} holds {} at position {}, expected finite values; fetch the file again",
@@ -264,9 +238,7 @@ fn not_finite(values: &[f32], ranges: &HashMap<String, Range<usize>>) -> String 
 /// [`Error::Weights`] when the file that was asked for does not exist: no other is used in its place.
 /// [`Error::WeightsNotFound`] with the places looked at when there is none.
 pub fn find(explicit: Option<&Path>) -> Result<PathBuf> {
-    find_with(explicit, &|name| {
-        env::var_os(name).filter(|value| !value.is_empty())
-    })
+    find_with(explicit, &|name| env::var_os(name).filter(|value| !value.is_empty()))
 }
 
 /// [`find`] with the environment as an argument, which tests can choose.
@@ -316,10 +288,7 @@ mod tests {
 
     /// A file whose header is the right one after `edit`, followed by `data(bytes that the header promises)`.
     fn file(edit: impl Fn(&mut Tensors), data: impl Fn(usize) -> Vec<u8>) -> Vec<u8> {
-        let mut tensors: Tensors = expected_tensors()
-            .into_iter()
-            .map(|(n, s)| (n, "F32", s))
-            .collect();
+        let mut tensors: Tensors = expected_tensors().into_iter().map(|(n, s)| (n, "F32", s)).collect();
         edit(&mut tensors);
         let mut offset = 0;
         let rows: Vec<String> = tensors
@@ -348,16 +317,10 @@ mod tests {
 
     #[test]
     fn a_right_file_gives_each_layer_its_values() {
-        let bytes = file(
-            |_| {},
-            |size| (0..size / 4).flat_map(|i| (i as f32).to_le_bytes()).collect(),
-        );
+        let bytes = file(|_| {}, |size| (0..size / 4).flat_map(|i| (i as f32).to_le_bytes()).collect());
         let weights = Weights::from_bytes("w", &bytes).unwrap();
         // The table's first layer comes first here: 64 biases, then 64 x 3 x 7 x 7 weights.
-        assert_eq!(
-            weights.bias("conv1/7x7_s2"),
-            (0..64).map(|i| i as f32).collect::<Vec<_>>()
-        );
+        assert_eq!(weights.bias("conv1/7x7_s2"), (0..64).map(|i| i as f32).collect::<Vec<_>>());
         assert_eq!(weights.weight("conv1/7x7_s2").len(), 64 * 3 * 7 * 7);
         assert_eq!(weights.weight("conv1/7x7_s2")[0], 64.0);
         assert_eq!(*weights.weight("loss3/classifier").last().unwrap(), 6_998_551.0);
@@ -372,11 +335,7 @@ mod tests {
         // Claims 4 TB.
         let huge = "{\"a\":{\"dtype\":\"F32\",\"shape\":[1000000000000],\"data_offsets\":[0,4000000000000]}}";
         let bytes = [&(huge.len() as u64).to_le_bytes()[..], huge.as_bytes()].concat();
-        assert!(
-            message(&bytes).contains("not this network"),
-            "{}",
-            message(&bytes)
-        );
+        assert!(message(&bytes).contains("not this network"), "{}", message(&bytes));
     }
 
     #[test]
@@ -384,14 +343,8 @@ mod tests {
         let cases: [(fn(&mut Tensors), &str); 5] = [
             (|t| drop(t.remove(0)), "has no tensor conv1/7x7_s2.bias"),
             (|t| drop(t.drain(1..)), "conv2/3x3_reduce.weight and 112 more"),
-            (
-                |t| t.push(("extra".into(), "F32", vec![1])),
-                "tensor extra unknown to this network",
-            ),
-            (
-                |t| t[1].1 = "F64",
-                "tensor conv1/7x7_s2.weight has dtype F64, expected F32",
-            ),
+            (|t| t.push(("extra".into(), "F32", vec![1])), "tensor extra unknown to this network"),
+            (|t| t[1].1 = "F64", "tensor conv1/7x7_s2.weight has dtype F64, expected F32"),
             (
                 |t| t[1].2 = vec![64, 3, 49],
                 "tensor conv1/7x7_s2.weight has shape [64, 3, 49], expected [64, 3, 7, 7]",
@@ -444,12 +397,7 @@ mod tests {
             "{error}"
         );
         let missing = directory.path().join("missing");
-        assert!(
-            Weights::load(&missing)
-                .unwrap_err()
-                .to_string()
-                .starts_with("cannot read")
-        );
+        assert!(Weights::load(&missing).unwrap_err().to_string().starts_with("cannot read"));
     }
 
     #[test]
@@ -463,18 +411,8 @@ mod tests {
         };
         assert_eq!(find_with(Some(&there), &set(&missing)).unwrap(), there);
         assert_eq!(find_with(None, &set(&there)).unwrap(), there);
-        assert!(
-            find_with(Some(&missing), &set(&there))
-                .unwrap_err()
-                .to_string()
-                .contains("no such file")
-        );
-        assert!(
-            find_with(None, &set(&missing))
-                .unwrap_err()
-                .to_string()
-                .contains("OCCLUDE_WEIGHTS")
-        );
+        assert!(find_with(Some(&missing), &set(&there)).unwrap_err().to_string().contains("no such file"));
+        assert!(find_with(None, &set(&missing)).unwrap_err().to_string().contains("OCCLUDE_WEIGHTS"));
     }
 
     #[cfg(all(unix, not(target_os = "macos")))]
@@ -495,10 +433,7 @@ mod tests {
         let all = tried(&["XDG_CACHE_HOME", "HOME"]);
         if all.len() > 1 {
             assert_eq!(all.last().unwrap(), &cached);
-            assert_eq!(
-                tried(&["HOME"]).last().unwrap(),
-                &path.join(".cache/occlude").join(FILE_NAME)
-            );
+            assert_eq!(tried(&["HOME"]).last().unwrap(), &path.join(".cache/occlude").join(FILE_NAME));
             assert_eq!(tried(&[]).len(), 2);
         }
     }

@@ -13,13 +13,8 @@ use proptest::prelude::*;
 use safetensors::SafeTensors;
 
 const COLOURS: [[u8; 3]; 4] = [[250, 20, 30], [10, 200, 40], [60, 70, 240], [220, 210, 0]];
-const LOSSLESS: [ImageFormat; 5] = [
-    ImageFormat::Png,
-    ImageFormat::Bmp,
-    ImageFormat::Gif,
-    ImageFormat::Tiff,
-    ImageFormat::WebP,
-];
+const LOSSLESS: [ImageFormat; 5] =
+    [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::Gif, ImageFormat::Tiff, ImageFormat::WebP];
 
 /// Four quarters of one colour each.
 fn quarters(height: u32, width: u32) -> RgbImage {
@@ -30,17 +25,12 @@ fn quarters(height: u32, width: u32) -> RgbImage {
 
 fn encoded(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Vec::new();
-    image
-        .into()
-        .write_to(&mut Cursor::new(&mut bytes), format)
-        .unwrap();
+    image.into().write_to(&mut Cursor::new(&mut bytes), format).unwrap();
     bytes
 }
 
 fn committed(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/data/pictures")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/pictures").join(name)
 }
 
 /// Opens `bytes` as a file of this name.
@@ -68,12 +58,7 @@ fn refusal(bytes: &[u8]) -> String {
 fn corners(photo: &Photograph) -> [[u8; 3]; 4] {
     let (pixels, _) = photo.rgb().as_chunks::<3>();
     let last_row = (photo.height() - 1) * photo.width();
-    [
-        pixels[0],
-        pixels[photo.width() - 1],
-        pixels[last_row],
-        pixels[last_row + photo.width() - 1],
-    ]
+    [pixels[0], pixels[photo.width() - 1], pixels[last_row], pixels[last_row + photo.width() - 1]]
 }
 
 #[test]
@@ -97,19 +82,10 @@ fn pictures_agree_with_the_references() {
         let expected = tensors.tensor("image_rgb").unwrap();
         let picture = Picture::open(photo, Resize::Stretch).unwrap();
         assert_eq!(picture.rgb().len(), expected.data().len());
-        let off: Vec<u8> = picture
-            .rgb()
-            .iter()
-            .zip(expected.data())
-            .map(|(a, b)| a.abs_diff(*b))
-            .collect();
+        let off: Vec<u8> = picture.rgb().iter().zip(expected.data()).map(|(a, b)| a.abs_diff(*b)).collect();
         let share =
             |levels: u8| off.iter().filter(|&&found| found > levels).count() as f64 / off.len() as f64;
-        println!(
-            "{image}: {:.2} % differ, {:.3} % by more than 1",
-            share(0) * 100.0,
-            share(1) * 100.0
-        );
+        println!("{image}: {:.2} % differ, {:.3} % by more than 1", share(0) * 100.0, share(1) * 100.0);
         assert!(off.iter().all(|&found| found <= 2), "{image}");
         assert!(share(1) <= 0.001, "{image}");
         assert!(!same_pixels || share(0) == 0.0, "{image}");
@@ -137,10 +113,7 @@ fn transparency_is_dropped_from_a_photograph() {
         return;
     };
     let rgba = image::open(&path).unwrap().into_rgba8();
-    let expected: Vec<u8> = rgba
-        .pixels()
-        .flat_map(|pixel| [pixel[0], pixel[1], pixel[2]])
-        .collect();
+    let expected: Vec<u8> = rgba.pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
     assert_eq!(Picture::open(path, Resize::Stretch).unwrap().rgb(), expected);
 }
 
@@ -156,10 +129,7 @@ fn center_crop_of_a_photograph() {
         (pixel(0, 0), pixel(223, 223), pixel(100, 50)),
         (&[170, 132, 109][..], &[193, 168, 148][..], &[81, 59, 22][..])
     );
-    assert_eq!(
-        picture.rgb().iter().map(|&level| u64::from(level)).sum::<u64>(),
-        16_350_822
-    );
+    assert_eq!(picture.rgb().iter().map(|&level| u64::from(level)).sum::<u64>(), 16_350_822);
     for (found, expected) in picture.mean_rgb().iter().zip([146.42813, 105.7445, 73.69675]) {
         assert!((found - expected).abs() < 1e-4, "{found} is not {expected}");
     }
@@ -204,12 +174,8 @@ fn palettes_cmyk_bilevel_and_lossy_files_are_read_as_by_pillow() {
         ("lossy.webp", two([61, 69, 239], [221, 209, 0]), 1),
     ] {
         let found = corners(&Photograph::open(committed(name)).unwrap());
-        let worst = found
-            .as_flattened()
-            .iter()
-            .zip(expected.as_flattened())
-            .map(|(a, b)| a.abs_diff(*b))
-            .max();
+        let worst =
+            found.as_flattened().iter().zip(expected.as_flattened()).map(|(a, b)| a.abs_diff(*b)).max();
         assert!(worst <= Some(off), "{name}: {found:?} is not {expected:?}");
     }
 }
@@ -217,32 +183,19 @@ fn palettes_cmyk_bilevel_and_lossy_files_are_read_as_by_pillow() {
 #[test]
 fn grey_and_alpha_become_rgb() {
     let grey = ImageBuffer::<image::Luma<u8>, _>::from_raw(2, 1, vec![7, 200]).unwrap();
-    assert_eq!(
-        open(&encoded(grey, ImageFormat::Png)).unwrap().rgb(),
-        [7, 7, 7, 200, 200, 200]
-    );
+    assert_eq!(open(&encoded(grey, ImageFormat::Png)).unwrap().rgb(), [7, 7, 7, 200, 200, 200]);
     let grey_alpha = ImageBuffer::<image::LumaA<u8>, _>::from_raw(2, 1, vec![7, 0, 200, 128]).unwrap();
-    assert_eq!(
-        open(&encoded(grey_alpha, ImageFormat::Png)).unwrap().rgb(),
-        [7, 7, 7, 200, 200, 200]
-    );
+    assert_eq!(open(&encoded(grey_alpha, ImageFormat::Png)).unwrap().rgb(), [7, 7, 7, 200, 200, 200]);
     let rgba = ImageBuffer::<image::Rgba<u8>, _>::from_raw(2, 1, vec![1, 2, 3, 0, 4, 5, 6, 99]).unwrap();
     for format in [ImageFormat::Png, ImageFormat::Tiff, ImageFormat::WebP] {
-        assert_eq!(
-            open(&encoded(rgba.clone(), format)).unwrap().rgb(),
-            [1, 2, 3, 4, 5, 6],
-            "{format:?}"
-        );
+        assert_eq!(open(&encoded(rgba.clone(), format)).unwrap().rgb(), [1, 2, 3, 4, 5, 6], "{format:?}");
     }
 }
 
 #[test]
 fn sixteen_bits_are_divided_by_257_and_rounded() {
     let levels: Vec<u16> = (0..=65535).step_by(31).collect();
-    let expected: Vec<u8> = levels
-        .iter()
-        .map(|&level| (f64::from(level) / 257.0).round() as u8)
-        .collect();
+    let expected: Vec<u8> = levels.iter().map(|&level| (f64::from(level) / 257.0).round() as u8).collect();
     let size = (levels.len() / 3) as u32;
     let rgb = ImageBuffer::<Rgb<u16>, _>::from_raw(size, 1, levels[..size as usize * 3].to_vec()).unwrap();
     for format in [ImageFormat::Png, ImageFormat::Tiff] {
@@ -254,10 +207,7 @@ fn sixteen_bits_are_divided_by_257_and_rounded() {
     }
     let grey = ImageBuffer::<image::Luma<u16>, _>::from_raw(levels.len() as u32, 1, levels).unwrap();
     let photo = open(&encoded(grey, ImageFormat::Png)).unwrap();
-    assert_eq!(
-        photo.rgb().iter().step_by(3).copied().collect::<Vec<u8>>(),
-        expected
-    );
+    assert_eq!(photo.rgb().iter().step_by(3).copied().collect::<Vec<u8>>(), expected);
 }
 
 /// EXIF 2.32, tag 0x0112: for each value, which stored corner is seen in the upper left, upper right, lower left and
@@ -276,11 +226,9 @@ fn exif_orientation_turns_the_picture_upright() {
     ];
     let stored = quarters(16, 32);
     for (value, seen) in (1u8..).zip(seen) {
-        let exif = [
-            b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".as_slice(),
-            &[value, 0, 0, 0, 0, 0, 0, 0],
-        ]
-        .concat();
+        let exif =
+            [b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".as_slice(), &[value, 0, 0, 0, 0, 0, 0, 0]]
+                .concat();
         let (mut jpeg, mut png, mut webp) = (Vec::new(), Vec::new(), Vec::new());
         let encode = |mut encoder: Box<dyn Encode + '_>| encoder.encode(exif.clone(), &stored);
         encode(Box::new(Some(JpegEncoder::new_with_quality(&mut jpeg, 95))));
@@ -291,10 +239,7 @@ fn exif_orientation_turns_the_picture_upright() {
             let upright = if value < 5 { (16, 32) } else { (32, 16) };
             assert_eq!((photo.height(), photo.width()), upright, "{format} {value}");
             for (found, corner) in corners(&photo).iter().zip(seen) {
-                let close = found
-                    .iter()
-                    .zip(COLOURS[corner])
-                    .all(|(a, b)| a.abs_diff(b) <= off);
+                let close = found.iter().zip(COLOURS[corner]).all(|(a, b)| a.abs_diff(b) <= off);
                 assert!(close, "{format} {value}: {found:?} is not {:?}", COLOURS[corner]);
             }
         }
@@ -310,9 +255,7 @@ impl<E: ImageEncoder> Encode for Option<E> {
     fn encode(&mut self, exif: Vec<u8>, image: &RgbImage) {
         let mut encoder = self.take().unwrap();
         encoder.set_exif_metadata(exif).unwrap();
-        encoder
-            .write_image(image, image.width(), image.height(), ExtendedColorType::Rgb8)
-            .unwrap();
+        encoder.write_image(image, image.width(), image.height(), ExtendedColorType::Rgb8).unwrap();
     }
 }
 
@@ -325,19 +268,11 @@ fn one_pixel_is_a_picture() {
             let picture = photo.picture(resize);
             assert_eq!(picture.rgb().len(), 224 * 224 * 3);
             assert!(
-                picture
-                    .rgb()
-                    .as_chunks::<3>()
-                    .0
-                    .iter()
-                    .all(|pixel| *pixel == [9, 80, 170]),
+                picture.rgb().as_chunks::<3>().0.iter().all(|pixel| *pixel == [9, 80, 170]),
                 "{format:?}"
             );
             assert_eq!(picture.mean_rgb(), [9.0, 80.0, 170.0]);
-            assert_eq!(
-                picture.input().values()[..3],
-                [170.0 - 104.0, 80.0 - 117.0, 9.0 - 123.0]
-            );
+            assert_eq!(picture.input().values()[..3], [170.0 - 104.0, 80.0 - 117.0, 9.0 - 123.0]);
         }
     }
 }
@@ -353,10 +288,7 @@ fn a_missing_file_is_an_io_error_that_names_it() {
 fn files_that_are_no_picture_are_refused_with_what_was_expected() {
     assert!(refusal(b"").contains("is empty (0 bytes), expected a PNG"));
     let text = refusal(b"<html>404 not found</html>");
-    assert!(
-        text.contains("is not a picture: expected a PNG") && text.contains("<html>404"),
-        "{text}"
-    );
+    assert!(text.contains("is not a picture: expected a PNG") && text.contains("<html>404"), "{text}");
     let other_format = refusal(b"\0\0\0\x1cftypavif\0\0\0\0avifmif1");
     assert!(
         other_format.contains("is in Avif format") && other_format.contains("convert it"),
@@ -380,12 +312,7 @@ fn a_huge_file_is_refused_before_it_is_read() {
     let path = folder.path().join("huge.png");
     fs::write(&path, b"\x89PNG\r\n\x1a\n").unwrap();
     // A hole: takes no room on the disk.
-    fs::OpenOptions::new()
-        .write(true)
-        .open(&path)
-        .unwrap()
-        .set_len(1 << 40)
-        .unwrap();
+    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(1 << 40).unwrap();
     let error = Photograph::open(path).unwrap_err().to_string();
     assert!(error.contains("is larger than 800000000 bytes"), "{error}");
 }
@@ -421,24 +348,18 @@ fn with_size(format: ImageFormat, width: u32, height: u32) -> Vec<u8> {
 /// PNG specification, annex D.
 fn png_crc(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
-            if crc & 1 == 1 {
-                0xEDB8_8320 ^ (crc >> 1)
-            } else {
-                crc >> 1
-            }
-        })
+        (0..8).fold(
+            crc ^ u32::from(byte),
+            |crc, _| {
+                if crc & 1 == 1 { 0xEDB8_8320 ^ (crc >> 1) } else { crc >> 1 }
+            },
+        )
     })
 }
 
 #[test]
 fn decompression_bombs_are_refused_by_their_header() {
-    for format in [
-        ImageFormat::Png,
-        ImageFormat::Bmp,
-        ImageFormat::Gif,
-        ImageFormat::Jpeg,
-    ] {
+    for format in [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::Gif, ImageFormat::Jpeg] {
         let message = refusal(&with_size(format, 60_000, 60_000));
         assert!(
             message.contains("60000x60000 pixels, expected at most 100 megapixels"),
@@ -453,27 +374,18 @@ fn decompression_bombs_are_refused_by_their_header() {
 
 #[test]
 fn pictures_without_pixels_are_refused() {
-    for format in [
-        ImageFormat::Png,
-        ImageFormat::Bmp,
-        ImageFormat::Gif,
-        ImageFormat::Jpeg,
-    ] {
+    for format in [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::Gif, ImageFormat::Jpeg] {
         for (width, height) in [(0, 6), (10, 0), (0, 0)] {
             refusal(&with_size(format, width, height));
         }
     }
-    assert!(matches!(
-        Photograph::from_rgb(0, 5, &[]),
-        Err(Error::Image { .. })
-    ));
+    assert!(matches!(Photograph::from_rgb(0, 5, &[]), Err(Error::Image { .. })));
 }
 
 /// One file a format and kind, small enough to cut everywhere.
 fn samples() -> Vec<(String, Vec<u8>)> {
-    let noise = RgbImage::from_fn(24, 17, |x, y| {
-        Rgb([(x * y * 37) as u8, (x * 11) as u8, (x + y * y * 5) as u8])
-    });
+    let noise =
+        RgbImage::from_fn(24, 17, |x, y| Rgb([(x * y * 37) as u8, (x * 11) as u8, (x + y * y * 5) as u8]));
     let mut samples: Vec<(String, Vec<u8>)> = LOSSLESS
         .into_iter()
         .chain([ImageFormat::Jpeg])
@@ -482,10 +394,7 @@ fn samples() -> Vec<(String, Vec<u8>)> {
     for entry in fs::read_dir(committed("")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension != "py") {
-            samples.push((
-                path.file_name().unwrap().to_string_lossy().into_owned(),
-                fs::read(path).unwrap(),
-            ));
+            samples.push((path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(path).unwrap()));
         }
     }
     samples
@@ -536,27 +445,12 @@ proptest! {
 
 #[test]
 fn raw_pixels_and_inputs_of_a_wrong_length_are_refused() {
-    let error = Picture::from_rgb(2, 2, &[0; 11], Resize::Stretch)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("2 rows of 2 pixels") && error.contains("found 11 bytes"),
-        "{error}"
-    );
+    let error = Picture::from_rgb(2, 2, &[0; 11], Resize::Stretch).unwrap_err().to_string();
+    assert!(error.contains("2 rows of 2 pixels") && error.contains("found 11 bytes"), "{error}");
     assert!(Picture::from_rgb(usize::MAX, 2, &[0; 12], Resize::Stretch).is_err());
-    assert!(
-        Input::from_nhwc_bgr(vec![0.0; 5])
-            .unwrap_err()
-            .to_string()
-            .contains("found 5")
-    );
+    assert!(Input::from_nhwc_bgr(vec![0.0; 5]).unwrap_err().to_string().contains("found 5"));
     let mut values = vec![0.0; 224 * 224 * 3];
     values[7] = f32::NAN;
-    assert!(
-        Input::from_nhwc_bgr(values)
-            .unwrap_err()
-            .to_string()
-            .contains("NaN at index 7")
-    );
+    assert!(Input::from_nhwc_bgr(values).unwrap_err().to_string().contains("NaN at index 7"));
     assert!(Input::from_nhwc_bgr(vec![1.0; 224 * 224 * 3]).is_ok());
 }

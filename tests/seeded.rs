@@ -14,18 +14,13 @@ const PROBABILITY_TOLERANCE: f64 = 5e-6;
 /// Softmax in float64, so that what is compared is the network's error.
 fn softmax(logits: &[f32]) -> Vec<f64> {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f64> = logits
-        .iter()
-        .map(|&logit| f64::from(logit - largest).exp())
-        .collect();
+    let powers: Vec<f64> = logits.iter().map(|&logit| f64::from(logit - largest).exp()).collect();
     let sum: f64 = powers.iter().sum();
     powers.into_iter().map(|power| power / sum).collect()
 }
 
 fn most_probable(probabilities: &[f64]) -> usize {
-    (0..probabilities.len())
-        .max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]))
-        .unwrap()
+    (0..probabilities.len()).max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b])).unwrap()
 }
 
 #[test]
@@ -40,26 +35,14 @@ fn every_blob_agrees() {
         let relative = |found: f32, expected_value: f32| (found - expected_value).abs() / expected.max_abs;
         for &(index, sample) in &expected.samples {
             let error = relative(values[index], sample);
-            assert!(
-                error <= BLOB_TOLERANCE,
-                "{name}[{index}] is {}, not {sample}: {error:e}",
-                values[index]
-            );
+            assert!(error <= BLOB_TOLERANCE, "{name}[{index}] is {}, not {sample}: {error:e}", values[index]);
         }
         let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len() as f64;
         let error = relative(mean as f32, expected.mean);
-        assert!(
-            error <= BLOB_TOLERANCE,
-            "{name}: mean {mean}, not {}: {error:e}",
-            expected.mean
-        );
+        assert!(error <= BLOB_TOLERANCE, "{name}: mean {mean}, not {}: {error:e}", expected.mean);
         let max_abs = values.iter().fold(0.0f32, |max, v| max.max(v.abs()));
         let error = relative(max_abs, expected.max_abs);
-        assert!(
-            error <= BLOB_TOLERANCE,
-            "{name}: largest {max_abs}, not {}: {error:e}",
-            expected.max_abs
-        );
+        assert!(error <= BLOB_TOLERANCE, "{name}: largest {max_abs}, not {}: {error:e}", expected.max_abs);
     }
 }
 
@@ -68,25 +51,13 @@ fn every_blob_agrees() {
 fn about_half_of_what_leaves_a_relu_is_zero() {
     let net = Network::googlenet();
     let blobs = forward(&Weights::seeded(SEED), &picture_input());
-    for layer in net
-        .layers
-        .iter()
-        .filter(|layer| matches!(layer.op, Op::Convolution(_)))
-    {
+    for layer in net.layers.iter().filter(|layer| matches!(layer.op, Op::Convolution(_))) {
         let (blob, values) = (&net.blobs[layer.output], &blobs[layer.output]);
-        let own = || {
-            values
-                .chunks(blob.channels)
-                .flat_map(|pixel| &pixel[layer.channel..][..layer.channels])
-        };
+        let own = || values.chunks(blob.channels).flat_map(|pixel| &pixel[layer.channel..][..layer.channels]);
         let zeros = own().filter(|&&value| value == 0.0).count() as f64 / own().count() as f64;
         assert!((0.3..0.7).contains(&zeros), "{}: {zeros} zeros", layer.name);
         let largest = own().fold(0.0f32, |largest, &value| largest.max(value));
-        assert!(
-            (100.0..1000.0).contains(&largest),
-            "{}: largest {largest}",
-            layer.name
-        );
+        assert!((100.0..1000.0).contains(&largest), "{}: largest {largest}", layer.name);
     }
 }
 
@@ -104,10 +75,7 @@ fn logits_and_probabilities_agree() {
             "logit {class}: {found}, not {expected}"
         );
         let (found, expected) = (probabilities[class], f64::from(reference.prob[i]));
-        assert!(
-            (found - expected).abs() <= PROBABILITY_TOLERANCE,
-            "class {class}: {found}, not {expected}"
-        );
+        assert!((found - expected).abs() <= PROBABILITY_TOLERANCE, "class {class}: {found}, not {expected}");
     }
     assert_eq!(most_probable(&probabilities), reference.classes[0]);
 }
@@ -138,10 +106,6 @@ fn a_sweep_agrees() {
                 "position {position}, class {class}: {drop}, not {expected}"
             );
         }
-        assert_eq!(
-            most_probable(&probabilities),
-            reference.sweep_argmax[position],
-            "position {position}"
-        );
+        assert_eq!(most_probable(&probabilities), reference.sweep_argmax[position], "position {position}");
     }
 }

@@ -32,10 +32,7 @@ pub(crate) fn seeded_tensors(seed: u64) -> Vec<(String, Vec<usize>, Vec<f32>)> {
     let mut tensor_seeds = splitmix64(seed);
     let mut integers = |count| -> Vec<i64> {
         let tensor_seed = tensor_seeds.next().expect("endless");
-        splitmix64(tensor_seed)
-            .take(count)
-            .map(|bits| (bits >> 40) as i64 - (1 << 23))
-            .collect()
+        splitmix64(tensor_seed).take(count).map(|bits| (bits >> 40) as i64 - (1 << 23)).collect()
     };
     let mut tensors = Vec::new();
     for layer in &net.layers {
@@ -45,11 +42,7 @@ pub(crate) fn seeded_tensors(seed: u64) -> Vec<(String, Vec<usize>, Vec<f32>)> {
         let fan_in: usize = shape[1..].iter().product();
         let mut filters = integers(layer.channels * fan_in);
         filters.chunks_mut(fan_in).for_each(halve_mean);
-        tensors.push((
-            format!("{}.weight", layer.name),
-            shape,
-            scale(&filters, weight_bound(layer, fan_in)),
-        ));
+        tensors.push((format!("{}.weight", layer.name), shape, scale(&filters, weight_bound(layer, fan_in))));
         let bias = scale(&integers(layer.channels), BIAS_BOUND);
         tensors.push((format!("{}.bias", layer.name), vec![layer.channels], bias));
     }
@@ -66,11 +59,7 @@ fn halve_mean(filter: &mut [i64]) {
 }
 
 fn weight_bound(layer: &Layer, fan_in: usize) -> f32 {
-    let gain = if layer.op == Op::Classifier {
-        CLASSIFIER_GAIN
-    } else {
-        GAIN
-    };
+    let gain = if layer.op == Op::Classifier { CLASSIFIER_GAIN } else { GAIN };
     (gain * (6.0 / fan_in as f64).sqrt()) as f32
 }
 
@@ -106,32 +95,21 @@ mod tests {
         let net = Network::googlenet();
         let tensors = seeded_tensors(1);
         assert_eq!(tensors.len(), 116);
-        for (layer, pair) in net
-            .layers
-            .iter()
-            .filter(|l| net.weight_shape(l).is_some())
-            .zip(tensors.chunks(2))
+        for (layer, pair) in
+            net.layers.iter().filter(|l| net.weight_shape(l).is_some()).zip(tensors.chunks(2))
         {
-            let [(weight_name, shape, weight), (bias_name, bias_shape, bias)] = pair else {
-                unreachable!()
-            };
+            let [(weight_name, shape, weight), (bias_name, bias_shape, bias)] = pair else { unreachable!() };
             assert_eq!(
                 (weight_name, bias_name),
                 (&format!("{}.weight", layer.name), &format!("{}.bias", layer.name))
             );
-            assert_eq!(
-                (shape, bias_shape),
-                (&net.weight_shape(layer).unwrap(), &vec![layer.channels])
-            );
+            assert_eq!((shape, bias_shape), (&net.weight_shape(layer).unwrap(), &vec![layer.channels]));
             assert_eq!(weight.len(), shape.iter().product::<usize>());
             let fan_in = weight.len() / layer.channels;
             let bound = weight_bound(layer, fan_in);
             assert!(weight.iter().all(|w| w.abs() < 1.5 * bound), "{weight_name}");
             assert_eq!(bias.len(), layer.channels);
-            assert!(
-                bias.iter().any(|&b| b < 0.0) && bias.iter().any(|&b| b > 0.0),
-                "{bias_name}"
-            );
+            assert!(bias.iter().any(|&b| b < 0.0) && bias.iter().any(|&b| b > 0.0), "{bias_name}");
         }
     }
 
@@ -145,13 +123,9 @@ mod tests {
     #[test]
     fn the_bits_are_those_of_tools_seeded_py() {
         let sum = |seed| {
-            let bits = seeded_tensors(seed)
-                .into_iter()
-                .flat_map(|(_, _, values)| values)
-                .map(f32::to_bits);
-            bits.zip(1u64..).fold(0u64, |sum, (bits, place)| {
-                sum.wrapping_add(place.wrapping_mul(bits.into()))
-            })
+            let bits = seeded_tensors(seed).into_iter().flat_map(|(_, _, values)| values).map(f32::to_bits);
+            bits.zip(1u64..)
+                .fold(0u64, |sum, (bits, place)| sum.wrapping_add(place.wrapping_mul(bits.into())))
         };
         assert_eq!(sum(1), 6710347075161372824);
         assert_eq!(sum(u64::MAX), 14932555659154748976);

@@ -79,27 +79,17 @@ impl Reference {
             assert_eq!(tensor.dtype(), dtype, "{name}");
             tensor.data().as_chunks().0.to_vec()
         };
-        let floats = |name| -> Vec<f32> {
-            words(name, Dtype::F32)
-                .into_iter()
-                .map(f32::from_le_bytes)
-                .collect()
-        };
+        let floats =
+            |name| -> Vec<f32> { words(name, Dtype::F32).into_iter().map(f32::from_le_bytes).collect() };
         let indices = |name| -> Vec<usize> {
-            words(name, Dtype::U32)
-                .into_iter()
-                .map(|word| u32::from_le_bytes(word) as usize)
-                .collect()
+            words(name, Dtype::U32).into_iter().map(|word| u32::from_le_bytes(word) as usize).collect()
         };
 
         let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
         let names = &header.metadata().as_ref().unwrap()["blobs"];
         let names: Vec<String> = serde_json::from_str(names).unwrap();
         let (mean, max_abs) = (floats("blob_mean"), floats("blob_max_abs"));
-        let samples: Vec<_> = indices("sample_index")
-            .into_iter()
-            .zip(floats("sample"))
-            .collect();
+        let samples: Vec<_> = indices("sample_index").into_iter().zip(floats("sample")).collect();
         assert_eq!(samples.len(), 8 * names.len());
         let blobs = names.into_iter().enumerate().map(|(i, name)| BlobReference {
             name,

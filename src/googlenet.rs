@@ -1,0 +1,237 @@
+//! The network, ready to run, and one pass of one image through it.
+
+use crate::kernels::{Isa, average, lrn, maximum, pitch};
+use crate::network::{INPUT_SIDE, Network, Op};
+use crate::plane::{Convolution, Plane};
+use crate::rect::Rect;
+use crate::softmax::softmax;
+use crate::{Input, Result, Weights};
+use rayon::prelude::*;
+use std::path::Path;
+
+/// Rows and columns of zeros stored around an input image: conv1's padding.
+pub(crate) const IMAGE_PADDING: usize = 3;
+/// Side of an input image with its padding.
+pub(crate) const PADDED_SIDE: usize = INPUT_SIDE + 2 * IMAGE_PADDING;
+
+/// GoogLeNet with its weights packed for the kernels. `Send + Sync`, immutable: share it between threads.
+pub struct GoogLeNet {
+    pub(crate) network: Network,
+    pub(crate) isa: Isa,
+    /// One a layer of the table; `None` for layers without weights.
+    pub(crate) convolutions: Vec<Option<Convolution>>,
+}
+
+/// What the network says about one image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Classification {
+    /// One unbounded score a class, before softmax.
+    pub logits: Vec<f32>,
+    /// One a class, each in 0..=1, together 1.
+    pub probabilities: Vec<f32>,
+}
+
+/// All blobs of one image's pass. Layout in memory: `[y][x][channel]`, a pixel every `pitch(channels)` values; blob 0 is
+/// the image with its padding.
+pub struct Activations {
+    pub(crate) network: Network,
+    pub(crate) blobs: Vec<Vec<f32>>,
+}
+
+impl GoogLeNet {
+    /// Reads, checks and packs a weights file.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Weights`]; [`Error::Option`] for an unusable `OCCLUDE_ISA`.
+    pub fn load(path: impl AsRef<Path>) -> Result<GoogLeNet> {
+        GoogLeNet::new(&Weights::load(path)?)
+    }
+
+    /// Packs weights for the kernels. The instruction set is the fastest that the machine has, or what
+    /// the environment variable `OCCLUDE_ISA` says.
+    ///
+    /// # Errors
+    /// [`Error::Option`] when `OCCLUDE_ISA` names an instruction set that does not exist or that the machine lacks.
+    pub fn new(weights: &Weights) -> Result<GoogLeNet> {
+        let isa = Isa::from_environment()?;
+        let network = Network::googlenet();
+        let convolutions = network
+            .layers
+            .par_iter()
+            .map(|layer| {
+                let inputs = network.blobs[layer.input].channels;
+                network.weight_shape(layer)?;
+                let (w, b) = (weights.weight(&layer.name), weights.bias(&layer.name));
+                match layer.op {
+                    Op::Convolution(window) if layer.input == 0 => {
+                        Some(Convolution::on_padded_image(w, b, inputs, window))
+                    }
+                    Op::Convolution(window) => Some(Convolution::new(w, b, inputs, window)),
+                    Op::Classifier => Some(Convolution::classifier(w, b, inputs)),
+                    _ => None,
+                }
+            })
+            .collect();
+        Ok(GoogLeNet { network, isa, convolutions })
+    }
+
+    /// The instruction set that the kernels use.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// The same network on another instruction set; results are the same bits.
+    ///
+    /// # Errors
+    /// [`Error::Option`] when the machine does not have it.
+    pub fn with_isa(self, isa: Isa) -> Result<GoogLeNet> {
+        Ok(GoogLeNet { isa: isa.check()?, ..self })
+    }
+
+    /// The layers and blobs.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Classifies one image, on the threads of the current rayon pool.
+    pub fn classify(&self, input: &Input) -> Classification {
+        self.forward(input).classification()
+    }
+
+    /// Runs one image through all layers, on the threads of the current rayon pool, and keeps every blob.
+    pub fn forward(&self, input: &Input) -> Activations {
+        let mut blobs: Vec<Vec<f32>> = vec![pad_image(input)];
+        for blob in &self.network.blobs[1..] {
+            blobs.push(vec![0.0; blob.side * blob.side * pitch(blob.channels)]);
+        }
+        let mut activations = Activations { network: self.network.clone(), blobs };
+        for layer in 0..self.network.layers.len() {
+            self.run_layer(layer, &mut activations);
+        }
+        activations
+    }
+
+    fn run_layer(&self, index: usize, activations: &mut Activations) {
+        let layer = &self.network.layers[index];
+        let side = self.network.blobs[layer.output].side;
+        let step = pitch(self.network.blobs[layer.output].channels);
+        let mut out = std::mem::take(&mut activations.blobs[layer.output]);
+        let input = activations.plane(layer.input);
+        let isa = self.isa;
+        // Bands of rows, one a thread: each reads the weights once.
+        let band = side.div_ceil(rayon::current_num_threads());
+        let bands = out.par_chunks_mut(band * side * step).enumerate();
+        match layer.op {
+            Op::Convolution(_) => {
+                let convolution = self.convolutions[index].as_ref().expect("a convolution has weights");
+                bands.for_each(|(i, out)| {
+                    let y0 = i * band;
+                    let rect = Rect { y0, x0: 0, y1: side.min(y0 + band), x1: side };
+                    convolution
+                        .run(isa, input, rect, out, |y, x| ((y - y0) * side + x) * step + layer.channel);
+                });
+            }
+            Op::MaxPool(window) => for_each_pixel(bands, band * side, side, step, |y, x, out| {
+                let mut pixels = Vec::with_capacity(9);
+                window.places(y, x, input.height, |y, x| pixels.push(input.at(y, x)));
+                maximum(isa, &pixels, &mut out[..layer.channels]);
+            }),
+            Op::Lrn => for_each_pixel(bands, band * side, side, step, |y, x, out| {
+                lrn(isa, input.at(y, x), &mut out[..layer.channels]);
+            }),
+            Op::AveragePool => {
+                let pixels: Vec<&[f32]> = (0..input.height * input.width)
+                    .map(|i| input.at(i / input.width, i % input.width))
+                    .collect();
+                average(isa, &pixels, &mut out[..layer.channels]);
+            }
+            Op::Classifier => {
+                let classifier = self.convolutions[index].as_ref().expect("the classifier has weights");
+                classifier.classify(isa, &[input.at(0, 0)], &[0], &mut out);
+            }
+        }
+        activations.blobs[layer.output] = out;
+    }
+}
+
+/// Calls `f(y, x, pixel)` for each output pixel of the bands, the bands in parallel.
+fn for_each_pixel<'o>(
+    bands: impl IndexedParallelIterator<Item = (usize, &'o mut [f32])>,
+    band_pixels: usize,
+    side: usize,
+    step: usize,
+    f: impl Fn(usize, usize, &mut [f32]) + Sync + Send,
+) {
+    bands.for_each(|(band, out)| {
+        for (i, pixel) in out.chunks_exact_mut(step).enumerate() {
+            let at = band * band_pixels + i;
+            f(at / side, at % side, pixel);
+        }
+    });
+}
+
+/// The image with its padding stored around it.
+pub(crate) fn pad_image(input: &Input) -> Vec<f32> {
+    let mut padded = vec![0.0; PADDED_SIDE * PADDED_SIDE * 3];
+    for (y, row) in input.values().chunks_exact(INPUT_SIDE * 3).enumerate() {
+        let start = ((y + IMAGE_PADDING) * PADDED_SIDE + IMAGE_PADDING) * 3;
+        padded[start..start + row.len()].copy_from_slice(row);
+    }
+    padded
+}
+
+/// The padded image as conv1 reads it: at each pixel, a row of its window.
+pub(crate) fn image_plane(padded: &[f32]) -> Plane<'_> {
+    // The last places of a row would read past the end of the image; no window of conv1 starts there.
+    Plane { values: padded, width: PADDED_SIDE, height: PADDED_SIDE, pixel: 3, channels: 7 * 3 }
+}
+
+impl Activations {
+    /// The values of the blob of this name, `[side][side][channels]`; `None` when there is no such blob.
+    /// The input image is `data`; the logits are `loss3/classifier`.
+    pub fn blob(&self, name: &str) -> Option<Vec<f32>> {
+        let id = self.network.find(name)?;
+        if id == 0 {
+            let row = PADDED_SIDE * 3;
+            let rows = self.blobs[0].chunks_exact(row).skip(IMAGE_PADDING).take(INPUT_SIDE);
+            return Some(rows.flat_map(|r| &r[IMAGE_PADDING * 3..][..INPUT_SIDE * 3]).copied().collect());
+        }
+        let channels = self.network.blobs[id].channels;
+        Some(self.blobs[id].chunks_exact(pitch(channels)).flat_map(|p| &p[..channels]).copied().collect())
+    }
+
+    /// The logits and probabilities.
+    pub fn classification(&self) -> Classification {
+        let logits = self.blobs.last().expect("the table ends with the logits");
+        Classification::new(logits[..self.network.blobs.last().expect("as above").channels].to_vec())
+    }
+
+    pub(crate) fn plane(&self, blob: usize) -> Plane<'_> {
+        if blob == 0 {
+            return image_plane(&self.blobs[0]);
+        }
+        let shape = &self.network.blobs[blob];
+        Plane {
+            values: &self.blobs[blob],
+            width: shape.side,
+            height: shape.side,
+            pixel: pitch(shape.channels),
+            channels: shape.channels,
+        }
+    }
+}
+
+impl Classification {
+    pub(crate) fn new(logits: Vec<f32>) -> Classification {
+        let probabilities = softmax(&logits);
+        Classification { logits, probabilities }
+    }
+
+    /// The `k` most probable classes, the most probable first, equal ones by index.
+    pub fn top(&self, k: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.probabilities.len()).collect();
+        order.sort_by(|&a, &b| self.logits[b].total_cmp(&self.logits[a]).then(a.cmp(&b)));
+        order.truncate(k);
+        order
+    }
+}

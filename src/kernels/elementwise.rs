@@ -1,0 +1,87 @@
+//! Pooling and local response normalisation of one pixel. Safe code that the compiler vectorises across channels
+//! for each instruction set; every operation rounds once, so the bits do not depend on how.
+
+use super::isa::for_each_isa;
+use super::simd::Simd;
+use crate::network::{LRN_ALPHA, LRN_SIZE};
+
+for_each_isa! {
+    /// `out[c]` = the largest of `pixels[..][c]`. Values are never NaN and never -0 (they come from ReLU).
+    fn maximum(pixels: &[&[f32]], out: &mut [f32]) => maximum_generic
+}
+
+for_each_isa! {
+    /// `out[c]` = the mean of `pixels[..][c]`, summed in the order given.
+    fn average(pixels: &[&[f32]], out: &mut [f32]) => average_generic
+}
+
+for_each_isa! {
+    /// Local response normalisation across the channels of one pixel (Krizhevsky et al. 2012, section 3.3, in
+    /// Caffe's form): `out[c] = x[c] / t^0.75`, `t = 1 + alpha / 5 * (x[c - 2]^2 + .. + x[c + 2]^2)`.
+    fn lrn(pixel: &[f32], out: &mut [f32]) => lrn_generic
+}
+
+#[inline(always)]
+fn larger(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
+}
+
+/// # Safety
+/// The machine has the instruction set of `S` (this and those below); the code itself is safe.
+#[inline(always)]
+unsafe fn maximum_generic<S: Simd>(pixels: &[&[f32]], out: &mut [f32]) {
+    let n = out.len();
+    // Three at a time: fewer passes over `out`.
+    out.copy_from_slice(&pixels[0][..n]);
+    let mut rest = pixels[1..].chunks_exact(2);
+    for pair in rest.by_ref() {
+        let (a, b) = (&pair[0][..n], &pair[1][..n]);
+        for c in 0..n {
+            out[c] = larger(larger(out[c], a[c]), b[c]);
+        }
+    }
+    if let [last] = rest.remainder() {
+        let last = &last[..n];
+        for c in 0..n {
+            out[c] = larger(out[c], last[c]);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn average_generic<S: Simd>(pixels: &[&[f32]], out: &mut [f32]) {
+    let n = out.len();
+    out.fill(0.0);
+    for pixel in pixels {
+        for (sum, x) in out.iter_mut().zip(&pixel[..n]) {
+            *sum += x;
+        }
+    }
+    let count = pixels.len() as f32;
+    for sum in out.iter_mut() {
+        *sum /= count;
+    }
+}
+
+/// Channels on each side of the middle of the LRN window.
+const HALF: usize = LRN_SIZE / 2;
+/// The most channels that an LRN layer has (conv2/norm2).
+const LRN_CHANNELS: usize = 192;
+
+#[inline(always)]
+unsafe fn lrn_generic<S: Simd>(pixel: &[f32], out: &mut [f32]) {
+    let n = out.len();
+    // Zeros on both sides stand for the channels that do not exist.
+    let mut squares = [0.0f32; LRN_CHANNELS + 2 * HALF];
+    for (square, x) in squares[HALF..HALF + n].iter_mut().zip(&pixel[..n]) {
+        *square = x * x;
+    }
+    let squares = &squares[..n + 2 * HALF];
+    for c in 0..n {
+        let sum = squares[c] + squares[c + 1] + squares[c + 2] + squares[c + 3] + squares[c + 4];
+        let t = sum.mul_add(LRN_ALPHA / LRN_SIZE as f32, 1.0);
+        // t^0.75 by correctly rounded roots: no library's `pow` in the numbers.
+        let root = t.sqrt();
+        out[c] = pixel[c] / (root * root.sqrt());
+    }
+}

@@ -1,0 +1,28 @@
+//! The arithmetic: every number of the fast path is made here, and all `unsafe` of the crate is here.
+//!
+//! One generic algorithm a kernel, instantiated for each instruction set and chosen at run time by [`Isa`]. Each
+//! output element is computed by the same operations in the same order whatever the instruction set, the tile
+//! and the number of threads are: vectors run across outputs (channels), never across a sum. So all
+//! instantiations agree bit for bit.
+
+#![allow(unsafe_code)]
+
+mod convolution;
+mod elementwise;
+mod isa;
+mod simd;
+mod sites;
+
+pub use isa::Isa;
+
+pub(crate) use convolution::{PackedWeights, Sum, Tap, Tile, convolve_tile};
+pub(crate) use elementwise::{average, lrn, maximum};
+pub(crate) use sites::{Sites, zeros};
+
+/// Channels that a pixel of `channels` takes in memory: kernels store whole vectors of 16.
+pub(crate) fn pitch(channels: usize) -> usize {
+    channels.next_multiple_of(16)
+}
+
+/// Positions (or neighbouring pixels) that one kernel call takes side by side.
+pub(crate) const COLUMNS: usize = 8;

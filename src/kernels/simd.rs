@@ -1,0 +1,197 @@
+//! The vector operations that the kernels are written in, for each instruction set.
+//!
+//! All are `#[inline(always)]` so that they are compiled inside a function with the instructions enabled
+//! (see `for_each_isa`); called from anywhere else, the intrinsics would be slow or illegal.
+
+/// A vector of `f32`. Each operation works lane by lane and rounds once, so lanes hold the same bits at any width.
+pub(crate) trait Simd {
+    /// The register type.
+    type V: Copy;
+    /// Lanes in a register.
+    const LANES: usize;
+    /// Columns that a tile of three vectors a column may have before accumulators no longer fit the registers.
+    const TILE_COLUMNS: usize;
+
+    /// # Safety
+    /// `LANES` values at `from` are readable.
+    unsafe fn load(from: *const f32) -> Self::V;
+    /// # Safety
+    /// `LANES` values at `to` are writable.
+    unsafe fn store(v: Self::V, to: *mut f32);
+    /// # Safety
+    /// The machine has the instruction set (this and all that follow).
+    unsafe fn splat(value: f32) -> Self::V;
+    /// `a + b`.
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b + c`, rounded once.
+    unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `if v > 0 { v } else { +0 }`.
+    unsafe fn relu(v: Self::V) -> Self::V;
+    /// Writes the indices `first + lane` of the lanes with any bit set in `bits`, in order, to `to`, and says how
+    /// many; all `LANES` values at `to` may be overwritten.
+    unsafe fn compress(bits: &[u32], first: u32, to: *mut u32) -> usize;
+}
+
+/// Plain Rust: eight lanes that the compiler may put into whatever registers the machine has.
+pub(crate) struct Portable;
+
+impl Simd for Portable {
+    type V = [f32; 8];
+    const LANES: usize = 8;
+    const TILE_COLUMNS: usize = 4;
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> [f32; 8] {
+        // SAFETY: eight values are readable; arrays of f32 need only f32's alignment.
+        unsafe { from.cast::<[f32; 8]>().read() }
+    }
+    #[inline(always)]
+    unsafe fn store(v: [f32; 8], to: *mut f32) {
+        // SAFETY: eight values are writable.
+        unsafe { to.cast::<[f32; 8]>().write(v) }
+    }
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> [f32; 8] {
+        [value; 8]
+    }
+    #[inline(always)]
+    unsafe fn add(a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        std::array::from_fn(|i| a[i] + b[i])
+    }
+    #[inline(always)]
+    unsafe fn fma(a: [f32; 8], b: [f32; 8], c: [f32; 8]) -> [f32; 8] {
+        std::array::from_fn(|i| a[i].mul_add(b[i], c[i]))
+    }
+    #[inline(always)]
+    unsafe fn relu(v: [f32; 8]) -> [f32; 8] {
+        v.map(|x| if x > 0.0 { x } else { 0.0 })
+    }
+    #[inline(always)]
+    unsafe fn compress(bits: &[u32], first: u32, to: *mut u32) -> usize {
+        compress_branchless(bits, first, to)
+    }
+}
+
+/// Writes every index and advances only past those to keep: no branch to mispredict.
+#[inline(always)]
+fn compress_branchless(bits: &[u32], first: u32, to: *mut u32) -> usize {
+    let mut count = 0;
+    for (lane, &b) in bits.iter().enumerate() {
+        // SAFETY: `count <= lane < LANES`, and `LANES` values at `to` may be overwritten.
+        unsafe { to.add(count).write(first + lane as u32) };
+        count += usize::from(b != 0);
+    }
+    count
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{Avx2, Avx512};
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{Simd, compress_branchless};
+    use std::arch::x86_64::*;
+
+    /// AVX2 with FMA: 16 registers of 8 lanes.
+    pub(crate) struct Avx2;
+
+    // SAFETY of all blocks in this module: the caller vouches for the instruction set and, in load, store and
+    // compress, for the memory.
+    impl Simd for Avx2 {
+        type V = __m256;
+        const LANES: usize = 8;
+        // 4 x 3 accumulators, 3 weights, 1 broadcast: all 16 registers.
+        const TILE_COLUMNS: usize = 4;
+
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> __m256 {
+            // SAFETY: see above.
+            unsafe { _mm256_loadu_ps(from) }
+        }
+        #[inline(always)]
+        unsafe fn store(v: __m256, to: *mut f32) {
+            // SAFETY: see above.
+            unsafe { _mm256_storeu_ps(to, v) }
+        }
+        #[inline(always)]
+        unsafe fn splat(value: f32) -> __m256 {
+            // SAFETY: see above.
+            unsafe { _mm256_set1_ps(value) }
+        }
+        #[inline(always)]
+        unsafe fn add(a: __m256, b: __m256) -> __m256 {
+            // SAFETY: see above.
+            unsafe { _mm256_add_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn fma(a: __m256, b: __m256, c: __m256) -> __m256 {
+            // SAFETY: see above.
+            unsafe { _mm256_fmadd_ps(a, b, c) }
+        }
+        #[inline(always)]
+        unsafe fn relu(v: __m256) -> __m256 {
+            // maxps returns its second operand for two zeros and for NaN, which makes -0 and NaN +0.
+            // SAFETY: see above.
+            unsafe { _mm256_max_ps(v, _mm256_setzero_ps()) }
+        }
+        #[inline(always)]
+        unsafe fn compress(bits: &[u32], first: u32, to: *mut u32) -> usize {
+            compress_branchless(bits, first, to)
+        }
+    }
+
+    /// AVX-512 F: 32 registers of 16 lanes.
+    pub(crate) struct Avx512;
+
+    impl Simd for Avx512 {
+        type V = __m512;
+        const LANES: usize = 16;
+        // 8 x 3 accumulators, 3 weights, 1 broadcast: 28 of 32 registers.
+        const TILE_COLUMNS: usize = 8;
+
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> __m512 {
+            // SAFETY: see above.
+            unsafe { _mm512_loadu_ps(from) }
+        }
+        #[inline(always)]
+        unsafe fn store(v: __m512, to: *mut f32) {
+            // SAFETY: see above.
+            unsafe { _mm512_storeu_ps(to, v) }
+        }
+        #[inline(always)]
+        unsafe fn splat(value: f32) -> __m512 {
+            // SAFETY: see above.
+            unsafe { _mm512_set1_ps(value) }
+        }
+        #[inline(always)]
+        unsafe fn add(a: __m512, b: __m512) -> __m512 {
+            // SAFETY: see above.
+            unsafe { _mm512_add_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
+            // SAFETY: see above.
+            unsafe { _mm512_fmadd_ps(a, b, c) }
+        }
+        #[inline(always)]
+        unsafe fn relu(v: __m512) -> __m512 {
+            // SAFETY: see above.
+            unsafe { _mm512_max_ps(v, _mm512_setzero_ps()) }
+        }
+        #[inline(always)]
+        unsafe fn compress(bits: &[u32], first: u32, to: *mut u32) -> usize {
+            debug_assert_eq!(bits.len(), 16);
+            // Compress in a register, then store it whole: the form that stores to memory is microcoded on Zen 4.
+            // SAFETY: see above; `bits` holds 16 values.
+            unsafe {
+                let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+                let v = _mm512_loadu_si512(bits.as_ptr().cast());
+                let kept = _mm512_test_epi32_mask(v, v);
+                let indices = _mm512_add_epi32(lanes, _mm512_set1_epi32(first as i32));
+                _mm512_storeu_si512(to.cast(), _mm512_maskz_compress_epi32(kept, indices));
+                kept.count_ones() as usize
+            }
+        }
+    }
+}
