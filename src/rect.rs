@@ -119,3 +119,67 @@ impl Rect {
         Rect { y0, x0, y1, x1 }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn window() -> impl Strategy<Value = Window> {
+        // Padding below the size, as in every network: each window then overlaps the plane.
+        (1usize..8, 1usize..4)
+            .prop_flat_map(|(size, stride)| (Just(size), Just(stride), 0..size))
+            .prop_map(|(size, stride, padding)| Window { size, stride, padding })
+    }
+
+    proptest! {
+        /// Against brute force: an output is affected if and only if one of the pixels it reads lies in the rectangle.
+        #[test]
+        fn a_rectangle_reaches_what_reads_from_it(
+            window in window(),
+            side in 8usize..30,
+            (y, x) in ((0usize..30, 1usize..10), (0usize..30, 1usize..10)),
+        ) {
+            let within = |(at, size): (usize, usize)| (at.min(side - 1), (at + size).min(side).max(at.min(side - 1) + 1));
+            let ((y0, y1), (x0, x1)) = (within(y), within(x));
+            let rect = Rect { y0, x0, y1, x1 };
+            let output_side = window.output_side(side);
+            let reached = rect.through(window, output_side);
+            for (y, x) in Rect::plane(output_side).pixels() {
+                let mut reads = false;
+                window.places(y, x, side, |y, x| reads |= (y0..y1).contains(&y) && (x0..x1).contains(&x));
+                let inside = (reached.y0..reached.y1).contains(&y) && (reached.x0..reached.x1).contains(&x);
+                prop_assert_eq!(inside, reads, "output ({}, {}), reached {:?}", y, x, reached);
+            }
+        }
+
+        #[test]
+        fn a_window_reads_its_places_and_no_others(window in window(), side in 8usize..20) {
+            let output_side = window.output_side(side);
+            for (y, x) in Rect::plane(output_side).pixels() {
+                let mut got = Vec::new();
+                window.places(y, x, side, |y, x| got.push((y, x)));
+                let mut want = Vec::new();
+                for ky in 0..window.size {
+                    for kx in 0..window.size {
+                        let at = |o: usize, k: usize| (o * window.stride + k).checked_sub(window.padding);
+                        if let (Some(y), Some(x)) = (at(y, ky), at(x, kx))
+                            && y < side
+                            && x < side
+                        {
+                            want.push((y, x));
+                        }
+                    }
+                }
+                prop_assert_eq!(got, want);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_reaches_nothing() {
+        let window = Window { size: 3, stride: 1, padding: 1 };
+        assert!(Rect::default().through(window, 10).is_empty());
+        assert_eq!(Rect::default().union(&Rect::plane(3)), Rect::plane(3));
+    }
+}

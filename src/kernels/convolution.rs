@@ -79,7 +79,7 @@ pub(crate) struct Tap {
 }
 
 /// Where a sum starts and what becomes of it.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sum {
     /// Starts at the bias; ReLU at the end.
     Relu,
@@ -290,5 +290,138 @@ unsafe fn tile<S: Simd, const P: usize, const B: usize, const R: usize>(
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::Isa;
+    use proptest::prelude::*;
+
+    /// A value generator of which most are zero, as activations are.
+    fn activation() -> impl Strategy<Value = f32> + Clone {
+        prop_oneof![2 => Just(0.0f32), 1 => 0.01f32..3.0]
+    }
+
+    #[derive(Clone, Debug)]
+    struct Case {
+        outputs: usize,
+        channels: usize,
+        taps: usize,
+        /// `[tap][column][channel]`
+        values: Vec<f32>,
+        /// `[output][tap][channel]`
+        weights: Vec<f32>,
+        bias: Vec<f32>,
+        columns: Vec<usize>,
+    }
+
+    fn case() -> impl Strategy<Value = Case> {
+        // A window of `size` x `size` that is cut into `taps` taps; outputs around the panel and vector widths.
+        let shape =
+            (1usize..200, 1usize..40, prop_oneof![Just((1, 1)), Just((3, 9)), Just((3, 3)), Just((2, 1))]);
+        shape.prop_flat_map(|(outputs, channels, (size, taps))| {
+            let products = size * size * channels;
+            (
+                Just((outputs, products / taps, taps)),
+                prop::collection::vec(activation(), products * COLUMNS),
+                prop::collection::vec(-2.0f32..2.0, outputs * products),
+                prop::collection::vec(-1.0f32..1.0, outputs),
+                prop::sample::subsequence((0..COLUMNS).collect::<Vec<_>>(), 1..=COLUMNS),
+            )
+                .prop_map(|((outputs, channels, taps), values, weights, bias, columns)| Case {
+                    outputs,
+                    channels,
+                    taps,
+                    values,
+                    weights,
+                    bias,
+                    columns,
+                })
+        })
+    }
+
+    impl Case {
+        fn value(&self, tap: usize, column: usize) -> &[f32] {
+            &self.values[(tap * COLUMNS + column) * self.channels..][..self.channels]
+        }
+
+        /// The definition: one fused multiply-add after the other, zeros included.
+        fn expected(&self, column: usize, output: usize, sum: Sum) -> f32 {
+            let mut acc = if sum == Sum::Continue { 0.0 } else { self.bias[output] };
+            for tap in 0..self.taps {
+                for (channel, &x) in self.value(tap, column).iter().enumerate() {
+                    let w = self.weights[(output * self.taps + tap) * self.channels + channel];
+                    acc = x.mul_add(w, acc);
+                }
+            }
+            match sum {
+                Sum::Relu => acc.max(0.0),
+                Sum::Start => acc,
+                Sum::Continue => 7.0 + acc,
+            }
+        }
+
+        fn packed(&self) -> PackedWeights {
+            // Taps and channels are already in the kernel's order, which is that of one input "pixel" a product.
+            PackedWeights::new(&self.weights, &self.bias, self.taps * self.channels, 1, self.taps)
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        #[test]
+        fn every_instruction_set_sums_all_products_in_order(case in case(), sum in prop::sample::select(vec![Sum::Relu, Sum::Start, Sum::Continue])) {
+            let packed = case.packed();
+            let step = pitch(case.outputs);
+            let starts: Vec<usize> = (0..case.columns.len()).map(|i| i * step).collect();
+            let taps: Vec<Tap> = (0..case.taps).map(|i| Tap { index: i, site: i }).collect();
+            for isa in Isa::all_available() {
+                for dense in [false, true] {
+                    let mut sites = Sites::new(case.channels, case.taps);
+                    for tap in 0..case.taps {
+                        let columns: [&[f32]; COLUMNS] = std::array::from_fn(|c| case.value(tap, c));
+                        if dense { sites.push_dense(&columns) } else { sites.push(isa, &columns) }
+                    }
+                    let tile = Tile { taps: &taps, columns: &case.columns, out: &starts };
+                    let mut out = vec![7.0; step * case.columns.len()];
+                    for panels in packed.cached_panels() {
+                        convolve_tile(isa, &sites, &packed, panels, &tile, sum, &mut out);
+                    }
+                    for (i, &column) in case.columns.iter().enumerate() {
+                        for output in 0..case.outputs {
+                            let (got, want) = (out[i * step + output], case.expected(column, output, sum));
+                            prop_assert_eq!(got.to_bits(), want.to_bits(), "{} {} {}", isa, column, output);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_asked_panels_are_written() {
+        let packed = PackedWeights::new(&[1.0; 100 * 4], &[1.0; 100], 4, 1, 1);
+        let column: &[f32] = &[1.0; 4];
+        for isa in Isa::all_available() {
+            let mut sites = Sites::new(4, 1);
+            sites.push(isa, &[column]);
+            let mut out = vec![-1.0; 3 + pitch(100) + 5];
+            let tile = Tile { taps: &[Tap::default()], columns: &[0], out: &[3] };
+            convolve_tile(isa, &sites, &packed, 1..2, &tile, Sum::Relu, &mut out);
+            assert!(out[..3 + 48].iter().chain(&out[3 + 96..]).all(|&v| v == -1.0), "{isa}");
+            assert!(out[3 + 48..3 + 96].iter().all(|&v| v == 5.0), "{isa}");
+        }
+    }
+
+    #[test]
+    #[should_panic]
+    fn a_column_that_does_not_fit_is_refused() {
+        let packed = PackedWeights::new(&[1.0; 20], &[1.0; 20], 1, 1, 1);
+        let mut sites = Sites::new(1, 1);
+        sites.push_dense(&[&[1.0]]);
+        let tile = Tile { taps: &[Tap::default()], columns: &[0], out: &[1] };
+        convolve_tile(Isa::detect(), &sites, &packed, 0..1, &tile, Sum::Relu, &mut [0.0; 32]);
     }
 }

@@ -85,3 +85,46 @@ unsafe fn lrn_generic<S: Simd>(pixel: &[f32], out: &mut [f32]) {
         out[c] = pixel[c] / (root * root.sqrt());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::Isa;
+    use proptest::prelude::*;
+
+    fn pixels() -> impl Strategy<Value = Vec<Vec<f32>>> {
+        (1usize..LRN_CHANNELS + 1, 1usize..12).prop_flat_map(|(channels, count)| {
+            let value = prop_oneof![1 => Just(0.0f32), 2 => 0.0f32..1500.0];
+            prop::collection::vec(prop::collection::vec(value, channels), count)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_instruction_set_agrees_with_the_definition(pixels in pixels()) {
+            let n = pixels[0].len();
+            let slices: Vec<&[f32]> = pixels.iter().map(|p| p.as_slice()).collect();
+            for isa in Isa::all_available() {
+                let mut out = vec![9.0; n];
+                maximum(isa, &slices, &mut out);
+                for c in 0..n {
+                    prop_assert_eq!(out[c], pixels.iter().map(|p| p[c]).fold(0.0, f32::max));
+                }
+                average(isa, &slices, &mut out);
+                for c in 0..n {
+                    prop_assert_eq!(out[c], pixels.iter().fold(0.0, |sum, p| sum + p[c]) / pixels.len() as f32);
+                }
+                lrn(isa, &pixels[0], &mut out);
+                let mut scalar = vec![0.0; n];
+                lrn(Isa::Scalar, &pixels[0], &mut scalar);
+                prop_assert_eq!(&out, &scalar);
+                for c in 0..n {
+                    let window = &pixels[0][c.saturating_sub(2)..n.min(c + 3)];
+                    let sum: f64 = window.iter().map(|&x| f64::from(x).powi(2)).sum();
+                    let want = f64::from(pixels[0][c]) / (1.0 + 1e-4 / 5.0 * sum).powf(0.75);
+                    prop_assert!((f64::from(out[c]) - want).abs() <= 1e-6 * want, "{} {}", out[c], want);
+                }
+            }
+        }
+    }
+}

@@ -64,12 +64,6 @@ impl<'a> Sites<'a> {
         let start = if site == 0 { 0 } else { self.ends[site - 1] };
         &self.nonzero[start as usize..self.ends[site] as usize]
     }
-
-    /// Sum of the lengths of all lists, which counts the multiply-adds of a 1x1 convolution an output channel.
-    #[cfg(test)]
-    pub(crate) fn listed(&self) -> usize {
-        self.nonzero.len()
-    }
 }
 
 /// The most channels that a blob of the network has.

@@ -1,0 +1,116 @@
+//! The trained network against the reference outputs of an independent float64 implementation.
+
+mod common;
+
+use common::shared;
+use occlude::{GoogLeNet, Input, MaskValue, OcclusionSensitivity};
+use safetensors::SafeTensors;
+use std::path::PathBuf;
+
+/// One file of reference outputs.
+struct Expected(Vec<u8>);
+
+impl Expected {
+    fn floats(&self, name: &str) -> Option<Vec<f32>> {
+        let tensors = SafeTensors::deserialize(&self.0).unwrap();
+        let tensor = tensors.tensor(name).ok()?;
+        Some(tensor.data().as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect())
+    }
+
+    fn integers(&self, name: &str) -> Vec<usize> {
+        let tensors = SafeTensors::deserialize(&self.0).unwrap();
+        let tensor = tensors.tensor(name).unwrap();
+        tensor.data().as_chunks().0.iter().map(|&b| i64::from_le_bytes(b) as usize).collect()
+    }
+
+    /// The network's input, `[224][224][3]`; the file has planes.
+    fn input(&self) -> Input {
+        let planes = self.floats("input").unwrap();
+        let pixels = planes.len() / 3;
+        let values =
+            (0..pixels).flat_map(|i| (0..3).map(move |c| c * pixels + i)).map(|i| planes[i]).collect();
+        Input::from_nhwc_bgr(values).unwrap()
+    }
+}
+
+/// The trained network and the reference outputs of these images; `None`, having said so, where they are absent.
+fn trained<const N: usize>(images: [&str; N]) -> Option<(GoogLeNet, [Expected; N])> {
+    let weights: PathBuf = shared("weights/bvlc_googlenet.safetensors")?;
+    let files = images.map(|image| shared(&format!("reference/{image}.safetensors")));
+    if files.iter().any(Option::is_none) {
+        return None;
+    }
+    let expected = files.map(|file| Expected(std::fs::read(file.unwrap()).unwrap()));
+    Some((GoogLeNet::load(weights).unwrap(), expected))
+}
+
+fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+#[test]
+fn every_blob_is_within_1e_5() {
+    let Some((net, [chelsea])) = trained(["chelsea"]) else { return };
+    let activations = net.forward(&chelsea.input());
+    let mut compared = 0;
+    for blob in &net.network().blobs {
+        let Some(want) = chelsea.floats(&format!("blob:{}", blob.name)) else { continue };
+        let got = activations.blob(&blob.name).unwrap();
+        let pixels = blob.side * blob.side;
+        let planes: Vec<f32> =
+            (0..want.len()).map(|i| got[i % pixels * blob.channels + i / pixels]).collect();
+        let largest = want.iter().copied().map(f32::abs).fold(0.0, f32::max);
+        let error = largest_difference(&planes, &want) / largest;
+        assert!(error <= 1e-5, "{}: {error:e}", blob.name);
+        compared += 1;
+    }
+    assert_eq!(compared, 20);
+}
+
+#[test]
+fn probabilities_are_within_5e_6() {
+    let images = ["chelsea", "miniature_poodle", "tibetan_terrier", "cat_dog"];
+    let Some((net, expected)) = trained(images) else { return };
+    for (image, expected) in images.iter().zip(&expected) {
+        let got = net.classify(&expected.input());
+        let error = largest_difference(&got.probabilities, &expected.floats("prob").unwrap());
+        assert!(error <= 5e-6, "{image}: {error:e}");
+        assert_eq!(got.top(3), expected.integers("top3"), "{image}");
+    }
+}
+
+#[test]
+fn sweeps_are_within_5e_6_and_equal_to_the_exhaustive_ones() {
+    let images = ["chelsea", "miniature_poodle", "tibetan_terrier", "cat_dog"];
+    let Some((net, expected)) = trained(images) else { return };
+    for (image, expected) in images.iter().zip(&expected) {
+        let (input, top3) = (expected.input(), expected.integers("top3"));
+        for (tag, size, stride, value) in [
+            ("m45_s22_auto", [45, 45], [22, 22], MaskValue::Auto),
+            ("m15_s10_auto", [15, 15], [10, 10], MaskValue::Auto),
+            ("m30x12_s25x31_zero", [30, 12], [25, 31], MaskValue::TrainingMean),
+        ] {
+            let sweep = OcclusionSensitivity::new(&net)
+                .mask_size(size)
+                .stride(stride)
+                .mask_value(value)
+                .classes(top3.clone());
+            let maps = sweep.run(&input).unwrap();
+            let error = largest_difference(
+                &maps.scores,
+                &expected.floats(&format!("sweep:{tag}:prob_top3")).unwrap(),
+            );
+            assert!(error <= 5e-6, "{image} {tag}: scores off by {error:e}");
+            let drops: Vec<f32> = (0..3).flat_map(|k| maps.map(k)).collect();
+            let error =
+                largest_difference(&drops, &expected.floats(&format!("sweep:{tag}:drop_top3")).unwrap());
+            assert!(error <= 5e-6, "{image} {tag}: map off by {error:e}");
+            assert_eq!(maps.argmax, expected.integers(&format!("sweep:{tag}:argmax")), "{image} {tag}");
+            if tag == "m45_s22_auto" || *image == "chelsea" {
+                assert_eq!(maps, sweep.clone().threads(1).run(&input).unwrap(), "{image} {tag}");
+                assert_eq!(maps, sweep.exhaustive(true).run(&input).unwrap(), "{image} {tag}");
+            }
+        }
+    }
+}
