@@ -1,12 +1,12 @@
-//! Pooling and local response normalisation of one pixel. Safe code that the compiler vectorises across channels
-//! for each instruction set; every operation rounds once, so the bits do not depend on how.
+//! Pooling and local response normalisation of one pixel, vectorised across channels. Every operation rounds once, so
+//! the bits do not depend on how.
 
 use super::isa::for_each_isa;
 use super::simd::Simd;
 use crate::network::{LRN_ALPHA, LRN_SIZE};
 
 for_each_isa! {
-    /// `out[c]` = the largest of `pixels[..][c]`. Values are never NaN and never -0 (they come from ReLU).
+    /// `out[c]` = the largest of `pixels[..][c]`. Values are not negative (they come from ReLU or LRN).
     fn maximum(pixels: &[&[f32]], out: &mut [f32]) => maximum_generic
 }
 
@@ -21,30 +21,31 @@ for_each_isa! {
     fn lrn(pixel: &[f32], out: &mut [f32]) => lrn_generic
 }
 
-#[inline(always)]
-fn larger(a: f32, b: f32) -> f32 {
-    if a > b { a } else { b }
-}
-
 /// # Safety
-/// The machine has the instruction set of `S` (this and those below); the code itself is safe.
+/// The machine has the instruction set of `S` (this and those below).
 #[inline(always)]
 unsafe fn maximum_generic<S: Simd>(pixels: &[&[f32]], out: &mut [f32]) {
     let n = out.len();
-    // Three at a time: fewer passes over `out`.
-    out.copy_from_slice(&pixels[0][..n]);
-    let mut rest = pixels[1..].chunks_exact(2);
-    for pair in rest.by_ref() {
-        let (a, b) = (&pair[0][..n], &pair[1][..n]);
-        for c in 0..n {
-            out[c] = larger(larger(out[c], a[c]), b[c]);
+    assert!(pixels.iter().all(|pixel| pixel.len() >= n));
+    let mut c = 0;
+    // Each value is read once and each result written once; four vectors at a time hide the loads' latency.
+    while c + 4 * S::LANES <= n {
+        // SAFETY: `n` values exist behind each pointer, and `c` leaves room for four vectors.
+        unsafe {
+            let mut most = [S::splat(0.0); 4];
+            for pixel in pixels {
+                for (i, most) in most.iter_mut().enumerate() {
+                    *most = S::max(*most, S::load(pixel.as_ptr().add(c + i * S::LANES)));
+                }
+            }
+            for (i, most) in most.into_iter().enumerate() {
+                S::store(most, out.as_mut_ptr().add(c + i * S::LANES));
+            }
         }
+        c += 4 * S::LANES;
     }
-    if let [last] = rest.remainder() {
-        let last = &last[..n];
-        for c in 0..n {
-            out[c] = larger(out[c], last[c]);
-        }
+    for c in c..n {
+        out[c] = pixels.iter().map(|pixel| pixel[c]).fold(0.0, |a, b| if a > b { a } else { b });
     }
 }
 

@@ -15,7 +15,7 @@ mod sites;
 
 pub use isa::Isa;
 
-pub(crate) use convolution::{PackedWeights, Sum, Tap, Tile, convolve_tile};
+pub(crate) use convolution::{PANEL, PackedWeights, Sum, Tap, Tile, convolve_tile};
 pub(crate) use elementwise::{average, lrn, maximum};
 pub(crate) use sites::{Sites, zeros};
 

@@ -27,9 +27,11 @@ pub(crate) trait Simd {
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// `if v > 0 { v } else { +0 }`.
     unsafe fn relu(v: Self::V) -> Self::V;
-    /// Writes the indices `first + lane` of the lanes with any bit set in `bits`, in order, to `to`, and says how
-    /// many; all `LANES` values at `to` may be overwritten.
-    unsafe fn compress(bits: &[u32], first: u32, to: *mut u32) -> usize;
+    /// The larger of two, lane by lane; the second where they are equal or not ordered.
+    unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
+    /// Writes the indices `first + lane` of the lanes with any bit set in `v`, in order, to `to`, and says how
+    /// many. Memory for `LANES` values at `to` must be writable and may be overwritten.
+    unsafe fn compress(v: Self::V, first: u32, to: *mut u32) -> usize;
 }
 
 /// Plain Rust: eight lanes that the compiler may put into whatever registers the machine has.
@@ -67,21 +69,20 @@ impl Simd for Portable {
         v.map(|x| if x > 0.0 { x } else { 0.0 })
     }
     #[inline(always)]
-    unsafe fn compress(bits: &[u32], first: u32, to: *mut u32) -> usize {
-        compress_branchless(bits, first, to)
+    unsafe fn max(a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        std::array::from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
     }
-}
-
-/// Writes every index and advances only past those to keep: no branch to mispredict.
-#[inline(always)]
-fn compress_branchless(bits: &[u32], first: u32, to: *mut u32) -> usize {
-    let mut count = 0;
-    for (lane, &b) in bits.iter().enumerate() {
-        // SAFETY: `count <= lane < LANES`, and `LANES` values at `to` may be overwritten.
-        unsafe { to.add(count).write(first + lane as u32) };
-        count += usize::from(b != 0);
+    #[inline(always)]
+    unsafe fn compress(v: [f32; 8], first: u32, to: *mut u32) -> usize {
+        let mut count = 0;
+        for (lane, x) in v.iter().enumerate() {
+            // Write every index and advance only past those to keep: no branch to mispredict.
+            // SAFETY: `count <= lane < 8`, and 8 values at `to` may be overwritten.
+            unsafe { to.add(count).write(first + lane as u32) };
+            count += usize::from(x.to_bits() != 0);
+        }
+        count
     }
-    count
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -89,11 +90,29 @@ pub(crate) use x86::{Avx2, Avx512};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Simd, compress_branchless};
+    use super::Simd;
     use std::arch::x86_64::*;
 
     /// AVX2 with FMA: 16 registers of 8 lanes.
     pub(crate) struct Avx2;
+
+    /// For each set of lanes, as bits: the lanes in it, ascending, a byte each from the lowest.
+    static KEPT_LANES: [i64; 256] = {
+        let mut table = [0; 256];
+        let mut set = 0;
+        while set < 256 {
+            let (mut lane, mut count) = (0, 0);
+            while lane < 8 {
+                if set >> lane & 1 != 0 {
+                    table[set] |= (lane as i64) << (8 * count);
+                    count += 1;
+                }
+                lane += 1;
+            }
+            set += 1;
+        }
+        table
+    };
 
     // SAFETY of all blocks in this module: the caller vouches for the instruction set and, in load, store and
     // compress, for the memory.
@@ -135,8 +154,20 @@ mod x86 {
             unsafe { _mm256_max_ps(v, _mm256_setzero_ps()) }
         }
         #[inline(always)]
-        unsafe fn compress(bits: &[u32], first: u32, to: *mut u32) -> usize {
-            compress_branchless(bits, first, to)
+        unsafe fn max(a: __m256, b: __m256) -> __m256 {
+            // SAFETY: see above.
+            unsafe { _mm256_max_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn compress(v: __m256, first: u32, to: *mut u32) -> usize {
+            // SAFETY: see above; a row of the table permutes the lanes to keep to the front.
+            unsafe {
+                let zero = _mm256_cmpeq_epi32(_mm256_castps_si256(v), _mm256_setzero_si256());
+                let kept = !_mm256_movemask_ps(_mm256_castsi256_ps(zero)) as usize & 0xff;
+                let lanes = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(KEPT_LANES[kept]));
+                _mm256_storeu_si256(to.cast(), _mm256_add_epi32(lanes, _mm256_set1_epi32(first as i32)));
+                kept.count_ones() as usize
+            }
         }
     }
 
@@ -180,14 +211,18 @@ mod x86 {
             unsafe { _mm512_max_ps(v, _mm512_setzero_ps()) }
         }
         #[inline(always)]
-        unsafe fn compress(bits: &[u32], first: u32, to: *mut u32) -> usize {
-            debug_assert_eq!(bits.len(), 16);
+        unsafe fn max(a: __m512, b: __m512) -> __m512 {
+            // SAFETY: see above.
+            unsafe { _mm512_max_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn compress(v: __m512, first: u32, to: *mut u32) -> usize {
             // Compress in a register, then store it whole: the form that stores to memory is microcoded on Zen 4.
-            // SAFETY: see above; `bits` holds 16 values.
+            // SAFETY: see above.
             unsafe {
                 let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-                let v = _mm512_loadu_si512(bits.as_ptr().cast());
-                let kept = _mm512_test_epi32_mask(v, v);
+                let bits = _mm512_castps_si512(v);
+                let kept = _mm512_test_epi32_mask(bits, bits);
                 let indices = _mm512_add_epi32(lanes, _mm512_set1_epi32(first as i32));
                 _mm512_storeu_si512(to.cast(), _mm512_maskz_compress_epi32(kept, indices));
                 kept.count_ones() as usize

@@ -66,10 +66,10 @@ impl<'a> Sites<'a> {
     }
 }
 
-/// The most channels that a blob of the network has.
-pub(crate) const MOST_CHANNELS: usize = 1024;
-
 static ZEROS: [f32; MOST_CHANNELS] = [0.0; MOST_CHANNELS];
+
+/// As many as any blob of the network has.
+const MOST_CHANNELS: usize = 1024;
 
 /// A column of `channels` zeros: what a window reads outside the plane.
 pub(crate) fn zeros(channels: usize) -> &'static [f32] {
@@ -85,21 +85,25 @@ for_each_isa! {
 /// The machine has the instruction set of `S`.
 #[inline(always)]
 unsafe fn list_nonzero_generic<S: Simd>(columns: &[&[f32]], channels: usize, list: &mut Vec<u32>) {
-    list.reserve(channels + S::LANES);
-    let mut bits = [0u32; MOST_CHANNELS];
-    let bits = &mut bits[..channels.next_multiple_of(S::LANES)];
+    // Column by column, as they lie in memory: most come from beyond the second-level cache, and the processor's
+    // prefetcher follows one run at a time better than eight.
+    let mut any = [0u32; MOST_CHANNELS];
+    let any = &mut any[..channels.next_multiple_of(S::LANES)];
     for column in columns {
-        for (b, x) in bits.iter_mut().zip(&column[..channels]) {
-            *b |= x.to_bits();
+        for (any, x) in any.iter_mut().zip(&column[..channels]) {
+            *any |= x.to_bits();
         }
     }
+    list.reserve(any.len());
     let mut len = list.len();
-    for (i, lanes) in bits.chunks_exact(S::LANES).enumerate() {
+    for first in (0..any.len()).step_by(S::LANES) {
         debug_assert!(len + S::LANES <= list.capacity());
-        // SAFETY: `len` grows by at most the lanes seen, and room for all of them and one vector more is reserved.
-        len += unsafe { S::compress(lanes, (i * S::LANES) as u32, list.as_mut_ptr().add(len)) };
+        // SAFETY: `any` holds whole vectors; `len` grows by at most the lanes seen, and room for all is reserved.
+        len += unsafe {
+            S::compress(S::load(any.as_ptr().add(first).cast()), first as u32, list.as_mut_ptr().add(len))
+        };
     }
-    // SAFETY: `len` values were written, and lanes past `channels` are zero and so not listed.
+    // SAFETY: `len` values were written; lanes past `channels` are zero and so not listed.
     unsafe { list.set_len(len) };
 }
 
