@@ -1,0 +1,196 @@
+//! Text on figures: measured, fitted, drawn.
+
+use std::sync::LazyLock;
+
+use ab_glyph::{Font, FontRef, PxScale, ScaleFont, point};
+use image::RgbImage;
+
+static BOOK: LazyLock<FontRef> = LazyLock::new(|| font(include_bytes!("font/DejaVuSans-subset.ttf")));
+static BOLD: LazyLock<FontRef> = LazyLock::new(|| font(include_bytes!("font/DejaVuSans-Bold-subset.ttf")));
+
+fn font(bytes: &'static [u8]) -> FontRef<'static> {
+    FontRef::try_from_slice(bytes).expect("the committed font is well formed")
+}
+
+/// A weight and size of lettering, and its colour. Shows Latin-1, the minus sign and the ellipsis.
+#[derive(Clone, Copy)]
+pub struct Style {
+    font: &'static FontRef<'static>,
+    /// From the highest ascender to the lowest descender, in pixels.
+    pub height: u32,
+    colour: [u8; 3],
+}
+
+impl Style {
+    pub fn book(height: u32, colour: [u8; 3]) -> Style {
+        Style {
+            font: &BOOK,
+            height,
+            colour,
+        }
+    }
+
+    pub fn bold(height: u32, colour: [u8; 3]) -> Style {
+        Style {
+            font: &BOLD,
+            height,
+            colour,
+        }
+    }
+
+    /// Pixels from the pen's start to its end.
+    pub fn width(&self, text: &str) -> u32 {
+        self.place(text, |_, _| {}).ceil() as u32
+    }
+
+    /// Draws with the upper left corner at (`x`, `y`). What lies outside the image is not drawn.
+    pub fn draw(&self, image: &mut RgbImage, x: u32, y: u32, text: &str) {
+        let scale = self.scale();
+        let baseline = y as f32 + self.font.as_scaled(scale).ascent();
+        self.place(text, |glyph, pen| {
+            let placed = glyph.with_scale_and_position(scale, point(x as f32 + pen, baseline));
+            let Some(outline) = self.font.outline_glyph(placed) else {
+                return;
+            };
+            let corner = outline.px_bounds().min;
+            outline.draw(|gx, gy, coverage| {
+                let (px, py) = (corner.x as i64 + i64::from(gx), corner.y as i64 + i64::from(gy));
+                let (Ok(px), Ok(py)) = (u32::try_from(px), u32::try_from(py)) else {
+                    return;
+                };
+                if let Some(pixel) = image.get_pixel_mut_checked(px, py) {
+                    pixel.0 = mix(pixel.0, self.colour, coverage);
+                }
+            });
+        });
+    }
+
+    /// Draws so that the text ends at `right`.
+    pub fn draw_ending(&self, image: &mut RgbImage, right: u32, y: u32, text: &str) {
+        self.draw(image, right.saturating_sub(self.width(text)), y, text);
+    }
+
+    /// Breaks between words into at most `lines` lines of at most `width` pixels. What does not fit ends in "…".
+    pub fn wrap(&self, text: &str, width: u32, lines: usize) -> Vec<String> {
+        let mut wrapped: Vec<String> = Vec::new();
+        for word in text.split_whitespace() {
+            let longer = wrapped.last().map(|line| format!("{line} {word}"));
+            match longer {
+                Some(longer) if wrapped.len() == lines || self.width(&longer) <= width => {
+                    *wrapped.last_mut().expect("longer came from it") = longer;
+                }
+                _ => wrapped.push(word.to_owned()),
+            }
+        }
+        wrapped.iter().map(|line| self.shorten(line, width)).collect()
+    }
+
+    /// The text, or as much of its beginning as fits before "…".
+    pub fn shorten(&self, text: &str, width: u32) -> String {
+        if self.width(text) <= width {
+            return text.to_owned();
+        }
+        let shortened = |end| format!("{}…", text[..end].trim_end());
+        text.char_indices()
+            .rev()
+            .map(|(end, _)| shortened(end))
+            .find(|line| self.width(line) <= width)
+            .unwrap_or_default()
+    }
+
+    fn scale(&self) -> PxScale {
+        PxScale::from(self.height as f32)
+    }
+
+    /// Hands over each glyph and where the pen stands; returns where it ends.
+    fn place(&self, text: &str, mut each: impl FnMut(ab_glyph::GlyphId, f32)) -> f32 {
+        let font = self.font.as_scaled(self.scale());
+        let (mut pen, mut previous) = (0.0, None);
+        for letter in text.chars() {
+            let glyph = font.glyph_id(letter);
+            pen += previous.map_or(0.0, |previous| font.kern(previous, glyph));
+            each(glyph, pen);
+            pen += font.h_advance(glyph);
+            previous = Some(glyph);
+        }
+        pen
+    }
+}
+
+/// `share` (0..=1) of `over`, the rest of `under`.
+pub fn mix(under: [u8; 3], over: [u8; 3], share: f32) -> [u8; 3] {
+    std::array::from_fn(|c| {
+        let (under, over) = (f32::from(under[c]), f32::from(over[c]));
+        (under + (over - under) * share).round() as u8
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use image::Rgb;
+
+    use super::*;
+
+    const STYLE: fn() -> Style = || Style::book(20, [0; 3]);
+
+    #[test]
+    fn short_text_is_one_line() {
+        assert_eq!(STYLE().wrap("Egyptian cat", 300, 2), ["Egyptian cat"]);
+    }
+
+    #[test]
+    fn long_text_wraps_and_then_ends_in_an_ellipsis() {
+        let text = "bookshop, bookstore, bookstall, and a good deal more than two lines can hold";
+        let lines = STYLE().wrap(text, 200, 2);
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[0], "bookshop, bookstore,");
+        assert!(
+            lines[1].starts_with("bookstall, and") && lines[1].ends_with('…'),
+            "{lines:?}"
+        );
+        assert!(lines.iter().all(|line| STYLE().width(line) <= 200));
+    }
+
+    #[test]
+    fn a_word_longer_than_a_line_is_shortened() {
+        let lines = STYLE().wrap(
+            "Llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogoch",
+            150,
+            2,
+        );
+        assert!(
+            lines.len() == 1 && lines[0].starts_with("Llanf") && lines[0].ends_with('…'),
+            "{lines:?}"
+        );
+        assert!(STYLE().width(&lines[0]) <= 150);
+    }
+
+    #[test]
+    fn drawing_stays_inside_its_measure_and_the_image() {
+        let style = STYLE();
+        let mut image = RgbImage::from_pixel(200, 40, Rgb([255; 3]));
+        style.draw(&mut image, 10, 10, "Ågyp −1.5 …");
+        let right = 10 + style.width("Ågyp −1.5 …");
+        let inked = image
+            .enumerate_pixels()
+            .filter(|(_, _, pixel)| pixel.0 != [255; 3]);
+        let mut count = 0;
+        for (x, y, _) in inked {
+            count += 1;
+            assert!(
+                (9..=right).contains(&x) && (9..=10 + style.height).contains(&y),
+                "{x} {y}"
+            );
+        }
+        assert!(count > 100);
+        style.draw(&mut image, 190, 35, "cut off, not a panic");
+    }
+
+    #[test]
+    fn every_promised_character_has_a_glyph() {
+        for letter in (' '..='~').chain('\u{A1}'..='\u{FF}').chain(['−', '…', '×']) {
+            assert_ne!(BOOK.glyph_id(letter).0, 0, "{letter}");
+            assert_ne!(BOLD.glyph_id(letter).0, 0, "{letter}");
+        }
+    }
+}
