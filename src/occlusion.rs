@@ -12,6 +12,7 @@ use crate::rect::Rect;
 use crate::resize::{Upsampling, upsample};
 use crate::{Error, Input, Result};
 use rayon::ThreadPoolBuilder;
+use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -38,6 +39,15 @@ pub enum Score {
     Probability,
     /// The class's logit, before softmax, unbounded.
     Logit,
+}
+
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Score::Probability => "probability",
+            Score::Logit => "logit",
+        })
+    }
 }
 
 /// How far a sweep is.
@@ -366,6 +376,16 @@ impl OcclusionMaps {
     pub fn upsampled(&self, k: usize, upsampling: Upsampling) -> Vec<f32> {
         let [ny, nx] = self.grid;
         upsample(&self.map(k), ny, nx, INPUT_SIDE, INPUT_SIDE, upsampling)
+    }
+
+    /// Row and column of the pixel that the mask at a grid position is centred on: `floor(size / 2)` from its first
+    /// row and column, clipped or not.
+    pub fn centre(&self, row: usize, column: usize) -> [usize; 2] {
+        let at = [row * self.stride[0], column * self.stride[1]];
+        match self.mask_clipping {
+            true => at,
+            false => [at[0] + self.mask_size[0] / 2, at[1] + self.mask_size[1] / 2],
+        }
     }
 
     /// Pixels of the image that the mask at a grid position covered.
