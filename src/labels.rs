@@ -79,19 +79,22 @@ fn near(wanted: &str) -> Vec<String> {
     if wanted.is_empty() {
         return Vec::new();
     }
-    let mut ranked: Vec<(usize, &str)> = Vec::new();
+    let mut ranked: Vec<(usize, usize, &str)> = Vec::new();
     for name in LABELS.iter().flat_map(Label::names) {
         let lower = name.to_lowercase();
-        let edits = edit_distance(wanted, &lower);
-        // More edits than a third of the letters is another word, unless one name holds the other ("poodle").
+        let whole = edit_distance(wanted, &lower);
+        // "poddle" is meant for the poodles, too.
+        let word = lower.split(' ').map(|word| edit_distance(wanted, word)).min().unwrap_or(whole);
+        let edits = whole.min(word);
+        // More edits than a third of the letters is another word, unless one holds the other ("retriev").
         let contains = wanted.len() >= 3 && (lower.contains(wanted) || wanted.contains(&lower));
         if contains || edits * 3 <= wanted.chars().count() {
-            ranked.push((edits, name));
+            ranked.push((edits, whole, name));
         }
     }
     ranked.sort();
     ranked.dedup();
-    ranked.into_iter().take(3).map(|(_, name)| name.to_string()).collect()
+    ranked.into_iter().take(3).map(|(.., name)| name.to_string()).collect()
 }
 
 /// Levenshtein distance in characters: insertions, deletions, replacements.
@@ -146,7 +149,9 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(near("egyptain cat")[0], "Egyptian cat");
-        assert!(near("poodle").contains(&"toy poodle".to_string()));
+        assert_eq!(near("poodle"), ["toy poodle", "standard poodle", "miniature poodle"]);
+        assert_eq!(near("poddle")[..2], ["paddle", "toy poodle"]);
+        assert_eq!(near("retriev").len(), 3);
         assert_eq!(near("qqqqqqqqqqqq"), Vec::<String>::new());
         assert_eq!(near(""), Vec::<String>::new());
     }

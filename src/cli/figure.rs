@@ -1,12 +1,10 @@
 //! The picture that explains: photograph, map, title, colour bar.
 
 use std::io::Cursor;
-use std::path::Path;
 
 use image::{ImageFormat, Rgb, RgbImage};
 
 use super::text::{Style, mix};
-use occlude::Result;
 use occlude::network::INPUT_SIDE;
 use occlude::resize::{Upsampling, upsample};
 
@@ -76,11 +74,7 @@ pub struct Explanation<'a> {
 /// # Panics
 /// When `photograph` or `map` has another length than its shape says.
 pub fn explanation(content: &Explanation) -> RgbImage {
-    assert_eq!(
-        content.photograph.len(),
-        PHOTO_SIDE * PHOTO_SIDE * 3,
-        "the photograph has the figure's size"
-    );
+    assert_eq!(content.photograph.len(), PHOTO_SIDE * PHOTO_SIDE * 3, "the photograph has the figure's size");
     let score = format!("{} {}", content.score_name, readable(content.score));
     let score = title_style().shorten(&score, WIDTH / 2);
     let score_width = title_style().width(&score);
@@ -92,10 +86,7 @@ pub fn explanation(content: &Explanation) -> RgbImage {
     let height = scale_top + 2 * note_style().height + MARGIN;
     let mut figure = RgbImage::from_pixel(WIDTH, height, Rgb(PAGE));
 
-    for (line, y) in title
-        .iter()
-        .zip((MARGIN..).step_by(title_style().height as usize))
-    {
+    for (line, y) in title.iter().zip((MARGIN..).step_by(title_style().height as usize)) {
         title_style().draw(&mut figure, MARGIN, y, line);
     }
     title_style().draw_ending(&mut figure, WIDTH - MARGIN, MARGIN, &score);
@@ -112,34 +103,19 @@ pub fn explanation(content: &Explanation) -> RgbImage {
     draw_mask_size(&mut figure, photo_top, content.mask_size);
     draw_bar(&mut figure, photo_top, limit);
 
-    let meaning = format!(
-        "drop in {} when covered: red is evidence for the class, blue against",
-        content.score_name
-    );
+    let meaning =
+        format!("drop in {} when covered: red is evidence for the class, blue against", content.score_name);
     draw_note(&mut figure, scale_top, &meaning);
-    let (low, high) = content
-        .map
-        .iter()
-        .fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), &v| {
-            (l.min(v), h.max(v))
-        });
-    let range = format!(
-        "colours symmetric around 0; measured from {} to {}",
-        readable(low),
-        readable(high)
-    );
+    let (low, high) =
+        content.map.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)));
+    let range = format!("colours symmetric around 0; measured from {} to {}", readable(low), readable(high));
     draw_note(&mut figure, scale_top + note_style().height, &range);
     figure
 }
 
 /// One line in small print, across the figure at most.
 fn draw_note(figure: &mut RgbImage, top: u32, text: &str) {
-    note_style().draw(
-        figure,
-        MARGIN,
-        top,
-        &note_style().shorten(text, WIDTH - 2 * MARGIN),
-    );
+    note_style().draw(figure, MARGIN, top, &note_style().shorten(text, WIDTH - 2 * MARGIN));
 }
 
 /// The map at the photograph's size.
@@ -154,22 +130,14 @@ fn enlarged(content: &Explanation) -> Vec<f32> {
 
 /// The colour of a map value when `-limit..=limit` spans the colours. A map without any effect is all "zero".
 fn symmetric(value: f32, limit: f32) -> [u8; 3] {
-    if limit > 0.0 {
-        jet((value / limit + 1.0) / 2.0)
-    } else {
-        jet(0.5)
-    }
+    if limit > 0.0 { jet((value / limit + 1.0) / 2.0) } else { jet(0.5) }
 }
 
 fn draw_overlay(figure: &mut RgbImage, top: u32, photograph: &[u8], map: &[f32], limit: f32) {
     let (pixels, _) = photograph.as_chunks::<3>();
     for (at, (pixel, value)) in pixels.iter().zip(map).enumerate() {
         let (y, x) = ((at / PHOTO_SIDE) as u32, (at % PHOTO_SIDE) as u32);
-        figure.put_pixel(
-            MARGIN + x,
-            top + y,
-            Rgb(mix(*pixel, symmetric(*value, limit), OPACITY)),
-        );
+        figure.put_pixel(MARGIN + x, top + y, Rgb(mix(*pixel, symmetric(*value, limit), OPACITY)));
     }
 }
 
@@ -216,11 +184,7 @@ fn draw_bar(figure: &mut RgbImage, top: u32, limit: f32) {
     }
     outline(figure, [left, top], [BAR_WIDTH, PHOTO], INK);
     for (value, text) in ticks(limit) {
-        let share = if limit > 0.0 {
-            (1.0 - value / limit) / 2.0
-        } else {
-            0.5
-        };
+        let share = if limit > 0.0 { (1.0 - value / limit) / 2.0 } else { 0.5 };
         let y = top + (share * (PHOTO - 1) as f32).round() as u32;
         for x in left + BAR_WIDTH..left + BAR_WIDTH + GAP / 2 {
             figure.put_pixel(x, y, Rgb(INK));
@@ -243,20 +207,14 @@ fn ticks(limit: f32) -> Vec<(f32, String)> {
         .unwrap_or((5, power));
     let unit = 10f64.powi(power);
     let steps = (f64::from(limit) / (f64::from(step) * unit)).floor() as i32;
-    (-steps..=steps)
-        .map(|k| ((f64::from(k * step) * unit) as f32, tick_text(k * step, power)))
-        .collect()
+    (-steps..=steps).map(|k| ((f64::from(k * step) * unit) as f32, tick_text(k * step, power))).collect()
 }
 
 /// `count * 10^power`, in full where that is short.
 fn tick_text(count: i32, power: i32) -> String {
     let text = match power {
         _ if count == 0 => "0".to_owned(),
-        -4..=3 => format!(
-            "{:.*}",
-            (-power).max(0) as usize,
-            f64::from(count) * 10f64.powi(power)
-        ),
+        -4..=3 => format!("{:.*}", (-power).max(0) as usize, f64::from(count) * 10f64.powi(power)),
         _ if count % 10 == 0 => format!("{}e{}", count / 10, power + 1),
         _ => format!("{count}e{power}"),
     };
@@ -289,16 +247,13 @@ pub fn jet(value: f32) -> [u8; 3] {
     [channel(96), channel(32), channel(-32)]
 }
 
-/// Writes a figure as PNG, whole or not at all.
-///
-/// # Errors
-/// [`occlude::Error::Io`] that names `path`.
-pub fn save_png(figure: &RgbImage, path: impl AsRef<Path>) -> Result<()> {
+/// A figure as the bytes of a PNG file.
+pub fn png(figure: &RgbImage) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     figure
         .write_to(&mut bytes, ImageFormat::Png)
         .expect("RGB of this size is a PNG, and memory can be written");
-    write_atomically(path, &bytes.into_inner())
+    bytes.into_inner()
 }
 
 #[cfg(test)]
@@ -346,10 +301,7 @@ mod tests {
             expected[row as usize - 1][2] = *value;
         }
         // The ends as MATLAB prints them.
-        assert_eq!(
-            (expected[0], expected[255]),
-            ([0.0, 0.0, 0.515625], [0.5, 0.0, 0.0])
-        );
+        assert_eq!((expected[0], expected[255]), ([0.0, 0.0, 0.515625], [0.5, 0.0, 0.0]));
         for (row, expected) in expected.iter().enumerate() {
             assert_eq!(
                 jet((row as f32 + 0.5) / 256.0),
@@ -366,22 +318,16 @@ mod tests {
     #[test]
     fn the_map_lies_half_opaque_over_the_photograph_around_zero() {
         let photo = grey();
-        for (map, ends) in [
-            ([1.0, -0.25], [1.0, -0.25]),
-            ([0.5, -2.0], [0.25, -1.0]),
-            ([0.0, 0.0], [0.0, 0.0]),
-        ] {
+        for (map, ends) in
+            [([1.0, -0.25], [1.0, -0.25]), ([0.5, -2.0], [0.25, -1.0]), ([0.0, 0.0], [0.0, 0.0])]
+        {
             let mut content = content(&photo, &map, [1, 2]);
             content.upsampling = Upsampling::None;
             let figure = explanation(&content);
             let top = figure.height() - MARGIN - 2 * note_style().height - GAP - GAP / 2 - PHOTO;
             for (x, share) in [(0, ends[0]), (PHOTO - 1, ends[1])] {
                 let colour = jet((share + 1.0) / 2.0);
-                assert_eq!(
-                    figure.get_pixel(MARGIN + x, top + 5).0,
-                    mix([100; 3], colour, 0.5),
-                    "{map:?}"
-                );
+                assert_eq!(figure.get_pixel(MARGIN + x, top + 5).0, mix([100; 3], colour, 0.5), "{map:?}");
             }
         }
     }
@@ -394,13 +340,7 @@ mod tests {
             ("tench", "probability", 0.9, [1, 1], 1e-9),
             (long, "logit", -1234.5, [224, 224], 1e-4),
             ("", "probability", 0.0, [2, 224], 0.0299),
-            (
-                long,
-                "activation of a layer with quite a long name",
-                1e30,
-                [224, 3],
-                0.5,
-            ),
+            (long, "activation of a layer with quite a long name", 1e30, [224, 3], 0.5),
             ("tench", "logit", 20.0, [45, 45], 19_999.0),
             ("tench", "logit", 20.0, [45, 45], 3e38),
         ] {
@@ -426,28 +366,17 @@ mod tests {
     fn ticks_are_round_few_and_fit() {
         let texts = |limit| ticks(limit).into_iter().map(|(_, text)| text).collect::<Vec<_>>();
         assert_eq!(texts(0.0), ["0"]);
-        assert_eq!(
-            texts(0.43),
-            ["−0.4", "−0.3", "−0.2", "−0.1", "0", "0.1", "0.2", "0.3", "0.4"]
-        );
+        assert_eq!(texts(0.43), ["−0.4", "−0.3", "−0.2", "−0.1", "0", "0.1", "0.2", "0.3", "0.4"]);
         assert_eq!(texts(1.0), ["−1.0", "−0.5", "0", "0.5", "1.0"]);
         assert_eq!(texts(7.0), ["−6", "−4", "−2", "0", "2", "4", "6"]);
-        assert_eq!(
-            texts(3e-7),
-            ["−3e−7", "−2e−7", "−1e−7", "0", "1e−7", "2e−7", "3e−7"]
-        );
+        assert_eq!(texts(3e-7), ["−3e−7", "−2e−7", "−1e−7", "0", "1e−7", "2e−7", "3e−7"]);
         for exponent in -350..=380 {
             let limit = 10f32.powf(exponent as f32 / 10.0);
             let ticks = ticks(limit);
             assert!((3..=9).contains(&ticks.len()), "{limit}: {ticks:?}");
+            assert!(ticks.iter().all(|(value, _)| value.abs() <= limit * 1.000_001), "{limit}: {ticks:?}");
             assert!(
-                ticks.iter().all(|(value, _)| value.abs() <= limit * 1.000_001),
-                "{limit}: {ticks:?}"
-            );
-            assert!(
-                ticks
-                    .iter()
-                    .all(|(_, text)| tick_style().width(text) <= TICKS_WIDTH),
+                ticks.iter().all(|(_, text)| tick_style().width(text) <= TICKS_WIDTH),
                 "{limit}: {ticks:?}"
             );
         }
@@ -456,27 +385,12 @@ mod tests {
     #[test]
     fn numbers_have_three_digits() {
         let texts = [0.0, 0.57412, 1.0, 17.4321, -0.0339, 0.000_42, -1234.5, 123_456.0].map(readable);
-        assert_eq!(
-            texts,
-            [
-                "0",
-                "0.574",
-                "1.00",
-                "17.4",
-                "−0.0339",
-                "4.2e−4",
-                "−1234",
-                "1.2e5"
-            ]
-        );
+        assert_eq!(texts, ["0", "0.574", "1.00", "17.4", "−0.0339", "4.2e−4", "−1234", "1.2e5"]);
     }
 
     #[test]
     fn a_saved_figure_is_read_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("figure.png");
         let figure = RgbImage::from_fn(7, 5, |x, y| Rgb([x as u8 * 9, y as u8 * 30, 77]));
-        save_png(&figure, &path).unwrap();
-        assert_eq!(image::open(&path).unwrap().into_rgb8(), figure);
+        assert_eq!(image::load_from_memory(&png(&figure)).unwrap().into_rgb8(), figure);
     }
 }

@@ -23,19 +23,11 @@ pub struct Style {
 
 impl Style {
     pub fn book(height: u32, colour: [u8; 3]) -> Style {
-        Style {
-            font: &BOOK,
-            height,
-            colour,
-        }
+        Style { font: &BOOK, height, colour }
     }
 
     pub fn bold(height: u32, colour: [u8; 3]) -> Style {
-        Style {
-            font: &BOLD,
-            height,
-            colour,
-        }
+        Style { font: &BOLD, height, colour }
     }
 
     /// Pixels from the pen's start to its end.
@@ -144,24 +136,14 @@ mod tests {
         let lines = STYLE().wrap(text, 200, 2);
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0], "bookshop, bookstore,");
-        assert!(
-            lines[1].starts_with("bookstall, and") && lines[1].ends_with('…'),
-            "{lines:?}"
-        );
+        assert!(lines[1].starts_with("bookstall, and") && lines[1].ends_with('…'), "{lines:?}");
         assert!(lines.iter().all(|line| STYLE().width(line) <= 200));
     }
 
     #[test]
     fn a_word_longer_than_a_line_is_shortened() {
-        let lines = STYLE().wrap(
-            "Llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogoch",
-            150,
-            2,
-        );
-        assert!(
-            lines.len() == 1 && lines[0].starts_with("Llanf") && lines[0].ends_with('…'),
-            "{lines:?}"
-        );
+        let lines = STYLE().wrap("Llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogoch", 150, 2);
+        assert!(lines.len() == 1 && lines[0].starts_with("Llanf") && lines[0].ends_with('…'), "{lines:?}");
         assert!(STYLE().width(&lines[0]) <= 150);
     }
 
@@ -171,16 +153,11 @@ mod tests {
         let mut image = RgbImage::from_pixel(200, 40, Rgb([255; 3]));
         style.draw(&mut image, 10, 10, "Ågyp −1.5 …");
         let right = 10 + style.width("Ågyp −1.5 …");
-        let inked = image
-            .enumerate_pixels()
-            .filter(|(_, _, pixel)| pixel.0 != [255; 3]);
+        let inked = image.enumerate_pixels().filter(|(_, _, pixel)| pixel.0 != [255; 3]);
         let mut count = 0;
         for (x, y, _) in inked {
             count += 1;
-            assert!(
-                (9..=right).contains(&x) && (9..=10 + style.height).contains(&y),
-                "{x} {y}"
-            );
+            assert!((9..=right).contains(&x) && (9..=10 + style.height).contains(&y), "{x} {y}");
         }
         assert!(count > 100);
         style.draw(&mut image, 190, 35, "cut off, not a panic");

@@ -1,0 +1,248 @@
+//! The command line: options, their values and their help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use occlude::network::{CLASSES, INPUT_SIDE};
+use occlude::{MaskValue, Resize, Score, Upsampling};
+
+use super::classes::Classes;
+
+/// More threads than any machine that this runs on has cores.
+const MAX_THREADS: usize = 1024;
+
+#[derive(Parser)]
+#[command(
+    name = "occlude",
+    version,
+    about = "Classifies a photograph with GoogLeNet and maps what it was classified by",
+    after_help = "\
+Examples:
+  occlude classify cat.jpg
+  occlude explain cat.jpg --out out
+  occlude weights
+
+Exit code: 0 done, 1 refused or failed (the reason is on standard error), 2 not a valid command line."
+)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Where the help lists what every command takes.
+const GLOBAL: &str = "Options of every command";
+
+/// What every command takes.
+#[derive(Args)]
+pub struct Common {
+    /// The network's weights, a safetensors file [default: $OCCLUDE_WEIGHTS, else weights/bvlc_googlenet.safetensors,
+    /// ../shared/weights/..., or occlude/... in the user's cache directory]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+
+    /// How a picture becomes 224x224: "stretch" both sides to 224, or scale the shorter side to 256 and take
+    /// the central 224x224 ("center-crop")
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "HOW", default_value = "stretch",
+          value_parser = choice(&[("stretch", Resize::Stretch), ("center-crop", Resize::CenterCrop)]))]
+    pub resize: Resize,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    Classify(Classify),
+    Explain(Box<Explain>),
+    /// Say which weights file is used, where it comes from, and whether its checksums match
+    #[command(after_help = "\
+Compares the file's SHA-256 and each tensor's with the published network's, which this program carries.
+Exit code 1 when a tensor differs.
+
+Examples:
+  occlude weights
+  occlude weights --weights fine_tuned.safetensors")]
+    Weights,
+}
+
+/// Print the most probable classes of a photograph
+#[derive(Args)]
+#[command(after_help = "\
+One class a line: probability (0 to 1, after softmax over the 1000 classes), index (0 to 999), names.
+
+Examples:
+  occlude classify cat.jpg
+  occlude classify cat.jpg --top 1 --json")]
+pub struct Classify {
+    /// A photograph: PNG, JPEG, WebP, BMP, GIF or TIFF
+    pub image: PathBuf,
+
+    /// How many classes, 1 to 1000
+    #[arg(long, value_name = "K", default_value = "5", allow_hyphen_values = true,
+          value_parser = |text: &str| count(text, CLASSES))]
+    pub top: usize,
+
+    /// Print a JSON object instead
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Map which parts of a photograph are evidence for a class, by covering them one after the other
+#[derive(Args)]
+#[command(after_help = "\
+A mask slides over the 224x224 picture. Where covering it lowers the score of a class, there is evidence for the class:
+map value = score of the whole picture - score of the covered one.
+
+DIR receives <image>-<class>.png for each class, the photograph with its map over it, and map.json with all numbers;
+on an error it receives nothing. The colours of a picture (jet) are symmetric around zero: green is no effect, red evidence
+for the class, blue evidence against it, and the map's largest magnitude reaches the end of the colours. So colours of
+two pictures are not on one scale; the numbers at the colour bar and in map.json are.
+
+Examples:
+  occlude explain cat.jpg
+  occlude explain dog.jpg --classes top3 --mask-size 15 --stride 10 --out maps
+  occlude explain cat.jpg --classes 'tabby, tabby cat,Egyptian cat,282' --score logit
+  occlude explain cat.jpg --mask-size 30x12 --stride 25x31 --mask-value 124,117,104 --json > map.json")]
+pub struct Explain {
+    /// A photograph: PNG, JPEG, WebP, BMP, GIF or TIFF
+    pub image: PathBuf,
+
+    /// Classes to map, all in one sweep, separated by commas: topK (the K most probable), an index (0 to 999), or a name in
+    /// any case, which may hold commas itself ('tabby, tabby cat'); may be given several times
+    #[arg(long, value_name = "LIST", default_value = "top1", value_parser = super::classes::parse)]
+    pub classes: Vec<Classes>,
+
+    /// Size of the mask in pixels of the 224x224 picture, 1 to 224: N, or HxW (height x width); auto is 45 (20 %)
+    #[arg(long, value_name = "SIZE", default_value = "auto", allow_hyphen_values = true, value_parser = size)]
+    pub mask_size: Size,
+
+    /// Step from one mask to the next in pixels, 1 to 224: N, or HxW (down x across); auto is 22 (10 %)
+    #[arg(long, value_name = "SIZE", default_value = "auto", allow_hyphen_values = true, value_parser = size)]
+    pub stride: Size,
+
+    /// Colour of the mask: auto (the mean colour of this picture), mean (that of the training pictures), V (grey) or R,G,B,
+    /// each 0 to 255
+    #[arg(long, value_name = "COLOUR", default_value = "auto", allow_hyphen_values = true, value_parser = mask_value)]
+    pub mask_value: MaskValue,
+
+    /// on: mask centres start at the picture's corner and masks are clipped at its border; off: every mask lies wholly
+    /// inside
+    #[arg(long, value_name = "on|off", default_value = "on",
+          action = clap::ArgAction::Set, value_parser = choice(&[("on", true), ("off", false)]))]
+    pub mask_clipping: bool,
+
+    /// How the map is enlarged to 224x224 for the picture: bicubic, nearest, or none (each position a tile); map.json
+    /// holds the map as it is, one value a position
+    #[arg(long, value_name = "HOW", default_value = "bicubic",
+          value_parser = choice(&[("bicubic", Upsampling::Bicubic), ("nearest", Upsampling::Nearest), ("none", Upsampling::None)]))]
+    pub upsampling: Upsampling,
+
+    /// What is compared: probability (0 to 1, after softmax) or logit (before it, unbounded)
+    #[arg(long, value_name = "SCORE", default_value = "probability",
+          value_parser = choice(&[("probability", Score::Probability), ("logit", Score::Logit)]))]
+    pub score: Score,
+
+    /// Recompute the whole network for each position instead of what the mask changes: same bits, slower
+    #[arg(long)]
+    pub exhaustive: bool,
+
+    /// Threads, 1 to 1024; the numbers do not depend on it [default: one a core]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = |text: &str| count(text, MAX_THREADS))]
+    pub threads: Option<usize>,
+
+    /// Where the pictures and map.json go; made if it does not exist
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    pub out: PathBuf,
+
+    /// Print map.json's object on standard output, and nothing else there
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A height and width in pixels, or the default for them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Size {
+    Auto,
+    Pixels([usize; 2]),
+}
+
+/// Reads one of a few words, each with what it stands for.
+fn choice<T: Copy + Send + Sync>(
+    choices: &'static [(&'static str, T)],
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync {
+    move |text| match choices.iter().find(|(word, _)| *word == text) {
+        Some((_, chosen)) => Ok(*chosen),
+        None => {
+            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+            Err(format!("expected {}", words.join(" or ")))
+        }
+    }
+}
+
+fn count(text: &str, most: usize) -> Result<usize, String> {
+    let value = text.parse().ok().filter(|value| (1..=most).contains(value));
+    value.ok_or_else(|| format!("expected a whole number from 1 to {most}"))
+}
+
+fn size(text: &str) -> Result<Size, String> {
+    if text == "auto" {
+        return Ok(Size::Auto);
+    }
+    let (height, width) = text.split_once('x').unwrap_or((text, text));
+    match (count(height, INPUT_SIDE), count(width, INPUT_SIDE)) {
+        (Ok(height), Ok(width)) => Ok(Size::Pixels([height, width])),
+        _ => Err(format!("expected auto, N or HxW, in whole pixels from 1 to {INPUT_SIDE}")),
+    }
+}
+
+fn mask_value(text: &str) -> Result<MaskValue, String> {
+    match text {
+        "auto" => return Ok(MaskValue::Auto),
+        "mean" => return Ok(MaskValue::TrainingMean),
+        _ => {}
+    }
+    let level = |text: &str| text.trim().parse().ok().filter(|level| (0.0..=255.0).contains(level));
+    let levels: Option<Vec<f32>> = text.split(',').map(level).collect();
+    match levels.as_deref() {
+        Some(&[grey]) => Ok(MaskValue::Rgb([grey; 3])),
+        Some(&[red, green, blue]) => Ok(MaskValue::Rgb([red, green, blue])),
+        _ => Err("expected auto, mean, V or R,G,B, with numbers from 0 to 255".to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_of_the_command_line_is_sound() {
+        <Arguments as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(size("auto"), Ok(Size::Auto));
+        assert_eq!(size("15"), Ok(Size::Pixels([15, 15])));
+        assert_eq!(size("30x12"), Ok(Size::Pixels([30, 12])));
+        assert_eq!(size("224"), Ok(Size::Pixels([224, 224])));
+        for wrong in
+            ["", "0", "225", "-1", "1.5", "x", "3x", "x3", "3x4x5", "0x5", "5x225", "99999999999999999999"]
+        {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn mask_values() {
+        let rgb = |text: &str| match mask_value(text) {
+            Ok(MaskValue::Rgb(rgb)) => Some(rgb),
+            _ => None,
+        };
+        assert!(matches!(mask_value("auto"), Ok(MaskValue::Auto)));
+        assert!(matches!(mask_value("mean"), Ok(MaskValue::TrainingMean)));
+        assert_eq!(rgb("0"), Some([0.0; 3]));
+        assert_eq!(rgb("1.5, 2,255"), Some([1.5, 2.0, 255.0]));
+        for wrong in ["", "NaN", "inf", "-1", "256", "1,2", "1,2,3,4", "1,nan,3", "red"] {
+            assert!(mask_value(wrong).is_err(), "{wrong}");
+        }
+    }
+}

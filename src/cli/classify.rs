@@ -1,0 +1,34 @@
+//! `occlude classify`: the most probable classes of a photograph.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use occlude::{Classification, GoogLeNet, Picture, Result, labels, weights};
+
+use super::args::{Classify, Common};
+use super::json;
+
+pub fn run(common: &Common, args: &Classify) -> Result<ExitCode> {
+    let weights = weights::find(common.weights.as_deref())?;
+    let picture = Picture::open(&args.image, common.resize)?;
+    let classification = GoogLeNet::load(weights)?.classify(&picture.input());
+    json::require_finite(&classification.logits)?;
+    let top = classification.top(args.top);
+    super::print(&if args.json {
+        json::classes(&args.image, &classification, &top)
+    } else {
+        table(&classification, &top)
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One class a line: probability, index, names.
+pub fn table(classification: &Classification, classes: &[usize]) -> String {
+    let mut text = String::new();
+    for &class in classes {
+        let words = labels::label(class).map_or("", |label| label.words);
+        let probability = classification.probabilities[class];
+        writeln!(text, "{probability:.4}  {class:>3}  {words}").expect("writing to a string");
+    }
+    text
+}

@@ -1,0 +1,147 @@
+//! What the commands print and write as JSON. Floats are written with as many digits as make the same `f32` again.
+
+use std::path::Path;
+
+use occlude::network::INPUT_SIDE;
+use occlude::{Classification, Error, GoogLeNet, OcclusionMaps, Result, labels};
+use serde::Serialize;
+
+/// The object of `map.json` and of `occlude explain --json`.
+#[derive(Serialize)]
+struct Maps<'a> {
+    image: String,
+    weights_sha256: &'a str,
+    input_size: [usize; 2],
+    mask_size: [usize; 2],
+    stride: [usize; 2],
+    mask_value: [f32; 3],
+    mask_clipping: bool,
+    score: String,
+    grid: [usize; 2],
+    classes: Vec<MappedClass>,
+    scores: Vec<Vec<&'a [f32]>>,
+    maps: Vec<Vec<Vec<f32>>>,
+    argmax: Vec<&'a [usize]>,
+    positions: usize,
+    elapsed_seconds: f64,
+    threads: usize,
+    isa: String,
+}
+
+#[derive(Serialize)]
+struct MappedClass {
+    index: usize,
+    label: &'static str,
+    base_score: f32,
+}
+
+/// The object of `occlude classify --json`.
+#[derive(Serialize)]
+struct Classes {
+    image: String,
+    classes: Vec<RankedClass>,
+}
+
+#[derive(Serialize)]
+struct RankedClass {
+    index: usize,
+    synset: &'static str,
+    label: &'static str,
+    probability: f32,
+    logit: f32,
+}
+
+/// What a sweep's result does not say about itself.
+pub struct Run<'a> {
+    pub image: &'a Path,
+    pub weights_sha256: &'a str,
+    pub elapsed_seconds: f64,
+    pub threads: usize,
+}
+
+/// One line, with its end.
+pub fn maps(run: &Run, net: &GoogLeNet, maps: &OcclusionMaps) -> String {
+    let [rows, columns] = maps.grid;
+    line(&Maps {
+        image: run.image.to_string_lossy().into_owned(),
+        weights_sha256: run.weights_sha256,
+        input_size: [INPUT_SIDE; 2],
+        mask_size: maps.mask_size,
+        stride: maps.stride,
+        mask_value: maps.mask_rgb,
+        mask_clipping: maps.mask_clipping,
+        score: maps.score.to_string(),
+        grid: maps.grid,
+        classes: maps
+            .classes
+            .iter()
+            .zip(&maps.base_scores)
+            .map(|(&index, &base_score)| MappedClass {
+                index,
+                label: labels::label(index).map_or("", |label| label.words),
+                base_score,
+            })
+            .collect(),
+        scores: maps.scores.chunks(rows * columns).map(|map| map.chunks(columns).collect()).collect(),
+        maps: (0..maps.classes.len())
+            .map(|class| maps.map(class).chunks(columns).map(<[f32]>::to_vec).collect())
+            .collect(),
+        argmax: maps.argmax.chunks(columns).collect(),
+        positions: rows * columns,
+        elapsed_seconds: run.elapsed_seconds,
+        threads: run.threads,
+        isa: net.isa().to_string(),
+    })
+}
+
+/// One line, with its end.
+pub fn classes(image: &Path, classification: &Classification, top: &[usize]) -> String {
+    let ranked = |&index: &usize| {
+        let label = labels::label(index);
+        RankedClass {
+            index,
+            synset: label.map_or("", |label| label.synset),
+            label: label.map_or("", |label| label.words),
+            probability: classification.probabilities[index],
+            logit: classification.logits[index],
+        }
+    };
+    line(&Classes { image: image.to_string_lossy().into_owned(), classes: top.iter().map(ranked).collect() })
+}
+
+/// JSON has no NaN and no infinity. Weights are checked to be finite, yet huge ones still overflow on their way through the
+/// layers.
+///
+/// # Errors
+/// [`Error::Weights`] when a value is not finite.
+pub fn require_finite(values: &[f32]) -> Result<()> {
+    if values.iter().all(|value| value.is_finite()) {
+        return Ok(());
+    }
+    Err(Error::Weights {
+        name: "the weights".to_string(),
+        problem: "the network's scores overflow, so these are not a trained network's weights".to_string(),
+    })
+}
+
+fn line(object: &impl Serialize) -> String {
+    let text = serde_json::to_string(object).expect("strings, numbers and lists of them");
+    text + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn floats_come_back_as_the_same_bits() {
+        // Read back as f64 first, as most readers do. 0x9e3779b9: steps that visit all exponents.
+        let mut bits = 1u32;
+        for _ in 0..100_000 {
+            bits = bits.wrapping_add(0x9e37_79b9);
+            let value = f32::from_bits(bits);
+            if value.is_finite() {
+                let text = serde_json::to_string(&value).unwrap();
+                assert_eq!((text.parse::<f64>().unwrap() as f32).to_bits(), bits, "{text}");
+            }
+        }
+    }
+}

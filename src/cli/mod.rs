@@ -1,0 +1,51 @@
+//! The command: what `occlude classify`, `occlude explain` and `occlude weights` read, do and print.
+//! Exit codes: 0 done, 1 refused or failed, 2 not a valid command line.
+
+mod args;
+mod classes;
+mod classify;
+mod explain;
+mod figure;
+mod json;
+mod output;
+mod progress;
+mod text;
+mod weights;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use occlude::{Error, Result};
+
+use args::{Arguments, Command};
+
+/// Runs the command line of this process.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let common = &arguments.common;
+    let result = match &arguments.command {
+        Command::Classify(args) => classify::run(common, args),
+        Command::Explain(args) => explain::run(common, args),
+        Command::Weights => weights::run(common),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            // Nothing is left to be done when standard error is closed, too.
+            let _ = writeln!(io::stderr(), "error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints to standard output. A reader that has seen enough (`occlude ... | head -1`) is no error.
+fn print(text: &str) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::Io { path: "standard output".into(), action: "write to", source })
+        }
+        _ => Ok(()),
+    }
+}
