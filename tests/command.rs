@@ -1,0 +1,650 @@
+//! The command as its users meet it: the real binary, real files, exit codes, and what it prints and leaves behind.
+#![cfg(feature = "cli")]
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use occlude::network::Network;
+use occlude::{GoogLeNet, OcclusionSensitivity, Picture, Resize, Weights};
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The command in a folder of its own, without the environment's weights.
+fn occlude(folder: &TempDir, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_occlude"));
+    command.current_dir(folder.path()).args(arguments).env_remove("OCCLUDE_WEIGHTS");
+    for cache in ["HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"] {
+        command.env(cache, folder.path().join("cache"));
+    }
+    command
+}
+
+/// The command on the seeded weights.
+fn seeded(folder: &TempDir, arguments: &[&str]) -> Command {
+    let mut command = occlude(folder, arguments);
+    command.env("OCCLUDE_WEIGHTS", seeded_weights());
+    command
+}
+
+fn succeed(mut command: Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", stderr(&output));
+    assert_eq!(stderr(&output), "", "{command:?}: standard error is not a terminal here");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Asserts exit code, message, an empty standard output, and that the folder holds what it held before.
+fn refuse(folder: &TempDir, mut command: Command, code: i32, messages: &[&str]) {
+    let before = listing(folder.path());
+    let output = command.output().unwrap();
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(code), "{command:?}: {text}");
+    for message in messages {
+        assert!(text.contains(message), "{command:?}: expected \"{message}\" in: {text}");
+    }
+    assert!(text.starts_with("error: ") && !text.contains("panicked"), "{command:?}: {text}");
+    assert_eq!(output.stdout, b"", "{command:?}");
+    assert_eq!(listing(folder.path()), before, "{command:?} left something behind");
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Everything below a folder.
+fn listing(folder: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.extend(listing(&path));
+        }
+        all.push(path);
+    }
+    all.sort();
+    all
+}
+
+/// A folder with `picture.png`: colourful, not square, not of the network's size.
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let wave = |phase: u32| (f64::from(phase) / 9.0).sin().mul_add(120.0, 128.0) as u8;
+    let picture = image::RgbImage::from_fn(120, 80, |x, y| image::Rgb([wave(x), wave(y * 2), wave(x + y)]));
+    picture.save(folder.path().join("picture.png")).unwrap();
+    folder
+}
+
+/// One tensor of a weights file.
+struct Tensor {
+    name: String,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+fn seeded_tensors() -> Vec<Tensor> {
+    let weights = Weights::seeded(1);
+    let network = Network::googlenet();
+    let bytes = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let mut tensors = Vec::new();
+    for layer in &network.layers {
+        if let Some(shape) = network.weight_shape(layer) {
+            for (part, shape, values) in [
+                ("bias", vec![shape[0]], weights.bias(&layer.name)),
+                ("weight", shape.clone(), weights.weight(&layer.name)),
+            ] {
+                let name = format!("{}.{part}", layer.name);
+                tensors.push(Tensor { name, dtype: Dtype::F32, shape, bytes: bytes(values) });
+            }
+        }
+    }
+    tensors
+}
+
+fn safetensors(tensors: &[Tensor]) -> Vec<u8> {
+    let views = tensors.iter().map(|t| {
+        let view = TensorView::new(t.dtype, t.shape.clone(), &t.bytes).unwrap();
+        (t.name.as_str(), view)
+    });
+    safetensors::serialize(views, None).unwrap()
+}
+
+/// A weights file that every machine can make.
+fn seeded_weights() -> &'static Path {
+    static FILE: OnceLock<PathBuf> = OnceLock::new();
+    FILE.get_or_init(|| {
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("seeded.safetensors");
+        fs::write(&file, safetensors(&seeded_tensors())).unwrap();
+        file
+    })
+}
+
+/// Nested lists of numbers, flattened, as f32.
+fn floats(value: &Value) -> Vec<f32> {
+    match value {
+        Value::Array(items) => items.iter().flat_map(floats).collect(),
+        number => vec![number.as_f64().expect("a number") as f32],
+    }
+}
+
+/// Lengths of nested lists.
+fn shape(value: &Value) -> Vec<usize> {
+    match value {
+        Value::Array(items) => {
+            let inner = items.first().map(shape).unwrap_or_default();
+            assert!(items.iter().all(|item| shape(item) == inner), "ragged");
+            [vec![items.len()], inner].concat()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+#[test]
+fn classify_prints_what_the_library_says() {
+    let folder = folder();
+    let net = GoogLeNet::new(&Weights::seeded(1)).unwrap();
+    let picture = Picture::open(folder.path().join("picture.png"), Resize::Stretch).unwrap();
+    let expected = net.classify(&picture.input());
+
+    let text = succeed(seeded(&folder, &["classify", "picture.png"]));
+    let indices: Vec<usize> =
+        text.lines().map(|line| line.split_whitespace().nth(1).unwrap().parse().unwrap()).collect();
+    assert_eq!(indices, expected.top(5));
+
+    let json: Value =
+        serde_json::from_str(&succeed(seeded(&folder, &["classify", "picture.png", "--top", "7", "--json"])))
+            .unwrap();
+    assert_eq!(json["image"], "picture.png");
+    let classes = json["classes"].as_array().unwrap();
+    assert_eq!(classes.len(), 7);
+    for (class, index) in classes.iter().zip(expected.top(7)) {
+        assert_eq!(class["index"], index);
+        assert_eq!(class["label"], occlude::labels::label(index).unwrap().words);
+        assert_eq!(class["synset"], occlude::labels::label(index).unwrap().synset);
+        assert_eq!(floats(&class["probability"]), [expected.probabilities[index]]);
+        assert_eq!(floats(&class["logit"]), [expected.logits[index]]);
+    }
+    assert_eq!(listing(folder.path()).len(), 1, "classify writes nothing");
+}
+
+#[test]
+fn center_crop_is_another_picture() {
+    let folder = folder();
+    let stretched = succeed(seeded(&folder, &["classify", "picture.png", "--json"]));
+    let cropped = succeed(seeded(&folder, &["classify", "picture.png", "--json", "--resize", "center-crop"]));
+    assert_ne!(stretched, cropped);
+}
+
+#[test]
+fn explain_writes_a_picture_a_class_and_all_numbers() {
+    let folder = folder();
+    let arguments = ["explain", "picture.png", "--classes", "tabby, tabby cat,top2,285", "--stride", "56x80"];
+    let text = succeed(seeded(&folder, &[&arguments[..], &["--out", "a/maps", "--threads", "2"]].concat()));
+    let json = fs::read_to_string(folder.path().join("a/maps/map.json")).unwrap();
+
+    // Key order, too: a person reads the head of the file first.
+    let keys = [
+        "image",
+        "weights_sha256",
+        "input_size",
+        "mask_size",
+        "stride",
+        "mask_value",
+        "mask_clipping",
+        "score",
+        "grid",
+        "classes",
+        "scores",
+        "maps",
+        "argmax",
+        "positions",
+        "elapsed_seconds",
+        "threads",
+        "isa",
+    ];
+    let places: Vec<usize> = keys.iter().map(|key| json.find(&format!("\"{key}\":")).expect(key)).collect();
+    assert!(places.is_sorted());
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json.as_object().unwrap().len(), keys.len());
+
+    let net = GoogLeNet::new(&Weights::seeded(1)).unwrap();
+    let picture = Picture::open(folder.path().join("picture.png"), Resize::Stretch).unwrap();
+    let top = net.classify(&picture.input()).top(2);
+    let classes = vec![281, top[0], top[1], 285];
+    let expected = OcclusionSensitivity::new(&net)
+        .stride([56, 80])
+        .classes(classes.clone())
+        .run(&picture.input())
+        .unwrap();
+
+    assert_eq!(json["image"], "picture.png");
+    assert_eq!(json["weights_sha256"].as_str().unwrap().len(), 64);
+    assert_eq!(json["input_size"], serde_json::json!([224, 224]));
+    assert_eq!(json["mask_size"], serde_json::json!([45, 45]));
+    assert_eq!(json["stride"], serde_json::json!([56, 80]));
+    assert_eq!(bits(&floats(&json["mask_value"])), bits(&expected.mask_rgb));
+    assert_eq!(json["mask_clipping"], true);
+    assert_eq!(json["score"], "probability");
+    assert_eq!(json["grid"], serde_json::json!([4, 3]));
+    assert_eq!(json["positions"], 12);
+    assert_eq!(json["threads"], 2);
+    assert_eq!(json["isa"], net.isa().to_string());
+    assert!(json["elapsed_seconds"].as_f64().unwrap() > 0.0);
+    for (k, &index) in classes.iter().enumerate() {
+        assert_eq!(json["classes"][k]["index"], index);
+        assert_eq!(json["classes"][k]["label"], occlude::labels::label(index).unwrap().words);
+        assert_eq!(floats(&json["classes"][k]["base_score"]), [expected.base_scores[k]]);
+        assert_eq!(bits(&floats(&json["maps"][k])), bits(&expected.map(k)));
+    }
+    assert_eq!(shape(&json["scores"]), [4, 4, 3]);
+    assert_eq!(shape(&json["maps"]), [4, 4, 3]);
+    assert_eq!(shape(&json["argmax"]), [4, 3]);
+    assert_eq!(bits(&floats(&json["scores"])), bits(&expected.scores));
+    let argmax: Vec<f32> = expected.argmax.iter().map(|&class| class as f32).collect();
+    assert_eq!(floats(&json["argmax"]), argmax);
+
+    let written: Vec<String> = listing(&folder.path().join("a/maps"))
+        .iter()
+        .map(|p| p.file_name().unwrap().to_string_lossy().into())
+        .collect();
+    assert_eq!(written.len(), 5, "{written:?}");
+    for name in ["map.json", "picture-tabby.png", "picture-egyptian-cat.png"] {
+        assert!(written.contains(&name.to_string()), "{written:?}");
+    }
+    for name in written.iter().filter(|name| name.ends_with(".png")) {
+        let figure = image::open(folder.path().join("a/maps").join(name)).unwrap();
+        assert!(figure.width() >= 224 && figure.height() >= 224);
+        assert!(text.contains(name), "{text}");
+    }
+    for part in ["12 masks (4 rows of 3) of 45x45 pixels", "tabby (281): probability", "strongest evidence"] {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+#[test]
+fn json_on_standard_output_is_map_json_and_nothing_else() {
+    let folder = folder();
+    let arguments =
+        ["explain", "picture.png", "--stride", "100", "--score", "logit", "--mask-clipping", "off", "--json"];
+    let printed = succeed(seeded(&folder, &arguments));
+    assert_eq!(printed, fs::read_to_string(folder.path().join("out/map.json")).unwrap());
+    assert_eq!(printed.lines().count(), 1);
+    let json: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!((&json["score"], &json["mask_clipping"]), (&Value::from("logit"), &Value::from(false)));
+}
+
+#[test]
+fn every_option_arrives() {
+    let folder = folder();
+    let arguments = [
+        "explain",
+        "picture.png",
+        "--mask-size",
+        "30x12",
+        "--stride",
+        "90x120",
+        "--mask-value",
+        "1.5,2,255",
+        "--upsampling",
+        "nearest",
+        "--out",
+        "maps",
+        "--json",
+    ];
+    let json: Value = serde_json::from_str(&succeed(seeded(&folder, &arguments))).unwrap();
+    assert_eq!(json["mask_size"], serde_json::json!([30, 12]));
+    assert_eq!(json["stride"], serde_json::json!([90, 120]));
+    assert_eq!(json["mask_value"], serde_json::json!([1.5, 2.0, 255.0]));
+    assert_eq!(json["grid"], serde_json::json!([3, 2]));
+
+    let arguments = ["explain", "picture.png", "--stride", "224", "--mask-value", "mean", "--json"];
+    let json: Value = serde_json::from_str(&succeed(seeded(&folder, &arguments))).unwrap();
+    assert_eq!(json["mask_value"], serde_json::json!([123.0, 117.0, 104.0]));
+}
+
+#[test]
+fn threads_and_exhaustive_change_no_bits() {
+    let folder = folder();
+    let scores = |more: &[&str]| {
+        let arguments = [&["explain", "picture.png", "--stride", "75", "--json"], more].concat();
+        let json: Value = serde_json::from_str(&succeed(seeded(&folder, &arguments))).unwrap();
+        (bits(&floats(&json["scores"])), json["argmax"].clone())
+    };
+    let plain = scores(&[]);
+    assert_eq!(plain.0.len(), 9);
+    assert_eq!(scores(&["--threads", "1"]), plain);
+    assert_eq!(scores(&["--threads", "3", "--exhaustive"]), plain);
+}
+
+#[test]
+fn an_output_folder_keeps_what_else_is_in_it() {
+    let folder = folder();
+    fs::create_dir(folder.path().join("maps")).unwrap();
+    fs::write(folder.path().join("maps/notes.txt"), "mine").unwrap();
+    fs::write(folder.path().join("maps/map.json"), "old").unwrap();
+    succeed(seeded(&folder, &["explain", "picture.png", "--stride", "224", "--out", "maps"]));
+    assert_eq!(fs::read_to_string(folder.path().join("maps/notes.txt")).unwrap(), "mine");
+    assert!(fs::read_to_string(folder.path().join("maps/map.json")).unwrap().starts_with('{'));
+    assert_eq!(listing(&folder.path().join("maps")).len(), 3);
+}
+
+#[test]
+fn a_picture_of_one_pixel_works() {
+    let folder = folder();
+    image::RgbImage::from_pixel(1, 1, image::Rgb([9, 99, 199])).save(folder.path().join("dot.png")).unwrap();
+    succeed(seeded(&folder, &["explain", "dot.png", "--stride", "224"]));
+    assert!(folder.path().join("out/map.json").exists());
+}
+
+#[test]
+fn an_impossible_option_names_itself_what_was_found_and_what_would_do() {
+    let folder = folder();
+    let cases = [
+        ("--mask-size", "0", "expected auto, N or HxW, in whole pixels from 1 to 224"),
+        ("--mask-size", "225", "expected auto, N or HxW, in whole pixels from 1 to 224"),
+        ("--mask-size", "30x0", "expected auto, N or HxW"),
+        ("--mask-size", "-3", "expected auto, N or HxW"),
+        ("--stride", "0", "expected auto, N or HxW, in whole pixels from 1 to 224"),
+        ("--stride", "1.5", "expected auto, N or HxW"),
+        ("--mask-value", "NaN", "expected auto, mean, V or R,G,B, with numbers from 0 to 255"),
+        ("--mask-value", "1,inf,3", "expected auto, mean, V or R,G,B"),
+        ("--mask-value", "-1", "expected auto, mean, V or R,G,B"),
+        ("--mask-value", "1,2", "expected auto, mean, V or R,G,B"),
+        ("--threads", "0", "expected a whole number from 1 to 1024"),
+        ("--threads", "many", "expected a whole number from 1 to 1024"),
+        ("--classes", "1000", "class index 1000 is not possible: expected 0 to 999"),
+        ("--classes", "Egyptain cat", "no class is called \"Egyptain cat\"; did you mean Egyptian cat"),
+        ("--classes", "top0", "expected top1 to top1000"),
+        ("--classes", "crane", "134 (n02012849), 517 (n03126707)"),
+        ("--classes", "", "no class is called \"\""),
+        ("--mask-clipping", "maybe", "expected on or off"),
+        ("--upsampling", "linear", "expected bicubic or nearest or none"),
+        ("--score", "loss", "expected probability or logit"),
+        ("--resize", "fit", "expected stretch or center-crop"),
+    ];
+    for (option, value, message) in cases {
+        let found = format!("invalid value '{value}' for '{option}");
+        let command = seeded(&folder, &["explain", "picture.png", "--out", "maps", option, value]);
+        refuse(&folder, command, 2, &[message, if value.is_empty() { option } else { &found }]);
+    }
+    for top in ["0", "1001", "-1", "x"] {
+        let command = seeded(&folder, &["classify", "picture.png", "--top", top]);
+        refuse(&folder, command, 2, &["'--top <K>'", "expected a whole number from 1 to 1000"]);
+    }
+    refuse(&folder, seeded(&folder, &["explain"]), 2, &["IMAGE"]);
+    refuse(&folder, seeded(&folder, &["illustrate"]), 2, &["illustrate"]);
+}
+
+#[test]
+fn a_file_that_is_no_picture_is_refused_by_name() {
+    let folder = folder();
+    let whole = fs::read(folder.path().join("picture.png")).unwrap();
+    fs::write(folder.path().join("truncated.png"), &whole[..whole.len() / 2]).unwrap();
+    fs::write(folder.path().join("empty.png"), b"").unwrap();
+    fs::write(folder.path().join("text.png"), b"not a picture").unwrap();
+    // A bitmap of 60000 x 60000 pixels, as far as its header goes.
+    let mut bomb = b"BM\x36\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0".to_vec();
+    bomb.extend([60000u32.to_le_bytes(), 60000u32.to_le_bytes(), [1, 0, 24, 0]].concat());
+    bomb.resize(54, 0);
+    fs::write(folder.path().join("bomb.bmp"), bomb).unwrap();
+    fs::create_dir(folder.path().join("directory.png")).unwrap();
+    for image in ["missing.png", "truncated.png", "empty.png", "text.png", "bomb.bmp", "directory.png"] {
+        refuse(&folder, seeded(&folder, &["explain", image, "--out", "maps"]), 1, &[image]);
+        refuse(&folder, seeded(&folder, &["classify", image]), 1, &[image]);
+    }
+}
+
+#[test]
+fn weights_that_are_not_this_networks_are_refused_by_tensor() {
+    let folder = folder();
+    let with = |edit: &dyn Fn(&mut Vec<Tensor>)| {
+        let mut tensors = seeded_tensors();
+        edit(&mut tensors);
+        safetensors(&tensors)
+    };
+    let whole = fs::read(seeded_weights()).unwrap();
+    let weight =
+        |tensors: &mut Vec<Tensor>| tensors.iter().position(|t| t.name == "inception_4a/1x1.weight").unwrap();
+    let cases: [(&str, Vec<u8>, &str); 9] = [
+        ("empty", Vec::new(), "not a safetensors file"),
+        ("text", b"these are no weights".to_vec(), "not a safetensors file"),
+        ("truncated", whole[..whole.len() - 1000].to_vec(), "truncated: 28004"),
+        ("longer", [&whole[..], b"more"].concat(), "has bytes after its last tensor"),
+        (
+            "shape",
+            with(&|t| {
+                let i = weight(t);
+                t[i].shape = vec![480, 192, 1, 1]
+            }),
+            "tensor inception_4a/1x1.weight has shape [480, 192, 1, 1], expected [192, 480, 1, 1]",
+        ),
+        (
+            "dtype",
+            with(&|t| {
+                let i = weight(t);
+                t[i].dtype = Dtype::I32
+            }),
+            "tensor inception_4a/1x1.weight has dtype I32, expected F32",
+        ),
+        (
+            "nan",
+            with(&|t| {
+                let i = weight(t);
+                t[i].bytes[40..44].copy_from_slice(&f32::NAN.to_le_bytes())
+            }),
+            "tensor inception_4a/1x1.weight holds NaN at position 10",
+        ),
+        (
+            "missing",
+            with(&|t| {
+                let i = weight(t);
+                t.remove(i);
+            }),
+            "has no tensor inception_4a/1x1.weight",
+        ),
+        (
+            "extra",
+            with(&|t| {
+                t.push(Tensor {
+                    name: "loss1/conv.bias".into(),
+                    dtype: Dtype::F32,
+                    shape: vec![1],
+                    bytes: vec![0; 4],
+                })
+            }),
+            "tensor loss1/conv.bias unknown to this network",
+        ),
+    ];
+    for (name, bytes, message) in cases {
+        let file = format!("{name}.safetensors");
+        fs::write(folder.path().join(&file), bytes).unwrap();
+        for command in [vec!["classify", "picture.png"], vec!["explain", "picture.png"], vec!["weights"]] {
+            refuse(
+                &folder,
+                occlude(&folder, &[&command[..], &["--weights", &file]].concat()),
+                1,
+                &[&file, message],
+            );
+        }
+    }
+}
+
+#[test]
+fn scores_that_overflow_are_refused_because_json_has_no_infinity() {
+    let folder = folder();
+    let mut tensors = seeded_tensors();
+    for tensor in &mut tensors {
+        let huge = f32::MAX.to_le_bytes();
+        tensor.bytes.chunks_exact_mut(4).for_each(|value| value.copy_from_slice(&huge));
+    }
+    fs::write(folder.path().join("huge.safetensors"), safetensors(&tensors)).unwrap();
+    for command in ["classify", "explain"] {
+        let command = occlude(&folder, &[command, "picture.png", "--weights", "huge.safetensors", "--json"]);
+        refuse(&folder, command, 1, &["overflow"]);
+    }
+}
+
+#[test]
+fn weights_are_looked_for_where_the_help_says() {
+    let folder = folder();
+    let nothing = occlude(&folder, &["classify", "picture.png"]);
+    refuse(
+        &folder,
+        nothing,
+        1,
+        &[
+            "no weights file found",
+            "weights/bvlc_googlenet.safetensors",
+            "../shared/weights/bvlc_googlenet.safetensors",
+            "cache",
+            "tools/convert_caffemodel.py",
+            "http://dl.caffe.berkeleyvision.org/bvlc_googlenet.caffemodel",
+        ],
+    );
+    refuse(&folder, occlude(&folder, &["weights"]), 1, &["no weights file found"]);
+
+    // A file that was asked for is not replaced by another one that exists.
+    let place = |folder_name: &str| {
+        fs::create_dir_all(folder.path().join(folder_name)).unwrap();
+        fs::copy(seeded_weights(), folder.path().join(folder_name).join("bvlc_googlenet.safetensors"))
+            .unwrap();
+    };
+    place("weights");
+    let absent = occlude(&folder, &["classify", "picture.png", "--weights", "absent"]);
+    refuse(&folder, absent, 1, &["absent: no such file"]);
+    let mut absent = occlude(&folder, &["classify", "picture.png"]);
+    absent.env("OCCLUDE_WEIGHTS", "absent");
+    refuse(&folder, absent, 1, &["absent: no such file", "OCCLUDE_WEIGHTS"]);
+    refuse(&folder, occlude(&folder, &["classify", "picture.png", "--weights", "."]), 1, &["directory"]);
+
+    succeed(occlude(&folder, &["classify", "picture.png"]));
+    fs::remove_dir_all(folder.path().join("weights")).unwrap();
+    if cfg!(all(unix, not(target_os = "macos"))) {
+        place("cache/occlude");
+        succeed(occlude(&folder, &["classify", "picture.png"]));
+    }
+}
+
+#[test]
+fn other_weights_are_used_and_reported_as_others() {
+    let folder = folder();
+    let output = seeded(&folder, &["weights"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("differs from the published network's"), "{text}");
+    assert!(text.contains("116 of 116 differ"), "{text}");
+}
+
+#[test]
+fn an_output_folder_that_cannot_be_is_refused_before_the_sweep() {
+    let folder = folder();
+    for out in ["picture.png", "picture.png/below"] {
+        // Without weights: had the sweep been prepared, their absence would be the error.
+        refuse(
+            &folder,
+            occlude(&folder, &["explain", "picture.png", "--out", out]),
+            1,
+            &["cannot write to", out],
+        );
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let locked = folder.path().join("locked");
+        fs::create_dir(&locked).unwrap();
+        fs::set_permissions(&locked, fs::Permissions::from_mode(0o555)).unwrap();
+        // The superuser may write anywhere.
+        if tempfile::tempfile_in(&locked).is_err() {
+            for out in ["locked", "locked/below"] {
+                let command = occlude(&folder, &["explain", "picture.png", "--out", out]);
+                refuse(&folder, command, 1, &["cannot write to", out]);
+            }
+        } else {
+            eprintln!("SKIPPED: a folder without write permission does not stop this user");
+        }
+    }
+    // A folder where a file is to go is found out only at the end: then nothing is written at all.
+    fs::create_dir_all(folder.path().join("maps/map.json")).unwrap();
+    let command = seeded(&folder, &["explain", "picture.png", "--stride", "224", "--out", "maps"]);
+    refuse(&folder, command, 1, &["maps/map.json", "is a directory"]);
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_error() {
+    let folder = folder();
+    let mut command = seeded(&folder, &["classify", "picture.png", "--top", "1000"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(stderr(&output), "");
+}
+
+#[test]
+fn every_help_has_examples() {
+    let folder = folder();
+    for command in [&["--help"][..], &["classify", "--help"], &["explain", "--help"], &["weights", "--help"]]
+    {
+        let text = succeed(occlude(&folder, command));
+        assert!(text.contains("Examples:\n  occlude "), "{text}");
+        assert!(text.contains("--weights <FILE>") && text.contains("--resize <HOW>"), "{text}");
+    }
+}
+
+/// The command on the real weights, for a photograph of `../shared/images`.
+fn real(folder: &TempDir, command: &str, image: &str, more: &[&str]) -> Option<Command> {
+    let weights = common::shared("weights/bvlc_googlenet.safetensors")?;
+    let image = common::shared(&format!("images/{image}"))?;
+    let mut command = occlude(folder, &[&[command, image.to_str().unwrap()], more].concat());
+    command.env("OCCLUDE_WEIGHTS", weights);
+    Some(command)
+}
+
+#[test]
+fn chelsea_is_an_egyptian_cat() {
+    let folder = folder();
+    let Some(command) = real(&folder, "classify", "chelsea.png", &[]) else { return };
+    assert_eq!(succeed(command).lines().next(), Some("0.5740  285  Egyptian cat"));
+
+    let command = real(&folder, "explain", "chelsea.png", &["--json"]).unwrap();
+    let json: Value = serde_json::from_str(&succeed(command)).unwrap();
+    assert_eq!(json["weights_sha256"], "16dfd4e9896a5fd9219896f06b4ada15408a4b7c0e7e7075061f33431699ae99");
+    assert_eq!(json["grid"], serde_json::json!([11, 11]));
+    assert_eq!(json["classes"][0]["index"], 285);
+    assert!((json["classes"][0]["base_score"].as_f64().unwrap() - 0.574).abs() < 5e-4);
+    assert!(folder.path().join("out/chelsea-egyptian-cat.png").exists());
+}
+
+#[test]
+fn one_sweep_maps_three_poodles() {
+    let folder = folder();
+    let options = ["--classes", "top3", "--mask-size", "15", "--stride", "10", "--json"];
+    let Some(command) = real(&folder, "explain", "miniature_poodle.jpg", &options) else { return };
+    let json: Value = serde_json::from_str(&succeed(command)).unwrap();
+    assert_eq!(json["positions"], 529);
+    assert_eq!(shape(&json["maps"]), [3, 23, 23]);
+    assert_eq!(json["classes"][0]["label"], "toy poodle");
+    assert_eq!(json["classes"][1]["label"], "miniature poodle");
+    assert_eq!(listing(&folder.path().join("out")).len(), 4);
+}
+
+#[test]
+fn the_published_weights_match_the_manifest() {
+    let folder = folder();
+    let Some(weights) = common::shared("weights/bvlc_googlenet.safetensors") else { return };
+    let text = succeed(occlude(&folder, &["weights", "--weights", weights.to_str().unwrap()]));
+    for part in ["(matches)", "all 116 match", "405fc5acd08a3bb12de8ee5e23a96bec22f08204", "unrestricted use"]
+    {
+        assert!(text.contains(part), "{text}");
+    }
+}
