@@ -340,7 +340,8 @@ mod tests {
 
     #[test]
     fn a_tensor_that_is_missing_unknown_or_of_another_kind_is_named() {
-        let cases: [(fn(&mut Tensors), &str); 5] = [
+        type Edit = fn(&mut Tensors);
+        let cases: [(Edit, &str); 5] = [
             (|t| drop(t.remove(0)), "has no tensor conv1/7x7_s2.bias"),
             (|t| drop(t.drain(1..)), "conv2/3x3_reduce.weight and 112 more"),
             (|t| t.push(("extra".into(), "F32", vec![1])), "tensor extra unknown to this network"),
