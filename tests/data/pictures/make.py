@@ -2,7 +2,7 @@
 
 Usage: python make.py    (Pillow 13.0.0; the numbers printed are those in tests/picture.rs)
 """
-from PIL import Image
+from PIL import Image, ImageOps
 
 COLOURS = [(250, 20, 30), (10, 200, 40), (60, 70, 240), (220, 210, 0)]
 
@@ -21,14 +21,17 @@ cmyk = Image.new("CMYK", (16, 16), (20, 100, 180, 40))
 cmyk.save("cmyk.jpg", quality=95)
 cmyk.resize((2, 2)).save("cmyk.tif")
 
+turned = palette.convert("RGB")
+turned.save("turned.tif", tiffinfo={274: 6})  # orientation: the stored first row is the right-hand side
+
 plain = Image.new("RGB", (16, 16), COLOURS[2])
 plain.paste(COLOURS[3], (8, 0, 16, 16))
 plain.save("progressive.jpg", quality=95, progressive=True)
 plain.save("lossy.webp", quality=95)
 
-for name in ["palette.png", "palette.gif", "palette.bmp", "bilevel.png", "cmyk.jpg", "cmyk.tif", "progressive.jpg",
-             "lossy.webp"]:
+for name in ["palette.png", "palette.gif", "palette.bmp", "bilevel.png", "cmyk.jpg", "cmyk.tif", "turned.tif",
+             "progressive.jpg", "lossy.webp"]:
     with Image.open(name) as image:
-        rgb = image.convert("RGB")
+        rgb = ImageOps.exif_transpose(image).convert("RGB")
         corners = [(0, 0), (rgb.width - 1, 0), (0, rgb.height - 1), (rgb.width - 1, rgb.height - 1)]
         print(name, rgb.size, [rgb.getpixel(corner) for corner in corners])
