@@ -16,14 +16,13 @@ import json
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 import seeded
-from network import INPUT_SIDE, LRN, MEAN_BGR, check_weights, layers
+from network import LRN, check_weights, layers
+from occlusion import grid, masked_batches, network_input, open_picture
 
 FEW_BLOBS = ("inception_5b/output", "pool5/7x7_s1", "loss3/classifier")
-BATCH = 16
 
 
 def to_torch(weights):
@@ -58,30 +57,11 @@ def probabilities(weights, data):
     return forward(weights, data)["loss3/classifier"].softmax(dim=1)
 
 
-def network_input(rgb):
-    """[224][224][3] u8 RGB to 1x3x224x224 BGR minus mean."""
-    bgr = rgb[:, :, ::-1].astype(np.float64) - MEAN_BGR
-    return torch.from_numpy(np.ascontiguousarray(bgr.transpose(2, 0, 1)[None]))
-
-
-def masked(data, height, width, down, across, value):
-    """One masked copy of `data` a position, and the grid: centres at 0, stride, 2 stride, ..., masks clipped."""
-    rows, columns = range(0, INPUT_SIDE, down), range(0, INPUT_SIDE, across)
-    copies = []
-    for top in (row - height // 2 for row in rows):
-        for left in (column - width // 2 for column in columns):
-            copy = data[0].clone()
-            copy[:, max(top, 0) : top + height, max(left, 0) : left + width] = value.reshape(3, 1, 1)
-            copies.append(copy)
-    return copies, (len(rows), len(columns))
-
-
 def sweep(weights, data, classes, mask, stride, value):
     """Scores of `classes` [class][ny][nx] and the most probable class [ny][nx]."""
-    copies, grid = masked(data, *mask, *stride, value)
-    batches = (torch.stack(copies[i : i + BATCH]) for i in range(0, len(copies), BATCH))
-    scores = torch.cat([probabilities(weights, batch) for batch in batches])
-    return scores[:, classes].T.reshape(-1, *grid), scores.argmax(dim=1).reshape(grid)
+    batches = masked_batches(data[0].numpy(), mask, stride, value)
+    scores = torch.cat([probabilities(weights, torch.from_numpy(batch)) for batch in batches])
+    return scores[:, classes].T.reshape(-1, *grid(stride)), scores.argmax(dim=1).reshape(grid(stride))
 
 
 def grad_cam(weights, blobs, classes):
@@ -102,9 +82,8 @@ def single(tensor):
 
 def trained(weights_path, image_path, out, all_blobs):
     weights = to_torch(load_file(weights_path))
-    with Image.open(image_path) as image:
-        rgb = np.asarray(image.convert("RGB").resize((INPUT_SIDE, INPUT_SIDE), Image.Resampling.BICUBIC))
-    data = network_input(rgb)
+    rgb = open_picture(image_path)
+    data = torch.from_numpy(network_input(rgb))[None]
     with torch.no_grad():
         blobs = forward(weights, data)
         prob = blobs["loss3/classifier"].softmax(dim=1)
@@ -112,10 +91,11 @@ def trained(weights_path, image_path, out, all_blobs):
         result = {"image_rgb": rgb, "input": single(data), "prob": single(prob[0]), "top3": top3.numpy()}
         names = [name for name in blobs if name != "data"] if all_blobs else FEW_BLOBS
         result |= {f"blob:{name}": single(blobs[name]) for name in names}
+        mean, zero = data.mean(dim=(0, 2, 3)).numpy(), np.zeros(3)
         for tag, mask, stride, value in (
-            ("m45_s22_auto", (45, 45), (22, 22), data.mean(dim=(0, 2, 3))),
-            ("m15_s10_auto", (15, 15), (10, 10), data.mean(dim=(0, 2, 3))),
-            ("m30x12_s25x31_zero", (30, 12), (25, 31), torch.zeros(3, dtype=torch.float64)),
+            ("m45_s22_auto", (45, 45), (22, 22), mean),
+            ("m15_s10_auto", (15, 15), (10, 10), mean),
+            ("m30x12_s25x31_zero", (30, 12), (25, 31), zero),
         ):
             scores, argmax = sweep(weights, data, top3, mask, stride, value)
             result[f"sweep:{tag}:prob_top3"] = single(scores)
@@ -136,14 +116,13 @@ def samples(flat, name_seed):
 
 def seeded_reference(seed, out):
     weights = to_torch(seeded.weights(seed))
-    data = network_input(seeded.picture())
+    data = torch.from_numpy(network_input(seeded.picture()))[None]
     with torch.no_grad():
         blobs = forward(weights, data)
         prob = blobs["loss3/classifier"].softmax(dim=1)[0]
         classes = prob.topk(64).indices
         swept = classes[:2]
-        value = torch.zeros(3, dtype=torch.float64)
-        scores, argmax = sweep(weights, data, swept, (60, 60), (56, 56), value)
+        scores, argmax = sweep(weights, data, swept, (60, 60), (56, 56), np.zeros(3))
 
     # The blobs that `src/network.rs` has too: an inception block's branches are part of its output there.
     branch = ("/1x1", "/3x3", "/5x5", "/pool_proj")

@@ -1,0 +1,228 @@
+#!/usr/bin/env python3
+"""Time occlude beside the engines that one would use instead, on this machine, taking turns in one go.
+
+    compare.py target/release/occlude --weights ../shared/weights/bvlc_googlenet.safetensors [--image IMAGE]
+               [--threads 2] [--rounds 7] [--torch]
+
+Every engine runs the same network on the same picture: one forward pass with 1 thread and with --threads, and two
+occlusion sweeps, which the others do as one does with them, a loop over batches of 16 masked pictures. In every
+round each engine has its turn at each job, so that a slow minute of the machine is slow for all. Loading and
+compiling are not timed; making the masked pictures is. Engines that disagree about the class scores by more than
+1e-4 make the comparison fail. Prints medians as a Markdown table.
+
+Install with: pip install -r requirements.txt (torch only for --torch)
+"""
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import openvino
+
+from export_onnx import build, load
+from occlusion import BATCH, grid, masked_batches, network_input, open_picture
+
+SWEEPS = {"mask 45, stride 22": (45, 22), "mask 15, stride 10": (15, 10)}
+AGREEMENT = 1e-4
+# An engine's worker threads may spin for some time after its turn.
+PAUSE_SECONDS = 0.1
+CHELSEA = Path(__file__).parent.parent / "tests/data/chelsea.png"
+
+
+class OnnxRuntime:
+    title = f"ONNX Runtime {version('onnxruntime')}"
+
+    def __init__(self, model, threads):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+    def run(self, batch):
+        return self.session.run(None, {"data": batch})[0]
+
+
+class OpenVino:
+    title = f"OpenVINO {version('openvino')}"
+
+    def __init__(self, model, threads):
+        # f32 by name: on processors with bf16 the default is that, and its scores are off by more than AGREEMENT.
+        config = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
+        core = openvino.Core()
+        self.requests = {}
+        for size in (1, BATCH):
+            network = core.read_model(model)
+            network.reshape([size, *network.input(0).partial_shape[1:]])
+            self.requests[size] = core.compile_model(network, "CPU", config).create_infer_request()
+
+    def run(self, batch):
+        size = 1 if len(batch) == 1 else BATCH
+        padded = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])
+        return self.requests[size].infer({0: padded})[0][: len(batch)]
+
+
+class PyTorch:
+    def __init__(self, weights, threads):
+        import torch
+
+        self.title = f"PyTorch {torch.__version__}"
+        self.torch, self.threads = torch, threads
+        self.weights = {name: torch.from_numpy(tensor) for name, tensor in weights.items()}
+
+    def run(self, batch):
+        from reference import probabilities
+
+        self.torch.set_num_threads(self.threads)
+        with self.torch.inference_mode():
+            return probabilities(self.weights, self.torch.from_numpy(batch)).numpy()
+
+
+class Loop:
+    """An engine that classifies batches, and the jobs as loops over those. A job gives its seconds and the scores
+    of `classes`, [class][position]."""
+
+    def __init__(self, engine, data, classes):
+        self.title, self.engine, self.data, self.classes = engine.title, engine, data, classes
+
+    def forward(self):
+        start = time.perf_counter()
+        scores = self.engine.run(self.data[None])
+        return time.perf_counter() - start, scores[:, self.classes].T
+
+    def sweep(self, mask, stride):
+        start = time.perf_counter()
+        value = self.data.mean(axis=(1, 2), dtype=np.float64)
+        batches = masked_batches(self.data, (mask, mask), (stride, stride), value)
+        scores = np.concatenate([self.engine.run(batch) for batch in batches])
+        return time.perf_counter() - start, scores[:, self.classes].T
+
+
+class Occlude:
+    """The command. Its own clock counts, which leaves out loading, as with the others."""
+
+    def __init__(self, binary, weights, image, threads, classes):
+        self.title = "occlude"
+        self.binary, self.image, self.threads = binary, image, threads
+        self.environment = os.environ | {"OCCLUDE_WEIGHTS": str(weights)}
+        self.classes = ",".join(map(str, classes))
+
+    def command(self, *arguments):
+        done = subprocess.run(
+            [self.binary, *map(str, arguments)], env=self.environment, check=True, stdout=subprocess.PIPE
+        )
+        return json.loads(done.stdout)
+
+    def forward(self):
+        # To be wired to `occlude profile IMAGE --json` once that exists; until then the cell stays empty.
+        return None
+
+    def sweep(self, mask, stride):
+        with tempfile.TemporaryDirectory() as directory:
+            options = ("--mask-size", mask, "--stride", stride, "--classes", self.classes, "--threads", self.threads)
+            result = self.command("explain", self.image, *options, "--out", directory, "--json")
+        # The classes come back in the order in which they were asked for.
+        scores = np.array(result["scores"], np.float32)
+        return result["elapsed_seconds"], scores.reshape(len(scores), -1)
+
+
+def jobs(engines_by_threads):
+    """(description, threads, {title: job}), the rows of the table."""
+    for threads, engines in engines_by_threads.items():
+        yield "forward pass", threads, {engine.title: engine.forward for engine in engines}
+    threads, engines = max(engines_by_threads.items())
+    for name, (mask, stride) in SWEEPS.items():
+        positions = int(np.prod(grid((stride, stride))))
+        tasks = {engine.title: lambda e=engine, m=mask, s=stride: e.sweep(m, s) for engine in engines}
+        yield f"sweep, {name}: {positions} positions", threads, tasks
+
+
+def measure(rows, rounds):
+    """Median seconds, [row][title], None where an engine has no figure, and the largest disagreement."""
+    seconds = [{title: [] for title in tasks} for _, _, tasks in rows]
+    disagreement = 0.0
+    for turn in range(rounds + 1):
+        for row, (description, _, tasks) in enumerate(rows):
+            expected = None
+            for title, task in tasks.items():
+                time.sleep(PAUSE_SECONDS)
+                outcome = task()
+                if outcome is None:
+                    continue
+                elapsed, scores = outcome
+                expected = scores if expected is None else expected
+                difference = float(np.abs(scores - expected).max())
+                if not difference <= AGREEMENT:
+                    raise SystemExit(f"{title} disagrees by {difference:.2g} on the {description}")
+                disagreement = max(disagreement, difference)
+                if turn > 0:  # The first round warms caches and allocators.
+                    seconds[row][title].append(elapsed)
+    medians = [{t: statistics.median(v) if v else None for t, v in row.items()} for row in seconds]
+    return medians, disagreement
+
+
+def time_text(seconds):
+    if seconds is None:
+        return "-"
+    return f"{seconds * 1e3:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def print_table(rows, medians):
+    titles = list(rows[0][2])
+    print("| job | threads | " + " | ".join(titles) + " | best other / occlude |")
+    print("|---|---|" + "---|" * (len(titles) + 1))
+    for (description, threads, _), row in zip(rows, medians):
+        own = row["occlude"]
+        best = min(value for title, value in row.items() if title != "occlude")
+        ratio = "-" if own is None else f"{best / own:.2f}"
+        print(f"| {description} | {threads} | " + " | ".join(map(time_text, row.values())) + f" | {ratio} |")
+
+
+def processor():
+    """The processor's name as the system gives it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("binary", help="the occlude command")
+    parser.add_argument("--weights", required=True, help="bvlc_googlenet.safetensors")
+    parser.add_argument("--image", default=CHELSEA)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--torch", action="store_true", help="PyTorch too")
+    options = parser.parse_args()
+
+    weights = load(options.weights)
+    data = network_input(open_picture(options.image)).astype(np.float32)
+    with tempfile.TemporaryDirectory() as directory:
+        model = str(Path(directory) / "googlenet.onnx")
+        onnx.save(build(weights), model)
+        engines = {}
+        for threads in sorted({1, options.threads}):
+            others = [OnnxRuntime(model, threads), OpenVino(model, threads)]
+            if options.torch:
+                others.append(PyTorch(weights, threads))
+            classes = others[0].run(data[None])[0].argsort()[::-1][:3]
+            own = Occlude(options.binary, options.weights, options.image, threads, classes)
+            engines[threads] = [*(Loop(engine, data, classes) for engine in others), own]
+    rows = list(jobs(engines))
+    medians, disagreement = measure(rows, options.rounds)
+    print(f"{processor()}, {os.cpu_count()} processors, {Path(options.image).name}, medians of {options.rounds} rounds;")
+    print(f"class scores agree within {disagreement:.1g}.\n")
+    print_table(rows, medians)
+
+
+if __name__ == "__main__":
+    main()
