@@ -91,6 +91,8 @@ def trained(weights_path, image_path, out, all_blobs):
         result = {"image_rgb": rgb, "input": single(data), "prob": single(prob[0]), "top3": top3.numpy()}
         names = [name for name in blobs if name != "data"] if all_blobs else FEW_BLOBS
         result |= {f"blob:{name}": single(blobs[name]) for name in names}
+        if all_blobs:
+            result["blob:prob"] = single(prob)
         mean, zero = data.mean(dim=(0, 2, 3)).numpy(), np.zeros(3)
         for tag, mask, stride, value in (
             ("m45_s22_auto", (45, 45), (22, 22), mean),
@@ -161,7 +163,7 @@ def main():
     command.add_argument("weights")
     command.add_argument("image")
     command.add_argument("out")
-    command.add_argument("--all-blobs", action="store_true", help="every blob, not only the last ones (50 MB)")
+    command.add_argument("--all-blobs", action="store_true", help="every blob, not only the last ones (28 MB)")
     command.set_defaults(run=lambda a: trained(a.weights, a.image, a.out, a.all_blobs))
     command = commands.add_parser("seeded", help="a few kB, with the seeded weights")
     command.add_argument("seed", type=int)
