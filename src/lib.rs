@@ -1,7 +1,6 @@
 //! `occlude`: GoogLeNet from scratch that explains its own classifications by occlusion sensitivity.
 
 pub mod error;
-mod gemm;
 mod googlenet;
 mod group;
 mod kernels;

@@ -8,7 +8,7 @@
 
 use wide::f32x8;
 
-use crate::gemm::multiply_transposed;
+use crate::kernels::multiply_transposed;
 use crate::network::{Blob, LRN_ALPHA, LRN_SIZE, Layer, Network, Op};
 use crate::rect::Window;
 use crate::weights::Weights;

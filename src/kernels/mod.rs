@@ -9,6 +9,7 @@
 
 mod convolution;
 mod elementwise;
+mod gemm;
 mod isa;
 mod simd;
 mod sites;
@@ -17,6 +18,7 @@ pub use isa::Isa;
 
 pub(crate) use convolution::{PANEL, PackedWeights, Sum, Tap, Tile, convolve_tile};
 pub(crate) use elementwise::{average, lrn, maximum};
+pub(crate) use gemm::multiply_transposed;
 pub(crate) use sites::{Sites, zeros};
 
 /// Channels that a pixel of `channels` takes in memory: kernels store whole vectors of 16.

@@ -1,5 +1,4 @@
 //! Matrix multiplication for the reference path: the one safe door to `matrixmultiply`, which takes pointers.
-#![allow(unsafe_code)]
 
 /// `c[i][j] = sum over k of a[i][k] * b[j][k]`, for `i < m`, `j < n`, `k < depth`; `b` is thereby given as its
 /// transpose, the way weights are stored. Rows of `a` and `b` are contiguous; those of `c` start `c_stride`
