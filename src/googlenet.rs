@@ -3,11 +3,14 @@
 use crate::kernels::{Isa, average, lrn, maximum, pitch};
 use crate::network::{INPUT_SIDE, Network, Op};
 use crate::plane::{Convolution, Plane};
+use crate::profile::{Cost, Profile};
 use crate::rect::Rect;
 use crate::softmax::softmax;
-use crate::{Input, Result, Weights};
+use crate::{Error, Input, Result, Weights};
+use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 use std::path::Path;
+use std::time::Instant;
 
 /// Rows and columns of zeros stored around an input image: conv1's padding.
 pub(crate) const IMAGE_PADDING: usize = 3;
@@ -100,18 +103,44 @@ impl GoogLeNet {
 
     /// Runs one image through all layers, on the threads of the current rayon pool, and keeps every blob.
     pub fn forward(&self, input: &Input) -> Activations {
+        self.forward_costs(input).0
+    }
+
+    /// What each layer costs for one image; `threads` as in [`OcclusionSensitivity::threads`](crate::OcclusionSensitivity::threads).
+    ///
+    /// # Errors
+    /// [`Error::Option`](crate::Error::Option) when the threads cannot be started.
+    pub fn profile(&self, input: &Input, threads: usize) -> Result<Profile> {
+        on_threads(threads, || {
+            let start = Instant::now();
+            let (_, costs) = self.forward_costs(input);
+            Ok(Profile::new(&self.network, 1, start.elapsed().as_secs_f64(), costs))
+        })
+    }
+
+    fn forward_costs(&self, input: &Input) -> (Activations, Vec<Cost>) {
         let mut blobs: Vec<Vec<f32>> = vec![pad_image(input)];
         for blob in &self.network.blobs[1..] {
             blobs.push(vec![0.0; blob.side * blob.side * pitch(blob.channels)]);
         }
         let mut activations = Activations { network: self.network.clone(), blobs };
-        for layer in 0..self.network.layers.len() {
-            self.run_layer(layer, &mut activations);
+        let threads = rayon::current_num_threads() as f64;
+        let mut costs = Vec::with_capacity(self.network.layers.len());
+        for (index, layer) in self.network.layers.iter().enumerate() {
+            let start = Instant::now();
+            let executed = self.run_layer(index, &mut activations);
+            let pixels = self.network.blobs[layer.output].side.pow(2);
+            costs.push(Cost {
+                affected: (pixels * self.network.multiply_adds_per_pixel(layer)) as u64,
+                executed,
+                seconds: start.elapsed().as_secs_f64() * threads,
+            });
         }
-        activations
+        (activations, costs)
     }
 
-    fn run_layer(&self, index: usize, activations: &mut Activations) {
+    /// Runs one layer and says how many multiply-adds it took.
+    fn run_layer(&self, index: usize, activations: &mut Activations) -> u64 {
         let layer = &self.network.layers[index];
         let side = self.network.blobs[layer.output].side;
         let step = pitch(self.network.blobs[layer.output].channels);
@@ -121,15 +150,18 @@ impl GoogLeNet {
         // Bands of rows, one a thread: each reads the weights once.
         let band = side.div_ceil(rayon::current_num_threads());
         let bands = out.par_chunks_mut(band * side * step).enumerate();
+        let mut products = 0;
         match layer.op {
             Op::Convolution(_) => {
                 let convolution = self.convolutions[index].as_ref().expect("a convolution has weights");
-                bands.for_each(|(i, out)| {
-                    let y0 = i * band;
-                    let rect = Rect { y0, x0: 0, y1: side.min(y0 + band), x1: side };
-                    convolution
-                        .run(isa, input, rect, out, |y, x| ((y - y0) * side + x) * step + layer.channel);
-                });
+                products = bands
+                    .map(|(i, out)| {
+                        let y0 = i * band;
+                        let rect = Rect { y0, x0: 0, y1: side.min(y0 + band), x1: side };
+                        let place = |y, x| ((y - y0) * side + x) * step + layer.channel;
+                        convolution.run(isa, input, rect, out, place)
+                    })
+                    .sum();
             }
             Op::MaxPool(window) => for_each_pixel(bands, band * side, side, step, |y, x, out| {
                 let mut pixels = Vec::with_capacity(9);
@@ -147,11 +179,25 @@ impl GoogLeNet {
             }
             Op::Classifier => {
                 let classifier = self.convolutions[index].as_ref().expect("the classifier has weights");
-                classifier.classify(isa, &[input.at(0, 0)], &[0], &mut out);
+                products = classifier.classify(isa, &[input.at(0, 0)], &[0], &mut out);
             }
         }
         activations.blobs[layer.output] = out;
+        products
     }
+}
+
+/// Runs something in a pool of `threads` threads of its own, or in the current one if that is 0.
+pub(crate) fn on_threads<T: Send>(threads: usize, run: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    if threads == 0 {
+        return run();
+    }
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build().map_err(|e| Error::Option {
+        name: "number of threads",
+        found: threads.to_string(),
+        expected: format!("as many as the system can start ({e})"),
+    })?;
+    pool.install(run)
 }
 
 /// Calls `f(y, x, pixel)` for each output pixel of the bands, the bands in parallel.

@@ -16,8 +16,10 @@ use crate::kernels::{
 };
 use crate::network::{BlobId, Layer, Network, Op};
 use crate::plane::{Convolution, Plane};
+use crate::profile::Cost;
 use crate::rect::{Rect, Window};
 use std::ops::Range;
+use std::time::Instant;
 
 /// A window that reads one pixel.
 const ONE: Window = Window { size: 1, stride: 1, padding: 0 };
@@ -34,6 +36,8 @@ pub(crate) struct Scratch {
     rects: Vec<Rect>,
     /// For each blob and pixel of its plane, the positions whose values differ.
     changed: Vec<Vec<u8>>,
+    /// For each layer, what it has cost since the scratch memory was made.
+    pub(crate) costs: Vec<Cost>,
 }
 
 /// A channel range of a concatenated blob, and for which positions each pixel of it was computed.
@@ -64,6 +68,7 @@ impl Scratch {
             slots: vec![Vec::new(); slot_of.iter().max().map_or(0, |m| m + 1)],
             slot_of,
             rects: vec![Rect::default(); network.blobs.len()],
+            costs: vec![Cost::default(); network.layers.len()],
             changed: network.blobs.iter().map(|b| vec![0; b.side * b.side]).collect(),
         }
     }
@@ -120,8 +125,16 @@ impl Group<'_> {
                 base: (!self.exhaustive).then(|| self.base.plane(layer.output)),
                 values: &mut values,
                 changed: &mut changed,
+                products: 0,
             };
+            let start = Instant::now();
             let computed = self.run_layer(index, scratch, &mut output);
+            let pixels: u64 = computed.iter().map(|bits| u64::from(bits.count_ones())).sum();
+            scratch.costs[index] += Cost {
+                affected: pixels * self.net.network.multiply_adds_per_pixel(layer) as u64,
+                executed: output.products,
+                seconds: start.elapsed().as_secs_f64(),
+            };
             if layer.channels < blob.channels {
                 branches.push(Branch { channel: layer.channel, channels: layer.channels, computed });
                 if layer.channel + layer.channels == blob.channels {
@@ -225,7 +238,7 @@ impl Group<'_> {
                     positions(bits).map(|p| self.pixel(scratch, layer.input, 0, 0, p)).collect();
                 let starts: Vec<usize> = positions(bits).map(|p| output.places.start(0, 0, p)).collect();
                 if bits != 0 {
-                    convolution().classify(isa, &pooled, &starts, output.values);
+                    output.products += convolution().classify(isa, &pooled, &starts, output.values);
                 }
                 positions(bits).for_each(|p| output.compare(0, 0, p, 0..layer.channels));
                 vec![bits]
@@ -285,7 +298,8 @@ impl Group<'_> {
             }
             let image = image_plane(&scratch.images[p]);
             let places = output.places;
-            convolution.run(self.net.isa, image, rect, output.values, |y, x| places.start(y, x, p));
+            output.products +=
+                convolution.run(self.net.isa, image, rect, output.values, |y, x| places.start(y, x, p));
             for (y, x) in rect.pixels() {
                 computed[y * output.side + x] |= 1 << p;
                 output.compare(y, x, p, 0..layer.channels);
@@ -344,6 +358,9 @@ impl Group<'_> {
                     starts[count] = output.places.start(y, x, p);
                     count += 1;
                 }
+                if panels.start == 0 {
+                    output.products += (sites.products(&taps) * count * layer.channels) as u64;
+                }
                 let tile = Tile { taps: &taps, columns: &columns[..count], out: &starts[..count] };
                 let weights = &convolution.weights;
                 convolve_tile(self.net.isa, &sites, weights, panels.clone(), &tile, Sum::Relu, output.values);
@@ -362,6 +379,8 @@ struct Output<'o> {
     base: Option<Plane<'o>>,
     values: &'o mut [f32],
     changed: &'o mut [u8],
+    /// Multiply-adds so far.
+    products: u64,
 }
 
 /// Where pixels and positions lie in a slot.

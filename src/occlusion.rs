@@ -4,18 +4,19 @@
 //! understanding convolutional networks" (2014), section 4.2. The value at a mask position is
 //! `score(unoccluded) - score(occluded)`: positive where the image holds evidence for the class.
 
-use crate::googlenet::{Activations, Classification, GoogLeNet};
+use crate::googlenet::{Activations, Classification, GoogLeNet, on_threads};
 use crate::group::{Group, Scratch};
 use crate::kernels::COLUMNS;
 use crate::network::{CLASSES, INPUT_SIDE, MEAN_BGR};
+use crate::profile::{Cost, Profile, sum};
 use crate::rect::Rect;
 use crate::resize::{Upsampling, upsample};
 use crate::{Error, Input, Result};
-use rayon::ThreadPoolBuilder;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
 
 /// What the mask is filled with.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -181,15 +182,20 @@ impl<'a> OcclusionSensitivity<'a> {
         progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
     ) -> Result<OcclusionMaps> {
         self.check()?;
-        if self.threads == 0 {
-            return self.sweep(input, progress);
-        }
-        let pool = ThreadPoolBuilder::new().num_threads(self.threads).build().map_err(|e| Error::Option {
-            name: "number of threads",
-            found: self.threads.to_string(),
-            expected: format!("as many as the system can start ({e})"),
-        })?;
-        pool.install(|| self.sweep(input, progress))
+        on_threads(self.threads, || Ok(self.sweep(input, progress)?.0))
+    }
+
+    /// Runs the sweep for what each layer costs in it.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn profile(&self, input: &Input) -> Result<Profile> {
+        self.check()?;
+        let start = Instant::now();
+        let go_on = |_| ControlFlow::Continue(());
+        let (maps, costs) = on_threads(self.threads, || self.sweep(input, &go_on))?;
+        let positions = maps.grid[0] * maps.grid[1];
+        Ok(Profile::new(self.net.network(), positions, start.elapsed().as_secs_f64(), costs))
     }
 
     fn check(&self) -> Result<()> {
@@ -216,7 +222,7 @@ impl<'a> OcclusionSensitivity<'a> {
         &self,
         input: &Input,
         progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
-    ) -> Result<OcclusionMaps> {
+    ) -> Result<(OcclusionMaps, Vec<Cost>)> {
         let base = self.net.forward(input);
         let classification = base.classification();
         let classes = if self.classes.is_empty() { classification.top(1) } else { self.classes.clone() };
@@ -243,8 +249,8 @@ impl<'a> OcclusionSensitivity<'a> {
         maps.scores = vec![0.0; maps.classes.len() * count];
         maps.argmax = vec![0; count];
         maps.argmax_scores = vec![0.0; count];
-        self.fill(&base, &mut maps, progress)?;
-        Ok(maps)
+        let costs = self.fill(&base, &mut maps, progress)?;
+        Ok((maps, costs))
     }
 
     /// Rows and columns of mask positions.
@@ -256,13 +262,13 @@ impl<'a> OcclusionSensitivity<'a> {
         })
     }
 
-    /// Runs all positions and writes their scores into the maps.
+    /// Runs all positions and writes their scores into the maps; what each layer has cost.
     fn fill(
         &self,
         base: &Activations,
         maps: &mut OcclusionMaps,
         progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
-    ) -> Result<()> {
+    ) -> Result<Vec<Cost>> {
         let fill: [f32; 3] = std::array::from_fn(|c| maps.mask_rgb[2 - c] - MEAN_BGR[c]);
         let order = serpentine(maps.grid);
         let groups: Vec<&[usize]> = order.chunks(COLUMNS).collect();
@@ -270,12 +276,12 @@ impl<'a> OcclusionSensitivity<'a> {
         let (next, done, stop) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
         let shared = Mutex::new(maps);
         // One loop a thread, so that each allocates its scratch memory once; groups go to whoever is free.
-        rayon::broadcast(|_| {
+        let costs = rayon::broadcast(|_| {
             let mut scratch = Scratch::new(self.net.network(), base);
             loop {
                 let at = next.fetch_add(1, Ordering::Relaxed);
                 if at >= groups.len() || stop.load(Ordering::Relaxed) {
-                    return;
+                    return scratch.costs;
                 }
                 let nx = shared.lock().expect("no panic while it is held").grid[1];
                 let masks: Vec<Rect> = groups[at]
@@ -296,7 +302,7 @@ impl<'a> OcclusionSensitivity<'a> {
                 }
             }
         });
-        if stop.into_inner() { Err(Error::Cancelled) } else { Ok(()) }
+        if stop.into_inner() { Err(Error::Cancelled) } else { Ok(sum(costs)) }
     }
 
     fn score_of<'c>(&self, classification: &'c Classification) -> &'c [f32] {

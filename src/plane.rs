@@ -66,8 +66,9 @@ impl Convolution {
         Convolution { weights, rows: 1, columns: parts, stride: 1, padding: 0, dense: false }
     }
 
-    /// Runs the classifier on up to eight images' pooled activations; the outputs go to `out[starts[..]..]`.
-    pub(crate) fn classify(&self, isa: Isa, pooled: &[&[f32]], starts: &[usize], out: &mut [f32]) {
+    /// Runs the classifier on up to eight images' pooled activations; the outputs go to `out[starts[..]..]`. Says how many
+    /// multiply-adds it took.
+    pub(crate) fn classify(&self, isa: Isa, pooled: &[&[f32]], starts: &[usize], out: &mut [f32]) -> u64 {
         let mut sites = Sites::new(CLASSIFIER_PART, self.columns);
         for part in 0..self.columns {
             let mut columns = [zeros(CLASSIFIER_PART); COLUMNS];
@@ -88,6 +89,8 @@ impl Convolution {
                 convolve_tile(isa, &sites, &self.weights, panel..panel + 1, &tile, sum, out);
             }
         }
+        let taps: Vec<Tap> = (0..self.columns).map(|site| Tap { index: site, site }).collect();
+        (sites.products(&taps) * pooled.len() * self.weights.outputs()) as u64
     }
 
     /// Neighbouring output pixels that are computed together. Fewer share more zeros, more share more weight loads;
@@ -96,7 +99,8 @@ impl Convolution {
         if self.dense { COLUMNS } else { tile_width() }
     }
 
-    /// Computes the outputs in `rect`; output pixel (y, x) goes to `out[place(y, x)..]`.
+    /// Computes the outputs in `rect`; output pixel (y, x) goes to `out[place(y, x)..]`. Says how many multiply-adds it
+    /// took, those with a zero that is not zero in a neighbour included.
     pub(crate) fn run(
         &self,
         isa: Isa,
@@ -104,7 +108,8 @@ impl Convolution {
         rect: Rect,
         out: &mut [f32],
         place: impl Fn(usize, usize) -> usize,
-    ) {
+    ) -> u64 {
+        let mut products = 0;
         let width = self.tile_width();
         let starts: Vec<usize> = (rect.x0..rect.x1).step_by(width).collect();
         // Sites: for each input row that is read, each tile, each tap of a row: the tile's columns at that tap.
@@ -148,6 +153,9 @@ impl Convolution {
                         }
                     }
                     let count = width.min(rect.x1 - start);
+                    if panels.start == 0 {
+                        products += sites.products(&taps) * count;
+                    }
                     let places: [usize; COLUMNS] =
                         std::array::from_fn(|i| if i < count { place(y, start + i) } else { 0 });
                     let tile = Tile { taps: &taps, columns: &all[..count], out: &places[..count] };
@@ -155,6 +163,7 @@ impl Convolution {
                 }
             }
         }
+        (products * self.weights.outputs()) as u64
     }
 }
 

@@ -1,4 +1,4 @@
-//! The command: what `occlude classify`, `occlude explain` and `occlude weights` read, do and print.
+//! The command: what its subcommands read, do and print.
 //! Exit codes: 0 done, 1 refused or failed, 2 not a valid command line.
 
 mod args;
@@ -8,6 +8,7 @@ mod explain;
 mod figure;
 mod json;
 mod output;
+mod profile;
 mod progress;
 mod text;
 mod weights;
@@ -27,6 +28,7 @@ pub fn run() -> ExitCode {
     let result = match &arguments.command {
         Command::Classify(args) => classify::run(common, args),
         Command::Explain(args) => explain::run(common, args),
+        Command::Profile(args) => profile::run(common, args),
         Command::Weights => weights::run(common),
     };
     match result {

@@ -55,6 +55,11 @@ impl PackedWeights {
         PackedWeights { outputs, taps, channels: products / taps, data, bias: padded }
     }
 
+    /// Output channels.
+    pub(crate) fn outputs(&self) -> usize {
+        self.outputs
+    }
+
     /// Number of panels of [`PANEL`] output channels, the last one maybe narrower.
     pub(crate) fn panels(&self) -> usize {
         self.outputs.div_ceil(PANEL)

@@ -11,6 +11,7 @@ mod convolution;
 mod elementwise;
 mod gemm;
 mod isa;
+mod peak;
 mod simd;
 mod sites;
 

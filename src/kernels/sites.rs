@@ -1,8 +1,8 @@
 //! What a convolution reads: columns of channels side by side, and which channels are not zero in any of them.
 
-use super::COLUMNS;
 use super::isa::{Isa, for_each_isa};
 use super::simd::Simd;
+use super::{COLUMNS, Tap};
 
 /// A list of sites. A site is a place that a kernel window can read at: up to eight columns (the same pixel for
 /// eight mask positions, or neighbouring pixels of one image), each `channels` values, and the list of those
@@ -50,6 +50,11 @@ impl<'a> Sites<'a> {
         self.columns.push(std::array::from_fn(|i| &columns.get(i).unwrap_or(&first)[..self.channels]));
         self.nonzero.extend(0..self.channels as u32);
         self.ends.push(self.nonzero.len() as u32);
+    }
+
+    /// Multiply-adds that the taps cost each column and output channel.
+    pub(crate) fn products(&self, taps: &[Tap]) -> usize {
+        taps.iter().map(|tap| self.nonzero(tap.site).len()).sum()
     }
 
     pub(super) fn channels(&self) -> usize {

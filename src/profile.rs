@@ -1,0 +1,104 @@
+//! Where the multiply-adds and the time of a pass or a sweep go, layer by layer.
+
+use crate::network::Network;
+use std::ops::AddAssign;
+
+/// What a layer has cost so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cost {
+    /// Multiply-adds of the pixels that were computed, zeros included.
+    pub(crate) affected: u64,
+    /// Multiply-adds that were carried out.
+    pub(crate) executed: u64,
+    /// Time of one core.
+    pub(crate) seconds: f64,
+}
+
+impl AddAssign for Cost {
+    fn add_assign(&mut self, other: Cost) {
+        self.affected += other.affected;
+        self.executed += other.executed;
+        self.seconds += other.seconds;
+    }
+}
+
+/// The costs of several threads together, layer by layer.
+pub(crate) fn sum(threads: Vec<Vec<Cost>>) -> Vec<Cost> {
+    let mut threads = threads.into_iter();
+    let mut total = threads.next().unwrap_or_default();
+    for costs in threads {
+        for (total, cost) in total.iter_mut().zip(costs) {
+            *total += cost;
+        }
+    }
+    total
+}
+
+/// What one layer costs in a pass or a sweep. Multiply-adds are counted over all images together; layers without
+/// weights have none.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LayerProfile {
+    /// The prototxt's name.
+    pub name: String,
+    /// Height, width and channels of what the layer writes.
+    pub shape: [usize; 3],
+    /// Multiply-adds that a dense engine carries out.
+    pub dense: u64,
+    /// Those of them for pixels whose window holds a changed value: all, in a single pass.
+    pub affected: u64,
+    /// Those of them that were carried out: with an activation that is not zero in the kernel's columns, which are eight
+    /// mask positions, or neighbouring pixels in a single pass.
+    pub executed: u64,
+    /// Time of one core in seconds; in a single pass, the time of the layer on all threads times their number.
+    pub seconds: f64,
+}
+
+impl LayerProfile {
+    /// Billions of floating-point operations a second and core that were carried out, a multiply-add being two.
+    pub fn gflops(&self) -> f64 {
+        2e-9 * self.executed as f64 / self.seconds
+    }
+}
+
+/// What a pass or a sweep costs.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Profile {
+    /// In the order in which they run.
+    pub layers: Vec<LayerProfile>,
+    /// Number of images: 1, or the mask positions.
+    pub images: usize,
+    /// Time from start to end in seconds; of a sweep, the unoccluded pass included.
+    pub seconds: f64,
+}
+
+impl Profile {
+    pub(crate) fn new(network: &Network, images: usize, seconds: f64, costs: Vec<Cost>) -> Profile {
+        let layer = |(layer, cost): (&crate::network::Layer, Cost)| {
+            let side = network.blobs[layer.output].side;
+            LayerProfile {
+                name: layer.name.clone(),
+                shape: [side, side, layer.channels],
+                dense: (network.multiply_adds_per_pixel(layer) * side * side * images) as u64,
+                affected: cost.affected,
+                executed: cost.executed,
+                seconds: cost.seconds,
+            }
+        };
+        Profile { layers: network.layers.iter().zip(costs).map(layer).collect(), images, seconds }
+    }
+
+    /// All layers as one.
+    pub fn total(&self) -> LayerProfile {
+        let sum = |f: fn(&LayerProfile) -> u64| self.layers.iter().map(f).sum();
+        LayerProfile {
+            name: "total".to_string(),
+            shape: [0; 3],
+            dense: sum(|l| l.dense),
+            affected: sum(|l| l.affected),
+            executed: sum(|l| l.executed),
+            seconds: self.layers.iter().map(|l| l.seconds).sum(),
+        }
+    }
+}
