@@ -30,14 +30,24 @@ pub(crate) struct Scratch {
     images: Vec<Vec<f32>>,
     /// Buffers that blobs share when their lifetimes do not overlap.
     slots: Vec<Vec<f32>>,
+    /// The layers in the order in which they run; without the pools that run with the convolution after them.
+    order: Vec<usize>,
     /// For each blob, which slot is its own.
     slot_of: Vec<usize>,
     /// For each blob, what the masks can reach.
     rects: Vec<Rect>,
     /// For each blob and pixel of its plane, the positions whose values differ.
     changed: Vec<Vec<u8>>,
+    reads: Reads,
     /// For each layer, what it has cost since the scratch memory was made.
     pub(crate) costs: Vec<Cost>,
+}
+
+/// The pixels that a convolution reads, without zeros.
+#[derive(Default)]
+struct Reads {
+    sites: Sites,
+    blob: Option<BlobId>,
 }
 
 /// A channel range of a concatenated blob, and for which positions each pixel of it was computed.
@@ -62,27 +72,61 @@ pub(crate) struct Group<'a> {
 
 impl Scratch {
     pub(crate) fn new(network: &Network, base: &Activations) -> Scratch {
-        let slot_of = share_slots(network);
+        let order = order(network);
+        let slot_of = share_slots(network, &order);
         Scratch {
             images: vec![base.blobs[0].clone(); COLUMNS],
             slots: vec![Vec::new(); slot_of.iter().max().map_or(0, |m| m + 1)],
             slot_of,
+            order,
             rects: vec![Rect::default(); network.blobs.len()],
+            reads: Reads::default(),
             costs: vec![Cost::default(); network.layers.len()],
             changed: network.blobs.iter().map(|b| vec![0; b.side * b.side]).collect(),
         }
     }
 }
 
+/// The pool that only this 1x1 convolution reads, as in every inception block: the two run as one, see
+/// [`Group::pool_and_convolve`].
+fn pool_before(network: &Network, layer: &Layer) -> Option<usize> {
+    let pool = network.layers.iter().position(|l| l.output == layer.input)?;
+    let stays = matches!(network.layers[pool].op, Op::MaxPool(window) if window.stride == 1);
+    (stays && layer.op == Op::Convolution(ONE)).then_some(pool)
+}
+
+/// The table's order, but where a pool and its 1x1 convolution run as one, they come before the other readers of the
+/// pool's input: they prepare it for those on the way.
+fn order(network: &Network) -> Vec<usize> {
+    let mut order = Vec::new();
+    for (index, layer) in network.layers.iter().enumerate() {
+        let with_pool = |reader: &Layer| {
+            pool_before(network, reader).is_some_and(|pool| network.layers[pool].input == layer.input)
+        };
+        let is_pooled = network.layers.iter().any(|l| pool_before(network, l) == Some(index));
+        for next in network.layers.iter().position(with_pool).into_iter().chain([index]) {
+            if !is_pooled && !order.contains(&next) {
+                order.push(next);
+            }
+        }
+    }
+    order
+}
+
 /// Gives each blob a slot that is free from its first writer to its last reader.
-fn share_slots(network: &Network) -> Vec<usize> {
-    let last_read = |blob: BlobId| network.layers.iter().rposition(|l| l.input == blob);
+fn share_slots(network: &Network, order: &[usize]) -> Vec<usize> {
+    let reads = |layer: &Layer, blob| match pool_before(network, layer) {
+        Some(pool) => network.layers[pool].input == blob,
+        None => layer.input == blob,
+    };
+    let last_read = |blob: BlobId| order.iter().rposition(|&l| reads(&network.layers[l], blob));
     let mut slot_of = vec![usize::MAX; network.blobs.len()];
     let size = |blob: BlobId| network.blobs[blob].side.pow(2) * network.blobs[blob].channels;
     // Free slots with the size of the largest blob that they held: large ones serve large blobs again.
     let mut free: Vec<usize> = Vec::new();
     let mut sizes: Vec<usize> = Vec::new();
-    for (i, layer) in network.layers.iter().enumerate() {
+    for (i, &index) in order.iter().enumerate() {
+        let layer = &network.layers[index];
         if slot_of[layer.output] == usize::MAX {
             let wanted = size(layer.output);
             let best = (0..free.len()).min_by_key(|&f| sizes[free[f]].abs_diff(wanted));
@@ -97,7 +141,8 @@ fn share_slots(network: &Network) -> Vec<usize> {
             free.push(slot_of[layer.input]);
         }
     }
-    slot_of[0] = 0; // the images have memory of their own
+    // The images have memory of their own, and the pools' outputs are not kept: theirs is never used.
+    slot_of.iter_mut().filter(|slot| **slot == usize::MAX).for_each(|slot| *slot = 0);
     slot_of
 }
 
@@ -108,19 +153,23 @@ impl Group<'_> {
         self.mask_images(scratch);
         self.reach(scratch);
         let mut branches: Vec<Branch> = Vec::new();
-        for (index, layer) in self.net.network.layers.iter().enumerate() {
+        let mut reads = std::mem::take(&mut scratch.reads);
+        reads.blob = None;
+        for i in 0..scratch.order.len() {
+            let index = scratch.order[i];
+            let layer = &self.net.network.layers[index];
             let blob = &self.net.network.blobs[layer.output];
             let slot = scratch.slot_of[layer.output];
             let mut values = std::mem::take(&mut scratch.slots[slot]);
             let mut changed = std::mem::take(&mut scratch.changed[layer.output]);
-            let rect = scratch.rects[layer.output];
             let position = pitch(blob.channels);
-            if layer.channel == 0 {
-                changed.fill(0);
-                values.resize(values.len().max(rect.area() * position * self.masks.len()), 0.0);
-            }
             let mut output = Output {
-                places: Places { rect, pixel: position * self.masks.len(), position, channel: layer.channel },
+                places: Places {
+                    rect: scratch.rects[layer.output],
+                    pixel: position * self.masks.len(),
+                    position,
+                    channel: layer.channel,
+                },
                 side: blob.side,
                 base: (!self.exhaustive).then(|| self.base.plane(layer.output)),
                 values: &mut values,
@@ -128,7 +177,7 @@ impl Group<'_> {
                 products: 0,
             };
             let start = Instant::now();
-            let computed = self.run_layer(index, scratch, &mut output);
+            let computed = self.run_layer(index, scratch, &mut reads, &mut output);
             let pixels: u64 = computed.iter().map(|bits| u64::from(bits.count_ones())).sum();
             scratch.costs[index] += Cost {
                 affected: pixels * self.net.network.multiply_adds_per_pixel(layer) as u64,
@@ -137,7 +186,7 @@ impl Group<'_> {
             };
             if layer.channels < blob.channels {
                 branches.push(Branch { channel: layer.channel, channels: layer.channels, computed });
-                if layer.channel + layer.channels == blob.channels {
+                if branches.iter().map(|b| b.channels).sum::<usize>() == blob.channels {
                     output.complete(&branches);
                     branches.clear();
                 }
@@ -145,6 +194,7 @@ impl Group<'_> {
             scratch.slots[slot] = values;
             scratch.changed[layer.output] = changed;
         }
+        scratch.reads = reads;
         self.unmask_images(scratch);
         let logits = self.net.network.blobs.len() - 1;
         (0..self.masks.len()).map(|p| self.pixel(scratch, logits, 0, 0, p).to_vec()).collect()
@@ -168,7 +218,7 @@ impl Group<'_> {
         }
     }
 
-    /// The rectangle of every blob that the masks can reach.
+    /// The rectangle of every blob that the masks can reach, and memory for it.
     fn reach(&self, scratch: &mut Scratch) {
         let network = &self.net.network;
         scratch.rects.fill(Rect::default());
@@ -185,6 +235,14 @@ impl Group<'_> {
             };
             scratch.rects[layer.output] = scratch.rects[layer.output].union(&reached);
         }
+        for &index in &scratch.order {
+            let output = network.layers[index].output;
+            let size =
+                scratch.rects[output].area() * self.masks.len() * pitch(network.blobs[output].channels);
+            let slot = &mut scratch.slots[scratch.slot_of[output]];
+            slot.resize(slot.len().max(size), 0.0);
+            scratch.changed[output].fill(0);
+        }
     }
 
     /// Position `p`'s values of a pixel: its own where they differ, else the unoccluded image's.
@@ -200,7 +258,7 @@ impl Group<'_> {
     }
 
     /// Runs one layer; for each pixel of the output plane, the positions that it was computed for.
-    fn run_layer(&self, index: usize, scratch: &Scratch, output: &mut Output) -> Vec<u8> {
+    fn run_layer(&self, index: usize, scratch: &Scratch, reads: &mut Reads, output: &mut Output) -> Vec<u8> {
         let layer = &self.net.network.layers[index];
         let isa = self.net.isa;
         let input = &self.net.network.blobs[layer.input];
@@ -210,15 +268,12 @@ impl Group<'_> {
             Op::Convolution(window) if layer.input == 0 => {
                 self.convolve_images(layer, window, convolution(), scratch, output)
             }
-            Op::Convolution(window) => self.convolve(layer, window, convolution(), scratch, output),
+            Op::Convolution(window) => match pool_before(&self.net.network, layer) {
+                Some(pool) => self.pool_and_convolve(pool, layer, convolution(), scratch, reads, output),
+                None => self.convolve(layer, window, convolution(), scratch, reads, output),
+            },
             Op::MaxPool(window) => self.each_pixel(layer, window, scratch, output, |y, x, p, out| {
-                let mut pixels: [&[f32]; 9] = [&[]; 9];
-                let mut count = 0;
-                window.places(y, x, input.side, |y, x| {
-                    pixels[count] = self.pixel(scratch, layer.input, y, x, p);
-                    count += 1;
-                });
-                maximum(isa, &pixels[..count], out);
+                self.pool_pixel(layer, window, y, x, p, scratch, out);
             }),
             Op::Lrn => self.each_pixel(layer, ONE, scratch, output, |y, x, p, out| {
                 lrn(isa, self.pixel(scratch, layer.input, y, x, p), out);
@@ -315,6 +370,7 @@ impl Group<'_> {
         window: Window,
         convolution: &Convolution,
         scratch: &Scratch,
+        reads: &mut Reads,
         output: &mut Output,
     ) -> Vec<u8> {
         let input = &self.net.network.blobs[layer.input];
@@ -327,22 +383,18 @@ impl Group<'_> {
                 window.places(y, x, input.side, |y, x| wanted[y * input.side + x] = true);
             }
         }
-        let mut sites = Sites::new(input.channels, input.side * input.side);
-        for (y, x) in Rect::plane(input.side).pixels() {
-            if !wanted[y * input.side + x] {
-                sites.skip();
-                continue;
-            }
-            let mut columns = [zeros(0); COLUMNS];
-            for (p, column) in columns[..self.masks.len()].iter_mut().enumerate() {
-                *column = self.pixel(scratch, layer.input, y, x, p);
-            }
-            sites.push(self.net.isa, &columns[..self.masks.len()]);
+        // An inception block's 1x1 convolutions read the same pixels, which its pool has left here.
+        if reads.blob != Some(layer.input) {
+            self.read_rows(layer.input, 0..input.side, scratch, reads, |at| wanted[at]);
         }
+        let sites = &reads.sites;
         let mut taps = Vec::with_capacity(window.size * window.size);
         for panels in convolution.weights.cached_panels() {
             let channels = panels.start * PANEL..layer.channels.min(panels.end * PANEL);
-            for (y, x) in output.places.rect.pixels() {
+            let next = panels.end..panels.end + panels.len();
+            let area = output.places.rect.area();
+            for (i, (y, x)) in output.places.rect.pixels().enumerate() {
+                convolution.weights.prefetch(next.clone(), i, area);
                 let bits = computed[y * output.side + x];
                 if bits == 0 {
                     continue;
@@ -363,11 +415,118 @@ impl Group<'_> {
                 }
                 let tile = Tile { taps: &taps, columns: &columns[..count], out: &starts[..count] };
                 let weights = &convolution.weights;
-                convolve_tile(self.net.isa, &sites, weights, panels.clone(), &tile, Sum::Relu, output.values);
+                convolve_tile(self.net.isa, sites, weights, panels.clone(), &tile, Sum::Relu, output.values);
                 positions(bits).for_each(|p| output.compare(y, x, p, channels.clone()));
             }
         }
         computed
+    }
+}
+
+impl Group<'_> {
+    /// Adds rows of a blob to `reads`; only the pixels that are `wanted`, by their index in the plane, can then be read.
+    fn read_rows(
+        &self,
+        blob: BlobId,
+        rows: Range<usize>,
+        scratch: &Scratch,
+        reads: &mut Reads,
+        wanted: impl Fn(usize) -> bool,
+    ) {
+        let shape = &self.net.network.blobs[blob];
+        if rows.start == 0 {
+            reads.blob = Some(blob);
+            reads.sites.clear(shape.channels, self.masks.len());
+        }
+        for y in rows {
+            for x in 0..shape.side {
+                if !wanted(y * shape.side + x) {
+                    reads.sites.skip();
+                    continue;
+                }
+                let mut columns = [zeros(0); COLUMNS];
+                for (p, column) in columns[..self.masks.len()].iter_mut().enumerate() {
+                    *column = self.pixel(scratch, blob, y, x, p);
+                }
+                reads.sites.push(self.net.isa, &columns[..self.masks.len()]);
+            }
+        }
+    }
+
+    /// An inception block's pool and the 1x1 convolution that reads it, pixel by pixel: what is pooled is read again from
+    /// the nearest cache and never written to memory, which is slower than the arithmetic here. For the same reason the
+    /// pool's input is prepared for the block's other convolutions a row ahead of the pool.
+    fn pool_and_convolve(
+        &self,
+        pool: usize,
+        layer: &Layer,
+        convolution: &Convolution,
+        scratch: &Scratch,
+        reads: &mut Reads,
+        output: &mut Output,
+    ) -> Vec<u8> {
+        let pool = &self.net.network.layers[pool];
+        let Op::MaxPool(window) = pool.op else { unreachable!("pool_before finds pools") };
+        let side = output.side;
+        let changed = &scratch.changed[pool.input];
+        let unoccluded = self.base.plane(pool.output);
+        let mut pooled = vec![0.0; COLUMNS * pool.channels];
+        let mut sites = Sites::default();
+        let mut computed = vec![0; side * side];
+        for y in 0..side {
+            let rows = if y == 0 { 0..2.min(side) } else { (y + 1).min(side)..(y + 2).min(side) };
+            self.read_rows(pool.input, rows, scratch, reads, |at| self.exhaustive || changed[at] != 0);
+            for x in 0..side {
+                let (mut starts, mut count) = ([0; COLUMNS], 0);
+                for p in positions(self.affected(pool, window, y, x, scratch)) {
+                    let column = &mut pooled[count * pool.channels..][..pool.channels];
+                    self.pool_pixel(pool, window, y, x, p, scratch, column);
+                    if self.exhaustive || differ(column, unoccluded.at(y, x)) {
+                        starts[count] = output.places.start(y, x, p);
+                        computed[y * side + x] |= 1 << p;
+                        count += 1;
+                    }
+                }
+                if count == 0 {
+                    continue;
+                }
+                let columns: [&[f32]; COLUMNS] =
+                    std::array::from_fn(|i| &pooled[i * pool.channels..][..pool.channels]);
+                sites.clear(pool.channels, count);
+                sites.push(self.net.isa, &columns[..count]);
+                let taps = [Tap::default()];
+                let all: [usize; COLUMNS] = std::array::from_fn(|i| i);
+                let tile = Tile { taps: &taps, columns: &all[..count], out: &starts[..count] };
+                let weights = &convolution.weights;
+                let panels = 0..weights.panels();
+                convolve_tile(self.net.isa, &sites, weights, panels, &tile, Sum::Relu, output.values);
+                output.products += (sites.products(&taps) * count * layer.channels) as u64;
+                for p in positions(computed[y * side + x]) {
+                    output.compare(y, x, p, 0..layer.channels);
+                }
+            }
+        }
+        computed
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn pool_pixel(
+        &self,
+        layer: &Layer,
+        window: Window,
+        y: usize,
+        x: usize,
+        p: usize,
+        scratch: &Scratch,
+        out: &mut [f32],
+    ) {
+        let mut pixels: [&[f32]; 9] = [&[]; 9];
+        let mut count = 0;
+        window.places(y, x, self.net.network.blobs[layer.input].side, |y, x| {
+            pixels[count] = self.pixel(scratch, layer.input, y, x, p);
+            count += 1;
+        });
+        maximum(self.net.isa, &pixels[..count], out);
     }
 }
 

@@ -69,13 +69,11 @@ impl Convolution {
     /// Runs the classifier on up to eight images' pooled activations; the outputs go to `out[starts[..]..]`. Says how many
     /// multiply-adds it took.
     pub(crate) fn classify(&self, isa: Isa, pooled: &[&[f32]], starts: &[usize], out: &mut [f32]) -> u64 {
-        let mut sites = Sites::new(CLASSIFIER_PART, self.columns);
+        let mut sites = Sites::default();
+        sites.clear(CLASSIFIER_PART, pooled.len());
         for part in 0..self.columns {
-            let mut columns = [zeros(CLASSIFIER_PART); COLUMNS];
-            for (column, pooled) in columns.iter_mut().zip(pooled) {
-                *column = &pooled[part * CLASSIFIER_PART..][..CLASSIFIER_PART];
-            }
-            sites.push(isa, &columns[..pooled.len()]);
+            let columns: Vec<&[f32]> = pooled.iter().map(|p| &p[part * CLASSIFIER_PART..]).collect();
+            sites.push(isa, &columns);
         }
         let all: [usize; COLUMNS] = std::array::from_fn(|i| i);
         for panel in 0..self.weights.panels() {
@@ -116,7 +114,8 @@ impl Convolution {
         let first_row = (rect.y0 * self.stride).saturating_sub(self.padding);
         let end_row =
             ((rect.y1 - 1) * self.stride + self.rows).saturating_sub(self.padding).min(input.height);
-        let mut sites = Sites::new(input.channels, (end_row - first_row) * starts.len() * self.columns);
+        let mut sites = Sites::default();
+        sites.clear(input.channels, width);
         for y in first_row..end_row {
             for &start in &starts {
                 let count = width.min(rect.x1 - start);
@@ -129,9 +128,9 @@ impl Convolution {
                         }
                     }
                     if self.dense {
-                        sites.push_dense(&columns[..count])
+                        sites.push_dense(&columns[..width])
                     } else {
-                        sites.push(isa, &columns[..count])
+                        sites.push(isa, &columns[..width])
                     }
                 }
             }

@@ -8,7 +8,7 @@
 
 use super::isa::for_each_isa;
 use super::simd::Simd;
-use super::{COLUMNS, Sites, pitch};
+use super::{COLUMNS, Sites, pitch, simd};
 use std::ops::Range;
 
 /// Output channels whose weights lie together: the most that a tile of eight columns holds in AVX-512 registers.
@@ -67,10 +67,27 @@ impl PackedWeights {
 
     /// Ranges of panels whose weights stay in a core's second-level cache while all pixels are visited.
     pub(crate) fn cached_panels(&self) -> impl Iterator<Item = Range<usize>> {
-        const CACHED_FLOATS: usize = 96 * 1024; // 384 kB of typically 1 MB; the activations want the rest
+        const CACHED_FLOATS: usize = 64 * 1024; // 256 kB of typically 1 MB: the next panels and the activations want the rest
         let panels = self.panels();
         let step = (CACHED_FLOATS / (self.taps * self.channels * PANEL)).clamp(1, 4);
         (0..panels).step_by(step).map(move |p| p..(p + step).min(panels))
+    }
+}
+
+impl PackedWeights {
+    /// Asks for a part of the weights of `panels` to be brought into the second-level cache: part `part` of `parts`. Called
+    /// all along the work on the panels before, it hides that all weights together do not fit any nearby cache.
+    pub(crate) fn prefetch(&self, panels: Range<usize>, part: usize, parts: usize) {
+        let panel = self.taps * self.channels * PANEL;
+        let end = panels.end.min(self.panels()) * panel;
+        let start = panels.start * panel;
+        if start >= end {
+            return;
+        }
+        let lines = (end - start).div_ceil(16);
+        for line in lines * part / parts..lines * (part + 1) / parts {
+            simd::prefetch(&self.data[start + 16 * line]);
+        }
     }
 }
 
@@ -108,7 +125,7 @@ for_each_isa! {
     /// Computes the outputs in `panels` of a tile's columns: the sum over taps and non-zero channels, as `sum` says.
     /// Whole vectors are written: up to `pitch(outputs)` values a column.
     fn convolve_tile(
-        sites: &Sites<'_>,
+        sites: &Sites,
         weights: &PackedWeights,
         panels: Range<usize>,
         tile: &Tile<'_>,
@@ -121,7 +138,7 @@ for_each_isa! {
 /// The machine has the instruction set of `S`. All else is asserted.
 #[inline(always)]
 unsafe fn convolve_tile_generic<S: Simd>(
-    sites: &Sites<'_>,
+    sites: &Sites,
     weights: &PackedWeights,
     panels: Range<usize>,
     tile: &Tile<'_>,
@@ -132,7 +149,7 @@ unsafe fn convolve_tile_generic<S: Simd>(
     assert!(panels.end <= weights.panels() && sites.channels() == weights.channels);
     assert!(tile.columns.len() == tile.out.len() && tile.columns.len() <= COLUMNS);
     for (&column, &start) in tile.columns.iter().zip(tile.out) {
-        assert!(column < COLUMNS && start + outputs <= out.len());
+        assert!(column < sites.columns() && start + outputs <= out.len());
     }
     let span = Span { first: panels.start * PANEL, end: outputs.min(panels.end * PANEL) };
     let out = out.as_mut_ptr();
@@ -171,7 +188,7 @@ struct Span {
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 unsafe fn run<S: Simd, const P: usize>(
-    sites: &Sites<'_>,
+    sites: &Sites,
     weights: &PackedWeights,
     taps: &[Tap],
     columns: &[usize],
@@ -211,13 +228,13 @@ unsafe fn run<S: Simd, const P: usize>(
 /// `P` columns times `B` blocks of `R` vectors of output channels from channel `first` on, in registers.
 ///
 /// # Safety
-/// The machine has the instruction set of `S`; `columns` and `starts` have `P` elements, below [`COLUMNS`] and with
+/// The machine has the instruction set of `S`; `columns` and `starts` have `P` elements, columns of the sites and with
 /// room in `out` for all channels; channels `first ..` for `B * R` vectors exist in the weights; if `B > 1`, `R` is 3.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 #[allow(clippy::needless_range_loop)] // loops over constant bounds, which the compiler unrolls into registers
 unsafe fn tile<S: Simd, const P: usize, const B: usize, const R: usize>(
-    sites: &Sites<'_>,
+    sites: &Sites,
     weights: &PackedWeights,
     taps: &[Tap],
     columns: &[usize],
@@ -233,8 +250,8 @@ unsafe fn tile<S: Simd, const P: usize, const B: usize, const R: usize>(
     let block = 3 * S::LANES;
     // A block never straddles panels: PANEL is a multiple of `block` for 8 and 16 lanes, and `first` of `block`.
     debug_assert!(PANEL.is_multiple_of(block) && (first % PANEL).is_multiple_of(block));
-    // SAFETY: all offsets lie in `data` and `bias`, which hold whole panels; columns hold `channels` values and
-    // listed channels are below that (invariants of `Sites`); `out` as the caller vouches.
+    // SAFETY: all offsets lie in `data` and `bias`, which hold whole panels; kept channels are below `channels`, and each
+    // column holds a value for each of them (invariants of `Sites`); `out` as the caller vouches.
     unsafe {
         let base: [*const f32; B] = std::array::from_fn(|b| {
             let channel = first + b * block;
@@ -248,10 +265,12 @@ unsafe fn tile<S: Simd, const P: usize, const B: usize, const R: usize>(
         }); P];
         for tap in taps {
             debug_assert!(tap.index < weights.taps);
-            let site = sites.columns(tap.site);
-            let x: [*const f32; P] = std::array::from_fn(|p| site[*columns.get_unchecked(p)].as_ptr());
+            let site = sites.site(tap.site);
+            let x: [*const f32; P] = std::array::from_fn(|p| {
+                site.values.as_ptr().add(*columns.get_unchecked(p) * site.kept.len())
+            });
             let w: [*const f32; B] = std::array::from_fn(|b| base[b].add(tap.index * tap_stride));
-            for &channel in sites.nonzero(tap.site) {
+            for (i, &channel) in site.kept.iter().enumerate() {
                 let channel = channel as usize;
                 debug_assert!(channel < weights.channels);
                 let at = channel * PANEL;
@@ -261,7 +280,7 @@ unsafe fn tile<S: Simd, const P: usize, const B: usize, const R: usize>(
                         std::array::from_fn(|r| S::load(w[b].add(at + r * S::LANES)))
                     });
                     for p in 0..P {
-                        let value = S::splat(*x[p].add(channel));
+                        let value = S::splat(*x[p].add(i));
                         for b in 0..B {
                             for r in 0..R {
                                 acc[p][b][r] = S::fma(value, w[b][r], acc[p][b][r]);
@@ -269,7 +288,7 @@ unsafe fn tile<S: Simd, const P: usize, const B: usize, const R: usize>(
                         }
                     }
                 } else {
-                    let value: [S::V; P] = std::array::from_fn(|p| S::splat(*x[p].add(channel)));
+                    let value: [S::V; P] = std::array::from_fn(|p| S::splat(*x[p].add(i)));
                     for b in 0..B {
                         for r in 0..R {
                             let w = S::load(w[b].add(at + r * S::LANES));
@@ -384,7 +403,8 @@ mod tests {
             let taps: Vec<Tap> = (0..case.taps).map(|i| Tap { index: i, site: i }).collect();
             for isa in Isa::all_available() {
                 for dense in [false, true] {
-                    let mut sites = Sites::new(case.channels, case.taps);
+                    let mut sites = Sites::default();
+                    sites.clear(case.channels, COLUMNS);
                     for tap in 0..case.taps {
                         let columns: [&[f32]; COLUMNS] = std::array::from_fn(|c| case.value(tap, c));
                         if dense { sites.push_dense(&columns) } else { sites.push(isa, &columns) }
@@ -410,7 +430,8 @@ mod tests {
         let packed = PackedWeights::new(&[1.0; 100 * 4], &[1.0; 100], 4, 1, 1);
         let column: &[f32] = &[1.0; 4];
         for isa in Isa::all_available() {
-            let mut sites = Sites::new(4, 1);
+            let mut sites = Sites::default();
+            sites.clear(4, 1);
             sites.push(isa, &[column]);
             let mut out = vec![-1.0; 3 + pitch(100) + 5];
             let tile = Tile { taps: &[Tap::default()], columns: &[0], out: &[3] };
@@ -424,7 +445,8 @@ mod tests {
     #[should_panic]
     fn a_column_that_does_not_fit_is_refused() {
         let packed = PackedWeights::new(&[1.0; 20], &[1.0; 20], 1, 1, 1);
-        let mut sites = Sites::new(1, 1);
+        let mut sites = Sites::default();
+        sites.clear(1, 1);
         sites.push_dense(&[&[1.0]]);
         let tile = Tile { taps: &[Tap::default()], columns: &[0], out: &[1] };
         convolve_tile(Isa::detect(), &sites, &packed, 0..1, &tile, Sum::Relu, &mut [0.0; 32]);

@@ -55,8 +55,12 @@ impl Isa {
         match self {
             Isa::Scalar => true,
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
-            // AVX2 and FMA too: the elementwise kernels' AVX-512 instances are compiled with all three.
+            Isa::Avx2 => {
+                is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("fma")
+                    && is_x86_feature_detected!("popcnt")
+            }
+            // The AVX-512 instances are compiled with the features of AVX2's, too.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => is_x86_feature_detected!("avx512f") && Isa::Avx2.available(),
             #[cfg(not(target_arch = "x86_64"))]
@@ -102,14 +106,14 @@ macro_rules! for_each_isa {
             use $crate::kernels::simd;
             #[cfg(target_arch = "x86_64")]
             #[allow(clippy::too_many_arguments)]
-            #[target_feature(enable = "avx2,fma")]
+            #[target_feature(enable = "avx2,fma,popcnt")]
             unsafe fn avx2($($arg: $ty),*) {
                 // SAFETY: the caller passes on what the generic function asks for.
                 unsafe { $generic::<simd::Avx2>($($arg),*) }
             }
             #[cfg(target_arch = "x86_64")]
             #[allow(clippy::too_many_arguments)]
-            #[target_feature(enable = "avx512f,avx2,fma")]
+            #[target_feature(enable = "avx512f,avx2,fma,popcnt")]
             unsafe fn avx512($($arg: $ty),*) {
                 // SAFETY: as above.
                 unsafe { $generic::<simd::Avx512>($($arg),*) }

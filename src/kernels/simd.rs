@@ -29,9 +29,25 @@ pub(crate) trait Simd {
     unsafe fn relu(v: Self::V) -> Self::V;
     /// The larger of two, lane by lane; the second where they are equal or not ordered.
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
-    /// Writes the indices `first + lane` of the lanes with any bit set in `v`, in order, to `to`, and says how
-    /// many. Memory for `LANES` values at `to` must be writable and may be overwritten.
-    unsafe fn compress(v: Self::V, first: u32, to: *mut u32) -> usize;
+    /// A bit for each lane that has any bit set.
+    unsafe fn nonzero(v: Self::V) -> u32;
+    /// Writes the lanes in `mask`, in order, to `to`. Memory for `LANES` values at `to` must be writable and may be overwritten.
+    unsafe fn compress(v: Self::V, mask: u32, to: *mut f32);
+    /// The same with `first + lane` for the value of each lane.
+    unsafe fn compress_lanes(first: u32, mask: u32, to: *mut u32);
+}
+
+/// Asks for the cache line of a value to be brought into the second-level cache; a hint without effect on results.
+#[inline(always)]
+pub(crate) fn prefetch(value: &f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: SSE, which every x86-64 has; prefetching any address is allowed, and this one is even valid.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(value).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = value;
 }
 
 /// Plain Rust: eight lanes that the compiler may put into whatever registers the machine has.
@@ -73,15 +89,27 @@ impl Simd for Portable {
         std::array::from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
     }
     #[inline(always)]
-    unsafe fn compress(v: [f32; 8], first: u32, to: *mut u32) -> usize {
+    unsafe fn nonzero(v: [f32; 8]) -> u32 {
+        v.iter().enumerate().fold(0, |mask, (lane, x)| mask | u32::from(x.to_bits() != 0) << lane)
+    }
+    #[inline(always)]
+    unsafe fn compress(v: [f32; 8], mask: u32, to: *mut f32) {
         let mut count = 0;
-        for (lane, x) in v.iter().enumerate() {
-            // Write every index and advance only past those to keep: no branch to mispredict.
+        for (lane, x) in v.into_iter().enumerate() {
+            // Write every value and advance only past those to keep: no branch to mispredict.
             // SAFETY: `count <= lane < 8`, and 8 values at `to` may be overwritten.
-            unsafe { to.add(count).write(first + lane as u32) };
-            count += usize::from(x.to_bits() != 0);
+            unsafe { to.add(count).write(x) };
+            count += (mask >> lane & 1) as usize;
         }
-        count
+    }
+    #[inline(always)]
+    unsafe fn compress_lanes(first: u32, mask: u32, to: *mut u32) {
+        let mut count = 0;
+        for lane in 0..8 {
+            // SAFETY: as in `compress`.
+            unsafe { to.add(count).write(first + lane) };
+            count += (mask >> lane & 1) as usize;
+        }
     }
 }
 
@@ -159,14 +187,27 @@ mod x86 {
             unsafe { _mm256_max_ps(a, b) }
         }
         #[inline(always)]
-        unsafe fn compress(v: __m256, first: u32, to: *mut u32) -> usize {
-            // SAFETY: see above; a row of the table permutes the lanes to keep to the front.
+        unsafe fn nonzero(v: __m256) -> u32 {
+            // SAFETY: see above.
             unsafe {
                 let zero = _mm256_cmpeq_epi32(_mm256_castps_si256(v), _mm256_setzero_si256());
-                let kept = !_mm256_movemask_ps(_mm256_castsi256_ps(zero)) as usize & 0xff;
-                let lanes = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(KEPT_LANES[kept]));
+                !_mm256_movemask_ps(_mm256_castsi256_ps(zero)) as u32 & 0xff
+            }
+        }
+        #[inline(always)]
+        unsafe fn compress(v: __m256, mask: u32, to: *mut f32) {
+            // SAFETY: see above; a row of the table brings the lanes to keep to the front.
+            unsafe {
+                let lanes = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(KEPT_LANES[mask as usize & 0xff]));
+                _mm256_storeu_ps(to, _mm256_permutevar8x32_ps(v, lanes));
+            }
+        }
+        #[inline(always)]
+        unsafe fn compress_lanes(first: u32, mask: u32, to: *mut u32) {
+            // SAFETY: see above.
+            unsafe {
+                let lanes = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(KEPT_LANES[mask as usize & 0xff]));
                 _mm256_storeu_si256(to.cast(), _mm256_add_epi32(lanes, _mm256_set1_epi32(first as i32)));
-                kept.count_ones() as usize
             }
         }
     }
@@ -216,16 +257,26 @@ mod x86 {
             unsafe { _mm512_max_ps(a, b) }
         }
         #[inline(always)]
-        unsafe fn compress(v: __m512, first: u32, to: *mut u32) -> usize {
+        unsafe fn nonzero(v: __m512) -> u32 {
+            // SAFETY: see above.
+            unsafe {
+                let bits = _mm512_castps_si512(v);
+                u32::from(_mm512_test_epi32_mask(bits, bits))
+            }
+        }
+        #[inline(always)]
+        unsafe fn compress(v: __m512, mask: u32, to: *mut f32) {
             // Compress in a register, then store it whole: the form that stores to memory is microcoded on Zen 4.
+            // SAFETY: see above.
+            unsafe { _mm512_storeu_ps(to, _mm512_maskz_compress_ps(mask as u16, v)) }
+        }
+        #[inline(always)]
+        unsafe fn compress_lanes(first: u32, mask: u32, to: *mut u32) {
             // SAFETY: see above.
             unsafe {
                 let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-                let bits = _mm512_castps_si512(v);
-                let kept = _mm512_test_epi32_mask(bits, bits);
                 let indices = _mm512_add_epi32(lanes, _mm512_set1_epi32(first as i32));
-                _mm512_storeu_si512(to.cast(), _mm512_maskz_compress_epi32(kept, indices));
-                kept.count_ones() as usize
+                _mm512_storeu_si512(to.cast(), _mm512_maskz_compress_epi32(mask as u16, indices));
             }
         }
     }
