@@ -6,10 +6,10 @@ use crate::plane::{Convolution, Plane};
 use crate::profile::{Cost, Profile};
 use crate::rect::Rect;
 use crate::softmax::softmax;
-use crate::{Error, Input, Result, Weights};
-use rayon::ThreadPoolBuilder;
+use crate::{Input, Result, Weights};
 use rayon::prelude::*;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// Rows and columns of zeros stored around an input image: conv1's padding.
@@ -23,6 +23,8 @@ pub struct GoogLeNet {
     pub(crate) isa: Isa,
     /// One a layer of the table; `None` for layers without weights.
     pub(crate) convolutions: Vec<Option<Convolution>>,
+    /// Memory of earlier passes, for later ones.
+    spare: Mutex<Vec<Activations>>,
 }
 
 /// What the network says about one image.
@@ -75,7 +77,7 @@ impl GoogLeNet {
                 }
             })
             .collect();
-        Ok(GoogLeNet { network, isa, convolutions })
+        Ok(GoogLeNet { network, isa, convolutions, spare: Mutex::default() })
     }
 
     /// The instruction set that the kernels use.
@@ -98,37 +100,56 @@ impl GoogLeNet {
 
     /// Classifies one image, on the threads of the current rayon pool.
     pub fn classify(&self, input: &Input) -> Classification {
-        self.forward(input).classification()
+        self.with_memory(input, |activations| {
+            self.run(activations);
+            activations.classification()
+        })
     }
 
     /// Runs one image through all layers, on the threads of the current rayon pool, and keeps every blob.
     pub fn forward(&self, input: &Input) -> Activations {
-        self.forward_costs(input).0
+        let mut activations = self.activations();
+        pad_image(input, &mut activations.blobs[0]);
+        self.run(&mut activations);
+        activations
     }
 
-    /// What each layer costs for one image; `threads` as in [`OcclusionSensitivity::threads`](crate::OcclusionSensitivity::threads).
-    ///
-    /// # Errors
-    /// [`Error::Option`](crate::Error::Option) when the threads cannot be started.
-    pub fn profile(&self, input: &Input, threads: usize) -> Result<Profile> {
-        on_threads(threads, || {
+    /// What each layer costs for one image, on the threads of the current rayon pool.
+    pub fn profile(&self, input: &Input) -> Profile {
+        self.with_memory(input, |activations| {
             let start = Instant::now();
-            let (_, costs) = self.forward_costs(input);
-            Ok(Profile::new(&self.network, 1, start.elapsed().as_secs_f64(), costs))
+            let costs = self.run(activations);
+            Profile::new(&self.network, 1, start.elapsed().as_secs_f64(), costs)
         })
     }
 
-    fn forward_costs(&self, input: &Input) -> (Activations, Vec<Cost>) {
-        let mut blobs: Vec<Vec<f32>> = vec![pad_image(input)];
+    /// Puts an image into memory for a pass that an earlier call has left, or into new one, and leaves it for a later call:
+    /// taking 16 MB from the system costs a tenth of the pass.
+    fn with_memory<T>(&self, input: &Input, run: impl FnOnce(&mut Activations) -> T) -> T {
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut activations = spare.unwrap_or_else(|| self.activations());
+        pad_image(input, &mut activations.blobs[0]);
+        let result = run(&mut activations);
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(activations);
+        result
+    }
+
+    /// Memory for one pass.
+    fn activations(&self) -> Activations {
+        let mut blobs = vec![vec![0.0; PADDED_SIDE * PADDED_SIDE * 3]];
         for blob in &self.network.blobs[1..] {
             blobs.push(vec![0.0; blob.side * blob.side * pitch(blob.channels)]);
         }
-        let mut activations = Activations { network: self.network.clone(), blobs };
+        Activations { network: self.network.clone(), blobs }
+    }
+
+    /// Runs the image in the first blob through all layers.
+    fn run(&self, activations: &mut Activations) -> Vec<Cost> {
         let threads = rayon::current_num_threads() as f64;
         let mut costs = Vec::with_capacity(self.network.layers.len());
         for (index, layer) in self.network.layers.iter().enumerate() {
             let start = Instant::now();
-            let executed = self.run_layer(index, &mut activations);
+            let executed = self.run_layer(index, activations);
             let pixels = self.network.blobs[layer.output].side.pow(2);
             costs.push(Cost {
                 affected: (pixels * self.network.multiply_adds_per_pixel(layer)) as u64,
@@ -136,7 +157,7 @@ impl GoogLeNet {
                 seconds: start.elapsed().as_secs_f64() * threads,
             });
         }
-        (activations, costs)
+        costs
     }
 
     /// Runs one layer and says how many multiply-adds it took.
@@ -187,19 +208,6 @@ impl GoogLeNet {
     }
 }
 
-/// Runs something in a pool of `threads` threads of its own, or in the current one if that is 0.
-pub(crate) fn on_threads<T: Send>(threads: usize, run: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    if threads == 0 {
-        return run();
-    }
-    let pool = ThreadPoolBuilder::new().num_threads(threads).build().map_err(|e| Error::Option {
-        name: "number of threads",
-        found: threads.to_string(),
-        expected: format!("as many as the system can start ({e})"),
-    })?;
-    pool.install(run)
-}
-
 /// Calls `f(y, x, pixel)` for each output pixel of the bands, the bands in parallel.
 fn for_each_pixel<'o>(
     bands: impl IndexedParallelIterator<Item = (usize, &'o mut [f32])>,
@@ -216,14 +224,12 @@ fn for_each_pixel<'o>(
     });
 }
 
-/// The image with its padding stored around it.
-pub(crate) fn pad_image(input: &Input) -> Vec<f32> {
-    let mut padded = vec![0.0; PADDED_SIDE * PADDED_SIDE * 3];
+/// Writes an image into the middle of a plane whose border stays zero.
+fn pad_image(input: &Input, padded: &mut [f32]) {
     for (y, row) in input.values().chunks_exact(INPUT_SIDE * 3).enumerate() {
         let start = ((y + IMAGE_PADDING) * PADDED_SIDE + IMAGE_PADDING) * 3;
         padded[start..start + row.len()].copy_from_slice(row);
     }
-    padded
 }
 
 /// The padded image as conv1 reads it: at each pixel, a row of its window.

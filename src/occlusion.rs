@@ -4,7 +4,7 @@
 //! understanding convolutional networks" (2014), section 4.2. The value at a mask position is
 //! `score(unoccluded) - score(occluded)`: positive where the image holds evidence for the class.
 
-use crate::googlenet::{Activations, Classification, GoogLeNet, on_threads};
+use crate::googlenet::{Activations, Classification, GoogLeNet};
 use crate::group::{Group, Scratch};
 use crate::kernels::COLUMNS;
 use crate::network::{CLASSES, INPUT_SIDE, MEAN_BGR};
@@ -12,6 +12,7 @@ use crate::profile::{Cost, Profile, sum};
 use crate::rect::Rect;
 use crate::resize::{Upsampling, upsample};
 use crate::{Error, Input, Result};
+use rayon::ThreadPoolBuilder;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Mutex;
@@ -308,6 +309,19 @@ impl<'a> OcclusionSensitivity<'a> {
     fn score_of<'c>(&self, classification: &'c Classification) -> &'c [f32] {
         scores_of(self.score, classification)
     }
+}
+
+/// Runs something in a pool of `threads` threads of its own, or in the current one if that is 0.
+fn on_threads<T: Send>(threads: usize, run: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    if threads == 0 {
+        return run();
+    }
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build().map_err(|e| Error::Option {
+        name: "number of threads",
+        found: threads.to_string(),
+        expected: format!("as many as the system can start ({e})"),
+    })?;
+    pool.install(run)
 }
 
 fn scores_of(score: Score, classification: &Classification) -> &[f32] {

@@ -121,8 +121,12 @@ class Occlude:
         return json.loads(done.stdout)
 
     def forward(self):
-        # To be wired to `occlude profile IMAGE --json` once that exists; until then the cell stays empty.
-        return None
+        # Five passes after one to warm up, as many as the others run; the command reports the median one. Its scores
+        # come from `classify`, which runs the same pass.
+        profile = self.command("profile", self.image, "--threads", self.threads, "--runs", 5, "--json")
+        top = self.command("classify", self.image, "--top", 1000, "--json")
+        probability = {c["index"]: c["probability"] for c in top["classes"]}
+        return profile["elapsed_seconds"], np.array([[probability[c]] for c in map(int, self.classes.split(","))])
 
     def sweep(self, mask, stride):
         with tempfile.TemporaryDirectory() as directory:

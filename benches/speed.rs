@@ -1,0 +1,67 @@
+//! Times loading, one forward pass and the sweeps, in one go: `cargo bench`. Medians of several runs; nothing is asserted.
+//!
+//! With the trained weights in one of their places the photograph is mapped by them; else by the seeded network, whose
+//! activations are about half zeros, which is more work than the trained network's. What each layer costs,
+//! `occlude profile` shows; how other engines do, `tools/compare.py`.
+
+use occlude::{GoogLeNet, Isa, OcclusionSensitivity, Picture, Resize, Weights, weights};
+use std::time::Instant;
+
+/// Median seconds of `runs` runs after one to warm up.
+fn median(runs: usize, mut run: impl FnMut()) -> f64 {
+    run();
+    let mut seconds: Vec<f64> = (0..runs)
+        .map(|_| {
+            let start = Instant::now();
+            run();
+            start.elapsed().as_secs_f64()
+        })
+        .collect();
+    seconds.sort_by(f64::total_cmp);
+    seconds[runs / 2]
+}
+
+fn main() {
+    let photograph = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/chelsea.png");
+    let picture = Picture::open(photograph, Resize::Stretch).expect("the committed photograph");
+    let input = picture.input();
+    let weights = match weights::find(None) {
+        Ok(file) => {
+            let load = || Weights::load(&file).expect("the weights that were found");
+            println!("read and check {}: {:.1} ms", file.display(), 1e3 * median(5, || drop(load())));
+            load()
+        }
+        Err(_) => {
+            println!("no trained weights found: the seeded network instead");
+            Weights::seeded(1)
+        }
+    };
+    let pack = || GoogLeNet::new(&weights).expect("a usable instruction set");
+    println!("pack the weights: {:.1} ms", 1e3 * median(5, || drop(pack())));
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+    for isa in Isa::all_available() {
+        let net = pack().with_isa(isa).expect("it is available");
+        println!("\n{isa}: peak of a core {:.1} GFLOP/s", isa.measure_peak());
+        for threads in [1, cores] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+            // The scalar instance takes seconds a pass where the machine's multiply-add is a call of a library.
+            let runs = if isa == Isa::Scalar { 1 } else { 15 };
+            let pass = pool.install(|| median(runs, || drop(net.classify(&input))));
+            println!("{threads} threads: forward pass {:.2} ms", 1e3 * pass);
+            if isa == Isa::Scalar {
+                continue;
+            }
+            for (mask, stride) in [(45, 22), (15, 10)] {
+                let sweep = OcclusionSensitivity::new(&net).mask_size([mask; 2]).stride([stride; 2]);
+                let mut positions = 0;
+                let seconds = pool.install(|| {
+                    median(3, || positions = sweep.run(&input).expect("options in range").argmax.len())
+                });
+                println!(
+                    "{threads} threads: mask {mask}, stride {stride}, {positions} positions: {seconds:.3} s, {:.2} ms each",
+                    1e3 * seconds / positions as f64
+                );
+            }
+        }
+    }
+}
