@@ -2,6 +2,7 @@
 
 mod seeded;
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::env;
 use std::ffi::OsString;
@@ -10,8 +11,8 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use safetensors::Dtype;
 use safetensors::tensor::Metadata;
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
 
 use crate::error::{Error, Result};
 use crate::network::Network;
@@ -21,6 +22,9 @@ pub const FILE_NAME: &str = "bvlc_googlenet.safetensors";
 
 /// The header of this network's file takes 11 kB; a first number far beyond is not the length of a header.
 const MAX_HEADER: u64 = 1 << 20;
+
+/// A network of this kind in twice the precision, with the auxiliary classifiers too, has fewer bytes.
+const MAX_SIZE: u64 = 1 << 27;
 
 /// Bytes read at once: small enough to stay in the second-level cache until they are converted.
 const CHUNK: usize = 1 << 18;
@@ -60,7 +64,7 @@ impl Weights {
     }
 
     /// Reads a safetensors file of `size` bytes from a stream, from start to end, once; `name` serves only for messages.
-    /// No memory is taken for the tensors before the header is known to describe exactly this network.
+    /// No tensor is read before the header is known to describe exactly this network.
     ///
     /// # Errors
     /// [`Error::Weights`] when the bytes are not a whole safetensors file, when a tensor is missing, unknown, or has
@@ -93,19 +97,20 @@ impl Weights {
                 "truncated: {size} bytes, but its header alone claims {length}; fetch the file again"
             )));
         }
-        let mut header = vec![0; length as usize];
-        fill(&mut reader, &mut header)?;
-        let header: Metadata = serde_json::from_slice(&header)
-            .map_err(|error| refuse(format!("not a safetensors file: its header is damaged ({error})")))?;
-        let ranges = check_header(&header).map_err(refuse)?;
-
-        let promised = 8 + length + header.data_len() as u64;
-        if size != promised {
-            return Err(refuse(format!(
-                "{}: {size} bytes, expected {promised} by its header; fetch the file again",
-                if size < promised { "truncated" } else { "has bytes after its last tensor" },
-            )));
+        if size > MAX_SIZE {
+            return Err(refuse(format!("not this network: {size} bytes, expected 28 MB of {FILE_NAME}")));
         }
+        // As long as the file, because safetensors compares its length with the header. Only the header is filled in, and
+        // fresh zeros that are never touched take no memory.
+        let mut head = vec![0; size as usize];
+        head[..8].copy_from_slice(&length.to_le_bytes());
+        fill(&mut reader, &mut head[8..8 + length as usize])?;
+        let (_, header) = SafeTensors::read_metadata(&head).map_err(|error| match error {
+            SafeTensorError::MetadataIncompleteBuffer => refuse(wrong_length(size, length)),
+            error => refuse(format!("not a safetensors file: its header is damaged ({error})")),
+        })?;
+        drop(head);
+        let ranges = check_header(&header).map_err(refuse)?;
 
         // `Metadata` guarantees that the tensors follow each other without gaps, so the data is one run of f32.
         let count = header.data_len() / 4;
@@ -200,6 +205,20 @@ fn check_header(header: &Metadata) -> std::result::Result<HashMap<String, Range<
             Err(format!("not this network: has no {}, but {}", tensor_list(missing), tensor_list(extra)))
         }
     }
+}
+
+/// What is wrong with a file of `size` bytes whose header, of `length` bytes, describes more or fewer.
+fn wrong_length(size: u64, length: u64) -> String {
+    let values: usize = expected_tensors().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+    let expected = 8 + length + 4 * values as u64;
+    let what = match size.cmp(&expected) {
+        Ordering::Less => "truncated",
+        Ordering::Greater => "has bytes after its last tensor",
+        Ordering::Equal => {
+            return "not this network: its header describes fewer or more tensors than follow".to_string();
+        }
+    };
+    format!("{what}: {size} bytes, expected {expected}; fetch the file again")
 }
 
 /// "tensor a", "tensors a, b", or the first three and how many more.
@@ -310,9 +329,9 @@ mod tests {
         Weights::from_bytes("w", bytes).expect_err("accepted").to_string()
     }
 
-    /// Header errors come before the data is looked at, so these files need none.
-    fn no_data(_: usize) -> Vec<u8> {
-        Vec::new()
+    /// Header errors come before the data is looked at.
+    fn zeros(size: usize) -> Vec<u8> {
+        vec![0; size]
     }
 
     #[test]
@@ -332,10 +351,13 @@ mod tests {
         assert!(message(&[0xff; 100]).contains("claim a header of 18446744073709551615 bytes"));
         assert!(message(&[200, 0, 0, 0, 0, 0, 0, 0, b'{']).contains("truncated: 9 bytes"));
         assert!(message(b"\x04\0\0\0\0\0\0\0nope").contains("its header is damaged"));
-        // Claims 4 TB.
+        // Its header claims 4 TB.
         let huge = "{\"a\":{\"dtype\":\"F32\",\"shape\":[1000000000000],\"data_offsets\":[0,4000000000000]}}";
         let bytes = [&(huge.len() as u64).to_le_bytes()[..], huge.as_bytes()].concat();
-        assert!(message(&bytes).contains("not this network"), "{}", message(&bytes));
+        assert!(message(&bytes).contains("truncated"), "{}", message(&bytes));
+        // It is said to have 4 TB.
+        let error = Weights::from_reader("w", 4_000_000_000_000, &bytes[..]).unwrap_err().to_string();
+        assert!(error.contains("not this network: 4000000000000 bytes"), "{error}");
     }
 
     #[test]
@@ -352,21 +374,24 @@ mod tests {
             ),
         ];
         for (edit, expected) in cases {
-            let message = message(&file(edit, no_data));
+            let message = message(&file(edit, zeros));
             assert!(message.contains(expected), "{message}");
         }
     }
 
     #[test]
     fn a_file_of_another_length_than_its_header_says_is_refused() {
-        assert!(message(&file(|_| {}, no_data)).contains("truncated"));
+        assert!(message(&file(|_| {}, |_| Vec::new())).contains("truncated"));
         assert!(message(&file(|_| {}, |size| vec![0; size - 1])).contains("truncated"));
         assert!(message(&file(|_| {}, |size| vec![0; size + 1])).contains("has bytes after its last tensor"));
+        // The length is this network's, but one bias of 64 is not in the header.
+        let one_less = file(|t| drop(t.remove(0)), |size| vec![0; size + 4 * 64]);
+        assert!(message(&one_less).contains("describes fewer or more tensors"), "{}", message(&one_less));
     }
 
     #[test]
     fn a_stream_that_ends_early_is_refused() {
-        let bytes = file(|_| {}, |size| vec![0; size]);
+        let bytes = file(|_| {}, zeros);
         let error = Weights::from_reader("w", bytes.len() as u64, &bytes[..bytes.len() - 1]).unwrap_err();
         assert!(error.to_string().contains("ended before"), "{error}");
     }
@@ -375,7 +400,7 @@ mod tests {
     fn a_value_that_is_not_finite_is_named() {
         for (value, shown) in [(f32::NAN, "NaN"), (f32::NEG_INFINITY, "-inf")] {
             for at in [0, 64 + 5, 6_998_551] {
-                let mut bytes = file(|_| {}, |size| vec![0; size]);
+                let mut bytes = file(|_| {}, zeros);
                 let start = bytes.len() - 4 * 6_998_552 + 4 * at;
                 bytes[start..start + 4].copy_from_slice(&value.to_le_bytes());
                 let name = match at {
