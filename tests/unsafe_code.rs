@@ -1,0 +1,104 @@
+//! What an auditor would otherwise check by hand: where `unsafe` is, that each use says why it holds, and that the core
+//! depends on nothing but the crates that it is known for.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All Rust files below a folder.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// A line without its comment and without what it quotes.
+fn code(line: &str) -> String {
+    let unquoted: String = line.split('"').step_by(2).collect();
+    unquoted.split("//").next().unwrap_or_default().to_string()
+}
+
+/// Whether the word, not a longer one that holds it (`unsafe_code`), is in a line of code.
+fn has_word(code: &str, word: &str) -> bool {
+    code.split(|c: char| !c.is_alphanumeric() && c != '_').any(|found| found == word)
+}
+
+/// The numbers, from 1, of lines that open an unsafe block or implementation without a `SAFETY:` comment right above.
+fn unexplained(text: &str) -> Vec<usize> {
+    let lines: Vec<&str> = text.lines().collect();
+    let opens = |line: &str| {
+        let code = code(line);
+        // An `unsafe fn` states what it needs under `# Safety`; the block that calls it says why it has it.
+        has_word(&code, "unsafe") && !has_word(&code, "fn")
+    };
+    let explained = |at: usize| {
+        let above = lines[..at].iter().rev().map(|line| line.trim_start());
+        above
+            .take_while(|line| line.starts_with("//") || line.starts_with("#["))
+            .any(|line| line.contains("SAFETY: "))
+    };
+    (0..lines.len()).filter(|&at| opens(lines[at]) && !explained(at)).map(|at| at + 1).collect()
+}
+
+#[test]
+fn unsafe_code_is_in_the_kernels_only_and_each_block_says_why_it_is_sound() {
+    let kernels = root().join("src/kernels");
+    let mut uses = 0;
+    for file in sources(&root().join("src")) {
+        let text = fs::read_to_string(&file).unwrap();
+        let found = text.lines().filter(|line| has_word(&code(line), "unsafe")).count();
+        assert!(found == 0 || file.starts_with(&kernels), "{} has unsafe code", file.display());
+        let allowed = file == kernels.join("mod.rs");
+        assert!(allowed || !text.contains("allow(unsafe_code)"), "{} allows unsafe code", file.display());
+        assert_eq!(
+            unexplained(&text),
+            [0usize; 0],
+            "{}: no SAFETY comment above these lines",
+            file.display()
+        );
+        uses += found;
+    }
+    assert!(uses > 10, "only {uses} found: this test no longer sees what it looks for");
+}
+
+#[test]
+fn a_missing_explanation_is_seen() {
+    assert_eq!(unexplained("// SAFETY: none.\nlet x = 1;\nlet y = unsafe { *p };\n"), [3]);
+    assert_eq!(unexplained("// SAFETY: it is.\n#[cfg(x)]\nunsafe impl Send for X {}\n"), [0usize; 0]);
+    assert_eq!(unexplained("// SAFETY: it\n// really is.\nunsafe {\n"), [0usize; 0]);
+    assert_eq!(unexplained("unsafe impl Send for X {}\n"), [1]);
+    assert_eq!(
+        unexplained("unsafe fn f() {} // unsafe {\nlet s = \"unsafe {\";\n#![allow(unsafe_code)]\n"),
+        [0usize; 0]
+    );
+}
+
+#[test]
+fn the_core_depends_on_five_crates() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let (_, section) = manifest.split_once("\n[dependencies]\n").expect("a section of dependencies");
+    let section = section.split("\n[").next().unwrap_or_default();
+    let entries =
+        section.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(" = "));
+    let mut core: Vec<&str> =
+        entries.filter(|(_, value)| !value.contains("optional = true")).map(|(name, _)| name).collect();
+    core.sort();
+    assert_eq!(core, ["image", "matrixmultiply", "rayon", "safetensors", "wide"]);
+    // Another section could add to them unseen: `[dependencies.x]`, `[target.'cfg(unix)'.dependencies]`.
+    let other = manifest.lines().find(|line| {
+        line.starts_with('[')
+            && line.contains("dependencies")
+            && !["[dependencies]", "[dev-dependencies]"].contains(line)
+    });
+    assert_eq!(other, None);
+}
