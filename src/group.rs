@@ -18,11 +18,9 @@ use crate::network::{BlobId, Layer, Network, Op};
 use crate::plane::{Convolution, Plane};
 use crate::profile::Cost;
 use crate::rect::{Rect, Window};
+use crate::schedule::{ONE, order, pool_before, share_slots};
 use std::ops::Range;
 use std::time::Instant;
-
-/// A window that reads one pixel.
-const ONE: Window = Window { size: 1, stride: 1, padding: 0 };
 
 /// Memory for one group at a time: allocated by the first groups, then reused.
 pub(crate) struct Scratch {
@@ -85,65 +83,6 @@ impl Scratch {
             changed: network.blobs.iter().map(|b| vec![0; b.side * b.side]).collect(),
         }
     }
-}
-
-/// The pool that only this 1x1 convolution reads, as in every inception block: the two run as one, see
-/// [`Group::pool_and_convolve`].
-fn pool_before(network: &Network, layer: &Layer) -> Option<usize> {
-    let pool = network.layers.iter().position(|l| l.output == layer.input)?;
-    let stays = matches!(network.layers[pool].op, Op::MaxPool(window) if window.stride == 1);
-    (stays && layer.op == Op::Convolution(ONE)).then_some(pool)
-}
-
-/// The table's order, but where a pool and its 1x1 convolution run as one, they come before the other readers of the
-/// pool's input: they prepare it for those on the way.
-fn order(network: &Network) -> Vec<usize> {
-    let mut order = Vec::new();
-    for (index, layer) in network.layers.iter().enumerate() {
-        let with_pool = |reader: &Layer| {
-            pool_before(network, reader).is_some_and(|pool| network.layers[pool].input == layer.input)
-        };
-        let is_pooled = network.layers.iter().any(|l| pool_before(network, l) == Some(index));
-        for next in network.layers.iter().position(with_pool).into_iter().chain([index]) {
-            if !is_pooled && !order.contains(&next) {
-                order.push(next);
-            }
-        }
-    }
-    order
-}
-
-/// Gives each blob a slot that is free from its first writer to its last reader.
-fn share_slots(network: &Network, order: &[usize]) -> Vec<usize> {
-    let reads = |layer: &Layer, blob| match pool_before(network, layer) {
-        Some(pool) => network.layers[pool].input == blob,
-        None => layer.input == blob,
-    };
-    let last_read = |blob: BlobId| order.iter().rposition(|&l| reads(&network.layers[l], blob));
-    let mut slot_of = vec![usize::MAX; network.blobs.len()];
-    let size = |blob: BlobId| network.blobs[blob].side.pow(2) * network.blobs[blob].channels;
-    // Free slots with the size of the largest blob that they held: large ones serve large blobs again.
-    let mut free: Vec<usize> = Vec::new();
-    let mut sizes: Vec<usize> = Vec::new();
-    for (i, &index) in order.iter().enumerate() {
-        let layer = &network.layers[index];
-        if slot_of[layer.output] == usize::MAX {
-            let wanted = size(layer.output);
-            let best = (0..free.len()).min_by_key(|&f| sizes[free[f]].abs_diff(wanted));
-            slot_of[layer.output] = best.map(|f| free.swap_remove(f)).unwrap_or_else(|| {
-                sizes.push(0);
-                sizes.len() - 1
-            });
-            let slot = slot_of[layer.output];
-            sizes[slot] = sizes[slot].max(wanted);
-        }
-        if last_read(layer.input) == Some(i) && layer.input != 0 {
-            free.push(slot_of[layer.input]);
-        }
-    }
-    // The images have memory of their own, and the pools' outputs are not kept: theirs is never used.
-    slot_of.iter_mut().filter(|slot| **slot == usize::MAX).for_each(|slot| *slot = 0);
-    slot_of
 }
 
 impl Group<'_> {

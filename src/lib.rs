@@ -13,6 +13,7 @@ pub mod profile;
 pub mod rect;
 pub mod reference;
 pub mod resize;
+mod schedule;
 mod softmax;
 pub mod weights;
 

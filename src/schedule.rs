@@ -1,0 +1,113 @@
+//! In which order a group runs the layers, and which blobs share memory.
+
+use crate::network::{BlobId, Layer, Network, Op};
+use crate::rect::Window;
+
+/// A window that reads one pixel.
+pub(crate) const ONE: Window = Window { size: 1, stride: 1, padding: 0 };
+
+/// The pool that only this 1x1 convolution reads, as in every inception block: the two run as one, see
+/// `Group::pool_and_convolve`.
+pub(crate) fn pool_before(network: &Network, layer: &Layer) -> Option<usize> {
+    let pool = network.layers.iter().position(|l| l.output == layer.input)?;
+    let stays = matches!(network.layers[pool].op, Op::MaxPool(window) if window.stride == 1);
+    (stays && layer.op == Op::Convolution(ONE)).then_some(pool)
+}
+
+/// The table's order, but where a pool and its 1x1 convolution run as one, they come before the other readers of the
+/// pool's input: they prepare it for those on the way.
+pub(crate) fn order(network: &Network) -> Vec<usize> {
+    let mut order = Vec::new();
+    for (index, layer) in network.layers.iter().enumerate() {
+        let with_pool = |reader: &Layer| {
+            pool_before(network, reader).is_some_and(|pool| network.layers[pool].input == layer.input)
+        };
+        let is_pooled = network.layers.iter().any(|l| pool_before(network, l) == Some(index));
+        for next in network.layers.iter().position(with_pool).into_iter().chain([index]) {
+            if !is_pooled && !order.contains(&next) {
+                order.push(next);
+            }
+        }
+    }
+    order
+}
+
+/// Gives each blob a slot that is free from its first writer to its last reader.
+pub(crate) fn share_slots(network: &Network, order: &[usize]) -> Vec<usize> {
+    let reads = |layer: &Layer, blob| match pool_before(network, layer) {
+        Some(pool) => network.layers[pool].input == blob,
+        None => layer.input == blob,
+    };
+    let last_read = |blob: BlobId| order.iter().rposition(|&l| reads(&network.layers[l], blob));
+    let mut slot_of = vec![usize::MAX; network.blobs.len()];
+    let size = |blob: BlobId| network.blobs[blob].side.pow(2) * network.blobs[blob].channels;
+    // Free slots with the size of the largest blob that they held: large ones serve large blobs again.
+    let mut free: Vec<usize> = Vec::new();
+    let mut sizes: Vec<usize> = Vec::new();
+    for (i, &index) in order.iter().enumerate() {
+        let layer = &network.layers[index];
+        if slot_of[layer.output] == usize::MAX {
+            let wanted = size(layer.output);
+            let best = (0..free.len()).min_by_key(|&f| sizes[free[f]].abs_diff(wanted));
+            slot_of[layer.output] = best.map(|f| free.swap_remove(f)).unwrap_or_else(|| {
+                sizes.push(0);
+                sizes.len() - 1
+            });
+            let slot = slot_of[layer.output];
+            sizes[slot] = sizes[slot].max(wanted);
+        }
+        if last_read(layer.input) == Some(i) && layer.input != 0 {
+            free.push(slot_of[layer.input]);
+        }
+    }
+    // The images have memory of their own, and the pools' outputs are not kept: theirs is never used.
+    slot_of.iter_mut().filter(|slot| **slot == usize::MAX).for_each(|slot| *slot = 0);
+    slot_of
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_layer_runs_after_those_that_it_reads_from() {
+        let network = Network::googlenet();
+        let order = order(&network);
+        let pools = network.layers.iter().filter(|l| pool_before(&network, l).is_some()).count();
+        assert_eq!((order.len(), pools), (network.layers.len() - 9, 9));
+        for (at, &index) in order.iter().enumerate() {
+            let layer = &network.layers[index];
+            let reads = pool_before(&network, layer).map_or(layer.input, |pool| network.layers[pool].input);
+            for (writer, _) in network.layers.iter().enumerate().filter(|(_, l)| l.output == reads) {
+                assert!(order[..at].contains(&writer), "{}", layer.name);
+            }
+        }
+    }
+
+    /// Follows the blobs through their slots: what a layer reads must not have been overwritten by another blob.
+    #[test]
+    fn no_blob_loses_its_slot_before_it_is_read() {
+        let network = Network::googlenet();
+        let order = order(&network);
+        let slot_of = share_slots(&network, &order);
+        let mut holds = vec![usize::MAX; network.blobs.len()];
+        for &index in &order {
+            let layer = &network.layers[index];
+            let reads = pool_before(&network, layer).map_or(layer.input, |pool| network.layers[pool].input);
+            assert!(reads == 0 || holds[slot_of[reads]] == reads, "{} has lost its input", layer.name);
+            assert!(reads == 0 || slot_of[reads] != slot_of[layer.output], "{}", layer.name);
+            let slot = slot_of[layer.output];
+            let is_first = layer.output != holds[slot];
+            holds[slot] = layer.output;
+            // A concatenated blob is begun once.
+            assert!(
+                !is_first
+                    || order
+                        .iter()
+                        .take_while(|&&i| i != index)
+                        .all(|&i| network.layers[i].output != layer.output)
+            );
+        }
+        assert!(slot_of.iter().max() <= Some(&5), "{slot_of:?}");
+    }
+}
