@@ -64,7 +64,8 @@ fn corners(photo: &Photograph) -> [[u8; 3]; 4] {
 
 #[test]
 fn pictures_agree_with_the_references() {
-    // PNG pixels are exact, so resampling must be; JPEG decoders may round differently.
+    // PNG pixels are exact, so resampling must be; JPEG decoders may round differently. They do in about 1 % of the
+    // values; the poodle, a portrait, resampled along rows first would differ in 19 %, though never by more than 1.
     for (image, same_pixels) in [
         ("cat_dog.png", true),
         ("chelsea.png", true),
@@ -86,10 +87,15 @@ fn pictures_agree_with_the_references() {
         let off: Vec<u8> = picture.rgb().iter().zip(expected.data()).map(|(a, b)| a.abs_diff(*b)).collect();
         let share =
             |levels: u8| off.iter().filter(|&&found| found > levels).count() as f64 / off.len() as f64;
-        println!("{image}: {:.2} % differ, {:.3} % by more than 1", share(0) * 100.0, share(1) * 100.0);
-        assert!(off.iter().all(|&found| found <= 2), "{image}");
+        let most = off.iter().max();
+        println!(
+            "{image}: {:.2} % differ, {:.4} % by more than 1, {most:?} at most",
+            share(0) * 100.0,
+            share(1) * 100.0
+        );
+        assert!(most <= Some(&2), "{image}");
         assert!(share(1) <= 0.001, "{image}");
-        assert!(!same_pixels || share(0) == 0.0, "{image}");
+        assert!(share(0) <= if same_pixels { 0.0 } else { 0.05 }, "{image}");
 
         if same_pixels {
             let input = tensors.tensor("input").unwrap();
