@@ -1,4 +1,70 @@
-//! `occlude`: GoogLeNet from scratch that explains its own classifications by occlusion sensitivity.
+//! GoogLeNet from scratch that explains its own classifications by occlusion: cover a part of the photograph, see how
+//! far the score of a class drops, and do that everywhere. Pure Rust on the CPU; every result is the same, bit for bit,
+//! whatever the instruction set, the number of threads and the way of computing it.
+//!
+//! ```
+//! use occlude::{GoogLeNet, MaskValue, OcclusionSensitivity, Picture, Resize, Upsampling, Weights};
+//!
+//! // The trained network is `GoogLeNet::load(occlude::weights::find(None)?)?`. This one is random and needs no file.
+//! let net = GoogLeNet::new(&Weights::seeded(1))?;
+//!
+//! // Any photograph: `Picture::open("cat.jpg", Resize::Stretch)?`. Here, 60 rows of 90 pixels, red first.
+//! let rgb: Vec<u8> = (0..60 * 90).flat_map(|i| [i % 90 * 2, i / 90 * 4, (i % 7) * 30]).map(|v| v as u8).collect();
+//! let picture = Picture::from_rgb(60, 90, &rgb, Resize::Stretch)?;
+//!
+//! let input = picture.input();
+//! let top = net.classify(&input).top(2);
+//! let maps = OcclusionSensitivity::new(&net)
+//!     .classes(top.clone())
+//!     .mask_size([80, 80])
+//!     .stride([112, 75])
+//!     .mask_value(MaskValue::Auto)
+//!     .run(&input)?;
+//!
+//! // Mask centres at rows 0, 112 and columns 0, 75, 150; one map a class, from one sweep.
+//! assert_eq!(maps.grid, [2, 3]);
+//! assert_eq!(maps.map(0).len(), 2 * 3);
+//! assert_eq!(maps.map(0)[4], maps.base_scores[0] - maps.scores[4]);
+//! assert_eq!(maps.upsampled(1, Upsampling::Bicubic).len(), 224 * 224);
+//! # Ok::<(), occlude::Error>(())
+//! ```
+//!
+//! # The tour, from a photograph to its map
+//!
+//! 1. **Photograph to picture** ([`picture`], [`resize`]). [`Photograph::open`] decodes a file, upright, to RGB. [`Resize`]
+//!    says how it becomes the square [`Picture`] of 224x224 pixels, by antialiased bicubic interpolation.
+//! 2. **Picture to tensor.** [`Picture::input`] puts blue first and subtracts [`network::MEAN_BGR`]: an [`Input`],
+//!    `[224][224][3]`, channels side by side, as in all blobs of this crate.
+//! 3. **The network as data** ([`network`]). [`Network`](network::Network) is one table of layers and of the blobs between
+//!    them. The forward pass, the receptive fields, the count of multiply-adds and the check of the weights all read it.
+//!    An inception block's concatenation is no layer: its branches write side by side into one blob.
+//! 4. **Weights** ([`weights`]). [`weights::find`] looks for the file, [`Weights::load`] checks every tensor before a
+//!    number of it is used, [`GoogLeNet::new`] packs them for the kernels. [`Weights::seeded`] makes a random network.
+//! 5. **Layers to scores.** [`GoogLeNet::forward`] runs layer after layer and keeps all [`Activations`];
+//!    [`GoogLeNet::classify`] keeps the [`Classification`]: logits, and probabilities by [`softmax()`]. [`labels`] names
+//!    the classes.
+//! 6. **The arithmetic** (`src/kernels/`, where all `unsafe` of the crate is). One generic algorithm a kernel, instantiated
+//!    for each [`Isa`]. An output adds up its products in one fixed order by fused multiply-adds, and leaves out those with
+//!    an activation of zero, which changes no bit. On photographs less than half of the products remain. For readers and for tests,
+//!    [`reference`] does the same work in the plainest way, by im2col and matrix multiplication.
+//! 7. **The sweep** ([`occlusion`]). [`OcclusionSensitivity`] slides the mask; the options are those of MATLAB's
+//!    `occlusionSensitivity`. Eight neighbouring positions go through the network side by side (`src/group.rs`), because
+//!    their zeros lie at nearly the same places. Only what a mask can have changed is computed: [`rect`] follows the
+//!    mask's rectangle through the layers, and of its pixels only those are computed whose inputs did change.
+//!    [`exhaustive`](OcclusionSensitivity::exhaustive) computes everything, to show that it comes to the same bits.
+//! 8. **Scores to maps.** [`OcclusionMaps::map`] is `score(whole) - score(covered)` at each position: positive is evidence
+//!    for the class. [`OcclusionMaps::upsampled`] enlarges it to the picture.
+//! 9. **Maps to a figure** (`src/cli/`, the feature `cli`). The command `occlude explain` lays the map over the photograph
+//!    and writes all numbers beside it. Without default features only the library is left, with five dependencies.
+//!
+//! [`profile`] says which layer the time and the multiply-adds go to.
+//!
+//! # Threads, progress, errors
+//!
+//! There is no global state. A [`GoogLeNet`] is immutable, `Send` and `Sync`. A forward pass runs on the current rayon
+//! pool; a sweep does too, unless [`threads`](OcclusionSensitivity::threads) gives it one of its own.
+//! [`run_with_progress`](OcclusionSensitivity::run_with_progress) reports each group of positions and stops when told
+//! to. Everything that is refused is an [`Error`] that says what was found, what was expected and what to do.
 
 pub mod error;
 mod googlenet;
@@ -26,3 +92,8 @@ pub use profile::{LayerProfile, Profile};
 pub use resize::Upsampling;
 pub use softmax::softmax;
 pub use weights::Weights;
+
+/// The README's examples, which have to compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
