@@ -45,10 +45,10 @@
 //!    the classes.
 //! 6. **The arithmetic** (`src/kernels/`, where all `unsafe` of the crate is). One generic algorithm a kernel, instantiated
 //!    for each [`Isa`]. An output adds up its products in one fixed order by fused multiply-adds, and leaves out those with
-//!    an activation of zero, which changes no bit. On photographs less than half of the products remain. For readers and for tests,
-//!    [`reference`] does the same work in the plainest way, by im2col and matrix multiplication.
+//!    an activation of zero, which changes no bit; on photographs less than half of the products remain. For readers and
+//!    for tests, [`mod@reference`] does the same work in the plainest way, by im2col and matrix multiplication.
 //! 7. **The sweep** ([`occlusion`]). [`OcclusionSensitivity`] slides the mask; the options are those of MATLAB's
-//!    `occlusionSensitivity`. Eight neighbouring positions go through the network side by side (`src/group.rs`), because
+//!    `occlusionSensitivity`. Eight neighbouring positions go through the network side by side (`src/group.rs`, `src/schedule.rs`), because
 //!    their zeros lie at nearly the same places. Only what a mask can have changed is computed: [`rect`] follows the
 //!    mask's rectangle through the layers, and of its pixels only those are computed whose inputs did change.
 //!    [`exhaustive`](OcclusionSensitivity::exhaustive) computes everything, to show that it comes to the same bits.
