@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use occlude::network::Network;
-use occlude::{GoogLeNet, OcclusionSensitivity, Picture, Resize, Weights};
+use occlude::{GoogLeNet, Isa, OcclusionSensitivity, Picture, Resize, Weights};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde_json::Value;
@@ -398,10 +398,38 @@ fn a_file_that_is_no_picture_is_refused_by_name() {
     bomb.resize(54, 0);
     fs::write(folder.path().join("bomb.bmp"), bomb).unwrap();
     fs::create_dir(folder.path().join("directory.png")).unwrap();
-    for image in ["missing.png", "truncated.png", "empty.png", "text.png", "bomb.bmp", "directory.png"] {
-        refuse(&folder, seeded(&folder, &["explain", image, "--out", "maps"]), 1, &[image]);
-        refuse(&folder, seeded(&folder, &["classify", image]), 1, &[image]);
+    for (image, message) in [
+        ("missing.png", "cannot read missing.png: "),
+        ("truncated.png", "is a damaged or truncated Png picture"),
+        ("empty.png", "is empty (0 bytes), expected a PNG, JPEG, WebP, BMP, GIF or TIFF picture"),
+        ("text.png", "is not a picture: expected a PNG, JPEG, WebP, BMP, GIF or TIFF picture"),
+        ("bomb.bmp", "announces 60000x60000 pixels, expected at most 100 megapixels"),
+        ("directory.png", "is a directory, expected a PNG, JPEG, WebP, BMP, GIF or TIFF picture"),
+    ] {
+        refuse(&folder, seeded(&folder, &["explain", image, "--out", "maps"]), 1, &[image, message]);
+        refuse(&folder, seeded(&folder, &["classify", image]), 1, &[image, message]);
     }
+}
+
+#[test]
+fn an_instruction_set_is_chosen_by_the_environment_and_changes_no_bits() {
+    let folder = folder();
+    let explain = |isa: &str| {
+        let mut command = seeded(&folder, &["explain", "picture.png", "--stride", "112", "--json"]);
+        command.env("OCCLUDE_ISA", isa);
+        command
+    };
+    let scores = |isa: &str| {
+        let json: Value = serde_json::from_str(&succeed(explain(isa))).unwrap();
+        assert_eq!(json["isa"], isa);
+        bits(&floats(&json["scores"]))
+    };
+    let scalar = scores("scalar");
+    for isa in Isa::all_available() {
+        assert_eq!(scores(&isa.to_string()), scalar, "{isa}");
+    }
+    fs::remove_dir_all(folder.path().join("out")).unwrap();
+    refuse(&folder, explain("sse9"), 1, &["instruction set \"sse9\"", "expected scalar, avx2 or avx512"]);
 }
 
 #[test]
@@ -556,6 +584,13 @@ fn an_output_folder_that_cannot_be_is_refused_before_the_sweep() {
             1,
             &["cannot write to", out],
         );
+    }
+    // Here nobody may make a file, not even the superuser.
+    if cfg!(target_os = "linux") {
+        for out in ["/proc", "/proc/maps"] {
+            let command = occlude(&folder, &["explain", "picture.png", "--out", out]);
+            refuse(&folder, command, 1, &["cannot write to", out]);
+        }
     }
     #[cfg(unix)]
     {

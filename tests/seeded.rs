@@ -6,6 +6,9 @@ use common::{Reference, SEED, picture_input};
 use occlude::network::{INPUT_SIDE, Network, Op};
 use occlude::reference::forward;
 use occlude::weights::Weights;
+use occlude::{GoogLeNet, Input};
+use proptest::prelude::*;
+use std::sync::LazyLock;
 
 /// Relative to a blob's largest value.
 const BLOB_TOLERANCE: f32 = 1e-5;
@@ -107,5 +110,34 @@ fn a_sweep_agrees() {
             );
         }
         assert_eq!(most_probable(&probabilities), reference.sweep_argmax[position], "position {position}");
+    }
+}
+
+static WEIGHTS: LazyLock<Weights> = LazyLock::new(|| Weights::seeded(SEED));
+static NET: LazyLock<GoogLeNet> = LazyLock::new(|| GoogLeNet::new(&WEIGHTS).unwrap());
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Every layer, on pictures that nobody chose: waves of any direction and length under noise.
+    #[test]
+    fn the_kernels_agree_with_the_reference_path_in_every_blob(
+        waves in prop::array::uniform3((-0.5f32..0.5, -0.5f32..0.5, 0.0f32..120.0)),
+        noise in prop::collection::vec(-20.0f32..20.0, 997),
+    ) {
+        let value = |at: usize| {
+            let (y, x, (down, across, height)) = (at / 3 / INPUT_SIDE, at / 3 % INPUT_SIDE, waves[at % 3]);
+            (y as f32 * down + x as f32 * across).sin() * height + noise[at % noise.len()]
+        };
+        let values: Vec<f32> = (0..INPUT_SIDE * INPUT_SIDE * 3).map(value).collect();
+        let expected = forward(&WEIGHTS, &values);
+        let found = NET.forward(&Input::from_nhwc_bgr(values).unwrap());
+        for (blob, expected) in NET.network().blobs.iter().zip(&expected) {
+            let found = found.blob(&blob.name).unwrap();
+            prop_assert_eq!(found.len(), expected.len(), "{}", blob.name);
+            let largest = expected.iter().fold(0.0f32, |largest, v| largest.max(v.abs()));
+            let off = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            prop_assert!(off <= BLOB_TOLERANCE * largest, "{}: {:e}", blob.name, off / largest);
+        }
     }
 }

@@ -97,14 +97,26 @@ fn a_position_is_the_classification_of_the_masked_image() {
 
 #[test]
 fn every_instruction_set_gives_the_same_bits() {
-    let run = |isa: Isa| {
+    let run = |isa: Isa, exhaustive: bool| {
         let net = GoogLeNet::new(&Weights::seeded(SEED)).unwrap().with_isa(isa).unwrap();
-        OcclusionSensitivity::new(&net).mask_size([60, 20]).stride([112, 120]).run(&INPUT).unwrap()
+        let sweep = OcclusionSensitivity::new(&net).mask_size([60, 20]).stride([112, 120]);
+        sweep.exhaustive(exhaustive).run(&INPUT).unwrap()
     };
-    let scalar = run(Isa::Scalar);
+    let scalar = run(Isa::Scalar, false);
     for isa in Isa::all_available() {
-        assert_same_bits(&run(isa), &scalar);
+        assert_same_bits(&run(isa, false), &scalar);
+        assert_same_bits(&run(isa, true), &scalar);
     }
+}
+
+#[test]
+fn everything_can_be_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<GoogLeNet>();
+    shared::<OcclusionSensitivity>();
+    shared::<OcclusionMaps>();
+    shared::<Weights>();
+    shared::<Error>();
 }
 
 #[test]
