@@ -47,7 +47,7 @@ impl GoogLeNet {
     /// Reads, checks and packs a weights file.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Weights`]; [`Error::Option`] for an unusable `OCCLUDE_ISA`.
+    /// [`Error::Io`](crate::Error::Io), [`Error::Weights`](crate::Error::Weights); [`Error::Option`](crate::Error::Option) for an unusable `OCCLUDE_ISA`.
     pub fn load(path: impl AsRef<Path>) -> Result<GoogLeNet> {
         GoogLeNet::new(&Weights::load(path)?)
     }
@@ -56,7 +56,7 @@ impl GoogLeNet {
     /// the environment variable `OCCLUDE_ISA` says.
     ///
     /// # Errors
-    /// [`Error::Option`] when `OCCLUDE_ISA` names an instruction set that does not exist or that the machine lacks.
+    /// [`Error::Option`](crate::Error::Option) when `OCCLUDE_ISA` names an instruction set that does not exist or that the machine lacks.
     pub fn new(weights: &Weights) -> Result<GoogLeNet> {
         let isa = Isa::from_environment()?;
         let network = Network::googlenet();
@@ -88,7 +88,7 @@ impl GoogLeNet {
     /// The same network on another instruction set; results are the same bits.
     ///
     /// # Errors
-    /// [`Error::Option`] when the machine does not have it.
+    /// [`Error::Option`](crate::Error::Option) when the machine does not have it.
     pub fn with_isa(self, isa: Isa) -> Result<GoogLeNet> {
         Ok(GoogLeNet { isa: isa.check()?, ..self })
     }

@@ -81,7 +81,7 @@ fn columns_first(height: usize, width: usize, size: [usize; 2]) -> bool {
 }
 
 /// Antialiased bicubic resampling of interleaved 8-bit RGB, level for level as Pillow 13's `Image.resize(BICUBIC)`: one
-/// pass along each axis, in the order of [`columns_first`], each rounded to 8 bits; an axis that keeps its size is left
+/// pass along each axis, in the order of `columns_first`, each rounded to 8 bits; an axis that keeps its size is left
 /// alone.
 ///
 /// `rgb` is `[height][width][3]`. Of the resized picture (`size`: height and width), the pixels of `part` are computed
