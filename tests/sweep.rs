@@ -4,8 +4,11 @@
 mod common;
 
 use common::{Reference, SEED, picture_input};
+use occlude::network::{Network, Op};
 use occlude::{Error, GoogLeNet, Input, Isa, MaskValue, OcclusionMaps, OcclusionSensitivity, Score, Weights};
 use proptest::prelude::*;
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
 use std::ops::ControlFlow;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -55,16 +58,21 @@ proptest! {
 /// The grid and the masks as the definition says, pixel by pixel, and each score that of the plainly masked image.
 #[test]
 fn a_position_is_the_classification_of_the_masked_image() {
-    for (size, stride, clipping) in [([45, 30], [70, 90], true), ([64, 51], [80, 60], false)] {
-        let maps = OcclusionSensitivity::new(&NET)
+    for (size, stride, clipping) in
+        [([45, 30], [70, 90], true), ([64, 51], [80, 60], false), ([150, 130], [60, 70], true)]
+    {
+        let sweep = OcclusionSensitivity::new(&NET)
             .mask_size(size)
             .stride(stride)
             .mask_clipping(clipping)
             .mask_value(MaskValue::Rgb([10.0, 200.0, 90.5]))
             .classes([3, 999])
             .score(Score::Logit)
-            .run(&INPUT)
-            .unwrap();
+            // More than eight positions on one thread: what one group leaves behind would be in the next one's way.
+            .threads(1);
+        let maps = sweep.run(&INPUT).unwrap();
+        assert!(maps.argmax.len() > 8);
+        assert_same_bits(&maps, &sweep.exhaustive(true).run(&INPUT).unwrap());
         let [ny, nx] = maps.grid;
         let starts = |axis: usize| -> Vec<isize> {
             let (size, stride) = (size[axis] as isize, stride[axis] as isize);
@@ -93,6 +101,38 @@ fn a_position_is_the_classification_of_the_masked_image() {
             }
         }
     }
+}
+
+/// Weights are visited in panels of output channels. In the seeded network a pixel changes in all of them or in none; here
+/// the first half of each layer's outputs is always zero, so that what changes is in the later panels only.
+#[test]
+fn a_change_in_the_last_outputs_alone_is_seen() {
+    let (seeded, network) = (Weights::seeded(SEED), Network::googlenet());
+    let mut tensors = Vec::new();
+    for layer in &network.layers {
+        let Some(shape) = network.weight_shape(layer) else { continue };
+        let dead = if layer.op == Op::Classifier { 0 } else { shape[0] / 2 };
+        for (part, shape, values) in [
+            ("bias", vec![shape[0]], seeded.bias(&layer.name)),
+            ("weight", shape.clone(), seeded.weight(&layer.name)),
+        ] {
+            let dead = dead * values.len() / shape[0];
+            // Half of the inputs are zero, too: the others count for more, and activations keep their range.
+            let gain = if layer.input == 0 { 1.0 } else { std::f32::consts::SQRT_2 };
+            let values = values.iter().enumerate().map(|(i, v)| if i < dead { 0.0 } else { v * gain });
+            let bytes: Vec<u8> = values.flat_map(f32::to_le_bytes).collect();
+            tensors.push((format!("{}.{part}", layer.name), shape, bytes));
+        }
+    }
+    let views = tensors
+        .iter()
+        .map(|(name, shape, bytes)| (name, TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap()));
+    let weights = Weights::from_bytes("half", &safetensors::serialize(views, None).unwrap()).unwrap();
+    let net = GoogLeNet::new(&weights).unwrap();
+    let sweep = OcclusionSensitivity::new(&net).mask_size([20, 30]).stride([75, 75]).score(Score::Logit);
+    let maps = sweep.run(&INPUT).unwrap();
+    assert!(maps.map(0).iter().all(|drop| *drop != 0.0), "the masks are felt: {:?}", maps.map(0));
+    assert_same_bits(&maps, &sweep.exhaustive(true).run(&INPUT).unwrap());
 }
 
 #[test]
