@@ -12,9 +12,9 @@
 
 use crate::googlenet::{Activations, GoogLeNet, IMAGE_PADDING, PADDED_SIDE, image_plane};
 use crate::kernels::{
-    COLUMNS, PANEL, Sites, Sum, Tap, Tile, average, convolve_tile, lrn, maximum, pitch, zeros,
+    COLUMNS, Run, Sites, Sum, Tile, average, convolve_tile, lrn, maximum, pitch, zeros,
 };
-use crate::network::{BlobId, Layer, Network, Op};
+use crate::network::{Blob, BlobId, Layer, Network, Op};
 use crate::plane::{Convolution, Plane};
 use crate::profile::Cost;
 use crate::rect::{Rect, Window};
@@ -252,6 +252,28 @@ impl Group<'_> {
         bits
     }
 
+    /// For each pixel of the output plane, the positions for which it has to be computed, and for each pixel of the
+    /// input plane, whether a window reads it for that.
+    fn to_compute(
+        &self,
+        layer: &Layer,
+        window: Window,
+        scratch: &Scratch,
+        output: &Output,
+    ) -> (Vec<u8>, Vec<bool>) {
+        let side = self.net.network.blobs[layer.input].side;
+        let mut computed = vec![0; output.side * output.side];
+        let mut wanted = vec![false; side * side];
+        for (y, x) in output.places.rect.pixels() {
+            let bits = self.affected(layer, window, y, x, scratch);
+            computed[y * output.side + x] = bits;
+            if bits != 0 {
+                window.places(y, x, side, |y, x| wanted[y * side + x] = true);
+            }
+        }
+        (computed, wanted)
+    }
+
     /// Calls `f(y, x, position, its channels)` for what has to be computed.
     fn each_pixel(
         &self,
@@ -313,23 +335,15 @@ impl Group<'_> {
         output: &mut Output,
     ) -> Vec<u8> {
         let input = &self.net.network.blobs[layer.input];
-        let mut computed = vec![0; output.side * output.side];
-        let mut wanted = vec![false; input.side * input.side];
-        for (y, x) in output.places.rect.pixels() {
-            let bits = self.affected(layer, window, y, x, scratch);
-            computed[y * output.side + x] = bits;
-            if bits != 0 {
-                window.places(y, x, input.side, |y, x| wanted[y * input.side + x] = true);
-            }
-        }
+        let (computed, wanted) = self.to_compute(layer, window, scratch, output);
         // An inception block's 1x1 convolutions read the same pixels, which its pool has left here.
         if reads.blob != Some(layer.input) {
-            self.read_rows(layer.input, 0..input.side, scratch, reads, |at| wanted[at]);
+            self.read_rows(layer.input, 0..input.side, scratch, reads, &wanted);
         }
         let sites = &reads.sites;
-        let mut taps = Vec::with_capacity(window.size * window.size);
+        let mut runs = Vec::with_capacity(window.size);
         for panels in convolution.weights.cached_panels() {
-            let channels = panels.start * PANEL..layer.channels.min(panels.end * PANEL);
+            let channels = convolution.weights.channels(panels.clone());
             let next = panels.end..panels.end + panels.len();
             let area = output.places.rect.area();
             for (i, (y, x)) in output.places.rect.pixels().enumerate() {
@@ -338,11 +352,7 @@ impl Group<'_> {
                 if bits == 0 {
                     continue;
                 }
-                taps.clear();
-                window.places(y, x, input.side, |in_y, in_x| {
-                    let index = (in_y + window.padding - y) * window.size + in_x + window.padding - x;
-                    taps.push(Tap { index, site: in_y * input.side + in_x });
-                });
+                runs_of(window, y, x, input, &mut runs);
                 let (mut columns, mut starts, mut count) = ([0; COLUMNS], [0; COLUMNS], 0);
                 for p in positions(bits) {
                     columns[count] = p;
@@ -350,9 +360,9 @@ impl Group<'_> {
                     count += 1;
                 }
                 if panels.start == 0 {
-                    output.products += (sites.products(&taps) * count * layer.channels) as u64;
+                    output.products += (sites.products(&runs) * count * layer.channels) as u64;
                 }
-                let tile = Tile { taps: &taps, columns: &columns[..count], out: &starts[..count] };
+                let tile = Tile { runs: &runs, columns: &columns[..count], out: &starts[..count] };
                 let weights = &convolution.weights;
                 convolve_tile(self.net.isa, sites, weights, panels.clone(), &tile, Sum::Relu, output.values);
                 positions(bits).for_each(|p| output.compare(y, x, p, channels.clone()));
@@ -370,7 +380,7 @@ impl Group<'_> {
         rows: Range<usize>,
         scratch: &Scratch,
         reads: &mut Reads,
-        wanted: impl Fn(usize) -> bool,
+        wanted: &[bool],
     ) {
         let shape = &self.net.network.blobs[blob];
         if rows.start == 0 {
@@ -379,7 +389,7 @@ impl Group<'_> {
         }
         for y in rows {
             for x in 0..shape.side {
-                if !wanted(y * shape.side + x) {
+                if !wanted[y * shape.side + x] {
                     reads.sites.skip();
                     continue;
                 }
@@ -387,7 +397,7 @@ impl Group<'_> {
                 for (p, column) in columns[..self.masks.len()].iter_mut().enumerate() {
                     *column = self.pixel(scratch, blob, y, x, p);
                 }
-                reads.sites.push(self.net.isa, &columns[..self.masks.len()]);
+                reads.sites.push(self.net.isa, x, &columns[..self.masks.len()]);
             }
         }
     }
@@ -407,42 +417,41 @@ impl Group<'_> {
         let pool = &self.net.network.layers[pool];
         let Op::MaxPool(window) = pool.op else { unreachable!("pool_before finds pools") };
         let side = output.side;
-        let changed = &scratch.changed[pool.input];
+        let (mut computed, wanted) = self.to_compute(pool, window, scratch, output);
         let unoccluded = self.base.plane(pool.output);
-        let mut pooled = vec![0.0; COLUMNS * pool.channels];
+        let input = &self.net.network.blobs[pool.input];
         let mut sites = Sites::default();
-        let mut computed = vec![0; side * side];
+        let mut runs = Vec::with_capacity(window.size);
+        let weights = &convolution.weights;
         for y in 0..side {
             let rows = if y == 0 { 0..2.min(side) } else { (y + 1).min(side)..(y + 2).min(side) };
-            self.read_rows(pool.input, rows, scratch, reads, |at| self.exhaustive || changed[at] != 0);
+            self.read_rows(pool.input, rows, scratch, reads, &wanted);
             for x in 0..side {
-                let (mut starts, mut count) = ([0; COLUMNS], 0);
-                for p in positions(self.affected(pool, window, y, x, scratch)) {
-                    let column = &mut pooled[count * pool.channels..][..pool.channels];
-                    self.pool_pixel(pool, window, y, x, p, scratch, column);
-                    if self.exhaustive || differ(column, unoccluded.at(y, x)) {
-                        starts[count] = output.places.start(y, x, p);
-                        computed[y * side + x] |= 1 << p;
-                        count += 1;
-                    }
+                let bits = &mut computed[y * side + x];
+                if *bits == 0 {
+                    continue;
+                }
+                sites.clear(pool.channels, self.masks.len());
+                runs_of(window, y, x, input, &mut runs);
+                sites.push_maximum(self.net.isa, &reads.sites, &runs);
+                if output.base.is_some() {
+                    *bits &= sites.differing(self.net.isa, 0, unoccluded.at(y, x));
+                }
+                let (mut columns, mut starts, mut count) = ([0; COLUMNS], [0; COLUMNS], 0);
+                for p in positions(*bits) {
+                    columns[count] = p;
+                    starts[count] = output.places.start(y, x, p);
+                    count += 1;
                 }
                 if count == 0 {
                     continue;
                 }
-                let columns: [&[f32]; COLUMNS] =
-                    std::array::from_fn(|i| &pooled[i * pool.channels..][..pool.channels]);
-                sites.clear(pool.channels, count);
-                sites.push(self.net.isa, &columns[..count]);
-                let taps = [Tap::default()];
-                let all: [usize; COLUMNS] = std::array::from_fn(|i| i);
-                let tile = Tile { taps: &taps, columns: &all[..count], out: &starts[..count] };
-                let weights = &convolution.weights;
+                let runs = [Run { sites: 0..1, shift: 0 }];
+                let tile = Tile { runs: &runs, columns: &columns[..count], out: &starts[..count] };
                 let panels = 0..weights.panels();
                 convolve_tile(self.net.isa, &sites, weights, panels, &tile, Sum::Relu, output.values);
-                output.products += (sites.products(&taps) * count * layer.channels) as u64;
-                for p in positions(computed[y * side + x]) {
-                    output.compare(y, x, p, 0..layer.channels);
-                }
+                output.products += (sites.products(&runs) * count * layer.channels) as u64;
+                positions(*bits).for_each(|p| output.compare(y, x, p, 0..layer.channels));
             }
         }
         computed
@@ -531,6 +540,25 @@ impl Output<'_> {
                     self.values[start..start + branch.channels].copy_from_slice(&base.at(y, x)[channels]);
                 }
             }
+        }
+    }
+}
+
+/// The rows of a window that lie in the plane, where a site is a pixel.
+fn runs_of(window: Window, y: usize, x: usize, plane: &Blob, runs: &mut Vec<Run>) {
+    runs.clear();
+    // Where the window's first place would be; left of the plane if there is padding.
+    let (y0, x0) = (y * window.stride, x * window.stride);
+    let columns = x0.saturating_sub(window.padding)..(x0 + window.size - window.padding).min(plane.side);
+    for row in 0..window.size {
+        let in_y = (y0 + row).wrapping_sub(window.padding);
+        if in_y < plane.side {
+            let first = in_y * plane.side;
+            let products = (row * window.size + window.padding) as isize - x0 as isize;
+            runs.push(Run {
+                sites: first + columns.start..first + columns.end,
+                shift: products * plane.channels as isize,
+            });
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Layers over the pixels of one image: neighbouring pixels share a kernel call.
 
-use crate::kernels::{COLUMNS, Isa, PackedWeights, Sites, Sum, Tap, Tile, convolve_tile, zeros};
+use crate::kernels::{COLUMNS, Isa, PackedWeights, Run, Sites, Sum, Tile, convolve_tile, zeros};
 use crate::rect::{Rect, Window};
 
 /// Activations of one image, seen as pixels in rows. `pixel` values lie between neighbours, of which a window reads
-/// `channels`: more than one pixel's where a tap spans a whole row of the window (see [`Convolution`]).
+/// `channels`: more than one pixel's where a site is a whole row of the window (see [`Convolution`]).
 #[derive(Clone, Copy)]
 pub(crate) struct Plane<'a> {
     pub(crate) values: &'a [f32],
@@ -24,10 +24,10 @@ impl<'a> Plane<'a> {
 /// Inputs of the classifier that are summed in one chain.
 const CLASSIFIER_PART: usize = 64;
 
-/// A convolution ready to run: packed weights and their taps, `rows` x `columns` of them, row by row.
+/// A convolution ready to run: packed weights and the window, `rows` x `columns` sites.
 ///
-/// A layer has `size` x `size` taps of as many channels as its input has. The first layer's input has three channels, too
-/// few for a tap to be worth its overhead: there a tap is a whole row of the window, 7 x 3 values that lie side by side
+/// A layer reads `size` x `size` sites of as many channels as its input has. The first layer's input has three channels, too
+/// few for a site to be worth its overhead: there a site is a whole row of the window, 7 x 3 values that lie side by side
 /// in an image with its padding stored.
 pub(crate) struct Convolution {
     pub(crate) weights: PackedWeights,
@@ -43,18 +43,18 @@ impl Convolution {
     /// An ordinary layer: `[outputs][inputs][size][size]` weights.
     pub(crate) fn new(weights: &[f32], bias: &[f32], inputs: usize, window: Window) -> Convolution {
         let Window { size, stride, padding } = window;
-        let weights = PackedWeights::new(weights, bias, inputs, size, size * size);
+        let weights = PackedWeights::new(weights, bias, inputs, size);
         Convolution { weights, rows: size, columns: size, stride, padding, dense: false }
     }
 
-    /// The first layer, which reads an image whose padding is stored with it: one tap a row of the window.
+    /// The first layer, which reads an image whose padding is stored with it: one site a row of the window.
     pub(crate) fn on_padded_image(
         weights: &[f32],
         bias: &[f32],
         inputs: usize,
         window: Window,
     ) -> Convolution {
-        let weights = PackedWeights::new(weights, bias, inputs, window.size, window.size);
+        let weights = PackedWeights::new(weights, bias, inputs, window.size);
         Convolution { weights, rows: window.size, columns: 1, stride: window.stride, padding: 0, dense: true }
     }
 
@@ -62,7 +62,7 @@ impl Convolution {
     /// of [`CLASSIFIER_PART`]. One chain over 1024 inputs is off by up to 2.5e-5, which moves a probability by 6e-6.
     pub(crate) fn classifier(weights: &[f32], bias: &[f32], inputs: usize) -> Convolution {
         let parts = inputs / CLASSIFIER_PART;
-        let weights = PackedWeights::new(weights, bias, inputs, 1, parts);
+        let weights = PackedWeights::new(weights, bias, inputs, 1);
         Convolution { weights, rows: 1, columns: parts, stride: 1, padding: 0, dense: false }
     }
 
@@ -73,13 +73,13 @@ impl Convolution {
         sites.clear(CLASSIFIER_PART, pooled.len());
         for part in 0..self.columns {
             let columns: Vec<&[f32]> = pooled.iter().map(|p| &p[part * CLASSIFIER_PART..]).collect();
-            sites.push(isa, &columns);
+            sites.push(isa, part, &columns);
         }
         let all: [usize; COLUMNS] = std::array::from_fn(|i| i);
         for panel in 0..self.weights.panels() {
             for part in 0..self.columns {
                 let tile = Tile {
-                    taps: &[Tap { index: part, site: part }],
+                    runs: &[Run { sites: part..part + 1, shift: 0 }],
                     columns: &all[..pooled.len()],
                     out: starts,
                 };
@@ -87,8 +87,8 @@ impl Convolution {
                 convolve_tile(isa, &sites, &self.weights, panel..panel + 1, &tile, sum, out);
             }
         }
-        let taps: Vec<Tap> = (0..self.columns).map(|site| Tap { index: site, site }).collect();
-        (sites.products(&taps) * pooled.len() * self.weights.outputs()) as u64
+        let all = Run { sites: 0..self.columns, shift: 0 };
+        (sites.products(&[all]) * pooled.len() * self.weights.outputs()) as u64
     }
 
     /// Neighbouring output pixels that are computed together. Fewer share more zeros, more share more weight loads;
@@ -110,7 +110,7 @@ impl Convolution {
         let mut products = 0;
         let width = self.tile_width();
         let starts: Vec<usize> = (rect.x0..rect.x1).step_by(width).collect();
-        // Sites: for each input row that is read, each tile, each tap of a row: the tile's columns at that tap.
+        // Sites: for each input row that is read, each tile, each place of the window's row: the tile's columns there.
         let first_row = (rect.y0 * self.stride).saturating_sub(self.padding);
         let end_row =
             ((rect.y1 - 1) * self.stride + self.rows).saturating_sub(self.padding).min(input.height);
@@ -119,45 +119,44 @@ impl Convolution {
         for y in first_row..end_row {
             for &start in &starts {
                 let count = width.min(rect.x1 - start);
-                for tap in 0..self.columns {
+                for place in 0..self.columns {
                     let mut columns = [zeros(input.channels); COLUMNS];
                     for (i, column) in columns[..count].iter_mut().enumerate() {
-                        let x = ((start + i) * self.stride + tap).wrapping_sub(self.padding);
+                        let x = ((start + i) * self.stride + place).wrapping_sub(self.padding);
                         if x < input.width {
                             *column = input.at(y, x);
                         }
                     }
                     if self.dense {
-                        sites.push_dense(&columns[..width])
+                        sites.push_dense(place, &columns[..width])
                     } else {
-                        sites.push(isa, &columns[..width])
+                        sites.push(isa, place, &columns[..width])
                     }
                 }
             }
         }
         let all: [usize; COLUMNS] = std::array::from_fn(|i| i);
-        let mut taps = Vec::with_capacity(self.rows * self.columns);
+        let row_products = (self.columns * input.channels) as isize;
+        let mut runs = Vec::with_capacity(self.rows);
         for panels in self.weights.cached_panels() {
             for y in rect.y0..rect.y1 {
                 for (t, &start) in starts.iter().enumerate() {
-                    taps.clear();
+                    runs.clear();
                     for row in 0..self.rows {
                         let in_y = (y * self.stride + row).wrapping_sub(self.padding);
                         if in_y < input.height {
                             let site = ((in_y - first_row) * starts.len() + t) * self.columns;
-                            taps.extend(
-                                (0..self.columns)
-                                    .map(|c| Tap { index: row * self.columns + c, site: site + c }),
-                            );
+                            let shift = row as isize * row_products;
+                            runs.push(Run { sites: site..site + self.columns, shift });
                         }
                     }
                     let count = width.min(rect.x1 - start);
                     if panels.start == 0 {
-                        products += sites.products(&taps) * count;
+                        products += sites.products(&runs) * count;
                     }
                     let places: [usize; COLUMNS] =
                         std::array::from_fn(|i| if i < count { place(y, start + i) } else { 0 });
-                    let tile = Tile { taps: &taps, columns: &all[..count], out: &places[..count] };
+                    let tile = Tile { runs: &runs, columns: &all[..count], out: &places[..count] };
                     convolve_tile(isa, &sites, &self.weights, panels.clone(), &tile, Sum::Relu, out);
                 }
             }

@@ -5,54 +5,61 @@
 //! loaded once and multiplied with each column's value: with 8 columns and 48 output channels, 3 loads and 8
 //! broadcasts feed 24 fused multiply-adds. Each output sums `bias + tap 0 (channel 0, 1, ..) + tap 1 ..` one product
 //! after the other, so tile shape and skipped zeros leave no trace in the bits.
+//!
+//! The taps of a row of the window are one loop: their sites lie side by side (see [`Sites`]), as their weights do.
 
 use super::isa::for_each_isa;
 use super::simd::Simd;
-use super::{COLUMNS, Sites, pitch, simd};
+use super::{COLUMNS, Run, Sites, pitch, simd};
 use std::ops::Range;
 
-/// Output channels whose weights lie together: the most that a tile of eight columns holds in AVX-512 registers.
-pub(crate) const PANEL: usize = 48;
+/// The most output channels whose weights lie together: what a tile of eight columns holds in AVX-512 registers.
+const PANEL: usize = 48;
 
-/// A convolution's weights, packed once for the kernel: `[panel][tap][channel][PANEL]`, missing outputs zero.
+/// A convolution's weights, packed once for the kernel: panel by panel `[product][width]`, missing outputs zero. An output's
+/// products are numbered by row of the window, column, input channel.
 pub(crate) struct PackedWeights {
     outputs: usize,
-    taps: usize,
-    channels: usize,
+    products: usize,
+    panels: Vec<Panel>,
     data: Vec<f32>,
     bias: Vec<f32>,
 }
 
+/// Output channels whose weights lie together.
+#[derive(Clone, Copy)]
+struct Panel {
+    /// The first output channel.
+    first: usize,
+    /// How many: [`PANEL`], then maybe one of 32 or 16 or two of 32.
+    width: usize,
+    /// Where its weights begin.
+    start: usize,
+}
+
 impl PackedWeights {
-    /// Packs `[outputs][inputs][size][size]` weights into `taps` taps of `size * size * inputs / taps` channels each,
-    /// numbered by row, column, input channel.
-    pub(crate) fn new(
-        weights: &[f32],
-        bias: &[f32],
-        inputs: usize,
-        size: usize,
-        taps: usize,
-    ) -> PackedWeights {
+    /// Packs `[outputs][inputs][size][size]` weights.
+    pub(crate) fn new(weights: &[f32], bias: &[f32], inputs: usize, size: usize) -> PackedWeights {
         let outputs = bias.len();
-        let products = inputs * size * size;
-        assert_eq!(weights.len(), outputs * products);
-        assert_eq!(products % taps, 0);
-        let panels = outputs.div_ceil(PANEL);
-        let mut data = vec![0.0; panels * products * PANEL];
         let area = size * size;
-        for (panel, packed) in data.chunks_exact_mut(products * PANEL).enumerate() {
-            for (lane, output) in (panel * PANEL..outputs.min((panel + 1) * PANEL)).enumerate() {
+        let products = inputs * area;
+        assert_eq!(weights.len(), outputs * products);
+        let panels = panels(outputs, products);
+        let mut data = vec![0.0; pitch(outputs) * products];
+        for panel in &panels {
+            for output in panel.first..outputs.min(panel.first + panel.width) {
                 let kernel = &weights[output * products..(output + 1) * products];
                 for (input, plane) in kernel.chunks_exact(area).enumerate() {
                     for (place, &w) in plane.iter().enumerate() {
-                        packed[(place * inputs + input) * PANEL + lane] = w;
+                        let product = place * inputs + input;
+                        data[panel.start + product * panel.width + output - panel.first] = w;
                     }
                 }
             }
         }
         let mut padded = bias.to_vec();
-        padded.resize(panels * PANEL, 0.0);
-        PackedWeights { outputs, taps, channels: products / taps, data, bias: padded }
+        padded.resize(pitch(outputs), 0.0);
+        PackedWeights { outputs, products, panels, data, bias: padded }
     }
 
     /// Output channels.
@@ -60,30 +67,30 @@ impl PackedWeights {
         self.outputs
     }
 
-    /// Number of panels of [`PANEL`] output channels, the last one maybe narrower.
+    /// Number of panels.
     pub(crate) fn panels(&self) -> usize {
-        self.outputs.div_ceil(PANEL)
+        self.panels.len()
+    }
+
+    /// The output channels of some panels.
+    pub(crate) fn channels(&self, panels: Range<usize>) -> Range<usize> {
+        let Panel { first, width, .. } = self.panels[panels.end - 1];
+        self.panels[panels.start].first..self.outputs.min(first + width)
     }
 
     /// Ranges of panels whose weights stay in a core's second-level cache while all pixels are visited.
     pub(crate) fn cached_panels(&self) -> impl Iterator<Item = Range<usize>> {
         const CACHED_FLOATS: usize = 64 * 1024; // 256 kB of typically 1 MB: the next panels and the activations want the rest
         let panels = self.panels();
-        let step = (CACHED_FLOATS / (self.taps * self.channels * PANEL)).clamp(1, 4);
+        let step = (CACHED_FLOATS / (self.products * PANEL)).clamp(1, 4);
         (0..panels).step_by(step).map(move |p| p..(p + step).min(panels))
     }
-}
 
-impl PackedWeights {
     /// Asks for a part of the weights of `panels` to be brought into the second-level cache: part `part` of `parts`. Called
     /// all along the work on the panels before, it hides that all weights together do not fit any nearby cache.
     pub(crate) fn prefetch(&self, panels: Range<usize>, part: usize, parts: usize) {
-        let panel = self.taps * self.channels * PANEL;
-        let end = panels.end.min(self.panels()) * panel;
-        let start = panels.start * panel;
-        if start >= end {
-            return;
-        }
+        let start_of = |panel: usize| self.panels.get(panel).map_or(self.data.len(), |panel| panel.start);
+        let (start, end) = (start_of(panels.start), start_of(panels.end));
         let lines = (end - start).div_ceil(16);
         for line in lines * part / parts..lines * (part + 1) / parts {
             simd::prefetch(&self.data[start + 16 * line]);
@@ -91,13 +98,23 @@ impl PackedWeights {
     }
 }
 
-/// One place of the window that lies in the plane.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Tap {
-    /// Which tap of the weights.
-    pub(crate) index: usize,
-    /// Which site it reads.
-    pub(crate) site: usize,
+/// Panels of [`PANEL`] channels, as many as there are vectors of 16 for. One vector left over would be a tile with few
+/// sums to work on at a time, half as fast: rather two panels of two vectors.
+fn panels(outputs: usize, products: usize) -> Vec<Panel> {
+    let vectors = outputs.div_ceil(16);
+    let mut widths = vec![3; vectors / 3];
+    match vectors % 3 {
+        1 if vectors > 3 => widths.splice(vectors / 3 - 1.., [2, 2]).for_each(drop),
+        0 => {}
+        rest => widths.push(rest),
+    }
+    let mut first = 0;
+    let panel = |vectors: usize| {
+        let panel = Panel { first, width: 16 * vectors, start: first * products };
+        first += panel.width;
+        panel
+    };
+    widths.into_iter().map(panel).collect()
 }
 
 /// Where a sum starts and what becomes of it.
@@ -113,8 +130,8 @@ pub(crate) enum Sum {
 
 /// What one call computes: the outputs of up to eight columns at the same place of the window.
 pub(crate) struct Tile<'t> {
-    /// The taps that lie in the plane, ascending.
-    pub(crate) taps: &'t [Tap],
+    /// The rows of the window that lie in the plane, ascending.
+    pub(crate) runs: &'t [Run],
     /// Which of the sites' columns to compute.
     pub(crate) columns: &'t [usize],
     /// For each of them, where in `out` its first output channel goes.
@@ -122,7 +139,7 @@ pub(crate) struct Tile<'t> {
 }
 
 for_each_isa! {
-    /// Computes the outputs in `panels` of a tile's columns: the sum over taps and non-zero channels, as `sum` says.
+    /// Computes the outputs in `panels` of a tile's columns: the sum over the window's non-zero channels, as `sum` says.
     /// Whole vectors are written: up to `pitch(outputs)` values a column.
     fn convolve_tile(
         sites: &Sites,
@@ -146,12 +163,12 @@ unsafe fn convolve_tile_generic<S: Simd>(
     out: &mut [f32],
 ) {
     let outputs = pitch(weights.outputs);
-    assert!(panels.end <= weights.panels() && sites.channels() == weights.channels);
+    assert!(panels.end <= weights.panels());
     assert!(tile.columns.len() == tile.out.len() && tile.columns.len() <= COLUMNS);
     for (&column, &start) in tile.columns.iter().zip(tile.out) {
         assert!(column < sites.columns() && start + outputs <= out.len());
     }
-    let span = Span { first: panels.start * PANEL, end: outputs.min(panels.end * PANEL) };
+    let panels = &weights.panels[panels];
     let out = out.as_mut_ptr();
     let mut at = 0;
     while at < tile.columns.len() {
@@ -160,102 +177,106 @@ unsafe fn convolve_tile_generic<S: Simd>(
         // SAFETY: asserted above: columns exist, output channels up to `outputs` fit behind each start.
         unsafe {
             match count {
-                1 => run::<S, 1>(sites, weights, tile.taps, columns, starts, span, sum, out),
-                2 => run::<S, 2>(sites, weights, tile.taps, columns, starts, span, sum, out),
-                3 => run::<S, 3>(sites, weights, tile.taps, columns, starts, span, sum, out),
-                4 => run::<S, 4>(sites, weights, tile.taps, columns, starts, span, sum, out),
-                5 => run::<S, 5>(sites, weights, tile.taps, columns, starts, span, sum, out),
-                6 => run::<S, 6>(sites, weights, tile.taps, columns, starts, span, sum, out),
-                7 => run::<S, 7>(sites, weights, tile.taps, columns, starts, span, sum, out),
-                _ => run::<S, 8>(sites, weights, tile.taps, columns, starts, span, sum, out),
+                1 => run::<S, 1>(sites, weights, tile.runs, columns, starts, panels, sum, out),
+                2 => run::<S, 2>(sites, weights, tile.runs, columns, starts, panels, sum, out),
+                3 => run::<S, 3>(sites, weights, tile.runs, columns, starts, panels, sum, out),
+                4 => run::<S, 4>(sites, weights, tile.runs, columns, starts, panels, sum, out),
+                5 => run::<S, 5>(sites, weights, tile.runs, columns, starts, panels, sum, out),
+                6 => run::<S, 6>(sites, weights, tile.runs, columns, starts, panels, sum, out),
+                7 => run::<S, 7>(sites, weights, tile.runs, columns, starts, panels, sum, out),
+                _ => run::<S, 8>(sites, weights, tile.runs, columns, starts, panels, sum, out),
             }
         }
         at += count;
     }
 }
 
-/// Output channels to compute, both multiples of 16.
-#[derive(Clone, Copy)]
-struct Span {
-    first: usize,
-    end: usize,
-}
-
-/// Covers the span with tiles of as many vectors as the registers hold beside `P` columns.
+/// Covers the panels with tiles of as many vectors as the registers hold beside `P` columns.
 ///
 /// # Safety
-/// As [`tile`], for all channels of the span.
+/// As [`tile`], for all channels of the panels.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 unsafe fn run<S: Simd, const P: usize>(
     sites: &Sites,
     weights: &PackedWeights,
-    taps: &[Tap],
+    runs: &[Run],
     columns: &[usize],
     starts: &[usize],
-    span: Span,
+    panels: &[Panel],
     sum: Sum,
     out: *mut f32,
 ) {
+    // Panels of the full width come first.
+    let full = panels.iter().take_while(|panel| panel.width == PANEL).count();
     let block = 3 * S::LANES;
-    let mut first = span.first;
-    // SAFETY: passed on; each call stays below `span.end`.
+    let mut first = panels[0].first;
+    let end = first + full * PANEL;
+    // SAFETY: passed on; each call stays below `end`, or in the panel.
     unsafe {
         if S::TILE_COLUMNS / P >= 4 {
-            while first + 4 * block <= span.end {
-                tile::<S, P, 4, 3>(sites, weights, taps, columns, starts, first, sum, out);
+            while first + 4 * block <= end {
+                tile::<S, P, 4, 3, PANEL>(sites, weights, runs, columns, starts, first, sum, out);
                 first += 4 * block;
             }
         }
         if S::TILE_COLUMNS / P >= 2 {
-            while first + 2 * block <= span.end {
-                tile::<S, P, 2, 3>(sites, weights, taps, columns, starts, first, sum, out);
+            while first + 2 * block <= end {
+                tile::<S, P, 2, 3, PANEL>(sites, weights, runs, columns, starts, first, sum, out);
                 first += 2 * block;
             }
         }
-        while first + block <= span.end {
-            tile::<S, P, 1, 3>(sites, weights, taps, columns, starts, first, sum, out);
+        while first < end {
+            tile::<S, P, 1, 3, PANEL>(sites, weights, runs, columns, starts, first, sum, out);
             first += block;
         }
-        match (span.end - first) / S::LANES {
-            2 => tile::<S, P, 1, 2>(sites, weights, taps, columns, starts, first, sum, out),
-            1 => tile::<S, P, 1, 1>(sites, weights, taps, columns, starts, first, sum, out),
-            _ => {}
+        for panel in &panels[full..] {
+            let mut first = panel.first;
+            if panel.width == 16 && S::LANES == 16 {
+                tile::<S, P, 1, 1, 16>(sites, weights, runs, columns, starts, first, sum, out);
+            } else if panel.width == 16 {
+                tile::<S, P, 1, 2, 16>(sites, weights, runs, columns, starts, first, sum, out);
+            } else {
+                while first < panel.first + panel.width {
+                    tile::<S, P, 1, 2, 32>(sites, weights, runs, columns, starts, first, sum, out);
+                    first += 2 * S::LANES;
+                }
+            }
         }
     }
 }
 
-/// `P` columns times `B` blocks of `R` vectors of output channels from channel `first` on, in registers.
+/// `P` columns times `B` blocks of `R` vectors of output channels from channel `first` on, in registers; `W` is the width of
+/// their panels.
 ///
 /// # Safety
 /// The machine has the instruction set of `S`; `columns` and `starts` have `P` elements, columns of the sites and with
-/// room in `out` for all channels; channels `first ..` for `B * R` vectors exist in the weights; if `B > 1`, `R` is 3.
+/// room in `out` for all channels; channels `first ..` for `B * R` vectors lie in panels of width `W`, blocks not across two.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 #[allow(clippy::needless_range_loop)] // loops over constant bounds, which the compiler unrolls into registers
-unsafe fn tile<S: Simd, const P: usize, const B: usize, const R: usize>(
+unsafe fn tile<S: Simd, const P: usize, const B: usize, const R: usize, const W: usize>(
     sites: &Sites,
     weights: &PackedWeights,
-    taps: &[Tap],
+    runs: &[Run],
     columns: &[usize],
     starts: &[usize],
     first: usize,
     sum: Sum,
     out: *mut f32,
 ) {
-    debug_assert!(columns.len() == P && starts.len() == P && (B == 1 || R == 3));
+    debug_assert!(columns.len() == P && starts.len() == P);
     debug_assert!(first + B * R * S::LANES <= pitch(weights.outputs));
-    let tap_stride = weights.channels * PANEL;
-    let panel_stride = weights.taps * tap_stride;
-    let block = 3 * S::LANES;
-    // A block never straddles panels: PANEL is a multiple of `block` for 8 and 16 lanes, and `first` of `block`.
-    debug_assert!(PANEL.is_multiple_of(block) && (first % PANEL).is_multiple_of(block));
-    // SAFETY: all offsets lie in `data` and `bias`, which hold whole panels; kept channels are below `channels`, and each
-    // column holds a value for each of them (invariants of `Sites`); `out` as the caller vouches.
+    let block = R * S::LANES;
+    // All panels before this one have the full width, or the same as this one.
+    let panel = weights.panels.iter().rfind(|panel| panel.first <= first).expect("the first panel begins at 0");
+    debug_assert!(panel.width == W && W.is_multiple_of(block) && (first - panel.first).is_multiple_of(block));
+    // SAFETY: all offsets lie in `data` and `bias`, which hold whole panels, for the products of each run are asserted to
+    // exist: entries ascend (invariant of `Sites`), so that the first and the last speak for all. `out` as the caller vouches.
     unsafe {
         let base: [*const f32; B] = std::array::from_fn(|b| {
-            let channel = first + b * block;
-            weights.data.as_ptr().add(channel / PANEL * panel_stride + channel % PANEL)
+            let channel = first - panel.first + b * block;
+            weights.data.as_ptr().add(panel.start + channel / W * W * weights.products + channel % W)
         });
         let mut acc: [[[S::V; R]; B]; P] = [std::array::from_fn(|b| {
             std::array::from_fn(|r| match sum {
@@ -263,24 +284,23 @@ unsafe fn tile<S: Simd, const P: usize, const B: usize, const R: usize>(
                 _ => S::load(weights.bias.as_ptr().add(first + b * block + r * S::LANES)),
             })
         }); P];
-        for tap in taps {
-            debug_assert!(tap.index < weights.taps);
-            let site = sites.site(tap.site);
-            let x: [*const f32; P] = std::array::from_fn(|p| {
-                site.values.as_ptr().add(*columns.get_unchecked(p) * site.kept.len())
-            });
-            let w: [*const f32; B] = std::array::from_fn(|b| base[b].add(tap.index * tap_stride));
-            for (i, &channel) in site.kept.iter().enumerate() {
-                let channel = channel as usize;
-                debug_assert!(channel < weights.channels);
-                let at = channel * PANEL;
+        for run in runs {
+            let (entries, values) = sites.run(&run.sites);
+            let (Some(&least), Some(&most)) = (entries.first(), entries.last()) else { continue };
+            let product = |entry: u32| (entry as usize).wrapping_add_signed(run.shift);
+            assert!(product(least) <= product(most) && product(most) < weights.products);
+            let x: [*const [f32; COLUMNS]; P] =
+                std::array::from_fn(|p| values.as_ptr().cast::<f32>().add(*columns.get_unchecked(p)).cast());
+            for (i, &entry) in entries.iter().enumerate() {
+                debug_assert!(product(entry) < weights.products);
+                let at = product(entry) * W;
                 // Whichever of weights and values are fewer stay in registers while the others pass by.
                 if P >= B * R {
                     let w: [[S::V; R]; B] = std::array::from_fn(|b| {
-                        std::array::from_fn(|r| S::load(w[b].add(at + r * S::LANES)))
+                        std::array::from_fn(|r| S::load(base[b].add(at + r * S::LANES)))
                     });
                     for p in 0..P {
-                        let value = S::splat(*x[p].add(i));
+                        let value = S::splat(*x[p].add(i).cast());
                         for b in 0..B {
                             for r in 0..R {
                                 acc[p][b][r] = S::fma(value, w[b][r], acc[p][b][r]);
@@ -288,10 +308,10 @@ unsafe fn tile<S: Simd, const P: usize, const B: usize, const R: usize>(
                         }
                     }
                 } else {
-                    let value: [S::V; P] = std::array::from_fn(|p| S::splat(*x[p].add(i)));
+                    let value: [S::V; P] = std::array::from_fn(|p| S::splat(*x[p].add(i).cast()));
                     for b in 0..B {
                         for r in 0..R {
-                            let w = S::load(w[b].add(at + r * S::LANES));
+                            let w = S::load(base[b].add(at + r * S::LANES));
                             for p in 0..P {
                                 acc[p][b][r] = S::fma(value[p], w, acc[p][b][r]);
                             }
@@ -330,34 +350,33 @@ mod tests {
 
     #[derive(Clone, Debug)]
     struct Case {
-        outputs: usize,
+        /// Rows of the window, sites in each, channels.
+        rows: usize,
+        width: usize,
         channels: usize,
-        taps: usize,
-        /// `[tap][column][channel]`
+        /// `[row][site][column][channel]`
         values: Vec<f32>,
-        /// `[output][tap][channel]`
+        /// `[output][row][site][channel]`
         weights: Vec<f32>,
         bias: Vec<f32>,
         columns: Vec<usize>,
     }
 
     fn case() -> impl Strategy<Value = Case> {
-        // A window of `size` x `size` that is cut into `taps` taps; outputs around the panel and vector widths.
-        let shape =
-            (1usize..200, 1usize..40, prop_oneof![Just((1, 1)), Just((3, 9)), Just((3, 3)), Just((2, 1))]);
-        shape.prop_flat_map(|(outputs, channels, (size, taps))| {
-            let products = size * size * channels;
+        // Outputs around the panel and vector widths.
+        let shape = (1usize..200, 1usize..40, 1usize..4, 1usize..4);
+        shape.prop_flat_map(|(outputs, channels, rows, width)| {
+            let products = rows * width * channels;
             (
-                Just((outputs, products / taps, taps)),
                 prop::collection::vec(activation(), products * COLUMNS),
                 prop::collection::vec(-2.0f32..2.0, outputs * products),
                 prop::collection::vec(-1.0f32..1.0, outputs),
                 prop::sample::subsequence((0..COLUMNS).collect::<Vec<_>>(), 1..=COLUMNS),
             )
-                .prop_map(|((outputs, channels, taps), values, weights, bias, columns)| Case {
-                    outputs,
+                .prop_map(move |(values, weights, bias, columns)| Case {
+                    rows,
+                    width,
                     channels,
-                    taps,
                     values,
                     weights,
                     bias,
@@ -367,18 +386,21 @@ mod tests {
     }
 
     impl Case {
-        fn value(&self, tap: usize, column: usize) -> &[f32] {
-            &self.values[(tap * COLUMNS + column) * self.channels..][..self.channels]
+        fn products(&self) -> usize {
+            self.rows * self.width * self.channels
+        }
+
+        fn value(&self, site: usize, column: usize) -> &[f32] {
+            &self.values[(site * COLUMNS + column) * self.channels..][..self.channels]
         }
 
         /// The definition: one fused multiply-add after the other, zeros included.
         fn expected(&self, column: usize, output: usize, sum: Sum) -> f32 {
             let mut acc = if sum == Sum::Continue { 0.0 } else { self.bias[output] };
-            for tap in 0..self.taps {
-                for (channel, &x) in self.value(tap, column).iter().enumerate() {
-                    let w = self.weights[(output * self.taps + tap) * self.channels + channel];
-                    acc = x.mul_add(w, acc);
-                }
+            let weights = &self.weights[output * self.products()..];
+            let values = (0..self.rows * self.width).flat_map(|site| self.value(site, column));
+            for (x, &w) in values.zip(weights) {
+                acc = x.mul_add(w, acc);
             }
             match sum {
                 Sum::Relu => acc.max(0.0),
@@ -386,36 +408,45 @@ mod tests {
                 Sum::Continue => 7.0 + acc,
             }
         }
-
-        fn packed(&self) -> PackedWeights {
-            // Taps and channels are already in the kernel's order, which is that of one input "pixel" a product.
-            PackedWeights::new(&self.weights, &self.bias, self.taps * self.channels, 1, self.taps)
-        }
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(200))]
         #[test]
-        fn every_instruction_set_sums_all_products_in_order(case in case(), sum in prop::sample::select(vec![Sum::Relu, Sum::Start, Sum::Continue])) {
-            let packed = case.packed();
-            let step = pitch(case.outputs);
+        fn every_instruction_set_sums_all_products_in_order(
+            case in case(),
+            first_place in 0usize..3,
+            sum in prop::sample::select(vec![Sum::Relu, Sum::Start, Sum::Continue]),
+        ) {
+            // The products are in the kernel's order already, which is that of a 1x1 window with as many inputs.
+            let packed = PackedWeights::new(&case.weights, &case.bias, case.products(), 1);
+            let outputs = case.bias.len();
+            let step = pitch(outputs);
             let starts: Vec<usize> = (0..case.columns.len()).map(|i| i * step).collect();
-            let taps: Vec<Tap> = (0..case.taps).map(|i| Tap { index: i, site: i }).collect();
+            // Windows need not begin where their row does.
+            let runs: Vec<Run> = (0..case.rows)
+                .map(|row| Run {
+                    sites: row * case.width..(row + 1) * case.width,
+                    shift: (row * case.width) as isize * case.channels as isize
+                        - (first_place * case.channels) as isize,
+                })
+                .collect();
             for isa in Isa::all_available() {
                 for dense in [false, true] {
                     let mut sites = Sites::default();
                     sites.clear(case.channels, COLUMNS);
-                    for tap in 0..case.taps {
-                        let columns: [&[f32]; COLUMNS] = std::array::from_fn(|c| case.value(tap, c));
-                        if dense { sites.push_dense(&columns) } else { sites.push(isa, &columns) }
+                    for site in 0..case.rows * case.width {
+                        let columns: [&[f32]; COLUMNS] = std::array::from_fn(|c| case.value(site, c));
+                        let place = first_place + site % case.width;
+                        if dense { sites.push_dense(place, &columns) } else { sites.push(isa, place, &columns) }
                     }
-                    let tile = Tile { taps: &taps, columns: &case.columns, out: &starts };
+                    let tile = Tile { runs: &runs, columns: &case.columns, out: &starts };
                     let mut out = vec![7.0; step * case.columns.len()];
                     for panels in packed.cached_panels() {
                         convolve_tile(isa, &sites, &packed, panels, &tile, sum, &mut out);
                     }
                     for (i, &column) in case.columns.iter().enumerate() {
-                        for output in 0..case.outputs {
+                        for output in 0..outputs {
                             let (got, want) = (out[i * step + output], case.expected(column, output, sum));
                             prop_assert_eq!(got.to_bits(), want.to_bits(), "{} {} {}", isa, column, output);
                         }
@@ -425,16 +456,21 @@ mod tests {
         }
     }
 
+    /// Four ones in one column, and a window over them.
+    fn ones() -> (Sites, Run) {
+        let mut sites = Sites::default();
+        sites.clear(4, 1);
+        sites.push(Isa::Scalar, 0, &[&[1.0; 4]]);
+        (sites, Run { sites: 0..1, shift: 0 })
+    }
+
     #[test]
     fn only_the_asked_panels_are_written() {
-        let packed = PackedWeights::new(&[1.0; 100 * 4], &[1.0; 100], 4, 1, 1);
-        let column: &[f32] = &[1.0; 4];
+        let packed = PackedWeights::new(&[1.0; 100 * 4], &[1.0; 100], 4, 1);
+        let (sites, run) = ones();
         for isa in Isa::all_available() {
-            let mut sites = Sites::default();
-            sites.clear(4, 1);
-            sites.push(isa, &[column]);
             let mut out = vec![-1.0; 3 + pitch(100) + 5];
-            let tile = Tile { taps: &[Tap::default()], columns: &[0], out: &[3] };
+            let tile = Tile { runs: std::slice::from_ref(&run), columns: &[0], out: &[3] };
             convolve_tile(isa, &sites, &packed, 1..2, &tile, Sum::Relu, &mut out);
             assert!(out[..3 + 48].iter().chain(&out[3 + 96..]).all(|&v| v == -1.0), "{isa}");
             assert!(out[3 + 48..3 + 96].iter().all(|&v| v == 5.0), "{isa}");
@@ -444,11 +480,18 @@ mod tests {
     #[test]
     #[should_panic]
     fn a_column_that_does_not_fit_is_refused() {
-        let packed = PackedWeights::new(&[1.0; 20], &[1.0; 20], 1, 1, 1);
-        let mut sites = Sites::default();
-        sites.clear(1, 1);
-        sites.push_dense(&[&[1.0]]);
-        let tile = Tile { taps: &[Tap::default()], columns: &[0], out: &[1] };
+        let packed = PackedWeights::new(&[1.0; 80], &[1.0; 20], 4, 1);
+        let (sites, run) = ones();
+        let tile = Tile { runs: &[run], columns: &[0], out: &[1] };
         convolve_tile(Isa::detect(), &sites, &packed, 0..1, &tile, Sum::Relu, &mut [0.0; 32]);
+    }
+
+    #[test]
+    #[should_panic]
+    fn products_that_do_not_exist_are_refused() {
+        let packed = PackedWeights::new(&[1.0; 80], &[1.0; 20], 4, 1);
+        let (sites, run) = ones();
+        let tile = Tile { runs: &[Run { shift: 1, ..run }], columns: &[0], out: &[0] };
+        convolve_tile(Isa::detect(), &sites, &packed, 0..1, &tile, Sum::Relu, &mut [0.0; 64]);
     }
 }

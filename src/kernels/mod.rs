@@ -17,10 +17,10 @@ mod sites;
 
 pub use isa::Isa;
 
-pub(crate) use convolution::{PANEL, PackedWeights, Sum, Tap, Tile, convolve_tile};
+pub(crate) use convolution::{PackedWeights, Sum, Tile, convolve_tile};
 pub(crate) use elementwise::{average, lrn, maximum};
 pub(crate) use gemm::multiply_transposed;
-pub(crate) use sites::{Sites, zeros};
+pub(crate) use sites::{Run, Sites, zeros};
 
 /// Channels that a pixel of `channels` takes in memory: kernels store whole vectors of 16.
 pub(crate) fn pitch(channels: usize) -> usize {

@@ -3,6 +3,8 @@
 //! All are `#[inline(always)]` so that they are compiled inside a function with the instructions enabled
 //! (see `for_each_isa`); called from anywhere else, the intrinsics would be slow or illegal.
 
+use super::COLUMNS;
+
 /// A vector of `f32`. Each operation works lane by lane and rounds once, so lanes hold the same bits at any width.
 pub(crate) trait Simd {
     /// The register type.
@@ -29,12 +31,21 @@ pub(crate) trait Simd {
     unsafe fn relu(v: Self::V) -> Self::V;
     /// The larger of two, lane by lane; the second where they are equal or not ordered.
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
-    /// A bit for each lane that has any bit set.
-    unsafe fn nonzero(v: Self::V) -> u32;
-    /// Writes the lanes in `mask`, in order, to `to`. Memory for `LANES` values at `to` must be writable and may be overwritten.
-    unsafe fn compress(v: Self::V, mask: u32, to: *mut f32);
-    /// The same with `first + lane` for the value of each lane.
-    unsafe fn compress_lanes(first: u32, mask: u32, to: *mut u32);
+    /// Looks at eight channels of eight columns. Of those channels that have a bit set in at least one column, in order:
+    /// writes `first + channel` to `kept` and the channel's values, column by column, to `values`. Returns them as bits.
+    ///
+    /// # Safety
+    /// Eight values are readable at each column; room for eight entries at `kept` and at `values` is writable and may be overwritten.
+    unsafe fn keep(
+        columns: &[*const f32; COLUMNS],
+        first: u32,
+        kept: *mut u32,
+        values: *mut [f32; COLUMNS],
+    ) -> u8;
+    /// Writes `first +` the place of each bit in `mask`, ascending, to `to`, where room for eight is writable and may be overwritten.
+    unsafe fn places(mask: u8, first: u32, to: *mut u32);
+    /// Sets each of `most` to the larger of itself and that of `values`. Neither is NaN.
+    unsafe fn raise(most: &mut [f32; COLUMNS], values: &[f32; COLUMNS]);
 }
 
 /// Asks for the cache line of a value to be brought into the second-level cache; a hint without effect on results.
@@ -89,26 +100,41 @@ impl Simd for Portable {
         std::array::from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
     }
     #[inline(always)]
-    unsafe fn nonzero(v: [f32; 8]) -> u32 {
-        v.iter().enumerate().fold(0, |mask, (lane, x)| mask | u32::from(x.to_bits() != 0) << lane)
+    unsafe fn keep(
+        columns: &[*const f32; COLUMNS],
+        first: u32,
+        kept: *mut u32,
+        values: *mut [f32; COLUMNS],
+    ) -> u8 {
+        let mut mask = 0;
+        let mut count = 0;
+        for channel in 0..8 {
+            // Write every channel and advance only past those to keep: no branch to mispredict.
+            // SAFETY: `channel` and `count <= channel` are below 8, for which the caller vouches.
+            unsafe {
+                let row: [f32; COLUMNS] = columns.map(|column| *column.add(channel));
+                let any = row.iter().fold(0, |any, x| any | x.to_bits()) != 0;
+                kept.add(count).write(first + channel as u32);
+                values.add(count).write(row);
+                count += usize::from(any);
+                mask |= u8::from(any) << channel;
+            }
+        }
+        mask
     }
     #[inline(always)]
-    unsafe fn compress(v: [f32; 8], mask: u32, to: *mut f32) {
+    unsafe fn places(mask: u8, first: u32, to: *mut u32) {
         let mut count = 0;
-        for (lane, x) in v.into_iter().enumerate() {
-            // Write every value and advance only past those to keep: no branch to mispredict.
-            // SAFETY: `count <= lane < 8`, and 8 values at `to` may be overwritten.
-            unsafe { to.add(count).write(x) };
-            count += (mask >> lane & 1) as usize;
+        for place in 0..8 {
+            // SAFETY: `count <= place`, which is below 8.
+            unsafe { to.add(count).write(first + place) };
+            count += (mask >> place & 1) as usize;
         }
     }
     #[inline(always)]
-    unsafe fn compress_lanes(first: u32, mask: u32, to: *mut u32) {
-        let mut count = 0;
-        for lane in 0..8 {
-            // SAFETY: as in `compress`.
-            unsafe { to.add(count).write(first + lane) };
-            count += (mask >> lane & 1) as usize;
+    unsafe fn raise(most: &mut [f32; COLUMNS], values: &[f32; COLUMNS]) {
+        for (most, &value) in most.iter_mut().zip(values) {
+            *most = if *most > value { *most } else { value };
         }
     }
 }
@@ -119,6 +145,7 @@ pub(crate) use x86::{Avx2, Avx512};
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::Simd;
+    use crate::kernels::COLUMNS;
     use std::arch::x86_64::*;
 
     /// AVX2 with FMA: 16 registers of 8 lanes.
@@ -143,7 +170,7 @@ mod x86 {
     };
 
     // SAFETY of all blocks in this module: the caller vouches for the instruction set and, in load, store and
-    // compress, for the memory.
+    // keep, for the memory.
     impl Simd for Avx2 {
         type V = __m256;
         const LANES: usize = 8;
@@ -187,28 +214,99 @@ mod x86 {
             unsafe { _mm256_max_ps(a, b) }
         }
         #[inline(always)]
-        unsafe fn nonzero(v: __m256) -> u32 {
+        unsafe fn keep(
+            columns: &[*const f32; COLUMNS],
+            first: u32,
+            kept: *mut u32,
+            values: *mut [f32; COLUMNS],
+        ) -> u8 {
             // SAFETY: see above.
+            unsafe { keep(columns, first, kept, values) }
+        }
+
+        #[inline(always)]
+        unsafe fn places(mask: u8, first: u32, to: *mut u32) {
+            // SAFETY: see above.
+            unsafe { places(mask, first, to) }
+        }
+
+        #[inline(always)]
+        unsafe fn raise(most: &mut [f32; COLUMNS], values: &[f32; COLUMNS]) {
+            // SAFETY: see above; both are eight values.
             unsafe {
-                let zero = _mm256_cmpeq_epi32(_mm256_castps_si256(v), _mm256_setzero_si256());
-                !_mm256_movemask_ps(_mm256_castsi256_ps(zero)) as u32 & 0xff
+                let larger = _mm256_max_ps(_mm256_loadu_ps(most.as_ptr()), _mm256_loadu_ps(values.as_ptr()));
+                _mm256_storeu_ps(most.as_mut_ptr(), larger);
             }
         }
-        #[inline(always)]
-        unsafe fn compress(v: __m256, mask: u32, to: *mut f32) {
-            // SAFETY: see above; a row of the table brings the lanes to keep to the front.
-            unsafe {
-                let lanes = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(KEPT_LANES[mask as usize & 0xff]));
-                _mm256_storeu_ps(to, _mm256_permutevar8x32_ps(v, lanes));
-            }
+    }
+
+    /// [`Simd::places`] by a table.
+    ///
+    /// # Safety
+    /// As there; AVX2.
+    #[inline(always)]
+    unsafe fn places(mask: u8, first: u32, to: *mut u32) {
+        // SAFETY: the caller vouches for the memory.
+        unsafe {
+            let lanes = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(KEPT_LANES[mask as usize]));
+            _mm256_storeu_si256(to.cast(), _mm256_add_epi32(lanes, _mm256_set1_epi32(first as i32)));
         }
-        #[inline(always)]
-        unsafe fn compress_lanes(first: u32, mask: u32, to: *mut u32) {
-            // SAFETY: see above.
-            unsafe {
-                let lanes = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(KEPT_LANES[mask as usize & 0xff]));
-                _mm256_storeu_si256(to.cast(), _mm256_add_epi32(lanes, _mm256_set1_epi32(first as i32)));
+    }
+
+    /// [`Simd::keep`] by an 8 x 8 transpose.
+    ///
+    /// # Safety
+    /// As there; AVX2.
+    #[inline(always)]
+    unsafe fn keep(
+        columns: &[*const f32; COLUMNS],
+        first: u32,
+        kept: *mut u32,
+        values: *mut [f32; COLUMNS],
+    ) -> u8 {
+        // SAFETY: the caller vouches for the memory: eight values a column, eight entries written at most.
+        unsafe {
+            let c: [__m256; 8] = std::array::from_fn(|i| _mm256_loadu_ps(columns[i]));
+            let any = _mm256_or_ps(
+                _mm256_or_ps(_mm256_or_ps(c[0], c[1]), _mm256_or_ps(c[2], c[3])),
+                _mm256_or_ps(_mm256_or_ps(c[4], c[5]), _mm256_or_ps(c[6], c[7])),
+            );
+            let zero = _mm256_cmpeq_epi32(_mm256_castps_si256(any), _mm256_setzero_si256());
+            let mask = !_mm256_movemask_ps(_mm256_castsi256_ps(zero)) as u8;
+            places(mask, first, kept);
+            let (low, high) = (fours(c[0], c[1], c[2], c[3]), fours(c[4], c[5], c[6], c[7]));
+            // Every channel is written; the pointer moves on only past those to keep: no branch to mispredict.
+            let mut to: *mut f32 = values.cast();
+            for channel in 0..8 {
+                let i = channel % 4;
+                let row = if channel < 4 {
+                    _mm256_permute2f128_ps::<0x20>(low[i], high[i])
+                } else {
+                    _mm256_permute2f128_ps::<0x31>(low[i], high[i])
+                };
+                _mm256_storeu_ps(to, row);
+                to = to.add(usize::from(mask >> channel & 1) * COLUMNS);
             }
+            mask
+        }
+    }
+
+    /// Transposes four columns: result `i` has channel `i` of each and, in its upper half, channel `i + 4`.
+    ///
+    /// # Safety
+    /// AVX.
+    #[inline(always)]
+    unsafe fn fours(a: __m256, b: __m256, c: __m256, d: __m256) -> [__m256; 4] {
+        // SAFETY: only registers.
+        unsafe {
+            let (ab, ab_high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+            let (cd, cd_high) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+            [
+                _mm256_shuffle_ps::<0x44>(ab, cd),
+                _mm256_shuffle_ps::<0xee>(ab, cd),
+                _mm256_shuffle_ps::<0x44>(ab_high, cd_high),
+                _mm256_shuffle_ps::<0xee>(ab_high, cd_high),
+            ]
         }
     }
 
@@ -257,26 +355,29 @@ mod x86 {
             unsafe { _mm512_max_ps(a, b) }
         }
         #[inline(always)]
-        unsafe fn nonzero(v: __m512) -> u32 {
+        unsafe fn keep(
+            columns: &[*const f32; COLUMNS],
+            first: u32,
+            kept: *mut u32,
+            values: *mut [f32; COLUMNS],
+        ) -> u8 {
+            // A row of the result is eight values, which AVX2's registers hold.
             // SAFETY: see above.
-            unsafe {
-                let bits = _mm512_castps_si512(v);
-                u32::from(_mm512_test_epi32_mask(bits, bits))
-            }
+            unsafe { keep(columns, first, kept, values) }
         }
+
         #[inline(always)]
-        unsafe fn compress(v: __m512, mask: u32, to: *mut f32) {
-            // Compress in a register, then store it whole: the form that stores to memory is microcoded on Zen 4.
+        unsafe fn places(mask: u8, first: u32, to: *mut u32) {
             // SAFETY: see above.
-            unsafe { _mm512_storeu_ps(to, _mm512_maskz_compress_ps(mask as u16, v)) }
+            unsafe { places(mask, first, to) }
         }
+
         #[inline(always)]
-        unsafe fn compress_lanes(first: u32, mask: u32, to: *mut u32) {
-            // SAFETY: see above.
+        unsafe fn raise(most: &mut [f32; COLUMNS], values: &[f32; COLUMNS]) {
+            // SAFETY: see above; both are eight values.
             unsafe {
-                let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-                let indices = _mm512_add_epi32(lanes, _mm512_set1_epi32(first as i32));
-                _mm512_storeu_si512(to.cast(), _mm512_maskz_compress_epi32(mask as u16, indices));
+                let larger = _mm256_max_ps(_mm256_loadu_ps(most.as_ptr()), _mm256_loadu_ps(values.as_ptr()));
+                _mm256_storeu_ps(most.as_mut_ptr(), larger);
             }
         }
     }

@@ -1,34 +1,39 @@
 //! What a convolution reads: columns of channels side by side, with the channels left out that are zero in all of them.
 
+use super::COLUMNS;
 use super::isa::{Isa, for_each_isa};
 use super::simd::Simd;
-use super::{COLUMNS, Tap};
+use std::ops::Range;
 
 /// A list of sites. A site is a place that a kernel window can read at: up to eight columns (the same pixel for
 /// eight mask positions, or neighbouring pixels of one image) of `channels` values, of which those channels are kept that are
 /// non-zero in at least one column. Leaving the others out changes no bit of a sum.
 ///
-/// The kept values are copied: every tap and every block of outputs then reads them from one short run of memory,
-/// instead of a value here and there from eight long ones.
+/// The kept values are copied, channel by channel, the columns side by side: every tap and every block of outputs then
+/// reads them from one short run of memory. Neighbouring sites follow each other there, so that a whole row of a window is
+/// one run of entries, which matters where sites keep few channels each.
 ///
-/// Invariants, which the kernels rely on: site `i` has `n = ends[i] - ends[i - 1]` entries in `kept`, ascending and below
-/// `channels`, and its column `c` has their values at `values[ends[i - 1] * columns + c * n..][..n]`.
+/// Invariants, which the kernels rely on: site `i` has the entries `ends[i - 1]..ends[i]`; an entry is
+/// `place * channels + channel`, where `place` is the site's place in its row, and ascends from site to site of a row.
 #[derive(Default)]
 pub(crate) struct Sites {
     channels: usize,
     columns: usize,
     ends: Vec<usize>,
-    kept: Vec<u32>,
-    values: Vec<f32>,
+    entries: Vec<u32>,
+    values: Vec<[f32; COLUMNS]>,
+    /// For each site, a bit a channel: whether it is kept.
+    kept: Vec<u8>,
+    /// Memory for [`push_maximum`](Sites::push_maximum), zero between calls.
+    most: Vec<[f32; COLUMNS]>,
 }
 
-/// One site as a kernel reads it.
-#[derive(Clone, Copy)]
-pub(super) struct Site<'s> {
-    /// The channels that are kept.
-    pub(super) kept: &'s [u32],
-    /// Their values, column by column.
-    pub(super) values: &'s [f32],
+/// A row of a window that lies in the plane: consecutive sites, and which weights they meet.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    pub(crate) sites: Range<usize>,
+    /// Entry `e` is multiplied with the weight of product `e + shift` (see [`PackedWeights`](super::PackedWeights)).
+    pub(crate) shift: isize,
 }
 
 impl Sites {
@@ -38,49 +43,75 @@ impl Sites {
         self.channels = channels;
         self.columns = columns;
         self.ends.clear();
-        self.kept.clear();
+        self.entries.clear();
         self.values.clear();
+        self.kept.clear();
     }
 
-    /// Adds a site without its zeros.
-    pub(crate) fn push(&mut self, isa: Isa, columns: &[&[f32]]) {
-        assert_eq!(columns.len(), self.columns);
-        keep_nonzero(isa, columns, self.channels, &mut self.kept, &mut self.values);
-        self.ends.push(self.kept.len());
+    /// Adds a site without its zeros, at a place in its row.
+    pub(crate) fn push(&mut self, isa: Isa, place: usize, columns: &[&[f32]]) {
+        push(isa, self, place, columns);
     }
 
     /// Adds a site with all its channels: for inputs without zeros.
-    pub(crate) fn push_dense(&mut self, columns: &[&[f32]]) {
+    pub(crate) fn push_dense(&mut self, place: usize, columns: &[&[f32]]) {
         assert_eq!(columns.len(), self.columns);
-        self.kept.extend(0..self.channels as u32);
-        for column in columns {
-            self.values.extend_from_slice(&column[..self.channels]);
+        let first = (place * self.channels) as u32;
+        self.entries.extend(first..first + self.channels as u32);
+        let start = self.values.len();
+        self.values.resize(start + self.channels, [0.0; COLUMNS]);
+        for (i, column) in columns.iter().enumerate() {
+            for (values, &x) in self.values[start..].iter_mut().zip(*column) {
+                values[i] = x;
+            }
         }
-        self.ends.push(self.kept.len());
+        self.end_site(0xff);
     }
 
     /// Adds a site that no window will read, to keep the numbering of a plane.
     pub(crate) fn skip(&mut self) {
-        self.ends.push(self.kept.len());
+        self.end_site(0);
     }
 
-    /// Multiply-adds that the taps cost each column and output channel.
-    pub(crate) fn products(&self, taps: &[Tap]) -> usize {
-        taps.iter().map(|tap| self.site(tap.site).kept.len()).sum()
+    fn end_site(&mut self, kept: u8) {
+        self.kept.resize(self.kept.len() + self.channels.div_ceil(8), kept);
+        self.ends.push(self.entries.len());
     }
 
-    pub(super) fn channels(&self) -> usize {
-        self.channels
+    /// Adds the site, at place 0, that has the largest value of a window for each channel and column: max pooling.
+    pub(crate) fn push_maximum(&mut self, isa: Isa, from: &Sites, window: &[Run]) {
+        maximum_of_sites(isa, self, from, window);
+    }
+
+    /// The columns, as bits, in which a site at place 0 differs from `pixel` in any bit.
+    pub(crate) fn differing(&self, isa: Isa, site: usize, pixel: &[f32]) -> u8 {
+        let mut columns = 0;
+        differing(isa, self, site, pixel, &mut columns);
+        columns
+    }
+
+    /// Multiply-adds that the runs cost each column and output channel.
+    pub(crate) fn products(&self, runs: &[Run]) -> usize {
+        runs.iter().map(|run| self.entries_of(&run.sites).len()).sum()
     }
 
     pub(super) fn columns(&self) -> usize {
         self.columns
     }
 
+    /// The entries of consecutive sites, and their values.
     #[inline(always)]
-    pub(super) fn site(&self, site: usize) -> Site<'_> {
-        let (start, end) = (if site == 0 { 0 } else { self.ends[site - 1] }, self.ends[site]);
-        Site { kept: &self.kept[start..end], values: &self.values[start * self.columns..end * self.columns] }
+    pub(super) fn run(&self, sites: &Range<usize>) -> (&[u32], &[[f32; COLUMNS]]) {
+        let range = self.entries_of(sites);
+        (&self.entries[range.clone()], &self.values[range])
+    }
+
+    #[inline(always)]
+    fn entries_of(&self, sites: &Range<usize>) -> Range<usize> {
+        if sites.is_empty() {
+            return 0..0;
+        }
+        (if sites.start == 0 { 0 } else { self.ends[sites.start - 1] })..self.ends[sites.end - 1]
     }
 }
 
@@ -95,71 +126,121 @@ pub(crate) fn zeros(channels: usize) -> &'static [f32] {
 }
 
 for_each_isa! {
-    /// Appends the channels below `channels` that are not zero in at least one of `columns`, ascending, to `kept`, and their
-    /// values, column by column, to `values`.
-    fn keep_nonzero(
-        columns: &[&[f32]],
-        channels: usize,
-        kept: &mut Vec<u32>,
-        values: &mut Vec<f32>,
-    ) => keep_nonzero_generic
+    /// [`Sites::push`].
+    fn push(sites: &mut Sites, place: usize, columns: &[&[f32]]) => push_generic
+}
+
+for_each_isa! {
+    /// [`Sites::push_maximum`].
+    fn maximum_of_sites(into: &mut Sites, from: &Sites, window: &[Run]) => maximum_generic
+}
+
+for_each_isa! {
+    /// [`Sites::differing`].
+    fn differing(sites: &Sites, site: usize, pixel: &[f32], columns: &mut u8) => differing_generic
 }
 
 /// # Safety
-/// The machine has the instruction set of `S`.
+/// The machine has the instruction set of `S` (this and those below).
 #[inline(always)]
-unsafe fn keep_nonzero_generic<S: Simd>(
-    columns: &[&[f32]],
-    channels: usize,
-    kept: &mut Vec<u32>,
-    values: &mut Vec<f32>,
-) {
-    assert!(channels <= MOST_CHANNELS && columns.iter().all(|column| column.len() >= channels));
-    // Column by column, as they lie in memory: most come from beyond the second-level cache, and the processor's
-    // prefetcher follows one run at a time better than eight.
-    let mut any = [0u32; MOST_CHANNELS];
-    let any = &mut any[..channels.next_multiple_of(S::LANES)];
-    for column in columns {
-        for (any, x) in any.iter_mut().zip(&column[..channels]) {
-            *any |= x.to_bits();
-        }
-    }
-    // Room for all, and for what whole vectors write past the last.
-    kept.reserve(any.len());
-    values.reserve(columns.len() * channels + S::LANES);
-    let mut masks = [0u32; MOST_CHANNELS / 8];
+unsafe fn push_generic<S: Simd>(sites: &mut Sites, place: usize, columns: &[&[f32]]) {
+    let channels = sites.channels;
+    assert!(columns.len() == sites.columns && columns.iter().all(|column| column.len() >= channels));
+    let first = place * channels;
+    assert!(first + channels <= u32::MAX as usize);
+    // Room for all, and for what the last step writes beyond.
+    sites.entries.reserve(channels + 8);
+    sites.values.reserve(channels + 8);
+    let column: [*const f32; COLUMNS] =
+        std::array::from_fn(|i| columns.get(i).map_or(ZEROS.as_ptr(), |column| column.as_ptr()));
     let mut count = 0;
-    // SAFETY: `any` holds whole vectors. `count` grows by at most the lanes seen, and room for all is reserved; lanes past
-    // `channels` are zero and so not kept.
+    // SAFETY: all columns hold `channels` values, and the last ones, if fewer than eight, are read from a copy. A step
+    // writes eight entries, of which `count` grows by those kept: room for all and eight more is reserved.
     unsafe {
-        let to = kept.as_mut_ptr().add(kept.len());
-        for (mask, first) in masks.iter_mut().zip((0..any.len()).step_by(S::LANES)) {
-            *mask = S::nonzero(S::load(any.as_ptr().add(first).cast()));
-            S::compress_lanes(first as u32, *mask, to.add(count));
-            count += mask.count_ones() as usize;
+        let entries = sites.entries.as_mut_ptr().add(sites.entries.len());
+        let values = sites.values.as_mut_ptr().add(sites.values.len());
+        let whole = channels / 8 * 8;
+        // Not a closure, which would be compiled without the instruction set's features.
+        for channel in (0..channels).step_by(8) {
+            let mut rest = [[0.0; 8]; COLUMNS];
+            let at: [*const f32; COLUMNS] = if channel < whole {
+                column.map(|column| column.add(channel))
+            } else {
+                for (rest, column) in rest.iter_mut().zip(columns) {
+                    rest[..channels - whole].copy_from_slice(&column[whole..channels]);
+                }
+                std::array::from_fn(|i| rest[i].as_ptr())
+            };
+            let kept = S::keep(&at, (first + channel) as u32, entries.add(count), values.add(count));
+            count += kept.count_ones() as usize;
+            sites.kept.push(kept);
         }
-        kept.set_len(kept.len() + count);
+        sites.entries.set_len(sites.entries.len() + count);
+        sites.values.set_len(sites.values.len() + count);
     }
-    // SAFETY: each column holds `channels` values, and the vector that reaches beyond them is read from a copy. A column writes
-    // `count <= channels` values and at most one vector's lanes beyond, where the next column, or nothing, comes.
-    unsafe {
-        let mut to = values.as_mut_ptr().add(values.len());
-        for column in columns {
-            let end = to.add(count);
-            for (mask, first) in masks.iter().zip((0..channels).step_by(S::LANES)) {
-                let v = if first + S::LANES <= channels {
-                    S::load(column.as_ptr().add(first))
-                } else {
-                    let mut rest = [0.0; 16];
-                    rest[..channels - first].copy_from_slice(&column[first..channels]);
-                    S::load(rest.as_ptr())
-                };
-                S::compress(v, *mask, to);
-                to = to.add(mask.count_ones() as usize);
-            }
-            debug_assert_eq!(to, end);
+    sites.ends.push(sites.entries.len());
+}
+
+#[inline(always)]
+unsafe fn maximum_generic<S: Simd>(into: &mut Sites, from: &Sites, window: &[Run]) {
+    let channels = from.channels;
+    assert!(into.channels == channels && into.columns == from.columns);
+    let bytes = channels.div_ceil(8);
+    // A channel is kept if it is in any site: values are not negative, so that a maximum with one that is not zero is not.
+    let mut kept = [0u8; MOST_CHANNELS / 8];
+    for site in window.iter().flat_map(|run| run.sites.clone()) {
+        for (all, site) in kept[..bytes].iter_mut().zip(&from.kept[site * bytes..]) {
+            *all |= site;
         }
-        values.set_len(values.len() + columns.len() * count);
+    }
+    let start = into.entries.len();
+    into.entries.reserve(channels + 8);
+    let mut count = 0;
+    for (first, &bits) in (0u32..).step_by(8).zip(&kept[..bytes]) {
+        // SAFETY: `count` is at most the channels seen, and room for all and eight more is reserved.
+        unsafe { S::places(bits, first, into.entries.as_mut_ptr().add(start + count)) };
+        count += bits.count_ones() as usize;
+    }
+    // SAFETY: `count` more have been written.
+    unsafe { into.entries.set_len(start + count) };
+    into.most.resize(channels, [0.0; COLUMNS]);
+    let most = &mut into.most[..];
+    for site in window.iter().flat_map(|run| run.sites.clone()) {
+        let range = from.entries_of(&(site..site + 1));
+        let place = from.entries.get(range.start).map_or(0, |&entry| entry as usize / channels * channels);
+        for (&entry, values) in from.entries[range.clone()].iter().zip(&from.values[range]) {
+            // SAFETY: the instruction set is the caller's promise.
+            unsafe { S::raise(&mut most[entry as usize - place], values) };
+        }
+    }
+    into.values.extend(into.entries[start..].iter().map(|&channel| std::mem::take(&mut most[channel as usize])));
+    into.kept.extend(&kept[..bytes]);
+    into.ends.push(into.entries.len());
+}
+
+#[inline(always)]
+unsafe fn differing_generic<S: Simd>(sites: &Sites, site: usize, pixel: &[f32], columns: &mut u8) {
+    let (entries, values) = sites.run(&(site..site + 1));
+    let all = (0xffu16 >> (8 - sites.columns)) as u8;
+    let mut bits = [0u32; COLUMNS];
+    let mut nonzero = 0;
+    for (entries, values) in entries.chunks(16).zip(values.chunks(16)) {
+        for (&channel, values) in entries.iter().zip(values) {
+            let unoccluded = pixel[channel as usize].to_bits();
+            nonzero += usize::from(unoccluded != 0);
+            for (bits, value) in bits.iter_mut().zip(values) {
+                *bits |= value.to_bits() ^ unoccluded;
+            }
+        }
+        // Most differ at once.
+        *columns = bits.iter().rev().fold(0, |mask, &bits| mask << 1 | u8::from(bits != 0)) & all;
+        if *columns == all {
+            return;
+        }
+    }
+    // Channels that are left out are zero in all columns.
+    if pixel[..sites.channels].iter().filter(|x| x.to_bits() != 0).count() != nonzero {
+        *columns = all;
     }
 }
 
@@ -168,29 +249,84 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Sites of a row, `[site][column][channel]`: most values are zero, as activations are.
+    fn row() -> impl Strategy<Value = (usize, Vec<Vec<Vec<f32>>>)> {
+        (1usize..100, 1usize..=8, 1usize..5).prop_flat_map(|(channels, columns, sites)| {
+            let value = prop_oneof![5 => Just(0.0f32), 1 => 0.1f32..2.0];
+            let column = prop::collection::vec(value, channels);
+            let site = prop::collection::vec(column, columns);
+            (Just(channels), prop::collection::vec(site, sites))
+        })
+    }
+
+    fn fill(isa: Isa, channels: usize, row: &[Vec<Vec<f32>>]) -> Sites {
+        let mut sites = Sites::default();
+        sites.clear(channels, row[0].len());
+        sites.skip();
+        for (place, site) in row.iter().enumerate() {
+            let columns: Vec<&[f32]> = site.iter().map(|c| c.as_slice()).collect();
+            sites.push(isa, place, &columns);
+        }
+        sites
+    }
+
     proptest! {
         #[test]
-        fn keeps_what_is_not_zero_in_all_columns(
-            (channels, columns) in (1usize..100).prop_flat_map(|c| (
-                Just(c),
-                prop::collection::vec(prop::collection::vec(prop_oneof![3 => Just(0.0f32), 1 => 0.1f32..2.0], c), 1..=8),
-            ))
-        ) {
-            let expected: Vec<u32> =
-                (0..channels as u32).filter(|&c| columns.iter().any(|col| col[c as usize] != 0.0)).collect();
-            let slices: Vec<&[f32]> = columns.iter().map(|c| c.as_slice()).collect();
+        fn keeps_what_is_not_zero_in_all_columns((channels, row) in row()) {
             for isa in Isa::all_available() {
-                let mut sites = Sites::default();
-                sites.clear(channels, slices.len());
-                sites.skip();
-                sites.push(isa, &slices);
-                sites.push(isa, &slices);
-                prop_assert!(sites.site(0).kept.is_empty());
-                for site in [sites.site(1), sites.site(2)] {
-                    prop_assert_eq!(site.kept, &expected[..], "{}", isa);
-                    let values: Vec<f32> =
-                        slices.iter().flat_map(|s| expected.iter().map(|&c| s[c as usize])).collect();
-                    prop_assert_eq!(site.values, &values[..], "{}", isa);
+                let sites = fill(isa, channels, &row);
+                prop_assert!(sites.run(&(0..1)).0.is_empty());
+                let (entries, values) = sites.run(&(0..row.len() + 1));
+                let mut at = 0;
+                for (place, site) in row.iter().enumerate() {
+                    for channel in 0..channels {
+                        let is_kept = site.iter().any(|column| column[channel] != 0.0);
+                        let byte = sites.kept[(place + 1) * channels.div_ceil(8) + channel / 8];
+                        prop_assert_eq!(byte >> (channel % 8) & 1 != 0, is_kept, "{}", isa);
+                        if is_kept {
+                            prop_assert_eq!(entries[at] as usize, place * channels + channel, "{}", isa);
+                            for (c, column) in site.iter().enumerate() {
+                                prop_assert_eq!(values[at][c], column[channel], "{}", isa);
+                            }
+                            at += 1;
+                        }
+                    }
+                }
+                prop_assert_eq!((at, at), (entries.len(), values.len()));
+            }
+        }
+
+        #[test]
+        fn the_maximum_of_sites_is_that_of_their_pixels((channels, row) in row()) {
+            let columns: Vec<Vec<f32>> = (0..row[0].len())
+                .map(|c| (0..channels).map(|k| row.iter().map(|site| site[c][k]).fold(0.0, f32::max)).collect())
+                .collect();
+            for isa in Isa::all_available() {
+                let from = fill(isa, channels, &row);
+                let expected = fill(isa, channels, std::slice::from_ref(&columns));
+                let mut into = Sites::default();
+                into.clear(channels, columns.len());
+                let split = row.len() / 2 + 1;
+                into.push_maximum(isa, &from, &[0..split, split..row.len() + 1].map(|sites| Run { sites, shift: 0 }));
+                let ((got, got_values), (want, want_values)) = (into.run(&(0..1)), expected.run(&(1..2)));
+                prop_assert_eq!(got, want, "{}", isa);
+                prop_assert_eq!(got_values, want_values, "{}", isa);
+                prop_assert_eq!(&into.kept[..], &expected.kept[channels.div_ceil(8)..]);
+            }
+        }
+
+        #[test]
+        fn columns_differ_where_their_bits_do((channels, row) in row(), like in 0usize..8, at in 0usize..100) {
+            let site = &row[0];
+            let mut pixel = site[like % site.len()].clone();
+            for change in [None, Some(0.0), Some(3.0)] {
+                if let Some(value) = change {
+                    pixel[at % channels] = value;
+                }
+                let expected = site.iter().rev().fold(0, |bits, column| bits << 1 | u8::from(*column != pixel));
+                for isa in Isa::all_available() {
+                    let sites = fill(isa, channels, std::slice::from_ref(site));
+                    prop_assert_eq!(sites.differing(isa, 1, &pixel), expected, "{}", isa);
                 }
             }
         }
