@@ -12,13 +12,13 @@
 
 use crate::googlenet::{Activations, GoogLeNet, IMAGE_PADDING, PADDED_SIDE, image_plane};
 use crate::kernels::{
-    COLUMNS, Run, Sites, Sum, Tile, average, convolve_tile, lrn, maximum, pitch, zeros,
+    COLUMNS, Isa, PackedWeights, Run, Sites, Sum, Tile, convolve_tile, lrn, maximum, pitch, zeros,
 };
 use crate::network::{Blob, BlobId, Layer, Network, Op};
 use crate::plane::{Convolution, Plane};
 use crate::profile::Cost;
 use crate::rect::{Rect, Window};
-use crate::schedule::{ONE, order, pool_before, share_slots};
+use crate::schedule::{ONE, is_concatenated, order, pool_before, share_slots};
 use std::ops::Range;
 use std::time::Instant;
 
@@ -30,13 +30,17 @@ pub(crate) struct Scratch {
     slots: Vec<Vec<f32>>,
     /// The layers in the order in which they run; without the pools that run with the convolution after them.
     order: Vec<usize>,
-    /// For each blob, which slot is its own.
+    /// For each blob that is not concatenated, which slot is its own.
     slot_of: Vec<usize>,
+    /// The concatenated blob that is being made and the one before, which it is made from, in turns.
+    concats: [Concat; 2],
     /// For each blob, what the masks can reach.
     rects: Vec<Rect>,
     /// For each blob and pixel of its plane, the positions whose values differ.
     changed: Vec<Vec<u8>>,
     reads: Reads,
+    /// One pixel's outputs.
+    outputs: Vec<f32>,
     /// For each layer, what it has cost since the scratch memory was made.
     pub(crate) costs: Vec<Cost>,
 }
@@ -48,11 +52,23 @@ struct Reads {
     blob: Option<BlobId>,
 }
 
-/// A channel range of a concatenated blob, and for which positions each pixel of it was computed.
+/// A concatenated blob as the branches of its inception block leave it: without zeros, which makes it small enough for
+/// the second-level cache. What reads it puts a pixel's parts together ([`Group::read_rows`]).
+#[derive(Default)]
+struct Concat {
+    blob: Option<BlobId>,
+    branches: Vec<Branch>,
+    /// For each part of a branch's outputs, each pixel of the blob's rectangle; nothing where it was not computed.
+    sites: Sites,
+}
+
+/// A channel range of a concatenated blob.
 struct Branch {
-    channel: usize,
-    channels: usize,
+    channels: Range<usize>,
+    /// For each pixel of the plane, the positions for which it was computed.
     computed: Vec<u8>,
+    /// For each part of the outputs, ascending, the site of the rectangle's first pixel.
+    parts: Vec<usize>,
 }
 
 /// One group: what is masked and what to compare with.
@@ -77,8 +93,10 @@ impl Scratch {
             slots: vec![Vec::new(); slot_of.iter().max().map_or(0, |m| m + 1)],
             slot_of,
             order,
+            concats: Default::default(),
             rects: vec![Rect::default(); network.blobs.len()],
             reads: Reads::default(),
+            outputs: Vec::new(),
             costs: vec![Cost::default(); network.layers.len()],
             changed: network.blobs.iter().map(|b| vec![0; b.side * b.side]).collect(),
         }
@@ -91,27 +109,42 @@ impl Group<'_> {
         debug_assert!(self.masks.len() <= COLUMNS);
         self.mask_images(scratch);
         self.reach(scratch);
-        let mut branches: Vec<Branch> = Vec::new();
         let mut reads = std::mem::take(&mut scratch.reads);
+        let mut outputs = std::mem::take(&mut scratch.outputs);
         reads.blob = None;
+        scratch.concats.iter_mut().for_each(|concat| concat.blob = None);
         for i in 0..scratch.order.len() {
             let index = scratch.order[i];
             let layer = &self.net.network.layers[index];
             let blob = &self.net.network.blobs[layer.output];
             let slot = scratch.slot_of[layer.output];
-            let mut values = std::mem::take(&mut scratch.slots[slot]);
             let mut changed = std::mem::take(&mut scratch.changed[layer.output]);
-            let position = pitch(blob.channels);
+            let rect = scratch.rects[layer.output];
+            let concat = is_concatenated(&self.net.network, layer);
+            let (values, places) = if concat {
+                if scratch.concats[0].blob != Some(layer.output) {
+                    scratch.concats.swap(0, 1);
+                    scratch.concats[0].start(layer.output, self.masks.len());
+                }
+                // The outputs of one pixel at a time, on their way to the list.
+                let position = pitch(layer.channels);
+                outputs.resize(outputs.len().max(position * COLUMNS), 0.0);
+                (std::mem::take(&mut outputs), Places { rect, pixel: 0, position })
+            } else {
+                let position = pitch(blob.channels);
+                let places = Places { rect, pixel: position * self.masks.len(), position };
+                (std::mem::take(&mut scratch.slots[slot]), places)
+            };
             let mut output = Output {
-                places: Places {
-                    rect: scratch.rects[layer.output],
-                    pixel: position * self.masks.len(),
-                    position,
-                    channel: layer.channel,
-                },
+                places,
                 side: blob.side,
+                channel: layer.channel,
                 base: (!self.exhaustive).then(|| self.base.plane(layer.output)),
-                values: &mut values,
+                values,
+                sites: concat.then(|| std::mem::take(&mut scratch.concats[0].sites)),
+                parts: Vec::new(),
+                positions: self.masks.len(),
+                isa: self.net.isa,
                 changed: &mut changed,
                 products: 0,
             };
@@ -123,16 +156,18 @@ impl Group<'_> {
                 executed: output.products,
                 seconds: start.elapsed().as_secs_f64(),
             };
-            if layer.channels < blob.channels {
-                branches.push(Branch { channel: layer.channel, channels: layer.channels, computed });
-                if branches.iter().map(|b| b.channels).sum::<usize>() == blob.channels {
-                    output.complete(&branches);
-                    branches.clear();
-                }
+            let Output { values, sites, parts, .. } = output;
+            if let Some(sites) = sites {
+                outputs = values;
+                let channels = layer.channel..layer.channel + layer.channels;
+                scratch.concats[0].sites = sites;
+                scratch.concats[0].add(Branch { channels, computed, parts });
+            } else {
+                scratch.slots[slot] = values;
             }
-            scratch.slots[slot] = values;
             scratch.changed[layer.output] = changed;
         }
+        scratch.outputs = outputs;
         scratch.reads = reads;
         self.unmask_images(scratch);
         let logits = self.net.network.blobs.len() - 1;
@@ -176,11 +211,14 @@ impl Group<'_> {
         }
         for &index in &scratch.order {
             let output = network.layers[index].output;
+            scratch.changed[output].fill(0);
+            if is_concatenated(network, &network.layers[index]) {
+                continue;
+            }
             let size =
                 scratch.rects[output].area() * self.masks.len() * pitch(network.blobs[output].channels);
             let slot = &mut scratch.slots[scratch.slot_of[output]];
             slot.resize(slot.len().max(size), 0.0);
-            scratch.changed[output].fill(0);
         }
     }
 
@@ -190,9 +228,7 @@ impl Group<'_> {
         if scratch.changed[blob][y * shape.side + x] >> p & 1 == 0 {
             return self.base.plane(blob).at(y, x);
         }
-        let rect = &scratch.rects[blob];
-        let pixel = (y - rect.y0) * rect.width() + (x - rect.x0);
-        let start = (pixel * self.masks.len() + p) * pitch(shape.channels);
+        let start = (scratch.rects[blob].index(y, x) * self.masks.len() + p) * pitch(shape.channels);
         &scratch.slots[scratch.slot_of[blob]][start..start + shape.channels]
     }
 
@@ -208,9 +244,12 @@ impl Group<'_> {
                 self.convolve_images(layer, window, convolution(), scratch, output)
             }
             Op::Convolution(window) => match pool_before(&self.net.network, layer) {
-                Some(pool) => self.pool_and_convolve(pool, layer, convolution(), scratch, reads, output),
+                Some(pool) => self.pool_and_convolve(pool, convolution(), scratch, reads, output),
                 None => self.convolve(layer, window, convolution(), scratch, reads, output),
             },
+            Op::MaxPool(window) if scratch.concats[0].blob == Some(layer.input) => {
+                self.pool_concat(layer, window, scratch, reads, output)
+            }
             Op::MaxPool(window) => self.each_pixel(layer, window, scratch, output, |y, x, p, out| {
                 self.pool_pixel(layer, window, y, x, p, scratch, out);
             }),
@@ -219,11 +258,14 @@ impl Group<'_> {
             }),
             Op::AveragePool => {
                 let plane = Window { size: input.side, stride: 1, padding: 0 };
+                let area = input.side * input.side;
+                let mut means = Vec::new();
+                if self.affected(layer, plane, 0, 0, scratch) != 0 {
+                    self.read_rows(layer.input, 0..input.side, scratch, reads, &vec![true; area]);
+                    reads.sites.average(isa, input.channels, &mut means);
+                }
                 self.each_pixel(layer, plane, scratch, output, |_, _, p, out| {
-                    let pixels = Rect::plane(input.side).pixels();
-                    let pixels: Vec<&[f32]> =
-                        pixels.map(|(y, x)| self.pixel(scratch, layer.input, y, x, p)).collect();
-                    average(isa, &pixels, out);
+                    out.iter_mut().zip(&means).for_each(|(out, mean)| *out = mean[p]);
                 })
             }
             Op::Classifier => {
@@ -232,7 +274,7 @@ impl Group<'_> {
                     positions(bits).map(|p| self.pixel(scratch, layer.input, 0, 0, p)).collect();
                 let starts: Vec<usize> = positions(bits).map(|p| output.places.start(0, 0, p)).collect();
                 if bits != 0 {
-                    output.products += convolution().classify(isa, &pooled, &starts, output.values);
+                    output.products += convolution().classify(isa, &pooled, &starts, &mut output.values);
                 }
                 positions(bits).for_each(|p| output.compare(0, 0, p, 0..layer.channels));
                 vec![bits]
@@ -315,7 +357,7 @@ impl Group<'_> {
             let image = image_plane(&scratch.images[p]);
             let places = output.places;
             output.products +=
-                convolution.run(self.net.isa, image, rect, output.values, |y, x| places.start(y, x, p));
+                convolution.run(self.net.isa, image, rect, &mut output.values, |y, x| places.start(y, x, p));
             for (y, x) in rect.pixels() {
                 computed[y * output.side + x] |= 1 << p;
                 output.compare(y, x, p, 0..layer.channels);
@@ -340,32 +382,19 @@ impl Group<'_> {
         if reads.blob != Some(layer.input) {
             self.read_rows(layer.input, 0..input.side, scratch, reads, &wanted);
         }
-        let sites = &reads.sites;
         let mut runs = Vec::with_capacity(window.size);
-        for panels in convolution.weights.cached_panels() {
-            let channels = convolution.weights.channels(panels.clone());
+        let weights = &convolution.weights;
+        let area = output.places.rect.area();
+        for panels in weights.cached_panels() {
             let next = panels.end..panels.end + panels.len();
-            let area = output.places.rect.area();
+            output.begin_part();
             for (i, (y, x)) in output.places.rect.pixels().enumerate() {
-                convolution.weights.prefetch(next.clone(), i, area);
+                weights.prefetch(next.clone(), i, area);
                 let bits = computed[y * output.side + x];
-                if bits == 0 {
-                    continue;
+                if bits != 0 {
+                    runs_of(window, y, x, input, &mut runs);
                 }
-                runs_of(window, y, x, input, &mut runs);
-                let (mut columns, mut starts, mut count) = ([0; COLUMNS], [0; COLUMNS], 0);
-                for p in positions(bits) {
-                    columns[count] = p;
-                    starts[count] = output.places.start(y, x, p);
-                    count += 1;
-                }
-                if panels.start == 0 {
-                    output.products += (sites.products(&runs) * count * layer.channels) as u64;
-                }
-                let tile = Tile { runs: &runs, columns: &columns[..count], out: &starts[..count] };
-                let weights = &convolution.weights;
-                convolve_tile(self.net.isa, sites, weights, panels.clone(), &tile, Sum::Relu, output.values);
-                positions(bits).for_each(|p| output.compare(y, x, p, channels.clone()));
+                output.convolve(y, x, bits, &reads.sites, &runs, weights, panels.clone());
             }
         }
         computed
@@ -383,21 +412,45 @@ impl Group<'_> {
         wanted: &[bool],
     ) {
         let shape = &self.net.network.blobs[blob];
+        let count = self.masks.len();
         if rows.start == 0 {
             reads.blob = Some(blob);
-            reads.sites.clear(shape.channels, self.masks.len());
+            reads.sites.clear(count);
         }
+        let concat = scratch.concats.iter().find(|concat| concat.blob == Some(blob));
+        let (rect, unoccluded) = (scratch.rects[blob], self.base.plane(blob));
         for y in rows {
             for x in 0..shape.side {
-                if !wanted[y * shape.side + x] {
+                let at = y * shape.side + x;
+                if !wanted[at] {
                     reads.sites.skip();
                     continue;
                 }
-                let mut columns = [zeros(0); COLUMNS];
-                for (p, column) in columns[..self.masks.len()].iter_mut().enumerate() {
-                    *column = self.pixel(scratch, blob, y, x, p);
+                let first = x * shape.channels;
+                match concat {
+                    Some(concat) if scratch.changed[blob][at] != 0 => {
+                        let pixel = rect.index(y, x);
+                        for branch in &concat.branches {
+                            for part in &branch.parts {
+                                if branch.computed[at] != 0 {
+                                    reads.sites.begin_with(&concat.sites, part + pixel, first);
+                                }
+                            }
+                            if branch.computed[at] == 0 {
+                                let same = [&unoccluded.at(y, x)[branch.channels.clone()]; COLUMNS];
+                                reads.sites.begin(self.net.isa, first + branch.channels.start, &same[..count]);
+                            }
+                        }
+                        reads.sites.end();
+                    }
+                    _ => {
+                        let mut columns = [zeros(0); COLUMNS];
+                        for (p, column) in columns[..count].iter_mut().enumerate() {
+                            *column = self.pixel(scratch, blob, y, x, p);
+                        }
+                        reads.sites.push(self.net.isa, first, &columns[..count]);
+                    }
                 }
-                reads.sites.push(self.net.isa, x, &columns[..self.masks.len()]);
             }
         }
     }
@@ -408,7 +461,6 @@ impl Group<'_> {
     fn pool_and_convolve(
         &self,
         pool: usize,
-        layer: &Layer,
         convolution: &Convolution,
         scratch: &Scratch,
         reads: &mut Reads,
@@ -423,35 +475,60 @@ impl Group<'_> {
         let mut sites = Sites::default();
         let mut runs = Vec::with_capacity(window.size);
         let weights = &convolution.weights;
+        output.begin_part();
         for y in 0..side {
             let rows = if y == 0 { 0..2.min(side) } else { (y + 1).min(side)..(y + 2).min(side) };
             self.read_rows(pool.input, rows, scratch, reads, &wanted);
-            for x in 0..side {
+            for x in output.places.rect.x0..output.places.rect.x1 {
+                if !(output.places.rect.y0..output.places.rect.y1).contains(&y) {
+                    continue;
+                }
                 let bits = &mut computed[y * side + x];
-                if *bits == 0 {
-                    continue;
-                }
-                sites.clear(pool.channels, self.masks.len());
-                runs_of(window, y, x, input, &mut runs);
-                sites.push_maximum(self.net.isa, &reads.sites, &runs);
-                if output.base.is_some() {
-                    *bits &= sites.differing(self.net.isa, 0, unoccluded.at(y, x));
-                }
-                let (mut columns, mut starts, mut count) = ([0; COLUMNS], [0; COLUMNS], 0);
-                for p in positions(*bits) {
-                    columns[count] = p;
-                    starts[count] = output.places.start(y, x, p);
-                    count += 1;
-                }
-                if count == 0 {
-                    continue;
+                if *bits != 0 {
+                    sites.clear(self.masks.len());
+                    runs_of(window, y, x, input, &mut runs);
+                    sites.push_maximum(self.net.isa, &reads.sites, &runs, pool.channels);
+                    if output.base.is_some() {
+                        *bits &= sites.differing(self.net.isa, 0, unoccluded.at(y, x));
+                    }
                 }
                 let runs = [Run { sites: 0..1, shift: 0 }];
-                let tile = Tile { runs: &runs, columns: &columns[..count], out: &starts[..count] };
-                let panels = 0..weights.panels();
-                convolve_tile(self.net.isa, &sites, weights, panels, &tile, Sum::Relu, output.values);
-                output.products += (sites.products(&runs) * count * layer.channels) as u64;
-                positions(*bits).for_each(|p| output.compare(y, x, p, 0..layer.channels));
+                output.convolve(y, x, *bits, &sites, &runs, weights, 0..weights.panels());
+            }
+        }
+        computed
+    }
+
+    /// A pool that reads a concatenated blob and has other readers than one convolution.
+    fn pool_concat(
+        &self,
+        layer: &Layer,
+        window: Window,
+        scratch: &Scratch,
+        reads: &mut Reads,
+        output: &mut Output,
+    ) -> Vec<u8> {
+        let input = &self.net.network.blobs[layer.input];
+        let (computed, wanted) = self.to_compute(layer, window, scratch, output);
+        self.read_rows(layer.input, 0..input.side, scratch, reads, &wanted);
+        let (mut sites, mut runs) = (Sites::default(), Vec::with_capacity(window.size));
+        for (y, x) in output.places.rect.pixels() {
+            let bits = computed[y * output.side + x];
+            if bits == 0 {
+                continue;
+            }
+            sites.clear(self.masks.len());
+            runs_of(window, y, x, input, &mut runs);
+            sites.push_maximum(self.net.isa, &reads.sites, &runs, layer.channels);
+            let (channels, values) = sites.run(&(0..1));
+            for p in positions(bits) {
+                let start = output.places.start(y, x, p);
+                let out = &mut output.values[start..start + layer.channels];
+                out.fill(0.0);
+                for (&channel, values) in channels.iter().zip(values) {
+                    out[channel as usize] = values[p];
+                }
+                output.compare(y, x, p, 0..layer.channels);
             }
         }
         computed
@@ -478,37 +555,105 @@ impl Group<'_> {
     }
 }
 
-/// What a layer writes: its slot, where the values lie as `[pixel of the rectangle][position][channel]`.
+impl Concat {
+    fn start(&mut self, blob: BlobId, positions: usize) {
+        self.blob = Some(blob);
+        self.branches.clear();
+        self.sites.clear(positions);
+    }
+
+    fn add(&mut self, branch: Branch) {
+        let at = self.branches.partition_point(|b| b.channels.start < branch.channels.start);
+        self.branches.insert(at, branch);
+    }
+}
+
+/// What a layer writes.
 struct Output<'o> {
     places: Places,
     side: usize,
+    /// The layer's first channel in the blob.
+    channel: usize,
     /// The unoccluded image's values, unless everything counts as changed.
     base: Option<Plane<'o>>,
-    values: &'o mut [f32],
+    /// The blob's slot, `[pixel of the rectangle][position][channel]`, or one pixel of a branch of a concatenated blob ..
+    values: Vec<f32>,
+    /// .. which goes here.
+    sites: Option<Sites>,
+    /// The first site of each part of the outputs.
+    parts: Vec<usize>,
+    positions: usize,
+    isa: Isa,
     changed: &'o mut [u8],
     /// Multiply-adds so far.
     products: u64,
 }
 
-/// Where pixels and positions lie in a slot.
+/// Where pixels and positions lie.
 #[derive(Clone, Copy)]
 struct Places {
     rect: Rect,
     /// Values between neighbouring pixels, and between positions.
     pixel: usize,
     position: usize,
-    /// The layer's first channel.
-    channel: usize,
 }
 
 impl Places {
     fn start(&self, y: usize, x: usize, p: usize) -> usize {
-        let pixel = (y - self.rect.y0) * self.rect.width() + (x - self.rect.x0);
-        pixel * self.pixel + p * self.position + self.channel
+        self.rect.index(y, x) * self.pixel + p * self.position
     }
 }
 
 impl Output<'_> {
+    /// To be called before [`convolve`](Output::convolve) is called with other panels, for each pixel of the rectangle in turn.
+    fn begin_part(&mut self) {
+        self.parts.extend(self.sites.as_ref().map(Sites::len));
+    }
+
+    /// Some outputs of a pixel for the positions in `bits`: computes, compares and keeps them.
+    #[allow(clippy::too_many_arguments)]
+    fn convolve(
+        &mut self,
+        y: usize,
+        x: usize,
+        bits: u8,
+        sites: &Sites,
+        runs: &[Run],
+        weights: &PackedWeights,
+        panels: Range<usize>,
+    ) {
+        if bits == 0 {
+            if let Some(sites) = &mut self.sites {
+                sites.skip();
+            }
+            return;
+        }
+        let (mut columns, mut starts, mut count) = ([0; COLUMNS], [0; COLUMNS], 0);
+        for p in positions(bits) {
+            columns[count] = p;
+            starts[count] = self.places.start(y, x, p);
+            count += 1;
+        }
+        let channels = weights.channels(panels.clone());
+        self.products += (sites.products(runs) * count * channels.len()) as u64;
+        let tile = Tile { runs, columns: &columns[..count], out: &starts[..count] };
+        convolve_tile(self.isa, sites, weights, panels, &tile, Sum::Relu, &mut self.values);
+        positions(bits).for_each(|p| self.compare(y, x, p, channels.clone()));
+        let Some(sites) = &mut self.sites else { return };
+        let first = self.channel + channels.start;
+        for p in (0..self.positions).filter(|p| bits >> p & 1 == 0) {
+            let base = self.base.expect("without it, every position is computed").at(y, x);
+            let start = p * self.places.position;
+            self.values[start + channels.start..start + channels.end]
+                .copy_from_slice(&base[first..first + channels.len()]);
+        }
+        let columns: [&[f32]; COLUMNS] = std::array::from_fn(|p| {
+            let start = p * self.places.position;
+            &self.values[start + channels.start..start + channels.end]
+        });
+        sites.push(self.isa, first, &columns[..self.positions]);
+    }
+
     /// Sets the bit of a computed pixel if `channels` of the layer came out different from the unoccluded image's.
     /// To be called while they are still in the first-level cache: all later looks come from farther away.
     fn compare(&mut self, y: usize, x: usize, p: usize, channels: Range<usize>) {
@@ -518,29 +663,12 @@ impl Output<'_> {
         }
         let start = self.places.start(y, x, p);
         let differs = self.base.is_none_or(|base| {
-            let first = self.places.channel;
             differ(
                 &self.values[start + channels.start..start + channels.end],
-                &base.at(y, x)[first + channels.start..first + channels.end],
+                &base.at(y, x)[self.channel + channels.start..self.channel + channels.end],
             )
         });
         *bits |= u8::from(differs) << p;
-    }
-
-    /// Where a pixel of a concatenated blob has changed in one branch, fills in the channels of those branches that
-    /// had nothing to compute.
-    fn complete(&mut self, branches: &[Branch]) {
-        let Some(base) = self.base else { return };
-        for (y, x) in self.places.rect.pixels() {
-            for branch in branches {
-                let missing = self.changed[y * self.side + x] & !branch.computed[y * self.side + x];
-                for p in positions(missing) {
-                    let start = self.places.start(y, x, p) - self.places.channel + branch.channel;
-                    let channels = branch.channel..branch.channel + branch.channels;
-                    self.values[start..start + branch.channels].copy_from_slice(&base.at(y, x)[channels]);
-                }
-            }
-        }
     }
 }
 

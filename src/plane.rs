@@ -70,10 +70,10 @@ impl Convolution {
     /// multiply-adds it took.
     pub(crate) fn classify(&self, isa: Isa, pooled: &[&[f32]], starts: &[usize], out: &mut [f32]) -> u64 {
         let mut sites = Sites::default();
-        sites.clear(CLASSIFIER_PART, pooled.len());
+        sites.clear(pooled.len());
         for part in 0..self.columns {
-            let columns: Vec<&[f32]> = pooled.iter().map(|p| &p[part * CLASSIFIER_PART..]).collect();
-            sites.push(isa, part, &columns);
+            let columns: Vec<&[f32]> = pooled.iter().map(|p| &p[part * CLASSIFIER_PART..][..CLASSIFIER_PART]).collect();
+            sites.push(isa, part * CLASSIFIER_PART, &columns);
         }
         let all: [usize; COLUMNS] = std::array::from_fn(|i| i);
         for panel in 0..self.weights.panels() {
@@ -115,7 +115,7 @@ impl Convolution {
         let end_row =
             ((rect.y1 - 1) * self.stride + self.rows).saturating_sub(self.padding).min(input.height);
         let mut sites = Sites::default();
-        sites.clear(input.channels, width);
+        sites.clear(width);
         for y in first_row..end_row {
             for &start in &starts {
                 let count = width.min(rect.x1 - start);
@@ -128,9 +128,9 @@ impl Convolution {
                         }
                     }
                     if self.dense {
-                        sites.push_dense(place, &columns[..width])
+                        sites.push_dense(place * input.channels, &columns[..width])
                     } else {
-                        sites.push(isa, place, &columns[..width])
+                        sites.push(isa, place * input.channels, &columns[..width])
                     }
                 }
             }

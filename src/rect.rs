@@ -87,6 +87,11 @@ impl Rect {
         self.height() * self.width()
     }
 
+    /// The index of a pixel in it, row by row.
+    pub(crate) fn index(&self, y: usize, x: usize) -> usize {
+        (y - self.y0) * self.width() + (x - self.x0)
+    }
+
     /// Its pixels, (y, x), row by row.
     pub(crate) fn pixels(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
         let Rect { y0, x0, y1, x1 } = *self;

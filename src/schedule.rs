@@ -32,7 +32,12 @@ pub(crate) fn order(network: &Network) -> Vec<usize> {
     order
 }
 
-/// Gives each blob a slot that is free from its first writer to its last reader.
+/// Whether the layer is a branch of an inception block, whose outputs are a part of a blob's channels.
+pub(crate) fn is_concatenated(network: &Network, layer: &Layer) -> bool {
+    layer.channels < network.blobs[layer.output].channels
+}
+
+/// Gives each blob that is not concatenated a slot that is free from its first writer to its last reader.
 pub(crate) fn share_slots(network: &Network, order: &[usize]) -> Vec<usize> {
     let reads = |layer: &Layer, blob| match pool_before(network, layer) {
         Some(pool) => network.layers[pool].input == blob,
@@ -46,7 +51,7 @@ pub(crate) fn share_slots(network: &Network, order: &[usize]) -> Vec<usize> {
     let mut sizes: Vec<usize> = Vec::new();
     for (i, &index) in order.iter().enumerate() {
         let layer = &network.layers[index];
-        if slot_of[layer.output] == usize::MAX {
+        if !is_concatenated(network, layer) {
             let wanted = size(layer.output);
             let best = (0..free.len()).min_by_key(|&f| sizes[free[f]].abs_diff(wanted));
             slot_of[layer.output] = best.map(|f| free.swap_remove(f)).unwrap_or_else(|| {
@@ -56,11 +61,11 @@ pub(crate) fn share_slots(network: &Network, order: &[usize]) -> Vec<usize> {
             let slot = slot_of[layer.output];
             sizes[slot] = sizes[slot].max(wanted);
         }
-        if last_read(layer.input) == Some(i) && layer.input != 0 {
+        if last_read(layer.input) == Some(i) && slot_of[layer.input] != usize::MAX {
             free.push(slot_of[layer.input]);
         }
     }
-    // The images have memory of their own, and the pools' outputs are not kept: theirs is never used.
+    // The images and concatenated blobs have memory of their own, and outputs of pools that run with a convolution are not kept.
     slot_of.iter_mut().filter(|slot| **slot == usize::MAX).for_each(|slot| *slot = 0);
     slot_of
 }

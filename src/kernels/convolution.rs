@@ -434,10 +434,10 @@ mod tests {
             for isa in Isa::all_available() {
                 for dense in [false, true] {
                     let mut sites = Sites::default();
-                    sites.clear(case.channels, COLUMNS);
+                    sites.clear(COLUMNS);
                     for site in 0..case.rows * case.width {
                         let columns: [&[f32]; COLUMNS] = std::array::from_fn(|c| case.value(site, c));
-                        let place = first_place + site % case.width;
+                        let place = (first_place + site % case.width) * case.channels;
                         if dense { sites.push_dense(place, &columns) } else { sites.push(isa, place, &columns) }
                     }
                     let tile = Tile { runs: &runs, columns: &case.columns, out: &starts };
@@ -459,7 +459,7 @@ mod tests {
     /// Four ones in one column, and a window over them.
     fn ones() -> (Sites, Run) {
         let mut sites = Sites::default();
-        sites.clear(4, 1);
+        sites.clear(1);
         sites.push(Isa::Scalar, 0, &[&[1.0; 4]]);
         (sites, Run { sites: 0..1, shift: 0 })
     }

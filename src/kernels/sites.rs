@@ -6,24 +6,25 @@ use super::simd::Simd;
 use std::ops::Range;
 
 /// A list of sites. A site is a place that a kernel window can read at: up to eight columns (the same pixel for
-/// eight mask positions, or neighbouring pixels of one image) of `channels` values, of which those channels are kept that are
+/// eight mask positions, or neighbouring pixels of one image) of channels, of which those are kept that are
 /// non-zero in at least one column. Leaving the others out changes no bit of a sum.
 ///
 /// The kept values are copied, channel by channel, the columns side by side: every tap and every block of outputs then
 /// reads them from one short run of memory. Neighbouring sites follow each other there, so that a whole row of a window is
 /// one run of entries, which matters where sites keep few channels each.
 ///
-/// Invariants, which the kernels rely on: site `i` has the entries `ends[i - 1]..ends[i]`; an entry is
-/// `place * channels + channel`, where `place` is the site's place in its row, and ascends from site to site of a row.
+/// Invariants, which the kernels rely on: site `i` has the entries `ends[i - 1]..ends[i]`, as many values, and the bytes
+/// `kept_ends[i - 1]..kept_ends[i]` of `kept`.
 #[derive(Default)]
 pub(crate) struct Sites {
-    channels: usize,
     columns: usize,
     ends: Vec<usize>,
+    /// What is kept: a number that says channel and place, ascending from site to site of a row of the plane.
     entries: Vec<u32>,
     values: Vec<[f32; COLUMNS]>,
     /// For each site, a bit a channel: whether it is kept.
     kept: Vec<u8>,
+    kept_ends: Vec<usize>,
     /// Memory for [`push_maximum`](Sites::push_maximum), zero between calls.
     most: Vec<[f32; COLUMNS]>,
 }
@@ -37,57 +38,85 @@ pub(crate) struct Run {
 }
 
 impl Sites {
-    /// Forgets all sites, but not their memory; the next ones have `columns` columns of `channels` values.
-    pub(crate) fn clear(&mut self, channels: usize, columns: usize) {
-        assert!(channels <= MOST_CHANNELS && (1..=COLUMNS).contains(&columns));
-        self.channels = channels;
+    /// Forgets all sites, but not their memory; the next ones have `columns` columns.
+    pub(crate) fn clear(&mut self, columns: usize) {
+        assert!((1..=COLUMNS).contains(&columns));
         self.columns = columns;
         self.ends.clear();
         self.entries.clear();
         self.values.clear();
         self.kept.clear();
+        self.kept_ends.clear();
     }
 
-    /// Adds a site without its zeros, at a place in its row.
-    pub(crate) fn push(&mut self, isa: Isa, place: usize, columns: &[&[f32]]) {
-        push(isa, self, place, columns);
+    /// Adds a site without its zeros; its channels are the entries from `first` on.
+    pub(crate) fn push(&mut self, isa: Isa, first: usize, columns: &[&[f32]]) {
+        self.begin(isa, first, columns);
+        self.end();
     }
 
-    /// Adds a site with all its channels: for inputs without zeros.
-    pub(crate) fn push_dense(&mut self, place: usize, columns: &[&[f32]]) {
+    /// Adds channels, without their zeros, to a site that [`end`](Sites::end) completes. But for the last, a multiple of eight.
+    pub(crate) fn begin(&mut self, isa: Isa, first: usize, columns: &[&[f32]]) {
+        begin(isa, self, first, columns);
+    }
+
+    /// Adds what another list keeps of a site to the one that [`end`](Sites::end) completes; its entries count from `first`.
+    pub(crate) fn begin_with(&mut self, from: &Sites, site: usize, first: usize) {
+        assert_eq!(from.columns, self.columns);
+        let range = from.entries_of(&(site..site + 1));
+        self.entries.extend(from.entries[range.clone()].iter().map(|entry| entry + first as u32));
+        self.values.extend_from_slice(&from.values[range]);
+        self.kept.extend_from_slice(from.kept_of(site));
+    }
+
+    /// Completes a site.
+    pub(crate) fn end(&mut self) {
+        self.ends.push(self.entries.len());
+        self.kept_ends.push(self.kept.len());
+    }
+
+    /// Adds a site with all its channels, whose entries begin at `first`: for inputs without zeros.
+    pub(crate) fn push_dense(&mut self, first: usize, columns: &[&[f32]]) {
         assert_eq!(columns.len(), self.columns);
-        let first = (place * self.channels) as u32;
-        self.entries.extend(first..first + self.channels as u32);
+        let channels = columns[0].len();
+        self.entries.extend((first..first + channels).map(|entry| entry as u32));
         let start = self.values.len();
-        self.values.resize(start + self.channels, [0.0; COLUMNS]);
+        self.values.resize(start + channels, [0.0; COLUMNS]);
         for (i, column) in columns.iter().enumerate() {
             for (values, &x) in self.values[start..].iter_mut().zip(*column) {
                 values[i] = x;
             }
         }
-        self.end_site(0xff);
+        self.kept.resize(self.kept.len() + channels.div_ceil(8), 0xff);
+        self.end();
     }
 
     /// Adds a site that no window will read, to keep the numbering of a plane.
     pub(crate) fn skip(&mut self) {
-        self.end_site(0);
+        self.end();
     }
 
-    fn end_site(&mut self, kept: u8) {
-        self.kept.resize(self.kept.len() + self.channels.div_ceil(8), kept);
-        self.ends.push(self.entries.len());
+    /// Sites so far.
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
     }
 
-    /// Adds the site, at place 0, that has the largest value of a window for each channel and column: max pooling.
-    pub(crate) fn push_maximum(&mut self, isa: Isa, from: &Sites, window: &[Run]) {
-        maximum_of_sites(isa, self, from, window);
+    /// Adds the site that has the largest value in a window for each channel and column: max pooling. The window's sites are
+    /// those of the runs, and their entries begin at multiples of `channels`. Its own begin at 0.
+    pub(crate) fn push_maximum(&mut self, isa: Isa, from: &Sites, window: &[Run], channels: usize) {
+        maximum_of_sites(isa, self, from, window, channels);
     }
 
-    /// The columns, as bits, in which a site at place 0 differs from `pixel` in any bit.
+    /// The columns, as bits, in which a site whose entries begin at 0 differs from `pixel` in any bit.
     pub(crate) fn differing(&self, isa: Isa, site: usize, pixel: &[f32]) -> u8 {
         let mut columns = 0;
         differing(isa, self, site, pixel, &mut columns);
         columns
+    }
+
+    /// The mean of all sites, summed in their order, `[channel][column]`. Their entries begin at multiples of `channels`.
+    pub(crate) fn average(&self, isa: Isa, channels: usize, means: &mut Vec<[f32; COLUMNS]>) {
+        average_of_sites(isa, self, channels, means);
     }
 
     /// Multiply-adds that the runs cost each column and output channel.
@@ -101,18 +130,29 @@ impl Sites {
 
     /// The entries of consecutive sites, and their values.
     #[inline(always)]
-    pub(super) fn run(&self, sites: &Range<usize>) -> (&[u32], &[[f32; COLUMNS]]) {
+    pub(crate) fn run(&self, sites: &Range<usize>) -> (&[u32], &[[f32; COLUMNS]]) {
         let range = self.entries_of(sites);
         (&self.entries[range.clone()], &self.values[range])
     }
 
     #[inline(always)]
     fn entries_of(&self, sites: &Range<usize>) -> Range<usize> {
-        if sites.is_empty() {
-            return 0..0;
-        }
-        (if sites.start == 0 { 0 } else { self.ends[sites.start - 1] })..self.ends[sites.end - 1]
+        between(&self.ends, sites)
     }
+
+    #[inline(always)]
+    fn kept_of(&self, site: usize) -> &[u8] {
+        &self.kept[between(&self.kept_ends, &(site..site + 1))]
+    }
+}
+
+/// What lies between the end of the site before and that of the last one.
+#[inline(always)]
+fn between(ends: &[usize], sites: &Range<usize>) -> Range<usize> {
+    if sites.is_empty() {
+        return 0..0;
+    }
+    (if sites.start == 0 { 0 } else { ends[sites.start - 1] })..ends[sites.end - 1]
 }
 
 /// As many as any blob of the network has.
@@ -126,13 +166,18 @@ pub(crate) fn zeros(channels: usize) -> &'static [f32] {
 }
 
 for_each_isa! {
-    /// [`Sites::push`].
-    fn push(sites: &mut Sites, place: usize, columns: &[&[f32]]) => push_generic
+    /// [`Sites::begin`].
+    fn begin(sites: &mut Sites, first: usize, columns: &[&[f32]]) => begin_generic
 }
 
 for_each_isa! {
     /// [`Sites::push_maximum`].
-    fn maximum_of_sites(into: &mut Sites, from: &Sites, window: &[Run]) => maximum_generic
+    fn maximum_of_sites(into: &mut Sites, from: &Sites, window: &[Run], channels: usize) => maximum_generic
+}
+
+for_each_isa! {
+    /// [`Sites::average`].
+    fn average_of_sites(sites: &Sites, channels: usize, means: &mut Vec<[f32; COLUMNS]>) => average_generic
 }
 
 for_each_isa! {
@@ -143,10 +188,10 @@ for_each_isa! {
 /// # Safety
 /// The machine has the instruction set of `S` (this and those below).
 #[inline(always)]
-unsafe fn push_generic<S: Simd>(sites: &mut Sites, place: usize, columns: &[&[f32]]) {
-    let channels = sites.channels;
-    assert!(columns.len() == sites.columns && columns.iter().all(|column| column.len() >= channels));
-    let first = place * channels;
+unsafe fn begin_generic<S: Simd>(sites: &mut Sites, first: usize, columns: &[&[f32]]) {
+    let channels = columns[0].len();
+    assert!(columns.len() == sites.columns && columns.iter().all(|column| column.len() == channels));
+    assert!(channels <= MOST_CHANNELS);
     assert!(first + channels <= u32::MAX as usize);
     // Room for all, and for what the last step writes beyond.
     sites.entries.reserve(channels + 8);
@@ -178,18 +223,16 @@ unsafe fn push_generic<S: Simd>(sites: &mut Sites, place: usize, columns: &[&[f3
         sites.entries.set_len(sites.entries.len() + count);
         sites.values.set_len(sites.values.len() + count);
     }
-    sites.ends.push(sites.entries.len());
 }
 
 #[inline(always)]
-unsafe fn maximum_generic<S: Simd>(into: &mut Sites, from: &Sites, window: &[Run]) {
-    let channels = from.channels;
-    assert!(into.channels == channels && into.columns == from.columns);
+unsafe fn maximum_generic<S: Simd>(into: &mut Sites, from: &Sites, window: &[Run], channels: usize) {
+    assert!(into.columns == from.columns && channels <= MOST_CHANNELS);
     let bytes = channels.div_ceil(8);
     // A channel is kept if it is in any site: values are not negative, so that a maximum with one that is not zero is not.
     let mut kept = [0u8; MOST_CHANNELS / 8];
     for site in window.iter().flat_map(|run| run.sites.clone()) {
-        for (all, site) in kept[..bytes].iter_mut().zip(&from.kept[site * bytes..]) {
+        for (all, site) in kept[..bytes].iter_mut().zip(from.kept_of(site)) {
             *all |= site;
         }
     }
@@ -206,16 +249,35 @@ unsafe fn maximum_generic<S: Simd>(into: &mut Sites, from: &Sites, window: &[Run
     into.most.resize(channels, [0.0; COLUMNS]);
     let most = &mut into.most[..];
     for site in window.iter().flat_map(|run| run.sites.clone()) {
-        let range = from.entries_of(&(site..site + 1));
-        let place = from.entries.get(range.start).map_or(0, |&entry| entry as usize / channels * channels);
-        for (&entry, values) in from.entries[range.clone()].iter().zip(&from.values[range]) {
+        let (entries, values) = from.run(&(site..site + 1));
+        // The place of the site in its row.
+        let place = entries.first().map_or(0, |&entry| entry as usize / channels * channels);
+        for (&entry, values) in entries.iter().zip(values) {
             // SAFETY: the instruction set is the caller's promise.
             unsafe { S::raise(&mut most[entry as usize - place], values) };
         }
     }
     into.values.extend(into.entries[start..].iter().map(|&channel| std::mem::take(&mut most[channel as usize])));
     into.kept.extend(&kept[..bytes]);
-    into.ends.push(into.entries.len());
+    into.end();
+}
+
+#[inline(always)]
+unsafe fn average_generic<S: Simd>(sites: &Sites, channels: usize, means: &mut Vec<[f32; COLUMNS]>) {
+    means.clear();
+    means.resize(channels, [0.0; COLUMNS]);
+    // Adding the zeros that are left out would change nothing.
+    for site in 0..sites.len() {
+        let (entries, values) = sites.run(&(site..site + 1));
+        let place = entries.first().map_or(0, |&entry| entry as usize / channels * channels);
+        for (entry, values) in entries.iter().zip(values) {
+            for (mean, value) in means[*entry as usize - place].iter_mut().zip(values) {
+                *mean += value;
+            }
+        }
+    }
+    let count = sites.len() as f32;
+    means.iter_mut().flatten().for_each(|mean| *mean /= count);
 }
 
 #[inline(always)]
@@ -239,7 +301,7 @@ unsafe fn differing_generic<S: Simd>(sites: &Sites, site: usize, pixel: &[f32], 
         }
     }
     // Channels that are left out are zero in all columns.
-    if pixel[..sites.channels].iter().filter(|x| x.to_bits() != 0).count() != nonzero {
+    if pixel.iter().filter(|x| x.to_bits() != 0).count() != nonzero {
         *columns = all;
     }
 }
@@ -261,11 +323,11 @@ mod tests {
 
     fn fill(isa: Isa, channels: usize, row: &[Vec<Vec<f32>>]) -> Sites {
         let mut sites = Sites::default();
-        sites.clear(channels, row[0].len());
+        sites.clear(row[0].len());
         sites.skip();
         for (place, site) in row.iter().enumerate() {
             let columns: Vec<&[f32]> = site.iter().map(|c| c.as_slice()).collect();
-            sites.push(isa, place, &columns);
+            sites.push(isa, place * channels, &columns);
         }
         sites
     }
@@ -281,7 +343,7 @@ mod tests {
                 for (place, site) in row.iter().enumerate() {
                     for channel in 0..channels {
                         let is_kept = site.iter().any(|column| column[channel] != 0.0);
-                        let byte = sites.kept[(place + 1) * channels.div_ceil(8) + channel / 8];
+                        let byte = sites.kept_of(place + 1)[channel / 8];
                         prop_assert_eq!(byte >> (channel % 8) & 1 != 0, is_kept, "{}", isa);
                         if is_kept {
                             prop_assert_eq!(entries[at] as usize, place * channels + channel, "{}", isa);
@@ -297,6 +359,29 @@ mod tests {
         }
 
         #[test]
+        fn a_site_may_be_added_in_parts((channels, row) in row()) {
+            let columns: Vec<&[f32]> = row[0].iter().map(|c| c.as_slice()).collect();
+            let split = channels / 2 / 8 * 8;
+            let parts = [0..split, split..channels].map(|range| columns.iter().map(|c| &c[range.clone()]).collect());
+            let [low, high]: [Vec<&[f32]>; 2] = parts;
+            for isa in Isa::all_available() {
+                let whole = fill(isa, channels, &row[..1]);
+                let mut store = Sites::default();
+                store.clear(columns.len());
+                store.push(isa, split, &high);
+                let mut sites = Sites::default();
+                sites.clear(columns.len());
+                sites.begin(isa, 100, &low);
+                sites.begin_with(&store, 0, 100);
+                sites.end();
+                let ((got, got_values), (want, want_values)) = (sites.run(&(0..1)), whole.run(&(1..2)));
+                prop_assert!(got.iter().eq(want.iter().map(|entry| entry + 100).collect::<Vec<_>>().iter()));
+                prop_assert_eq!(got_values, want_values);
+                prop_assert_eq!(sites.kept_of(0), whole.kept_of(1));
+            }
+        }
+
+        #[test]
         fn the_maximum_of_sites_is_that_of_their_pixels((channels, row) in row()) {
             let columns: Vec<Vec<f32>> = (0..row[0].len())
                 .map(|c| (0..channels).map(|k| row.iter().map(|site| site[c][k]).fold(0.0, f32::max)).collect())
@@ -305,13 +390,13 @@ mod tests {
                 let from = fill(isa, channels, &row);
                 let expected = fill(isa, channels, std::slice::from_ref(&columns));
                 let mut into = Sites::default();
-                into.clear(channels, columns.len());
+                into.clear(columns.len());
                 let split = row.len() / 2 + 1;
-                into.push_maximum(isa, &from, &[0..split, split..row.len() + 1].map(|sites| Run { sites, shift: 0 }));
+                into.push_maximum(isa, &from, &[0..split, split..row.len() + 1].map(|sites| Run { sites, shift: 0 }), channels);
                 let ((got, got_values), (want, want_values)) = (into.run(&(0..1)), expected.run(&(1..2)));
                 prop_assert_eq!(got, want, "{}", isa);
                 prop_assert_eq!(got_values, want_values, "{}", isa);
-                prop_assert_eq!(&into.kept[..], &expected.kept[channels.div_ceil(8)..]);
+                prop_assert_eq!(into.kept_of(0), expected.kept_of(1));
             }
         }
 
