@@ -12,7 +12,7 @@
 
 use crate::googlenet::{Activations, GoogLeNet, IMAGE_PADDING, PADDED_SIDE, image_plane};
 use crate::kernels::{
-    COLUMNS, Isa, PackedWeights, Run, Sites, Sum, Tile, convolve_tile, lrn, maximum, pitch, zeros,
+    COLUMNS, Isa, PackedWeights, Run, Sites, Sum, Tile, convolve_tile, lrn, maximum, pitch, prefetch, zeros,
 };
 use crate::network::{Blob, BlobId, Layer, Network, Op};
 use crate::plane::{Convolution, Plane};
@@ -637,8 +637,12 @@ impl Output<'_> {
         let channels = weights.channels(panels.clone());
         self.products += (sites.products(runs) * count * channels.len()) as u64;
         let tile = Tile { runs, columns: &columns[..count], out: &starts[..count] };
+        let undecided = bits & !self.changed[y * self.side + x];
+        if let (Some(base), true) = (self.base, undecided != 0) {
+            prefetch(&base.at(y, x)[self.channel + channels.start]);
+        }
         convolve_tile(self.isa, sites, weights, panels, &tile, Sum::Relu, &mut self.values);
-        positions(bits).for_each(|p| self.compare(y, x, p, channels.clone()));
+        positions(undecided).for_each(|p| self.compare(y, x, p, channels.clone()));
         let Some(sites) = &mut self.sites else { return };
         let first = self.channel + channels.start;
         for p in (0..self.positions).filter(|p| bits >> p & 1 == 0) {

@@ -20,6 +20,7 @@ pub use isa::Isa;
 pub(crate) use convolution::{PackedWeights, Sum, Tile, convolve_tile};
 pub(crate) use elementwise::{average, lrn, maximum};
 pub(crate) use gemm::multiply_transposed;
+pub(crate) use simd::prefetch;
 pub(crate) use sites::{Run, Sites, zeros};
 
 /// Channels that a pixel of `channels` takes in memory: kernels store whole vectors of 16.

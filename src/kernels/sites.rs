@@ -193,36 +193,37 @@ unsafe fn begin_generic<S: Simd>(sites: &mut Sites, first: usize, columns: &[&[f
     assert!(columns.len() == sites.columns && columns.iter().all(|column| column.len() == channels));
     assert!(channels <= MOST_CHANNELS);
     assert!(first + channels <= u32::MAX as usize);
+    let mut column: [*const f32; COLUMNS] =
+        std::array::from_fn(|i| columns.get(i).map_or(ZEROS.as_ptr(), |column| column.as_ptr()));
+    // The last channels, if fewer than eight, are read from a copy.
+    let whole = channels / 8 * 8;
+    let mut rest = [[0.0; 8]; COLUMNS];
+    let mut kept = [0u8; MOST_CHANNELS / 8];
+    let mut count = 0;
     // Room for all, and for what the last step writes beyond.
     sites.entries.reserve(channels + 8);
     sites.values.reserve(channels + 8);
-    let column: [*const f32; COLUMNS] =
-        std::array::from_fn(|i| columns.get(i).map_or(ZEROS.as_ptr(), |column| column.as_ptr()));
-    let mut count = 0;
-    // SAFETY: all columns hold `channels` values, and the last ones, if fewer than eight, are read from a copy. A step
-    // writes eight entries, of which `count` grows by those kept: room for all and eight more is reserved.
+    // SAFETY: all columns hold `channels` values. A step writes eight entries, of which `count` grows by those kept: room
+    // for all and eight more is reserved.
     unsafe {
         let entries = sites.entries.as_mut_ptr().add(sites.entries.len());
         let values = sites.values.as_mut_ptr().add(sites.values.len());
-        let whole = channels / 8 * 8;
-        // Not a closure, which would be compiled without the instruction set's features.
-        for channel in (0..channels).step_by(8) {
-            let mut rest = [[0.0; 8]; COLUMNS];
-            let at: [*const f32; COLUMNS] = if channel < whole {
-                column.map(|column| column.add(channel))
-            } else {
+        for (kept, channel) in kept.iter_mut().zip((0..channels).step_by(8)) {
+            if channel == whole {
                 for (rest, column) in rest.iter_mut().zip(columns) {
                     rest[..channels - whole].copy_from_slice(&column[whole..channels]);
                 }
-                std::array::from_fn(|i| rest[i].as_ptr())
-            };
-            let kept = S::keep(&at, (first + channel) as u32, entries.add(count), values.add(count));
+                column = std::array::from_fn(|i| rest[i].as_ptr().wrapping_sub(whole));
+            }
+            debug_assert!(count <= channel);
+            let at = column.map(|column| column.wrapping_add(channel));
+            *kept = S::keep(&at, (first + channel) as u32, entries.add(count), values.add(count));
             count += kept.count_ones() as usize;
-            sites.kept.push(kept);
         }
         sites.entries.set_len(sites.entries.len() + count);
         sites.values.set_len(sites.values.len() + count);
     }
+    sites.kept.extend_from_slice(&kept[..channels.div_ceil(8)]);
 }
 
 #[inline(always)]
@@ -252,9 +253,12 @@ unsafe fn maximum_generic<S: Simd>(into: &mut Sites, from: &Sites, window: &[Run
         let (entries, values) = from.run(&(site..site + 1));
         // The place of the site in its row.
         let place = entries.first().map_or(0, |&entry| entry as usize / channels * channels);
+        let Some(&last) = entries.last() else { continue };
+        assert!(last as usize - place < channels);
         for (&entry, values) in entries.iter().zip(values) {
-            // SAFETY: the instruction set is the caller's promise.
-            unsafe { S::raise(&mut most[entry as usize - place], values) };
+            debug_assert!((entry as usize - place) < channels);
+            // SAFETY: entries of a site ascend, so that all are below the last; the instruction set is the caller's promise.
+            unsafe { S::raise(most.get_unchecked_mut(entry as usize - place), values) };
         }
     }
     into.values.extend(into.entries[start..].iter().map(|&channel| std::mem::take(&mut most[channel as usize])));
