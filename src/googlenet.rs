@@ -1,7 +1,7 @@
 //! The network, ready to run, and one pass of one image through it.
 
-use crate::kernels::{Isa, average, lrn, maximum, pitch};
-use crate::network::{INPUT_SIDE, Network, Op};
+use crate::kernels::{Image, Isa, Lines, Row, average, lrn, maximum, pitch};
+use crate::network::{BlobId, INPUT_SIDE, Network, Op};
 use crate::plane::{Convolution, Plane};
 use crate::profile::{Cost, Profile};
 use crate::rect::Rect;
@@ -11,6 +11,9 @@ use rayon::prelude::*;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
+
+/// Pixels that a convolution takes at a time: few enough for their sums to stay in the second-level cache.
+const PIXELS: usize = 448;
 
 /// Rows and columns of zeros stored around an input image: conv1's padding.
 pub(crate) const IMAGE_PADDING: usize = 3;
@@ -24,7 +27,7 @@ pub struct GoogLeNet {
     /// One a layer of the table; `None` for layers without weights.
     pub(crate) convolutions: Vec<Option<Convolution>>,
     /// Memory of earlier passes, for later ones.
-    spare: Mutex<Vec<Activations>>,
+    spare: Mutex<Vec<(Activations, Reads)>>,
 }
 
 /// What the network says about one image.
@@ -40,7 +43,14 @@ pub struct Classification {
 /// the image with its padding.
 pub struct Activations {
     pub(crate) network: Network,
-    pub(crate) blobs: Vec<Vec<f32>>,
+    pub(crate) blobs: Vec<Lines>,
+}
+
+/// The blob that convolutions read, without its zeros.
+#[derive(Default)]
+struct Reads {
+    blob: Option<BlobId>,
+    rows: Vec<Row>,
 }
 
 impl GoogLeNet {
@@ -100,8 +110,8 @@ impl GoogLeNet {
 
     /// Classifies one image, on the threads of the current rayon pool.
     pub fn classify(&self, input: &Input) -> Classification {
-        self.with_memory(input, |activations| {
-            self.run(activations);
+        self.with_memory(input, |activations, reads| {
+            self.run(activations, reads);
             activations.classification()
         })
     }
@@ -110,46 +120,47 @@ impl GoogLeNet {
     pub fn forward(&self, input: &Input) -> Activations {
         let mut activations = self.activations();
         pad_image(input, &mut activations.blobs[0]);
-        self.run(&mut activations);
+        self.run(&mut activations, &mut Reads::default());
         activations
     }
 
     /// What each layer costs for one image, on the threads of the current rayon pool.
     pub fn profile(&self, input: &Input) -> Profile {
-        self.with_memory(input, |activations| {
+        self.with_memory(input, |activations, reads| {
             let start = Instant::now();
-            let costs = self.run(activations);
+            let costs = self.run(activations, reads);
             Profile::new(&self.network, 1, start.elapsed().as_secs_f64(), costs)
         })
     }
 
     /// Puts an image into memory for a pass that an earlier call has left, or into new one, and leaves it for a later call:
     /// taking 16 MB from the system costs a tenth of the pass.
-    fn with_memory<T>(&self, input: &Input, run: impl FnOnce(&mut Activations) -> T) -> T {
+    fn with_memory<T>(&self, input: &Input, run: impl FnOnce(&mut Activations, &mut Reads) -> T) -> T {
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut activations = spare.unwrap_or_else(|| self.activations());
+        let (mut activations, mut reads) = spare.unwrap_or_else(|| (self.activations(), Reads::default()));
         pad_image(input, &mut activations.blobs[0]);
-        let result = run(&mut activations);
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(activations);
+        let result = run(&mut activations, &mut reads);
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).push((activations, reads));
         result
     }
 
     /// Memory for one pass.
     fn activations(&self) -> Activations {
-        let mut blobs = vec![vec![0.0; PADDED_SIDE * PADDED_SIDE * 3]];
+        let mut blobs = vec![Lines::zeros(PADDED_SIDE * PADDED_SIDE * 3)];
         for blob in &self.network.blobs[1..] {
-            blobs.push(vec![0.0; blob.side * blob.side * pitch(blob.channels)]);
+            blobs.push(Lines::zeros(blob.side * blob.side * pitch(blob.channels)));
         }
         Activations { network: self.network.clone(), blobs }
     }
 
     /// Runs the image in the first blob through all layers.
-    fn run(&self, activations: &mut Activations) -> Vec<Cost> {
+    fn run(&self, activations: &mut Activations, reads: &mut Reads) -> Vec<Cost> {
+        reads.blob = None;
         let threads = rayon::current_num_threads() as f64;
         let mut costs = Vec::with_capacity(self.network.layers.len());
         for (index, layer) in self.network.layers.iter().enumerate() {
             let start = Instant::now();
-            let executed = self.run_layer(index, activations);
+            let executed = self.run_layer(index, activations, reads);
             let pixels = self.network.blobs[layer.output].side.pow(2);
             costs.push(Cost {
                 affected: (pixels * self.network.multiply_adds_per_pixel(layer)) as u64,
@@ -161,7 +172,7 @@ impl GoogLeNet {
     }
 
     /// Runs one layer and says how many multiply-adds it took.
-    fn run_layer(&self, index: usize, activations: &mut Activations) -> u64 {
+    fn run_layer(&self, index: usize, activations: &mut Activations, reads: &mut Reads) -> u64 {
         let layer = &self.network.layers[index];
         let side = self.network.blobs[layer.output].side;
         let step = pitch(self.network.blobs[layer.output].channels);
@@ -173,6 +184,35 @@ impl GoogLeNet {
         let bands = out.par_chunks_mut(band * side * step).enumerate();
         let mut products = 0;
         match layer.op {
+            Op::Convolution(window) if layer.input != 0 => {
+                if reads.blob != Some(layer.input) {
+                    reads.blob = Some(layer.input);
+                    reads.rows.resize_with(input.height.max(reads.rows.len()), Row::default);
+                    let rows = input.values.par_chunks(input.width * input.pixel);
+                    reads
+                        .rows
+                        .par_iter_mut()
+                        .zip(rows)
+                        .for_each(|(row, pixels)| row.fill(isa, pixels, input.pixel, input.channels));
+                }
+                let image = Image {
+                    rows: &reads.rows[..input.height],
+                    width: input.width,
+                    channels: input.channels,
+                    window: window.size,
+                    padding: window.padding,
+                    weights: &self.convolutions[index].as_ref().expect("a convolution has weights").weights,
+                };
+                let pixels = (side * side).div_ceil(rayon::current_num_threads()).min(PIXELS);
+                products = out
+                    .par_chunks_mut(pixels * step)
+                    .enumerate()
+                    .map(|(i, out)| {
+                        let pixels = i * pixels..i * pixels + out.len() / step;
+                        image.convolve(isa, pixels, out, step, layer.channel)
+                    })
+                    .sum();
+            }
             Op::Convolution(_) => {
                 let convolution = self.convolutions[index].as_ref().expect("a convolution has weights");
                 products = bands

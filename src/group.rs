@@ -12,7 +12,7 @@
 
 use crate::googlenet::{Activations, GoogLeNet, IMAGE_PADDING, PADDED_SIDE, image_plane};
 use crate::kernels::{
-    COLUMNS, Isa, PackedWeights, Run, Sites, Sum, Tile, convolve_tile, lrn, maximum, pitch, prefetch, zeros,
+    COLUMNS, Isa, Lines, PackedWeights, Run, Sites, Sum, Tile, convolve_tile, lrn, maximum, pitch, prefetch, zeros,
 };
 use crate::network::{Blob, BlobId, Layer, Network, Op};
 use crate::plane::{Convolution, Plane};
@@ -25,7 +25,7 @@ use std::time::Instant;
 /// Memory for one group at a time: allocated by the first groups, then reused.
 pub(crate) struct Scratch {
     /// Copies of the padded image, one a position, masked while the group runs.
-    images: Vec<Vec<f32>>,
+    images: Vec<Lines>,
     /// Buffers that blobs share when their lifetimes do not overlap.
     slots: Vec<Vec<f32>>,
     /// The layers in the order in which they run; without the pools that run with the convolution after them.

@@ -9,6 +9,7 @@
 //! The taps of a row of the window are one loop: their sites lie side by side (see [`Sites`]), as their weights do.
 
 use super::isa::for_each_isa;
+use super::lines::Lines;
 use super::simd::Simd;
 use super::{COLUMNS, Run, Sites, pitch, simd};
 use std::ops::Range;
@@ -22,19 +23,19 @@ pub(crate) struct PackedWeights {
     outputs: usize,
     products: usize,
     panels: Vec<Panel>,
-    data: Vec<f32>,
-    bias: Vec<f32>,
+    data: Lines,
+    bias: Lines,
 }
 
 /// Output channels whose weights lie together.
 #[derive(Clone, Copy)]
-struct Panel {
+pub(super) struct Panel {
     /// The first output channel.
-    first: usize,
+    pub(super) first: usize,
     /// How many: [`PANEL`], then maybe one of 32 or 16 or two of 32.
-    width: usize,
+    pub(super) width: usize,
     /// Where its weights begin.
-    start: usize,
+    pub(super) start: usize,
 }
 
 impl PackedWeights {
@@ -45,7 +46,7 @@ impl PackedWeights {
         let products = inputs * area;
         assert_eq!(weights.len(), outputs * products);
         let panels = panels(outputs, products);
-        let mut data = vec![0.0; pitch(outputs) * products];
+        let mut data = Lines::zeros(pitch(outputs) * products);
         for panel in &panels {
             for output in panel.first..outputs.min(panel.first + panel.width) {
                 let kernel = &weights[output * products..(output + 1) * products];
@@ -57,8 +58,8 @@ impl PackedWeights {
                 }
             }
         }
-        let mut padded = bias.to_vec();
-        padded.resize(pitch(outputs), 0.0);
+        let mut padded = Lines::zeros(outputs);
+        padded[..outputs].copy_from_slice(bias);
         PackedWeights { outputs, products, panels, data, bias: padded }
     }
 
@@ -76,6 +77,39 @@ impl PackedWeights {
     pub(crate) fn channels(&self, panels: Range<usize>) -> Range<usize> {
         let Panel { first, width, .. } = self.panels[panels.end - 1];
         self.panels[panels.start].first..self.outputs.min(first + width)
+    }
+
+    /// Multiply-adds of an output.
+    pub(super) fn products(&self) -> usize {
+        self.products
+    }
+
+    pub(super) fn panel(&self, panel: usize) -> Panel {
+        self.panels[panel]
+    }
+
+    pub(super) fn data_and_bias(&self) -> (&[f32], &[f32]) {
+        (&self.data, &self.bias)
+    }
+
+    /// All panels, in sets of up to three whose sums fit AVX-512 registers for one column: as even as possible, for few sums
+    /// at a time wait for each other.
+    pub(super) fn sets(&self) -> Vec<Vec<usize>> {
+        let full = self.panels.iter().take_while(|panel| panel.width == PANEL).count();
+        let rest: Vec<usize> = (full..self.panels.len()).collect();
+        let mut sets: Vec<Vec<usize>> = (0..full).collect::<Vec<_>>().chunks(2).map(<[usize]>::to_vec).collect();
+        match (full, rest.len()) {
+            (0, _) => sets.push(rest),
+            (2, 2) => sets = vec![vec![0, 2], vec![1, 3]],
+            // An odd one takes the rest, or goes with two others.
+            (_, 0) if full % 2 == 1 && full > 1 => {
+                let odd = sets.pop().expect("full > 1");
+                sets.last_mut().expect("full > 1").extend(odd);
+            }
+            _ if full % 2 == 1 => sets.last_mut().expect("full > 0").extend(rest),
+            _ => sets.iter_mut().rev().zip(rest).for_each(|(set, panel)| set.push(panel)),
+        }
+        sets
     }
 
     /// Ranges of panels whose weights stay in a core's second-level cache while all pixels are visited.

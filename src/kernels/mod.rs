@@ -11,7 +11,9 @@ mod convolution;
 mod elementwise;
 mod gemm;
 mod isa;
+mod lines;
 mod peak;
+mod rows;
 mod simd;
 mod sites;
 
@@ -19,7 +21,9 @@ pub use isa::Isa;
 
 pub(crate) use convolution::{PackedWeights, Sum, Tile, convolve_tile};
 pub(crate) use elementwise::{average, lrn, maximum};
+pub(crate) use lines::Lines;
 pub(crate) use gemm::multiply_transposed;
+pub(crate) use rows::{Image, Row};
 pub(crate) use simd::prefetch;
 pub(crate) use sites::{Run, Sites, zeros};
 

@@ -42,6 +42,11 @@ pub(crate) trait Simd {
         kept: *mut u32,
         values: *mut [f32; COLUMNS],
     ) -> u8;
+    /// Of eight values, writes those with a bit set, in order, to `values`, and `first +` their places to `entries`. Returns how many.
+    ///
+    /// # Safety
+    /// Eight values are readable; room for eight at `entries` and at `values` is writable and may be overwritten.
+    unsafe fn keep_one(from: *const f32, first: u32, entries: *mut u32, values: *mut f32) -> usize;
     /// Writes `first +` the place of each bit in `mask`, ascending, to `to`, where room for eight is writable and may be overwritten.
     unsafe fn places(mask: u8, first: u32, to: *mut u32);
     /// Sets each of `most` to the larger of itself and that of `values`. Neither is NaN.
@@ -121,6 +126,20 @@ impl Simd for Portable {
             }
         }
         mask
+    }
+    #[inline(always)]
+    unsafe fn keep_one(from: *const f32, first: u32, entries: *mut u32, values: *mut f32) -> usize {
+        let mut count = 0;
+        for place in 0..8 {
+            // SAFETY: `count <= place`, which is below 8.
+            unsafe {
+                let value = *from.add(place);
+                entries.add(count).write(first + place as u32);
+                values.add(count).write(value);
+                count += usize::from(value.to_bits() != 0);
+            }
+        }
+        count
     }
     #[inline(always)]
     unsafe fn places(mask: u8, first: u32, to: *mut u32) {
@@ -225,6 +244,12 @@ mod x86 {
         }
 
         #[inline(always)]
+        unsafe fn keep_one(from: *const f32, first: u32, entries: *mut u32, values: *mut f32) -> usize {
+            // SAFETY: see above.
+            unsafe { keep_one(from, first, entries, values) }
+        }
+
+        #[inline(always)]
         unsafe fn places(mask: u8, first: u32, to: *mut u32) {
             // SAFETY: see above.
             unsafe { places(mask, first, to) }
@@ -237,6 +262,25 @@ mod x86 {
                 let larger = _mm256_max_ps(_mm256_loadu_ps(most.as_ptr()), _mm256_loadu_ps(values.as_ptr()));
                 _mm256_storeu_ps(most.as_mut_ptr(), larger);
             }
+        }
+    }
+
+    /// [`Simd::keep_one`] by a table.
+    ///
+    /// # Safety
+    /// As there; AVX2.
+    #[inline(always)]
+    unsafe fn keep_one(from: *const f32, first: u32, entries: *mut u32, values: *mut f32) -> usize {
+        // SAFETY: the caller vouches for the memory.
+        unsafe {
+            let v = _mm256_loadu_ps(from);
+            let zero = _mm256_cmpeq_epi32(_mm256_castps_si256(v), _mm256_setzero_si256());
+            let mask = !_mm256_movemask_ps(_mm256_castsi256_ps(zero)) as u8;
+            let lanes = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(KEPT_LANES[mask as usize]));
+            let places = _mm256_add_epi32(lanes, _mm256_set1_epi32(first as i32));
+            _mm256_storeu_si256(entries.cast(), places);
+            _mm256_storeu_ps(values, _mm256_permutevar8x32_ps(v, lanes));
+            mask.count_ones() as usize
         }
     }
 
@@ -364,6 +408,12 @@ mod x86 {
             // A row of the result is eight values, which AVX2's registers hold.
             // SAFETY: see above.
             unsafe { keep(columns, first, kept, values) }
+        }
+
+        #[inline(always)]
+        unsafe fn keep_one(from: *const f32, first: u32, entries: *mut u32, values: *mut f32) -> usize {
+            // SAFETY: see above.
+            unsafe { keep_one(from, first, entries, values) }
         }
 
         #[inline(always)]

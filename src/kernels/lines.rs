@@ -1,0 +1,51 @@
+//! Memory in whole cache lines.
+
+/// Values that begin at a cache line: no vector load of 16 of them, from a multiple of 16, touches two lines, which would
+/// cost as much as two loads.
+#[derive(Clone, Default)]
+pub(crate) struct Lines {
+    lines: Vec<Line>,
+}
+
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([f32; 16]);
+
+impl Lines {
+    /// Zeros: `len` values, rounded up to whole lines.
+    pub(crate) fn zeros(len: usize) -> Lines {
+        Lines { lines: vec![Line([0.0; 16]); len.div_ceil(16)] }
+    }
+}
+
+impl std::ops::Deref for Lines {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        // SAFETY: a line is 16 values without padding, and lines of a `Vec` lie side by side.
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.lines.len() * 16) }
+    }
+}
+
+impl std::ops::DerefMut for Lines {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as above; borrowed mutably as a whole.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.lines.len() * 16) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_begin_at_cache_lines_and_hold_what_was_asked_for() {
+        for len in [0, 1, 16, 17, 1000] {
+            let mut lines = Lines::zeros(len);
+            assert!(lines.len() >= len && lines.len() < len + 16);
+            assert_eq!(lines.as_ptr().align_offset(64), 0);
+            lines.iter_mut().for_each(|v| *v += 1.0);
+            assert!(lines.iter().all(|&v| v == 1.0));
+        }
+    }
+}
