@@ -13,6 +13,9 @@ use super::simd::Simd;
 use std::ops::Range;
 
 /// The non-zero values in a row of pixels.
+///
+/// Invariants, which the kernel relies on: `starts` ascends from 0 to the number of values, and the entries from `starts[i]` to
+/// `starts[i + 1]` are at least `8 * i` and below `8 * i + 8`.
 #[derive(Default)]
 pub(crate) struct Row {
     /// The number of values before each eight channels of the row, and of all.
@@ -58,59 +61,59 @@ impl Image<'_> {
         step: usize,
         channel: usize,
     ) -> u64 {
-        assert!(self.weights.products() == self.window * self.window * self.channels);
+        let row_products = self.window * self.channels;
+        assert!(self.weights.products() == self.window * row_products && self.channels.is_multiple_of(8));
+        assert!(self.rows.iter().all(|row| row.starts.len() == self.width * self.channels / 8 + 1));
         assert!(pixels.end <= self.rows.len() * self.width && out.len() >= pixels.len() * step);
         assert!(channel + pitch(self.weights.outputs()) <= step);
-        let row_products = self.window * self.channels;
         for panels in self.weights.sets() {
             let width: usize = panels.iter().map(|&panel| self.weights.panel(panel).width).sum();
-            let most = (BLOCK / width).next_multiple_of(8).min(row_products);
-            let blocks = row_products.div_ceil(most);
+            let blocks = row_products.div_ceil((BLOCK / width).next_multiple_of(8));
             let length = row_products.div_ceil(blocks).next_multiple_of(8);
-            let blocks: Vec<Block> = (0..self.window)
-                .flat_map(|row| {
-                    (0..row_products).step_by(length).map(move |first| Block {
+            for row in 0..self.window {
+                for first in (0..row_products).step_by(length) {
+                    let end = row_products.min(first + length);
+                    let block = Block {
                         row,
-                        products: first..row_products.min(first + length),
-                        is_first: false,
-                        is_last: false,
-                    })
-                })
-                .collect();
-            let last = blocks.len() - 1;
-            for (i, block) in blocks.into_iter().enumerate() {
-                let block = Block { is_first: i == 0, is_last: i == last, ..block };
-                convolve_block(isa, self, &panels, &block, pixels.clone(), out, step, channel);
+                        products: first..end,
+                        is_first: row == 0 && first == 0,
+                        is_last: row + 1 == self.window && end == row_products,
+                    };
+                    convolve_block(isa, self, &panels, &block, pixels.clone(), out, step, channel);
+                }
             }
         }
+        let whole = 0..row_products;
         let products: usize = pixels
-            .map(|pixel| (0..self.window).map(|row| self.run(pixel, row, 0..row_products).1.len()).sum::<usize>())
+            .flat_map(|pixel| (0..self.window).map(move |row| (pixel, row)))
+            .map(|(pixel, row)| {
+                let (_, range, _) = self.run(pixel / self.width, pixel % self.width, row, &whole);
+                range.len()
+            })
             .sum();
         (products * self.weights.outputs()) as u64
     }
 
     /// The values that a part of a window's row meets at an output pixel: the input row, which of its values, and what to
-    /// add to an entry for the product.
+    /// add to an entry for the product. Products that the plane does not reach are left out.
     #[inline(always)]
-    fn run(&self, pixel: usize, row: usize, products: Range<usize>) -> (&Row, Range<usize>, isize) {
-        let (y, x) = (pixel / self.width, pixel % self.width);
+    fn run(&self, y: usize, x: usize, row: usize, products: &Range<usize>) -> (&Row, Range<usize>, isize) {
         let in_y = (y + row).wrapping_sub(self.padding);
         if in_y >= self.rows.len() {
             return (&self.rows[0], 0..0, 0);
         }
         let input = &self.rows[in_y];
-        // The window's first place in the row, in channels; left of the plane if there is padding.
-        let first = (x * self.channels) as isize - (self.padding * self.channels) as isize;
-        let end = (self.width * self.channels) as isize;
-        let clip = |at: usize| ((first + at as isize).clamp(0, end) / 8) as usize;
+        // All in eights of channels. The window's first place in the row; left of the plane if there is padding.
+        let channels = (self.channels / 8) as isize;
+        let first = (x as isize - self.padding as isize) * channels;
+        let clip = |at: usize| (first + (at / 8) as isize).clamp(0, self.width as isize * channels) as usize;
         let range = input.starts[clip(products.start)] as usize..input.starts[clip(products.end)] as usize;
-        (input, range, (row * self.window * self.channels) as isize - first)
+        (input, range, (row * self.window) as isize * self.channels as isize - 8 * first)
     }
 }
 
 /// A part of the products of some panels.
-#[derive(Clone)]
-struct Block {
+pub(crate) struct Block {
     row: usize,
     /// Products of the window's row.
     products: Range<usize>,
@@ -235,12 +238,22 @@ unsafe fn sums<S: Simd, const A: usize, const B: usize, const C: usize>(
     for panel in [a, b, c] {
         assert!(channel + panel.first + panel.width <= step);
     }
-    for (i, pixel) in pixels.enumerate() {
-        let (row, range, shift) = image.run(pixel, block.row, block.products.clone());
-        let (entries, values) = (&row.entries[range.clone()], &row.values[range]);
-        // SAFETY: products are below the weights', as the first and the last of the ascending entries are asserted to be;
-        // outputs lie in the pixel's `step` values, as asserted above.
+    let [data_a, data_b, data_c] = [a, b, c].map(|panel| data[panel.start..].as_ptr());
+    assert!(block.products.end <= image.window * image.channels && block.row < image.window);
+    let (mut y, mut x) = (pixels.start / image.width, pixels.start % image.width);
+    for i in 0..pixels.len() {
+        let (row, range, shift) = image.run(y, x, block.row, &block.products);
+        x += 1;
+        if x == image.width {
+            (y, x) = (y + 1, 0);
+        }
+        // SAFETY: `starts` counts values, so that the range is one of entries and of values. Those entries are products of the
+        // block (`Image::run`, invariants of `Row`), which are asserted to exist; outputs lie in the pixel's `step` values, as
+        // asserted above.
         unsafe {
+            debug_assert!(range.start <= range.end && range.end <= row.entries.len());
+            let entries = row.entries.get_unchecked(range.clone());
+            let values = row.values.get_unchecked(range);
             let out = out.as_mut_ptr().add(i * step + channel);
             let from = |panel: Panel, r: usize| {
                 let start = if block.is_first { bias.as_ptr() } else { out.cast_const() };
@@ -258,27 +271,18 @@ unsafe fn sums<S: Simd, const A: usize, const B: usize, const C: usize>(
             for r in 0..C {
                 sum_c[r] = S::load(from(c, r));
             }
-            if let (Some(&least), Some(&most)) = (entries.first(), entries.last()) {
-                let product = |entry: u32| (entry as usize).wrapping_add_signed(shift);
-                assert!(product(least) <= product(most) && product(most) < weights.products());
-                let (data_a, data_b, data_c) = (
-                    data.as_ptr().add(a.start),
-                    data.as_ptr().add(b.start),
-                    data.as_ptr().add(c.start),
-                );
-                for (&entry, value) in entries.iter().zip(values) {
-                    let at = product(entry);
-                    debug_assert!(at < weights.products());
-                    let value = S::splat(*value);
-                    for r in 0..A {
-                        sum_a[r] = S::fma(value, S::load(data_a.add((at * A + r) * S::LANES)), sum_a[r]);
-                    }
-                    for r in 0..B {
-                        sum_b[r] = S::fma(value, S::load(data_b.add((at * B + r) * S::LANES)), sum_b[r]);
-                    }
-                    for r in 0..C {
-                        sum_c[r] = S::fma(value, S::load(data_c.add((at * C + r) * S::LANES)), sum_c[r]);
-                    }
+            for (&entry, value) in entries.iter().zip(values) {
+                let at = (entry as usize).wrapping_add_signed(shift);
+                debug_assert!(at < weights.products());
+                let value = S::splat(*value);
+                for r in 0..A {
+                    sum_a[r] = S::fma(value, S::load(data_a.add((at * A + r) * S::LANES)), sum_a[r]);
+                }
+                for r in 0..B {
+                    sum_b[r] = S::fma(value, S::load(data_b.add((at * B + r) * S::LANES)), sum_b[r]);
+                }
+                for r in 0..C {
+                    sum_c[r] = S::fma(value, S::load(data_c.add((at * C + r) * S::LANES)), sum_c[r]);
                 }
             }
             for r in 0..A {
