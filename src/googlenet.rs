@@ -1,6 +1,6 @@
 //! The network, ready to run, and one pass of one image through it.
 
-use crate::kernels::{Image, Isa, Lines, Row, average, lrn, maximum, pitch};
+use crate::kernels::{Isa, Item, Lines, PairRow, Pairs, average, lrn, maximum, pitch, zeros};
 use crate::network::{BlobId, INPUT_SIDE, Network, Op};
 use crate::plane::{Convolution, Plane};
 use crate::profile::{Cost, Profile};
@@ -46,11 +46,11 @@ pub struct Activations {
     pub(crate) blobs: Vec<Lines>,
 }
 
-/// The blob that convolutions read, without its zeros.
+/// The blob that convolutions read, without its zeros: for each row, pairs of neighbouring pixels.
 #[derive(Default)]
 struct Reads {
     blob: Option<BlobId>,
-    rows: Vec<Row>,
+    rows: Vec<PairRow>,
 }
 
 impl GoogLeNet {
@@ -185,31 +185,54 @@ impl GoogLeNet {
         let mut products = 0;
         match layer.op {
             Op::Convolution(window) if layer.input != 0 => {
+                // Two neighbouring output pixels: a 1x1 window reads pairs that begin at every other pixel, a larger one
+                // those that begin at each, from left of the plane on.
+                let every = if window.size == 1 { 2 } else { 1 };
+                let sites = (input.width + 2 * window.padding).div_ceil(every);
                 if reads.blob != Some(layer.input) {
                     reads.blob = Some(layer.input);
-                    reads.rows.resize_with(input.height.max(reads.rows.len()), Row::default);
-                    let rows = input.values.par_chunks(input.width * input.pixel);
-                    reads
-                        .rows
-                        .par_iter_mut()
-                        .zip(rows)
-                        .for_each(|(row, pixels)| row.fill(isa, pixels, input.pixel, input.channels));
+                    reads.rows.resize_with(input.height.max(reads.rows.len()), PairRow::default);
+                    reads.rows[..input.height].par_iter_mut().enumerate().for_each(|(y, row)| {
+                        let pixel = |x: usize| {
+                            let x = x.wrapping_sub(window.padding);
+                            if x < input.width { input.at(y, x) } else { zeros(input.channels) }
+                        };
+                        row.clear();
+                        for site in 0..sites {
+                            row.push(isa, [pixel(site * every), pixel(site * every + 1)]);
+                        }
+                    });
                 }
-                let image = Image {
+                let weights = &self.convolutions[index].as_ref().expect("a convolution has weights").weights;
+                let pairs = Pairs {
                     rows: &reads.rows[..input.height],
-                    width: input.width,
+                    height: input.height,
+                    sites,
                     channels: input.channels,
                     window: window.size,
-                    padding: window.padding,
-                    weights: &self.convolutions[index].as_ref().expect("a convolution has weights").weights,
+                    weights,
                 };
-                let pixels = (side * side).div_ceil(rayon::current_num_threads()).min(PIXELS);
+                let rows = side.div_ceil(rayon::current_num_threads()).min((PIXELS / side).max(1));
                 products = out
-                    .par_chunks_mut(pixels * step)
+                    .par_chunks_mut(rows * side * step)
                     .enumerate()
                     .map(|(i, out)| {
-                        let pixels = i * pixels..i * pixels + out.len() / step;
-                        image.convolve(isa, pixels, out, step, layer.channel)
+                        let items: Vec<Item> = (i * rows..side.min((i + 1) * rows))
+                            .flat_map(|y| (0..side).step_by(2).map(move |x| (y, x)))
+                            .map(|(y, x)| {
+                                let place = |x| ((y - i * rows) * side + x) * step + layer.channel;
+                                Item {
+                                    list: 0,
+                                    y: y as isize - window.padding as isize,
+                                    site: (x / every) as isize,
+                                    out: [Some(place(x)), (x + 1 < side).then(|| place(x + 1))],
+                                }
+                            })
+                            .collect();
+                        for panels in weights.sets() {
+                            pairs.convolve(isa, panels, &items, 0, out);
+                        }
+                        pairs.products(&items)
                     })
                     .sum();
             }

@@ -92,24 +92,21 @@ impl PackedWeights {
         (&self.data, &self.bias)
     }
 
-    /// All panels, in sets of up to three whose sums fit AVX-512 registers for one column: as even as possible, for few sums
-    /// at a time wait for each other.
-    pub(super) fn sets(&self) -> Vec<Vec<usize>> {
+    /// All panels, in sets of up to three whose sums fit AVX-512 registers for two columns: two of the full width and what is
+    /// left over, for few sums at a time wait for each other.
+    pub(crate) fn sets(&self) -> Vec<Range<usize>> {
         let full = self.panels.iter().take_while(|panel| panel.width == PANEL).count();
-        let rest: Vec<usize> = (full..self.panels.len()).collect();
-        let mut sets: Vec<Vec<usize>> = (0..full).collect::<Vec<_>>().chunks(2).map(<[usize]>::to_vec).collect();
-        match (full, rest.len()) {
-            (0, _) => sets.push(rest),
-            (2, 2) => sets = vec![vec![0, 2], vec![1, 3]],
-            // An odd one takes the rest, or goes with two others.
-            (_, 0) if full % 2 == 1 && full > 1 => {
-                let odd = sets.pop().expect("full > 1");
-                sets.last_mut().expect("full > 1").extend(odd);
-            }
-            _ if full % 2 == 1 => sets.last_mut().expect("full > 0").extend(rest),
-            _ => sets.iter_mut().rev().zip(rest).for_each(|(set, panel)| set.push(panel)),
+        let all = self.panels.len();
+        let mut starts: Vec<usize> = (0..full).step_by(2).collect();
+        match all - full {
+            // A full one alone goes with the two before.
+            0 if full % 2 == 1 && full > 1 => drop(starts.pop()),
+            2 if full.is_multiple_of(2) => starts.push(full),
+            _ if full == 0 => starts.push(0),
+            _ => {}
         }
-        sets
+        let ends = starts[1..].iter().copied().chain([all]);
+        starts.iter().copied().zip(ends).map(|(start, end)| start..end).collect()
     }
 
     /// Ranges of panels whose weights stay in a core's second-level cache while all pixels are visited.

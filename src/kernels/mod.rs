@@ -12,8 +12,8 @@ mod elementwise;
 mod gemm;
 mod isa;
 mod lines;
+mod pairs;
 mod peak;
-mod rows;
 mod simd;
 mod sites;
 
@@ -23,7 +23,7 @@ pub(crate) use convolution::{PackedWeights, Sum, Tile, convolve_tile};
 pub(crate) use elementwise::{average, lrn, maximum};
 pub(crate) use lines::Lines;
 pub(crate) use gemm::multiply_transposed;
-pub(crate) use rows::{Image, Row};
+pub(crate) use pairs::{Item, PairRow, Pairs};
 pub(crate) use simd::prefetch;
 pub(crate) use sites::{Run, Sites, zeros};
 

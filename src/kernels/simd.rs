@@ -42,11 +42,16 @@ pub(crate) trait Simd {
         kept: *mut u32,
         values: *mut [f32; COLUMNS],
     ) -> u8;
-    /// Of eight values, writes those with a bit set, in order, to `values`, and `first +` their places to `entries`. Returns how many.
+    /// [`keep`](Simd::keep) for two columns; returns how many are kept.
     ///
     /// # Safety
-    /// Eight values are readable; room for eight at `entries` and at `values` is writable and may be overwritten.
-    unsafe fn keep_one(from: *const f32, first: u32, entries: *mut u32, values: *mut f32) -> usize;
+    /// As there.
+    unsafe fn keep_pair(
+        columns: [*const f32; 2],
+        first: u32,
+        kept: *mut u32,
+        values: *mut [f32; 2],
+    ) -> usize;
     /// Writes `first +` the place of each bit in `mask`, ascending, to `to`, where room for eight is writable and may be overwritten.
     unsafe fn places(mask: u8, first: u32, to: *mut u32);
     /// Sets each of `most` to the larger of itself and that of `values`. Neither is NaN.
@@ -128,15 +133,20 @@ impl Simd for Portable {
         mask
     }
     #[inline(always)]
-    unsafe fn keep_one(from: *const f32, first: u32, entries: *mut u32, values: *mut f32) -> usize {
+    unsafe fn keep_pair(
+        columns: [*const f32; 2],
+        first: u32,
+        kept: *mut u32,
+        values: *mut [f32; 2],
+    ) -> usize {
         let mut count = 0;
-        for place in 0..8 {
-            // SAFETY: `count <= place`, which is below 8.
+        for channel in 0..8 {
+            // SAFETY: `channel` and `count <= channel` are below 8.
             unsafe {
-                let value = *from.add(place);
-                entries.add(count).write(first + place as u32);
-                values.add(count).write(value);
-                count += usize::from(value.to_bits() != 0);
+                let pair = columns.map(|column| *column.add(channel));
+                kept.add(count).write(first + channel as u32);
+                values.add(count).write(pair);
+                count += usize::from(pair[0].to_bits() | pair[1].to_bits() != 0);
             }
         }
         count
@@ -244,9 +254,14 @@ mod x86 {
         }
 
         #[inline(always)]
-        unsafe fn keep_one(from: *const f32, first: u32, entries: *mut u32, values: *mut f32) -> usize {
+        unsafe fn keep_pair(
+            columns: [*const f32; 2],
+            first: u32,
+            kept: *mut u32,
+            values: *mut [f32; 2],
+        ) -> usize {
             // SAFETY: see above.
-            unsafe { keep_one(from, first, entries, values) }
+            unsafe { keep_pair(columns, first, kept, values) }
         }
 
         #[inline(always)]
@@ -265,21 +280,32 @@ mod x86 {
         }
     }
 
-    /// [`Simd::keep_one`] by a table.
+    /// [`Simd::keep_pair`] by a table.
     ///
     /// # Safety
     /// As there; AVX2.
     #[inline(always)]
-    unsafe fn keep_one(from: *const f32, first: u32, entries: *mut u32, values: *mut f32) -> usize {
+    unsafe fn keep_pair(
+        columns: [*const f32; 2],
+        first: u32,
+        kept: *mut u32,
+        values: *mut [f32; 2],
+    ) -> usize {
         // SAFETY: the caller vouches for the memory.
         unsafe {
-            let v = _mm256_loadu_ps(from);
-            let zero = _mm256_cmpeq_epi32(_mm256_castps_si256(v), _mm256_setzero_si256());
+            let (a, b) = (_mm256_loadu_ps(columns[0]), _mm256_loadu_ps(columns[1]));
+            let any = _mm256_castps_si256(_mm256_or_ps(a, b));
+            let zero = _mm256_cmpeq_epi32(any, _mm256_setzero_si256());
             let mask = !_mm256_movemask_ps(_mm256_castsi256_ps(zero)) as u8;
             let lanes = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(KEPT_LANES[mask as usize]));
             let places = _mm256_add_epi32(lanes, _mm256_set1_epi32(first as i32));
-            _mm256_storeu_si256(entries.cast(), places);
-            _mm256_storeu_ps(values, _mm256_permutevar8x32_ps(v, lanes));
+            _mm256_storeu_si256(kept.cast(), places);
+            let (a, b) = (_mm256_permutevar8x32_ps(a, lanes), _mm256_permutevar8x32_ps(b, lanes));
+            // Interleaved: pairs 0, 1, 4, 5 and 2, 3, 6, 7.
+            let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+            let to: *mut f32 = values.cast();
+            _mm256_storeu_ps(to, _mm256_permute2f128_ps::<0x20>(low, high));
+            _mm256_storeu_ps(to.add(8), _mm256_permute2f128_ps::<0x31>(low, high));
             mask.count_ones() as usize
         }
     }
@@ -411,9 +437,14 @@ mod x86 {
         }
 
         #[inline(always)]
-        unsafe fn keep_one(from: *const f32, first: u32, entries: *mut u32, values: *mut f32) -> usize {
+        unsafe fn keep_pair(
+            columns: [*const f32; 2],
+            first: u32,
+            kept: *mut u32,
+            values: *mut [f32; 2],
+        ) -> usize {
             // SAFETY: see above.
-            unsafe { keep_one(from, first, entries, values) }
+            unsafe { keep_pair(columns, first, kept, values) }
         }
 
         #[inline(always)]
