@@ -342,6 +342,14 @@ impl Classification {
         Classification { logits, probabilities }
     }
 
+    /// The most probable class; of equal ones, the first.
+    pub fn best(&self) -> usize {
+        let better = |best: usize, class: usize| {
+            if self.logits[class].total_cmp(&self.logits[best]).is_gt() { class } else { best }
+        };
+        (0..self.logits.len()).fold(0, better)
+    }
+
     /// The `k` most probable classes, the most probable first, equal ones by index.
     pub fn top(&self, k: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.probabilities.len()).collect();

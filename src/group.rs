@@ -645,13 +645,11 @@ impl Output<'_> {
         positions(undecided).for_each(|p| self.compare(y, x, p, channels.clone()));
         let Some(sites) = &mut self.sites else { return };
         let first = self.channel + channels.start;
-        for p in (0..self.positions).filter(|p| bits >> p & 1 == 0) {
-            let base = self.base.expect("without it, every position is computed").at(y, x);
-            let start = p * self.places.position;
-            self.values[start + channels.start..start + channels.end]
-                .copy_from_slice(&base[first..first + channels.len()]);
-        }
         let columns: [&[f32]; COLUMNS] = std::array::from_fn(|p| {
+            if p < self.positions && bits >> p & 1 == 0 {
+                let base = self.base.expect("without it, every position is computed");
+                return &base.at(y, x)[first..first + channels.len()];
+            }
             let start = p * self.places.position;
             &self.values[start + channels.start..start + channels.end]
         });

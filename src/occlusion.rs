@@ -71,6 +71,7 @@ pub struct OcclusionSensitivity<'a> {
     mask_value: MaskValue,
     mask_clipping: bool,
     classes: Vec<usize>,
+    choose: Option<&'a (dyn Fn(&Classification) -> Vec<usize> + Sync)>,
     score: Score,
     exhaustive: bool,
     threads: usize,
@@ -118,6 +119,7 @@ impl<'a> OcclusionSensitivity<'a> {
             mask_value: MaskValue::Auto,
             mask_clipping: true,
             classes: Vec::new(),
+            choose: None,
             score: Score::Probability,
             exhaustive: false,
             threads: 0,
@@ -147,7 +149,13 @@ impl<'a> OcclusionSensitivity<'a> {
 
     /// The classes to follow, each below 1000; none (the default) for the predicted one. More cost nothing.
     pub fn classes(self, classes: impl Into<Vec<usize>>) -> Self {
-        OcclusionSensitivity { classes: classes.into(), ..self }
+        OcclusionSensitivity { classes: classes.into(), choose: None, ..self }
+    }
+
+    /// Chooses the classes to follow when the unoccluded image has been classified, for instance
+    /// `&|classification| classification.top(3)`.
+    pub fn choose_classes(self, choose: &'a (dyn Fn(&Classification) -> Vec<usize> + Sync)) -> Self {
+        OcclusionSensitivity { choose: Some(choose), ..self }
     }
 
     /// Which number to follow.
@@ -213,10 +221,7 @@ impl<'a> OcclusionSensitivity<'a> {
         {
             return refuse("mask value", format!("{rgb:?}"), "finite numbers, usually 0 to 255");
         }
-        match self.classes.iter().find(|&&class| class >= CLASSES) {
-            Some(class) => refuse("class", class.to_string(), "an index of 0 to 999"),
-            None => Ok(()),
-        }
+        check_classes(&self.classes)
     }
 
     fn sweep(
@@ -226,7 +231,12 @@ impl<'a> OcclusionSensitivity<'a> {
     ) -> Result<(OcclusionMaps, Vec<Cost>)> {
         let base = self.net.forward(input);
         let classification = base.classification();
-        let classes = if self.classes.is_empty() { classification.top(1) } else { self.classes.clone() };
+        let classes = match self.choose {
+            Some(choose) => choose(&classification),
+            None if self.classes.is_empty() => vec![classification.best()],
+            None => self.classes.clone(),
+        };
+        check_classes(&classes)?;
         let mask_rgb = match self.mask_value {
             MaskValue::Auto => mean_rgb(input),
             MaskValue::TrainingMean => [MEAN_BGR[2], MEAN_BGR[1], MEAN_BGR[0]],
@@ -272,7 +282,7 @@ impl<'a> OcclusionSensitivity<'a> {
     ) -> Result<Vec<Cost>> {
         let fill: [f32; 3] = std::array::from_fn(|c| maps.mask_rgb[2 - c] - MEAN_BGR[c]);
         let order = serpentine(maps.grid);
-        let groups: Vec<&[usize]> = order.chunks(COLUMNS).collect();
+        let groups = groups(&order, rayon::current_num_threads());
         let total = order.len();
         let (next, done, stop) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
         let shared = Mutex::new(maps);
@@ -308,6 +318,17 @@ impl<'a> OcclusionSensitivity<'a> {
 
     fn score_of<'c>(&self, classification: &'c Classification) -> &'c [f32] {
         scores_of(self.score, classification)
+    }
+}
+
+fn check_classes(classes: &[usize]) -> Result<()> {
+    match classes.iter().find(|&&class| class >= CLASSES) {
+        Some(class) => Err(Error::Option {
+            name: "class",
+            found: class.to_string(),
+            expected: "an index of 0 to 999".to_string(),
+        }),
+        None => Ok(()),
     }
 }
 
@@ -358,6 +379,14 @@ fn serpentine([ny, nx]: [usize; 2]) -> Vec<usize> {
     order
 }
 
+/// The positions in groups for the kernels' columns. The last few groups are half as large, so that no thread waits long
+/// for another in the end.
+fn groups(order: &[usize], threads: usize) -> Vec<&[usize]> {
+    let last = if threads > 1 { 2 * threads * COLUMNS / 2 } else { 0 };
+    let whole = order.len().saturating_sub(last) / COLUMNS * COLUMNS;
+    order[..whole].chunks(COLUMNS).chain(order[whole..].chunks(if threads > 1 { COLUMNS / 2 } else { COLUMNS })).collect()
+}
+
 /// The mean of each channel of the image, red, green, blue, 0..=255.
 fn mean_rgb(input: &Input) -> [f32; 3] {
     std::array::from_fn(|c| {
@@ -374,7 +403,7 @@ impl OcclusionMaps {
         for (k, &class) in self.classes.iter().enumerate() {
             self.scores[k * count + position] = all[class];
         }
-        let best = result.top(1)[0];
+        let best = result.best();
         self.argmax[position] = best;
         self.argmax_scores[position] = all[best];
     }

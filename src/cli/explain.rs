@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use occlude::{GoogLeNet, Input, OcclusionMaps, OcclusionSensitivity, Photograph, Result, labels};
+use occlude::{Classification, GoogLeNet, Input, OcclusionMaps, OcclusionSensitivity, Photograph, Result, labels};
 
 use super::args::{Common, Explain, Size};
 use super::output::Output;
@@ -20,6 +20,10 @@ const LISTED: usize = 5;
 pub fn run(common: &Common, args: &Explain) -> Result<ExitCode> {
     // What can be refused at once is refused before the work.
     let output = Output::check(&args.out)?;
+    super::on_threads(args.threads, || explain(common, args, &output))
+}
+
+fn explain(common: &Common, args: &Explain, output: &Output) -> Result<ExitCode> {
     let weights = occlude::weights::find(common.weights.as_deref())?;
     let photograph = Photograph::open(&args.image)?;
     let (weights, weights_sha256) = weights::load_and_hash(&weights)?;
@@ -33,7 +37,7 @@ pub fn run(common: &Common, args: &Explain) -> Result<ExitCode> {
     json::require_finite(&maps.classification.logits)?;
     json::require_finite(&maps.scores)?;
 
-    let threads = args.threads.unwrap_or_else(rayon::current_num_threads);
+    let threads = rayon::current_num_threads();
     let run = json::Run { image: &args.image, weights_sha256: &weights_sha256, elapsed_seconds, threads };
     let json = json::maps(&run, &net, &maps);
 
@@ -61,13 +65,16 @@ pub fn run(common: &Common, args: &Explain) -> Result<ExitCode> {
 }
 
 fn sweep(net: &GoogLeNet, input: &Input, args: &Explain) -> Result<OcclusionMaps> {
+    let choose = |classification: &Classification| match classes::resolve(&args.classes, classification) {
+        none if none.is_empty() => vec![classification.best()],
+        classes => classes,
+    };
     let mut sweep = OcclusionSensitivity::new(net)
         .mask_value(args.mask_value)
         .mask_clipping(args.mask_clipping)
         .score(args.score)
         .exhaustive(args.exhaustive)
-        .threads(args.threads.unwrap_or(0))
-        .classes(classes::resolve(&args.classes, &net.classify(input)));
+        .choose_classes(&choose);
     if let Size::Pixels(size) = args.mask_size {
         sweep = sweep.mask_size(size);
     }

@@ -3,22 +3,19 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use occlude::{Error, GoogLeNet, LayerProfile, OcclusionSensitivity, Picture, Profile, Result, weights};
+use occlude::{GoogLeNet, LayerProfile, OcclusionSensitivity, Picture, Profile, Result, weights};
 use serde_json::json;
 
 use super::args::{self, Common, Size};
 
 pub fn run(common: &Common, args: &args::Profile) -> Result<ExitCode> {
+    super::on_threads(args.threads, || profile(common, args))
+}
+
+fn profile(common: &Common, args: &args::Profile) -> Result<ExitCode> {
     let weights = weights::find(common.weights.as_deref())?;
     let input = Picture::open(&args.image, common.resize)?.input();
     let net = GoogLeNet::load(weights)?;
-    let threads = args.threads.unwrap_or_else(rayon::current_num_threads);
-    // One pool for all runs: new threads often share a core for their first milliseconds.
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|e| Error::Option {
-        name: "--threads",
-        found: threads.to_string(),
-        expected: format!("as many as the system can start ({e})"),
-    })?;
     let mut sweep = OcclusionSensitivity::new(&net);
     if let Some(Size::Pixels(mask_size)) = args.mask_size {
         sweep = sweep.mask_size(mask_size);
@@ -29,11 +26,12 @@ pub fn run(common: &Common, args: &args::Profile) -> Result<ExitCode> {
     let one_pass = args.mask_size.is_none() && args.stride.is_none();
     let measure = || if one_pass { Ok(net.profile(&input)) } else { sweep.profile(&input) };
     // The first run brings weights and memory in; of the others, the one with the median time speaks.
-    let mut runs = (0..=args.runs).map(|_| pool.install(measure)).collect::<Result<Vec<Profile>>>()?;
+    let mut runs = (0..=args.runs).map(|_| measure()).collect::<Result<Vec<Profile>>>()?;
     runs.remove(0);
     runs.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
     let profile = &runs[runs.len() / 2];
     let peak = net.isa().measure_peak();
+    let threads = rayon::current_num_threads();
     super::print(&if args.json {
         as_json(&net, profile, threads, peak)
     } else {
