@@ -1,13 +1,17 @@
 //! The network, ready to run, and one pass of one image through it.
 
-use crate::kernels::{Isa, Item, Lines, PairRow, Pairs, average, lrn, maximum, pitch, zeros};
+use crate::classifier::classify;
+use crate::kernels::{
+    Isa, Item, Lines, PackedWeights, PairRow, Pairs, Windows, average, convolve_image, lrn, maximum, pitch, zeros,
+};
 use crate::network::{BlobId, INPUT_SIDE, Network, Op};
-use crate::plane::{Convolution, Plane};
+use crate::plane::Plane;
 use crate::profile::{Cost, Profile};
-use crate::rect::Rect;
+use crate::rect::Window;
 use crate::softmax::softmax;
 use crate::{Input, Result, Weights};
 use rayon::prelude::*;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -25,7 +29,7 @@ pub struct GoogLeNet {
     pub(crate) network: Network,
     pub(crate) isa: Isa,
     /// One a layer of the table; `None` for layers without weights.
-    pub(crate) convolutions: Vec<Option<Convolution>>,
+    pub(crate) weights: Vec<Option<PackedWeights>>,
     /// Memory of earlier passes, for later ones.
     spare: Mutex<Vec<(Activations, Reads)>>,
 }
@@ -70,24 +74,17 @@ impl GoogLeNet {
     pub fn new(weights: &Weights) -> Result<GoogLeNet> {
         let isa = Isa::from_environment()?;
         let network = Network::googlenet();
-        let convolutions = network
+        let weights = network
             .layers
             .par_iter()
             .map(|layer| {
-                let inputs = network.blobs[layer.input].channels;
                 network.weight_shape(layer)?;
-                let (w, b) = (weights.weight(&layer.name), weights.bias(&layer.name));
-                match layer.op {
-                    Op::Convolution(window) if layer.input == 0 => {
-                        Some(Convolution::on_padded_image(w, b, inputs, window))
-                    }
-                    Op::Convolution(window) => Some(Convolution::new(w, b, inputs, window)),
-                    Op::Classifier => Some(Convolution::classifier(w, b, inputs)),
-                    _ => None,
-                }
+                let size = if let Op::Convolution(window) = layer.op { window.size } else { 1 };
+                let inputs = network.blobs[layer.input].channels;
+                Some(PackedWeights::new(weights.weight(&layer.name), weights.bias(&layer.name), inputs, size))
             })
             .collect();
-        Ok(GoogLeNet { network, isa, convolutions, spare: Mutex::default() })
+        Ok(GoogLeNet { network, isa, weights, spare: Mutex::default() })
     }
 
     /// The instruction set that the kernels use.
@@ -171,6 +168,11 @@ impl GoogLeNet {
         costs
     }
 
+    /// The packed weights of a layer that has weights.
+    pub(crate) fn weights(&self, layer: usize) -> &PackedWeights {
+        self.weights[layer].as_ref().expect("convolutions and the classifier have weights")
+    }
+
     /// Runs one layer and says how many multiply-adds it took.
     fn run_layer(&self, index: usize, activations: &mut Activations, reads: &mut Reads) -> u64 {
         let layer = &self.network.layers[index];
@@ -181,7 +183,7 @@ impl GoogLeNet {
         let isa = self.isa;
         // Bands of rows, one a thread: each reads the weights once.
         let band = side.div_ceil(rayon::current_num_threads());
-        let bands = out.par_chunks_mut(band * side * step).enumerate();
+        let bands = out.par_chunks_mut(band * side * step);
         let mut products = 0;
         match layer.op {
             Op::Convolution(window) if layer.input != 0 => {
@@ -203,7 +205,7 @@ impl GoogLeNet {
                         }
                     });
                 }
-                let weights = &self.convolutions[index].as_ref().expect("a convolution has weights").weights;
+                let weights = self.weights(index);
                 let pairs = Pairs {
                     rows: &reads.rows[..input.height],
                     height: input.height,
@@ -212,7 +214,10 @@ impl GoogLeNet {
                     window: window.size,
                     weights,
                 };
-                let rows = side.div_ceil(rayon::current_num_threads()).min((PIXELS / side).max(1));
+                // As many bands for each thread, and small enough.
+                let threads = rayon::current_num_threads();
+                let bands = side.div_ceil((PIXELS / side).max(1)).next_multiple_of(threads);
+                let rows = side.div_ceil(bands);
                 products = out
                     .par_chunks_mut(rows * side * step)
                     .enumerate()
@@ -236,23 +241,26 @@ impl GoogLeNet {
                     })
                     .sum();
             }
-            Op::Convolution(_) => {
-                let convolution = self.convolutions[index].as_ref().expect("a convolution has weights");
+            Op::Convolution(window) => {
+                let weights = self.weights(index);
                 products = bands
+                    .enumerate()
                     .map(|(i, out)| {
-                        let y0 = i * band;
-                        let rect = Rect { y0, x0: 0, y1: side.min(y0 + band), x1: side };
-                        let place = |y, x| ((y - y0) * side + x) * step + layer.channel;
-                        convolution.run(isa, input, rect, out, place)
+                        let rows = out.len() / (side * step);
+                        for y in 0..rows {
+                            let windows = image_windows(window, i * band + y, 0..side);
+                            convolve_image(isa, input.values, windows, weights, out, [y * side * step, step]);
+                        }
+                        (rows * side * weights.outputs() * weights.products()) as u64
                     })
                     .sum();
             }
-            Op::MaxPool(window) => for_each_pixel(bands, band * side, side, step, |y, x, out| {
+            Op::MaxPool(window) => for_each_pixel(bands.enumerate(), band * side, side, step, |y, x, out| {
                 let mut pixels = Vec::with_capacity(9);
                 window.places(y, x, input.height, |y, x| pixels.push(input.at(y, x)));
                 maximum(isa, &pixels, &mut out[..layer.channels]);
             }),
-            Op::Lrn => for_each_pixel(bands, band * side, side, step, |y, x, out| {
+            Op::Lrn => for_each_pixel(bands.enumerate(), band * side, side, step, |y, x, out| {
                 lrn(isa, input.at(y, x), &mut out[..layer.channels]);
             }),
             Op::AveragePool => {
@@ -262,12 +270,25 @@ impl GoogLeNet {
                 average(isa, &pixels, &mut out[..layer.channels]);
             }
             Op::Classifier => {
-                let classifier = self.convolutions[index].as_ref().expect("the classifier has weights");
-                products = classifier.classify(isa, &[input.at(0, 0)], &[0], &mut out);
+                let logits;
+                (logits, products) = classify(isa, self.weights(index), &[input.at(0, 0)], true);
+                out[..layer.channels].copy_from_slice(&logits[0]);
             }
         }
         activations.blobs[layer.output] = out;
         products
+    }
+}
+
+/// Windows of the first layer in row `y` of its output.
+pub(crate) fn image_windows(window: Window, y: usize, columns: Range<usize>) -> Windows {
+    debug_assert_eq!(window.padding, IMAGE_PADDING);
+    Windows {
+        start: (y * window.stride * PADDED_SIDE + columns.start * window.stride) * 3,
+        step: window.stride * 3,
+        row: PADDED_SIDE * 3,
+        width: window.size * 3,
+        count: columns.len(),
     }
 }
 
@@ -295,12 +316,6 @@ fn pad_image(input: &Input, padded: &mut [f32]) {
     }
 }
 
-/// The padded image as conv1 reads it: at each pixel, a row of its window.
-pub(crate) fn image_plane(padded: &[f32]) -> Plane<'_> {
-    // The last places of a row would read past the end of the image; no window of conv1 starts there.
-    Plane { values: padded, width: PADDED_SIDE, height: PADDED_SIDE, pixel: 3, channels: 7 * 3 }
-}
-
 impl Activations {
     /// The values of the blob of this name, `[side][side][channels]`; `None` when there is no such blob.
     /// The input image is `data`; the logits are `loss3/classifier`.
@@ -323,7 +338,8 @@ impl Activations {
 
     pub(crate) fn plane(&self, blob: usize) -> Plane<'_> {
         if blob == 0 {
-            return image_plane(&self.blobs[0]);
+            let (width, height) = (PADDED_SIDE, PADDED_SIDE);
+            return Plane { values: &self.blobs[0], width, height, pixel: 3, channels: 3 };
         }
         let shape = &self.network.blobs[blob];
         Plane {

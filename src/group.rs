@@ -10,12 +10,13 @@
 //!   pixel of the next layer is computed for a position only if its window holds such a bit. Max pooling and ReLU often
 //!   hide a change, and the affected area shrinks to what is left.
 
-use crate::googlenet::{Activations, GoogLeNet, IMAGE_PADDING, PADDED_SIDE, image_plane};
+use crate::classifier::classify;
+use crate::googlenet::{Activations, GoogLeNet, IMAGE_PADDING, PADDED_SIDE, image_windows};
 use crate::kernels::{
-    COLUMNS, Isa, Lines, PackedWeights, Run, Sites, Sum, Tile, convolve_tile, lrn, maximum, pitch, prefetch, zeros,
+    COLUMNS, Isa, Lines, PackedWeights, Run, Sites, Sum, Tile, convolve_image, convolve_tile, lrn, maximum, pitch, prefetch, zeros,
 };
 use crate::network::{Blob, BlobId, Layer, Network, Op};
-use crate::plane::{Convolution, Plane};
+use crate::plane::Plane;
 use crate::profile::Cost;
 use crate::rect::{Rect, Window};
 use crate::schedule::{ONE, is_concatenated, order, pool_before, share_slots};
@@ -237,15 +238,14 @@ impl Group<'_> {
         let layer = &self.net.network.layers[index];
         let isa = self.net.isa;
         let input = &self.net.network.blobs[layer.input];
-        let convolution =
-            || self.net.convolutions[index].as_ref().expect("a layer with weights has a convolution");
+        let weights = || self.net.weights(index);
         match layer.op {
             Op::Convolution(window) if layer.input == 0 => {
-                self.convolve_images(layer, window, convolution(), scratch, output)
+                self.convolve_images(layer, window, weights(), scratch, output)
             }
             Op::Convolution(window) => match pool_before(&self.net.network, layer) {
-                Some(pool) => self.pool_and_convolve(pool, convolution(), scratch, reads, output),
-                None => self.convolve(layer, window, convolution(), scratch, reads, output),
+                Some(pool) => self.pool_and_convolve(pool, weights(), scratch, reads, output),
+                None => self.convolve(layer, window, weights(), scratch, reads, output),
             },
             Op::MaxPool(window) if scratch.concats[0].blob == Some(layer.input) => {
                 self.pool_concat(layer, window, scratch, reads, output)
@@ -272,9 +272,13 @@ impl Group<'_> {
                 let bits = self.affected(layer, ONE, 0, 0, scratch);
                 let pooled: Vec<&[f32]> =
                     positions(bits).map(|p| self.pixel(scratch, layer.input, 0, 0, p)).collect();
-                let starts: Vec<usize> = positions(bits).map(|p| output.places.start(0, 0, p)).collect();
                 if bits != 0 {
-                    output.products += convolution().classify(isa, &pooled, &starts, &mut output.values);
+                    let (logits, products) = classify(isa, weights(), &pooled, false);
+                    output.products += products;
+                    for (p, logits) in positions(bits).zip(logits) {
+                        let start = output.places.start(0, 0, p);
+                        output.values[start..start + layer.channels].copy_from_slice(&logits);
+                    }
                 }
                 positions(bits).for_each(|p| output.compare(0, 0, p, 0..layer.channels));
                 vec![bits]
@@ -343,7 +347,7 @@ impl Group<'_> {
         &self,
         layer: &Layer,
         window: Window,
-        convolution: &Convolution,
+        weights: &PackedWeights,
         scratch: &Scratch,
         output: &mut Output,
     ) -> Vec<u8> {
@@ -354,10 +358,12 @@ impl Group<'_> {
             if rect.is_empty() {
                 continue;
             }
-            let image = image_plane(&scratch.images[p]);
-            let places = output.places;
-            output.products +=
-                convolution.run(self.net.isa, image, rect, &mut output.values, |y, x| places.start(y, x, p));
+            for y in rect.y0..rect.y1 {
+                let windows = image_windows(window, y, rect.x0..rect.x1);
+                let to = [output.places.start(y, rect.x0, p), output.places.pixel];
+                convolve_image(self.net.isa, &scratch.images[p], windows, weights, &mut output.values, to);
+            }
+            output.products += (rect.area() * weights.outputs() * weights.products()) as u64;
             for (y, x) in rect.pixels() {
                 computed[y * output.side + x] |= 1 << p;
                 output.compare(y, x, p, 0..layer.channels);
@@ -371,7 +377,7 @@ impl Group<'_> {
         &self,
         layer: &Layer,
         window: Window,
-        convolution: &Convolution,
+        weights: &PackedWeights,
         scratch: &Scratch,
         reads: &mut Reads,
         output: &mut Output,
@@ -383,7 +389,6 @@ impl Group<'_> {
             self.read_rows(layer.input, 0..input.side, scratch, reads, &wanted);
         }
         let mut runs = Vec::with_capacity(window.size);
-        let weights = &convolution.weights;
         let area = output.places.rect.area();
         for panels in weights.cached_panels() {
             let next = panels.end..panels.end + panels.len();
@@ -461,7 +466,7 @@ impl Group<'_> {
     fn pool_and_convolve(
         &self,
         pool: usize,
-        convolution: &Convolution,
+        weights: &PackedWeights,
         scratch: &Scratch,
         reads: &mut Reads,
         output: &mut Output,
@@ -474,7 +479,6 @@ impl Group<'_> {
         let input = &self.net.network.blobs[pool.input];
         let mut sites = Sites::default();
         let mut runs = Vec::with_capacity(window.size);
-        let weights = &convolution.weights;
         output.begin_part();
         for y in 0..side {
             let rows = if y == 0 { 0..2.min(side) } else { (y + 1).min(side)..(y + 2).min(side) };

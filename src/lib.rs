@@ -66,7 +66,8 @@
 //! [`run_with_progress`](OcclusionSensitivity::run_with_progress) reports each group of positions and stops when told
 //! to. Everything that is refused is an [`Error`] that says what was found, what was expected and what to do.
 
-pub mod error;
+pub mod classifier;
+mod error;
 mod googlenet;
 mod group;
 mod kernels;

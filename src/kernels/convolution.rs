@@ -80,7 +80,7 @@ impl PackedWeights {
     }
 
     /// Multiply-adds of an output.
-    pub(super) fn products(&self) -> usize {
+    pub(crate) fn products(&self) -> usize {
         self.products
     }
 

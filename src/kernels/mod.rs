@@ -10,6 +10,7 @@
 mod convolution;
 mod elementwise;
 mod gemm;
+mod image;
 mod isa;
 mod lines;
 mod pairs;
@@ -23,6 +24,7 @@ pub(crate) use convolution::{PackedWeights, Sum, Tile, convolve_tile};
 pub(crate) use elementwise::{average, lrn, maximum};
 pub(crate) use lines::Lines;
 pub(crate) use gemm::multiply_transposed;
+pub(crate) use image::{Windows, convolve_image};
 pub(crate) use pairs::{Item, PairRow, Pairs};
 pub(crate) use simd::prefetch;
 pub(crate) use sites::{Run, Sites, zeros};

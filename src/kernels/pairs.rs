@@ -39,11 +39,6 @@ impl PairRow {
     pub(crate) fn push(&mut self, isa: Isa, columns: [&[f32]; 2]) {
         push(isa, self, columns);
     }
-
-    /// Adds a site that no window will read, to keep the numbering.
-    pub(crate) fn skip(&mut self, channels: usize) {
-        self.starts.resize(self.starts.len() + channels / 8, self.entries.len() as u32);
-    }
 }
 
 /// A convolution with stride 1.

@@ -75,22 +75,6 @@ impl Sites {
         self.kept_ends.push(self.kept.len());
     }
 
-    /// Adds a site with all its channels, whose entries begin at `first`: for inputs without zeros.
-    pub(crate) fn push_dense(&mut self, first: usize, columns: &[&[f32]]) {
-        assert_eq!(columns.len(), self.columns);
-        let channels = columns[0].len();
-        self.entries.extend((first..first + channels).map(|entry| entry as u32));
-        let start = self.values.len();
-        self.values.resize(start + channels, [0.0; COLUMNS]);
-        for (i, column) in columns.iter().enumerate() {
-            for (values, &x) in self.values[start..].iter_mut().zip(*column) {
-                values[i] = x;
-            }
-        }
-        self.kept.resize(self.kept.len() + channels.div_ceil(8), 0xff);
-        self.end();
-    }
-
     /// Adds a site that no window will read, to keep the numbering of a plane.
     pub(crate) fn skip(&mut self) {
         self.end();
