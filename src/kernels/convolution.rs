@@ -121,10 +121,21 @@ impl PackedWeights {
     /// all along the work on the panels before, it hides that all weights together do not fit any nearby cache.
     pub(crate) fn prefetch(&self, panels: Range<usize>, part: usize, parts: usize) {
         let start_of = |panel: usize| self.panels.get(panel).map_or(self.data.len(), |panel| panel.start);
-        let (start, end) = (start_of(panels.start), start_of(panels.end));
-        let lines = (end - start).div_ceil(16);
+        self.prefetch_data(start_of(panels.start)..start_of(panels.end), part, parts);
+    }
+
+    /// The same for some products of a panel.
+    #[inline(always)]
+    pub(super) fn prefetch_products(&self, panel: Panel, products: Range<usize>, part: usize, parts: usize) {
+        let at = |product: usize| panel.start + product * panel.width;
+        self.prefetch_data(at(products.start)..at(products.end), part, parts);
+    }
+
+    #[inline(always)]
+    fn prefetch_data(&self, range: Range<usize>, part: usize, parts: usize) {
+        let lines = range.len() / 16;
         for line in lines * part / parts..lines * (part + 1) / parts {
-            simd::prefetch(&self.data[start + 16 * line]);
+            simd::prefetch(&self.data[range.start + 16 * line]);
         }
     }
 }

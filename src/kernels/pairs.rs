@@ -101,7 +101,10 @@ impl Pairs<'_> {
                     is_first: row == 0 && start == 0,
                     is_last: row + 1 == self.window && end == row_products,
                 };
-                convolve_block(isa, self, panels.clone(), &block, items, first, out);
+                // The products of the block that follows.
+                let next = row * row_products + end;
+                let next = next..(next + length).min(self.weights.products());
+                convolve_block(isa, self, panels.clone(), &block, items, first, out, next);
             }
         }
     }
@@ -153,7 +156,7 @@ for_each_isa! {
 }
 
 for_each_isa! {
-    /// Adds the products of a block to the sums of some items.
+    /// Adds the products of a block to the sums of some items, and asks for the weights of the `next` products.
     fn convolve_block(
         pairs: &Pairs,
         panels: Range<usize>,
@@ -161,6 +164,7 @@ for_each_isa! {
         items: &[Item],
         first: usize,
         out: &mut [f32],
+        next: Range<usize>,
     ) => convolve_block_generic
 }
 
@@ -202,6 +206,7 @@ unsafe fn convolve_block_generic<S: Simd>(
     items: &[Item],
     first: usize,
     out: &mut [f32],
+    next: Range<usize>,
 ) {
     // Sums of a set of panels fit the registers of AVX-512, those of one panel the others'.
     let at_once = if S::LANES == 16 { 3 } else { 1 };
@@ -212,17 +217,17 @@ unsafe fn convolve_block_generic<S: Simd>(
         // SAFETY: passed on.
         unsafe {
             match (vectors(0), vectors(1), vectors(2)) {
-                (1, 0, 0) => each::<S, 1, 0, 0>(pairs, panels, block, items, first, out),
-                (2, 0, 0) => each::<S, 2, 0, 0>(pairs, panels, block, items, first, out),
-                (3, 0, 0) => each::<S, 3, 0, 0>(pairs, panels, block, items, first, out),
-                (4, 0, 0) => each::<S, 4, 0, 0>(pairs, panels, block, items, first, out),
-                (6, 0, 0) => each::<S, 6, 0, 0>(pairs, panels, block, items, first, out),
-                (2, 2, 0) => each::<S, 2, 2, 0>(pairs, panels, block, items, first, out),
-                (3, 2, 0) => each::<S, 3, 2, 0>(pairs, panels, block, items, first, out),
-                (3, 3, 0) => each::<S, 3, 3, 0>(pairs, panels, block, items, first, out),
-                (3, 2, 2) => each::<S, 3, 2, 2>(pairs, panels, block, items, first, out),
-                (3, 3, 2) => each::<S, 3, 3, 2>(pairs, panels, block, items, first, out),
-                (3, 3, 3) => each::<S, 3, 3, 3>(pairs, panels, block, items, first, out),
+                (1, 0, 0) => each::<S, 1, 0, 0>(pairs, panels, block, items, first, out, next.clone()),
+                (2, 0, 0) => each::<S, 2, 0, 0>(pairs, panels, block, items, first, out, next.clone()),
+                (3, 0, 0) => each::<S, 3, 0, 0>(pairs, panels, block, items, first, out, next.clone()),
+                (4, 0, 0) => each::<S, 4, 0, 0>(pairs, panels, block, items, first, out, next.clone()),
+                (6, 0, 0) => each::<S, 6, 0, 0>(pairs, panels, block, items, first, out, next.clone()),
+                (2, 2, 0) => each::<S, 2, 2, 0>(pairs, panels, block, items, first, out, next.clone()),
+                (3, 2, 0) => each::<S, 3, 2, 0>(pairs, panels, block, items, first, out, next.clone()),
+                (3, 3, 0) => each::<S, 3, 3, 0>(pairs, panels, block, items, first, out, next.clone()),
+                (3, 2, 2) => each::<S, 3, 2, 2>(pairs, panels, block, items, first, out, next.clone()),
+                (3, 3, 2) => each::<S, 3, 3, 2>(pairs, panels, block, items, first, out, next.clone()),
+                (3, 3, 3) => each::<S, 3, 3, 3>(pairs, panels, block, items, first, out, next.clone()),
                 other => unreachable!("no set has panels of {other:?} vectors"),
             }
         }
@@ -241,10 +246,16 @@ unsafe fn each<S: Simd, const A: usize, const B: usize, const C: usize>(
     items: &[Item],
     first: usize,
     out: &mut [f32],
+    next: Range<usize>,
 ) {
     let panel = |i: usize| pairs.weights.panel((panels.start + i).min(panels.end - 1));
+    let there = panels.len();
     let panels = [panel(0), panel(1), panel(2)];
-    for item in items {
+    for (i, item) in items.iter().enumerate() {
+        // Along the way, a part of the weights that come next: all weights together do not fit the second-level cache.
+        for panel in &panels[..there] {
+            pairs.weights.prefetch_products(*panel, next.clone(), i, items.len());
+        }
         let (row, range, shift) = pairs.run(item, block.row, &block.products);
         // SAFETY: `starts` counts values, so that the range is one of entries and of values; the rest is passed on.
         unsafe {
