@@ -21,12 +21,20 @@ fn exp(x: f64) -> f64 {
     }
     let n = (x / std::f64::consts::LN_2 - 0.5) as i64; // truncation rounds up here: x <= 0
     let r = x - n as f64 * LN_2_HIGH - n as f64 * LN_2_LOW;
-    let mut sum = 1.0;
-    for k in (1..=14).rev() {
-        sum = 1.0 + sum * r / f64::from(k);
-    }
+    let sum = TAYLOR.iter().rev().fold(0.0, |sum, coefficient| sum * r + coefficient);
     sum * f64::from_bits(((1023 + n) as u64) << 52)
 }
+
+/// `1 / k!`.
+const TAYLOR: [f64; 15] = {
+    let mut coefficients = [1.0; 15];
+    let mut k = 1;
+    while k < 15 {
+        coefficients[k] = coefficients[k - 1] / k as f64;
+        k += 1;
+    }
+    coefficients
+};
 
 #[cfg(test)]
 mod tests {
