@@ -2,7 +2,8 @@
 
 use crate::classifier::classify;
 use crate::kernels::{
-    Isa, Item, Lines, PackedWeights, PairRow, Pairs, Windows, average, convolve_image, lrn, maximum, pitch, zeros,
+    Isa, Item, Lines, PackedWeights, PairRow, Pairs, Windows, average, convolve_image, lrn, maximum, pitch,
+    zeros,
 };
 use crate::network::{BlobId, INPUT_SIDE, Network, Op};
 use crate::plane::Plane;

@@ -13,7 +13,8 @@
 use crate::classifier::classify;
 use crate::googlenet::{Activations, GoogLeNet, IMAGE_PADDING, PADDED_SIDE, image_windows};
 use crate::kernels::{
-    COLUMNS, Isa, Lines, PackedWeights, Run, Sites, Sum, Tile, convolve_image, convolve_tile, lrn, maximum, pitch, prefetch, zeros,
+    COLUMNS, Isa, Lines, PackedWeights, Run, Sites, Sum, Tile, convolve_image, convolve_tile, lrn, maximum,
+    pitch, prefetch, zeros,
 };
 use crate::network::{Blob, BlobId, Layer, Network, Op};
 use crate::plane::Plane;
@@ -443,7 +444,11 @@ impl Group<'_> {
                             }
                             if branch.computed[at] == 0 {
                                 let same = [&unoccluded.at(y, x)[branch.channels.clone()]; COLUMNS];
-                                reads.sites.begin(self.net.isa, first + branch.channels.start, &same[..count]);
+                                reads.sites.begin(
+                                    self.net.isa,
+                                    first + branch.channels.start,
+                                    &same[..count],
+                                );
                             }
                         }
                         reads.sites.end();

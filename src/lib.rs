@@ -87,7 +87,7 @@ pub mod weights;
 pub use error::{Error, Result};
 pub use googlenet::{Activations, Classification, GoogLeNet};
 pub use kernels::Isa;
-pub use occlusion::{MaskValue, OcclusionMaps, OcclusionSensitivity, Progress, Score};
+pub use occlusion::{Choose, MaskValue, OcclusionMaps, OcclusionSensitivity, Progress, Score};
 pub use picture::{Input, Photograph, Picture, Resize};
 pub use profile::{LayerProfile, Profile};
 pub use resize::Upsampling;

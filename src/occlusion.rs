@@ -52,6 +52,9 @@ impl fmt::Display for Score {
     }
 }
 
+/// Chooses classes by what the network says about the unoccluded image.
+pub type Choose<'a> = dyn Fn(&Classification) -> Vec<usize> + Sync + 'a;
+
 /// How far a sweep is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -71,7 +74,7 @@ pub struct OcclusionSensitivity<'a> {
     mask_value: MaskValue,
     mask_clipping: bool,
     classes: Vec<usize>,
-    choose: Option<&'a (dyn Fn(&Classification) -> Vec<usize> + Sync)>,
+    choose: Option<&'a Choose<'a>>,
     score: Score,
     exhaustive: bool,
     threads: usize,
@@ -154,7 +157,7 @@ impl<'a> OcclusionSensitivity<'a> {
 
     /// Chooses the classes to follow when the unoccluded image has been classified, for instance
     /// `&|classification| classification.top(3)`.
-    pub fn choose_classes(self, choose: &'a (dyn Fn(&Classification) -> Vec<usize> + Sync)) -> Self {
+    pub fn choose_classes(self, choose: &'a Choose<'a>) -> Self {
         OcclusionSensitivity { choose: Some(choose), ..self }
     }
 
@@ -384,7 +387,10 @@ fn serpentine([ny, nx]: [usize; 2]) -> Vec<usize> {
 fn groups(order: &[usize], threads: usize) -> Vec<&[usize]> {
     let last = if threads > 1 { 2 * threads * COLUMNS / 2 } else { 0 };
     let whole = order.len().saturating_sub(last) / COLUMNS * COLUMNS;
-    order[..whole].chunks(COLUMNS).chain(order[whole..].chunks(if threads > 1 { COLUMNS / 2 } else { COLUMNS })).collect()
+    order[..whole]
+        .chunks(COLUMNS)
+        .chain(order[whole..].chunks(if threads > 1 { COLUMNS / 2 } else { COLUMNS }))
+        .collect()
 }
 
 /// The mean of each channel of the image, red, green, blue, 0..=255.

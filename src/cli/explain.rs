@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use occlude::{Classification, GoogLeNet, Input, OcclusionMaps, OcclusionSensitivity, Photograph, Result, labels};
+use occlude::{
+    Classification, GoogLeNet, Input, OcclusionMaps, OcclusionSensitivity, Photograph, Result, labels,
+};
 
 use super::args::{Common, Explain, Size};
 use super::output::Output;

@@ -311,7 +311,8 @@ unsafe fn tile<S: Simd, const P: usize, const B: usize, const R: usize, const W:
     debug_assert!(first + B * R * S::LANES <= pitch(weights.outputs));
     let block = R * S::LANES;
     // All panels before this one have the full width, or the same as this one.
-    let panel = weights.panels.iter().rfind(|panel| panel.first <= first).expect("the first panel begins at 0");
+    let panel =
+        weights.panels.iter().rfind(|panel| panel.first <= first).expect("the first panel begins at 0");
     debug_assert!(panel.width == W && W.is_multiple_of(block) && (first - panel.first).is_multiple_of(block));
     // SAFETY: all offsets lie in `data` and `bias`, which hold whole panels, for the products of each run are asserted to
     // exist: entries ascend (invariant of `Sites`), so that the first and the last speak for all. `out` as the caller vouches.
@@ -474,27 +475,44 @@ mod tests {
                 })
                 .collect();
             for isa in Isa::all_available() {
-                for dense in [false, true] {
-                    let mut sites = Sites::default();
-                    sites.clear(COLUMNS);
-                    for site in 0..case.rows * case.width {
-                        let columns: [&[f32]; COLUMNS] = std::array::from_fn(|c| case.value(site, c));
-                        let place = (first_place + site % case.width) * case.channels;
-                        if dense { sites.push_dense(place, &columns) } else { sites.push(isa, place, &columns) }
-                    }
-                    let tile = Tile { runs: &runs, columns: &case.columns, out: &starts };
-                    let mut out = vec![7.0; step * case.columns.len()];
-                    for panels in packed.cached_panels() {
-                        convolve_tile(isa, &sites, &packed, panels, &tile, sum, &mut out);
-                    }
-                    for (i, &column) in case.columns.iter().enumerate() {
-                        for output in 0..outputs {
-                            let (got, want) = (out[i * step + output], case.expected(column, output, sum));
-                            prop_assert_eq!(got.to_bits(), want.to_bits(), "{} {} {}", isa, column, output);
-                        }
+                let mut sites = Sites::default();
+                sites.clear(COLUMNS);
+                for site in 0..case.rows * case.width {
+                    let columns: [&[f32]; COLUMNS] = std::array::from_fn(|c| case.value(site, c));
+                    sites.push(isa, (first_place + site % case.width) * case.channels, &columns);
+                }
+                let tile = Tile { runs: &runs, columns: &case.columns, out: &starts };
+                let mut out = vec![7.0; step * case.columns.len()];
+                for panels in packed.cached_panels() {
+                    convolve_tile(isa, &sites, &packed, panels, &tile, sum, &mut out);
+                }
+                for (i, &column) in case.columns.iter().enumerate() {
+                    for output in 0..outputs {
+                        let (got, want) = (out[i * step + output], case.expected(column, output, sum));
+                        prop_assert_eq!(got.to_bits(), want.to_bits(), "{} {} {}", isa, column, output);
                     }
                 }
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn panels_and_sets_cover_all_outputs_once(outputs in 1usize..1100) {
+            let weights = PackedWeights::new(&vec![0.0; outputs], &vec![0.0; outputs], 1, 1);
+            let mut end = 0;
+            for panel in &weights.panels {
+                prop_assert!(panel.first == end && panel.start == end && [16, 32, PANEL].contains(&panel.width));
+                end += panel.width;
+            }
+            prop_assert_eq!(end, pitch(outputs));
+            prop_assert_eq!(weights.channels(0..weights.panels()), 0..outputs);
+            let mut next = 0;
+            for set in weights.sets() {
+                prop_assert!(set.start == next && (1..=3).contains(&set.len()));
+                next = set.end;
+            }
+            prop_assert_eq!(next, weights.panels());
         }
     }
 
@@ -514,8 +532,9 @@ mod tests {
             let mut out = vec![-1.0; 3 + pitch(100) + 5];
             let tile = Tile { runs: std::slice::from_ref(&run), columns: &[0], out: &[3] };
             convolve_tile(isa, &sites, &packed, 1..2, &tile, Sum::Relu, &mut out);
-            assert!(out[..3 + 48].iter().chain(&out[3 + 96..]).all(|&v| v == -1.0), "{isa}");
-            assert!(out[3 + 48..3 + 96].iter().all(|&v| v == 5.0), "{isa}");
+            assert_eq!(packed.channels(1..2), 48..80);
+            assert!(out[..3 + 48].iter().chain(&out[3 + 80..]).all(|&v| v == -1.0), "{isa}");
+            assert!(out[3 + 48..3 + 80].iter().all(|&v| v == 5.0), "{isa}");
         }
     }
 

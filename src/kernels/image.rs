@@ -128,12 +128,15 @@ unsafe fn sums<S: Simd, const P: usize, const R: usize>(
     // SAFETY: the caller vouches for windows and outputs; a panel has weights for each product.
     unsafe {
         let mut weight = data.as_ptr().add(panel.start);
-        let start: [S::V; R] = std::array::from_fn(|r| S::load(bias.as_ptr().add(panel.first + r * S::LANES)));
+        let start: [S::V; R] =
+            std::array::from_fn(|r| S::load(bias.as_ptr().add(panel.first + r * S::LANES)));
         let mut sums = [start; P];
         for row in 0..weights.products() / windows.width {
             let from = image.as_ptr().add(first * windows.step + row * windows.row);
             for i in 0..windows.width {
-                debug_assert!(first * windows.step + row * windows.row + (P - 1) * windows.step + i < image.len());
+                debug_assert!(
+                    first * windows.step + row * windows.row + (P - 1) * windows.step + i < image.len()
+                );
                 let mut w = [S::splat(0.0); R];
                 for r in 0..R {
                     w[r] = S::load(weight.add(r * S::LANES));

@@ -22,9 +22,9 @@ pub use isa::Isa;
 
 pub(crate) use convolution::{PackedWeights, Sum, Tile, convolve_tile};
 pub(crate) use elementwise::{average, lrn, maximum};
-pub(crate) use lines::Lines;
 pub(crate) use gemm::multiply_transposed;
 pub(crate) use image::{Windows, convolve_image};
+pub(crate) use lines::Lines;
 pub(crate) use pairs::{Item, PairRow, Pairs};
 pub(crate) use simd::prefetch;
 pub(crate) use sites::{Run, Sites, zeros};

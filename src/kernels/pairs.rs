@@ -361,3 +361,135 @@ unsafe fn sums<S: Simd, const P: usize, const A: usize, const B: usize, const C:
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Clone, Debug)]
+    struct Case {
+        /// Lists, rows of each, sites of each row, channels of each site.
+        shape: [usize; 4],
+        window: usize,
+        outputs: usize,
+        seed: u32,
+        /// List, y, site, columns asked for, as bits.
+        items: Vec<(usize, isize, isize, u8)>,
+    }
+
+    fn case() -> impl Strategy<Value = Case> {
+        let shape = (1usize..4, 1usize..5, 1usize..6, 1usize..12);
+        (shape, 1usize..4, 1usize..300, any::<u32>()).prop_flat_map(
+            |((lists, rows, sites, eighths), window, outputs, seed)| {
+                let item = (0..lists, -2isize..=rows as isize + 1, -2isize..=sites as isize + 1, 0u8..4);
+                let shape = [lists, rows, sites, 8 * eighths];
+                prop::collection::vec(item, 0..12).prop_map(move |items| Case {
+                    shape,
+                    window,
+                    outputs,
+                    seed,
+                    items,
+                })
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(150))]
+        #[test]
+        fn every_instruction_set_sums_all_products_in_order(case in case()) {
+            let [lists, height, sites, channels] = case.shape;
+            let mut state = case.seed | 1;
+            let mut value = |zeros: u32| {
+                state = state.wrapping_mul(1664525).wrapping_add(1013904223);
+                if state >> 28 < zeros { 0.0 } else { (state >> 8) as f32 / 8388608.0 - 1.0 }
+            };
+            // [list][row][site][column][channel]
+            let values: Vec<f32> = (0..lists * height * sites * 2 * channels).map(|_| value(10)).collect();
+            let column = |list: usize, y: usize, site: usize, column: usize| {
+                &values[(((list * height + y) * sites + site) * 2 + column) * channels..][..channels]
+            };
+            let products = case.window * case.window * channels;
+            // In the kernel's order, which is that of a 1x1 window with as many inputs.
+            let kernels: Vec<f32> = (0..case.outputs * products).map(|_| value(0)).collect();
+            let bias: Vec<f32> = (0..case.outputs).map(|_| value(0)).collect();
+            let weights = PackedWeights::new(&kernels, &bias, products, 1);
+            let step = pitch(case.outputs) + 3;
+            let items: Vec<Item> = case
+                .items
+                .iter()
+                .enumerate()
+                .map(|(i, &(list, y, site, columns))| Item {
+                    list: list * height,
+                    y,
+                    site,
+                    out: [0, 1].map(|c| (columns >> c & 1 != 0).then_some((2 * i + c) * step)),
+                })
+                .collect();
+            for isa in Isa::all_available() {
+                let mut rows: Vec<PairRow> = Vec::new();
+                for (list, y) in (0..lists).flat_map(|list| (0..height).map(move |y| (list, y))) {
+                    let mut row = PairRow::default();
+                    row.clear();
+                    for site in 0..sites {
+                        row.push(isa, [column(list, y, site, 0), column(list, y, site, 1)]);
+                    }
+                    rows.push(row);
+                }
+                let pairs =
+                    Pairs { rows: &rows, height, sites, channels, window: case.window, weights: &weights };
+                let mut out = vec![-7.0; 2 * items.len() * step];
+                for panels in weights.sets() {
+                    pairs.convolve(isa, panels, &items, 0, &mut out);
+                }
+                let mut nonzero = 0;
+                for (i, item) in items.iter().enumerate() {
+                    for c in 0..2 {
+                        let out = &out[(2 * i + c) * step..][..step];
+                        if item.out[c].is_none() {
+                            prop_assert!(out.iter().all(|&v| v == -7.0), "{}", isa);
+                            continue;
+                        }
+                        prop_assert!(out[pitch(case.outputs)..].iter().all(|&v| v == -7.0), "{}", isa);
+                        let mut expected = bias.clone();
+                        for row in 0..case.window {
+                            for place in 0..case.window {
+                                let (y, site) = (item.y + row as isize, item.site + place as isize);
+                                if !(0..height as isize).contains(&y) || !(0..sites as isize).contains(&site) {
+                                    continue;
+                                }
+                                let (y, site) = (y as usize, site as usize);
+                                for channel in 0..channels {
+                                    let pair = [0, 1].map(|c| column(case.items[i].0, y, site, c)[channel]);
+                                    nonzero += u64::from(pair != [0.0, 0.0]);
+                                    let product = (row * case.window + place) * channels + channel;
+                                    for (output, sum) in expected.iter_mut().enumerate() {
+                                        *sum = pair[c].mul_add(kernels[output * products + product], *sum);
+                                    }
+                                }
+                            }
+                        }
+                        for (got, want) in out.iter().zip(&expected) {
+                            prop_assert_eq!(got.to_bits(), want.max(0.0).to_bits(), "{}", isa);
+                        }
+                    }
+                }
+                prop_assert_eq!(pairs.products(&items), nonzero * case.outputs as u64);
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic]
+    fn an_output_that_does_not_fit_is_refused() {
+        let weights = PackedWeights::new(&[1.0; 20 * 8], &[1.0; 20], 8, 1);
+        let mut row = PairRow::default();
+        row.clear();
+        row.push(Isa::Scalar, [&[1.0; 8], &[1.0; 8]]);
+        let rows = [row];
+        let pairs = Pairs { rows: &rows, height: 1, sites: 1, channels: 8, window: 1, weights: &weights };
+        let item = Item { list: 0, y: 0, site: 0, out: [Some(1), None] };
+        pairs.convolve(Isa::detect(), 0..1, &[item], 0, &mut [0.0; 32]);
+    }
+}

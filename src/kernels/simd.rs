@@ -46,12 +46,8 @@ pub(crate) trait Simd {
     ///
     /// # Safety
     /// As there.
-    unsafe fn keep_pair(
-        columns: [*const f32; 2],
-        first: u32,
-        kept: *mut u32,
-        values: *mut [f32; 2],
-    ) -> usize;
+    unsafe fn keep_pair(columns: [*const f32; 2], first: u32, kept: *mut u32, values: *mut [f32; 2])
+    -> usize;
     /// Writes `first +` the place of each bit in `mask`, ascending, to `to`, where room for eight is writable and may be overwritten.
     unsafe fn places(mask: u8, first: u32, to: *mut u32);
     /// Sets each of `most` to the larger of itself and that of `values`. Neither is NaN.

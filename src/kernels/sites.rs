@@ -245,7 +245,8 @@ unsafe fn maximum_generic<S: Simd>(into: &mut Sites, from: &Sites, window: &[Run
             unsafe { S::raise(most.get_unchecked_mut(entry as usize - place), values) };
         }
     }
-    into.values.extend(into.entries[start..].iter().map(|&channel| std::mem::take(&mut most[channel as usize])));
+    into.values
+        .extend(into.entries[start..].iter().map(|&channel| std::mem::take(&mut most[channel as usize])));
     into.kept.extend(&kept[..bytes]);
     into.end();
 }
