@@ -1,10 +1,12 @@
-//! Times loading, one forward pass and the sweeps, in one go: `cargo bench`. Medians of several runs; nothing is asserted.
+//! Times loading, one forward pass, each layer of it, the sweeps and the command from a cold start, in one go: `cargo bench`.
+//! Medians of several runs; nothing is asserted. `baseline.txt` is what it printed on the machine that it names.
 //!
 //! With the trained weights in one of their places the photograph is mapped by them; else by the seeded network, whose
 //! activations are about half zeros, which is more work than the trained network's. What each layer costs,
 //! `occlude profile` shows; how other engines do, `tools/compare.py`.
 
-use occlude::{GoogLeNet, Isa, OcclusionSensitivity, Picture, Resize, Weights, weights};
+use occlude::{GoogLeNet, Input, Isa, OcclusionSensitivity, Picture, Profile, Resize, Weights, weights};
+use std::process::Command;
 use std::time::Instant;
 
 /// Median seconds of `runs` runs after one to warm up.
@@ -19,6 +21,31 @@ fn median(runs: usize, mut run: impl FnMut()) -> f64 {
         .collect();
     seconds.sort_by(f64::total_cmp);
     seconds[runs / 2]
+}
+
+/// Each convolution on the picture's own activations: what a dense engine would have to reach for the same time, and what
+/// is carried out.
+fn layers(net: &GoogLeNet, input: &Input) {
+    let runs: Vec<Profile> = (0..15).map(|_| net.profile(input)).collect();
+    println!(
+        "  {:<25} {:>11} {:>9} {:>22} {:>18}",
+        "layer", "output", "ms", "GFLOP/s, dense counted", "carried out"
+    );
+    for (at, layer) in runs[0].layers.iter().enumerate().filter(|(_, layer)| layer.dense > 0) {
+        let mut seconds: Vec<f64> = runs.iter().map(|run| run.layers[at].seconds).collect();
+        seconds.sort_by(f64::total_cmp);
+        let seconds = seconds[runs.len() / 2];
+        let gflops = |products: u64| 2e-9 * products as f64 / seconds;
+        let [height, width, channels] = layer.shape;
+        println!(
+            "  {:<25} {:>11} {:>9.3} {:>22.1} {:>18.1}",
+            layer.name,
+            format!("{height}x{width}x{channels}"),
+            1e3 * seconds,
+            gflops(layer.dense),
+            gflops(layer.executed)
+        );
+    }
 }
 
 fn main() {
@@ -38,6 +65,13 @@ fn main() {
     };
     let pack = || GoogLeNet::new(&weights).expect("a usable instruction set");
     println!("pack the weights: {:.1} ms", 1e3 * median(5, || drop(pack())));
+    let classify = || {
+        let command = Command::new(env!("CARGO_BIN_EXE_occlude")).args(["classify", photograph]).output();
+        assert!(command.expect("the command starts").status.success());
+    };
+    if weights::find(None).is_ok() {
+        println!("`occlude classify`, cold process to printed answer: {:.1} ms", 1e3 * median(9, classify));
+    }
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
     for isa in Isa::all_available() {
         let net = pack().with_isa(isa).expect("it is available");
@@ -48,6 +82,9 @@ fn main() {
             let runs = if isa == Isa::Scalar { 1 } else { 15 };
             let pass = pool.install(|| median(runs, || drop(net.classify(&input))));
             println!("{threads} threads: forward pass {:.2} ms", 1e3 * pass);
+            if isa != Isa::Scalar && threads == 1 {
+                pool.install(|| layers(&net, &input));
+            }
             if isa == Isa::Scalar {
                 continue;
             }

@@ -9,6 +9,9 @@
 //! * For each pixel in it, one *bit a position* that says whether its values really differ from the unoccluded ones. A
 //!   pixel of the next layer is computed for a position only if its window holds such a bit. Max pooling and ReLU often
 //!   hide a change, and the affected area shrinks to what is left.
+//!
+//! Memory is the second bound. The outputs of inception blocks, most of them zeros, are kept as lists from the start
+//! ([`Concat`]), and pools read those lists; the other blobs lie in memory that they share ([`share_slots`]).
 
 use crate::classifier::classify;
 use crate::googlenet::{Activations, GoogLeNet, IMAGE_PADDING, PADDED_SIDE, image_windows};
@@ -29,7 +32,7 @@ pub(crate) struct Scratch {
     /// Copies of the padded image, one a position, masked while the group runs.
     images: Vec<Lines>,
     /// Buffers that blobs share when their lifetimes do not overlap.
-    slots: Vec<Vec<f32>>,
+    slots: Vec<Lines>,
     /// The layers in the order in which they run; without the pools that run with the convolution after them.
     order: Vec<usize>,
     /// For each blob that is not concatenated, which slot is its own.
@@ -42,7 +45,7 @@ pub(crate) struct Scratch {
     changed: Vec<Vec<u8>>,
     reads: Reads,
     /// One pixel's outputs.
-    outputs: Vec<f32>,
+    outputs: Lines,
     /// For each layer, what it has cost since the scratch memory was made.
     pub(crate) costs: Vec<Cost>,
 }
@@ -92,13 +95,13 @@ impl Scratch {
         let slot_of = share_slots(network, &order);
         Scratch {
             images: vec![base.blobs[0].clone(); COLUMNS],
-            slots: vec![Vec::new(); slot_of.iter().max().map_or(0, |m| m + 1)],
+            slots: vec![Lines::default(); slot_of.iter().max().map_or(0, |m| m + 1)],
             slot_of,
             order,
             concats: Default::default(),
             rects: vec![Rect::default(); network.blobs.len()],
             reads: Reads::default(),
-            outputs: Vec::new(),
+            outputs: Lines::default(),
             costs: vec![Cost::default(); network.layers.len()],
             changed: network.blobs.iter().map(|b| vec![0; b.side * b.side]).collect(),
         }
@@ -130,7 +133,7 @@ impl Group<'_> {
                 }
                 // The outputs of one pixel at a time, on their way to the list.
                 let position = pitch(layer.channels);
-                outputs.resize(outputs.len().max(position * COLUMNS), 0.0);
+                outputs.make_room(position * COLUMNS);
                 (std::mem::take(&mut outputs), Places { rect, pixel: 0, position })
             } else {
                 let position = pitch(blob.channels);
@@ -219,8 +222,7 @@ impl Group<'_> {
             }
             let size =
                 scratch.rects[output].area() * self.masks.len() * pitch(network.blobs[output].channels);
-            let slot = &mut scratch.slots[scratch.slot_of[output]];
-            slot.resize(slot.len().max(size), 0.0);
+            scratch.slots[scratch.slot_of[output]].make_room(size);
         }
     }
 
@@ -535,7 +537,7 @@ impl Group<'_> {
                 let out = &mut output.values[start..start + layer.channels];
                 out.fill(0.0);
                 for (&channel, values) in channels.iter().zip(values) {
-                    out[channel as usize] = values[p];
+                    out[channel as usize] = values.0[p];
                 }
                 output.compare(y, x, p, 0..layer.channels);
             }
@@ -586,7 +588,7 @@ struct Output<'o> {
     /// The unoccluded image's values, unless everything counts as changed.
     base: Option<Plane<'o>>,
     /// The blob's slot, `[pixel of the rectangle][position][channel]`, or one pixel of a branch of a concatenated blob ..
-    values: Vec<f32>,
+    values: Lines,
     /// .. which goes here.
     sites: Option<Sites>,
     /// The first site of each part of the outputs.

@@ -45,8 +45,9 @@
 //!    the classes.
 //! 6. **The arithmetic** (`src/kernels/`, where all `unsafe` of the crate is). One generic algorithm a kernel, instantiated
 //!    for each [`Isa`]. An output adds up its products in one fixed order by fused multiply-adds, and leaves out those with
-//!    an activation of zero, which changes no bit; on photographs less than half of the products remain. For readers and
-//!    for tests, [`mod@reference`] does the same work in the plainest way, by im2col and matrix multiplication.
+//!    an activation of zero, which changes no bit; on photographs about half of the products remain. Three kernels
+//!    differ in what shares a weight that has been loaded: two neighbouring pixels in a single pass (`pairs.rs`), eight mask
+//!    positions in a sweep (`convolution.rs`), a row of the image in the first layer (`image.rs`). For readers and for tests, [`mod@reference`] does the same work in the plainest way, by im2col and matrix multiplication.
 //! 7. **The sweep** ([`occlusion`]). [`OcclusionSensitivity`] slides the mask; the options are those of MATLAB's
 //!    `occlusionSensitivity`. Eight neighbouring positions go through the network side by side (`src/group.rs`, `src/schedule.rs`), because
 //!    their zeros lie at nearly the same places. Only what a mask can have changed is computed: [`rect`] follows the
@@ -66,8 +67,8 @@
 //! [`run_with_progress`](OcclusionSensitivity::run_with_progress) reports each group of positions and stops when told
 //! to. Everything that is refused is an [`Error`] that says what was found, what was expected and what to do.
 
-pub mod classifier;
-mod error;
+mod classifier;
+pub mod error;
 mod googlenet;
 mod group;
 mod kernels;

@@ -10,10 +10,14 @@ round each engine has its turn at each job, so that a slow minute of the machine
 compiling are not timed; making the masked pictures is. Engines that disagree about the class scores by more than
 1e-4 make the comparison fail. Prints medians as a Markdown table.
 
-Install with: pip install -r requirements.txt (torch only for --torch)
+With --torch, PyTorch takes part, by the same loop and by Captum's Occlusion. Captum's windows begin in the picture's corner, so
+that there are fewer of them; its seconds are scaled to the others' number, and its scores are not compared.
+
+Install with: pip install -r requirements.txt (torch and captum only for --torch)
 """
 import argparse
 import json
+import math
 import os
 import platform
 import statistics
@@ -29,6 +33,7 @@ import onnxruntime
 import openvino
 
 from export_onnx import build, load
+from network import INPUT_SIDE
 from occlusion import BATCH, grid, masked_batches, network_input, open_picture
 
 SWEEPS = {"mask 45, stride 22": (45, 22), "mask 15, stride 10": (15, 10)}
@@ -105,6 +110,38 @@ class Loop:
         return time.perf_counter() - start, scores[:, self.classes].T
 
 
+class Captum:
+    """Captum's Occlusion on PyTorch, which maps one class a sweep."""
+
+    def __init__(self, engine, data, classes):
+        self.title = f"Captum {version('captum')}"
+        self.engine, self.data, self.classes = engine, data, classes
+
+    def forward(self):
+        return None
+
+    def sweep(self, mask, stride):
+        from captum.attr import Occlusion
+        from reference import probabilities
+
+        torch = self.engine.torch
+        torch.set_num_threads(self.engine.threads)
+        start = time.perf_counter()
+        with torch.inference_mode():
+            value = self.data.mean(axis=(1, 2), keepdims=True, dtype=np.float64).astype(np.float32)
+            Occlusion(lambda batch: probabilities(self.engine.weights, batch)).attribute(
+                torch.from_numpy(self.data[None]),
+                sliding_window_shapes=(3, mask, mask),
+                strides=(3, stride, stride),
+                baselines=torch.from_numpy(value[None]).expand(1, *self.data.shape),
+                target=int(self.classes[0]),
+                perturbations_per_eval=BATCH,
+            )
+        elapsed = time.perf_counter() - start
+        windows = math.ceil((INPUT_SIDE - mask) / stride) + 1
+        return elapsed * np.prod(grid((stride, stride))) / windows**2, None
+
+
 class Occlude:
     """The command. Its own clock counts, which leaves out loading, as with the others."""
 
@@ -161,11 +198,12 @@ def measure(rows, rounds):
                 if outcome is None:
                     continue
                 elapsed, scores = outcome
-                expected = scores if expected is None else expected
-                difference = float(np.abs(scores - expected).max())
-                if not difference <= AGREEMENT:
-                    raise SystemExit(f"{title} disagrees by {difference:.2g} on the {description}")
-                disagreement = max(disagreement, difference)
+                if scores is not None:
+                    expected = scores if expected is None else expected
+                    difference = float(np.abs(scores - expected).max())
+                    if not difference <= AGREEMENT:
+                        raise SystemExit(f"{title} disagrees by {difference:.2g} on the {description}")
+                    disagreement = max(disagreement, difference)
                 if turn > 0:  # The first round warms caches and allocators.
                     seconds[row][title].append(elapsed)
     medians = [{t: statistics.median(v) if v else None for t, v in row.items()} for row in seconds]
@@ -184,7 +222,7 @@ def print_table(rows, medians):
     print("|---|---|" + "---|" * (len(titles) + 1))
     for (description, threads, _), row in zip(rows, medians):
         own = row["occlude"]
-        best = min(value for title, value in row.items() if title != "occlude")
+        best = min(value for title, value in row.items() if title != "occlude" and value is not None)
         ratio = "-" if own is None else f"{best / own:.2f}"
         print(f"| {description} | {threads} | " + " | ".join(map(time_text, row.values())) + f" | {ratio} |")
 
@@ -220,7 +258,9 @@ def main():
                 others.append(PyTorch(weights, threads))
             classes = others[0].run(data[None])[0].argsort()[::-1][:3]
             own = Occlude(options.binary, options.weights, options.image, threads, classes)
-            engines[threads] = [*(Loop(engine, data, classes) for engine in others), own]
+            loops = [Loop(engine, data, classes) for engine in others]
+            captum = [Captum(others[-1], data, classes)] if options.torch else []
+            engines[threads] = [*loops, *captum, own]
     rows = list(jobs(engines))
     medians, disagreement = measure(rows, options.rounds)
     print(f"{processor()}, {os.cpu_count()} processors, {Path(options.image).name}, medians of {options.rounds} rounds;")

@@ -54,8 +54,8 @@ fn table(net: &GoogLeNet, profile: &Profile, threads: usize, peak: f64) -> Strin
     .expect(line);
     writeln!(
         text,
-        "\n{:<25} {:>13} {:>10} {:>9} {:>9} {:>9} {:>9} {:>7}",
-        "layer", "output", "dense M", "affected", "executed", "core ms", "GFLOP/s", "of peak"
+        "\n{:<25} {:>13} {:>10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>7}",
+        "layer", "output", "dense M", "affected", "executed", "core ms", "at peak", "GFLOP/s", "of peak"
     )
     .expect(line);
     for layer in profile.layers.iter().chain([&profile.total()]) {
@@ -69,11 +69,12 @@ fn table(net: &GoogLeNet, profile: &Profile, threads: usize, peak: f64) -> Strin
         let share = |part: u64| format!("{:.1} %", 100.0 * part as f64 / layer.dense as f64);
         writeln!(
             text,
-            "{:>10.1} {:>9} {:>9} {:>9.2} {:>9.1} {:>5.0} %",
+            "{:>10.1} {:>9} {:>9} {:>9.2} {:>9.2} {:>9.1} {:>5.0} %",
             1e-6 * layer.dense as f64,
             share(layer.affected),
             share(layer.executed),
             1e3 * layer.seconds,
+            1e3 * layer.seconds * layer.gflops() / peak,
             layer.gflops(),
             100.0 * layer.gflops() / peak,
         )
@@ -91,6 +92,7 @@ fn as_json(net: &GoogLeNet, profile: &Profile, threads: usize, peak: f64) -> Str
             "affected_multiply_adds": l.affected,
             "executed_multiply_adds": l.executed,
             "core_seconds": l.seconds,
+            "core_seconds_at_peak": 2e-9 * l.executed as f64 / peak,
             "gflops": if l.executed == 0 { 0.0 } else { l.gflops() },
         })
     };

@@ -1,16 +1,16 @@
-//! Convolution that skips zeros: the kernel in which nearly all time goes.
+//! Convolution that skips zeros, of up to eight columns: the kernel to which most of a sweep's time goes.
 //!
 //! A tile is up to eight columns (see [`Sites`]) times a few vectors of output channels, all in registers. For each
-//! tap of the window and each channel that is non-zero in some column, the weights of the tile's output channels are
+//! place of the window and each channel that is non-zero in some column, the weights of the tile's output channels are
 //! loaded once and multiplied with each column's value: with 8 columns and 48 output channels, 3 loads and 8
-//! broadcasts feed 24 fused multiply-adds. Each output sums `bias + tap 0 (channel 0, 1, ..) + tap 1 ..` one product
+//! broadcasts feed 24 fused multiply-adds. Each output sums `bias + place 0 (channel 0, 1, ..) + place 1 ..` one product
 //! after the other, so tile shape and skipped zeros leave no trace in the bits.
 //!
-//! The taps of a row of the window are one loop: their sites lie side by side (see [`Sites`]), as their weights do.
+//! The places of a row of the window are one loop: their sites lie side by side (see [`Sites`]), as their weights do.
 
 use super::isa::for_each_isa;
 use super::lines::Lines;
-use super::simd::Simd;
+use super::simd::{Columns, Simd};
 use super::{COLUMNS, Run, Sites, pitch, simd};
 use std::ops::Range;
 
@@ -332,7 +332,7 @@ unsafe fn tile<S: Simd, const P: usize, const B: usize, const R: usize, const W:
             let (Some(&least), Some(&most)) = (entries.first(), entries.last()) else { continue };
             let product = |entry: u32| (entry as usize).wrapping_add_signed(run.shift);
             assert!(product(least) <= product(most) && product(most) < weights.products);
-            let x: [*const [f32; COLUMNS]; P] =
+            let x: [*const Columns; P] =
                 std::array::from_fn(|p| values.as_ptr().cast::<f32>().add(*columns.get_unchecked(p)).cast());
             for (i, &entry) in entries.iter().enumerate() {
                 debug_assert!(product(entry) < weights.products);

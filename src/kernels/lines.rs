@@ -16,6 +16,11 @@ impl Lines {
     pub(crate) fn zeros(len: usize) -> Lines {
         Lines { lines: vec![Line([0.0; 16]); len.div_ceil(16)] }
     }
+
+    /// Makes room for `len` values at least; what they are is not said.
+    pub(crate) fn make_room(&mut self, len: usize) {
+        self.lines.resize(self.lines.len().max(len.div_ceil(16)), Line([0.0; 16]));
+    }
 }
 
 impl std::ops::Deref for Lines {
@@ -37,6 +42,17 @@ impl std::ops::DerefMut for Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn room_is_only_made_where_there_is_not_enough() {
+        let mut lines = Lines::zeros(20);
+        lines.make_room(32);
+        assert_eq!(lines.len(), 32);
+        lines.make_room(33);
+        assert_eq!(lines.len(), 48);
+        lines.make_room(0);
+        assert_eq!(lines.len(), 48);
+    }
 
     #[test]
     fn lines_begin_at_cache_lines_and_hold_what_was_asked_for() {

@@ -34,5 +34,5 @@ pub(crate) fn pitch(channels: usize) -> usize {
     channels.next_multiple_of(16)
 }
 
-/// Positions (or neighbouring pixels) that one kernel call takes side by side.
+/// Mask positions that one kernel call takes side by side.
 pub(crate) const COLUMNS: usize = 8;

@@ -5,6 +5,11 @@
 
 use super::COLUMNS;
 
+/// The values of one channel in each column. Aligned so that none straddles two cache lines, which most of them would otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[repr(C, align(32))]
+pub(crate) struct Columns(pub(crate) [f32; COLUMNS]);
+
 /// A vector of `f32`. Each operation works lane by lane and rounds once, so lanes hold the same bits at any width.
 pub(crate) trait Simd {
     /// The register type.
@@ -36,12 +41,7 @@ pub(crate) trait Simd {
     ///
     /// # Safety
     /// Eight values are readable at each column; room for eight entries at `kept` and at `values` is writable and may be overwritten.
-    unsafe fn keep(
-        columns: &[*const f32; COLUMNS],
-        first: u32,
-        kept: *mut u32,
-        values: *mut [f32; COLUMNS],
-    ) -> u8;
+    unsafe fn keep(columns: &[*const f32; COLUMNS], first: u32, kept: *mut u32, values: *mut Columns) -> u8;
     /// [`keep`](Simd::keep) for two columns; returns how many are kept.
     ///
     /// # Safety
@@ -51,7 +51,7 @@ pub(crate) trait Simd {
     /// Writes `first +` the place of each bit in `mask`, ascending, to `to`, where room for eight is writable and may be overwritten.
     unsafe fn places(mask: u8, first: u32, to: *mut u32);
     /// Sets each of `most` to the larger of itself and that of `values`. Neither is NaN.
-    unsafe fn raise(most: &mut [f32; COLUMNS], values: &[f32; COLUMNS]);
+    unsafe fn raise(most: &mut Columns, values: &Columns);
 }
 
 /// Asks for the cache line of a value to be brought into the second-level cache; a hint without effect on results.
@@ -106,12 +106,7 @@ impl Simd for Portable {
         std::array::from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
     }
     #[inline(always)]
-    unsafe fn keep(
-        columns: &[*const f32; COLUMNS],
-        first: u32,
-        kept: *mut u32,
-        values: *mut [f32; COLUMNS],
-    ) -> u8 {
+    unsafe fn keep(columns: &[*const f32; COLUMNS], first: u32, kept: *mut u32, values: *mut Columns) -> u8 {
         let mut mask = 0;
         let mut count = 0;
         for channel in 0..8 {
@@ -121,7 +116,7 @@ impl Simd for Portable {
                 let row: [f32; COLUMNS] = columns.map(|column| *column.add(channel));
                 let any = row.iter().fold(0, |any, x| any | x.to_bits()) != 0;
                 kept.add(count).write(first + channel as u32);
-                values.add(count).write(row);
+                values.add(count).write(Columns(row));
                 count += usize::from(any);
                 mask |= u8::from(any) << channel;
             }
@@ -157,8 +152,8 @@ impl Simd for Portable {
         }
     }
     #[inline(always)]
-    unsafe fn raise(most: &mut [f32; COLUMNS], values: &[f32; COLUMNS]) {
-        for (most, &value) in most.iter_mut().zip(values) {
+    unsafe fn raise(most: &mut Columns, values: &Columns) {
+        for (most, value) in most.0.iter_mut().zip(values.0) {
             *most = if *most > value { *most } else { value };
         }
     }
@@ -169,7 +164,7 @@ pub(crate) use x86::{Avx2, Avx512};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::Simd;
+    use super::{Columns, Simd};
     use crate::kernels::COLUMNS;
     use std::arch::x86_64::*;
 
@@ -243,7 +238,7 @@ mod x86 {
             columns: &[*const f32; COLUMNS],
             first: u32,
             kept: *mut u32,
-            values: *mut [f32; COLUMNS],
+            values: *mut Columns,
         ) -> u8 {
             // SAFETY: see above.
             unsafe { keep(columns, first, kept, values) }
@@ -267,11 +262,12 @@ mod x86 {
         }
 
         #[inline(always)]
-        unsafe fn raise(most: &mut [f32; COLUMNS], values: &[f32; COLUMNS]) {
+        unsafe fn raise(most: &mut Columns, values: &Columns) {
             // SAFETY: see above; both are eight values.
             unsafe {
-                let larger = _mm256_max_ps(_mm256_loadu_ps(most.as_ptr()), _mm256_loadu_ps(values.as_ptr()));
-                _mm256_storeu_ps(most.as_mut_ptr(), larger);
+                let larger =
+                    _mm256_max_ps(_mm256_loadu_ps(most.0.as_ptr()), _mm256_loadu_ps(values.0.as_ptr()));
+                _mm256_storeu_ps(most.0.as_mut_ptr(), larger);
             }
         }
     }
@@ -324,12 +320,7 @@ mod x86 {
     /// # Safety
     /// As there; AVX2.
     #[inline(always)]
-    unsafe fn keep(
-        columns: &[*const f32; COLUMNS],
-        first: u32,
-        kept: *mut u32,
-        values: *mut [f32; COLUMNS],
-    ) -> u8 {
+    unsafe fn keep(columns: &[*const f32; COLUMNS], first: u32, kept: *mut u32, values: *mut Columns) -> u8 {
         // SAFETY: the caller vouches for the memory: eight values a column, eight entries written at most.
         unsafe {
             let c: [__m256; 8] = std::array::from_fn(|i| _mm256_loadu_ps(columns[i]));
@@ -425,7 +416,7 @@ mod x86 {
             columns: &[*const f32; COLUMNS],
             first: u32,
             kept: *mut u32,
-            values: *mut [f32; COLUMNS],
+            values: *mut Columns,
         ) -> u8 {
             // A row of the result is eight values, which AVX2's registers hold.
             // SAFETY: see above.
@@ -450,11 +441,12 @@ mod x86 {
         }
 
         #[inline(always)]
-        unsafe fn raise(most: &mut [f32; COLUMNS], values: &[f32; COLUMNS]) {
+        unsafe fn raise(most: &mut Columns, values: &Columns) {
             // SAFETY: see above; both are eight values.
             unsafe {
-                let larger = _mm256_max_ps(_mm256_loadu_ps(most.as_ptr()), _mm256_loadu_ps(values.as_ptr()));
-                _mm256_storeu_ps(most.as_mut_ptr(), larger);
+                let larger =
+                    _mm256_max_ps(_mm256_loadu_ps(most.0.as_ptr()), _mm256_loadu_ps(values.0.as_ptr()));
+                _mm256_storeu_ps(most.0.as_mut_ptr(), larger);
             }
         }
     }

@@ -2,14 +2,14 @@
 
 use super::COLUMNS;
 use super::isa::{Isa, for_each_isa};
-use super::simd::Simd;
+use super::simd::{Columns, Simd};
 use std::ops::Range;
 
 /// A list of sites. A site is a place that a kernel window can read at: up to eight columns (the same pixel for
-/// eight mask positions, or neighbouring pixels of one image) of channels, of which those are kept that are
+/// eight mask positions, or a part of the classifier's input) of channels, of which those are kept that are
 /// non-zero in at least one column. Leaving the others out changes no bit of a sum.
 ///
-/// The kept values are copied, channel by channel, the columns side by side: every tap and every block of outputs then
+/// The kept values are copied, channel by channel, the columns side by side: every place of a window and every block of outputs then
 /// reads them from one short run of memory. Neighbouring sites follow each other there, so that a whole row of a window is
 /// one run of entries, which matters where sites keep few channels each.
 ///
@@ -21,12 +21,12 @@ pub(crate) struct Sites {
     ends: Vec<usize>,
     /// What is kept: a number that says channel and place, ascending from site to site of a row of the plane.
     entries: Vec<u32>,
-    values: Vec<[f32; COLUMNS]>,
+    values: Vec<Columns>,
     /// For each site, a bit a channel: whether it is kept.
     kept: Vec<u8>,
     kept_ends: Vec<usize>,
     /// Memory for [`push_maximum`](Sites::push_maximum), zero between calls.
-    most: Vec<[f32; COLUMNS]>,
+    most: Vec<Columns>,
 }
 
 /// A row of a window that lies in the plane: consecutive sites, and which weights they meet.
@@ -114,7 +114,7 @@ impl Sites {
 
     /// The entries of consecutive sites, and their values.
     #[inline(always)]
-    pub(crate) fn run(&self, sites: &Range<usize>) -> (&[u32], &[[f32; COLUMNS]]) {
+    pub(crate) fn run(&self, sites: &Range<usize>) -> (&[u32], &[Columns]) {
         let range = self.entries_of(sites);
         (&self.entries[range.clone()], &self.values[range])
     }
@@ -231,7 +231,7 @@ unsafe fn maximum_generic<S: Simd>(into: &mut Sites, from: &Sites, window: &[Run
     }
     // SAFETY: `count` more have been written.
     unsafe { into.entries.set_len(start + count) };
-    into.most.resize(channels, [0.0; COLUMNS]);
+    into.most.resize(channels, Columns::default());
     let most = &mut into.most[..];
     for site in window.iter().flat_map(|run| run.sites.clone()) {
         let (entries, values) = from.run(&(site..site + 1));
@@ -260,7 +260,7 @@ unsafe fn average_generic<S: Simd>(sites: &Sites, channels: usize, means: &mut V
         let (entries, values) = sites.run(&(site..site + 1));
         let place = entries.first().map_or(0, |&entry| entry as usize / channels * channels);
         for (entry, values) in entries.iter().zip(values) {
-            for (mean, value) in means[*entry as usize - place].iter_mut().zip(values) {
+            for (mean, value) in means[*entry as usize - place].iter_mut().zip(values.0) {
                 *mean += value;
             }
         }
@@ -279,7 +279,7 @@ unsafe fn differing_generic<S: Simd>(sites: &Sites, site: usize, pixel: &[f32], 
         for (&channel, values) in entries.iter().zip(values) {
             let unoccluded = pixel[channel as usize].to_bits();
             nonzero += usize::from(unoccluded != 0);
-            for (bits, value) in bits.iter_mut().zip(values) {
+            for (bits, value) in bits.iter_mut().zip(values.0) {
                 *bits |= value.to_bits() ^ unoccluded;
             }
         }
@@ -337,7 +337,7 @@ mod tests {
                         if is_kept {
                             prop_assert_eq!(entries[at] as usize, place * channels + channel, "{}", isa);
                             for (c, column) in site.iter().enumerate() {
-                                prop_assert_eq!(values[at][c], column[channel], "{}", isa);
+                                prop_assert_eq!(values[at].0[c], column[channel], "{}", isa);
                             }
                             at += 1;
                         }
