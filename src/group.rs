@@ -11,7 +11,7 @@
 //!   hide a change, and the affected area shrinks to what is left.
 //!
 //! Memory is the second bound. The outputs of inception blocks, most of them zeros, are kept as lists from the start
-//! ([`Concat`]), and pools read those lists; the other blobs lie in memory that they share ([`share_slots`]).
+//! ([`Listed`]), and pools read those lists; the other blobs lie in memory that they share ([`share_slots`]).
 
 use crate::classifier::classify;
 use crate::googlenet::{Activations, GoogLeNet, IMAGE_PADDING, PADDED_SIDE, image_windows};
@@ -23,7 +23,7 @@ use crate::network::{Blob, BlobId, Layer, Network, Op};
 use crate::plane::Plane;
 use crate::profile::Cost;
 use crate::rect::{Rect, Window};
-use crate::schedule::{ONE, is_concatenated, order, pool_before, share_slots};
+use crate::schedule::{ONE, is_listed, order, pool_before, share_slots};
 use std::ops::Range;
 use std::time::Instant;
 
@@ -35,10 +35,10 @@ pub(crate) struct Scratch {
     slots: Vec<Lines>,
     /// The layers in the order in which they run; without the pools that run with the convolution after them.
     order: Vec<usize>,
-    /// For each blob that is not concatenated, which slot is its own.
+    /// For each blob that is not listed, which slot is its own.
     slot_of: Vec<usize>,
-    /// The concatenated blob that is being made and the one before, which it is made from, in turns.
-    concats: [Concat; 2],
+    /// The listed blob that is being made and the one before, which it is made from, in turns.
+    listed: [Listed; 2],
     /// For each blob, what the masks can reach.
     rects: Vec<Rect>,
     /// For each blob and pixel of its plane, the positions whose values differ.
@@ -57,17 +57,17 @@ struct Reads {
     blob: Option<BlobId>,
 }
 
-/// A concatenated blob as the branches of its inception block leave it: without zeros, which makes it small enough for
+/// A blob as the branches of an inception block leave it, or a pool: without zeros, which makes it small enough for
 /// the second-level cache. What reads it puts a pixel's parts together ([`Group::read_rows`]).
 #[derive(Default)]
-struct Concat {
+struct Listed {
     blob: Option<BlobId>,
     branches: Vec<Branch>,
     /// For each part of a branch's outputs, each pixel of the blob's rectangle; nothing where it was not computed.
     sites: Sites,
 }
 
-/// A channel range of a concatenated blob.
+/// A channel range of a listed blob.
 struct Branch {
     channels: Range<usize>,
     /// For each pixel of the plane, the positions for which it was computed.
@@ -98,7 +98,7 @@ impl Scratch {
             slots: vec![Lines::default(); slot_of.iter().max().map_or(0, |m| m + 1)],
             slot_of,
             order,
-            concats: Default::default(),
+            listed: Default::default(),
             rects: vec![Rect::default(); network.blobs.len()],
             reads: Reads::default(),
             outputs: Lines::default(),
@@ -117,7 +117,7 @@ impl Group<'_> {
         let mut reads = std::mem::take(&mut scratch.reads);
         let mut outputs = std::mem::take(&mut scratch.outputs);
         reads.blob = None;
-        scratch.concats.iter_mut().for_each(|concat| concat.blob = None);
+        scratch.listed.iter_mut().for_each(|list| list.blob = None);
         for i in 0..scratch.order.len() {
             let index = scratch.order[i];
             let layer = &self.net.network.layers[index];
@@ -125,11 +125,11 @@ impl Group<'_> {
             let slot = scratch.slot_of[layer.output];
             let mut changed = std::mem::take(&mut scratch.changed[layer.output]);
             let rect = scratch.rects[layer.output];
-            let concat = is_concatenated(&self.net.network, layer);
-            let (values, places) = if concat {
-                if scratch.concats[0].blob != Some(layer.output) {
-                    scratch.concats.swap(0, 1);
-                    scratch.concats[0].start(layer.output, self.masks.len());
+            let is_list = is_listed(&self.net.network, layer);
+            let (values, places) = if is_list {
+                if scratch.listed[0].blob != Some(layer.output) {
+                    scratch.listed.swap(0, 1);
+                    scratch.listed[0].start(layer.output, self.masks.len());
                 }
                 // The outputs of one pixel at a time, on their way to the list.
                 let position = pitch(layer.channels);
@@ -146,7 +146,7 @@ impl Group<'_> {
                 channel: layer.channel,
                 base: (!self.exhaustive).then(|| self.base.plane(layer.output)),
                 values,
-                sites: concat.then(|| std::mem::take(&mut scratch.concats[0].sites)),
+                sites: is_list.then(|| std::mem::take(&mut scratch.listed[0].sites)),
                 parts: Vec::new(),
                 positions: self.masks.len(),
                 isa: self.net.isa,
@@ -165,8 +165,8 @@ impl Group<'_> {
             if let Some(sites) = sites {
                 outputs = values;
                 let channels = layer.channel..layer.channel + layer.channels;
-                scratch.concats[0].sites = sites;
-                scratch.concats[0].add(Branch { channels, computed, parts });
+                scratch.listed[0].sites = sites;
+                scratch.listed[0].add(Branch { channels, computed, parts });
             } else {
                 scratch.slots[slot] = values;
             }
@@ -217,7 +217,7 @@ impl Group<'_> {
         for &index in &scratch.order {
             let output = network.layers[index].output;
             scratch.changed[output].fill(0);
-            if is_concatenated(network, &network.layers[index]) {
+            if is_listed(network, &network.layers[index]) {
                 continue;
             }
             let size =
@@ -250,8 +250,8 @@ impl Group<'_> {
                 Some(pool) => self.pool_and_convolve(pool, weights(), scratch, reads, output),
                 None => self.convolve(layer, window, weights(), scratch, reads, output),
             },
-            Op::MaxPool(window) if scratch.concats[0].blob == Some(layer.input) => {
-                self.pool_concat(layer, window, scratch, reads, output)
+            Op::MaxPool(window) if is_listed(&self.net.network, layer) => {
+                self.pool_listed(layer, window, scratch, reads, output)
             }
             Op::MaxPool(window) => self.each_pixel(layer, window, scratch, output, |y, x, p, out| {
                 self.pool_pixel(layer, window, y, x, p, scratch, out);
@@ -425,7 +425,7 @@ impl Group<'_> {
             reads.blob = Some(blob);
             reads.sites.clear(count);
         }
-        let concat = scratch.concats.iter().find(|concat| concat.blob == Some(blob));
+        let list = scratch.listed.iter().find(|list| list.blob == Some(blob));
         let (rect, unoccluded) = (scratch.rects[blob], self.base.plane(blob));
         for y in rows {
             for x in 0..shape.side {
@@ -435,16 +435,18 @@ impl Group<'_> {
                     continue;
                 }
                 let first = x * shape.channels;
-                match concat {
-                    Some(concat) if scratch.changed[blob][at] != 0 => {
+                match list {
+                    Some(list) if scratch.changed[blob][at] != 0 => {
                         let pixel = rect.index(y, x);
-                        for branch in &concat.branches {
-                            for part in &branch.parts {
-                                if branch.computed[at] != 0 {
-                                    reads.sites.begin_with(&concat.sites, part + pixel, first);
-                                }
-                            }
-                            if branch.computed[at] == 0 {
+                        for branch in &list.branches {
+                            if branch.computed[at] != 0 {
+                                reads.sites.begin_with(
+                                    self.net.isa,
+                                    &list.sites,
+                                    branch.parts.iter().map(|part| part + pixel),
+                                    first,
+                                );
+                            } else {
                                 let same = [&unoccluded.at(y, x)[branch.channels.clone()]; COLUMNS];
                                 reads.sites.begin(
                                     self.net.isa,
@@ -510,8 +512,8 @@ impl Group<'_> {
         computed
     }
 
-    /// A pool that reads a concatenated blob and has other readers than one convolution.
-    fn pool_concat(
+    /// A pool that reads a listed blob and has other readers than one convolution: its own are listed, too.
+    fn pool_listed(
         &self,
         layer: &Layer,
         window: Window,
@@ -522,25 +524,22 @@ impl Group<'_> {
         let input = &self.net.network.blobs[layer.input];
         let (computed, wanted) = self.to_compute(layer, window, scratch, output);
         self.read_rows(layer.input, 0..input.side, scratch, reads, &wanted);
-        let (mut sites, mut runs) = (Sites::default(), Vec::with_capacity(window.size));
+        output.begin_part();
+        let mut runs = Vec::with_capacity(window.size);
         for (y, x) in output.places.rect.pixels() {
-            let bits = computed[y * output.side + x];
-            if bits == 0 {
+            let at = y * output.side + x;
+            let sites = output.sites.as_mut().expect("is_listed says so");
+            if computed[at] == 0 {
+                sites.skip();
                 continue;
             }
-            sites.clear(self.masks.len());
             runs_of(window, y, x, input, &mut runs);
+            // Positions that need not be computed come out like the unoccluded image: so does all that they read.
             sites.push_maximum(self.net.isa, &reads.sites, &runs, layer.channels);
-            let (channels, values) = sites.run(&(0..1));
-            for p in positions(bits) {
-                let start = output.places.start(y, x, p);
-                let out = &mut output.values[start..start + layer.channels];
-                out.fill(0.0);
-                for (&channel, values) in channels.iter().zip(values) {
-                    out[channel as usize] = values.0[p];
-                }
-                output.compare(y, x, p, 0..layer.channels);
-            }
+            output.changed[at] = match output.base {
+                Some(base) => sites.differing(self.net.isa, sites.len() - 1, base.at(y, x)),
+                None => computed[at],
+            };
         }
         computed
     }
@@ -566,7 +565,7 @@ impl Group<'_> {
     }
 }
 
-impl Concat {
+impl Listed {
     fn start(&mut self, blob: BlobId, positions: usize) {
         self.blob = Some(blob);
         self.branches.clear();
@@ -587,7 +586,7 @@ struct Output<'o> {
     channel: usize,
     /// The unoccluded image's values, unless everything counts as changed.
     base: Option<Plane<'o>>,
-    /// The blob's slot, `[pixel of the rectangle][position][channel]`, or one pixel of a branch of a concatenated blob ..
+    /// The blob's slot, `[pixel of the rectangle][position][channel]`, or one pixel of a branch of a listed blob ..
     values: Lines,
     /// .. which goes here.
     sites: Option<Sites>,

@@ -32,12 +32,15 @@ pub(crate) fn order(network: &Network) -> Vec<usize> {
     order
 }
 
-/// Whether the layer is a branch of an inception block, whose outputs are a part of a blob's channels.
-pub(crate) fn is_concatenated(network: &Network, layer: &Layer) -> bool {
-    layer.channels < network.blobs[layer.output].channels
+/// Whether a group keeps the layer's outputs as a list without zeros, not as a dense blob: those of an inception block's
+/// branches, and what is pooled from them for the next block. They are read a pixel at a time, by 1x1 convolutions and pools.
+pub(crate) fn is_listed(network: &Network, layer: &Layer) -> bool {
+    let is_branch = |layer: &Layer| layer.channels < network.blobs[layer.output].channels;
+    let reads_branches = || network.layers.iter().any(|l| l.output == layer.input && is_branch(l));
+    is_branch(layer) || matches!(layer.op, Op::MaxPool(window) if window.stride > 1) && reads_branches()
 }
 
-/// Gives each blob that is not concatenated a slot that is free from its first writer to its last reader.
+/// Gives each blob that is not listed a slot that is free from its first writer to its last reader.
 pub(crate) fn share_slots(network: &Network, order: &[usize]) -> Vec<usize> {
     let reads = |layer: &Layer, blob| match pool_before(network, layer) {
         Some(pool) => network.layers[pool].input == blob,
@@ -51,7 +54,7 @@ pub(crate) fn share_slots(network: &Network, order: &[usize]) -> Vec<usize> {
     let mut sizes: Vec<usize> = Vec::new();
     for (i, &index) in order.iter().enumerate() {
         let layer = &network.layers[index];
-        if !is_concatenated(network, layer) {
+        if !is_listed(network, layer) {
             let wanted = size(layer.output);
             let best = (0..free.len()).min_by_key(|&f| sizes[free[f]].abs_diff(wanted));
             slot_of[layer.output] = best.map(|f| free.swap_remove(f)).unwrap_or_else(|| {
@@ -65,7 +68,7 @@ pub(crate) fn share_slots(network: &Network, order: &[usize]) -> Vec<usize> {
             free.push(slot_of[layer.input]);
         }
     }
-    // The images and concatenated blobs have memory of their own, and outputs of pools that run with a convolution are not kept.
+    // The images and listed blobs have memory of their own, and outputs of pools that run with a convolution are not kept.
     slot_of.iter_mut().filter(|slot| **slot == usize::MAX).for_each(|slot| *slot = 0);
     slot_of
 }
@@ -90,7 +93,7 @@ mod tests {
     }
 
     /// Follows the blobs through their slots: what a layer reads must not have been overwritten by another blob.
-    /// Concatenated blobs have two buffers in turns: each is read before the next but one is begun.
+    /// Listed blobs have two buffers in turns: each is read before the next but one is begun.
     #[test]
     fn no_blob_loses_its_slot_before_it_is_read() {
         let network = Network::googlenet();
@@ -101,19 +104,18 @@ mod tests {
         for &index in &order {
             let layer = &network.layers[index];
             let reads = pool_before(&network, layer).map_or(layer.input, |pool| network.layers[pool].input);
-            let reads_concatenated =
-                network.layers.iter().any(|l| l.output == reads && is_concatenated(&network, l));
-            if is_concatenated(&network, layer) && !begun.contains(&layer.output) {
+            let reads_listed = network.layers.iter().any(|l| l.output == reads && is_listed(&network, l));
+            if is_listed(&network, layer) && !begun.contains(&layer.output) {
                 begun.push(layer.output);
             }
-            if reads_concatenated {
+            if reads_listed {
                 assert!(begun[begun.len().saturating_sub(2)..].contains(&reads), "{}", layer.name);
             } else {
                 assert!(reads == 0 || holds[slot_of[reads]] == reads, "{} has lost its input", layer.name);
             }
-            if !is_concatenated(&network, layer) {
+            if !is_listed(&network, layer) {
                 assert!(
-                    reads == 0 || reads_concatenated || slot_of[reads] != slot_of[layer.output],
+                    reads == 0 || reads_listed || slot_of[reads] != slot_of[layer.output],
                     "{}",
                     layer.name
                 );
