@@ -47,8 +47,8 @@ pub struct LayerProfile {
     pub dense: u64,
     /// Those of them for pixels whose window holds a changed value: all, in a single pass.
     pub affected: u64,
-    /// Those of them that were carried out: with an activation that is not zero in the kernel's columns, which are eight
-    /// mask positions, or neighbouring pixels in a single pass.
+    /// Those of them that were carried out: with an activation that is not zero in the kernel's columns, which are up to eight
+    /// mask positions, or two neighbouring pixels in a single pass.
     pub executed: u64,
     /// Time of one core in seconds; in a single pass, the time of the layer on all threads times their number.
     pub seconds: f64,
