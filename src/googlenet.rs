@@ -209,7 +209,6 @@ impl GoogLeNet {
                 let weights = self.weights(index);
                 let pairs = Pairs {
                     rows: &reads.rows[..input.height],
-                    height: input.height,
                     sites,
                     channels: input.channels,
                     window: window.size,
@@ -228,15 +227,15 @@ impl GoogLeNet {
                             .map(|(y, x)| {
                                 let place = |x| ((y - i * rows) * side + x) * step + layer.channel;
                                 Item {
-                                    list: 0,
                                     y: y as isize - window.padding as isize,
                                     site: (x / every) as isize,
-                                    out: [Some(place(x)), (x + 1 < side).then(|| place(x + 1))],
+                                    out: place(x),
+                                    second: (x + 1 < side).then(|| place(x + 1)),
                                 }
                             })
                             .collect();
                         for panels in weights.sets() {
-                            pairs.convolve(isa, panels, &items, 0, out);
+                            pairs.convolve(isa, panels, &items, out);
                         }
                         pairs.products(&items)
                     })

@@ -385,12 +385,9 @@ fn serpentine([ny, nx]: [usize; 2]) -> Vec<usize> {
 /// The positions in groups for the kernels' columns. The last few groups are half as large, so that no thread waits long
 /// for another in the end.
 fn groups(order: &[usize], threads: usize) -> Vec<&[usize]> {
-    let last = if threads > 1 { 2 * threads * COLUMNS / 2 } else { 0 };
+    let (last, few) = if threads > 1 { (threads * COLUMNS, COLUMNS / 2) } else { (0, COLUMNS) };
     let whole = order.len().saturating_sub(last) / COLUMNS * COLUMNS;
-    order[..whole]
-        .chunks(COLUMNS)
-        .chain(order[whole..].chunks(if threads > 1 { COLUMNS / 2 } else { COLUMNS }))
-        .collect()
+    order[..whole].chunks(COLUMNS).chain(order[whole..].chunks(few)).collect()
 }
 
 /// The mean of each channel of the image, red, green, blue, 0..=255.

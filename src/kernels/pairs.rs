@@ -44,9 +44,7 @@ impl PairRow {
 /// A convolution with stride 1.
 #[derive(Clone, Copy)]
 pub(crate) struct Pairs<'i> {
-    /// One list or several one after the other, each of `height` rows.
     pub(crate) rows: &'i [PairRow],
-    pub(crate) height: usize,
     /// Sites in each row, and channels of each.
     pub(crate) sites: usize,
     pub(crate) channels: usize,
@@ -58,37 +56,27 @@ pub(crate) struct Pairs<'i> {
 /// Where a window reads and where its sums go.
 #[derive(Clone, Copy)]
 pub(crate) struct Item {
-    /// Where its list begins in the rows.
-    pub(crate) list: usize,
-    /// The window's first row and site; those outside the list are zero.
+    /// The window's first row and site; places outside the rows are zero.
     pub(crate) y: isize,
     pub(crate) site: isize,
-    /// Where the sums of each column go: the first channel's place, or `None` where it is not asked for.
-    pub(crate) out: [Option<usize>; 2],
+    /// Where the outputs of the first column go ..
+    pub(crate) out: usize,
+    /// .. and of the second, if it is asked for.
+    pub(crate) second: Option<usize>,
 }
 
 /// Weights of a block: three quarters of a first-level cache of 32 kB.
 const BLOCK: usize = 6 * 1024;
 
 impl Pairs<'_> {
-    /// Computes the output channels in `panels` (a set of [`PackedWeights::sets`]) of some items; `out[item.out[..]]` is the
-    /// place of channel `first`.
-    pub(crate) fn convolve(
-        &self,
-        isa: Isa,
-        panels: Range<usize>,
-        items: &[Item],
-        first: usize,
-        out: &mut [f32],
-    ) {
+    /// Computes the output channels in `panels` (a set of [`PackedWeights::sets`]) of some items.
+    pub(crate) fn convolve(&self, isa: Isa, panels: Range<usize>, items: &[Item], out: &mut [f32]) {
         let row_products = self.window * self.channels;
         assert!(self.weights.products() == self.window * row_products && self.channels.is_multiple_of(8));
         assert!(self.rows.iter().all(|row| row.starts.len() == self.sites * self.channels / 8 + 1));
-        assert!(items.iter().all(|item| item.list + self.height <= self.rows.len()));
         let end = pitch(self.weights.channels(panels.clone()).end);
-        let fits = |start: &usize| start + end - first <= out.len();
-        assert!(first <= self.weights.channels(panels.clone()).start);
-        assert!(items.iter().flat_map(|item| item.out).flatten().all(|start| fits(&start)));
+        let fits = |item: &Item| item.out.max(item.second.unwrap_or(0)) + end <= out.len();
+        assert!(items.iter().all(fits), "an output does not fit");
         let width: usize = panels.clone().map(|panel| self.weights.panel(panel).width).sum();
         let blocks = row_products.div_ceil((BLOCK / width).next_multiple_of(8));
         let length = row_products.div_ceil(blocks).next_multiple_of(8);
@@ -104,7 +92,7 @@ impl Pairs<'_> {
                 // The products of the block that follows.
                 let next = row * row_products + end;
                 let next = next..(next + length).min(self.weights.products());
-                convolve_block(isa, self, panels.clone(), &block, items, first, out, next);
+                convolve_block(isa, self, panels.clone(), &block, items, out, next);
             }
         }
     }
@@ -114,7 +102,7 @@ impl Pairs<'_> {
         let whole = 0..self.window * self.channels;
         let mut products = 0;
         for item in items {
-            let columns = item.out.iter().flatten().count();
+            let columns = 1 + usize::from(item.second.is_some());
             for row in 0..self.window {
                 products += columns * self.run(item, row, &whole).1.len();
             }
@@ -127,10 +115,10 @@ impl Pairs<'_> {
     #[inline(always)]
     fn run(&self, item: &Item, row: usize, products: &Range<usize>) -> (&PairRow, Range<usize>, isize) {
         let y = item.y + row as isize;
-        if y < 0 || y >= self.height as isize {
+        if y < 0 || y >= self.rows.len() as isize {
             return (&self.rows[0], 0..0, 0);
         }
-        let list = &self.rows[item.list + y as usize];
+        let list = &self.rows[y as usize];
         // All in eights of channels.
         let channels = (self.channels / 8) as isize;
         let first = item.site * channels;
@@ -162,7 +150,6 @@ for_each_isa! {
         panels: Range<usize>,
         block: &Block,
         items: &[Item],
-        first: usize,
         out: &mut [f32],
         next: Range<usize>,
     ) => convolve_block_generic
@@ -204,7 +191,6 @@ unsafe fn convolve_block_generic<S: Simd>(
     panels: Range<usize>,
     block: &Block,
     items: &[Item],
-    first: usize,
     out: &mut [f32],
     next: Range<usize>,
 ) {
@@ -217,17 +203,17 @@ unsafe fn convolve_block_generic<S: Simd>(
         // SAFETY: passed on.
         unsafe {
             match (vectors(0), vectors(1), vectors(2)) {
-                (1, 0, 0) => each::<S, 1, 0, 0>(pairs, panels, block, items, first, out, next.clone()),
-                (2, 0, 0) => each::<S, 2, 0, 0>(pairs, panels, block, items, first, out, next.clone()),
-                (3, 0, 0) => each::<S, 3, 0, 0>(pairs, panels, block, items, first, out, next.clone()),
-                (4, 0, 0) => each::<S, 4, 0, 0>(pairs, panels, block, items, first, out, next.clone()),
-                (6, 0, 0) => each::<S, 6, 0, 0>(pairs, panels, block, items, first, out, next.clone()),
-                (2, 2, 0) => each::<S, 2, 2, 0>(pairs, panels, block, items, first, out, next.clone()),
-                (3, 2, 0) => each::<S, 3, 2, 0>(pairs, panels, block, items, first, out, next.clone()),
-                (3, 3, 0) => each::<S, 3, 3, 0>(pairs, panels, block, items, first, out, next.clone()),
-                (3, 2, 2) => each::<S, 3, 2, 2>(pairs, panels, block, items, first, out, next.clone()),
-                (3, 3, 2) => each::<S, 3, 3, 2>(pairs, panels, block, items, first, out, next.clone()),
-                (3, 3, 3) => each::<S, 3, 3, 3>(pairs, panels, block, items, first, out, next.clone()),
+                (1, 0, 0) => each::<S, 1, 0, 0>(pairs, panels, block, items, out, next.clone()),
+                (2, 0, 0) => each::<S, 2, 0, 0>(pairs, panels, block, items, out, next.clone()),
+                (3, 0, 0) => each::<S, 3, 0, 0>(pairs, panels, block, items, out, next.clone()),
+                (4, 0, 0) => each::<S, 4, 0, 0>(pairs, panels, block, items, out, next.clone()),
+                (6, 0, 0) => each::<S, 6, 0, 0>(pairs, panels, block, items, out, next.clone()),
+                (2, 2, 0) => each::<S, 2, 2, 0>(pairs, panels, block, items, out, next.clone()),
+                (3, 2, 0) => each::<S, 3, 2, 0>(pairs, panels, block, items, out, next.clone()),
+                (3, 3, 0) => each::<S, 3, 3, 0>(pairs, panels, block, items, out, next.clone()),
+                (3, 2, 2) => each::<S, 3, 2, 2>(pairs, panels, block, items, out, next.clone()),
+                (3, 3, 2) => each::<S, 3, 3, 2>(pairs, panels, block, items, out, next.clone()),
+                (3, 3, 3) => each::<S, 3, 3, 3>(pairs, panels, block, items, out, next.clone()),
                 other => unreachable!("no set has panels of {other:?} vectors"),
             }
         }
@@ -244,7 +230,6 @@ unsafe fn each<S: Simd, const A: usize, const B: usize, const C: usize>(
     panels: Range<usize>,
     block: &Block,
     items: &[Item],
-    first: usize,
     out: &mut [f32],
     next: Range<usize>,
 ) {
@@ -263,20 +248,15 @@ unsafe fn each<S: Simd, const A: usize, const B: usize, const C: usize>(
             let entries = row.entries.get_unchecked(range.clone());
             let values = row.values.as_ptr().add(range.start).cast::<f32>();
             let out = out.as_mut_ptr();
-            match item.out {
-                [Some(a), Some(b)] => {
-                    let out = [out.add(a), out.add(b)];
-                    sums::<S, 2, A, B, C>(pairs.weights, panels, block, entries, shift, values, out, first);
+            match item.second {
+                Some(second) => {
+                    let out = [out.add(item.out), out.add(second)];
+                    sums::<S, 2, A, B, C>(pairs.weights, panels, block, entries, shift, values, out);
                 }
-                [Some(a), None] => {
-                    let out = [out.add(a)];
-                    sums::<S, 1, A, B, C>(pairs.weights, panels, block, entries, shift, values, out, first);
+                None => {
+                    let out = [out.add(item.out)];
+                    sums::<S, 1, A, B, C>(pairs.weights, panels, block, entries, shift, values, out);
                 }
-                [None, Some(b)] => {
-                    let (out, values) = ([out.add(b)], values.add(1));
-                    sums::<S, 1, A, B, C>(pairs.weights, panels, block, entries, shift, values, out, first);
-                }
-                [None, None] => {}
             }
         }
     }
@@ -285,7 +265,7 @@ unsafe fn each<S: Simd, const A: usize, const B: usize, const C: usize>(
 /// Adds a block's products to the sums of `P` columns, whose values are the first `P` of each two.
 ///
 /// # Safety
-/// As [`each`]; there are two values for each entry (from the second column on, one less), and `entry + shift` is a product.
+/// As [`each`]; there are two values for each entry, and `entry + shift` is a product.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 #[allow(clippy::needless_range_loop)] // loops over constant bounds, which the compiler unrolls into registers
@@ -297,17 +277,16 @@ unsafe fn sums<S: Simd, const P: usize, const A: usize, const B: usize, const C:
     shift: isize,
     values: *const f32,
     out: [*mut f32; P],
-    first: usize,
 ) {
     let (data, bias) = weights.data_and_bias();
     // SAFETY: the caller vouches for products and outputs. Panels that are not there have no vectors.
     unsafe {
-        let places = panels.map(|panel| panel.first - first);
+        let places = panels.map(|panel| panel.first);
         let mut a = [[S::splat(0.0); A]; P];
         let mut b = [[S::splat(0.0); B]; P];
         let mut c = [[S::splat(0.0); C]; P];
         for p in 0..P {
-            let from = if block.is_first { bias.as_ptr().add(first) } else { out[p].cast_const() };
+            let from = if block.is_first { bias.as_ptr() } else { out[p].cast_const() };
             for r in 0..A {
                 a[p][r] = S::load(from.add(places[0] + r * S::LANES));
             }
@@ -369,21 +348,21 @@ mod tests {
 
     #[derive(Clone, Debug)]
     struct Case {
-        /// Lists, rows of each, sites of each row, channels of each site.
-        shape: [usize; 4],
+        /// Rows, sites of each row, channels of each site.
+        shape: [usize; 3],
         window: usize,
         outputs: usize,
         seed: u32,
-        /// List, y, site, columns asked for, as bits.
-        items: Vec<(usize, isize, isize, u8)>,
+        /// Row, site, whether the second column is asked for.
+        items: Vec<(isize, isize, bool)>,
     }
 
     fn case() -> impl Strategy<Value = Case> {
-        let shape = (1usize..4, 1usize..5, 1usize..6, 1usize..12);
+        let shape = (1usize..5, 1usize..6, 1usize..12);
         (shape, 1usize..4, 1usize..300, any::<u32>()).prop_flat_map(
-            |((lists, rows, sites, eighths), window, outputs, seed)| {
-                let item = (0..lists, -2isize..=rows as isize + 1, -2isize..=sites as isize + 1, 0u8..4);
-                let shape = [lists, rows, sites, 8 * eighths];
+            |((rows, sites, eighths), window, outputs, seed)| {
+                let item = (-2isize..=rows as isize + 1, -2isize..=sites as isize + 1, any::<bool>());
+                let shape = [rows, sites, 8 * eighths];
                 prop::collection::vec(item, 0..12).prop_map(move |items| Case {
                     shape,
                     window,
@@ -399,16 +378,16 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(150))]
         #[test]
         fn every_instruction_set_sums_all_products_in_order(case in case()) {
-            let [lists, height, sites, channels] = case.shape;
+            let [height, sites, channels] = case.shape;
             let mut state = case.seed | 1;
             let mut value = |zeros: u32| {
                 state = state.wrapping_mul(1664525).wrapping_add(1013904223);
                 if state >> 28 < zeros { 0.0 } else { (state >> 8) as f32 / 8388608.0 - 1.0 }
             };
-            // [list][row][site][column][channel]
-            let values: Vec<f32> = (0..lists * height * sites * 2 * channels).map(|_| value(10)).collect();
-            let column = |list: usize, y: usize, site: usize, column: usize| {
-                &values[(((list * height + y) * sites + site) * 2 + column) * channels..][..channels]
+            // [row][site][column][channel]
+            let values: Vec<f32> = (0..height * sites * 2 * channels).map(|_| value(10)).collect();
+            let column = |y: usize, site: usize, column: usize| {
+                &values[((y * sites + site) * 2 + column) * channels..][..channels]
             };
             let products = case.window * case.window * channels;
             // In the kernel's order, which is that of a 1x1 window with as many inputs.
@@ -420,34 +399,34 @@ mod tests {
                 .items
                 .iter()
                 .enumerate()
-                .map(|(i, &(list, y, site, columns))| Item {
-                    list: list * height,
+                .map(|(i, &(y, site, both))| Item {
                     y,
                     site,
-                    out: [0, 1].map(|c| (columns >> c & 1 != 0).then_some((2 * i + c) * step)),
+                    out: 2 * i * step,
+                    second: both.then_some((2 * i + 1) * step),
                 })
                 .collect();
             for isa in Isa::all_available() {
                 let mut rows: Vec<PairRow> = Vec::new();
-                for (list, y) in (0..lists).flat_map(|list| (0..height).map(move |y| (list, y))) {
+                for y in 0..height {
                     let mut row = PairRow::default();
                     row.clear();
                     for site in 0..sites {
-                        row.push(isa, [column(list, y, site, 0), column(list, y, site, 1)]);
+                        row.push(isa, [column(y, site, 0), column(y, site, 1)]);
                     }
                     rows.push(row);
                 }
                 let pairs =
-                    Pairs { rows: &rows, height, sites, channels, window: case.window, weights: &weights };
+                    Pairs { rows: &rows, sites, channels, window: case.window, weights: &weights };
                 let mut out = vec![-7.0; 2 * items.len() * step];
                 for panels in weights.sets() {
-                    pairs.convolve(isa, panels, &items, 0, &mut out);
+                    pairs.convolve(isa, panels, &items, &mut out);
                 }
                 let mut nonzero = 0;
                 for (i, item) in items.iter().enumerate() {
                     for c in 0..2 {
                         let out = &out[(2 * i + c) * step..][..step];
-                        if item.out[c].is_none() {
+                        if c == 1 && item.second.is_none() {
                             prop_assert!(out.iter().all(|&v| v == -7.0), "{}", isa);
                             continue;
                         }
@@ -461,7 +440,7 @@ mod tests {
                                 }
                                 let (y, site) = (y as usize, site as usize);
                                 for channel in 0..channels {
-                                    let pair = [0, 1].map(|c| column(case.items[i].0, y, site, c)[channel]);
+                                    let pair = [0, 1].map(|c| column(y, site, c)[channel]);
                                     nonzero += u64::from(pair != [0.0, 0.0]);
                                     let product = (row * case.window + place) * channels + channel;
                                     for (output, sum) in expected.iter_mut().enumerate() {
@@ -481,15 +460,15 @@ mod tests {
     }
 
     #[test]
-    #[should_panic]
+    #[should_panic = "an output does not fit"]
     fn an_output_that_does_not_fit_is_refused() {
         let weights = PackedWeights::new(&[1.0; 20 * 8], &[1.0; 20], 8, 1);
         let mut row = PairRow::default();
         row.clear();
         row.push(Isa::Scalar, [&[1.0; 8], &[1.0; 8]]);
         let rows = [row];
-        let pairs = Pairs { rows: &rows, height: 1, sites: 1, channels: 8, window: 1, weights: &weights };
-        let item = Item { list: 0, y: 0, site: 0, out: [Some(1), None] };
-        pairs.convolve(Isa::detect(), 0..1, &[item], 0, &mut [0.0; 32]);
+        let pairs = Pairs { rows: &rows, sites: 1, channels: 8, window: 1, weights: &weights };
+        let item = Item { y: 0, site: 0, out: 1, second: None };
+        pairs.convolve(Isa::detect(), 0..1, &[item], &mut [0.0; 32]);
     }
 }
