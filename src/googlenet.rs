@@ -184,7 +184,7 @@ impl GoogLeNet {
         let isa = self.isa;
         // Bands of rows, one a thread: each reads the weights once.
         let band = side.div_ceil(rayon::current_num_threads());
-        let bands = out.par_chunks_mut(band * side * step);
+        let bands = out.par_chunks_mut(band * side * step).enumerate();
         let mut products = 0;
         match layer.op {
             Op::Convolution(window) if layer.input != 0 => {
@@ -218,6 +218,7 @@ impl GoogLeNet {
                 let threads = rayon::current_num_threads();
                 let bands = side.div_ceil((PIXELS / side).max(1)).next_multiple_of(threads);
                 let rows = side.div_ceil(bands);
+                let sets = weights.sets();
                 products = out
                     .par_chunks_mut(rows * side * step)
                     .enumerate()
@@ -234,8 +235,8 @@ impl GoogLeNet {
                                 }
                             })
                             .collect();
-                        for panels in weights.sets() {
-                            pairs.convolve(isa, panels, &items, out);
+                        for panels in &sets {
+                            pairs.convolve(isa, panels.clone(), &items, out);
                         }
                         pairs.products(&items)
                     })
@@ -244,7 +245,6 @@ impl GoogLeNet {
             Op::Convolution(window) => {
                 let weights = self.weights(index);
                 products = bands
-                    .enumerate()
                     .map(|(i, out)| {
                         let rows = out.len() / (side * step);
                         for y in 0..rows {
@@ -255,12 +255,12 @@ impl GoogLeNet {
                     })
                     .sum();
             }
-            Op::MaxPool(window) => for_each_pixel(bands.enumerate(), band * side, side, step, |y, x, out| {
+            Op::MaxPool(window) => for_each_pixel(bands, band * side, side, step, |y, x, out| {
                 let mut pixels = Vec::with_capacity(9);
                 window.places(y, x, input.height, |y, x| pixels.push(input.at(y, x)));
                 maximum(isa, &pixels, &mut out[..layer.channels]);
             }),
-            Op::Lrn => for_each_pixel(bands.enumerate(), band * side, side, step, |y, x, out| {
+            Op::Lrn => for_each_pixel(bands, band * side, side, step, |y, x, out| {
                 lrn(isa, input.at(y, x), &mut out[..layer.channels]);
             }),
             Op::AveragePool => {

@@ -155,7 +155,7 @@ impl<'a> OcclusionSensitivity<'a> {
         OcclusionSensitivity { classes: classes.into(), choose: None, ..self }
     }
 
-    /// Chooses the classes to follow when the unoccluded image has been classified, for instance
+    /// Chooses the classes to follow, as [`classes`](Self::classes) has them, when the unoccluded image has been classified:
     /// `&|classification| classification.top(3)`.
     pub fn choose_classes(self, choose: &'a Choose<'a>) -> Self {
         OcclusionSensitivity { choose: Some(choose), ..self }
@@ -234,12 +234,11 @@ impl<'a> OcclusionSensitivity<'a> {
     ) -> Result<(OcclusionMaps, Vec<Cost>)> {
         let base = self.net.forward(input);
         let classification = base.classification();
-        let classes = match self.choose {
-            Some(choose) => choose(&classification),
-            None if self.classes.is_empty() => vec![classification.best()],
-            None => self.classes.clone(),
-        };
+        let mut classes = self.choose.map_or_else(|| self.classes.clone(), |choose| choose(&classification));
         check_classes(&classes)?;
+        if classes.is_empty() {
+            classes.push(classification.best());
+        }
         let mask_rgb = match self.mask_value {
             MaskValue::Auto => mean_rgb(input),
             MaskValue::TrainingMean => [MEAN_BGR[2], MEAN_BGR[1], MEAN_BGR[0]],

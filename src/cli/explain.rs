@@ -67,10 +67,7 @@ fn explain(common: &Common, args: &Explain, output: &Output) -> Result<ExitCode>
 }
 
 fn sweep(net: &GoogLeNet, input: &Input, args: &Explain) -> Result<OcclusionMaps> {
-    let choose = |classification: &Classification| match classes::resolve(&args.classes, classification) {
-        none if none.is_empty() => vec![classification.best()],
-        classes => classes,
-    };
+    let choose = |classification: &Classification| classes::resolve(&args.classes, classification);
     let mut sweep = OcclusionSensitivity::new(net)
         .mask_value(args.mask_value)
         .mask_clipping(args.mask_clipping)

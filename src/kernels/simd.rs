@@ -240,8 +240,31 @@ mod x86 {
             kept: *mut u32,
             values: *mut Columns,
         ) -> u8 {
-            // SAFETY: see above.
-            unsafe { keep(columns, first, kept, values) }
+            // By an 8 x 8 transpose.
+            // SAFETY: the caller vouches for the memory: eight values a column, eight entries written at most.
+            unsafe {
+                let c: [__m256; 8] = std::array::from_fn(|i| _mm256_loadu_ps(columns[i]));
+                let any = _mm256_or_ps(
+                    _mm256_or_ps(_mm256_or_ps(c[0], c[1]), _mm256_or_ps(c[2], c[3])),
+                    _mm256_or_ps(_mm256_or_ps(c[4], c[5]), _mm256_or_ps(c[6], c[7])),
+                );
+                let mask = nonzero(any);
+                Self::places(mask, first, kept);
+                let (low, high) = (fours(c[0], c[1], c[2], c[3]), fours(c[4], c[5], c[6], c[7]));
+                // Every channel is written; the pointer moves on only past those to keep: no branch to mispredict.
+                let mut to: *mut f32 = values.cast();
+                for channel in 0..8 {
+                    let i = channel % 4;
+                    let row = if channel < 4 {
+                        _mm256_permute2f128_ps::<0x20>(low[i], high[i])
+                    } else {
+                        _mm256_permute2f128_ps::<0x31>(low[i], high[i])
+                    };
+                    _mm256_storeu_ps(to, row);
+                    to = to.add(usize::from(mask >> channel & 1) * COLUMNS);
+                }
+                mask
+            }
         }
 
         #[inline(always)]
@@ -251,14 +274,29 @@ mod x86 {
             kept: *mut u32,
             values: *mut [f32; 2],
         ) -> usize {
-            // SAFETY: see above.
-            unsafe { keep_pair(columns, first, kept, values) }
+            // SAFETY: the caller vouches for the memory.
+            unsafe {
+                let (a, b) = (_mm256_loadu_ps(columns[0]), _mm256_loadu_ps(columns[1]));
+                let mask = nonzero(_mm256_or_ps(a, b));
+                Self::places(mask, first, kept);
+                let lanes = kept_lanes(mask);
+                let (a, b) = (_mm256_permutevar8x32_ps(a, lanes), _mm256_permutevar8x32_ps(b, lanes));
+                // Interleaved: pairs 0, 1, 4, 5 and 2, 3, 6, 7.
+                let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+                let to: *mut f32 = values.cast();
+                _mm256_storeu_ps(to, _mm256_permute2f128_ps::<0x20>(low, high));
+                _mm256_storeu_ps(to.add(8), _mm256_permute2f128_ps::<0x31>(low, high));
+                mask.count_ones() as usize
+            }
         }
 
         #[inline(always)]
         unsafe fn places(mask: u8, first: u32, to: *mut u32) {
-            // SAFETY: see above.
-            unsafe { places(mask, first, to) }
+            // SAFETY: the caller vouches for the memory.
+            unsafe {
+                let places = _mm256_add_epi32(kept_lanes(mask), _mm256_set1_epi32(first as i32));
+                _mm256_storeu_si256(to.cast(), places);
+            }
         }
 
         #[inline(always)]
@@ -272,80 +310,27 @@ mod x86 {
         }
     }
 
-    /// [`Simd::keep_pair`] by a table.
+    /// The lanes, as bits, that have a bit set.
     ///
     /// # Safety
-    /// As there; AVX2.
+    /// AVX2.
     #[inline(always)]
-    unsafe fn keep_pair(
-        columns: [*const f32; 2],
-        first: u32,
-        kept: *mut u32,
-        values: *mut [f32; 2],
-    ) -> usize {
-        // SAFETY: the caller vouches for the memory.
+    unsafe fn nonzero(v: __m256) -> u8 {
+        // SAFETY: only registers.
         unsafe {
-            let (a, b) = (_mm256_loadu_ps(columns[0]), _mm256_loadu_ps(columns[1]));
-            let any = _mm256_castps_si256(_mm256_or_ps(a, b));
-            let zero = _mm256_cmpeq_epi32(any, _mm256_setzero_si256());
-            let mask = !_mm256_movemask_ps(_mm256_castsi256_ps(zero)) as u8;
-            let lanes = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(KEPT_LANES[mask as usize]));
-            let places = _mm256_add_epi32(lanes, _mm256_set1_epi32(first as i32));
-            _mm256_storeu_si256(kept.cast(), places);
-            let (a, b) = (_mm256_permutevar8x32_ps(a, lanes), _mm256_permutevar8x32_ps(b, lanes));
-            // Interleaved: pairs 0, 1, 4, 5 and 2, 3, 6, 7.
-            let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
-            let to: *mut f32 = values.cast();
-            _mm256_storeu_ps(to, _mm256_permute2f128_ps::<0x20>(low, high));
-            _mm256_storeu_ps(to.add(8), _mm256_permute2f128_ps::<0x31>(low, high));
-            mask.count_ones() as usize
+            let zero = _mm256_cmpeq_epi32(_mm256_castps_si256(v), _mm256_setzero_si256());
+            !_mm256_movemask_ps(_mm256_castsi256_ps(zero)) as u8
         }
     }
 
-    /// [`Simd::places`] by a table.
+    /// The lanes in a set, ascending, then zeros.
     ///
     /// # Safety
-    /// As there; AVX2.
+    /// AVX2.
     #[inline(always)]
-    unsafe fn places(mask: u8, first: u32, to: *mut u32) {
-        // SAFETY: the caller vouches for the memory.
-        unsafe {
-            let lanes = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(KEPT_LANES[mask as usize]));
-            _mm256_storeu_si256(to.cast(), _mm256_add_epi32(lanes, _mm256_set1_epi32(first as i32)));
-        }
-    }
-
-    /// [`Simd::keep`] by an 8 x 8 transpose.
-    ///
-    /// # Safety
-    /// As there; AVX2.
-    #[inline(always)]
-    unsafe fn keep(columns: &[*const f32; COLUMNS], first: u32, kept: *mut u32, values: *mut Columns) -> u8 {
-        // SAFETY: the caller vouches for the memory: eight values a column, eight entries written at most.
-        unsafe {
-            let c: [__m256; 8] = std::array::from_fn(|i| _mm256_loadu_ps(columns[i]));
-            let any = _mm256_or_ps(
-                _mm256_or_ps(_mm256_or_ps(c[0], c[1]), _mm256_or_ps(c[2], c[3])),
-                _mm256_or_ps(_mm256_or_ps(c[4], c[5]), _mm256_or_ps(c[6], c[7])),
-            );
-            let zero = _mm256_cmpeq_epi32(_mm256_castps_si256(any), _mm256_setzero_si256());
-            let mask = !_mm256_movemask_ps(_mm256_castsi256_ps(zero)) as u8;
-            places(mask, first, kept);
-            let (low, high) = (fours(c[0], c[1], c[2], c[3]), fours(c[4], c[5], c[6], c[7]));
-            // Every channel is written; the pointer moves on only past those to keep: no branch to mispredict.
-            let mut to: *mut f32 = values.cast();
-            for channel in 0..8 {
-                let i = channel % 4;
-                let row = if channel < 4 {
-                    _mm256_permute2f128_ps::<0x20>(low[i], high[i])
-                } else {
-                    _mm256_permute2f128_ps::<0x31>(low[i], high[i])
-                };
-                _mm256_storeu_ps(to, row);
-                to = to.add(usize::from(mask >> channel & 1) * COLUMNS);
-            }
-            mask
-        }
+    unsafe fn kept_lanes(mask: u8) -> __m256i {
+        // SAFETY: only registers; the table has a row for each set.
+        unsafe { _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(KEPT_LANES[mask as usize])) }
     }
 
     /// Transposes four columns: result `i` has channel `i` of each and, in its upper half, channel `i + 4`.
@@ -418,9 +403,9 @@ mod x86 {
             kept: *mut u32,
             values: *mut Columns,
         ) -> u8 {
-            // A row of the result is eight values, which AVX2's registers hold.
+            // Eight channels or columns at a time are what AVX2's registers hold: here and below.
             // SAFETY: see above.
-            unsafe { keep(columns, first, kept, values) }
+            unsafe { Avx2::keep(columns, first, kept, values) }
         }
 
         #[inline(always)]
@@ -431,23 +416,19 @@ mod x86 {
             values: *mut [f32; 2],
         ) -> usize {
             // SAFETY: see above.
-            unsafe { keep_pair(columns, first, kept, values) }
+            unsafe { Avx2::keep_pair(columns, first, kept, values) }
         }
 
         #[inline(always)]
         unsafe fn places(mask: u8, first: u32, to: *mut u32) {
             // SAFETY: see above.
-            unsafe { places(mask, first, to) }
+            unsafe { Avx2::places(mask, first, to) }
         }
 
         #[inline(always)]
         unsafe fn raise(most: &mut Columns, values: &Columns) {
-            // SAFETY: see above; both are eight values.
-            unsafe {
-                let larger =
-                    _mm256_max_ps(_mm256_loadu_ps(most.0.as_ptr()), _mm256_loadu_ps(values.0.as_ptr()));
-                _mm256_storeu_ps(most.0.as_mut_ptr(), larger);
-            }
+            // SAFETY: see above.
+            unsafe { Avx2::raise(most, values) }
         }
     }
 }
