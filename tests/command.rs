@@ -195,6 +195,7 @@ fn explain_writes_a_picture_a_class_and_all_numbers() {
     // Key order, too: a person reads the head of the file first.
     let keys = [
         "image",
+        "image_sha256",
         "weights_sha256",
         "input_size",
         "mask_size",

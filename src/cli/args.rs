@@ -112,6 +112,29 @@ pub struct Explain {
     #[arg(long, value_name = "LIST", default_value = "top1", value_parser = super::classes::parse)]
     pub classes: Vec<Classes>,
 
+    /// Threads, 1 to 1024; the numbers do not depend on it [default: one a core]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = |text: &str| count(text, MAX_THREADS))]
+    pub threads: Option<usize>,
+
+    /// Where the pictures and map.json go; made if it does not exist
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    pub out: PathBuf,
+
+    /// Print map.json's object on standard output, and nothing else there
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub sweep: Sweep,
+
+    #[command(flatten)]
+    pub drawing: Drawing,
+}
+
+/// The options of a sweep.
+#[derive(Args)]
+#[command(next_help_heading = "Sweep")]
+pub struct Sweep {
     /// Size of the mask in pixels of the 224x224 picture, 1 to 224: N, or HxW (height x width); auto is 45 (20 %)
     #[arg(long, value_name = "SIZE", default_value = "auto", allow_hyphen_values = true, value_parser = size)]
     pub mask_size: Size,
@@ -131,12 +154,6 @@ pub struct Explain {
           action = clap::ArgAction::Set, value_parser = choice(&[("on", true), ("off", false)]))]
     pub mask_clipping: bool,
 
-    /// How the map is enlarged to 224x224 for the picture: bicubic, nearest, or none (each position a tile); map.json
-    /// holds the map as it is, one value a position
-    #[arg(long, value_name = "HOW", default_value = "bicubic",
-          value_parser = choice(&[("bicubic", Upsampling::Bicubic), ("nearest", Upsampling::Nearest), ("none", Upsampling::None)]))]
-    pub upsampling: Upsampling,
-
     /// What is compared: probability (0 to 1, after softmax) or logit (before it, unbounded)
     #[arg(long, value_name = "SCORE", default_value = "probability",
           value_parser = choice(&[("probability", Score::Probability), ("logit", Score::Logit)]))]
@@ -145,18 +162,17 @@ pub struct Explain {
     /// Recompute the whole network for each position instead of what the mask changes: same bits, slower
     #[arg(long)]
     pub exhaustive: bool,
+}
 
-    /// Threads, 1 to 1024; the numbers do not depend on it [default: one a core]
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = |text: &str| count(text, MAX_THREADS))]
-    pub threads: Option<usize>,
-
-    /// Where the pictures and map.json go; made if it does not exist
-    #[arg(long, value_name = "DIR", default_value = "out")]
-    pub out: PathBuf,
-
-    /// Print map.json's object on standard output, and nothing else there
-    #[arg(long)]
-    pub json: bool,
+/// How pictures are drawn.
+#[derive(Args)]
+#[command(next_help_heading = "Pictures")]
+pub struct Drawing {
+    /// How the map is enlarged to 224x224 for the picture: bicubic, nearest, or none (each position a tile); map.json
+    /// holds the map as it is, one value a position
+    #[arg(long, value_name = "HOW", default_value = "bicubic",
+          value_parser = choice(&[("bicubic", Upsampling::Bicubic), ("nearest", Upsampling::Nearest), ("none", Upsampling::None)]))]
+    pub upsampling: Upsampling,
 }
 
 /// Show where the multiply-adds and the time go, layer by layer, for one pass or for a sweep

@@ -1,20 +1,15 @@
 //! `occlude explain`: one sweep of the mask, a picture a class, `map.json`, and a summary in words.
 
-use std::collections::HashSet;
 use std::fmt::Write;
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
 
-use occlude::{
-    Classification, GoogLeNet, Input, OcclusionMaps, OcclusionSensitivity, Photograph, Result, labels,
-};
+use occlude::{OcclusionMaps, Result, labels};
 
-use super::args::{Common, Explain, Size};
+use super::args::{Common, Explain};
+use super::explanation::Session;
 use super::output::Output;
-use super::progress::Bar;
-use super::{classes, classify, figure, json, weights};
+use super::{classify, json};
 
 /// Classes in the list that the summary begins with.
 const LISTED: usize = 5;
@@ -26,87 +21,17 @@ pub fn run(common: &Common, args: &Explain) -> Result<ExitCode> {
 }
 
 fn explain(common: &Common, args: &Explain, output: &Output) -> Result<ExitCode> {
-    let weights = occlude::weights::find(common.weights.as_deref())?;
-    let photograph = Photograph::open(&args.image)?;
-    let (weights, weights_sha256) = weights::load_and_hash(&weights)?;
-    let net = GoogLeNet::new(&weights)?;
-    drop(weights);
-
-    let input = photograph.picture(common.resize).input();
-    let start = Instant::now();
-    let maps = sweep(&net, &input, args)?;
-    let elapsed_seconds = start.elapsed().as_secs_f64();
-    json::require_finite(&maps.classification.logits)?;
-    json::require_finite(&maps.scores)?;
-
-    let threads = rayon::current_num_threads();
-    let run = json::Run { image: &args.image, weights_sha256: &weights_sha256, elapsed_seconds, threads };
-    let json = json::maps(&run, &net, &maps);
-
-    let backdrop = photograph.square(figure::PHOTO_SIDE, common.resize);
-    let mut files = Vec::new();
-    for (k, slug) in slugs(&maps.classes).iter().enumerate() {
-        let figure = figure::explanation(&figure::Explanation {
-            photograph: &backdrop,
-            map: &maps.map(k),
-            grid: maps.grid,
-            upsampling: args.upsampling,
-            label: labels::label(maps.classes[k]).map_or("", |label| label.words),
-            score_name: &maps.score.to_string(),
-            score: maps.base_scores[k],
-            mask_size: maps.mask_size,
-            stride: maps.stride,
-        });
-        files.push((format!("{}-{slug}.png", stem(&args.image)), figure::png(&figure)));
-    }
+    let explanation = Session::open(common)?.explain(&args.image, &args.classes, &args.sweep)?;
+    let json = json::maps(&explanation);
+    let mut files = explanation.pictures(&args.drawing);
     files.push(("map.json".to_string(), json.clone().into_bytes()));
     let written = output.write(&files)?;
-
-    super::print(&if args.json { json } else { summary(&maps, &written, elapsed_seconds) })?;
+    super::print(&if args.json {
+        json
+    } else {
+        summary(&explanation.maps, &written, explanation.elapsed_seconds)
+    })?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn sweep(net: &GoogLeNet, input: &Input, args: &Explain) -> Result<OcclusionMaps> {
-    let choose = |classification: &Classification| classes::resolve(&args.classes, classification);
-    let mut sweep = OcclusionSensitivity::new(net)
-        .mask_value(args.mask_value)
-        .mask_clipping(args.mask_clipping)
-        .score(args.score)
-        .exhaustive(args.exhaustive)
-        .choose_classes(&choose);
-    if let Size::Pixels(size) = args.mask_size {
-        sweep = sweep.mask_size(size);
-    }
-    if let Size::Pixels(size) = args.stride {
-        sweep = sweep.stride(size);
-    }
-    let bar = Bar::new();
-    sweep.run_with_progress(input, &|progress| {
-        bar.show(progress.done, progress.total);
-        ControlFlow::Continue(())
-    })
-}
-
-/// The picture's file name without its ending.
-fn stem(image: &Path) -> String {
-    image.file_stem().map_or_else(|| "image".to_string(), |stem| stem.to_string_lossy().into_owned())
-}
-
-/// One a class: its short name in letters, digits and hyphens; with its index where several classes have the same.
-fn slugs(classes: &[usize]) -> Vec<String> {
-    let slug = |class: usize| {
-        let name = labels::label(class).map_or("", |label| label.short()).to_lowercase();
-        let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-        words.collect::<Vec<_>>().join("-")
-    };
-    let mut taken = HashSet::new();
-    classes
-        .iter()
-        .map(|&class| {
-            let slug = slug(class);
-            if taken.insert(slug.clone()) { slug } else { format!("{slug}-{class}") }
-        })
-        .collect()
 }
 
 /// What a person wants to know first.
@@ -158,24 +83,4 @@ fn summary(maps: &OcclusionMaps, written: &[PathBuf], elapsed_seconds: f64) -> S
         line(format!("wrote {}", path.display()));
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slugs_are_plain_and_differ() {
-        // 134 and 517 are both called "crane".
-        assert_eq!(slugs(&[285, 134, 517]), ["egyptian-cat", "crane", "crane-517"]);
-        let all = slugs(&(0..1000).collect::<Vec<_>>());
-        assert_eq!(all.iter().collect::<HashSet<_>>().len(), 1000);
-        assert!(all.iter().all(|slug| slug.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')));
-    }
-
-    #[test]
-    fn stems() {
-        assert_eq!(stem(Path::new("a/chelsea.png")), "chelsea");
-        assert_eq!(stem(Path::new("chelsea")), "chelsea");
-    }
 }

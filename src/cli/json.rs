@@ -3,13 +3,16 @@
 use std::path::Path;
 
 use occlude::network::INPUT_SIDE;
-use occlude::{Classification, Error, GoogLeNet, OcclusionMaps, Result, labels};
+use occlude::{Classification, Error, Result, labels};
 use serde::Serialize;
+
+use super::explanation::Explanation;
 
 /// The object of `map.json` and of `occlude explain --json`.
 #[derive(Serialize)]
 struct Maps<'a> {
     image: String,
+    image_sha256: &'a str,
     weights_sha256: &'a str,
     input_size: [usize; 2],
     mask_size: [usize; 2],
@@ -25,7 +28,7 @@ struct Maps<'a> {
     positions: usize,
     elapsed_seconds: f64,
     threads: usize,
-    isa: String,
+    isa: &'a str,
 }
 
 #[derive(Serialize)]
@@ -51,20 +54,14 @@ struct RankedClass {
     logit: f32,
 }
 
-/// What a sweep's result does not say about itself.
-pub struct Run<'a> {
-    pub image: &'a Path,
-    pub weights_sha256: &'a str,
-    pub elapsed_seconds: f64,
-    pub threads: usize,
-}
-
 /// One line, with its end.
-pub fn maps(run: &Run, net: &GoogLeNet, maps: &OcclusionMaps) -> String {
+pub fn maps(explanation: &Explanation) -> String {
+    let maps = &explanation.maps;
     let [rows, columns] = maps.grid;
     line(&Maps {
-        image: run.image.to_string_lossy().into_owned(),
-        weights_sha256: run.weights_sha256,
+        image: explanation.image.to_string_lossy().into_owned(),
+        image_sha256: &explanation.image_sha256,
+        weights_sha256: &explanation.weights_sha256,
         input_size: [INPUT_SIDE; 2],
         mask_size: maps.mask_size,
         stride: maps.stride,
@@ -88,9 +85,9 @@ pub fn maps(run: &Run, net: &GoogLeNet, maps: &OcclusionMaps) -> String {
             .collect(),
         argmax: maps.argmax.chunks(columns).collect(),
         positions: rows * columns,
-        elapsed_seconds: run.elapsed_seconds,
-        threads: run.threads,
-        isa: net.isa().to_string(),
+        elapsed_seconds: explanation.elapsed_seconds,
+        threads: explanation.threads,
+        isa: &explanation.isa,
     })
 }
 

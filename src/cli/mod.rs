@@ -5,6 +5,7 @@ mod args;
 mod classes;
 mod classify;
 mod explain;
+mod explanation;
 mod figure;
 mod json;
 mod output;

@@ -60,6 +60,14 @@ pub fn load_and_hash(path: &Path) -> Result<(Weights, String)> {
     Ok((weights, hex(hashing.sha)))
 }
 
+/// SHA-256 of a file in hexadecimal.
+pub fn file_sha256(path: &Path) -> Result<String> {
+    let failed = |source| Error::Io { path: path.to_path_buf(), action: "read", source };
+    let mut hashing = Hashing { inner: File::open(path).map_err(failed)?, sha: Sha256::new() };
+    io::copy(&mut hashing, &mut io::sink()).map_err(failed)?;
+    Ok(hex(hashing.sha))
+}
+
 pub fn run(common: &Common) -> Result<ExitCode> {
     let path = occlude::weights::find(common.weights.as_deref())?;
     let (weights, sha256) = load_and_hash(&path)?;
