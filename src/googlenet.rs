@@ -116,8 +116,15 @@ impl GoogLeNet {
 
     /// Runs one image through all layers, on the threads of the current rayon pool, and keeps every blob.
     pub fn forward(&self, input: &Input) -> Activations {
+        let mut padded = Lines::zeros(PADDED_SIDE * PADDED_SIDE * 3);
+        pad_image(input.values(), &mut padded);
+        self.forward_padded(&padded)
+    }
+
+    /// The same for an image as blob 0 has it.
+    pub(crate) fn forward_padded(&self, image: &[f32]) -> Activations {
         let mut activations = self.activations();
-        pad_image(input, &mut activations.blobs[0]);
+        activations.blobs[0].copy_from_slice(image);
         self.run(&mut activations, &mut Reads::default());
         activations
     }
@@ -136,7 +143,7 @@ impl GoogLeNet {
     fn with_memory<T>(&self, input: &Input, run: impl FnOnce(&mut Activations, &mut Reads) -> T) -> T {
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let (mut activations, mut reads) = spare.unwrap_or_else(|| (self.activations(), Reads::default()));
-        pad_image(input, &mut activations.blobs[0]);
+        pad_image(input.values(), &mut activations.blobs[0]);
         let result = run(&mut activations, &mut reads);
         self.spare.lock().unwrap_or_else(PoisonError::into_inner).push((activations, reads));
         result
@@ -309,8 +316,8 @@ fn for_each_pixel<'o>(
 }
 
 /// Writes an image into the middle of a plane whose border stays zero.
-fn pad_image(input: &Input, padded: &mut [f32]) {
-    for (y, row) in input.values().chunks_exact(INPUT_SIDE * 3).enumerate() {
+pub(crate) fn pad_image(image: &[f32], padded: &mut [f32]) {
+    for (y, row) in image.chunks_exact(INPUT_SIDE * 3).enumerate() {
         let start = ((y + IMAGE_PADDING) * PADDED_SIDE + IMAGE_PADDING) * 3;
         padded[start..start + row.len()].copy_from_slice(row);
     }

@@ -14,16 +14,18 @@
 //! ([`Listed`]), and pools read those lists; the other blobs lie in memory that they share ([`share_slots`]).
 
 use crate::classifier::classify;
-use crate::googlenet::{Activations, GoogLeNet, IMAGE_PADDING, PADDED_SIDE, image_windows};
+use crate::googlenet::{Activations, GoogLeNet, image_windows};
 use crate::kernels::{
     COLUMNS, Isa, Lines, PackedWeights, Run, Sites, Sum, Tile, convolve_image, convolve_tile, lrn, maximum,
     pitch, prefetch, zeros,
 };
+use crate::mask::Mask;
 use crate::network::{Blob, BlobId, Layer, Network, Op};
 use crate::plane::Plane;
 use crate::profile::Cost;
 use crate::rect::{Rect, Window};
 use crate::schedule::{ONE, is_listed, order, pool_before, share_slots};
+use crate::watch::Watch;
 use std::ops::Range;
 use std::time::Instant;
 
@@ -81,10 +83,12 @@ pub(crate) struct Group<'a> {
     pub(crate) net: &'a GoogLeNet,
     /// The unoccluded image's activations.
     pub(crate) base: &'a Activations,
-    /// Rectangles of the image to fill, one a position, at most [`COLUMNS`].
-    pub(crate) masks: &'a [Rect],
-    /// What to fill them with, in network space: blue, green, red, minus the mean.
-    pub(crate) fill: [f32; 3],
+    /// What is covered, one a position, at most [`COLUMNS`].
+    pub(crate) masks: &'a [Mask],
+    /// What pixels become when they are covered: an image as blob 0 has it.
+    pub(crate) cover: &'a [f32],
+    /// Channels to sum up over their plane.
+    pub(crate) watches: &'a [Watch],
     /// Recompute everything, whatever the masks can have changed.
     pub(crate) exhaustive: bool,
 }
@@ -109,8 +113,8 @@ impl Scratch {
 }
 
 impl Group<'_> {
-    /// Runs all layers; the logits of each position, in order.
-    pub(crate) fn run(&self, scratch: &mut Scratch) -> Vec<Vec<f32>> {
+    /// Runs all layers; for each position, in order, its logits and the total of each watched channel.
+    pub(crate) fn run(&self, scratch: &mut Scratch) -> Vec<(Vec<f32>, Vec<f32>)> {
         debug_assert!(self.masks.len() <= COLUMNS);
         self.mask_images(scratch);
         self.reach(scratch);
@@ -118,6 +122,7 @@ impl Group<'_> {
         let mut outputs = std::mem::take(&mut scratch.outputs);
         reads.blob = None;
         scratch.listed.iter_mut().for_each(|list| list.blob = None);
+        let mut totals = vec![vec![0.0; self.watches.len()]; self.masks.len()];
         for i in 0..scratch.order.len() {
             let index = scratch.order[i];
             let layer = &self.net.network.layers[index];
@@ -171,29 +176,44 @@ impl Group<'_> {
                 scratch.slots[slot] = values;
             }
             scratch.changed[layer.output] = changed;
+            for (w, watch) in self.watches.iter().enumerate() {
+                // Other blobs will lie where it lies now.
+                if watch.source == layer.output && watch.last_writer == index {
+                    let sums = self.watched(watch, scratch);
+                    totals.iter_mut().zip(sums).for_each(|(totals, sum)| totals[w] = sum);
+                }
+            }
         }
         scratch.outputs = outputs;
         scratch.reads = reads;
         self.unmask_images(scratch);
         let logits = self.net.network.blobs.len() - 1;
-        (0..self.masks.len()).map(|p| self.pixel(scratch, logits, 0, 0, p).to_vec()).collect()
+        let logits = (0..self.masks.len()).map(|p| self.pixel(scratch, logits, 0, 0, p).to_vec());
+        logits.zip(totals).collect()
+    }
+
+    /// The total of a watched channel for each position.
+    fn watched(&self, watch: &Watch, scratch: &Scratch) -> Vec<f32> {
+        let shape = &self.net.network.blobs[watch.source];
+        let mut reads = Reads::default();
+        self.read_rows(watch.source, 0..shape.side, scratch, &mut reads, &vec![true; shape.side.pow(2)]);
+        let planes = |p: usize| -> Vec<f32> {
+            let pixels = Rect::plane(shape.side).pixels().enumerate();
+            let value = |(site, (_, x))| reads.sites.value(site, x * shape.channels + watch.channel, p);
+            pixels.map(value).collect()
+        };
+        (0..self.masks.len()).map(|p| watch.total(&planes(p))).collect()
     }
 
     fn mask_images(&self, scratch: &mut Scratch) {
         for (image, mask) in scratch.images.iter_mut().zip(self.masks) {
-            for y in mask.y0..mask.y1 {
-                for pixel in image[row_of(mask, y)].chunks_exact_mut(3) {
-                    pixel.copy_from_slice(&self.fill);
-                }
-            }
+            mask.copy(self.cover, image);
         }
     }
 
     fn unmask_images(&self, scratch: &mut Scratch) {
         for (image, mask) in scratch.images.iter_mut().zip(self.masks) {
-            for y in mask.y0..mask.y1 {
-                image[row_of(mask, y)].copy_from_slice(&self.base.blobs[0][row_of(mask, y)]);
-            }
+            mask.copy(&self.base.blobs[0], image);
         }
     }
 
@@ -201,7 +221,7 @@ impl Group<'_> {
     fn reach(&self, scratch: &mut Scratch) {
         let network = &self.net.network;
         scratch.rects.fill(Rect::default());
-        scratch.rects[0] = self.masks.iter().fold(Rect::default(), |all, mask| all.union(mask));
+        scratch.rects[0] = self.masks.iter().fold(Rect::default(), |all, mask| all.union(&mask.bounds));
         for layer in &network.layers {
             let side = network.blobs[layer.output].side;
             let reached = match layer.op {
@@ -356,8 +376,11 @@ impl Group<'_> {
     ) -> Vec<u8> {
         let mut computed = vec![0; output.side * output.side];
         for (p, mask) in self.masks.iter().enumerate() {
-            let rect =
-                if self.exhaustive { Rect::plane(output.side) } else { mask.through(window, output.side) };
+            let rect = if self.exhaustive {
+                Rect::plane(output.side)
+            } else {
+                mask.bounds.through(window, output.side)
+            };
             if rect.is_empty() {
                 continue;
             }
@@ -718,10 +741,4 @@ fn differ(a: &[f32], b: &[f32]) -> bool {
     a.chunks(16)
         .zip(b.chunks(16))
         .any(|(a, b)| a.iter().zip(b).fold(0, |bits, (a, b)| bits | (a.to_bits() ^ b.to_bits())) != 0)
-}
-
-/// Where row `y` of a mask lies in the padded image.
-fn row_of(mask: &Rect, y: usize) -> std::ops::Range<usize> {
-    let start = ((y + IMAGE_PADDING) * PADDED_SIDE + mask.x0 + IMAGE_PADDING) * 3;
-    start..start + mask.width() * 3
 }

@@ -69,10 +69,13 @@
 
 mod classifier;
 pub mod error;
+pub mod faithfulness;
 mod googlenet;
 mod group;
 mod kernels;
 pub mod labels;
+mod mask;
+mod masked;
 pub mod network;
 pub mod occlusion;
 pub mod picture;
@@ -83,16 +86,23 @@ pub mod reference;
 pub mod resize;
 mod schedule;
 mod softmax;
+mod watch;
 pub mod weights;
 
 pub use error::{Error, Result};
+pub use faithfulness::{Curves, Faithfulness, Ranking};
 pub use googlenet::{Activations, Classification, GoogLeNet};
 pub use kernels::Isa;
-pub use occlusion::{Choose, MaskValue, OcclusionMaps, OcclusionSensitivity, Progress, Score};
+pub use mask::MaskValue;
+pub use occlusion::{
+    Choose, FeatureMap, OcclusionMaps, OcclusionSensitivity, OnProgress, OnRefinement, Progress, Refinement,
+    Score,
+};
 pub use picture::{Input, Photograph, Picture, Resize};
 pub use profile::{LayerProfile, Profile};
 pub use resize::Upsampling;
 pub use softmax::softmax;
+pub use watch::Feature;
 pub use weights::Weights;
 
 /// The README's examples, which have to compile.

@@ -5,32 +5,20 @@
 //! `score(unoccluded) - score(occluded)`: positive where the image holds evidence for the class.
 
 use crate::googlenet::{Activations, Classification, GoogLeNet};
-use crate::group::{Group, Scratch};
-use crate::kernels::COLUMNS;
-use crate::network::{CLASSES, INPUT_SIDE, MEAN_BGR};
-use crate::profile::{Cost, Profile, sum};
+use crate::mask::{Mask, MaskValue};
+use crate::masked::MaskedCopies;
+use crate::network::{CLASSES, INPUT_SIDE};
+use crate::profile::{Cost, Profile};
 use crate::rect::Rect;
 use crate::resize::{Upsampling, upsample};
+use crate::watch::{Feature, Watch};
 use crate::{Error, Input, Result};
 use rayon::ThreadPoolBuilder;
 use std::fmt;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
-
-/// What the mask is filled with.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub enum MaskValue {
-    /// The mean of each channel of the image that is explained. The default.
-    #[default]
-    Auto,
-    /// The mean of the training images: 0 in network space.
-    TrainingMean,
-    /// Red, green, blue, on the scale 0..=255 of the image; values beyond are allowed if finite.
-    Rgb([f32; 3]),
-}
 
 /// Which number of the network a map follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +43,12 @@ impl fmt::Display for Score {
 /// Chooses classes by what the network says about the unoccluded image.
 pub type Choose<'a> = dyn Fn(&Classification) -> Vec<usize> + Sync + 'a;
 
+/// Called from a sweep's threads.
+pub type OnProgress<'a> = dyn Fn(Progress) -> ControlFlow<()> + Sync + 'a;
+
+/// Called between a sweep's refinements.
+pub type OnRefinement<'a> = dyn Fn(&Refinement) -> ControlFlow<()> + Sync + 'a;
+
 /// How far a sweep is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -73,8 +67,10 @@ pub struct OcclusionSensitivity<'a> {
     stride: [usize; 2],
     mask_value: MaskValue,
     mask_clipping: bool,
+    region: Rect,
     classes: Vec<usize>,
     choose: Option<&'a Choose<'a>>,
+    features: Vec<Feature>,
     score: Score,
     exhaustive: bool,
     threads: usize,
@@ -89,14 +85,18 @@ pub struct OcclusionMaps {
     pub mask_size: [usize; 2],
     /// Step down and across in pixels.
     pub stride: [usize; 2],
-    /// What the mask was filled with: red, green, blue, 0..=255.
-    pub mask_rgb: [f32; 3],
+    /// What the mask was filled with; a mean is the colour that it came to.
+    pub mask_value: MaskValue,
     /// Whether masks are centred on the grid and clipped at the border.
     pub mask_clipping: bool,
+    /// The part of the image that the sweep was restricted to.
+    pub region: Rect,
     /// Which number the scores are.
     pub score: Score,
     /// Rows and columns of mask positions, `[ny, nx]`.
     pub grid: [usize; 2],
+    /// Row and column of the first position among those of a sweep over the whole image: `[0, 0]` without a region.
+    pub first: [usize; 2],
     /// The classes asked for.
     pub classes: Vec<usize>,
     /// Their scores on the unoccluded image, one a class.
@@ -107,9 +107,47 @@ pub struct OcclusionMaps {
     pub argmax: Vec<usize>,
     /// Its score, `[ny][nx]`.
     pub argmax_scores: Vec<f32>,
+    /// The features asked for.
+    pub features: Vec<FeatureMap>,
     /// What the network says about the unoccluded image.
     pub classification: Classification,
 }
+
+/// A feature's total activation at each position.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct FeatureMap {
+    /// The layer, as it was named.
+    pub layer: String,
+    /// The channel; the strongest one, if none was named.
+    pub channel: usize,
+    /// The channel's activations on the unoccluded image, summed over the plane: 0 or more, but for logits.
+    pub base_total: f32,
+    /// The same on the occluded image, `[ny][nx]`.
+    pub totals: Vec<f32>,
+}
+
+impl FeatureMap {
+    /// `total(unoccluded) - total(occluded)` at each position, `[ny][nx]`.
+    pub fn map(&self) -> Vec<f32> {
+        self.totals.iter().map(|total| self.base_total - total).collect()
+    }
+}
+
+/// A sweep that is still running: a map of the whole grid, some of it by the values of neighbours.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Refinement<'m> {
+    /// Positions that have not been computed have the values of the nearest that has.
+    pub maps: &'m OcclusionMaps,
+    /// Every so many rows and columns of the grid have been computed.
+    pub step: usize,
+    /// How far the sweep is.
+    pub progress: Progress,
+}
+
+/// Steps through the grid, coarse to fine; each visits what those before have left out. The first visits a sixteenth.
+const REFINEMENTS: [usize; 3] = [4, 2, 1];
 
 impl<'a> OcclusionSensitivity<'a> {
     /// The default sweep: mask 45 x 45 (20 % of the image) filled with the image's mean, every 22 pixels, clipped at
@@ -121,8 +159,10 @@ impl<'a> OcclusionSensitivity<'a> {
             stride: [22, 22],
             mask_value: MaskValue::Auto,
             mask_clipping: true,
+            region: Rect::plane(INPUT_SIDE),
             classes: Vec::new(),
             choose: None,
+            features: Vec::new(),
             score: Score::Probability,
             exhaustive: false,
             threads: 0,
@@ -150,6 +190,12 @@ impl<'a> OcclusionSensitivity<'a> {
         OcclusionSensitivity { mask_clipping, ..self }
     }
 
+    /// Only the masks whose centre lies in this part of the image, in pixels, at most 224x224 (the default). Their results are
+    /// those that the whole sweep has there. MONAI calls it `b_box`.
+    pub fn region(self, region: Rect) -> Self {
+        OcclusionSensitivity { region, ..self }
+    }
+
     /// The classes to follow, each below 1000; none (the default) for the predicted one. More cost nothing.
     pub fn classes(self, classes: impl Into<Vec<usize>>) -> Self {
         OcclusionSensitivity { classes: classes.into(), choose: None, ..self }
@@ -159,6 +205,11 @@ impl<'a> OcclusionSensitivity<'a> {
     /// `&|classification| classification.top(3)`.
     pub fn choose_classes(self, choose: &'a Choose<'a>) -> Self {
         OcclusionSensitivity { choose: Some(choose), ..self }
+    }
+
+    /// Features to follow beside the classes: their total activations.
+    pub fn features(self, features: impl Into<Vec<Feature>>) -> Self {
+        OcclusionSensitivity { features: features.into(), ..self }
     }
 
     /// Which number to follow.
@@ -188,13 +239,24 @@ impl<'a> OcclusionSensitivity<'a> {
     ///
     /// # Errors
     /// As [`run`](Self::run), and [`Error::Cancelled`] after a `Break`.
-    pub fn run_with_progress(
+    pub fn run_with_progress(&self, input: &Input, progress: &OnProgress) -> Result<OcclusionMaps> {
+        self.check()?;
+        on_threads(self.threads, || Ok(self.sweep(input, progress, None)?.0))
+    }
+
+    /// Runs the sweep coarse to fine and calls `refined` when every fourth row and column of the grid has been computed,
+    /// which takes about a tenth of the time, and again at every second one. The result is that of [`run`](Self::run), bit for bit.
+    ///
+    /// # Errors
+    /// As [`run_with_progress`](Self::run_with_progress); `refined` may stop it, too.
+    pub fn run_progressively(
         &self,
         input: &Input,
-        progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
+        progress: &OnProgress,
+        refined: &OnRefinement,
     ) -> Result<OcclusionMaps> {
         self.check()?;
-        on_threads(self.threads, || Ok(self.sweep(input, progress)?.0))
+        on_threads(self.threads, || Ok(self.sweep(input, progress, Some(refined))?.0))
     }
 
     /// Runs the sweep for what each layer costs in it.
@@ -205,7 +267,7 @@ impl<'a> OcclusionSensitivity<'a> {
         self.check()?;
         let start = Instant::now();
         let go_on = |_| ControlFlow::Continue(());
-        let (maps, costs) = on_threads(self.threads, || self.sweep(input, &go_on))?;
+        let (maps, costs) = on_threads(self.threads, || self.sweep(input, &go_on, None))?;
         let positions = maps.grid[0] * maps.grid[1];
         Ok(Profile::new(self.net.network(), positions, start.elapsed().as_secs_f64(), costs))
     }
@@ -219,18 +281,28 @@ impl<'a> OcclusionSensitivity<'a> {
                 return refuse(name, format!("{h}x{w}"), "height and width of 1 to 224 pixels");
             }
         }
-        if let MaskValue::Rgb(rgb) = self.mask_value
-            && !rgb.iter().all(|v| v.is_finite())
-        {
-            return refuse("mask value", format!("{rgb:?}"), "finite numbers, usually 0 to 255");
+        self.mask_value.check()?;
+        let Rect { y0, x0, y1, x1 } = self.region;
+        let found = format!("{y0},{x0},{y1},{x1}");
+        if self.region.is_empty() || y1 > INPUT_SIDE || x1 > INPUT_SIDE {
+            return refuse(
+                "region",
+                found,
+                "first row, first column and the ends of both, in 0 to 224, not empty",
+            );
         }
+        if (0..2).any(|axis| self.positions(axis).is_empty()) {
+            return refuse("region", found, "a part of the image in which a mask has its centre");
+        }
+        self.features.iter().try_for_each(|feature| feature.check(self.net.network()))?;
         check_classes(&self.classes)
     }
 
     fn sweep(
         &self,
         input: &Input,
-        progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
+        progress: &OnProgress,
+        refined: Option<&OnRefinement>,
     ) -> Result<(OcclusionMaps, Vec<Cost>)> {
         let base = self.net.forward(input);
         let classification = base.classification();
@@ -239,83 +311,66 @@ impl<'a> OcclusionSensitivity<'a> {
         if classes.is_empty() {
             classes.push(classification.best());
         }
-        let mask_rgb = match self.mask_value {
-            MaskValue::Auto => mean_rgb(input),
-            MaskValue::TrainingMean => [MEAN_BGR[2], MEAN_BGR[1], MEAN_BGR[0]],
-            MaskValue::Rgb(rgb) => rgb,
-        };
+        let watches: Vec<Watch> =
+            self.features.iter().map(|f| Watch::new(self.net, &base, f)).collect::<Result<_>>()?;
+        let (rows, columns) = (self.positions(0), self.positions(1));
+        let count = rows.len() * columns.len();
         let mut maps = OcclusionMaps {
             mask_size: self.mask_size,
             stride: self.stride,
-            mask_rgb,
+            mask_value: self.mask_value.resolve(input),
             mask_clipping: self.mask_clipping,
+            region: self.region,
             score: self.score,
-            grid: self.grid(),
+            grid: [rows.len(), columns.len()],
+            first: [rows.start, columns.start],
             base_scores: classes.iter().map(|&c| self.score_of(&classification)[c]).collect(),
-            scores: Vec::new(),
-            argmax: Vec::new(),
-            argmax_scores: Vec::new(),
+            scores: vec![0.0; classes.len() * count],
+            argmax: vec![0; count],
+            argmax_scores: vec![0.0; count],
+            features: self.features.iter().zip(&watches).map(|(f, w)| f.map_of(w, &base, count)).collect(),
             classes,
             classification,
         };
-        let count = maps.grid[0] * maps.grid[1];
-        maps.scores = vec![0.0; maps.classes.len() * count];
-        maps.argmax = vec![0; count];
-        maps.argmax_scores = vec![0.0; count];
-        let costs = self.fill(&base, &mut maps, progress)?;
+        let copies = MaskedCopies {
+            net: self.net,
+            base: &base,
+            cover: &self.mask_value.cover(input),
+            watches: &watches,
+            exhaustive: self.exhaustive,
+            spare: Mutex::default(),
+        };
+        let Some(refined) = refined else {
+            let order = serpentine(maps.grid, 1, None);
+            let costs = fill(&mut maps, &copies, &order, 0, progress)?;
+            return Ok((maps, costs));
+        };
+        let (mut done, mut costs) = (0, Vec::new());
+        for (i, &step) in REFINEMENTS.iter().enumerate() {
+            let order = serpentine(maps.grid, step, i.checked_sub(1).map(|before| REFINEMENTS[before]));
+            costs = fill(&mut maps, &copies, &order, done, progress)?;
+            done += order.len();
+            if step > 1 {
+                let maps = &maps.with_neighbours(step);
+                let progress = Progress { done, total: count };
+                if refined(&Refinement { maps, step, progress }).is_break() {
+                    return Err(Error::Cancelled);
+                }
+            }
+        }
         Ok((maps, costs))
     }
 
-    /// Rows and columns of mask positions.
-    fn grid(&self) -> [usize; 2] {
-        std::array::from_fn(|axis| {
-            // With clipping the centres are 0, s, 2s, ... < 224; without, the corners leave every mask inside.
-            let room = if self.mask_clipping { INPUT_SIDE } else { INPUT_SIDE - self.mask_size[axis] + 1 };
-            room.div_ceil(self.stride[axis])
-        })
-    }
-
-    /// Runs all positions and writes their scores into the maps; what each layer has cost.
-    fn fill(
-        &self,
-        base: &Activations,
-        maps: &mut OcclusionMaps,
-        progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
-    ) -> Result<Vec<Cost>> {
-        let fill: [f32; 3] = std::array::from_fn(|c| maps.mask_rgb[2 - c] - MEAN_BGR[c]);
-        let order = serpentine(maps.grid);
-        let groups = groups(&order, rayon::current_num_threads());
-        let total = order.len();
-        let (next, done, stop) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
-        let shared = Mutex::new(maps);
-        // One loop a thread, so that each allocates its scratch memory once; groups go to whoever is free.
-        let costs = rayon::broadcast(|_| {
-            let mut scratch = Scratch::new(self.net.network(), base);
-            loop {
-                let at = next.fetch_add(1, Ordering::Relaxed);
-                if at >= groups.len() || stop.load(Ordering::Relaxed) {
-                    return scratch.costs;
-                }
-                let nx = shared.lock().expect("no panic while it is held").grid[1];
-                let masks: Vec<Rect> = groups[at]
-                    .iter()
-                    .map(|&i| mask_rect(self.mask_size, self.stride, self.mask_clipping, i / nx, i % nx))
-                    .collect();
-                let group = Group { net: self.net, base, masks: &masks, fill, exhaustive: self.exhaustive };
-                let results = group.run(&mut scratch);
-                let results: Vec<Classification> = results.into_iter().map(Classification::new).collect();
-                let mut maps = shared.lock().expect("no panic while it is held");
-                for (&i, result) in groups[at].iter().zip(&results) {
-                    maps.record(i, result);
-                }
-                drop(maps);
-                let done = done.fetch_add(results.len(), Ordering::Relaxed) + results.len();
-                if progress(Progress { done, total }).is_break() {
-                    stop.store(true, Ordering::Relaxed);
-                }
-            }
-        });
-        if stop.into_inner() { Err(Error::Cancelled) } else { Ok(sum(costs)) }
+    /// Along an axis, which of the whole image's mask positions lie in the region.
+    fn positions(&self, axis: usize) -> Range<usize> {
+        let all = whole_grid(self.mask_size, self.stride, self.mask_clipping)[axis];
+        let (start, end) = [(self.region.y0, self.region.y1), (self.region.x0, self.region.x1)][axis];
+        let before = |limit: usize| {
+            (0..all)
+                .filter(|&i| centre(self.mask_size, self.stride, self.mask_clipping, axis, i) < limit)
+                .count()
+        };
+        before(start)..before(end)
     }
 
     fn score_of<'c>(&self, classification: &'c Classification) -> &'c [f32] {
@@ -323,7 +378,35 @@ impl<'a> OcclusionSensitivity<'a> {
     }
 }
 
-fn check_classes(classes: &[usize]) -> Result<()> {
+/// Runs some positions and writes their scores into the maps; `before` positions have been run already. Returns what each layer
+/// has cost since the first of them.
+fn fill(
+    maps: &mut OcclusionMaps,
+    copies: &MaskedCopies,
+    order: &[usize],
+    before: usize,
+    progress: &OnProgress,
+) -> Result<Vec<Cost>> {
+    let [ny, nx] = maps.grid;
+    let rects: Vec<Rect> = (0..ny * nx).map(|i| maps.mask_rect(i / nx, i % nx)).collect();
+    let done = AtomicUsize::new(before);
+    let shared = Mutex::new(maps);
+    copies.run(
+        order,
+        |i| Mask::rectangle(rects[i]),
+        |positions, answers| {
+            let mut maps = shared.lock().expect("no panic while it is held");
+            for (&i, (classification, totals)) in positions.iter().zip(&answers) {
+                maps.record(i, classification, totals);
+            }
+            drop(maps);
+            let done = done.fetch_add(positions.len(), Ordering::Relaxed) + positions.len();
+            progress(Progress { done, total: ny * nx })
+        },
+    )
+}
+
+pub(crate) fn check_classes(classes: &[usize]) -> Result<()> {
     match classes.iter().find(|&&class| class >= CLASSES) {
         Some(class) => Err(Error::Option {
             name: "class",
@@ -347,59 +430,46 @@ fn on_threads<T: Send>(threads: usize, run: impl FnOnce() -> Result<T> + Send) -
     pool.install(run)
 }
 
-fn scores_of(score: Score, classification: &Classification) -> &[f32] {
+pub(crate) fn scores_of(score: Score, classification: &Classification) -> &[f32] {
     match score {
         Score::Probability => &classification.probabilities,
         Score::Logit => &classification.logits,
     }
 }
 
-/// Pixels that the mask at a grid position covers.
-fn mask_rect(size: [usize; 2], stride: [usize; 2], clipping: bool, row: usize, column: usize) -> Rect {
-    let range = |axis: usize, i: usize| {
-        let at = i * stride[axis];
-        if !clipping {
-            return (at, at + size[axis]);
-        }
-        let half = size[axis] / 2;
-        (at.saturating_sub(half), (at + size[axis] - half).min(INPUT_SIDE))
-    };
-    let ((y0, y1), (x0, x1)) = (range(0, row), range(1, column));
-    Rect { y0, x0, y1, x1 }
+/// Rows and columns of mask positions over the whole image.
+fn whole_grid(size: [usize; 2], stride: [usize; 2], clipping: bool) -> [usize; 2] {
+    std::array::from_fn(|axis| {
+        // With clipping the centres are 0, s, 2s, ... < 224; without, the corners leave every mask inside.
+        let room = if clipping { INPUT_SIDE } else { INPUT_SIDE - size[axis] + 1 };
+        room.div_ceil(stride[axis])
+    })
 }
 
-/// Indices of a grid's positions in an order that keeps neighbours together: bands of two rows, there and back, column
-/// by column, so that any eight in a row are (nearly) a block of two by four.
-fn serpentine([ny, nx]: [usize; 2]) -> Vec<usize> {
-    let mut order = Vec::with_capacity(ny * nx);
-    for (band, y0) in (0..ny).step_by(2).enumerate() {
-        for i in 0..nx {
-            let x = if band % 2 == 0 { i } else { nx - 1 - i };
-            order.extend((y0..ny.min(y0 + 2)).map(|y| y * nx + x));
-        }
+/// The pixel, along an axis, that the `i`-th mask is centred on: `floor(size / 2)` from its first one, clipped or not.
+fn centre(size: [usize; 2], stride: [usize; 2], clipping: bool, axis: usize, i: usize) -> usize {
+    i * stride[axis] + if clipping { 0 } else { size[axis] / 2 }
+}
+
+/// Indices of the positions at every `step`-th row and column of a grid, without those at every `coarser`-th, in an order
+/// that keeps neighbours together: bands of two rows, there and back, column by column, so that any eight in a row
+/// are (nearly) a block of two by four.
+fn serpentine([ny, nx]: [usize; 2], step: usize, coarser: Option<usize>) -> Vec<usize> {
+    let is_new = |y: usize, x: usize| coarser.is_none_or(|c| !y.is_multiple_of(c) || !x.is_multiple_of(c));
+    let mut order = Vec::with_capacity(ny.div_ceil(step) * nx.div_ceil(step));
+    for (band, y0) in (0..ny).step_by(2 * step).enumerate() {
+        let columns = (0..nx).step_by(step);
+        let mut visit = |x: usize| {
+            let rows = (y0..ny.min(y0 + 2 * step)).step_by(step);
+            order.extend(rows.filter(|&y| is_new(y, x)).map(|y| y * nx + x));
+        };
+        if band % 2 == 0 { columns.for_each(&mut visit) } else { columns.rev().for_each(&mut visit) }
     }
     order
 }
 
-/// The positions in groups for the kernels' columns. The last few groups are half as large, so that no thread waits long
-/// for another in the end.
-fn groups(order: &[usize], threads: usize) -> Vec<&[usize]> {
-    let (last, few) = if threads > 1 { (threads * COLUMNS, COLUMNS / 2) } else { (0, COLUMNS) };
-    let whole = order.len().saturating_sub(last) / COLUMNS * COLUMNS;
-    order[..whole].chunks(COLUMNS).chain(order[whole..].chunks(few)).collect()
-}
-
-/// The mean of each channel of the image, red, green, blue, 0..=255.
-fn mean_rgb(input: &Input) -> [f32; 3] {
-    std::array::from_fn(|c| {
-        let channel = 2 - c;
-        let sum: f64 = input.values().iter().skip(channel).step_by(3).map(|&v| f64::from(v)).sum();
-        (sum / (INPUT_SIDE * INPUT_SIDE) as f64 + f64::from(MEAN_BGR[channel])) as f32
-    })
-}
-
 impl OcclusionMaps {
-    fn record(&mut self, position: usize, result: &Classification) {
+    fn record(&mut self, position: usize, result: &Classification, totals: &[f32]) {
         let count = self.grid[0] * self.grid[1];
         let all = scores_of(self.score, result);
         for (k, &class) in self.classes.iter().enumerate() {
@@ -408,6 +478,27 @@ impl OcclusionMaps {
         let best = result.best();
         self.argmax[position] = best;
         self.argmax_scores[position] = all[best];
+        for (feature, &total) in self.features.iter_mut().zip(totals) {
+            feature.totals[position] = total;
+        }
+    }
+
+    /// The maps with each position's values replaced by those of the nearest among every `step`-th row and column.
+    fn with_neighbours(&self, step: usize) -> OcclusionMaps {
+        let [ny, nx] = self.grid;
+        let nearest = |at: usize, n: usize| ((at + step / 2) / step).min((n - 1) / step) * step;
+        let from = |i: usize| nearest(i / nx, ny) * nx + nearest(i % nx, nx);
+        let count = ny * nx;
+        let spread =
+            |values: &[f32]| (0..values.len()).map(|i| values[i / count * count + from(i % count)]).collect();
+        let mut maps = self.clone();
+        maps.scores = spread(&self.scores);
+        maps.argmax = (0..count).map(|i| self.argmax[from(i)]).collect();
+        maps.argmax_scores = spread(&self.argmax_scores);
+        for feature in &mut maps.features {
+            feature.totals = spread(&feature.totals);
+        }
+        maps
     }
 
     /// The map of the `k`-th class asked for, `[ny][nx]`: `score(unoccluded) - score(occluded)`.
@@ -419,28 +510,79 @@ impl OcclusionMaps {
         self.scores[k * count..(k + 1) * count].iter().map(|s| self.base_scores[k] - s).collect()
     }
 
-    /// The map of the `k`-th class asked for, enlarged to the image: `[224][224]`, or the grid itself,
-    /// `[ny][nx]`, for [`Upsampling::None`].
+    /// The map of the `k`-th class asked for, enlarged to its [`area`](Self::area), `[height][width]`: 224x224 without a
+    /// region. Or the grid itself, `[ny][nx]`, for [`Upsampling::None`].
     ///
     /// # Panics
     /// If `k` is not below the number of classes.
     pub fn upsampled(&self, k: usize, upsampling: Upsampling) -> Vec<f32> {
-        let [ny, nx] = self.grid;
-        upsample(&self.map(k), ny, nx, INPUT_SIDE, INPUT_SIDE, upsampling)
+        let ([ny, nx], area) = (self.grid, self.area());
+        upsample(&self.map(k), ny, nx, area.height(), area.width(), upsampling)
+    }
+
+    /// The part of the image that the grid stands for: its share of the 224x224 pixels, as that of the whole grid is all.
+    pub fn area(&self) -> Rect {
+        let whole = whole_grid(self.mask_size, self.stride, self.mask_clipping);
+        // The first pixel whose middle lies in the cell or after it.
+        let pixel = |axis: usize, cell: usize| (2 * cell * INPUT_SIDE).div_ceil(whole[axis]) / 2;
+        let edges = |axis: usize| {
+            let (first, count) = (self.first[axis], self.grid[axis]);
+            (pixel(axis, first), pixel(axis, first + count))
+        };
+        let ((y0, y1), (x0, x1)) = (edges(0), edges(1));
+        Rect { y0, x0, y1, x1 }
+    }
+
+    /// The drops of the `k`-th class spread over the pixels, `[224][224]`: a pixel has the mean of the map's values at
+    /// all positions whose mask covers it, and 0 if none does. Captum's `Occlusion`, whose windows are those of
+    /// [`mask_clipping`](OcclusionSensitivity::mask_clipping) off where the stride divides 224 minus the mask's size.
+    ///
+    /// # Panics
+    /// If `k` is not below the number of classes.
+    pub fn attributions(&self, k: usize) -> Vec<f32> {
+        let mut sums = vec![(0.0f64, 0u32); INPUT_SIDE * INPUT_SIDE];
+        for (i, drop) in self.map(k).into_iter().enumerate() {
+            let rect = self.mask_rect(i / self.grid[1], i % self.grid[1]);
+            for y in rect.y0..rect.y1 {
+                for (sum, count) in &mut sums[y * INPUT_SIDE..][rect.x0..rect.x1] {
+                    *sum += f64::from(drop);
+                    *count += 1;
+                }
+            }
+        }
+        sums.into_iter().map(|(sum, count)| (sum / f64::from(count.max(1))) as f32).collect()
     }
 
     /// Row and column of the pixel that the mask at a grid position is centred on: `floor(size / 2)` from its first
     /// row and column, clipped or not.
     pub fn centre(&self, row: usize, column: usize) -> [usize; 2] {
-        let at = [row * self.stride[0], column * self.stride[1]];
-        match self.mask_clipping {
-            true => at,
-            false => [at[0] + self.mask_size[0] / 2, at[1] + self.mask_size[1] / 2],
-        }
+        let at = [row, column];
+        std::array::from_fn(|axis| {
+            centre(self.mask_size, self.stride, self.mask_clipping, axis, self.first[axis] + at[axis])
+        })
     }
 
     /// Pixels of the image that the mask at a grid position covered.
     pub fn mask_rect(&self, row: usize, column: usize) -> Rect {
-        mask_rect(self.mask_size, self.stride, self.mask_clipping, row, column)
+        let centre = self.centre(row, column);
+        let range = |axis: usize| {
+            let half = self.mask_size[axis] / 2;
+            let end = centre[axis] + self.mask_size[axis] - half;
+            (centre[axis].saturating_sub(half), end.min(INPUT_SIDE))
+        };
+        let ((y0, y1), (x0, x1)) = (range(0), range(1));
+        Rect { y0, x0, y1, x1 }
+    }
+}
+
+impl Feature {
+    /// The map before the sweep.
+    fn map_of(&self, watch: &Watch, base: &Activations, count: usize) -> FeatureMap {
+        FeatureMap {
+            layer: self.layer.clone(),
+            channel: watch.named_channel(),
+            base_total: watch.unoccluded(base),
+            totals: vec![0.0; count],
+        }
     }
 }

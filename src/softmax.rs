@@ -11,7 +11,7 @@ pub fn softmax(logits: &[f32]) -> Vec<f32> {
 
 /// `e^x` for `x <= 0`, to about 1e-15 relative: `x = n ln 2 + r` with |r| <= ln 2 / 2, a Taylor polynomial for `e^r`,
 /// and `2^n` put together from its bits. Only additions and multiplications, which every machine rounds alike.
-fn exp(x: f64) -> f64 {
+pub(crate) fn exp(x: f64) -> f64 {
     // ln 2 in two parts; the first has few enough bits that its product with `n` is exact.
     const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
     const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;

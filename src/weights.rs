@@ -2,6 +2,8 @@
 
 mod seeded;
 
+pub(crate) use seeded::splitmix64;
+
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::env;

@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use occlude::network::Network;
-use occlude::{GoogLeNet, Isa, OcclusionSensitivity, Picture, Resize, Weights};
+use occlude::{GoogLeNet, Isa, MaskValue, OcclusionSensitivity, Picture, Resize, Weights};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde_json::Value;
@@ -233,7 +233,8 @@ fn explain_writes_a_picture_a_class_and_all_numbers() {
     assert_eq!(json["input_size"], serde_json::json!([224, 224]));
     assert_eq!(json["mask_size"], serde_json::json!([45, 45]));
     assert_eq!(json["stride"], serde_json::json!([56, 80]));
-    assert_eq!(bits(&floats(&json["mask_value"])), bits(&expected.mask_rgb));
+    let MaskValue::Rgb(rgb) = expected.mask_value else { panic!("auto is a colour") };
+    assert_eq!(bits(&floats(&json["mask_value"])), bits(&rgb));
     assert_eq!(json["mask_clipping"], true);
     assert_eq!(json["score"], "probability");
     assert_eq!(json["grid"], serde_json::json!([4, 3]));
@@ -357,10 +358,10 @@ fn an_impossible_option_names_itself_what_was_found_and_what_would_do() {
         ("--mask-size", "-3", "expected auto, N or HxW"),
         ("--stride", "0", "expected auto, N or HxW, in whole pixels from 1 to 224"),
         ("--stride", "1.5", "expected auto, N or HxW"),
-        ("--mask-value", "NaN", "expected auto, mean, V or R,G,B, with numbers from 0 to 255"),
-        ("--mask-value", "1,inf,3", "expected auto, mean, V or R,G,B"),
-        ("--mask-value", "-1", "expected auto, mean, V or R,G,B"),
-        ("--mask-value", "1,2", "expected auto, mean, V or R,G,B"),
+        ("--mask-value", "NaN", "expected auto, mean, blur, noise, V or R,G,B, with numbers from 0 to 255"),
+        ("--mask-value", "1,inf,3", "expected auto, mean, blur, noise, V or R,G,B"),
+        ("--mask-value", "-1", "expected auto, mean, blur, noise, V or R,G,B"),
+        ("--mask-value", "1,2", "expected auto, mean, blur, noise, V or R,G,B"),
         ("--threads", "0", "expected a whole number from 1 to 1024"),
         ("--threads", "many", "expected a whole number from 1 to 1024"),
         ("--classes", "1000", "class index 1000 is not possible: expected 0 to 999"),

@@ -5,13 +5,17 @@ mod common;
 
 use common::{Reference, SEED, picture_input};
 use occlude::network::{Network, Op};
-use occlude::{Error, GoogLeNet, Input, Isa, MaskValue, OcclusionMaps, OcclusionSensitivity, Score, Weights};
+use occlude::rect::Rect;
+use occlude::{
+    Error, Faithfulness, Feature, GoogLeNet, Input, Isa, MaskValue, OcclusionMaps, OcclusionSensitivity,
+    Score, Weights,
+};
 use proptest::prelude::*;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use std::ops::ControlFlow;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{LazyLock, Mutex};
 
 static NET: LazyLock<GoogLeNet> = LazyLock::new(|| GoogLeNet::new(&Weights::seeded(SEED)).unwrap());
 static INPUT: LazyLock<Input> = LazyLock::new(|| Input::from_nhwc_bgr(picture_input()).unwrap());
@@ -20,10 +24,29 @@ static INPUT: LazyLock<Input> = LazyLock::new(|| Input::from_nhwc_bgr(picture_in
 fn assert_same_bits(a: &OcclusionMaps, b: &OcclusionMaps) {
     assert_eq!(a, b);
     let bits = |m: &OcclusionMaps| -> Vec<u32> {
-        m.scores.iter().chain(&m.argmax_scores).chain(&m.base_scores).map(|s| s.to_bits()).collect()
+        let totals = m.features.iter().flat_map(|f| f.totals.iter().chain([&f.base_total]));
+        m.scores
+            .iter()
+            .chain(&m.argmax_scores)
+            .chain(&m.base_scores)
+            .chain(totals)
+            .map(|s| s.to_bits())
+            .collect()
     };
     assert_eq!(bits(a), bits(b));
 }
+
+/// One of each kind: what a group keeps dense, as a list, as a pool's list, or not at all.
+const FEATURES: [&str; 8] = [
+    "conv1/7x7_s2",
+    "conv2/norm2",
+    "inception_3b/output",
+    "inception_4b/pool",
+    "inception_4c/5x5",
+    "pool4/3x3_s2",
+    "inception_5a/3x3_reduce",
+    "loss3/classifier",
+];
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(10))]
@@ -35,11 +58,14 @@ proptest! {
         value in prop_oneof![
             Just(MaskValue::Auto),
             Just(MaskValue::TrainingMean),
+            (0.5f32..20.0).prop_map(MaskValue::Blur),
+            any::<u64>().prop_map(MaskValue::Noise),
             [0.0f32..255.0, 0.0f32..255.0, -50.0f32..300.0].prop_map(MaskValue::Rgb),
         ],
         clipping in any::<bool>(),
         classes in prop::collection::vec(0usize..1000, 0..5),
         logit in any::<bool>(),
+        feature in 0usize..FEATURES.len(),
         threads in 1usize..=3,
     ) {
         let sweep = OcclusionSensitivity::new(&NET)
@@ -48,6 +74,7 @@ proptest! {
             .mask_value(value)
             .mask_clipping(clipping)
             .classes(classes)
+            .features([Feature { layer: FEATURES[feature].to_string(), channel: None }])
             .score(if logit { Score::Logit } else { Score::Probability })
             .threads(threads);
         let maps = sweep.run(&INPUT).unwrap();
@@ -204,8 +231,207 @@ fn options_outside_their_range_are_refused_by_name() {
         (sweep.clone().stride([1, 225]), "stride"),
         (sweep.clone().mask_value(MaskValue::Rgb([0.0, f32::NAN, 0.0])), "mask value"),
         (sweep.clone().classes([1, 1000]), "class"),
+        (sweep.clone().mask_value(MaskValue::Blur(0.1)), "mask value"),
+        (sweep.clone().region(Rect { y0: 5, x0: 0, y1: 5, x1: 9 }), "region"),
+        (sweep.clone().region(Rect { y0: 0, x0: 0, y1: 5, x1: 225 }), "region"),
+        (sweep.clone().region(Rect { y0: 1, x0: 1, y1: 5, x1: 20 }), "region"),
+        (sweep.clone().features([Feature { layer: "data".to_string(), channel: None }]), "activation"),
+        (
+            sweep.clone().features([Feature { layer: "inception_4c/5x5".to_string(), channel: Some(64) }]),
+            "activation",
+        ),
     ] {
         let error = bad.run(&INPUT).unwrap_err().to_string();
         assert!(error.starts_with(name), "{error}");
+    }
+}
+
+/// The image with some pixels replaced by those of another one.
+fn covered(pixels: impl Fn(usize, usize) -> bool, cover: &[f32]) -> Input {
+    let mut values = INPUT.values().to_vec();
+    for (i, value) in values.iter_mut().enumerate() {
+        if pixels(i / 3 / 224, i / 3 % 224) {
+            *value = cover[i];
+        }
+    }
+    Input::from_nhwc_bgr(values).unwrap()
+}
+
+/// Sums a channel of a layer in another forward pass, by its definition.
+fn total(input: &Input, feature: &Feature) -> f32 {
+    let network = NET.network();
+    let layer = network.layers.iter().find(|l| l.name == feature.layer);
+    let (blob, first) =
+        layer.map_or_else(|| (network.find(&feature.layer).unwrap(), 0), |l| (l.output, l.channel));
+    let blob = &network.blobs[blob];
+    let values = NET.forward(input).blob(&blob.name).unwrap();
+    let channel = first + feature.channel.unwrap();
+    values.iter().skip(channel).step_by(blob.channels).map(|v| f64::from(*v)).sum::<f64>() as f32
+}
+
+#[test]
+fn a_feature_is_the_sum_of_a_channel_of_the_masked_image() {
+    let features: Vec<Feature> =
+        FEATURES.iter().map(|f| Feature { layer: f.to_string(), channel: None }).collect();
+    let sweep = OcclusionSensitivity::new(&NET)
+        .mask_size([70, 50])
+        .stride([90, 60])
+        .mask_value(MaskValue::TrainingMean)
+        .features(features);
+    let maps = sweep.run(&INPUT).unwrap();
+    assert_eq!(maps.features.len(), FEATURES.len());
+    let [ny, nx] = maps.grid;
+    for map in &maps.features {
+        let feature = Feature { layer: map.layer.clone(), channel: Some(map.channel) };
+        assert_eq!(map.base_total, total(&INPUT, &feature), "{feature:?}");
+        // The strongest channel, and no earlier one as strong.
+        for channel in (0..16).filter(|&c| c != map.channel) {
+            let other = total(&INPUT, &Feature { layer: map.layer.clone(), channel: Some(channel) });
+            assert!(if channel < map.channel { other < map.base_total } else { other <= map.base_total });
+        }
+        assert!(map.map().iter().any(|drop| *drop != 0.0), "{feature:?} feels the masks");
+        for at in [0, nx + 1, ny * nx - 1] {
+            let rect = maps.mask_rect(at / nx, at % nx);
+            let inside = |y, x| (rect.y0..rect.y1).contains(&y) && (rect.x0..rect.x1).contains(&x);
+            let masked = covered(inside, &vec![0.0; 224 * 224 * 3]);
+            assert_eq!(map.totals[at], total(&masked, &feature), "{feature:?} at {at}");
+        }
+    }
+}
+
+#[test]
+fn a_region_has_the_whole_sweeps_numbers() {
+    for clipping in [true, false] {
+        let sweep = OcclusionSensitivity::new(&NET)
+            .mask_size([40, 40])
+            .stride([50, 45])
+            .mask_clipping(clipping)
+            .features([Feature { layer: "inception_4c/output".to_string(), channel: Some(17) }]);
+        let whole = sweep.run(&INPUT).unwrap();
+        let region = Rect { y0: 50, x0: 46, y1: 121, x1: 200 };
+        let part = sweep.region(region).run(&INPUT).unwrap();
+        let [ny, nx] = whole.grid;
+        let inside: Vec<usize> = (0..ny * nx)
+            .filter(|i| {
+                let [y, x] = whole.centre(i / nx, i % nx);
+                (50..121).contains(&y) && (46..200).contains(&x)
+            })
+            .collect();
+        assert_eq!(part.grid[0] * part.grid[1], inside.len());
+        assert_eq!(part.first, [inside[0] / nx, inside[0] % nx]);
+        for (at, &i) in inside.iter().enumerate() {
+            assert_eq!(part.scores[at].to_bits(), whole.scores[i].to_bits());
+            assert_eq!(
+                (part.argmax[at], part.features[0].totals[at]),
+                (whole.argmax[i], whole.features[0].totals[i])
+            );
+            let place = (at / part.grid[1], at % part.grid[1]);
+            assert_eq!(part.mask_rect(place.0, place.1), whole.mask_rect(i / nx, i % nx));
+        }
+        // The area is that of the positions' cells in the enlarged map of all.
+        let cells = whole.upsampled(0, occlude::Upsampling::Nearest);
+        let area = part.area();
+        for (i, value) in cells.iter().enumerate() {
+            let inside = (area.y0..area.y1).contains(&(i / 224)) && (area.x0..area.x1).contains(&(i % 224));
+            assert_eq!(inside, part.map(0).contains(value), "{} {}", i / 224, i % 224);
+        }
+        assert_eq!(part.upsampled(0, occlude::Upsampling::Nearest).len(), area.area());
+        assert_eq!(whole.area(), Rect::plane(224));
+    }
+}
+
+#[test]
+fn coarse_to_fine_ends_in_the_same_bits() {
+    let sweep = OcclusionSensitivity::new(&NET).mask_size([30, 30]).stride([32, 26]).threads(2);
+    let plain = sweep.run(&INPUT).unwrap();
+    let [ny, nx] = plain.grid;
+    assert_eq!([ny, nx], [7, 9]);
+    let seen = Mutex::new(Vec::new());
+    let most = AtomicUsize::new(0);
+    let progress = |p: occlude::Progress| {
+        assert_eq!(p.total, 63);
+        most.fetch_max(p.done, Ordering::Relaxed);
+        ControlFlow::Continue(())
+    };
+    let refined = |r: &occlude::Refinement| {
+        seen.lock().unwrap().push((r.step, r.progress.done));
+        for i in 0..ny * nx {
+            let near = |at: usize, n: usize| {
+                let known = (0..n).step_by(r.step);
+                // Of two as near, the later one.
+                known.min_by_key(|k| (k.abs_diff(at), n - k)).unwrap()
+            };
+            let (y, x) = (near(i / nx, ny), near(i % nx, nx));
+            assert_eq!(r.maps.scores[i], plain.scores[y * nx + x], "{i} at step {}", r.step);
+            assert_eq!(r.maps.argmax[i], plain.argmax[y * nx + x]);
+        }
+        ControlFlow::Continue(())
+    };
+    let fine = sweep.run_progressively(&INPUT, &progress, &refined).unwrap();
+    assert_same_bits(&fine, &plain);
+    assert_eq!(*seen.lock().unwrap(), [(4, 6), (2, 20)]);
+    assert_eq!(most.load(Ordering::Relaxed), 63);
+    let stopped = sweep.run_progressively(&INPUT, &progress, &|_| ControlFlow::Break(()));
+    assert!(matches!(stopped, Err(Error::Cancelled)));
+}
+
+#[test]
+fn attributions_are_means_over_the_masks_that_cover_a_pixel() {
+    let sweep = OcclusionSensitivity::new(&NET).mask_size([60, 90]).stride([70, 60]).mask_clipping(false);
+    let maps = sweep.run(&INPUT).unwrap();
+    let found = maps.attributions(0);
+    let drops = maps.map(0);
+    let mut uncovered = 0;
+    for (i, found) in found.iter().enumerate() {
+        let (y, x) = (i / 224, i % 224);
+        let covers = |at: &usize| {
+            let rect = maps.mask_rect(at / maps.grid[1], at % maps.grid[1]);
+            (rect.y0..rect.y1).contains(&y) && (rect.x0..rect.x1).contains(&x)
+        };
+        let covering: Vec<f32> = (0..drops.len()).filter(covers).map(|at| drops[at]).collect();
+        uncovered += usize::from(covering.is_empty());
+        let mean = covering.iter().sum::<f32>() / covering.len().max(1) as f32;
+        assert!((found - mean).abs() <= 1e-7, "{y} {x}: {found}, {mean}");
+    }
+    assert!(uncovered > 0);
+}
+
+#[test]
+fn deletion_and_insertion_classify_plainly_covered_images() {
+    let class = NET.classify(&INPUT).best();
+    // Ties, too: a coarse ramp.
+    let first: Vec<f32> = (0..224 * 224).map(|i| -((i / 224 / 8) as f32) - (i % 224 / 50) as f32).collect();
+    let second: Vec<f32> = first.iter().map(|v| -v).collect();
+    let curves = |exhaustive: bool, threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            Faithfulness::new(&NET)
+                .steps(10)
+                .score(Score::Logit)
+                .exhaustive(exhaustive)
+                .mask_value(MaskValue::Rgb([123.0, 117.0, 104.0]))
+                .run(&INPUT, &[(class, &first), (7, &second)], &|_| ControlFlow::Continue(()))
+                .unwrap()
+        })
+    };
+    let found = curves(false, 2);
+    assert_eq!(found, curves(true, 1));
+    for (curves, (class, importance)) in found.iter().zip([(class, &first), (7, &second)]) {
+        let mut order: Vec<usize> = (0..224 * 224).collect();
+        order.sort_by(|&a, &b| importance[b].total_cmp(&importance[a]).then(a.cmp(&b)));
+        let mut rank = vec![0; 224 * 224];
+        order.iter().enumerate().for_each(|(at, &pixel)| rank[pixel] = at);
+        assert_eq!((curves.class, curves.shares.len(), curves.shares[10]), (class, 11, 1.0));
+        for step in 0..=10 {
+            let count = step * 224 * 224 / 10;
+            let score = |deleted: bool| {
+                let image = covered(|y, x| (rank[y * 224 + x] < count) == deleted, &vec![0.0; 224 * 224 * 3]);
+                NET.classify(&image).logits[class]
+            };
+            assert_eq!(curves.deletion[step], score(true), "deletion at {step}");
+            assert_eq!(curves.insertion[step], score(false), "insertion at {step}");
+        }
+        let area: f32 = curves.deletion.windows(2).map(|pair| (pair[0] + pair[1]) / 20.0).sum();
+        assert!((curves.deletion_area() - area).abs() < 1e-4 * area.abs());
     }
 }

@@ -143,8 +143,8 @@ pub struct Sweep {
     #[arg(long, value_name = "SIZE", default_value = "auto", allow_hyphen_values = true, value_parser = size)]
     pub stride: Size,
 
-    /// Colour of the mask: auto (the mean colour of this picture), mean (that of the training pictures), V (grey) or R,G,B,
-    /// each 0 to 255
+    /// What the mask is filled with: auto (the mean colour of this picture), mean (that of the training pictures), V (grey) or
+    /// R,G,B, each 0 to 255; blur or blur:S (this picture, blurred by S pixels, 0.5 to 100, else 10), noise or noise:SEED
     #[arg(long, value_name = "COLOUR", default_value = "auto", allow_hyphen_values = true, value_parser = mask_value)]
     pub mask_value: MaskValue,
 
@@ -253,9 +253,21 @@ fn size(text: &str) -> Result<Size, String> {
 }
 
 fn mask_value(text: &str) -> Result<MaskValue, String> {
-    match text {
-        "auto" => return Ok(MaskValue::Auto),
-        "mean" => return Ok(MaskValue::TrainingMean),
+    let (name, parameter) = text.split_once(':').map_or((text, None), |(name, value)| (name, Some(value)));
+    match (name, parameter) {
+        ("auto", None) => return Ok(MaskValue::Auto),
+        ("mean", None) => return Ok(MaskValue::TrainingMean),
+        ("blur", sigma) => {
+            let sigma = sigma.unwrap_or("10").parse().ok().filter(|sigma| (0.5..=100.0).contains(sigma));
+            let expected = "expected blur or blur:S with a standard deviation of 0.5 to 100 pixels";
+            return sigma.map(MaskValue::Blur).ok_or_else(|| expected.to_string());
+        }
+        ("noise", seed) => {
+            let seed = seed.unwrap_or("1").parse().ok();
+            return seed
+                .map(MaskValue::Noise)
+                .ok_or_else(|| "expected noise or noise:SEED, a whole number".to_string());
+        }
         _ => {}
     }
     let level = |text: &str| text.trim().parse().ok().filter(|level| (0.0..=255.0).contains(level));
@@ -263,7 +275,7 @@ fn mask_value(text: &str) -> Result<MaskValue, String> {
     match levels.as_deref() {
         Some(&[grey]) => Ok(MaskValue::Rgb([grey; 3])),
         Some(&[red, green, blue]) => Ok(MaskValue::Rgb([red, green, blue])),
-        _ => Err("expected auto, mean, V or R,G,B, with numbers from 0 to 255".to_string()),
+        _ => Err("expected auto, mean, blur, noise, V or R,G,B, with numbers from 0 to 255".to_string()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use occlude::{OcclusionMaps, Result, labels};
+use occlude::{MaskValue, OcclusionMaps, Result, labels};
 
 use super::args::{Common, Explain};
 use super::explanation::Session;
@@ -41,7 +41,10 @@ fn summary(maps: &OcclusionMaps, written: &[PathBuf], elapsed_seconds: f64) -> S
     let [rows, columns] = maps.grid;
     let [height, width] = maps.mask_size;
     let [down, across] = maps.stride;
-    let [red, green, blue] = maps.mask_rgb;
+    let colour = match maps.mask_value {
+        MaskValue::Rgb([red, green, blue]) => format!("colour {red:.0},{green:.0},{blue:.0}"),
+        other => other.to_string(),
+    };
     let positions = rows * columns;
     let predicted = maps.classification.top(1)[0];
     let name = |class: usize| labels::label(class).map_or("", |label| label.short());
@@ -49,7 +52,7 @@ fn summary(maps: &OcclusionMaps, written: &[PathBuf], elapsed_seconds: f64) -> S
     line(String::new());
     line(format!(
         "{positions} masks ({rows} rows of {columns}) of {height}x{width} pixels, every {down}x{across}, \
-         colour {red:.0},{green:.0},{blue:.0}; {elapsed_seconds:.2} s"
+         {colour}; {elapsed_seconds:.2} s"
     ));
     let changed = maps.argmax.iter().filter(|&&class| class != predicted).count();
     line(format!("{changed} of them make it something else than {}", name(predicted)));

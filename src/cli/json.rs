@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use occlude::network::INPUT_SIDE;
-use occlude::{Classification, Error, Result, labels};
+use occlude::{Classification, Error, MaskValue, Result, labels};
 use serde::Serialize;
 
 use super::explanation::Explanation;
@@ -17,7 +17,7 @@ struct Maps<'a> {
     input_size: [usize; 2],
     mask_size: [usize; 2],
     stride: [usize; 2],
-    mask_value: [f32; 3],
+    mask_value: Fill,
     mask_clipping: bool,
     score: String,
     grid: [usize; 2],
@@ -29,6 +29,14 @@ struct Maps<'a> {
     elapsed_seconds: f64,
     threads: usize,
     isa: &'a str,
+}
+
+/// A colour, red first, or the name of what differs from pixel to pixel.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Fill {
+    Colour([f32; 3]),
+    Image(String),
 }
 
 #[derive(Serialize)]
@@ -65,7 +73,7 @@ pub fn maps(explanation: &Explanation) -> String {
         input_size: [INPUT_SIDE; 2],
         mask_size: maps.mask_size,
         stride: maps.stride,
-        mask_value: maps.mask_rgb,
+        mask_value: fill(maps.mask_value),
         mask_clipping: maps.mask_clipping,
         score: maps.score.to_string(),
         grid: maps.grid,
@@ -89,6 +97,13 @@ pub fn maps(explanation: &Explanation) -> String {
         threads: explanation.threads,
         isa: &explanation.isa,
     })
+}
+
+fn fill(value: MaskValue) -> Fill {
+    match value {
+        MaskValue::Rgb(rgb) => Fill::Colour(rgb),
+        other => Fill::Image(other.to_string()),
+    }
 }
 
 /// One line, with its end.

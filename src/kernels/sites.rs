@@ -109,6 +109,12 @@ impl Sites {
         average_of_sites(isa, self, channels, means);
     }
 
+    /// The value of an entry of a site in a column; zero if it is not kept.
+    pub(crate) fn value(&self, site: usize, entry: usize, column: usize) -> f32 {
+        let (entries, values) = self.run(&(site..site + 1));
+        entries.binary_search(&(entry as u32)).map_or(0.0, |at| values[at].0[column])
+    }
+
     /// Multiply-adds that the runs cost each column and output channel.
     pub(crate) fn products(&self, runs: &[Run]) -> usize {
         runs.iter().map(|run| self.entries_of(&run.sites).len()).sum()

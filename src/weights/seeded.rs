@@ -70,7 +70,7 @@ fn scale(integers: &[i64], bound: f32) -> Vec<f32> {
 }
 
 /// The splitmix64 generator (Steele, Lea and Flood, 2014).
-fn splitmix64(mut state: u64) -> impl Iterator<Item = u64> {
+pub(crate) fn splitmix64(mut state: u64) -> impl Iterator<Item = u64> {
     std::iter::repeat_with(move || {
         state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let z = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -1,0 +1,199 @@
+//! How faithful a map is to the network: cover the pixels that it calls important, and see whether the score falls.
+//!
+//! Deletion covers the image pixel by pixel, the most important first; insertion uncovers a covered image in the same order.
+//! The better map makes the score fall early and rise early: a small area under the deletion curve, a large one under the
+//! insertion curve. After Petsiuk, Das and Saenko, "RISE: Randomized input sampling for explanation of black-box models" (2018),
+//! section 3.3; they uncover a blurred image, for which there is [`MaskValue::Blur`].
+
+use crate::googlenet::{Activations, Classification, GoogLeNet};
+use crate::mask::{Mask, MaskValue};
+use crate::masked::MaskedCopies;
+use crate::network::INPUT_SIDE;
+use crate::occlusion::{OnProgress, Progress, Score, check_classes, scores_of};
+use crate::{Error, Input, Result};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+const PIXELS: usize = INPUT_SIDE * INPUT_SIDE;
+
+/// A measurement of maps to be run on a network: options, then [`run`](Faithfulness::run).
+#[derive(Clone)]
+pub struct Faithfulness<'a> {
+    net: &'a GoogLeNet,
+    mask_value: MaskValue,
+    score: Score,
+    steps: usize,
+    exhaustive: bool,
+}
+
+/// A map to be measured: the class it is for, and how important each pixel is, `[224][224]`, finite.
+pub type Ranking<'m> = (usize, &'m [f32]);
+
+/// Deletion and insertion for one map. All three lists have one element more than there are steps.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Curves {
+    /// The class.
+    pub class: usize,
+    /// Which share of the pixels is covered (deletion) or uncovered (insertion), from 0 to 1.
+    pub shares: Vec<f32>,
+    /// The class's score with that share covered, the most important pixels first.
+    pub deletion: Vec<f32>,
+    /// The class's score with only that share uncovered, the most important pixels first.
+    pub insertion: Vec<f32>,
+}
+
+impl Curves {
+    /// Area under the deletion curve over shares of 0 to 1: the smaller, the better the map.
+    pub fn deletion_area(&self) -> f32 {
+        area(&self.shares, &self.deletion)
+    }
+
+    /// Area under the insertion curve over shares of 0 to 1: the larger, the better the map.
+    pub fn insertion_area(&self) -> f32 {
+        area(&self.shares, &self.insertion)
+    }
+}
+
+/// By trapezoids.
+fn area(shares: &[f32], scores: &[f32]) -> f32 {
+    let pairs = shares.windows(2).zip(scores.windows(2));
+    let parts = pairs.map(|(x, y)| f64::from(x[1] - x[0]) * (f64::from(y[0]) + f64::from(y[1])) / 2.0);
+    parts.sum::<f64>() as f32
+}
+
+/// One copy of the image on a curve.
+struct Point {
+    map: usize,
+    step: usize,
+    insertion: bool,
+}
+
+impl<'a> Faithfulness<'a> {
+    /// 50 steps of 2 % of the pixels, covered by the image's mean, for the class's probability.
+    pub fn new(net: &'a GoogLeNet) -> Self {
+        Faithfulness {
+            net,
+            mask_value: MaskValue::Auto,
+            score: Score::Probability,
+            steps: 50,
+            exhaustive: false,
+        }
+    }
+
+    /// What pixels are covered with.
+    pub fn mask_value(self, mask_value: MaskValue) -> Self {
+        Faithfulness { mask_value, ..self }
+    }
+
+    /// Which number to follow.
+    pub fn score(self, score: Score) -> Self {
+        Faithfulness { score, ..self }
+    }
+
+    /// In how many steps all pixels are covered, 1..=50176; each costs two classifications a map.
+    pub fn steps(self, steps: usize) -> Self {
+        Faithfulness { steps, ..self }
+    }
+
+    /// Recompute the whole network at each step instead of what has changed: the same bits, slower.
+    pub fn exhaustive(self, exhaustive: bool) -> Self {
+        Faithfulness { exhaustive, ..self }
+    }
+
+    /// Measures maps on the image that they explain, on the threads of the current rayon pool. Of equally important pixels,
+    /// the first row by row comes first.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for an option, a class or a map outside its range; [`Error::Cancelled`] when `progress` stops it.
+    pub fn run(&self, input: &Input, maps: &[Ranking], progress: &OnProgress) -> Result<Vec<Curves>> {
+        self.check(maps)?;
+        let cover = self.mask_value.cover(input);
+        let (whole, covered) = (self.net.forward(input), self.net.forward_padded(&cover));
+        let orders: Vec<Vec<usize>> = maps.iter().map(|(_, importance)| descending(importance)).collect();
+        let count = |step: usize| step * PIXELS / self.steps;
+        let mut curves: Vec<Curves> = maps
+            .iter()
+            .map(|&(class, _)| {
+                let score = |c: &Classification| scores_of(self.score, c)[class];
+                let mut deletion = vec![score(&whole.classification()); self.steps + 1];
+                let mut insertion = vec![score(&covered.classification()); self.steps + 1];
+                (deletion[self.steps], insertion[self.steps]) = (insertion[0], deletion[0]);
+                let shares =
+                    (0..=self.steps).map(|step| (count(step) as f64 / PIXELS as f64) as f32).collect();
+                Curves { class, shares, deletion, insertion }
+            })
+            .collect();
+        let total = maps.len() * 2 * (self.steps - 1);
+        let done = AtomicUsize::new(0);
+        let shared = Mutex::new(&mut curves);
+        // Each copy is computed from that of the two images of which it holds more, and shares that one's activations.
+        for (base, other, near_whole) in [(&whole, &covered, true), (&covered, &whole, false)] {
+            let points: Vec<Point> = (0..maps.len())
+                .flat_map(|map| [false, true].map(|insertion| (map, insertion)))
+                .flat_map(|(map, insertion)| (1..self.steps).map(move |step| Point { map, step, insertion }))
+                .filter(|point| (2 * count(point.step) < PIXELS) == (near_whole != point.insertion))
+                .collect();
+            let copies = MaskedCopies {
+                net: self.net,
+                base,
+                cover: image(other),
+                watches: &[],
+                exhaustive: self.exhaustive,
+                spare: Mutex::default(),
+            };
+            let mask = |i: usize| {
+                let Point { map, step, insertion } = points[i];
+                let (first, rest) = orders[map].split_at(count(step));
+                let mut pixels = vec![false; PIXELS];
+                let other = if insertion != near_whole { first } else { rest };
+                other.iter().for_each(|&pixel| pixels[pixel] = true);
+                Mask::pixels(&pixels)
+            };
+            let order: Vec<usize> = (0..points.len()).collect();
+            copies.run(&order, mask, |numbers, answers| {
+                let mut curves = shared.lock().expect("no panic while it is held");
+                for (&i, (answer, _)) in numbers.iter().zip(&answers) {
+                    let Point { map, step, insertion } = points[i];
+                    let curves = &mut curves[map];
+                    let curve = if insertion { &mut curves.insertion } else { &mut curves.deletion };
+                    curve[step] = scores_of(self.score, answer)[maps[map].0];
+                }
+                drop(curves);
+                let done = done.fetch_add(numbers.len(), Ordering::Relaxed) + numbers.len();
+                progress(Progress { done, total })
+            })?;
+        }
+        Ok(curves)
+    }
+
+    fn check(&self, maps: &[Ranking]) -> Result<()> {
+        self.mask_value.check()?;
+        let refuse = |name, found: String, expected: &str| {
+            Err(Error::Option { name, found, expected: expected.to_string() })
+        };
+        if !(1..=PIXELS).contains(&self.steps) {
+            return refuse("steps", self.steps.to_string(), "1 to 50176");
+        }
+        for (_, importance) in maps {
+            if importance.len() != PIXELS || !importance.iter().all(|v| v.is_finite()) {
+                let found = format!("{} values", importance.len());
+                return refuse("map", found, "a finite value for each of 224x224 pixels");
+            }
+        }
+        let classes: Vec<usize> = maps.iter().map(|&(class, _)| class).collect();
+        check_classes(&classes)
+    }
+}
+
+fn image(activations: &Activations) -> &[f32] {
+    &activations.blobs[0]
+}
+
+/// The pixels' indices, the largest value first.
+fn descending(importance: &[f32]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..importance.len()).collect();
+    // Stable, and zeros of either sign are equal.
+    order.sort_by(|&a, &b| importance[b].partial_cmp(&importance[a]).expect("checked to be finite"));
+    order
+}
