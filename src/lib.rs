@@ -58,6 +58,7 @@
 //! 9. **Maps to a figure** (`src/cli/`, the feature `cli`). The command `occlude explain` lays the map over the photograph
 //!    and writes all numbers beside it. Without default features only the library is left, with five dependencies.
 //!
+//! [`gradcam`] makes another kind of map, to compare with: from one pass, by the gradient at the last convolutions.
 //! [`profile`] says which layer the time and the multiply-adds go to.
 //!
 //! # Threads, progress, errors
@@ -71,6 +72,7 @@ mod classifier;
 pub mod error;
 pub mod faithfulness;
 mod googlenet;
+pub mod gradcam;
 mod group;
 mod kernels;
 pub mod labels;
@@ -92,6 +94,7 @@ pub mod weights;
 pub use error::{Error, Result};
 pub use faithfulness::{Curves, Faithfulness, Ranking};
 pub use googlenet::{Activations, Classification, GoogLeNet};
+pub use gradcam::GradCam;
 pub use kernels::Isa;
 pub use mask::MaskValue;
 pub use occlusion::{

@@ -3,10 +3,16 @@
 /// Class probabilities from logits: `exp(l - max) / sum`, evaluated in f64 in the order of the classes and rounded
 /// once to f32. Each is in 0..=1.
 pub fn softmax(logits: &[f32]) -> Vec<f32> {
-    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f64> = logits.iter().map(|&l| exp(f64::from(l) - f64::from(max))).collect();
+    let logits: Vec<f64> = logits.iter().map(|&l| f64::from(l)).collect();
+    softmax_f64(&logits).into_iter().map(|p| p as f32).collect()
+}
+
+/// The same before it is rounded to f32.
+pub(crate) fn softmax_f64(logits: &[f64]) -> Vec<f64> {
+    let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let powers: Vec<f64> = logits.iter().map(|&l| exp(l - max)).collect();
     let sum: f64 = powers.iter().sum();
-    powers.iter().map(|p| (p / sum) as f32).collect()
+    powers.iter().map(|p| p / sum).collect()
 }
 
 /// `e^x` for `x <= 0`, to about 1e-15 relative: `x = n ln 2 + r` with |r| <= ln 2 / 2, a Taylor polynomial for `e^r`,

@@ -125,6 +125,7 @@ def seeded_reference(seed, out):
         classes = prob.topk(64).indices
         swept = classes[:2]
         scores, argmax = sweep(weights, data, swept, (60, 60), (56, 56), np.zeros(3))
+    gradcam = grad_cam(weights, blobs, swept)
 
     # The blobs that `src/network.rs` has too: an inception block's branches are part of its output there.
     branch = ("/1x1", "/3x3", "/5x5", "/pool_proj")
@@ -142,6 +143,7 @@ def seeded_reference(seed, out):
         "sample": np.array([flat[index] for flat, index in zip(flats, indices)], np.float32),
         "sweep_drop": single(prob[swept].reshape(2, 1, 1) - scores),
         "sweep_argmax": argmax.numpy().astype(np.uint32),
+        "gradcam": single(gradcam),
     }
     save_file(
         result,

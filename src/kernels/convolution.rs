@@ -84,6 +84,13 @@ impl PackedWeights {
         self.products
     }
 
+    /// The weights of one output, unpacked: product after product.
+    pub(crate) fn weights_of(&self, output: usize) -> impl Iterator<Item = f32> {
+        let panel = self.panels.iter().rfind(|panel| panel.first <= output).expect("the first begins at 0");
+        let column = panel.start + output - panel.first;
+        (0..self.products).map(move |product| self.data[column + product * panel.width])
+    }
+
     pub(super) fn panel(&self, panel: usize) -> Panel {
         self.panels[panel]
     }
@@ -492,6 +499,18 @@ mod tests {
                         prop_assert_eq!(got.to_bits(), want.to_bits(), "{} {} {}", isa, column, output);
                     }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn packed_weights_are_read_back() {
+        // Panels of each width, some with room left over.
+        for outputs in [1, 20, 48, 64, 80, 112, 1000] {
+            let weights: Vec<f32> = (0..outputs * 3).map(|i| i as f32).collect();
+            let packed = PackedWeights::new(&weights, &vec![0.0; outputs], 3, 1);
+            for (output, row) in weights.chunks(3).enumerate() {
+                assert_eq!(packed.weights_of(output).collect::<Vec<_>>(), row, "{output} of {outputs}");
             }
         }
     }

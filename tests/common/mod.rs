@@ -59,6 +59,8 @@ pub struct Reference {
     /// the first two of `classes` drops, and `[4][4]`, the most probable class.
     pub sweep_drop: Vec<f32>,
     pub sweep_argmax: Vec<usize>,
+    /// Grad-CAM of the first two of `classes`, `[2][7][7]`.
+    pub gradcam: Vec<f32>,
 }
 
 /// One blob: its mean, its largest absolute value, and some of its values by their flat index in
@@ -106,6 +108,7 @@ impl Reference {
             prob: floats("prob"),
             sweep_drop: floats("sweep_drop"),
             sweep_argmax: indices("sweep_argmax"),
+            gradcam: floats("gradcam"),
         }
     }
 }
