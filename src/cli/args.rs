@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use occlude::network::{CLASSES, INPUT_SIDE};
-use occlude::{MaskValue, Resize, Score, Upsampling};
+use occlude::rect::Rect;
+use occlude::{Feature, MaskValue, Resize, Score, Upsampling};
 
 use super::classes::Classes;
 
@@ -112,6 +113,16 @@ pub struct Explain {
     #[arg(long, value_name = "LIST", default_value = "top1", value_parser = super::classes::parse)]
     pub classes: Vec<Classes>,
 
+    /// Also measure how faithful each map is: cover the picture's pixels in the map's order, and uncover them (deletion and
+    /// insertion), and compare with Grad-CAM's order
+    #[arg(long)]
+    pub faithfulness: bool,
+
+    /// Coarse to fine: pictures of the map appear after about a tenth of the time, and in a terminal a preview; the
+    /// end is the same
+    #[arg(long)]
+    pub progressive: bool,
+
     /// Threads, 1 to 1024; the numbers do not depend on it [default: one a core]
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = |text: &str| count(text, MAX_THREADS))]
     pub threads: Option<usize>,
@@ -153,6 +164,21 @@ pub struct Sweep {
     #[arg(long, value_name = "on|off", default_value = "on",
           action = clap::ArgAction::Set, value_parser = choice(&[("on", true), ("off", false)]))]
     pub mask_clipping: bool,
+
+    /// Only masks whose centre lies in rows y0 to y1 and columns x0 to x1 of the 224x224 picture, ends excluded
+    #[arg(long, value_name = "y0,x0,y1,x1", allow_hyphen_values = true, value_parser = region)]
+    pub region: Option<Rect>,
+
+    /// Map a feature, too: the total activation of a layer's channel, as in inception_4c/output:17, or :strongest for the
+    /// channel with the largest total on the whole picture; may be given several times
+    #[arg(long, value_name = "LAYER:CHANNEL", value_parser = feature)]
+    pub activation: Vec<Feature>,
+
+    /// windows: give each pixel the mean of the drops under all masks that cover it, as Captum does, and draw that;
+    /// none: one value a position
+    #[arg(long, value_name = "none|windows", default_value = "none",
+          value_parser = choice(&[("none", Aggregate::None), ("windows", Aggregate::Windows)]))]
+    pub aggregate: Aggregate,
 
     /// What is compared: probability (0 to 1, after softmax) or logit (before it, unbounded)
     #[arg(long, value_name = "SCORE", default_value = "probability",
@@ -223,6 +249,13 @@ pub enum Size {
     Pixels([usize; 2]),
 }
 
+/// What becomes of the drops at the positions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Aggregate {
+    None,
+    Windows,
+}
+
 /// Reads one of a few words, each with what it stands for.
 fn choice<T: Copy + Send + Sync>(
     choices: &'static [(&'static str, T)],
@@ -250,6 +283,26 @@ fn size(text: &str) -> Result<Size, String> {
         (Ok(height), Ok(width)) => Ok(Size::Pixels([height, width])),
         _ => Err(format!("expected auto, N or HxW, in whole pixels from 1 to {INPUT_SIDE}")),
     }
+}
+
+fn region(text: &str) -> Result<Rect, String> {
+    let edge = |text: &str| text.trim().parse().ok().filter(|edge| (0..=INPUT_SIDE).contains(edge));
+    let edges: Option<Vec<usize>> = text.split(',').map(edge).collect();
+    match edges.as_deref() {
+        Some(&[y0, x0, y1, x1]) if y0 < y1 && x0 < x1 => Ok(Rect { y0, x0, y1, x1 }),
+        _ => Err(format!(
+            "expected y0,x0,y1,x1, whole pixels of 0 to {INPUT_SIDE}, with y0 below y1 and x0 below x1"
+        )),
+    }
+}
+
+/// Whether there is such a layer, and such a channel in it, the library knows.
+fn feature(text: &str) -> Result<Feature, String> {
+    let (layer, channel) = text.rsplit_once(':').unwrap_or((text, ""));
+    let channel = if channel == "strongest" { Some(None) } else { channel.parse().ok().map(Some) };
+    let channel = channel.filter(|_| !layer.is_empty());
+    let expected = "expected LAYER:CHANNEL, as in inception_4c/output:17 or inception_4c/output:strongest";
+    channel.map(|channel| Feature { layer: layer.to_string(), channel }).ok_or_else(|| expected.to_string())
 }
 
 fn mask_value(text: &str) -> Result<MaskValue, String> {
@@ -302,6 +355,25 @@ mod tests {
     }
 
     #[test]
+    fn regions() {
+        assert_eq!(region("0,10, 20,224"), Ok(Rect { y0: 0, x0: 10, y1: 20, x1: 224 }));
+        for wrong in ["", "1,2,3", "1,2,3,4,5", "5,0,5,9", "0,9,5,9", "0,0,225,9", "-1,0,5,5", "a,0,5,5"] {
+            assert!(region(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn features() {
+        let named = |layer: &str, channel| Ok(Feature { layer: layer.to_string(), channel });
+        assert_eq!(feature("inception_4c/output:17"), named("inception_4c/output", Some(17)));
+        assert_eq!(feature("conv2/3x3:strongest"), named("conv2/3x3", None));
+        for wrong in ["", "inception_4c/output", ":3", "conv1/7x7_s2:", "conv1/7x7_s2:-1", "conv1/7x7_s2:one"]
+        {
+            assert!(feature(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn mask_values() {
         let rgb = |text: &str| match mask_value(text) {
             Ok(MaskValue::Rgb(rgb)) => Some(rgb),
@@ -309,9 +381,16 @@ mod tests {
         };
         assert!(matches!(mask_value("auto"), Ok(MaskValue::Auto)));
         assert!(matches!(mask_value("mean"), Ok(MaskValue::TrainingMean)));
+        assert_eq!(mask_value("blur"), Ok(MaskValue::Blur(10.0)));
+        assert_eq!(mask_value("blur:2.5"), Ok(MaskValue::Blur(2.5)));
+        assert_eq!(mask_value("noise"), Ok(MaskValue::Noise(1)));
+        assert_eq!(mask_value("noise:77"), Ok(MaskValue::Noise(77)));
         assert_eq!(rgb("0"), Some([0.0; 3]));
         assert_eq!(rgb("1.5, 2,255"), Some([1.5, 2.0, 255.0]));
-        for wrong in ["", "NaN", "inf", "-1", "256", "1,2", "1,2,3,4", "1,nan,3", "red"] {
+        for wrong in [
+            "", "NaN", "inf", "-1", "256", "1,2", "1,2,3,4", "1,nan,3", "red", "blur:0.1", "blur:",
+            "noise:-1", "auto:1",
+        ] {
             assert!(mask_value(wrong).is_err(), "{wrong}");
         }
     }

@@ -3,12 +3,14 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Mutex;
 
-use occlude::{MaskValue, OcclusionMaps, Result, labels};
+use occlude::{MaskValue, Progress, Result, labels};
 
 use super::args::{Common, Explain};
-use super::explanation::Session;
+use super::explanation::{Explanation, Session, Source};
 use super::output::Output;
+use super::progress::Bar;
 use super::{classify, json};
 
 /// Classes in the list that the summary begins with.
@@ -21,21 +23,40 @@ pub fn run(common: &Common, args: &Explain) -> Result<ExitCode> {
 }
 
 fn explain(common: &Common, args: &Explain, output: &Output) -> Result<ExitCode> {
-    let explanation = Session::open(common)?.explain(&args.image, &args.classes, &args.sweep)?;
+    let session = Session::open(common)?;
+    let source = Source::open(&args.image)?;
+    let bar = Bar::new();
+    let progress = |progress: Progress| bar.show(progress.done, progress.total);
+    let preview = Mutex::new(source.preview(&session));
+    // What cannot be written now is reported in the end.
+    let refined = |explanation: &Explanation| {
+        let _ = output.write(&explanation.pictures(&args.drawing));
+        if let Some(preview) = &mut *preview.lock().expect("no panic while it is held") {
+            bar.aside(|| preview.show(&explanation.maps));
+        }
+    };
+    let refined: Option<&(dyn Fn(&Explanation) + Sync)> = args.progressive.then_some(&refined);
+    let mut explanation = session.sweep(source, &args.classes, &args.sweep, &progress, refined)?;
+    if args.faithfulness {
+        session.measure(&mut explanation, &args.sweep, &progress)?;
+    }
+    drop(bar);
     let json = json::maps(&explanation);
     let mut files = explanation.pictures(&args.drawing);
     files.push(("map.json".to_string(), json.clone().into_bytes()));
     let written = output.write(&files)?;
-    super::print(&if args.json {
-        json
-    } else {
-        summary(&explanation.maps, &written, explanation.elapsed_seconds)
-    })?;
+    if args.progressive
+        && let Some(preview) = &mut *preview.lock().expect("as above")
+    {
+        preview.show(&explanation.maps);
+    }
+    super::print(&if args.json { json } else { summary(&explanation, &written) })?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// What a person wants to know first.
-fn summary(maps: &OcclusionMaps, written: &[PathBuf], elapsed_seconds: f64) -> String {
+fn summary(explanation: &Explanation, written: &[PathBuf]) -> String {
+    let (maps, elapsed_seconds) = (&explanation.maps, explanation.elapsed_seconds);
     let mut text = classify::table(&maps.classification, &maps.classification.top(LISTED));
     let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string");
     let [rows, columns] = maps.grid;
@@ -75,6 +96,23 @@ fn summary(maps: &OcclusionMaps, written: &[PathBuf], elapsed_seconds: f64) -> S
             Some(at) => line(format!("  strongest evidence against  {}", place(at))),
             None => line("  no evidence against it at any position".to_string()),
         }
+    }
+
+    for feature in &maps.features {
+        let totals = feature.totals.iter().copied();
+        let least = totals.fold(f32::INFINITY, f32::min);
+        let (layer, channel, base) = (&feature.layer, feature.channel, feature.base_total);
+        line(String::new());
+        line(format!(
+            "{layer}, channel {channel}: total activation {base:.1}, at least {least:.1} under a mask"
+        ));
+    }
+    for (method, curves) in &explanation.faithfulness {
+        let (deletion, insertion) = (curves.deletion_area(), curves.insertion_area());
+        let (method, class) = (method.name(), name(curves.class));
+        line(format!(
+            "faithfulness of {method} for {class}: deletion {deletion:.4}, insertion {insertion:.4}"
+        ));
     }
 
     line(String::new());

@@ -3,15 +3,19 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
+use occlude::network::INPUT_SIDE;
+use occlude::resize::upsample;
 use occlude::{
-    Classification, GoogLeNet, OcclusionMaps, OcclusionSensitivity, Photograph, Resize, Result, labels,
+    Classification, Curves, Faithfulness, GoogLeNet, OcclusionMaps, OcclusionSensitivity, Photograph,
+    Progress, Ranking, Resize, Result, Upsampling, labels,
 };
 
-use super::args::{Common, Drawing, Size, Sweep};
+use super::args::{Aggregate, Common, Drawing, Size, Sweep};
 use super::classes::{self, Classes};
-use super::progress::Bar;
+use super::preview::Preview;
 use super::{figure, json, weights};
 
 /// A network, ready, and what identifies it.
@@ -21,18 +25,29 @@ pub struct Session {
     pub resize: Resize,
 }
 
+/// A photograph that has been read.
+pub struct Source {
+    image: PathBuf,
+    sha256: String,
+    photograph: Arc<Photograph>,
+}
+
 /// A photograph and what the sweep over it has come to.
 pub struct Explanation {
     /// The file, as it was named.
     pub image: PathBuf,
     pub image_sha256: String,
-    pub photograph: Photograph,
+    pub photograph: Arc<Photograph>,
     pub resize: Resize,
     pub maps: OcclusionMaps,
     pub elapsed_seconds: f64,
     pub threads: usize,
     pub isa: String,
     pub weights_sha256: String,
+    /// What becomes of the drops.
+    pub aggregate: Aggregate,
+    /// For each class one by each method, if asked for.
+    pub faithfulness: Vec<(Method, Curves)>,
 }
 
 impl Session {
@@ -43,33 +58,104 @@ impl Session {
         Ok(Session { net: GoogLeNet::new(&weights)?, weights_sha256, resize: common.resize })
     }
 
-    /// Runs the sweep over one photograph, on the threads of the current rayon pool.
-    pub fn explain(&self, image: &Path, classes: &[Classes], sweep: &Sweep) -> Result<Explanation> {
-        let photograph = Photograph::open(image)?;
-        let image_sha256 = weights::file_sha256(image)?;
-        let input = photograph.picture(self.resize).input();
+    /// Runs the sweep over a photograph, on the threads of the current rayon pool. With `refined`, coarse to fine: it is
+    /// shown what there is before the end.
+    pub fn sweep(
+        &self,
+        source: Source,
+        classes: &[Classes],
+        sweep: &Sweep,
+        progress: &(dyn Fn(Progress) + Sync),
+        refined: Option<&(dyn Fn(&Explanation) + Sync)>,
+    ) -> Result<Explanation> {
+        let input = source.photograph.picture(self.resize).input();
         let choose = |classification: &Classification| classes::resolve(classes, classification);
         let options = options(&self.net, sweep).choose_classes(&choose);
-        let bar = Bar::new();
         let start = Instant::now();
-        let maps = options.run_with_progress(&input, &|progress| {
-            bar.show(progress.done, progress.total);
-            ControlFlow::Continue(())
-        })?;
-        let elapsed_seconds = start.elapsed().as_secs_f64();
-        json::require_finite(&maps.classification.logits)?;
-        json::require_finite(&maps.scores)?;
-        Ok(Explanation {
-            image: image.to_path_buf(),
-            image_sha256,
-            photograph,
+        let explanation = |maps: OcclusionMaps| Explanation {
+            image: source.image.clone(),
+            image_sha256: source.sha256.clone(),
+            photograph: source.photograph.clone(),
             resize: self.resize,
             maps,
-            elapsed_seconds,
+            elapsed_seconds: start.elapsed().as_secs_f64(),
             threads: rayon::current_num_threads(),
             isa: self.net.isa().to_string(),
             weights_sha256: self.weights_sha256.clone(),
-        })
+            aggregate: sweep.aggregate,
+            faithfulness: Vec::new(),
+        };
+        let progress = |done| {
+            progress(done);
+            ControlFlow::Continue(())
+        };
+        let maps = match refined {
+            None => options.run_with_progress(&input, &progress),
+            Some(refined) => options.run_progressively(&input, &progress, &|refinement| {
+                refined(&explanation(refinement.maps.clone()));
+                ControlFlow::Continue(())
+            }),
+        }?;
+        json::require_finite(&maps.classification.logits)?;
+        json::require_finite(&maps.scores)?;
+        maps.features.iter().try_for_each(|feature| json::require_finite(&feature.totals))?;
+        Ok(explanation(maps))
+    }
+
+    /// Deletion and insertion for each class's map, and for Grad-CAM's of the same class.
+    pub fn measure(
+        &self,
+        explanation: &mut Explanation,
+        sweep: &Sweep,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<()> {
+        let input = explanation.photograph.picture(self.resize).input();
+        let maps = &explanation.maps;
+        let cam = self.net.grad_cam(&self.net.forward(&input), &maps.classes)?;
+        let [rows, columns] = cam.grid;
+        let mut rankings = Vec::new();
+        for (k, &class) in maps.classes.iter().enumerate() {
+            rankings.push((Method::Occlusion, class, explanation.importance(k)));
+            let enlarged = upsample(cam.map(k), rows, columns, INPUT_SIDE, INPUT_SIDE, Upsampling::Bicubic);
+            rankings.push((Method::GradCam, class, enlarged));
+        }
+        let asked: Vec<Ranking> = rankings.iter().map(|(_, class, pixels)| (*class, &pixels[..])).collect();
+        let test = Faithfulness::new(&self.net).mask_value(sweep.mask_value).score(sweep.score);
+        let curves = test.run(&input, &asked, &|done| {
+            progress(done);
+            ControlFlow::Continue(())
+        })?;
+        explanation.faithfulness = rankings.iter().map(|(method, ..)| *method).zip(curves).collect();
+        Ok(())
+    }
+}
+
+/// What has ordered the pixels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Method {
+    Occlusion,
+    GradCam,
+}
+
+impl Method {
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Occlusion => "occlusion",
+            Method::GradCam => "grad-cam",
+        }
+    }
+}
+
+impl Source {
+    /// Decodes a file.
+    pub fn open(image: &Path) -> Result<Source> {
+        let photograph = Arc::new(Photograph::open(image)?);
+        Ok(Source { image: image.to_path_buf(), sha256: weights::file_sha256(image)?, photograph })
+    }
+
+    /// For a terminal, if there is one.
+    pub fn preview(&self, session: &Session) -> Option<Preview> {
+        Preview::new(&self.photograph, session.resize)
     }
 }
 
@@ -79,7 +165,11 @@ fn options<'n>(net: &'n GoogLeNet, sweep: &Sweep) -> OcclusionSensitivity<'n> {
         .mask_value(sweep.mask_value)
         .mask_clipping(sweep.mask_clipping)
         .score(sweep.score)
+        .features(sweep.activation.clone())
         .exhaustive(sweep.exhaustive);
+    if let Some(region) = sweep.region {
+        options = options.region(region);
+    }
     if let Size::Pixels(size) = sweep.mask_size {
         options = options.mask_size(size);
     }
@@ -90,6 +180,20 @@ fn options<'n>(net: &'n GoogLeNet, sweep: &Sweep) -> OcclusionSensitivity<'n> {
 }
 
 impl Explanation {
+    /// How important each pixel is by the `k`-th class's map, `[224][224]`. Pixels outside the region come last.
+    fn importance(&self, k: usize) -> Vec<f32> {
+        if self.aggregate == Aggregate::Windows {
+            return self.maps.attributions(k);
+        }
+        let mut pixels = vec![f32::MIN; INPUT_SIDE * INPUT_SIDE];
+        let area = self.maps.area();
+        let map = self.maps.upsampled(k, Upsampling::Bicubic);
+        for (row, y) in map.chunks(area.width()).zip(area.y0..) {
+            pixels[y * INPUT_SIDE..][area.x0..area.x1].copy_from_slice(row);
+        }
+        pixels
+    }
+
     /// (name, contents) of a picture for each class.
     pub fn pictures(&self, drawing: &Drawing) -> Vec<(String, Vec<u8>)> {
         let maps = &self.maps;

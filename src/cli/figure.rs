@@ -129,7 +129,7 @@ fn enlarged(content: &Explanation) -> Vec<f32> {
 }
 
 /// The colour of a map value when `-limit..=limit` spans the colours. A map without any effect is all "zero".
-fn symmetric(value: f32, limit: f32) -> [u8; 3] {
+pub fn symmetric(value: f32, limit: f32) -> [u8; 3] {
     if limit > 0.0 { jet((value / limit + 1.0) / 2.0) } else { jet(0.5) }
 }
 

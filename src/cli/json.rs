@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use occlude::network::INPUT_SIDE;
-use occlude::{Classification, Error, MaskValue, Result, labels};
+use occlude::{Classification, Error, MaskValue, Resize, Result, labels};
 use serde::Serialize;
 
+use super::args::Aggregate;
 use super::explanation::Explanation;
 
 /// The object of `map.json` and of `occlude explain --json`.
@@ -19,12 +20,21 @@ struct Maps<'a> {
     stride: [usize; 2],
     mask_value: Fill,
     mask_clipping: bool,
+    region: [usize; 4],
+    resize: &'static str,
     score: String,
     grid: [usize; 2],
     classes: Vec<MappedClass>,
     scores: Vec<Vec<&'a [f32]>>,
     maps: Vec<Vec<Vec<f32>>>,
     argmax: Vec<&'a [usize]>,
+    argmax_scores: Vec<&'a [f32]>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    activations: Vec<Activation<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attributions: Vec<Vec<Vec<f32>>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    faithfulness: Vec<Faithful<'a>>,
     positions: usize,
     elapsed_seconds: f64,
     threads: usize,
@@ -44,6 +54,27 @@ struct MappedClass {
     index: usize,
     label: &'static str,
     base_score: f32,
+}
+
+/// A feature's map.
+#[derive(Serialize)]
+struct Activation<'a> {
+    layer: &'a str,
+    channel: usize,
+    base_total: f32,
+    totals: Vec<&'a [f32]>,
+    map: Vec<Vec<f32>>,
+}
+
+#[derive(Serialize)]
+struct Faithful<'a> {
+    method: &'static str,
+    class: usize,
+    deletion_area: f32,
+    insertion_area: f32,
+    shares: &'a [f32],
+    deletion: &'a [f32],
+    insertion: &'a [f32],
 }
 
 /// The object of `occlude classify --json`.
@@ -75,6 +106,11 @@ pub fn maps(explanation: &Explanation) -> String {
         stride: maps.stride,
         mask_value: fill(maps.mask_value),
         mask_clipping: maps.mask_clipping,
+        region: [maps.region.y0, maps.region.x0, maps.region.y1, maps.region.x1],
+        resize: match explanation.resize {
+            Resize::Stretch => "stretch",
+            Resize::CenterCrop => "center-crop",
+        },
         score: maps.score.to_string(),
         grid: maps.grid,
         classes: maps
@@ -88,15 +124,48 @@ pub fn maps(explanation: &Explanation) -> String {
             })
             .collect(),
         scores: maps.scores.chunks(rows * columns).map(|map| map.chunks(columns).collect()).collect(),
-        maps: (0..maps.classes.len())
-            .map(|class| maps.map(class).chunks(columns).map(<[f32]>::to_vec).collect())
-            .collect(),
+        maps: (0..maps.classes.len()).map(|class| nested(&maps.map(class), columns)).collect(),
         argmax: maps.argmax.chunks(columns).collect(),
+        argmax_scores: maps.argmax_scores.chunks(columns).collect(),
+        activations: maps
+            .features
+            .iter()
+            .map(|feature| Activation {
+                layer: &feature.layer,
+                channel: feature.channel,
+                base_total: feature.base_total,
+                totals: feature.totals.chunks(columns).collect(),
+                map: nested(&feature.map(), columns),
+            })
+            .collect(),
+        attributions: match explanation.aggregate {
+            Aggregate::None => Vec::new(),
+            Aggregate::Windows => {
+                (0..maps.classes.len()).map(|class| nested(&maps.attributions(class), INPUT_SIDE)).collect()
+            }
+        },
+        faithfulness: explanation
+            .faithfulness
+            .iter()
+            .map(|(method, curves)| Faithful {
+                method: method.name(),
+                class: curves.class,
+                deletion_area: curves.deletion_area(),
+                insertion_area: curves.insertion_area(),
+                shares: &curves.shares,
+                deletion: &curves.deletion,
+                insertion: &curves.insertion,
+            })
+            .collect(),
         positions: rows * columns,
         elapsed_seconds: explanation.elapsed_seconds,
         threads: explanation.threads,
         isa: &explanation.isa,
     })
+}
+
+fn nested(map: &[f32], columns: usize) -> Vec<Vec<f32>> {
+    map.chunks(columns).map(<[f32]>::to_vec).collect()
 }
 
 fn fill(value: MaskValue) -> Fill {

@@ -9,6 +9,7 @@ mod explanation;
 mod figure;
 mod json;
 mod output;
+mod preview;
 mod profile;
 mod progress;
 mod text;

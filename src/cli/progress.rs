@@ -13,6 +13,11 @@ impl Bar {
         Bar(bar)
     }
 
+    /// Draws something else, without the bar in its way.
+    pub fn aside(&self, draw: impl FnOnce()) {
+        self.0.suspend(draw);
+    }
+
     pub fn show(&self, done: usize, total: usize) {
         self.0.set_length(total as u64);
         self.0.set_position(done as u64);
