@@ -42,9 +42,7 @@ fn explain(common: &Common, args: &Explain, output: &Output) -> Result<ExitCode>
     }
     drop(bar);
     let json = json::maps(&explanation);
-    let mut files = explanation.pictures(&args.drawing);
-    files.push(("map.json".to_string(), json.clone().into_bytes()));
-    let written = output.write(&files)?;
+    let written = output.write(&explanation.files(&args.drawing, &json))?;
     if args.progressive
         && let Some(preview) = &mut *preview.lock().expect("as above")
     {

@@ -194,6 +194,13 @@ impl Explanation {
         pixels
     }
 
+    /// (name, contents) of all that is written: the pictures, and `json` as `map.json`.
+    pub fn files(&self, drawing: &Drawing, json: &str) -> Vec<(String, Vec<u8>)> {
+        let mut files = self.pictures(drawing);
+        files.push(("map.json".to_string(), json.as_bytes().to_vec()));
+        files
+    }
+
     /// (name, contents) of a picture for each class.
     pub fn pictures(&self, drawing: &Drawing) -> Vec<(String, Vec<u8>)> {
         let maps = &self.maps;

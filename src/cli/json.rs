@@ -36,6 +36,13 @@ struct Maps<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     faithfulness: Vec<Faithful<'a>>,
     positions: usize,
+    #[serde(flatten)]
+    run: Option<Run<'a>>,
+}
+
+/// How the numbers were come by, which none of them depends on.
+#[derive(Serialize)]
+struct Run<'a> {
     elapsed_seconds: f64,
     threads: usize,
     isa: &'a str,
@@ -95,9 +102,25 @@ struct RankedClass {
 
 /// One line, with its end.
 pub fn maps(explanation: &Explanation) -> String {
+    line(&Maps {
+        run: Some(Run {
+            elapsed_seconds: explanation.elapsed_seconds,
+            threads: explanation.threads,
+            isa: &explanation.isa,
+        }),
+        ..result(explanation)
+    })
+}
+
+/// The same without `elapsed_seconds`, `threads` and `isa`: the same bytes on every machine, and in every run.
+pub fn reproducible_maps(explanation: &Explanation) -> String {
+    line(&result(explanation))
+}
+
+fn result(explanation: &Explanation) -> Maps<'_> {
     let maps = &explanation.maps;
     let [rows, columns] = maps.grid;
-    line(&Maps {
+    Maps {
         image: explanation.image.to_string_lossy().into_owned(),
         image_sha256: &explanation.image_sha256,
         weights_sha256: &explanation.weights_sha256,
@@ -158,10 +181,8 @@ pub fn maps(explanation: &Explanation) -> String {
             })
             .collect(),
         positions: rows * columns,
-        elapsed_seconds: explanation.elapsed_seconds,
-        threads: explanation.threads,
-        isa: &explanation.isa,
-    })
+        run: None,
+    }
 }
 
 fn nested(map: &[f32], columns: usize) -> Vec<Vec<f32>> {
@@ -205,7 +226,8 @@ pub fn require_finite(values: &[f32]) -> Result<()> {
     })
 }
 
-fn line(object: &impl Serialize) -> String {
+/// One line, with its end.
+pub fn line(object: &impl Serialize) -> String {
     let text = serde_json::to_string(object).expect("strings, numbers and lists of them");
     text + "\n"
 }

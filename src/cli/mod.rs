@@ -2,6 +2,7 @@
 //! Exit codes: 0 done, 1 refused or failed, 2 not a valid command line.
 
 mod args;
+mod batch;
 mod classes;
 mod classify;
 mod explain;
@@ -18,29 +19,37 @@ mod weights;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use occlude::{Error, Result};
 
 use args::{Arguments, Command};
 
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
-    let arguments = Arguments::parse();
+    let matches = Arguments::command().get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let common = &arguments.common;
     let result = match &arguments.command {
         Command::Classify(args) => classify::run(common, args),
         Command::Explain(args) => explain::run(common, args),
+        Command::Batch(args) => batch::run(common, args, &matches),
+        Command::Merge(args) => batch::merge::run(args),
         Command::Profile(args) => profile::run(common, args),
         Command::Weights => weights::run(common),
     };
     match result {
         Ok(code) => code,
         Err(error) => {
-            // Nothing is left to be done when standard error is closed, too.
-            let _ = writeln!(io::stderr(), "error: {error}");
+            complain(&error.to_string());
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints to standard error.
+fn complain(message: &str) {
+    // Nothing is left to be done when that is closed, too.
+    let _ = writeln!(io::stderr(), "error: {message}");
 }
 
 /// Runs a subcommand in a pool of `threads` threads, or the default one: all of it, for new threads often share a core in

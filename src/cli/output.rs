@@ -1,10 +1,13 @@
-//! Where `occlude explain` puts its files: all of them or none.
+//! Where the commands put their files: all of them or none.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use occlude::{Error, Result};
+
+/// What the names of files and folders begin with that are not yet in their place.
+const STAGING: &str = ".occlude-";
 
 /// A folder that can be written to, though it need not exist yet.
 pub struct Output {
@@ -45,10 +48,84 @@ impl Output {
         written
     }
 
+    /// Writes a file beside its place, then moves it there. For programs that write other files to the same folder at the
+    /// same time: what is beside is named after the file, and a killed run's is overwritten by the next.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn write_file(&self, name: &str, contents: &[u8]) -> Result<PathBuf> {
+        fs::create_dir_all(&self.folder).map_err(failed(&self.folder))?;
+        let (beside, to) = (self.folder.join(format!("{STAGING}{name}")), self.folder.join(name));
+        let written = fs::write(&beside, contents).and_then(|()| fs::rename(&beside, &to));
+        written.map_err(|source| {
+            let _ = fs::remove_file(&beside);
+            failed(&to)(source)
+        })?;
+        Ok(to)
+    }
+
+    /// Makes the folder `name` with these files in it, (name, contents) of each, and nothing else, at one stroke. What it
+    /// holds already is replaced if it is a file that is written again, or one of `earlier`.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; also when the folder holds anything else. Then it is as it was.
+    pub fn write_folder(&self, name: &str, files: &[(String, Vec<u8>)], earlier: &[String]) -> Result<()> {
+        let to = self.folder.join(name);
+        let held = match fs::read_dir(&to) {
+            Ok(entries) => entries.collect::<io::Result<Vec<_>>>().map_err(failed(&to))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(failed(&to)(error)),
+        };
+        for entry in held {
+            let found = entry.file_name();
+            let written = files.iter().map(|(name, _)| name).chain(earlier).any(|name| found == **name);
+            if !written || entry.path().is_dir() {
+                let problem = format!("it holds {}, which is not one of its results", found.display());
+                return Err(failed(&to)(io::Error::new(io::ErrorKind::AlreadyExists, problem)));
+            }
+        }
+        fs::create_dir_all(&self.folder).map_err(failed(&self.folder))?;
+        let staging = tempfile::Builder::new().prefix(&format!("{STAGING}{name}-")).tempdir_in(&self.folder);
+        let staging = staging.map_err(failed(&self.folder))?;
+        // In a folder below, because the staging folder itself is closed to other users.
+        let (new, old) = (staging.path().join("new"), staging.path().join("old"));
+        fs::create_dir(&new).map_err(failed(&to))?;
+        for (name, contents) in files {
+            fs::write(new.join(name), contents).map_err(failed(&to.join(name)))?;
+        }
+        if to.exists() {
+            fs::rename(&to, &old).map_err(failed(&to))?;
+        }
+        fs::rename(&new, &to).map_err(|source| {
+            let _ = fs::rename(&old, &to);
+            failed(&to)(source)
+        })
+    }
+
+    /// Removes what [`Output::write_folder`] has left beside the folders that `is_ours` knows when it was killed.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn remove_leftovers(&self, is_ours: impl Fn(&str) -> bool) -> Result<()> {
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(failed(&self.folder))?,
+        };
+        for entry in entries {
+            let path = entry.map_err(failed(&self.folder))?.path();
+            let name =
+                path.file_name().and_then(|name| name.to_str()?.strip_prefix(STAGING)?.rsplit_once('-'));
+            if name.is_some_and(|(name, _)| is_ours(name)) {
+                fs::remove_dir_all(&path).map_err(failed(&path))?;
+            }
+        }
+        Ok(())
+    }
+
     fn write_all(&self, files: &[(String, Vec<u8>)]) -> Result<Vec<PathBuf>> {
         fs::create_dir_all(&self.folder).map_err(failed(&self.folder))?;
         // In the same folder, because only within a file system a move replaces a file at one stroke.
-        let staging = tempfile::Builder::new().prefix(".occlude-").tempdir_in(&self.folder);
+        let staging = tempfile::Builder::new().prefix(STAGING).tempdir_in(&self.folder);
         let staging = staging.map_err(failed(&self.folder))?;
         let mut moves = Vec::new();
         for (name, contents) in files {
@@ -107,6 +184,63 @@ mod tests {
         // A name that no file can have.
         assert!(output.write(&files(&["x", "no/such/folder"])).is_err());
         assert!(fs::read_dir(root.path()).unwrap().next().is_none());
+    }
+
+    #[test]
+    fn a_folder_is_replaced_whole_but_for_what_is_not_its_own() {
+        let root = tempfile::tempdir().unwrap();
+        let output = Output::check(root.path()).unwrap();
+        let folder = root.path().join("cat");
+        let names = || {
+            let entries = fs::read_dir(&folder).unwrap();
+            let mut names: Vec<_> =
+                entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            names.sort();
+            names
+        };
+        output.write_folder("cat", &files(&["x", "y"]), &[]).unwrap();
+        assert_eq!(names(), ["x", "y"]);
+        output.write_folder("cat", &files(&["y", "z"]), &["x".to_string()]).unwrap();
+        assert_eq!(names(), ["y", "z"]);
+
+        fs::write(folder.join("notes"), b"mine").unwrap();
+        fs::write(folder.join("y"), b"old").unwrap();
+        let error =
+            output.write_folder("cat", &files(&["y", "z"]), &["x".to_string()]).unwrap_err().to_string();
+        assert!(error.contains("cat: it holds notes, which is not one of its results"), "{error}");
+        assert_eq!(names(), ["notes", "y", "z"]);
+        assert_eq!(fs::read(folder.join("y")).unwrap(), b"old");
+
+        fs::write(root.path().join("dog"), b"a file").unwrap();
+        assert!(output.write_folder("dog", &files(&["x"]), &[]).is_err());
+        assert_eq!(fs::read(root.path().join("dog")).unwrap(), b"a file");
+        // A name that no file can have: nothing is left of the attempt.
+        assert!(output.write_folder("bird", &files(&["no/such/folder"]), &[]).is_err());
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn leftovers_are_removed_by_those_whose_they_are() {
+        let root = tempfile::tempdir().unwrap();
+        for name in [".occlude-a-cat-AbC123/new", ".occlude-dog-AbC123", ".occlude-xyz", "a-cat"] {
+            fs::create_dir_all(root.path().join(name)).unwrap();
+        }
+        Output::check(root.path()).unwrap().remove_leftovers(|name| name == "a-cat").unwrap();
+        assert!(!root.path().join(".occlude-a-cat-AbC123").exists());
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 3);
+        Output::check(&root.path().join("absent")).unwrap().remove_leftovers(|_| true).unwrap();
+    }
+
+    #[test]
+    fn a_file_is_replaced() {
+        let root = tempfile::tempdir().unwrap();
+        let output = Output::check(&root.path().join("a")).unwrap();
+        output.write_file("x", b"old").unwrap();
+        assert_eq!(output.write_file("x", b"new").unwrap(), root.path().join("a/x"));
+        assert_eq!(fs::read(root.path().join("a/x")).unwrap(), b"new");
+        fs::create_dir_all(root.path().join("a/y")).unwrap();
+        assert!(output.write_file("y", b"new").is_err());
+        assert_eq!(fs::read_dir(root.path().join("a")).unwrap().count(), 2);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The sweep's progress, for a person who watches.
+//! The progress of a sweep or of many, for a person who watches.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -25,6 +25,43 @@ impl Bar {
 }
 
 impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// A bar over pictures, of which one is being swept; otherwise as [`Bar`].
+pub struct PicturesBar(ProgressBar);
+
+impl PicturesBar {
+    pub fn new(pictures: usize) -> PicturesBar {
+        let bar = ProgressBar::new(pictures as u64);
+        let style = ProgressStyle::with_template("{bar:40} {pos}/{len} pictures, {eta} left; next: {msg}");
+        bar.set_style(style.expect("a constant template"));
+        PicturesBar(bar)
+    }
+
+    /// The picture being swept has come so far.
+    pub fn show(&self, done: usize, total: usize) {
+        self.0.set_message(format!("{done}/{total} positions"));
+    }
+
+    pub fn picture_done(&self) {
+        self.0.inc(1);
+    }
+
+    /// Whether there is no terminal to draw on.
+    pub fn is_hidden(&self) -> bool {
+        self.0.is_hidden()
+    }
+
+    /// Prints something without the bar in the way.
+    pub fn print(&self, print: impl FnOnce()) {
+        self.0.suspend(print);
+    }
+}
+
+impl Drop for PicturesBar {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }

@@ -68,6 +68,11 @@ pub fn file_sha256(path: &Path) -> Result<String> {
     Ok(hex(hashing.sha))
 }
 
+/// SHA-256 of bytes in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(Sha256::new().chain_update(bytes))
+}
+
 pub fn run(common: &Common) -> Result<ExitCode> {
     let path = occlude::weights::find(common.weights.as_deref())?;
     let (weights, sha256) = load_and_hash(&path)?;

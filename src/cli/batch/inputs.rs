@@ -1,0 +1,222 @@
+//! Which pictures a batch is about, and what their folders of results are called.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use occlude::{Error, Result};
+
+use super::record;
+use crate::cli::explanation::stem;
+use crate::cli::weights::sha256;
+
+/// What the names of pictures in a folder end in.
+const ENDINGS: [&str; 8] = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"];
+
+/// One picture of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    pub path: PathBuf,
+    /// The path as the summary shows it: what is not UTF-8 in it as `\xff`.
+    pub shown: String,
+    /// Name of its folder of results.
+    pub folder: String,
+}
+
+/// All pictures that the inputs name, in the order of their paths as shown, each once.
+///
+/// # Errors
+/// [`Error::Io`] when an input does not exist or cannot be read, [`Error::Image`] when one is no pattern or names no picture.
+/// What a list names need not exist.
+pub fn pictures(inputs: &[PathBuf], recursive: bool) -> Result<Vec<Picture>> {
+    let mut paths = Vec::new();
+    for input in inputs {
+        let before = paths.len();
+        add(input, recursive, &mut paths)?;
+        if paths.len() == before {
+            let deeper = if recursive { "" } else { "; --recursive takes those in folders in it, too" };
+            let endings = ENDINGS.join(", ");
+            return Err(refuse(
+                input,
+                format!("no pictures: expected a list of some, or a folder with files in {endings}{deeper}"),
+            ));
+        }
+    }
+    let mut pictures = Vec::new();
+    for path in paths {
+        // "./cat.jpg" and "cat.jpg" are one.
+        let path = path.strip_prefix(".").unwrap_or(&path);
+        pictures.push((shown(path), path.to_path_buf()));
+    }
+    pictures.sort();
+    let mut seen = HashSet::new();
+    pictures.retain(|(_, path)| seen.insert(std::path::absolute(path).unwrap_or_else(|_| path.clone())));
+    let folders = folders(pictures.iter().map(|(_, path)| path.as_path()));
+    let named = pictures.into_iter().zip(folders);
+    Ok(named.map(|((shown, path), folder)| Picture { path, shown, folder }).collect())
+}
+
+/// Appends what one input names.
+fn add(input: &Path, recursive: bool, paths: &mut Vec<PathBuf>) -> Result<()> {
+    if let Some(list) = input.to_str().and_then(|text| text.strip_prefix('@')) {
+        return add_list(Path::new(list), paths);
+    }
+    let pattern = input.to_str().filter(|text| text.contains(['*', '?', '[']));
+    match (fs::metadata(input), pattern) {
+        (Ok(metadata), _) if metadata.is_dir() => add_folder(input, recursive, paths),
+        (Err(_), Some(pattern)) => add_matches(pattern, recursive, paths),
+        (Err(source), None) => Err(unreadable(input)(source)),
+        (Ok(_), _) => {
+            paths.push(input.to_path_buf());
+            Ok(())
+        }
+    }
+}
+
+/// One path a line.
+fn add_list(list: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
+    let bytes = fs::read(list).map_err(unreadable(list))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let line =
+            1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|&&b| b == b'\n').count();
+        refuse(list, format!("line {line} is not UTF-8, expected a list of pictures, one path a line"))
+    })?;
+    let lines = text.trim_start_matches('\u{FEFF}').lines();
+    paths.extend(lines.filter(|line| !line.trim().is_empty() && !line.starts_with('#')).map(PathBuf::from));
+    Ok(())
+}
+
+/// The pictures in a folder that is not one of results.
+fn add_folder(folder: &Path, recursive: bool, paths: &mut Vec<PathBuf>) -> Result<()> {
+    if folder.join(record::FILE).exists() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder).map_err(unreadable(folder))? {
+        let entry = entry.map_err(unreadable(folder))?;
+        let path = entry.path();
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_lowercase);
+        if entry.file_type().map_err(unreadable(&path))?.is_dir() {
+            if recursive {
+                add_folder(&path, recursive, paths)?;
+            }
+        } else if ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str())) && !path.is_dir() {
+            paths.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// What a shell would make of the pattern, but for results.
+fn add_matches(pattern: &str, recursive: bool, paths: &mut Vec<PathBuf>) -> Result<()> {
+    let as_shells = glob::MatchOptions {
+        case_sensitive: true,
+        require_literal_separator: true,
+        require_literal_leading_dot: true,
+    };
+    let matches = glob::glob_with(pattern, as_shells)
+        .map_err(|error| refuse(Path::new(pattern), format!("is neither a file nor a pattern: {error}")))?;
+    for found in matches {
+        let found =
+            found.map_err(|error| unreadable(error.path())(std::io::Error::other(error.to_string())))?;
+        if found.is_dir() {
+            add_folder(&found, recursive, paths)?;
+        } else if !found.with_file_name(record::FILE).exists() {
+            paths.push(found);
+        }
+    }
+    Ok(())
+}
+
+/// Names that differ, also where letter case does not count, and that depend on which pictures there are but not on their
+/// order: the stem where only one picture has it, otherwise with a hash of the path.
+fn folders<'p>(paths: impl Iterator<Item = &'p Path> + Clone) -> Vec<String> {
+    // A folder whose name begins with a dot is hidden.
+    let plain = |path: &Path| match stem(path).trim_start_matches('.') {
+        "" => "picture".to_string(),
+        stem => stem.to_string(),
+    };
+    let mut shares = HashMap::<String, usize>::new();
+    for path in paths.clone() {
+        *shares.entry(plain(path).to_lowercase()).or_default() += 1;
+    }
+    let named = |digits: usize| {
+        let name = |path: &Path| {
+            let (name, hash) = (plain(path), sha256(path.as_os_str().as_encoded_bytes()));
+            // The summaries have their names in the same folder.
+            let taken = name.to_lowercase().starts_with("summary") && Path::new(&name).extension().is_some();
+            if shares[&name.to_lowercase()] > 1 || taken {
+                format!("{name}-{}", &hash[..digits])
+            } else {
+                name
+            }
+        };
+        paths.clone().map(name).collect::<Vec<_>>()
+    };
+    let names = named(8);
+    // Eight digits are too few once in millions of namesakes, or when someone means them to be.
+    let differ = names.iter().map(|name| name.to_lowercase()).collect::<HashSet<_>>().len() == names.len();
+    if differ { names } else { named(64) }
+}
+
+/// The path in UTF-8.
+fn shown(path: &Path) -> String {
+    let mut text = String::new();
+    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    text
+}
+
+fn unreadable(path: &Path) -> impl Fn(std::io::Error) -> Error {
+    move |source| Error::Io { path: path.to_path_buf(), action: "read", source }
+}
+
+fn refuse(path: &Path, problem: String) -> Error {
+    Error::Image { name: path.display().to_string(), problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(paths: &[&str]) -> Vec<String> {
+        folders(paths.iter().map(Path::new))
+    }
+
+    #[test]
+    fn namesakes_have_a_hash_of_their_paths() {
+        assert_eq!(named(&["a/cat.jpg", "a/dog.jpg"]), ["cat", "dog"]);
+        let names = named(&["a/cat.jpg", "a/dog.jpg", "b/Cat.png", "b/.dog.png", "c/bird.png"]);
+        assert!(names[0].starts_with("cat-") && names[2].starts_with("Cat-"), "{names:?}");
+        assert!(names[1].starts_with("dog-") && names[3].starts_with("dog-"), "{names:?}");
+        assert_eq!(names[4], "bird");
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), 5);
+        // Not by their order, nor by who else has the same name.
+        assert_eq!(
+            named(&["x/cat.gif", "b/Cat.png", "a/cat.jpg"])[1..],
+            [names[2].clone(), names[0].clone()]
+        );
+    }
+
+    #[test]
+    fn a_stem_that_looks_like_a_namesakes_is_told_apart() {
+        let first = named(&["a/cat.jpg", "b/cat.jpg"])[0].clone();
+        let names = named(&["a/cat.jpg", "b/cat.jpg", &format!("c/{first}.png")]);
+        assert_eq!(names[2], first);
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), 3);
+    }
+
+    #[test]
+    fn folders_are_neither_hidden_nor_called_as_a_summary() {
+        assert_eq!(named(&[".cat.jpg", "...", "summary.png", "summary of it.png"])[0], "cat");
+        assert_eq!(named(&["..."]), ["picture"]);
+        assert_eq!(named(&["summary.png"]), ["summary"]);
+        for reserved in ["summary.json.png", "Summary.CSV.jpg", "summary-0-of-3.csv.png"] {
+            assert!(named(&[reserved])[0].len() > reserved.len() - 4 + 8, "{reserved}");
+        }
+    }
+}
