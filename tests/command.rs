@@ -4,12 +4,17 @@
 mod common;
 
 use std::fs;
+use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use occlude::network::Network;
-use occlude::{GoogLeNet, Isa, MaskValue, OcclusionSensitivity, Picture, Resize, Weights};
+use occlude::rect::Rect;
+use occlude::{
+    Faithfulness, Feature, GoogLeNet, Isa, MaskValue, OcclusionSensitivity, Picture, Resize, Weights,
+};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde_json::Value;
@@ -318,6 +323,129 @@ fn every_option_arrives() {
 }
 
 #[test]
+fn what_else_can_be_mapped_is_in_map_json() {
+    let folder = folder();
+    let arguments = [
+        "explain",
+        "picture.png",
+        "--mask-size",
+        "56",
+        "--stride",
+        "56",
+        "--mask-clipping",
+        "off",
+        "--region",
+        "20,0,150,224",
+        "--activation",
+        "inception_4c/output:17",
+        "--activation",
+        "conv2/3x3:strongest",
+        "--aggregate",
+        "windows",
+        "--mask-value",
+        "noise:7",
+        "--faithfulness",
+        "--json",
+    ];
+    let json: Value = serde_json::from_str(&succeed(seeded(&folder, &arguments))).unwrap();
+
+    let net = GoogLeNet::new(&Weights::seeded(1)).unwrap();
+    let input = Picture::open(folder.path().join("picture.png"), Resize::Stretch).unwrap().input();
+    let feature = |layer: &str, channel| Feature { layer: layer.to_string(), channel };
+    let expected = OcclusionSensitivity::new(&net)
+        .mask_size([56, 56])
+        .stride([56, 56])
+        .mask_clipping(false)
+        .mask_value(MaskValue::Noise(7))
+        .region(Rect { y0: 20, x0: 0, y1: 150, x1: 224 })
+        .features([feature("inception_4c/output", Some(17)), feature("conv2/3x3", None)])
+        .run(&input)
+        .unwrap();
+    assert_eq!(json["grid"], serde_json::json!([3, 4]));
+    assert_eq!(json["region"], serde_json::json!([20, 0, 150, 224]));
+    assert_eq!(json["mask_value"], "noise:7");
+    assert_eq!(bits(&floats(&json["scores"])), bits(&expected.scores));
+    assert_eq!(bits(&floats(&json["argmax_scores"])), bits(&expected.argmax_scores));
+    for (found, expected) in json["activations"].as_array().unwrap().iter().zip(&expected.features) {
+        assert_eq!(
+            (&found["layer"], &found["channel"]),
+            (&Value::from(&expected.layer[..]), &expected.channel.into())
+        );
+        assert_eq!(floats(&found["base_total"]), [expected.base_total]);
+        assert_eq!(shape(&found["totals"]), [3, 4]);
+        assert_eq!(bits(&floats(&found["totals"])), bits(&expected.totals));
+        assert_eq!(bits(&floats(&found["map"])), bits(&expected.map()));
+    }
+    assert_eq!(shape(&json["attributions"]), [1, 224, 224]);
+    assert_eq!(bits(&floats(&json["attributions"])), bits(&expected.attributions(0)));
+
+    // Deletion in the order of those attributions, then in Grad-CAM's.
+    let faithfulness = json["faithfulness"].as_array().unwrap();
+    let methods: Vec<&Value> = faithfulness.iter().map(|f| &f["method"]).collect();
+    assert_eq!(methods, ["occlusion", "grad-cam"]);
+    let class = expected.classes[0];
+    let curves = Faithfulness::new(&net)
+        .mask_value(MaskValue::Noise(7))
+        .run(&input, &[(class, &expected.attributions(0))], &|_| ControlFlow::Continue(()))
+        .unwrap();
+    assert_eq!(bits(&floats(&faithfulness[0]["deletion"])), bits(&curves[0].deletion));
+    assert_eq!(bits(&floats(&faithfulness[0]["insertion"])), bits(&curves[0].insertion));
+    assert_eq!(floats(&faithfulness[0]["deletion_area"]), [curves[0].deletion_area()]);
+    assert_eq!(floats(&faithfulness[0]["insertion_area"]), [curves[0].insertion_area()]);
+    assert_ne!(faithfulness[0]["deletion"], faithfulness[1]["deletion"]);
+}
+
+#[test]
+fn coarse_to_fine_writes_the_same_files() {
+    let folder = folder();
+    let files = |out: &str, more: &[&str]| {
+        let arguments = [&["explain", "picture.png", "--stride", "40", "--out", out][..], more].concat();
+        succeed(seeded(&folder, &arguments));
+        let files = listing(&folder.path().join(out));
+        let names: Vec<_> = files.iter().map(|file| file.file_name().unwrap().to_owned()).collect();
+        let json: Value =
+            serde_json::from_slice(&fs::read(folder.path().join(out).join("map.json")).unwrap()).unwrap();
+        let pictures: Vec<_> =
+            files.iter().filter(|f| f.extension().unwrap() == "png").map(|f| fs::read(f).unwrap()).collect();
+        (names, json["scores"].clone(), pictures)
+    };
+    assert_eq!(files("fine", &["--progressive"]), files("plain", &[]));
+}
+
+/// A terminal is more than these tests have; `script` makes one where it is installed.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_terminal_shows_the_map_while_it_is_made() {
+    let folder = folder();
+    let explain = seeded(&folder, &["explain", "picture.png", "--stride", "40", "--progressive"]);
+    let line: Vec<String> = [explain.get_program()]
+        .into_iter()
+        .chain(explain.get_args())
+        .map(|word| format!("'{}'", word.to_string_lossy()))
+        .collect();
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", &line.join(" "), "/dev/null"]);
+    script
+        .current_dir(folder.path())
+        .envs(explain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    script
+        .env("TERM", "xterm-256color")
+        .env("COLORTERM", "truecolor")
+        .env_remove("NO_COLOR")
+        .stdin(Stdio::null());
+    let Ok(output) = script.output() else {
+        let _ = writeln!(std::io::stderr(), "SKIPPED: a test that needs `script`, which is not installed");
+        return;
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    // Three maps of 24 lines, each but the first over the one before.
+    assert_eq!(text.matches("\x1b[24A").count(), 2, "{text}");
+    assert_eq!(text.matches('▀').count(), 3 * 48 * 24);
+    assert!(text.contains("\x1b[38;2;"));
+}
+
+#[test]
 fn threads_and_exhaustive_change_no_bits() {
     let folder = folder();
     let scores = |more: &[&str]| {
@@ -365,6 +493,11 @@ fn an_impossible_option_names_itself_what_was_found_and_what_would_do() {
         ("--mask-value", "1,inf,3", "expected auto, mean, blur, noise, V or R,G,B"),
         ("--mask-value", "-1", "expected auto, mean, blur, noise, V or R,G,B"),
         ("--mask-value", "1,2", "expected auto, mean, blur, noise, V or R,G,B"),
+        ("--mask-value", "blur:0", "expected blur or blur:S"),
+        ("--region", "5,5,5,9", "expected y0,x0,y1,x1"),
+        ("--region", "0,0,225,9", "expected y0,x0,y1,x1"),
+        ("--activation", "inception_4c/output", "expected LAYER:CHANNEL"),
+        ("--aggregate", "sum", "expected none or windows"),
         ("--threads", "0", "expected a whole number from 1 to 1024"),
         ("--threads", "many", "expected a whole number from 1 to 1024"),
         ("--classes", "1000", "class index 1000 is not possible: expected 0 to 999"),
