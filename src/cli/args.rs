@@ -8,7 +8,9 @@ use occlude::rect::Rect;
 use occlude::{Feature, MaskValue, Resize, Score, Upsampling};
 
 use super::batch::Shard;
+use super::canvas::Format;
 use super::classes::Classes;
+use super::colours::Colours;
 
 /// More threads than any machine that this runs on has cores.
 const MAX_THREADS: usize = 1024;
@@ -22,6 +24,7 @@ const MAX_THREADS: usize = 1024;
 Examples:
   occlude classify cat.jpg
   occlude explain cat.jpg --out out
+  occlude compare poodle.jpg terrier.jpg
   occlude batch photos --out maps
   occlude weights
 
@@ -56,6 +59,7 @@ pub struct Common {
 pub enum Command {
     Classify(Classify),
     Explain(Box<Explain>),
+    Compare(Box<Compare>),
     Batch(Box<Batch>),
     Merge(Merge),
     Profile(Profile),
@@ -230,6 +234,49 @@ pub struct Merge {
     pub out: Option<PathBuf>,
 }
 
+/// Compare the evidence for several classes in one photograph, or for two photographs' classes in both
+#[derive(Args)]
+#[command(after_help = "\
+One photograph: the maps of its classes side by side on one scale, and the difference of the first two: where the evidence is
+for the one rather than for the other. Two photographs: each with the map of its own predicted class and of the other's, to
+find out why one of them is taken for something else.
+
+DIR receives <image>-compare.png (or <image1>-<image2>-compare.png) and compare.json: images has map.json's object for each
+photograph; contrasts has for each the first two classes, the difference of their maps [ny][nx], the maps' correlation (-1 to 1),
+and the share of positions where the first class's score falls further.
+
+Examples:
+  occlude compare dog.jpg --classes top3
+  occlude compare cat_dog.png --classes 'tiger cat,boxer' --mask-size 30 --stride 10
+  occlude compare poodle.jpg terrier.jpg --colours diverging --out study")]
+pub struct Compare {
+    /// One photograph or two: PNG, JPEG, WebP, BMP, GIF or TIFF
+    #[arg(required = true, num_args = 1..=2, value_name = "IMAGE")]
+    pub images: Vec<PathBuf>,
+
+    /// Classes to compare, as for explain [default: of one photograph the three most probable, of two the prediction for each]
+    #[arg(long, value_name = "LIST", value_parser = super::classes::parse)]
+    pub classes: Vec<Classes>,
+
+    /// Threads, 1 to 1024; the numbers do not depend on it [default: one a core]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = |text: &str| count(text, MAX_THREADS))]
+    pub threads: Option<usize>,
+
+    /// Where the picture and compare.json go; made if it does not exist
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    pub out: PathBuf,
+
+    /// Print compare.json's object on standard output, and nothing else there
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub sweep: Sweep,
+
+    #[command(flatten)]
+    pub drawing: Drawing,
+}
+
 /// The options of a sweep.
 #[derive(Args)]
 #[command(next_help_heading = "Sweep")]
@@ -287,6 +334,32 @@ pub struct Drawing {
     #[arg(long, value_name = "HOW", default_value = "bicubic",
           value_parser = choice(&[("bicubic", Upsampling::Bicubic), ("nearest", Upsampling::Nearest), ("none", Upsampling::None)]))]
     pub upsampling: Upsampling,
+
+    /// Which pictures, separated by commas: drop (how far the score falls when a place is covered), score (what it falls to),
+    /// class (the most probable class with the mask at each place, with a legend)
+    #[arg(long, value_name = "LIST", default_value = "drop", value_parser = shows)]
+    pub show: Shows,
+
+    /// Colours: jet (as in MATLAB's example), diverging (white is no effect, red evidence for, blue against; recommended for
+    /// drops: jet's bright bands look like edges that are not there) or viridis (evenly lighter; recommended where there is no
+    /// sign) [default: jet for drops, viridis for scores]
+    #[arg(long, value_name = "COLOURS",
+          value_parser = choice(&[("jet", Colours::Jet), ("viridis", Colours::Viridis), ("diverging", Colours::Diverging)]))]
+    pub colours: Option<Colours>,
+
+    /// How opaque the map lies over the photograph, 0 to 1
+    #[arg(long, value_name = "SHARE", default_value = "0.5", allow_hyphen_values = true, value_parser = opacity)]
+    pub opacity: f32,
+
+    /// Whether a mask is outlined in the lower left corner, for its size
+    #[arg(long, value_name = "on|off", default_value = "on",
+          action = clap::ArgAction::Set, value_parser = choice(&[("on", true), ("off", false)]))]
+    pub mark: bool,
+
+    /// File format of the pictures: png or svg
+    #[arg(long, value_name = "FORMAT", default_value = "png",
+          value_parser = choice(&[("png", Format::Png), ("svg", Format::Svg)]))]
+    pub format: Format,
 }
 
 /// Show where the multiply-adds and the time go, layer by layer, for one pass or for a sweep
@@ -344,6 +417,18 @@ pub enum Aggregate {
     Windows,
 }
 
+/// A kind of picture of a sweep.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Show {
+    Drop,
+    Score,
+    Class,
+}
+
+/// Each at most once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shows(pub Vec<Show>);
+
 /// Reads one of a few words, each with what it stands for.
 fn choice<T: Copy + Send + Sync>(
     choices: &'static [(&'static str, T)],
@@ -371,6 +456,27 @@ fn size(text: &str) -> Result<Size, String> {
         (Ok(height), Ok(width)) => Ok(Size::Pixels([height, width])),
         _ => Err(format!("expected auto, N or HxW, in whole pixels from 1 to {INPUT_SIDE}")),
     }
+}
+
+fn shows(text: &str) -> Result<Shows, String> {
+    let mut shows = Vec::new();
+    for word in text.split(',') {
+        let show = match word.trim() {
+            "drop" => Show::Drop,
+            "score" => Show::Score,
+            "class" => Show::Class,
+            _ => return Err("expected drop, score or class, or several with commas".to_string()),
+        };
+        if !shows.contains(&show) {
+            shows.push(show);
+        }
+    }
+    Ok(Shows(shows))
+}
+
+fn opacity(text: &str) -> Result<f32, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "expected a number from 0 to 1".to_string())
 }
 
 fn region(text: &str) -> Result<Rect, String> {
@@ -448,6 +554,15 @@ mod tests {
         for wrong in ["", "1,2,3", "1,2,3,4,5", "5,0,5,9", "0,9,5,9", "0,0,225,9", "-1,0,5,5", "a,0,5,5"] {
             assert!(region(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn pictures() {
+        assert_eq!(shows("drop"), Ok(Shows(vec![Show::Drop])));
+        assert_eq!(shows("class, score,class"), Ok(Shows(vec![Show::Class, Show::Score])));
+        assert!(shows("").is_err() && shows("drop,all").is_err());
+        assert_eq!((opacity("0"), opacity("0.25"), opacity("1")), (Ok(0.0), Ok(0.25), Ok(1.0)));
+        assert!(["", "-0.1", "1.1", "NaN"].iter().all(|wrong| opacity(wrong).is_err()));
     }
 
     #[test]

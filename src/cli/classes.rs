@@ -7,6 +7,13 @@ use occlude::{Classification, labels};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Classes(Vec<Item>);
 
+impl Classes {
+    /// Classes that are known already.
+    pub fn of(classes: Vec<usize>) -> Classes {
+        Classes(classes.into_iter().map(Item::Index).collect())
+    }
+}
+
 /// No class has more names.
 const MOST_NAMES: usize = 12;
 

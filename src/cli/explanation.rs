@@ -16,7 +16,7 @@ use occlude::{
 use super::args::{Aggregate, Common, Drawing, Size, Sweep};
 use super::classes::{self, Classes};
 use super::preview::Preview;
-use super::{figure, json, weights};
+use super::{json, weights};
 
 /// A network, ready, and what identifies it.
 pub struct Session {
@@ -56,6 +56,11 @@ impl Session {
         let path = occlude::weights::find(common.weights.as_deref())?;
         let (weights, weights_sha256) = weights::load_and_hash(&path)?;
         Ok(Session { net: GoogLeNet::new(&weights)?, weights_sha256, resize: common.resize })
+    }
+
+    /// What the network says about a photograph.
+    pub fn classify(&self, source: &Source) -> Classification {
+        self.net.classify(&source.photograph.picture(self.resize).input())
     }
 
     /// Runs the sweep over a photograph, on the threads of the current rayon pool. With `refined`, coarse to fine: it is
@@ -198,28 +203,6 @@ impl Explanation {
     pub fn files(&self, drawing: &Drawing, json: &str) -> Vec<(String, Vec<u8>)> {
         let mut files = self.pictures(drawing);
         files.push(("map.json".to_string(), json.as_bytes().to_vec()));
-        files
-    }
-
-    /// (name, contents) of a picture for each class.
-    pub fn pictures(&self, drawing: &Drawing) -> Vec<(String, Vec<u8>)> {
-        let maps = &self.maps;
-        let backdrop = self.photograph.square(figure::PHOTO_SIDE, self.resize);
-        let mut files = Vec::new();
-        for (k, slug) in slugs(&maps.classes).iter().enumerate() {
-            let figure = figure::explanation(&figure::Explanation {
-                photograph: &backdrop,
-                map: &maps.map(k),
-                grid: maps.grid,
-                upsampling: drawing.upsampling,
-                label: labels::label(maps.classes[k]).map_or("", |label| label.words),
-                score_name: &maps.score.to_string(),
-                score: maps.base_scores[k],
-                mask_size: maps.mask_size,
-                stride: maps.stride,
-            });
-            files.push((format!("{}-{slug}.png", stem(&self.image)), figure::png(&figure)));
-        }
         files
     }
 }

@@ -7,6 +7,7 @@ use occlude::{Classification, Error, MaskValue, Resize, Result, labels};
 use serde::Serialize;
 
 use super::args::Aggregate;
+use super::compare::Contrast;
 use super::explanation::Explanation;
 
 /// The object of `map.json` and of `occlude explain --json`.
@@ -84,6 +85,22 @@ struct Faithful<'a> {
     insertion: &'a [f32],
 }
 
+/// The object of `compare.json`.
+#[derive(Serialize)]
+struct Comparison<'a> {
+    images: Vec<Maps<'a>>,
+    contrasts: Vec<Contrasted>,
+}
+
+/// The first two classes of an image.
+#[derive(Serialize)]
+struct Contrasted {
+    classes: [usize; 2],
+    difference: Vec<Vec<f32>>,
+    correlation: f32,
+    share: f32,
+}
+
 /// The object of `occlude classify --json`.
 #[derive(Serialize)]
 struct Classes {
@@ -102,19 +119,32 @@ struct RankedClass {
 
 /// One line, with its end.
 pub fn maps(explanation: &Explanation) -> String {
-    line(&Maps {
-        run: Some(Run {
-            elapsed_seconds: explanation.elapsed_seconds,
-            threads: explanation.threads,
-            isa: &explanation.isa,
-        }),
-        ..result(explanation)
-    })
+    line(&with_run(explanation))
 }
 
 /// The same without `elapsed_seconds`, `threads` and `isa`: the same bytes on every machine, and in every run.
 pub fn reproducible_maps(explanation: &Explanation) -> String {
     line(&result(explanation))
+}
+
+/// The object of `compare.json`, in one line with its end.
+pub fn comparison(explanations: &[Explanation], contrasts: &[Contrast]) -> String {
+    let columns = explanations[0].maps.grid[1];
+    let contrast = |contrast: &Contrast| Contrasted {
+        classes: contrast.classes,
+        difference: nested(&contrast.difference, columns),
+        correlation: contrast.correlation,
+        share: contrast.share,
+    };
+    line(&Comparison {
+        images: explanations.iter().map(with_run).collect(),
+        contrasts: contrasts.iter().map(contrast).collect(),
+    })
+}
+
+fn with_run(explanation: &Explanation) -> Maps<'_> {
+    let Explanation { elapsed_seconds, threads, ref isa, .. } = *explanation;
+    Maps { run: Some(Run { elapsed_seconds, threads, isa }), ..result(explanation) }
 }
 
 fn result(explanation: &Explanation) -> Maps<'_> {

@@ -3,13 +3,17 @@
 
 mod args;
 mod batch;
+mod canvas;
 mod classes;
 mod classify;
+mod colours;
+mod compare;
 mod explain;
 mod explanation;
 mod figure;
 mod json;
 mod output;
+mod pictures;
 mod preview;
 mod profile;
 mod progress;
@@ -31,6 +35,7 @@ pub fn run() -> ExitCode {
     let common = &arguments.common;
     let result = match &arguments.command {
         Command::Classify(args) => classify::run(common, args),
+        Command::Compare(args) => compare::run(common, args),
         Command::Explain(args) => explain::run(common, args),
         Command::Batch(args) => batch::run(common, args, &matches),
         Command::Merge(args) => batch::merge::run(args),

@@ -2,18 +2,17 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use occlude::resize::{Upsampling, upsample};
-use occlude::{OcclusionMaps, Photograph, Resize};
+use occlude::{OcclusionMaps, Photograph, Resize, Upsampling};
 
-use super::figure;
-use super::text::mix;
+use super::colours::Colours;
+use super::figure::{Overlay, Scale};
 
 /// Columns, and half as many lines: square on a screen whose characters are twice as high as wide.
 const SIDE: usize = 48;
 
 /// How a terminal is told a colour.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Colours {
+enum Depth {
     /// 24 bits.
     True,
     /// A cube of 6x6x6.
@@ -23,7 +22,7 @@ enum Colours {
 /// Draws on standard error, each time over what it has drawn before.
 pub struct Preview {
     photograph: Vec<u8>,
-    colours: Colours,
+    depth: Depth,
     drawn: bool,
 }
 
@@ -33,38 +32,33 @@ impl Preview {
         let variable = |name| std::env::var(name).unwrap_or_default();
         let shows =
             io::stderr().is_terminal() && variable("TERM") != "dumb" && variable("NO_COLOR").is_empty();
-        let colours = colours(&variable("COLORTERM"));
-        shows.then(|| Preview { photograph: photograph.square(SIDE, resize), colours, drawn: false })
+        let depth = depth(&variable("COLORTERM"));
+        shows.then(|| Preview { photograph: photograph.square(SIDE, resize), depth, drawn: false })
     }
 
     /// Shows the first class's map. A terminal that cannot be written to is no reason to stop.
     pub fn show(&mut self, maps: &OcclusionMaps) {
         let up = if self.drawn { format!("\x1b[{}A", SIDE / 2) } else { String::new() };
         self.drawn = true;
-        let text = up + &draw(&self.photograph, maps, self.colours);
+        let text = up + &draw(&self.photograph, maps, self.depth);
         let _ = io::stderr().lock().write_all(text.as_bytes());
     }
 }
 
-fn colours(colorterm: &str) -> Colours {
-    if matches!(colorterm, "truecolor" | "24bit") { Colours::True } else { Colours::Palette }
+fn depth(colorterm: &str) -> Depth {
+    if matches!(colorterm, "truecolor" | "24bit") { Depth::True } else { Depth::Palette }
 }
 
-fn draw(photograph: &[u8], maps: &OcclusionMaps, colours: Colours) -> String {
-    let [ny, nx] = maps.grid;
-    let map = upsample(&maps.map(0), ny, nx, SIDE, SIDE, Upsampling::Bicubic);
-    let limit = map.iter().fold(0.0f32, |limit, value| limit.max(value.abs()));
-    let pixels: Vec<[u8; 3]> = photograph
-        .as_chunks::<3>()
-        .0
-        .iter()
-        .zip(&map)
-        .map(|(pixel, &value)| mix(*pixel, figure::symmetric(value, limit), 0.5))
-        .collect();
+fn draw(photograph: &[u8], maps: &OcclusionMaps, depth: Depth) -> String {
+    let map = maps.map(0);
+    let area = maps.area();
+    let overlay = Overlay { map: &map, grid: maps.grid, area, upsampling: Upsampling::Bicubic, opacity: 0.5 };
+    let pixels = overlay.over(photograph, SIDE, &Scale::of_drops(Colours::Jet, &map));
+    let (pixels, _) = pixels.as_chunks::<3>();
     let mut text = String::new();
     for rows in pixels.chunks_exact(2 * SIDE) {
         for (upper, lower) in rows[..SIDE].iter().zip(&rows[SIDE..]) {
-            text += &format!("\x1b[38;{};48;{}m▀", code(*upper, colours), code(*lower, colours));
+            text += &format!("\x1b[38;{};48;{}m▀", code(*upper, depth), code(*lower, depth));
         }
         text += "\x1b[0m\n";
     }
@@ -72,10 +66,10 @@ fn draw(photograph: &[u8], maps: &OcclusionMaps, colours: Colours) -> String {
 }
 
 /// What follows `38;` or `48;`.
-fn code([red, green, blue]: [u8; 3], colours: Colours) -> String {
-    match colours {
-        Colours::True => format!("2;{red};{green};{blue}"),
-        Colours::Palette => {
+fn code([red, green, blue]: [u8; 3], depth: Depth) -> String {
+    match depth {
+        Depth::True => format!("2;{red};{green};{blue}"),
+        Depth::Palette => {
             let level = |value: u8| (u32::from(value) * 5 + 127) / 255;
             format!("5;{}", 16 + 36 * level(red) + 6 * level(green) + level(blue))
         }
@@ -89,12 +83,12 @@ mod tests {
     #[test]
     fn colours_are_those_of_the_terminal() {
         assert_eq!(
-            (colours("truecolor"), colours("24bit"), colours("")),
-            (Colours::True, Colours::True, Colours::Palette)
+            (depth("truecolor"), depth("24bit"), depth("")),
+            (Depth::True, Depth::True, Depth::Palette)
         );
-        assert_eq!(code([255, 0, 128], Colours::True), "2;255;0;128");
-        assert_eq!(code([255, 0, 128], Colours::Palette), "5;199");
-        assert_eq!(code([0; 3], Colours::Palette), "5;16");
-        assert_eq!(code([255; 3], Colours::Palette), "5;231");
+        assert_eq!(code([255, 0, 128], Depth::True), "2;255;0;128");
+        assert_eq!(code([255, 0, 128], Depth::Palette), "5;199");
+        assert_eq!(code([0; 3], Depth::Palette), "5;16");
+        assert_eq!(code([255; 3], Depth::Palette), "5;231");
     }
 }

@@ -18,7 +18,7 @@ pub struct Style {
     font: &'static FontRef<'static>,
     /// From the highest ascender to the lowest descender, in pixels.
     pub height: u32,
-    colour: [u8; 3],
+    pub colour: [u8; 3],
 }
 
 impl Style {
@@ -57,9 +57,19 @@ impl Style {
         });
     }
 
-    /// Draws so that the text ends at `right`.
-    pub fn draw_ending(&self, image: &mut RgbImage, right: u32, y: u32, text: &str) {
-        self.draw(image, right.saturating_sub(self.width(text)), y, text);
+    /// From the top to the baseline.
+    pub fn ascent(&self) -> f32 {
+        self.font.as_scaled(self.scale()).ascent()
+    }
+
+    /// The size that CSS means by `font-size`.
+    pub fn em(&self) -> f32 {
+        let units = self.font.units_per_em().expect("the committed font has an em");
+        self.height as f32 * units / self.font.height_unscaled()
+    }
+
+    pub fn is_bold(&self) -> bool {
+        std::ptr::eq(self.font, &*BOLD)
     }
 
     /// Breaks between words into at most `lines` lines of at most `width` pixels. What does not fit ends in "…".

@@ -1,0 +1,239 @@
+//! `occlude compare`: the evidence for several classes in one photograph, or for two photographs' classes in both.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use occlude::{Classification, Progress, Result, labels};
+
+use super::args::{Common, Compare, Drawing};
+use super::classes::{self, Classes};
+use super::colours::Colours;
+use super::explanation::{Explanation, Session, Source, stem};
+use super::figure::{self, Overlay, PANEL_SIDE, Panel, Row, Scale, readable};
+use super::json;
+use super::output::Output;
+use super::pictures::sizes;
+use super::progress::Bar;
+
+/// Maps in a row of a figure, beside the photograph.
+const ACROSS: usize = 3;
+
+/// Two classes' maps of one photograph against each other: the first two.
+pub struct Contrast {
+    pub classes: [usize; 2],
+    /// The first class's drop minus the second's, `[ny][nx]`: positive where the evidence is for the first rather than the second.
+    pub difference: Vec<f32>,
+    /// Pearson's, -1..=1, of the two maps; 0 where one of them is flat.
+    pub correlation: f32,
+    /// Of the positions, where the first class's drop is the larger one.
+    pub share: f32,
+}
+
+impl Contrast {
+    /// Nothing where there is one class alone.
+    fn new(explanation: &Explanation) -> Option<Contrast> {
+        let maps = &explanation.maps;
+        let &[first, second, ..] = &maps.classes[..] else { return None };
+        let (a, b) = (maps.map(0), maps.map(1));
+        let larger = a.iter().zip(&b).filter(|(a, b)| a > b).count();
+        Some(Contrast {
+            classes: [first, second],
+            difference: a.iter().zip(&b).map(|(a, b)| a - b).collect(),
+            correlation: correlation(&a, &b),
+            share: larger as f32 / a.len() as f32,
+        })
+    }
+}
+
+fn correlation(a: &[f32], b: &[f32]) -> f32 {
+    let mean = |values: &[f32]| values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len() as f64;
+    let (mean_a, mean_b) = (mean(a), mean(b));
+    let product = |a: &[f32], mean_a: f64, b: &[f32], mean_b: f64| -> f64 {
+        a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - mean_a) * (f64::from(b) - mean_b)).sum()
+    };
+    let spread = product(a, mean_a, a, mean_a) * product(b, mean_b, b, mean_b);
+    if spread > 0.0 { (product(a, mean_a, b, mean_b) / spread.sqrt()) as f32 } else { 0.0 }
+}
+
+pub fn run(common: &Common, args: &Compare) -> Result<ExitCode> {
+    let output = Output::check(&args.out)?;
+    super::on_threads(args.threads, || compare(common, args, &output))
+}
+
+fn compare(common: &Common, args: &Compare, output: &Output) -> Result<ExitCode> {
+    let session = Session::open(common)?;
+    let sources = args.images.iter().map(|image| Source::open(image)).collect::<Result<Vec<_>>>()?;
+    let said: Vec<Classification> = sources.iter().map(|source| session.classify(source)).collect();
+    let classes = [Classes::of(chosen(&args.classes, &said))];
+    let bar = Bar::new();
+    let progress = |progress: Progress| bar.show(progress.done, progress.total);
+    let sweep = |source| session.sweep(source, &classes, &args.sweep, &progress, None);
+    let explanations = sources.into_iter().map(sweep).collect::<Result<Vec<_>>>()?;
+    drop(bar);
+    let contrasts: Vec<Contrast> = explanations.iter().filter_map(Contrast::new).collect();
+
+    let stems: Vec<String> = args.images.iter().map(|image| stem(image)).collect();
+    let name = format!("{}-compare.{}", stems.join("-"), args.drawing.format.ending());
+    let picture = draw(&explanations, &contrasts, &stems, &args.drawing);
+    let json = json::comparison(&explanations, &contrasts);
+    let files = [
+        (name, picture.encode(args.drawing.format)),
+        ("compare.json".to_string(), json.clone().into_bytes()),
+    ];
+    let written = output.write(&files)?;
+    let mut text = summary(&explanations, &contrasts, &stems);
+    for path in written {
+        writeln!(text, "wrote {}", path.display()).expect("writing to a string");
+    }
+    super::print(if args.json { &json } else { &text })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The classes asked for (the first photograph says which are the most probable). Without any: of one photograph, the three
+/// most probable; of two, the prediction for each, and where these agree, the first one's runner-up.
+fn chosen(asked: &[Classes], said: &[Classification]) -> Vec<usize> {
+    match said {
+        _ if !asked.is_empty() => classes::resolve(asked, &said[0]),
+        [one] => one.top(ACROSS),
+        _ => {
+            let mut chosen = vec![said[0].best()];
+            let others = said[1..].iter().map(Classification::best).chain(said[0].top(2));
+            chosen.extend(others.filter(|&class| class != said[0].best()).take(1));
+            chosen
+        }
+    }
+}
+
+fn name(class: usize) -> &'static str {
+    labels::label(class).map_or("", |label| label.short())
+}
+
+fn draw(
+    explanations: &[Explanation],
+    contrasts: &[Contrast],
+    stems: &[String],
+    drawing: &Drawing,
+) -> super::canvas::Canvas {
+    let maps = &explanations[0].maps;
+    let drops: Vec<_> = explanations
+        .iter()
+        .map(|explanation| (0..maps.classes.len()).map(|k| explanation.drops(k)).collect::<Vec<_>>())
+        .collect();
+    let all = drops.iter().flatten().flat_map(|(map, ..)| map);
+    let scale = Scale::of_drops(drawing.colours.unwrap_or(Colours::Jet), all);
+    let overlay = |map, grid, area| {
+        let (upsampling, opacity) = (drawing.upsampling, drawing.opacity);
+        Overlay { map, grid, area, upsampling, opacity }
+    };
+    let mut rows = Vec::new();
+    let mut differences = Vec::new();
+    let contrast_scale =
+        Scale::of_drops(Colours::Diverging, contrasts.iter().flat_map(|contrast| &contrast.difference));
+    for (i, (explanation, drops)) in explanations.iter().zip(&drops).enumerate() {
+        let said = &explanation.maps.classification;
+        let photograph = explanation.photograph.square(PANEL_SIDE, explanation.resize);
+        let best = said.best();
+        let caption = [stems[i].clone(), format!("{} {}", name(best), readable(said.probabilities[best]))];
+        let mut panels = vec![Panel { caption, pixels: photograph.clone() }];
+        for (k, (map, grid, area)) in drops.iter().enumerate() {
+            if panels.len() > ACROSS {
+                rows.push(Row { panels: std::mem::take(&mut panels), scale: Some(scale) });
+            }
+            let score = readable(explanation.maps.base_scores[k]);
+            let caption = [
+                name(explanation.maps.classes[k]).to_string(),
+                format!("{} {score}", explanation.maps.score),
+            ];
+            let pixels = overlay(map, *grid, *area).over(&photograph, PANEL_SIDE, &scale);
+            panels.push(Panel { caption, pixels });
+        }
+        rows.push(Row { panels, scale: Some(scale) });
+        if let Some(contrast) = contrasts.get(i) {
+            let [first, second] = contrast.classes.map(name);
+            let caption = [format!("{first} minus {second}"), stems[i].clone()];
+            let (grid, area) = (explanation.maps.grid, explanation.maps.area());
+            let overlay = overlay(&contrast.difference, grid, area);
+            differences
+                .push(Panel { caption, pixels: overlay.over(&photograph, PANEL_SIDE, &contrast_scale) });
+        }
+    }
+    let mut notes = vec![
+        sizes(maps, false),
+        format!(
+            "drop in {} when covered, on one scale for all maps: {}",
+            maps.score,
+            scale.colours.meaning()
+        ),
+    ];
+    if let Some(contrast) = contrasts.first() {
+        rows.push(Row { panels: differences, scale: Some(contrast_scale) });
+        let [first, second] = contrast.classes.map(name);
+        notes.push(format!(
+            "last row: red where the evidence is for {first} rather than {second}, blue the other way round"
+        ));
+    }
+    let title = match stems {
+        [one] => format!("Evidence in {one}"),
+        _ => format!("Evidence in {}", stems.join(" and ")),
+    };
+    figure::panels(&title, &rows, &notes.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn summary(explanations: &[Explanation], contrasts: &[Contrast], stems: &[String]) -> String {
+    let mut text = String::new();
+    let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string");
+    for (i, explanation) in explanations.iter().enumerate() {
+        let maps = &explanation.maps;
+        let best = maps.classification.best();
+        line(format!("{}: {} {:.4}", stems[i], name(best), maps.classification.probabilities[best]));
+        for (k, &class) in maps.classes.iter().enumerate() {
+            let map = maps.map(k);
+            let strongest = (0..map.len()).max_by(|&a, &b| map[a].total_cmp(&map[b]));
+            let [y, x] = strongest.map_or([0, 0], |at| maps.centre(at / maps.grid[1], at % maps.grid[1]));
+            let most = map.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            line(format!(
+                "  {} ({class}): {} {:.4}, strongest evidence {most:+.4} under the mask at x {x}, y {y}",
+                name(class),
+                maps.score,
+                maps.base_scores[k]
+            ));
+        }
+        if let Some(contrast) = contrasts.get(i) {
+            let [first, second] = contrast.classes.map(name);
+            line(format!(
+                "  {first} against {second}: the maps' correlation is {:+.3}; {first} loses more at {:.0} % of the positions",
+                contrast.correlation,
+                100.0 * contrast.share
+            ));
+        }
+    }
+    line(String::new());
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn correlation_is_pearsons() {
+        assert_eq!(correlation(&[1.0, 2.0, 3.0], &[10.0, 20.0, 30.0]), 1.0);
+        assert_eq!(correlation(&[1.0, 2.0, 3.0], &[3.0, 2.0, 1.0]), -1.0);
+        assert_eq!(correlation(&[1.0, 2.0], &[5.0, 5.0]), 0.0);
+        // numpy.corrcoef([1, 2, 4, 8], [3, -1, 2, 7])[0, 1]
+        assert!((correlation(&[1.0, 2.0, 4.0, 8.0], &[3.0, -1.0, 2.0, 7.0]) - 0.773_997).abs() < 1e-5);
+    }
+
+    #[test]
+    fn two_photographs_have_two_classes() {
+        let said = |order: [usize; 3]| {
+            let mut logits = vec![0.0; 1000];
+            order.iter().zip([3.0, 2.0, 1.0]).for_each(|(&class, logit)| logits[class] = logit);
+            Classification { probabilities: logits.clone(), logits }
+        };
+        assert_eq!(chosen(&[], &[said([5, 6, 7])]), [5, 6, 7]);
+        assert_eq!(chosen(&[], &[said([5, 6, 7]), said([8, 5, 9])]), [5, 8]);
+        assert_eq!(chosen(&[], &[said([5, 6, 7]), said([5, 9, 8])]), [5, 6]);
+        assert_eq!(chosen(&[Classes::of(vec![3, 4])], &[said([5, 6, 7]), said([5, 9, 8])]), [3, 4]);
+    }
+}

@@ -1,0 +1,247 @@
+//! Which pictures an explanation comes to, and what stands on them.
+
+use std::collections::HashSet;
+
+use occlude::network::INPUT_SIDE;
+use occlude::rect::Rect;
+use occlude::{OcclusionMaps, labels};
+
+use super::args::{Aggregate, Drawing, Show};
+use super::canvas::Canvas;
+use super::colours::{Colours, KINDS};
+use super::explanation::{Explanation, Method, slugs, stem};
+use super::figure::{self, Kind, KindsFigure, Line, MapFigure, Overlay, PHOTO_SIDE, Scale, readable};
+
+/// Kinds of a legend that have a name: as many as there are colours, and the quiet one.
+const NAMED: usize = KINDS.len() + 1;
+
+/// What covers the photograph where the network's answer stays the same, and where it is a rare one.
+const UNCHANGED: [u8; 3] = [235; 3];
+const OTHER: [u8; 3] = [60; 3];
+
+impl Explanation {
+    /// (name, contents) of each picture.
+    pub fn pictures(&self, drawing: &Drawing) -> Vec<(String, Vec<u8>)> {
+        let photograph = self.photograph.square(PHOTO_SIDE, self.resize);
+        let mut files = Vec::new();
+        let mut add = |name: &str, canvas: Canvas| {
+            let name = format!("{}-{name}.{}", stem(&self.image), drawing.format.ending());
+            files.push((name, canvas.encode(drawing.format)));
+        };
+        let slugs = slugs(&self.maps.classes);
+        for show in &drawing.show.0 {
+            match show {
+                Show::Drop => {
+                    for (k, slug) in slugs.iter().enumerate() {
+                        add(slug, self.drop_figure(&photograph, k, drawing));
+                    }
+                }
+                Show::Score => {
+                    for (k, slug) in slugs.iter().enumerate() {
+                        add(&format!("{slug}-score"), self.score_figure(&photograph, k, drawing));
+                    }
+                }
+                Show::Class => add("most-probable", self.class_figure(&photograph, drawing)),
+            }
+        }
+        for (f, feature) in self.maps.features.iter().enumerate() {
+            let layer = feature.layer.replace('/', "-");
+            add(&format!("{layer}-{}", feature.channel), self.feature_figure(&photograph, f, drawing));
+        }
+        for (k, slug) in
+            slugs.iter().enumerate().take(if self.faithfulness.is_empty() { 0 } else { slugs.len() })
+        {
+            add(&format!("{slug}-faithfulness"), self.faithfulness_figure(k));
+        }
+        files
+    }
+
+    /// The map of a class's drops: at positions, or spread over the pixels.
+    pub fn drops(&self, k: usize) -> (Vec<f32>, [usize; 2], Rect) {
+        match self.aggregate {
+            Aggregate::None => (self.maps.map(k), self.maps.grid, self.maps.area()),
+            Aggregate::Windows => (self.maps.attributions(k), [INPUT_SIDE; 2], Rect::plane(INPUT_SIDE)),
+        }
+    }
+
+    fn drop_figure(&self, photograph: &[u8], k: usize, drawing: &Drawing) -> Canvas {
+        let maps = &self.maps;
+        let (map, grid, area) = self.drops(k);
+        let scale = Scale::of_drops(drawing.colours.unwrap_or(Colours::Jet), &map);
+        let what = match self.aggregate {
+            Aggregate::None => "drop in SCORE when covered",
+            Aggregate::Windows => "mean drop in SCORE under the masks that cover a pixel",
+        };
+        let what = what.replace("SCORE", &maps.score.to_string());
+        figure::map(&MapFigure {
+            photograph,
+            overlay: overlay(&map, grid, area, drawing),
+            scale,
+            title: label(maps.classes[k]),
+            value: &format!("{} {}", maps.score, readable(maps.base_scores[k])),
+            note: &sizes(maps, drawing.mark),
+            meaning: [&format!("{what}: {}", scale.colours.meaning()), &measured(&scale, maps.map(k).iter())],
+            mark: drawing.mark.then_some(maps.mask_size),
+            base: None,
+        })
+    }
+
+    fn score_figure(&self, photograph: &[u8], k: usize, drawing: &Drawing) -> Canvas {
+        let maps = &self.maps;
+        let count = maps.argmax.len();
+        let scores = &maps.scores[k * count..(k + 1) * count];
+        let base = maps.base_scores[k];
+        let colours = drawing.colours.unwrap_or(Colours::Viridis);
+        figure::map(&MapFigure {
+            photograph,
+            overlay: overlay(scores, maps.grid, maps.area(), drawing),
+            scale: Scale::of_values(colours, scores.iter().chain([&base])),
+            title: label(maps.classes[k]),
+            value: &format!("{} {}", maps.score, readable(base)),
+            note: &sizes(maps, drawing.mark),
+            meaning: [
+                &format!("{} of the class with the mask at each place", maps.score),
+                &format!("the dark mark at the colours is the whole picture's, {}", readable(base)),
+            ],
+            mark: drawing.mark.then_some(maps.mask_size),
+            base: Some(base),
+        })
+    }
+
+    fn feature_figure(&self, photograph: &[u8], f: usize, drawing: &Drawing) -> Canvas {
+        let maps = &self.maps;
+        let feature = &maps.features[f];
+        let map = feature.map();
+        let scale = Scale::of_drops(drawing.colours.unwrap_or(Colours::Jet), &map);
+        let meaning = match scale.colours {
+            Colours::Viridis => "yellow is where the feature is found",
+            _ => "red is where the feature is found, blue where something keeps it down",
+        };
+        figure::map(&MapFigure {
+            photograph,
+            overlay: overlay(&map, maps.grid, maps.area(), drawing),
+            scale,
+            title: &format!("{}, channel {}", feature.layer, feature.channel),
+            value: &format!("total {}", readable(feature.base_total)),
+            note: &sizes(maps, drawing.mark),
+            meaning: [
+                &format!("drop in total activation when covered: {meaning}"),
+                &measured(&scale, map.iter()),
+            ],
+            mark: drawing.mark.then_some(maps.mask_size),
+            base: None,
+        })
+    }
+
+    fn class_figure(&self, photograph: &[u8], drawing: &Drawing) -> Canvas {
+        let maps = &self.maps;
+        let positions = maps.argmax.len();
+        // The whole picture's class, then the others by how often they are seen.
+        let whole = maps.classification.best();
+        let count = |class: usize| maps.argmax.iter().filter(|&&c| c == class).count();
+        let others: HashSet<usize> = maps.argmax.iter().copied().filter(|&class| class != whole).collect();
+        let mut others: Vec<usize> = others.into_iter().collect();
+        others.sort_by_key(|&class| (positions - count(class), class));
+        let mut shown = vec![whole];
+        shown.extend(others.iter().take(NAMED - 1));
+        let mut kinds: Vec<Kind> = shown
+            .iter()
+            .enumerate()
+            .map(|(i, &class)| Kind {
+                colour: i.checked_sub(1).map_or(UNCHANGED, |i| KINDS[i]),
+                name: label(class).to_string(),
+                count: match i {
+                    0 => format!("as uncovered: {} of {positions}", count(class)),
+                    _ => format!("{} of {positions}", count(class)),
+                },
+            })
+            .collect();
+        let rest = &others[others.len().min(NAMED - 1)..];
+        if !rest.is_empty() {
+            let seen: usize = rest.iter().map(|&class| count(class)).sum();
+            let name = format!("{} other class{}", rest.len(), if rest.len() == 1 { "" } else { "es" });
+            kinds.push(Kind { colour: OTHER, name, count: format!("{seen} of {positions}") });
+        }
+        let kind = |class: &usize| shown.iter().position(|shown| shown == class).unwrap_or(shown.len());
+        let tiles: Vec<usize> = maps.argmax.iter().map(kind).collect();
+        figure::kinds(&KindsFigure {
+            photograph,
+            tiles: &tiles,
+            grid: maps.grid,
+            area: maps.area(),
+            opacity: drawing.opacity,
+            kinds: &kinds,
+            title: "Most probable class with the mask at each place",
+            note: &sizes(maps, false),
+            meaning: [
+                "a tile is a position of the mask: what the network calls the picture when that is covered",
+                "",
+            ],
+        })
+    }
+
+    fn faithfulness_figure(&self, k: usize) -> Canvas {
+        let class = self.maps.classes[k];
+        let measured: Vec<_> = self.faithfulness.iter().filter(|(_, curves)| curves.class == class).collect();
+        let colour = |method: Method| match method {
+            Method::Occlusion => KINDS[5],
+            Method::GradCam => KINDS[4],
+        };
+        let lines = |deletion: bool| -> Vec<Line> {
+            let line = |(method, curves): &&'_ (Method, occlude::Curves)| -> (Method, f32) {
+                (*method, if deletion { curves.deletion_area() } else { curves.insertion_area() })
+            };
+            measured
+                .iter()
+                .map(|measured| {
+                    let (method, area) = line(measured);
+                    let values = if deletion { &measured.1.deletion } else { &measured.1.insertion };
+                    Line {
+                        colour: colour(method),
+                        name: format!("{}: area {}", method.name(), readable(area)),
+                        values,
+                    }
+                })
+                .collect()
+        };
+        let score = self.maps.score;
+        figure::plots(
+            &format!("{}: how faithful are the maps?", label(class)),
+            &[
+                ("deletion: the lower, the better", lines(true)),
+                ("insertion: the higher, the better", lines(false)),
+            ],
+            &measured[0].1.shares,
+            "of the pixels, the most important first",
+            &[
+                &format!("{score} when the most important pixels are covered (deletion), and when"),
+                "only they are uncovered (insertion), in the order of each map",
+            ],
+        )
+    }
+}
+
+fn overlay<'a>(map: &'a [f32], grid: [usize; 2], area: Rect, drawing: &Drawing) -> Overlay<'a> {
+    Overlay { map, grid, area, upsampling: drawing.upsampling, opacity: drawing.opacity }
+}
+
+fn label(class: usize) -> &'static str {
+    labels::label(class).map_or("", |label| label.words)
+}
+
+/// How the map was made, in one line.
+pub fn sizes(maps: &OcclusionMaps, is_outlined: bool) -> String {
+    let [mask_height, mask_width] = maps.mask_size;
+    let [down, across] = maps.stride;
+    let outline = if is_outlined { " (white outline)" } else { "" };
+    format!(
+        "mask {mask_height}×{mask_width}{outline}, stride {down}×{across}, in network pixels ({INPUT_SIDE}×{INPUT_SIDE})"
+    )
+}
+
+/// Which values the colours stand for, and which were found.
+fn measured<'v>(scale: &Scale, values: impl Iterator<Item = &'v f32>) -> String {
+    let Scale { low, high, .. } = Scale::of_values(scale.colours, values);
+    let symmetric = if scale.colours.is_symmetric() { "colours symmetric around 0; " } else { "" };
+    format!("{symmetric}measured from {} to {}", readable(low), readable(high))
+}
