@@ -239,7 +239,8 @@ pub struct Merge {
 #[command(after_help = "\
 One photograph: the maps of its classes side by side on one scale, and the difference of the first two: where the evidence is
 for the one rather than for the other. Two photographs: each with the map of its own predicted class and of the other's, to
-find out why one of them is taken for something else.
+find out why one of them is taken for something else. A class that is very improbable has a flat map: --score logit shows
+what speaks for it all the same.
 
 DIR receives <image>-compare.png (or <image1>-<image2>-compare.png) and compare.json: images has map.json's object for each
 photograph; contrasts has for each the first two classes, the difference of their maps [ny][nx], the maps' correlation (-1 to 1),
@@ -248,7 +249,7 @@ and the share of positions where the first class's score falls further.
 Examples:
   occlude compare dog.jpg --classes top3
   occlude compare cat_dog.png --classes 'tiger cat,boxer' --mask-size 30 --stride 10
-  occlude compare poodle.jpg terrier.jpg --colours diverging --out study")]
+  occlude compare poodle.jpg terrier.jpg --score logit --colours diverging --out study")]
 pub struct Compare {
     /// One photograph or two: PNG, JPEG, WebP, BMP, GIF or TIFF
     #[arg(required = true, num_args = 1..=2, value_name = "IMAGE")]

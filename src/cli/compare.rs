@@ -150,7 +150,8 @@ fn draw(
         rows.push(Row { panels, scale: Some(scale) });
         if let Some(contrast) = contrasts.get(i) {
             let [first, second] = contrast.classes.map(name);
-            let caption = [format!("{first} minus {second}"), stems[i].clone()];
+            let place = if stems.len() > 1 { format!(", in {}", stems[i]) } else { String::new() };
+            let caption = [first.to_string(), format!("minus {second}{place}")];
             let (grid, area) = (explanation.maps.grid, explanation.maps.area());
             let overlay = overlay(&contrast.difference, grid, area);
             differences
