@@ -66,18 +66,33 @@ enum Prepared {
     Read(Source),
 }
 
+/// A picture that was not swept, or what came of the sweep.
+enum Swept {
+    Finished(Row),
+    Explained(Box<Explanation>),
+}
+
 impl Job<'_> {
     /// All pictures' rows, in their order.
     fn run(&self, pictures: &[Picture]) -> Result<Vec<Row>> {
         let ours: HashSet<&str> = pictures.iter().map(|picture| picture.folder.as_str()).collect();
         self.output.remove_leftovers(|name| ours.contains(name))?;
         let mut rows = Vec::new();
-        for picture in pictures {
-            let result = self.prepare(picture).and_then(|prepared| match prepared {
-                Prepared::Finished(row) => Ok((row, "done before".to_string())),
-                Prepared::Read(source) => self.finish(picture, self.sweep(source)?),
-            });
-            rows.push(self.report(picture, rows.len() + 1, pictures.len(), result));
+        // A picture is read in one turn, swept in the next, finished in the one after that. Decoding and drawing have one
+        // thread, and the sweep beside them has the others.
+        let mut read: Option<(&Picture, Result<Prepared>)> = None;
+        let mut swept: Option<(&Picture, Result<Swept>)> = None;
+        for turn in 0..pictures.len() + 2 {
+            let (to_sweep, to_finish) = (read.take(), swept.take());
+            let sweep = || to_sweep.map(|(picture, read)| (picture, read.and_then(|read| self.sweep(read))));
+            let beside = || {
+                if let Some((picture, swept)) = to_finish {
+                    let row = self.finish(picture, [rows.len() + 1, pictures.len()], swept);
+                    rows.push(row);
+                }
+                pictures.get(turn).map(|picture| (picture, self.prepare(picture)))
+            };
+            (swept, read) = rayon::join(sweep, beside);
         }
         Ok(rows)
     }
@@ -94,29 +109,30 @@ impl Job<'_> {
         }
     }
 
-    fn sweep(&self, source: Source) -> Result<Explanation> {
-        let progress = |progress: Progress| self.bar.show(progress.done, progress.total);
-        self.session.sweep(source, &self.args.classes, &self.args.sweep, &progress, None)
-    }
-
-    /// Draws and writes; returns also what a person is told.
-    fn finish(&self, picture: &Picture, explanation: Explanation) -> Result<(Row, String)> {
-        let row = Row::done(picture, &explanation);
-        let mut files = explanation.files(&self.args.drawing, &json::reproducible_maps(&explanation));
-        files.push(Record::new(self.recipe, &files, &row).into_file());
-        let earlier: Vec<String> = match Record::read(&self.folder(picture)) {
-            Some(record) => record.names().cloned().collect(),
-            None => Vec::new(),
+    fn sweep(&self, prepared: Prepared) -> Result<Swept> {
+        let source = match prepared {
+            Prepared::Finished(row) => return Ok(Swept::Finished(row)),
+            Prepared::Read(source) => source,
         };
-        self.output.write_folder(&picture.folder, &files, &earlier)?;
-        let best = &row.top[0];
-        let told = format!("{:.4} {}, {:.2} s", best.probability, best.label, explanation.elapsed_seconds);
-        Ok((row, told))
+        let progress = |progress: Progress| self.bar.show(progress.done, progress.total);
+        let explanation =
+            self.session.sweep(source, &self.args.classes, &self.args.sweep, &progress, None)?;
+        Ok(Swept::Explained(Box::new(explanation)))
     }
 
-    /// Says how it went: the bar to a person, else a line a picture.
-    fn report(&self, picture: &Picture, at: usize, count: usize, result: Result<(Row, String)>) -> Row {
-        let row = match result {
+    /// Draws, writes, and says how it went: the bar to a person, else a line a picture.
+    fn finish(&self, picture: &Picture, [at, count]: [usize; 2], swept: Result<Swept>) -> Row {
+        let finished = swept.and_then(|swept| match swept {
+            Swept::Finished(row) => Ok((row, "done before".to_string())),
+            Swept::Explained(explanation) => {
+                let row = self.write(picture, &explanation)?;
+                let best = &row.top[0];
+                let told =
+                    format!("{:.4} {}, {:.2} s", best.probability, best.label, explanation.elapsed_seconds);
+                Ok((row, told))
+            }
+        });
+        let row = match finished {
             Ok((row, told)) => {
                 if self.bar.is_hidden() {
                     // A log that cannot be written is no reason to stop.
@@ -134,6 +150,18 @@ impl Job<'_> {
         };
         self.bar.picture_done();
         row
+    }
+
+    fn write(&self, picture: &Picture, explanation: &Explanation) -> Result<Row> {
+        let row = Row::done(picture, explanation);
+        let mut files = explanation.files(&self.args.drawing, &json::reproducible_maps(explanation));
+        files.push(Record::new(self.recipe, &files, &row).into_file());
+        let earlier: Vec<String> = match Record::read(&self.folder(picture)) {
+            Some(record) => record.names().cloned().collect(),
+            None => Vec::new(),
+        };
+        self.output.write_folder(&picture.folder, &files, &earlier)?;
+        Ok(row)
     }
 }
 
