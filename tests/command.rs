@@ -8,15 +8,13 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
 
-use occlude::network::Network;
+use common::{Tensor, safetensors, seeded_tensors, seeded_weights};
 use occlude::rect::Rect;
 use occlude::{
     Faithfulness, Feature, GoogLeNet, Isa, MaskValue, OcclusionSensitivity, Picture, Resize, Weights,
 };
 use safetensors::Dtype;
-use safetensors::tensor::TensorView;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -83,51 +81,6 @@ fn folder() -> TempDir {
     let picture = image::RgbImage::from_fn(120, 80, |x, y| image::Rgb([wave(x), wave(y * 2), wave(x + y)]));
     picture.save(folder.path().join("picture.png")).unwrap();
     folder
-}
-
-/// One tensor of a weights file.
-struct Tensor {
-    name: String,
-    dtype: Dtype,
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
-}
-
-fn seeded_tensors() -> Vec<Tensor> {
-    let weights = Weights::seeded(1);
-    let network = Network::googlenet();
-    let bytes = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    let mut tensors = Vec::new();
-    for layer in &network.layers {
-        if let Some(shape) = network.weight_shape(layer) {
-            for (part, shape, values) in [
-                ("bias", vec![shape[0]], weights.bias(&layer.name)),
-                ("weight", shape.clone(), weights.weight(&layer.name)),
-            ] {
-                let name = format!("{}.{part}", layer.name);
-                tensors.push(Tensor { name, dtype: Dtype::F32, shape, bytes: bytes(values) });
-            }
-        }
-    }
-    tensors
-}
-
-fn safetensors(tensors: &[Tensor]) -> Vec<u8> {
-    let views = tensors.iter().map(|t| {
-        let view = TensorView::new(t.dtype, t.shape.clone(), &t.bytes).unwrap();
-        (t.name.as_str(), view)
-    });
-    safetensors::serialize(views, None).unwrap()
-}
-
-/// A weights file that every machine can make.
-fn seeded_weights() -> &'static Path {
-    static FILE: OnceLock<PathBuf> = OnceLock::new();
-    FILE.get_or_init(|| {
-        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("seeded.safetensors");
-        fs::write(&file, safetensors(&seeded_tensors())).unwrap();
-        file
-    })
 }
 
 /// Nested lists of numbers, flattened, as f32.
@@ -766,8 +719,14 @@ fn a_reader_that_leaves_early_is_no_error() {
 #[test]
 fn every_help_has_examples() {
     let folder = folder();
-    for command in [&["--help"][..], &["classify", "--help"], &["explain", "--help"], &["weights", "--help"]]
-    {
+    for command in [
+        &["--help"][..],
+        &["classify", "--help"],
+        &["explain", "--help"],
+        &["batch", "--help"],
+        &["merge", "--help"],
+        &["weights", "--help"],
+    ] {
         let text = succeed(occlude(&folder, command));
         assert!(text.contains("Examples:\n  occlude "), "{text}");
         assert!(text.contains("--weights <FILE>") && text.contains("--resize <HOW>"), "{text}");

@@ -64,6 +64,18 @@ impl Output {
         Ok(to)
     }
 
+    /// Removes a file, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn remove_file(&self, name: &str) -> Result<()> {
+        let path = self.folder.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&path)(error)),
+            _ => Ok(()),
+        }
+    }
+
     /// Makes the folder `name` with these files in it, (name, contents) of each, and nothing else, at one stroke. What it
     /// holds already is replaced if it is a file that is written again, or one of `earlier`.
     ///

@@ -1,10 +1,14 @@
 //! What several tests share: files of `../shared`, the formula picture and the committed reference outputs for it.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use occlude::network::{INPUT_SIDE, MEAN_BGR};
+use occlude::Weights;
+use occlude::network::{INPUT_SIDE, MEAN_BGR, Network};
+use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 /// A file or folder of `../shared` (photographs, reference outputs, real weights). Where that folder is absent the test
@@ -22,6 +26,53 @@ pub fn shared(path: &str) -> Option<PathBuf> {
     // Not by `eprintln!`, which the test harness keeps to itself while tests pass.
     let _ = writeln!(io::stderr(), "SKIPPED: a test that needs ../shared/{path}, which does not exist");
     None
+}
+
+/// One tensor of a weights file.
+pub struct Tensor {
+    pub name: String,
+    pub dtype: Dtype,
+    pub shape: Vec<usize>,
+    pub bytes: Vec<u8>,
+}
+
+/// Those of the random network that every machine can make.
+pub fn seeded_tensors() -> Vec<Tensor> {
+    let weights = Weights::seeded(1);
+    let network = Network::googlenet();
+    let bytes = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let mut tensors = Vec::new();
+    for layer in &network.layers {
+        if let Some(shape) = network.weight_shape(layer) {
+            for (part, shape, values) in [
+                ("bias", vec![shape[0]], weights.bias(&layer.name)),
+                ("weight", shape.clone(), weights.weight(&layer.name)),
+            ] {
+                let name = format!("{}.{part}", layer.name);
+                tensors.push(Tensor { name, dtype: Dtype::F32, shape, bytes: bytes(values) });
+            }
+        }
+    }
+    tensors
+}
+
+/// A weights file's bytes.
+pub fn safetensors(tensors: &[Tensor]) -> Vec<u8> {
+    let views = tensors.iter().map(|t| {
+        let view = TensorView::new(t.dtype, t.shape.clone(), &t.bytes).unwrap();
+        (t.name.as_str(), view)
+    });
+    safetensors::serialize(views, None).unwrap()
+}
+
+/// The file of [`seeded_tensors`].
+pub fn seeded_weights() -> &'static Path {
+    static FILE: OnceLock<PathBuf> = OnceLock::new();
+    FILE.get_or_init(|| {
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("seeded.safetensors");
+        fs::write(&file, safetensors(&seeded_tensors())).unwrap();
+        file
+    })
 }
 
 /// The seed of the network that [`Reference::seeded`] describes.

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use occlude::{Error, Result};
 
@@ -44,9 +44,9 @@ pub fn pictures(inputs: &[PathBuf], recursive: bool) -> Result<Vec<Picture>> {
     }
     let mut pictures = Vec::new();
     for path in paths {
-        // "./cat.jpg" and "cat.jpg" are one.
-        let path = path.strip_prefix(".").unwrap_or(&path);
-        pictures.push((shown(path), path.to_path_buf()));
+        // "./a//b" is "a/b".
+        let path: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
+        pictures.push((shown(&path), path));
     }
     pictures.sort();
     let mut seen = HashSet::new();
@@ -182,6 +182,122 @@ fn refuse(path: &Path, problem: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Makes empty files.
+    fn tree(files: &[&str]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = root.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, b"").unwrap();
+        }
+        root
+    }
+
+    /// The paths below `root` of the pictures that the inputs, all below it, name.
+    fn listed(root: &Path, inputs: &[&str], recursive: bool) -> Result<Vec<String>> {
+        let inputs: Vec<PathBuf> = inputs
+            .iter()
+            .map(|input| match input.strip_prefix('@') {
+                Some(list) => PathBuf::from(format!("@{}", root.join(list).display())),
+                None => root.join(input),
+            })
+            .collect();
+        let pictures = pictures(&inputs, recursive)?;
+        let below = |picture: Picture| picture.path.strip_prefix(root).unwrap().to_str().unwrap().to_string();
+        Ok(pictures.into_iter().map(below).collect())
+    }
+
+    const TREE: [&str; 10] = [
+        "b.JPG",
+        "a.png",
+        "notes.txt",
+        ".hidden.png",
+        "more/c.tiff",
+        "more/deeper/d.WebP",
+        ".secret/e.png",
+        "results/a/a-cat.png",
+        "results/a/occlude-done.json",
+        "[x].png",
+    ];
+
+    #[test]
+    fn a_folder_is_its_pictures() {
+        let root = tree(&TREE);
+        assert_eq!(listed(root.path(), &[""], false).unwrap(), ["[x].png", "a.png", "b.JPG"]);
+        let all = ["[x].png", "a.png", "b.JPG", "more/c.tiff", "more/deeper/d.WebP"];
+        assert_eq!(listed(root.path(), &[""], true).unwrap(), all);
+        assert_eq!(
+            listed(root.path(), &["more", "more/c.tiff", "b.JPG"], false).unwrap(),
+            ["b.JPG", "more/c.tiff"]
+        );
+    }
+
+    #[test]
+    fn a_pattern_is_what_a_shell_makes_of_it_but_for_results() {
+        let root = tree(&TREE);
+        let list = |pattern: &str| listed(root.path(), &[pattern], false).unwrap();
+        assert_eq!(list("*.png"), ["[x].png", "a.png"]);
+        assert_eq!(list("**/*.png"), ["[x].png", "a.png"]);
+        assert_eq!(list("*.txt"), ["notes.txt"]);
+        assert_eq!(list("mor?"), ["more/c.tiff"]);
+        assert_eq!(list("more/**/*"), ["more/c.tiff", "more/deeper/d.WebP"]);
+        // A file that is called like a pattern is the file.
+        assert_eq!(list("[x].png"), ["[x].png"]);
+        let message = listed(root.path(), &["**x"], false).unwrap_err().to_string();
+        assert!(message.contains("**x: is neither a file nor a pattern"), "{message}");
+    }
+
+    #[test]
+    fn a_list_is_a_path_a_line() {
+        let root = tree(&TREE);
+        let path = |name: &str| root.path().join(name).display().to_string();
+        let (a, absent) = (path("a.png"), path("absent.png"));
+        let list = |text: &[u8]| {
+            fs::write(root.path().join("list"), text).unwrap();
+            listed(root.path(), &["@list"], false)
+        };
+        let text = format!("\u{FEFF}# pictures\r\n{a}\r\n\n  \n{absent}\n{a}");
+        assert_eq!(list(text.as_bytes()).unwrap(), ["a.png", "absent.png"]);
+        assert!(list(b"# nothing\n").unwrap_err().to_string().contains("list: no pictures"));
+        assert!(list(b"one\ntwo \xff\n").unwrap_err().to_string().contains("line 2 is not UTF-8"));
+        fs::remove_file(root.path().join("list")).unwrap();
+        assert!(listed(root.path(), &["@list"], false).unwrap_err().to_string().contains("cannot read"));
+    }
+
+    #[test]
+    fn an_input_without_pictures_is_refused_by_name() {
+        let root = tree(&TREE);
+        fs::create_dir(root.path().join("empty")).unwrap();
+        for (input, message) in [
+            ("empty", "empty: no pictures: expected a list of some, or a folder with files in png, jpg"),
+            ("empty", "--recursive takes those in folders in it, too"),
+            ("results", "results: no pictures"),
+            ("results/a", "results/a: no pictures"),
+            ("*.gif", "*.gif: no pictures"),
+            ("absent", "cannot read"),
+        ] {
+            let found = listed(root.path(), &["a.png", input], false).unwrap_err().to_string();
+            assert!(found.contains(message), "{input}: {found}");
+        }
+    }
+
+    #[test]
+    fn the_same_path_in_another_way_is_the_same_picture() {
+        let here = std::path::absolute("tests/data/chelsea.png").unwrap();
+        let inputs = [here, "./tests/data/chelsea.png".into(), "tests/data/./chelsea.png".into()];
+        let listed = pictures(&inputs, false).unwrap();
+        assert_eq!(listed.len(), 1, "{listed:?}");
+        assert_eq!(pictures(&inputs[1..], false).unwrap()[0].shown, "tests/data/chelsea.png");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_not_utf_8_is_shown_by_its_bytes() {
+        use std::os::unix::ffi::OsStrExt;
+        let path = Path::new(std::ffi::OsStr::from_bytes(b"a/caf\xe9,\xc3\xa9.png"));
+        assert_eq!(shown(path), "a/caf\\xe9,\u{e9}.png");
+    }
 
     fn named(paths: &[&str]) -> Vec<String> {
         folders(paths.iter().map(Path::new))

@@ -37,6 +37,10 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
         let recipe = Recipe::new(&session.weights_sha256, matches);
         let bar = PicturesBar::new(pictures.len());
         let job = Job { session: &session, recipe: &recipe, args, output: &output, bar: &bar };
+        // While there is a summary, it is of what is there.
+        for name in summary::names(part.as_ref()) {
+            output.remove_file(&name)?;
+        }
         let rows = job.run(&pictures)?;
         drop(bar);
         let summary = Summary { recipe, part, pictures: rows };
@@ -74,6 +78,9 @@ enum Swept {
 
 impl Job<'_> {
     /// All pictures' rows, in their order.
+    ///
+    /// # Errors
+    /// [`Error::Option`], which no picture can help; any other of a picture is in its row.
     fn run(&self, pictures: &[Picture]) -> Result<Vec<Row>> {
         let ours: HashSet<&str> = pictures.iter().map(|picture| picture.folder.as_str()).collect();
         self.output.remove_leftovers(|name| ours.contains(name))?;
@@ -93,6 +100,9 @@ impl Job<'_> {
                 pictures.get(turn).map(|picture| (picture, self.prepare(picture)))
             };
             (swept, read) = rayon::join(sweep, beside);
+            if let Some((_, Err(error @ Error::Option { .. }))) = swept {
+                return Err(error);
+            }
         }
         Ok(rows)
     }

@@ -155,6 +155,15 @@ fn label(index: usize) -> String {
     labels::label(index).map_or_else(String::new, |label| label.words.to_string())
 }
 
+/// The files of a whole batch's summary, or of a part's.
+pub fn names(part: Option<&Part>) -> [String; 2] {
+    let stem = match part {
+        Some(Part { shard: Shard { index, of }, .. }) => format!("summary-{index}-of-{of}"),
+        None => "summary".to_string(),
+    };
+    ["csv", "json"].map(|ending| format!("{stem}.{ending}"))
+}
+
 const COLUMNS: [&str; 23] = [
     "path",
     "folder",
@@ -192,14 +201,8 @@ impl Summary {
     /// # Errors
     /// [`Error::Io`].
     pub fn write(&self, output: &Output) -> Result<[PathBuf; 2]> {
-        let stem = match &self.part {
-            Some(Part { shard: Shard { index, of }, .. }) => format!("summary-{index}-of-{of}"),
-            None => "summary".to_string(),
-        };
-        Ok([
-            output.write_file(&format!("{stem}.csv"), &self.csv())?,
-            output.write_file(&format!("{stem}.json"), json::line(self).as_bytes())?,
-        ])
+        let [csv, json] = names(self.part.as_ref());
+        Ok([output.write_file(&csv, &self.csv())?, output.write_file(&json, json::line(self).as_bytes())?])
     }
 
     /// One line for each picture and mapped class; one for a picture that failed.
