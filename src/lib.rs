@@ -49,12 +49,14 @@
 //!    differ in what shares a weight that has been loaded: two neighbouring pixels in a single pass (`pairs.rs`), eight mask
 //!    positions in a sweep (`convolution.rs`), a row of the image in the first layer (`image.rs`). For readers and for tests, [`mod@reference`] does the same work in the plainest way, by im2col and matrix multiplication.
 //! 7. **The sweep** ([`occlusion`]). [`OcclusionSensitivity`] slides the mask; the options are those of MATLAB's
-//!    `occlusionSensitivity`. Eight neighbouring positions go through the network side by side (`src/group.rs`, `src/schedule.rs`), because
-//!    their zeros lie at nearly the same places. Only what a mask can have changed is computed: [`rect`] follows the
+//!    `occlusionSensitivity`. Eight neighbouring positions go through the network side by side (`src/masked.rs`,
+//!    `src/group.rs`, `src/schedule.rs`), because their zeros lie at nearly the same places. Only what a mask can have changed is computed: [`rect`] follows the
 //!    mask's rectangle through the layers, and of its pixels only those are computed whose inputs did change.
 //!    [`exhaustive`](OcclusionSensitivity::exhaustive) computes everything, to show that it comes to the same bits.
 //! 8. **Scores to maps.** [`OcclusionMaps::map`] is `score(whole) - score(covered)` at each position: positive is evidence
 //!    for the class. [`OcclusionMaps::upsampled`] enlarges it to the picture.
+//!    [`OcclusionMaps::attributions`] spreads it over the pixels as Captum does; a [`Feature`] has a map of its own.
+//!    [`GoogLeNet::grad_cam`] is the method to compare with, and [`Faithfulness`] measures which of two maps is better.
 //! 9. **Maps to a figure** (`src/cli/`, the feature `cli`). The command `occlude explain` lays the map over the photograph
 //!    and writes all numbers beside it. Without default features only the library is left, with five dependencies.
 //!

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use occlude::network::INPUT_SIDE;
 use occlude::rect::Rect;
-use occlude::{OcclusionMaps, labels};
+use occlude::{Curves, OcclusionMaps, labels};
 
 use super::args::{Aggregate, Drawing, Show};
 use super::canvas::Canvas;
@@ -48,10 +48,10 @@ impl Explanation {
             let layer = feature.layer.replace('/', "-");
             add(&format!("{layer}-{}", feature.channel), self.feature_figure(&photograph, f, drawing));
         }
-        for (k, slug) in
-            slugs.iter().enumerate().take(if self.faithfulness.is_empty() { 0 } else { slugs.len() })
-        {
-            add(&format!("{slug}-faithfulness"), self.faithfulness_figure(k));
+        if !self.faithfulness.is_empty() {
+            for (k, slug) in slugs.iter().enumerate() {
+                add(&format!("{slug}-faithfulness"), self.faithfulness_figure(k));
+            }
         }
         files
     }
@@ -187,29 +187,22 @@ impl Explanation {
             Method::Occlusion => KINDS[5],
             Method::GradCam => KINDS[4],
         };
-        let lines = |deletion: bool| -> Vec<Line> {
-            let line = |(method, curves): &&'_ (Method, occlude::Curves)| -> (Method, f32) {
-                (*method, if deletion { curves.deletion_area() } else { curves.insertion_area() })
-            };
-            measured
-                .iter()
-                .map(|measured| {
-                    let (method, area) = line(measured);
-                    let values = if deletion { &measured.1.deletion } else { &measured.1.insertion };
-                    Line {
-                        colour: colour(method),
-                        name: format!("{}: area {}", method.name(), readable(area)),
-                        values,
-                    }
-                })
-                .collect()
+        let lines = |curve: for<'c> fn(&'c Curves) -> (&'c [f32], f32)| -> Vec<Line> {
+            let of = measured.iter().map(|(method, curves)| (*method, curve(curves)));
+            of.map(|(method, (values, area))| {
+                let name = format!("{}: area {}", method.name(), readable(area));
+                Line { colour: colour(method), name, values }
+            })
+            .collect()
         };
+        let deletion = lines(|curves| (&curves.deletion, curves.deletion_area()));
+        let insertion = lines(|curves| (&curves.insertion, curves.insertion_area()));
         let score = self.maps.score;
         figure::plots(
             &format!("{}: how faithful are the maps?", label(class)),
             &[
-                ("deletion: the lower, the better", lines(true)),
-                ("insertion: the higher, the better", lines(false)),
+                ("deletion: the lower, the better", deletion),
+                ("insertion: the higher, the better", insertion),
             ],
             &measured[0].1.shares,
             "of the pixels, the most important first",
