@@ -6,9 +6,9 @@ mod common;
 use std::fs;
 use std::io::Write;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
+use common::command::{bits, floats, folder, listing, occlude, refuse, seeded, shape, stderr, succeed};
 use common::{Tensor, safetensors, seeded_tensors, seeded_weights};
 use occlude::rect::Rect;
 use occlude::{
@@ -17,95 +17,6 @@ use occlude::{
 use safetensors::Dtype;
 use serde_json::Value;
 use tempfile::TempDir;
-
-/// The command in a folder of its own, without the environment's weights.
-fn occlude(folder: &TempDir, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_occlude"));
-    command.current_dir(folder.path()).args(arguments).env_remove("OCCLUDE_WEIGHTS");
-    for cache in ["HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"] {
-        command.env(cache, folder.path().join("cache"));
-    }
-    command
-}
-
-/// The command on the seeded weights.
-fn seeded(folder: &TempDir, arguments: &[&str]) -> Command {
-    let mut command = occlude(folder, arguments);
-    command.env("OCCLUDE_WEIGHTS", seeded_weights());
-    command
-}
-
-fn succeed(mut command: Command) -> String {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", stderr(&output));
-    assert_eq!(stderr(&output), "", "{command:?}: standard error is not a terminal here");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// Asserts exit code, message, an empty standard output, and that the folder holds what it held before.
-fn refuse(folder: &TempDir, mut command: Command, code: i32, messages: &[&str]) {
-    let before = listing(folder.path());
-    let output = command.output().unwrap();
-    let text = stderr(&output);
-    assert_eq!(output.status.code(), Some(code), "{command:?}: {text}");
-    for message in messages {
-        assert!(text.contains(message), "{command:?}: expected \"{message}\" in: {text}");
-    }
-    assert!(text.starts_with("error: ") && !text.contains("panicked"), "{command:?}: {text}");
-    assert_eq!(output.stdout, b"", "{command:?}");
-    assert_eq!(listing(folder.path()), before, "{command:?} left something behind");
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// Everything below a folder.
-fn listing(folder: &Path) -> Vec<PathBuf> {
-    let mut all = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            all.extend(listing(&path));
-        }
-        all.push(path);
-    }
-    all.sort();
-    all
-}
-
-/// A folder with `picture.png`: colourful, not square, not of the network's size.
-fn folder() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let wave = |phase: u32| (f64::from(phase) / 9.0).sin().mul_add(120.0, 128.0) as u8;
-    let picture = image::RgbImage::from_fn(120, 80, |x, y| image::Rgb([wave(x), wave(y * 2), wave(x + y)]));
-    picture.save(folder.path().join("picture.png")).unwrap();
-    folder
-}
-
-/// Nested lists of numbers, flattened, as f32.
-fn floats(value: &Value) -> Vec<f32> {
-    match value {
-        Value::Array(items) => items.iter().flat_map(floats).collect(),
-        number => vec![number.as_f64().expect("a number") as f32],
-    }
-}
-
-/// Lengths of nested lists.
-fn shape(value: &Value) -> Vec<usize> {
-    match value {
-        Value::Array(items) => {
-            let inner = items.first().map(shape).unwrap_or_default();
-            assert!(items.iter().all(|item| shape(item) == inner), "ragged");
-            [vec![items.len()], inner].concat()
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn bits(values: &[f32]) -> Vec<u32> {
-    values.iter().map(|value| value.to_bits()).collect()
-}
 
 #[test]
 fn classify_prints_what_the_library_says() {
@@ -723,8 +634,10 @@ fn every_help_has_examples() {
         &["--help"][..],
         &["classify", "--help"],
         &["explain", "--help"],
+        &["compare", "--help"],
         &["batch", "--help"],
         &["merge", "--help"],
+        &["profile", "--help"],
         &["weights", "--help"],
     ] {
         let text = succeed(occlude(&folder, command));

@@ -2,6 +2,9 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::fs;
+#[cfg(feature = "cli")]
+pub mod command;
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;

@@ -1,0 +1,187 @@
+//! `occlude compare` and the pictures of `occlude explain`: what is written, and that the options change it.
+#![cfg(feature = "cli")]
+
+mod common;
+
+use std::collections::HashSet;
+use std::fs;
+
+use common::command::{floats, folder, listing, occlude, refuse, seeded, shape, succeed};
+use common::shared;
+use occlude::{GoogLeNet, OcclusionSensitivity, Picture, Resize, Weights};
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn names(folder: &TempDir, below: &str) -> HashSet<String> {
+    let files = listing(&folder.path().join(below));
+    files.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+}
+
+/// A second picture beside `picture.png`.
+fn two() -> TempDir {
+    let folder = folder();
+    let other = image::RgbImage::from_fn(90, 70, |x, y| image::Rgb([(x * 2) as u8, 60, (y * 3) as u8]));
+    other.save(folder.path().join("other.png")).unwrap();
+    folder
+}
+
+#[test]
+fn one_picture_has_the_maps_of_its_classes_and_their_difference() {
+    let folder = folder();
+    let printed = succeed(seeded(&folder, &["compare", "picture.png", "--stride", "75", "--json"]));
+    assert_eq!(printed, fs::read_to_string(folder.path().join("out/compare.json")).unwrap());
+    assert_eq!(names(&folder, "out"), HashSet::from(["compare.json".into(), "picture-compare.png".into()]));
+    let json: Value = serde_json::from_str(&printed).unwrap();
+
+    let net = GoogLeNet::new(&Weights::seeded(1)).unwrap();
+    let input = Picture::open(folder.path().join("picture.png"), Resize::Stretch).unwrap().input();
+    let choose = |c: &occlude::Classification| c.top(3);
+    let expected =
+        OcclusionSensitivity::new(&net).stride([75, 75]).choose_classes(&choose).run(&input).unwrap();
+    assert_eq!(json["images"].as_array().unwrap().len(), 1);
+    assert_eq!(floats(&json["images"][0]["scores"]), expected.scores);
+    let contrast = &json["contrasts"][0];
+    assert_eq!(contrast["classes"], serde_json::json!(expected.classes[..2]));
+    let (first, second) = (expected.map(0), expected.map(1));
+    let difference: Vec<f32> = first.iter().zip(&second).map(|(a, b)| a - b).collect();
+    assert_eq!(shape(&contrast["difference"]), [3, 3]);
+    assert_eq!(floats(&contrast["difference"]), difference);
+    let larger = difference.iter().filter(|d| **d > 0.0).count();
+    assert_eq!(floats(&contrast["share"]), [larger as f32 / 9.0]);
+}
+
+#[test]
+fn two_pictures_share_their_classes() {
+    let folder = two();
+    let run = |more: &[&str]| -> Value {
+        let arguments =
+            [&["compare", "picture.png", "other.png", "--stride", "112", "--json", "--out", "a"], more]
+                .concat();
+        serde_json::from_str(&succeed(seeded(&folder, &arguments))).unwrap()
+    };
+    let classes = |json: &Value, image: usize| -> Vec<u64> {
+        let classes = json["images"][image]["classes"].as_array().unwrap();
+        classes.iter().map(|class| class["index"].as_u64().unwrap()).collect()
+    };
+    let json = run(&[]);
+    assert_eq!(
+        (&json["images"][0]["image"], &json["images"][1]["image"]),
+        (&"picture.png".into(), &"other.png".into())
+    );
+    assert_eq!((classes(&json, 0).len(), classes(&json, 1)), (2, classes(&json, 0)));
+    assert_eq!(json["contrasts"].as_array().unwrap().len(), 2);
+    assert!(names(&folder, "a").contains("picture-other-compare.png"));
+    let json = run(&["--classes", "7,3,top1"]);
+    assert_eq!((&classes(&json, 1)[..2], classes(&json, 1).len()), (&[7, 3][..], 3));
+    // One class has nothing to be set against.
+    assert_eq!(run(&["--classes", "7"])["contrasts"], serde_json::json!([]));
+}
+
+#[test]
+fn what_cannot_be_compared_is_refused() {
+    let folder = two();
+    refuse(&folder, seeded(&folder, &["compare"]), 2, &["IMAGE"]);
+    refuse(
+        &folder,
+        seeded(&folder, &["compare", "picture.png", "other.png", "picture.png"]),
+        2,
+        &["picture.png"],
+    );
+    refuse(
+        &folder,
+        seeded(&folder, &["compare", "picture.png", "missing.png"]),
+        1,
+        &["cannot read missing.png"],
+    );
+    refuse(
+        &folder,
+        seeded(&folder, &["compare", "picture.png", "--out", "other.png"]),
+        1,
+        &["cannot write to", "other.png"],
+    );
+}
+
+#[test]
+fn each_kind_of_picture_is_written_when_it_is_asked_for() {
+    let folder = folder();
+    let run = |out: &str, more: &[&str]| {
+        let arguments =
+            [&["explain", "picture.png", "--stride", "112", "--classes", "tench", "--out", out], more]
+                .concat();
+        succeed(seeded(&folder, &arguments));
+    };
+    run("all", &["--show", "class,score,drop", "--activation", "inception_4c/output:17", "--faithfulness"]);
+    let expected = [
+        "map.json",
+        "picture-tench.png",
+        "picture-tench-score.png",
+        "picture-most-probable.png",
+        "picture-inception_4c-output-17.png",
+        "picture-tench-faithfulness.png",
+    ];
+    assert_eq!(names(&folder, "all"), expected.map(String::from).into());
+    run("class", &["--show", "class"]);
+    assert_eq!(names(&folder, "class"), ["map.json", "picture-most-probable.png"].map(String::from).into());
+
+    // The options change the picture, each in its own way, and none of them the numbers.
+    let numbers = |out: &str| {
+        let json = fs::read(folder.path().join(out).join("map.json")).unwrap();
+        serde_json::from_slice::<Value>(&json).unwrap()["scores"].clone()
+    };
+    let picture = |out: &str| fs::read(folder.path().join(out).join("picture-tench.png")).unwrap();
+    let mut seen = HashSet::from([picture("all")]);
+    for (i, options) in [
+        ["--colours", "diverging"],
+        ["--colours", "viridis"],
+        ["--opacity", "0.9"],
+        ["--mark", "off"],
+        ["--upsampling", "nearest"],
+        ["--aggregate", "windows"],
+    ]
+    .iter()
+    .enumerate()
+    {
+        let out = i.to_string();
+        run(&out, options);
+        assert_eq!(numbers(&out), numbers("all"));
+        assert!(seen.insert(picture(&out)), "{options:?} changes nothing");
+    }
+    run("jet", &["--colours", "jet"]);
+    assert_eq!(picture("jet"), picture("all"), "jet is the default");
+
+    run("svg", &["--format", "svg", "--show", "drop,class"]);
+    let expected = ["map.json", "picture-tench.svg", "picture-most-probable.svg"];
+    assert_eq!(names(&folder, "svg"), expected.map(String::from).into());
+    let svg = fs::read_to_string(folder.path().join("svg/picture-tench.svg")).unwrap();
+    assert!(svg.contains(">tench, Tinca tinca</text>") && svg.contains("href=\"data:image/png;base64,"));
+}
+
+/// Two animals in one photograph, the dog above, the cat below: each class's evidence lies on its own.
+#[test]
+fn the_cat_and_the_dog_are_told_apart() {
+    let Some(weights) = shared("weights/bvlc_googlenet.safetensors") else { return };
+    let image = shared("images/cat_dog.png").unwrap();
+    let folder = folder();
+    let arguments = [
+        "compare",
+        image.to_str().unwrap(),
+        "--classes",
+        "tiger cat,tabby,boxer,bull mastiff",
+        "--score",
+        "logit",
+        "--json",
+    ];
+    let mut command = occlude(&folder, &arguments);
+    command.env("OCCLUDE_WEIGHTS", weights);
+    let json: Value = serde_json::from_str(&succeed(command)).unwrap();
+    // The row where the evidence for a class is centred, 0 to 10.
+    let centre = |class: usize| {
+        let map = floats(&json["images"][0]["maps"][class]);
+        let evidence = map.iter().map(|drop| drop.max(0.0));
+        let weighted: f32 = evidence.clone().enumerate().map(|(i, drop)| (i / 11) as f32 * drop).sum();
+        weighted / evidence.sum::<f32>()
+    };
+    let rows: Vec<f32> = (0..4).map(centre).collect();
+    assert!(rows[..2].iter().all(|cat| *cat > 5.5) && rows[2..].iter().all(|dog| *dog < 4.5), "{rows:?}");
+    assert!(floats(&json["contrasts"][0]["correlation"])[0] > 0.5, "tiger cat and tabby look alike");
+}
