@@ -324,6 +324,76 @@ fn threads_and_exhaustive_change_no_bits() {
 }
 
 #[test]
+fn gradcam_writes_a_picture_a_class_and_all_numbers() {
+    let folder = folder();
+    let arguments = ["gradcam", "picture.png", "--classes", "top2,285", "--out", "maps"];
+    let text = succeed(seeded(&folder, &[&arguments[..], &["--threads", "2"]].concat()));
+    let json = fs::read_to_string(folder.path().join("maps/gradcam.json")).unwrap();
+    let printed = succeed(seeded(&folder, &[&arguments[..], &["--threads", "2", "--json"]].concat()));
+    assert_eq!(printed, json);
+
+    let keys = [
+        "image",
+        "image_sha256",
+        "weights_sha256",
+        "input_size",
+        "resize",
+        "layer",
+        "score",
+        "grid",
+        "classes",
+        "maps",
+        "threads",
+        "isa",
+    ];
+    let places: Vec<usize> = keys.iter().map(|key| json.find(&format!("\"{key}\":")).expect(key)).collect();
+    assert!(places.is_sorted());
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json.as_object().unwrap().len(), keys.len());
+
+    let net = GoogLeNet::new(&Weights::seeded(1)).unwrap();
+    let input = Picture::open(folder.path().join("picture.png"), Resize::Stretch).unwrap().input();
+    let activations = net.forward(&input);
+    let said = activations.classification();
+    let classes = [said.top(2), vec![285]].concat();
+    let expected = net.grad_cam(&activations, &classes).unwrap();
+    assert_eq!((&json["layer"], &json["score"]), (&"inception_5b/output".into(), &"probability".into()));
+    assert_eq!((&json["grid"], &json["threads"]), (&serde_json::json!([7, 7]), &2.into()));
+    assert_eq!(shape(&json["maps"]), [3, 7, 7]);
+    assert_eq!(bits(&floats(&json["maps"])), bits(&expected.maps));
+    for (k, &class) in classes.iter().enumerate() {
+        assert_eq!(json["classes"][k]["index"], class);
+        assert_eq!(floats(&json["classes"][k]["base_score"]), [said.probabilities[class]]);
+    }
+
+    let written = listing(&folder.path().join("maps"));
+    assert_eq!(written.len(), 4, "{written:?}");
+    assert!(folder.path().join("maps/picture-egyptian-cat-gradcam.png").exists());
+    for path in &written {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert!(text.contains(name), "{text}");
+        if name.ends_with(".png") {
+            assert!(name.ends_with("-gradcam.png") && image::open(path).unwrap().width() >= 224, "{name}");
+        }
+    }
+    // The strongest cell in words is that of the numbers.
+    let map = expected.map(0);
+    let strongest = (0..49).max_by(|&a, &b| map[a].total_cmp(&map[b])).unwrap();
+    assert!(map[strongest] > 0.0);
+    let (x, y) = (strongest % 7 * 32 + 16, strongest / 7 * 32 + 16);
+    assert!(text.contains(&format!("strongest at x {x}, y {y}: ")), "{text}");
+
+    refuse(
+        &folder,
+        occlude(&folder, &["gradcam", "picture.png", "--out", "picture.png"]),
+        1,
+        &["cannot write"],
+    );
+    refuse(&folder, seeded(&folder, &["gradcam", "missing.png"]), 1, &["cannot read missing.png"]);
+    refuse(&folder, seeded(&folder, &["gradcam", "picture.png", "--classes", "1000"]), 2, &["0 to 999"]);
+}
+
+#[test]
 fn an_output_folder_keeps_what_else_is_in_it() {
     let folder = folder();
     fs::create_dir(folder.path().join("maps")).unwrap();
@@ -518,7 +588,7 @@ fn scores_that_overflow_are_refused_because_json_has_no_infinity() {
         tensor.bytes.chunks_exact_mut(4).for_each(|value| value.copy_from_slice(&huge));
     }
     fs::write(folder.path().join("huge.safetensors"), safetensors(&tensors)).unwrap();
-    for command in ["classify", "explain"] {
+    for command in ["classify", "explain", "gradcam"] {
         let command = occlude(&folder, &[command, "picture.png", "--weights", "huge.safetensors", "--json"]);
         refuse(&folder, command, 1, &["overflow"]);
     }
@@ -630,17 +700,9 @@ fn a_reader_that_leaves_early_is_no_error() {
 #[test]
 fn every_help_has_examples() {
     let folder = folder();
-    for command in [
-        &["--help"][..],
-        &["classify", "--help"],
-        &["explain", "--help"],
-        &["compare", "--help"],
-        &["batch", "--help"],
-        &["merge", "--help"],
-        &["profile", "--help"],
-        &["weights", "--help"],
-    ] {
-        let text = succeed(occlude(&folder, command));
+    for command in ["", "classify", "explain", "compare", "gradcam", "batch", "merge", "profile", "weights"] {
+        let arguments = [command, "--help"];
+        let text = succeed(occlude(&folder, &arguments[usize::from(command.is_empty())..]));
         assert!(text.contains("Examples:\n  occlude "), "{text}");
         assert!(text.contains("--weights <FILE>") && text.contains("--resize <HOW>"), "{text}");
     }

@@ -27,9 +27,10 @@ pub struct Session {
 
 /// A photograph that has been read.
 pub struct Source {
-    image: PathBuf,
-    sha256: String,
-    photograph: Arc<Photograph>,
+    /// The file, as it was named.
+    pub image: PathBuf,
+    pub sha256: String,
+    pub photograph: Arc<Photograph>,
 }
 
 /// A photograph and what the sweep over it has come to.

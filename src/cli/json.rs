@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use occlude::gradcam::LAYER;
 use occlude::network::INPUT_SIDE;
-use occlude::{Classification, Error, MaskValue, Resize, Result, labels};
+use occlude::{Classification, Error, GradCam, MaskValue, Resize, Result, Score, labels};
 use serde::Serialize;
 
 use super::args::Aggregate;
 use super::compare::Contrast;
-use super::explanation::Explanation;
+use super::explanation::{Explanation, Session, Source};
 
 /// The object of `map.json` and of `occlude explain --json`.
 #[derive(Serialize)]
@@ -101,6 +102,23 @@ struct Contrasted {
     share: f32,
 }
 
+/// The object of `gradcam.json` and of `occlude gradcam --json`.
+#[derive(Serialize)]
+struct GradCams<'a> {
+    image: String,
+    image_sha256: &'a str,
+    weights_sha256: &'a str,
+    input_size: [usize; 2],
+    resize: &'static str,
+    layer: &'static str,
+    score: String,
+    grid: [usize; 2],
+    classes: Vec<MappedClass>,
+    maps: Vec<Vec<Vec<f32>>>,
+    threads: usize,
+    isa: String,
+}
+
 /// The object of `occlude classify --json`.
 #[derive(Serialize)]
 struct Classes {
@@ -160,22 +178,10 @@ fn result(explanation: &Explanation) -> Maps<'_> {
         mask_value: fill(maps.mask_value),
         mask_clipping: maps.mask_clipping,
         region: [maps.region.y0, maps.region.x0, maps.region.y1, maps.region.x1],
-        resize: match explanation.resize {
-            Resize::Stretch => "stretch",
-            Resize::CenterCrop => "center-crop",
-        },
+        resize: resize(explanation.resize),
         score: maps.score.to_string(),
         grid: maps.grid,
-        classes: maps
-            .classes
-            .iter()
-            .zip(&maps.base_scores)
-            .map(|(&index, &base_score)| MappedClass {
-                index,
-                label: labels::label(index).map_or("", |label| label.words),
-                base_score,
-            })
-            .collect(),
+        classes: maps.classes.iter().zip(&maps.base_scores).map(|(&c, &score)| mapped(c, score)).collect(),
         scores: maps.scores.chunks(rows * columns).map(|map| map.chunks(columns).collect()).collect(),
         maps: (0..maps.classes.len()).map(|class| nested(&maps.map(class), columns)).collect(),
         argmax: maps.argmax.chunks(columns).collect(),
@@ -212,6 +218,36 @@ fn result(explanation: &Explanation) -> Maps<'_> {
             .collect(),
         positions: rows * columns,
         run: None,
+    }
+}
+
+/// The object of `gradcam.json`, in one line with its end.
+pub fn gradcams(session: &Session, source: &Source, said: &Classification, maps: &GradCam) -> String {
+    let [_, columns] = maps.grid;
+    line(&GradCams {
+        image: source.image.to_string_lossy().into_owned(),
+        image_sha256: &source.sha256,
+        weights_sha256: &session.weights_sha256,
+        input_size: [INPUT_SIDE; 2],
+        resize: resize(session.resize),
+        layer: LAYER,
+        score: Score::Probability.to_string(),
+        grid: maps.grid,
+        classes: maps.classes.iter().map(|&class| mapped(class, said.probabilities[class])).collect(),
+        maps: (0..maps.classes.len()).map(|k| nested(maps.map(k), columns)).collect(),
+        threads: rayon::current_num_threads(),
+        isa: session.net.isa().to_string(),
+    })
+}
+
+fn mapped(index: usize, base_score: f32) -> MappedClass {
+    MappedClass { index, label: labels::label(index).map_or("", |label| label.words), base_score }
+}
+
+fn resize(resize: Resize) -> &'static str {
+    match resize {
+        Resize::Stretch => "stretch",
+        Resize::CenterCrop => "center-crop",
     }
 }
 

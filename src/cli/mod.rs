@@ -11,6 +11,7 @@ mod compare;
 mod explain;
 mod explanation;
 mod figure;
+mod gradcam;
 mod json;
 mod output;
 mod pictures;
@@ -37,6 +38,7 @@ pub fn run() -> ExitCode {
         Command::Classify(args) => classify::run(common, args),
         Command::Compare(args) => compare::run(common, args),
         Command::Explain(args) => explain::run(common, args),
+        Command::Gradcam(args) => gradcam::run(common, args),
         Command::Batch(args) => batch::run(common, args, &matches),
         Command::Merge(args) => batch::merge::run(args),
         Command::Profile(args) => profile::run(common, args),
