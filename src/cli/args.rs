@@ -7,6 +7,7 @@ use occlude::network::{CLASSES, INPUT_SIDE};
 use occlude::rect::Rect;
 use occlude::{Feature, MaskValue, Resize, Score, Upsampling};
 
+use super::arrays::ArrayFile;
 use super::batch::Shard;
 use super::canvas::Format;
 use super::classes::Classes;
@@ -109,11 +110,17 @@ on an error it receives nothing. The colours of a picture (jet) are symmetric ar
 for the class, blue evidence against it, and the map's largest magnitude reaches the end of the colours. So colours of
 two pictures are not on one scale; the numbers at the colour bar and in map.json are.
 
+The arrays of --arrays have the same numbers: maps and scores [class][ny][nx], base_scores and classes [class], argmax and
+argmax_scores [ny][nx]; with --aggregate windows also attributions [class][224][224]; with --activation also activations
+(the map) and activation_totals [feature][ny][nx], activation_base_totals and activation_channels [feature]. Classes and
+channels are int64, all else float32. maps.safetensors has the options in its metadata, a JSON object under \"options\".
+
 Examples:
   occlude explain cat.jpg
   occlude explain dog.jpg --classes top3 --mask-size 15 --stride 10 --out maps
   occlude explain cat.jpg --classes 'tabby, tabby cat,Egyptian cat,282' --score logit
-  occlude explain cat.jpg --mask-size 30x12 --stride 25x31 --mask-value 124,117,104 --json > map.json")]
+  occlude explain cat.jpg --mask-size 30x12 --stride 25x31 --mask-value 124,117,104 --json > map.json
+  occlude explain cat.jpg --arrays npz && python -c \"import numpy; print(numpy.load('out/maps.npz')['maps'].max())\"")]
 pub struct Explain {
     /// A photograph: PNG, JPEG, WebP, BMP, GIF or TIFF
     pub image: PathBuf,
@@ -144,6 +151,12 @@ pub struct Explain {
     /// Print map.json's object on standard output, and nothing else there
     #[arg(long)]
     pub json: bool,
+
+    /// Also write the numbers as arrays for other programs, separated by commas: npz (maps.npz, for numpy.load), npy
+    /// (maps.npy, the maps alone), safetensors (maps.safetensors)
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = choice(&[
+        ("npy", ArrayFile::Npy), ("npz", ArrayFile::Npz), ("safetensors", ArrayFile::Safetensors)]))]
+    pub arrays: Vec<ArrayFile>,
 
     #[command(flatten)]
     pub sweep: Sweep,
@@ -209,6 +222,11 @@ pub struct Batch {
     /// Threads, 1 to 1024; the results do not depend on it [default: one a core]
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = |text: &str| count(text, MAX_THREADS))]
     pub threads: Option<usize>,
+
+    /// Also write the numbers as arrays, as of `occlude explain`: npz, npy, safetensors, separated by commas
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = choice(&[
+        ("npy", ArrayFile::Npy), ("npz", ArrayFile::Npz), ("safetensors", ArrayFile::Safetensors)]))]
+    pub arrays: Vec<ArrayFile>,
 
     #[command(flatten)]
     pub sweep: Sweep,

@@ -42,7 +42,7 @@ fn explain(common: &Common, args: &Explain, output: &Output) -> Result<ExitCode>
     }
     drop(bar);
     let json = json::maps(&explanation);
-    let written = output.write(&explanation.files(&args.drawing, &json))?;
+    let written = output.write(&explanation.files(&args.drawing, &args.arrays, &json))?;
     if args.progressive
         && let Some(preview) = &mut *preview.lock().expect("as above")
     {

@@ -14,6 +14,7 @@ use occlude::{
 };
 
 use super::args::{Aggregate, Common, Drawing, Size, Sweep};
+use super::arrays::{self, ArrayFile};
 use super::classes::{self, Classes};
 use super::preview::Preview;
 use super::{json, weights};
@@ -200,9 +201,10 @@ impl Explanation {
         pixels
     }
 
-    /// (name, contents) of all that is written: the pictures, and `json` as `map.json`.
-    pub fn files(&self, drawing: &Drawing, json: &str) -> Vec<(String, Vec<u8>)> {
+    /// (name, contents) of all that is written: the pictures, the arrays, and `json` as `map.json`.
+    pub fn files(&self, drawing: &Drawing, arrays: &[ArrayFile], json: &str) -> Vec<(String, Vec<u8>)> {
         let mut files = self.pictures(drawing);
+        files.extend(arrays::files(self, arrays));
         files.push(("map.json".to_string(), json.as_bytes().to_vec()));
         files
     }

@@ -244,7 +244,7 @@ fn mapped(index: usize, base_score: f32) -> MappedClass {
     MappedClass { index, label: labels::label(index).map_or("", |label| label.words), base_score }
 }
 
-fn resize(resize: Resize) -> &'static str {
+pub fn resize(resize: Resize) -> &'static str {
     match resize {
         Resize::Stretch => "stretch",
         Resize::CenterCrop => "center-crop",

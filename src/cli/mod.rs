@@ -2,6 +2,7 @@
 //! Exit codes: 0 done, 1 refused or failed, 2 not a valid command line.
 
 mod args;
+mod arrays;
 mod batch;
 mod canvas;
 mod classes;
