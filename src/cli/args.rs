@@ -120,7 +120,8 @@ Examples:
   occlude explain dog.jpg --classes top3 --mask-size 15 --stride 10 --out maps
   occlude explain cat.jpg --classes 'tabby, tabby cat,Egyptian cat,282' --score logit
   occlude explain cat.jpg --mask-size 30x12 --stride 25x31 --mask-value 124,117,104 --json > map.json
-  occlude explain cat.jpg --arrays npz && python -c \"import numpy; print(numpy.load('out/maps.npz')['maps'].max())\"")]
+  occlude explain cat.jpg --arrays npz && python -c \"import numpy; print(numpy.load('out/maps.npz')['maps'].max())\"
+  occlude explain cat.jpg --classes top5 --report cat.html")]
 pub struct Explain {
     /// A photograph: PNG, JPEG, WebP, BMP, GIF or TIFF
     pub image: PathBuf,
@@ -147,6 +148,11 @@ pub struct Explain {
     /// Where the pictures and map.json go; made if it does not exist
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub out: PathBuf,
+
+    /// Also write a page to look around in, one file for a browser: the map over the photograph, what each mask did, the
+    /// most probable class at each position; of at most 20 classes
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
 
     /// Print map.json's object on standard output, and nothing else there
     #[arg(long)]

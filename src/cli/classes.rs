@@ -1,11 +1,27 @@
 //! The list of classes that `--classes` names.
 
+use std::fmt;
+
 use occlude::network::CLASSES;
 use occlude::{Classification, labels};
 
 /// One `--classes`, each item still as it was given: which classes are the most probable is not known yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Classes(Vec<Item>);
+
+impl fmt::Display for Classes {
+    /// So that [`parse`] reads the same again.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, item) in self.0.iter().enumerate() {
+            f.write_str(if at == 0 { "" } else { "," })?;
+            match item {
+                Item::Top(count) => write!(f, "top{count}")?,
+                Item::Index(index) => write!(f, "{index}")?,
+            }
+        }
+        Ok(())
+    }
+}
 
 impl Classes {
     /// Classes that are known already.
@@ -83,6 +99,13 @@ mod tests {
         assert_eq!(items("tabby, tabby cat"), [Index(281)]);
         assert_eq!(items("Egyptian cat,tabby,tabby cat,top2, 7"), [Index(285), Index(281), Top(2), Index(7)]);
         assert_eq!(items("tabby,Egyptian cat"), [Index(281), Index(285)]);
+    }
+
+    #[test]
+    fn a_list_is_written_as_it_can_be_read() {
+        let list = parse("Egyptian cat,tabby, tabby cat,top2").unwrap();
+        assert_eq!(list.to_string(), "285,281,top2");
+        assert_eq!(parse(&list.to_string()), Ok(list));
     }
 
     #[test]

@@ -1,17 +1,17 @@
 //! `occlude explain`: one sweep of the mask, a picture a class, `map.json`, and a summary in words.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 
-use occlude::{MaskValue, Progress, Result, labels};
+use occlude::{Error, MaskValue, Progress, Result, labels};
 
 use super::args::{Common, Explain};
 use super::explanation::{Explanation, Session, Source};
-use super::output::Output;
+use super::output::{self, Output};
 use super::progress::Bar;
-use super::{classify, json};
+use super::{classify, json, report};
 
 /// Classes in the list that the summary begins with.
 const LISTED: usize = 5;
@@ -19,6 +19,10 @@ const LISTED: usize = 5;
 pub fn run(common: &Common, args: &Explain) -> Result<ExitCode> {
     // What can be refused at once is refused before the work.
     let output = Output::check(&args.out)?;
+    if let Some(report) = &args.report {
+        output::check_apart(report)?;
+        refuse_to_replace(&args.image, report)?;
+    }
     super::on_threads(args.threads, || explain(common, args, &output))
 }
 
@@ -42,7 +46,11 @@ fn explain(common: &Common, args: &Explain, output: &Output) -> Result<ExitCode>
     }
     drop(bar);
     let json = json::maps(&explanation);
-    let written = output.write(&explanation.files(&args.drawing, &args.arrays, &json))?;
+    let files = explanation.files(&args.drawing, &args.arrays, &json);
+    let page = args.report.as_deref().map(|path| report::page(&session, &explanation, common, args, path));
+    let page = page.transpose()?;
+    let apart = args.report.as_deref().zip(page.as_ref().map(String::as_bytes));
+    let written = output.write_with(&files, apart)?;
     if args.progressive
         && let Some(preview) = &mut *preview.lock().expect("as above")
     {
@@ -50,6 +58,18 @@ fn explain(common: &Common, args: &Explain, output: &Output) -> Result<ExitCode>
     }
     super::print(&if args.json { json } else { summary(&explanation, &written) })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The photograph is easily named where the report was meant.
+fn refuse_to_replace(image: &Path, report: &Path) -> Result<()> {
+    match (image.canonicalize(), report.canonicalize()) {
+        (Ok(image), Ok(same)) if image == same => Err(Error::Option {
+            name: "--report",
+            found: report.display().to_string(),
+            expected: "another file than the photograph".to_string(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// What a person wants to know first.

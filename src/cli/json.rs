@@ -140,6 +140,16 @@ pub fn maps(explanation: &Explanation) -> String {
     line(&with_run(explanation))
 }
 
+/// The same as [`maps`] of no more than the first `most` classes.
+pub fn first_maps(explanation: &Explanation, most: usize) -> String {
+    let mut object = with_run(explanation);
+    object.classes.truncate(most);
+    object.scores.truncate(most);
+    object.maps.truncate(most);
+    object.attributions.truncate(most);
+    line(&object)
+}
+
 /// The same without `elapsed_seconds`, `threads` and `isa`: the same bytes on every machine, and in every run.
 pub fn reproducible_maps(explanation: &Explanation) -> String {
     line(&result(explanation))

@@ -19,6 +19,7 @@ mod pictures;
 mod preview;
 mod profile;
 mod progress;
+mod report;
 mod text;
 mod weights;
 

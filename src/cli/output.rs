@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use occlude::{Error, Result};
+use tempfile::TempDir;
 
 /// What the names of files and folders begin with that are not yet in their place.
 const STAGING: &str = ".occlude-";
@@ -21,9 +22,7 @@ impl Output {
     /// # Errors
     /// [`Error::Io`] when it is not a folder or cannot be written to.
     pub fn check(folder: &Path) -> Result<Output> {
-        let full = std::path::absolute(folder).map_err(failed(folder))?;
-        let existing = full.ancestors().find(|path| path.symlink_metadata().is_ok()).unwrap_or(&full);
-        tempfile::tempfile_in(existing).map_err(failed(folder))?;
+        check_folder(folder, folder)?;
         Ok(Output { folder: folder.to_path_buf() })
     }
 
@@ -33,12 +32,29 @@ impl Output {
     /// # Errors
     /// [`Error::Io`]; then what was there before is as it was, and folders made for the files are gone.
     pub fn write(&self, files: &[(String, Vec<u8>)]) -> Result<Vec<PathBuf>> {
-        let missing: Vec<&Path> = self
-            .folder
-            .ancestors()
-            .take_while(|path| !path.as_os_str().is_empty() && !path.exists())
+        self.write_with(files, None)
+    }
+
+    /// The same with one more file, (path, contents), that is to lie wherever its path says.
+    ///
+    /// # Errors
+    /// Those of [`Output::write`].
+    pub fn write_with(
+        &self,
+        files: &[(String, Vec<u8>)],
+        apart: Option<(&Path, &[u8])>,
+    ) -> Result<Vec<PathBuf>> {
+        let inside = files.iter().map(|(name, contents)| (self.folder.join(name), &contents[..]));
+        let apart = apart.map(|(path, contents)| (path.to_path_buf(), contents));
+        let files: Vec<(PathBuf, &[u8])> = inside.chain(apart).collect();
+        // Each folder before the one that it lies in.
+        let missing: Vec<PathBuf> = files
+            .iter()
+            .flat_map(|(path, _)| folder_of(path).ancestors())
+            .filter(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+            .map(Path::to_path_buf)
             .collect();
-        let written = self.write_all(files);
+        let written = write_all(&files);
         if written.is_err() {
             for made in missing {
                 // Only if empty, which it is unless someone else has put a file there.
@@ -133,26 +149,66 @@ impl Output {
         }
         Ok(())
     }
+}
 
-    fn write_all(&self, files: &[(String, Vec<u8>)]) -> Result<Vec<PathBuf>> {
-        fs::create_dir_all(&self.folder).map_err(failed(&self.folder))?;
-        // In the same folder, because only within a file system a move replaces a file at one stroke.
-        let staging = tempfile::Builder::new().prefix(STAGING).tempdir_in(&self.folder);
-        let staging = staging.map_err(failed(&self.folder))?;
-        let mut moves = Vec::new();
-        for (name, contents) in files {
-            let (from, to) = (staging.path().join(name), self.folder.join(name));
-            if to.is_dir() {
-                return Err(failed(&to)(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory")));
-            }
-            fs::write(&from, contents).map_err(failed(&to))?;
-            moves.push((from, to));
-        }
-        for (from, to) in &moves {
-            fs::rename(from, to).map_err(failed(to))?;
-        }
-        Ok(moves.into_iter().map(|(_, to)| to).collect())
+/// Tries for a file that is to lie outside the folder what [`Output::check`] tries for those inside.
+///
+/// # Errors
+/// [`Error::Io`] when it is a folder, or the folder for it is none or cannot be written to.
+pub fn check_apart(file: &Path) -> Result<()> {
+    if file.is_dir() || file.file_name().is_none() {
+        return Err(is_a_directory(file));
     }
+    check_folder(folder_of(file), file)
+}
+
+/// `named` is what an error is about.
+fn check_folder(folder: &Path, named: &Path) -> Result<()> {
+    let full = std::path::absolute(folder).map_err(failed(named))?;
+    let existing = full.ancestors().find(|path| path.symlink_metadata().is_ok()).unwrap_or(&full);
+    tempfile::tempfile_in(existing).map_err(failed(named))?;
+    Ok(())
+}
+
+/// The folder of a file, which for a bare name is the current one.
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn write_all(files: &[(PathBuf, &[u8])]) -> Result<Vec<PathBuf>> {
+    let mut stagings: Vec<(&Path, TempDir)> = Vec::new();
+    let mut moves: Vec<(PathBuf, &Path)> = Vec::new();
+    for (to, contents) in files {
+        let folder = folder_of(to);
+        fs::create_dir_all(folder).map_err(failed(folder))?;
+        let staging = match stagings.iter().position(|(staged, _)| *staged == folder) {
+            Some(at) => &stagings[at].1,
+            None => {
+                // In the same folder, because only within a file system a move replaces a file at one stroke.
+                let made = tempfile::Builder::new().prefix(STAGING).tempdir_in(folder);
+                stagings.push((folder, made.map_err(failed(folder))?));
+                &stagings[stagings.len() - 1].1
+            }
+        };
+        if to.is_dir() {
+            return Err(is_a_directory(to));
+        }
+        let from = staging.path().join(to.file_name().ok_or_else(|| is_a_directory(to))?);
+        if from.exists() {
+            let twice = io::Error::new(io::ErrorKind::AlreadyExists, "two files would have this name");
+            return Err(failed(to)(twice));
+        }
+        fs::write(&from, contents).map_err(failed(to))?;
+        moves.push((from, to));
+    }
+    for (from, to) in &moves {
+        fs::rename(from, to).map_err(failed(to))?;
+    }
+    Ok(moves.into_iter().map(|(_, to)| to.to_path_buf()).collect())
+}
+
+fn is_a_directory(path: &Path) -> Error {
+    failed(path)(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"))
 }
 
 fn failed(path: &Path) -> impl Fn(io::Error) -> Error {
@@ -194,7 +250,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let output = Output::check(&root.path().join("a/b")).unwrap();
         // A name that no file can have.
-        assert!(output.write(&files(&["x", "no/such/folder"])).is_err());
+        assert!(output.write(&files(&["x", "no/such\0folder"])).is_err());
         assert!(fs::read_dir(root.path()).unwrap().next().is_none());
     }
 
@@ -227,7 +283,7 @@ mod tests {
         assert!(output.write_folder("dog", &files(&["x"]), &[]).is_err());
         assert_eq!(fs::read(root.path().join("dog")).unwrap(), b"a file");
         // A name that no file can have: nothing is left of the attempt.
-        assert!(output.write_folder("bird", &files(&["no/such/folder"]), &[]).is_err());
+        assert!(output.write_folder("bird", &files(&["no/such\0folder"]), &[]).is_err());
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2);
     }
 
@@ -253,6 +309,31 @@ mod tests {
         fs::create_dir_all(root.path().join("a/y")).unwrap();
         assert!(output.write_file("y", b"new").is_err());
         assert_eq!(fs::read_dir(root.path().join("a")).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_file_apart_is_written_with_the_others_or_not_at_all() {
+        let root = tempfile::tempdir().unwrap();
+        let (folder, file) = (root.path().join("a"), root.path().join("b/c/page"));
+        let output = Output::check(&folder).unwrap();
+        check_apart(&file).unwrap();
+        assert!(fs::read_dir(root.path()).unwrap().next().is_none());
+        assert!(output.write_with(&files(&["no\0name"]), Some((&file, b""))).is_err());
+        assert!(output.write_with(&files(&["x"]), Some((&root.path().join("b/no\0name"), b""))).is_err());
+        assert!(
+            output.write_with(&files(&["x"]), Some((&folder.join("x"), b""))).is_err(),
+            "the same file twice"
+        );
+        assert!(fs::read_dir(root.path()).unwrap().next().is_none());
+        let written = output.write_with(&files(&["x"]), Some((&file, b"page"))).unwrap();
+        assert_eq!(written, [folder.join("x"), file.clone()]);
+        assert_eq!(fs::read(&file).unwrap(), b"page");
+        assert_eq!(fs::read_dir(root.path().join("b/c")).unwrap().count(), 1);
+        // In the same folder, too, and where a folder is in its place.
+        let beside = folder.join("page");
+        output.write_with(&files(&["x"]), Some((&beside, b"page"))).unwrap();
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
+        assert!(check_apart(&folder).is_err() && check_apart(&file.join("below")).is_err());
     }
 
     #[test]

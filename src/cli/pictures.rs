@@ -16,8 +16,8 @@ use super::figure::{self, Kind, KindsFigure, Line, MapFigure, Overlay, PHOTO_SID
 const NAMED: usize = KINDS.len() + 1;
 
 /// What covers the photograph where the network's answer stays the same, and where it is a rare one.
-const UNCHANGED: [u8; 3] = [235; 3];
-const OTHER: [u8; 3] = [60; 3];
+pub const UNCHANGED: [u8; 3] = [235; 3];
+pub const OTHER: [u8; 3] = [60; 3];
 
 impl Explanation {
     /// (name, contents) of each picture.

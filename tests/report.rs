@@ -1,0 +1,752 @@
+//! The page that `explain --report` writes, as its readers meet it: in a real browser, with mouse, touch and keyboard.
+#![cfg(feature = "cli")]
+
+#[path = "common/browser.rs"]
+mod browser;
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use browser::Browser;
+use common::command::{folder, refuse, seeded, succeed};
+use common::seeded_weights;
+use occlude::network::INPUT_SIDE;
+use occlude::resize::upsample;
+use occlude::{GoogLeNet, Photograph, Resize, Upsampling, Weights};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Pixels of the photograph on the page.
+const SIDE: usize = 3 * INPUT_SIDE;
+
+/// The script has run to its end.
+const READY: &str =
+    "document.readyState === 'complete' && document.getElementById('row')?.textContent === '–'";
+
+/// `occlude explain` on the seeded weights.
+fn explain(folder: &TempDir, arguments: &[&str]) -> Command {
+    seeded(folder, &[&["explain"], arguments].concat())
+}
+
+/// A report and the map.json that was written with it.
+fn report(folder: &TempDir, arguments: &[&str]) -> (PathBuf, Value) {
+    succeed(explain(folder, &[arguments, &["--report", "report.html"]].concat()));
+    written(folder)
+}
+
+/// What there is then.
+fn written(folder: &TempDir) -> (PathBuf, Value) {
+    let json = fs::read_to_string(folder.path().join("out/map.json")).unwrap();
+    (folder.path().join("report.html"), serde_json::from_str(&json).unwrap())
+}
+
+/// The text of an element.
+fn text(browser: &mut Browser, id: &str) -> String {
+    browser.evaluate(&format!("document.getElementById('{id}').textContent")).as_str().unwrap().to_string()
+}
+
+/// The middle of a cell of the map in the window, for a map that is all of the picture.
+fn middle(browser: &mut Browser, grid: [usize; 2], at: [usize; 2]) -> [f64; 2] {
+    let box_of = "(() => { const canvas = document.getElementById('canvas'); canvas.scrollIntoView({block: 'center'}); \
+                  const box = canvas.getBoundingClientRect(); return [box.left, box.top, box.width, box.height]; })()";
+    let numbers: Vec<f64> = serde_json::from_value(browser.evaluate(box_of)).unwrap();
+    let share = |axis: usize| (at[axis] as f64 + 0.5) / grid[axis] as f64;
+    [numbers[0] + share(1) * numbers[2], numbers[1] + share(0) * numbers[3]]
+}
+
+/// Defines `pixels(selector, x, y, width, height)`: red, green, blue, alpha of a part of a canvas. Of a copy that is made to
+/// be read, for the browser complains about reading others.
+const PIXELS: &str = "const pixels = (selector, ...part) => {
+    const canvas = document.querySelector(selector);
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', {willReadFrequently: true});
+    copy.drawImage(canvas, 0, 0);
+    return copy.getImageData(...part).data;
+};";
+
+/// Red, green, blue of a pixel of a canvas.
+fn pixel(browser: &mut Browser, id: &str, x: usize, y: usize) -> [i64; 3] {
+    let read = format!("{{ {PIXELS} [...pixels('#{id}', {x}, {y}, 1, 1)].slice(0, 3) }}");
+    serde_json::from_value(browser.evaluate(&read)).unwrap()
+}
+
+/// Something that differs when a canvas does.
+fn drawn(browser: &mut Browser, selector: &str) -> String {
+    let read = format!("document.querySelector('{selector}').toDataURL()");
+    browser.evaluate(&read).as_str().unwrap().to_string()
+}
+
+/// Moves the focus by Tab until an element has it.
+fn tab_to(browser: &mut Browser, selector: &str) {
+    for _ in 0..30 {
+        browser.key("Tab");
+        if browser.evaluate(&format!("document.activeElement.matches('{selector}')")) == true {
+            return;
+        }
+    }
+    panic!("Tab does not lead to {selector}");
+}
+
+/// Asserts that the page says about a position what map.json does, to the last digit, and covers what was covered.
+fn assert_position(browser: &mut Browser, map: &Value, [row, column]: [usize; 2]) {
+    let size = |name: &str, axis: usize| map[name][axis].as_u64().unwrap() as usize;
+    let at = [row, column];
+    // The definition in README and `--help`, not the program's own function.
+    let clipping = map["mask_clipping"] == true;
+    let centre: [usize; 2] = std::array::from_fn(|axis| {
+        at[axis] * size("stride", axis) + if clipping { 0 } else { size("mask_size", axis) / 2 }
+    });
+    let covered: [[usize; 2]; 2] = std::array::from_fn(|axis| {
+        let first = centre[axis] as i64 - size("mask_size", axis) as i64 / 2;
+        [first.max(0) as usize, (first as usize).wrapping_add(size("mask_size", axis)).min(INPUT_SIDE)]
+    });
+    let [[y0, y1], [x0, x1]] = covered;
+    let context = format!("row {row}, column {column}");
+    assert_eq!(text(browser, "row"), format!("{} of {}", row + 1, size("grid", 0)), "{context}");
+    assert_eq!(text(browser, "column"), format!("{} of {}", column + 1, size("grid", 1)), "{context}");
+    assert_eq!(text(browser, "centre"), format!("x {}, y {}", centre[1], centre[0]), "{context}");
+    assert_eq!(text(browser, "covered"), format!("x {x0} to {}, y {y0} to {}", x1 - 1, y1 - 1), "{context}");
+
+    let values = "[...document.querySelectorAll('#scores tr')].map((row) => [...row.querySelectorAll('data')]\
+                  .map((data) => [Number(data.value), Number(data.textContent.replaceAll('−', '-'))]))";
+    let expected: Vec<Value> = (0..map["classes"].as_array().unwrap().len())
+        .map(|k| {
+            let both = |value: &Value| json!([value, value]);
+            json!([
+                both(&map["classes"][k]["base_score"]),
+                both(&map["scores"][k][row][column]),
+                both(&map["maps"][k][row][column])
+            ])
+        })
+        .collect();
+    let numbers = |value: Value| -> Vec<Vec<[f64; 2]>> { serde_json::from_value(value).unwrap() };
+    assert_eq!(numbers(browser.evaluate(values)), numbers(json!(expected)), "{context}");
+
+    let index = map["argmax"][row][column].as_u64().unwrap() as usize;
+    let label = occlude::labels::label(index).unwrap();
+    let answer = text(browser, "answer");
+    assert!(answer.contains(label.words), "{context}: {answer}");
+    // The announcement follows when the pointer rests.
+    let start = format!("Row {} of {}, column {} of", row + 1, size("grid", 0), column + 1);
+    browser.wait_for(&format!("document.getElementById('status').textContent.startsWith('{start}')"));
+    assert!(text(browser, "status").contains(label.short()), "{context}");
+
+    let Ok(fill) = serde_json::from_value::<[f64; 3]>(map["mask_value"].clone()) else { return };
+    let fill = fill.map(|level| level.round() as i64);
+    let scale = SIDE / INPUT_SIDE;
+    let same = format!(
+        "{{ {PIXELS} const fill = {fill:?}; \
+         pixels('#canvas', {}, {}, {}, {}).every((level, i) => i % 4 === 3 || level === fill[i % 4]) }}",
+        x0 * scale,
+        y0 * scale,
+        (x1 - x0) * scale,
+        (y1 - y0) * scale
+    );
+    assert_eq!(browser.evaluate(&same), true, "{context}: not all of what was covered has the mask's colour");
+    let (middle_x, middle_y) = ((x0 + x1) / 2 * scale, (y0 + y1) / 2 * scale);
+    for (inside, x, y) in [
+        (x0 > 0, (x0 * scale).wrapping_sub(1), middle_y),
+        (x1 < INPUT_SIDE, x1 * scale, middle_y),
+        (y0 > 0, middle_x, (y0 * scale).wrapping_sub(1)),
+        (y1 < INPUT_SIDE, middle_x, y1 * scale),
+    ] {
+        if inside {
+            assert_eq!(pixel(browser, "canvas", x, y), [0; 3], "{context}: the outline lies around the mask");
+        }
+    }
+}
+
+fn assert_no_complaints(browser: &mut Browser, page: &Path) {
+    let complaints = browser.complaints(page);
+    assert!(complaints.is_empty(), "{complaints:#?}");
+    assert!(browser.has_asked_for(page), "requests are not being watched");
+}
+
+#[test]
+fn mouse_touch_and_keys_show_what_map_json_says() {
+    let Some(mut browser) = Browser::start() else { return };
+    let folder = folder();
+    let options =
+        ["picture.png", "--classes", "top3,285", "--mask-size", "61x40", "--mask-value", "200,30,99.6"];
+    for more in
+        [["--stride", "50x45", "--mask-clipping", "on"], ["--stride", "60x70", "--mask-clipping", "off"]]
+    {
+        let (page, map) = report(&folder, &[&options[..], &more].concat());
+        let grid: [usize; 2] = serde_json::from_value(map["grid"].clone()).unwrap();
+        let [rows, columns] = grid;
+        browser.resize(1280, 900, 1.0);
+        browser.open(&page, READY);
+        let uncovered = drawn(&mut browser, "#canvas");
+
+        for at in [[0, 0], [1, 2], [rows - 1, columns - 1], [2, 0]] {
+            let [x, y] = middle(&mut browser, grid, at);
+            browser.hover(x, y);
+            assert_position(&mut browser, &map, at);
+        }
+        // Gone with the mouse, unless it was clicked.
+        browser.hover(2.0, 2.0);
+        assert_eq!(text(&mut browser, "row"), "–");
+        assert_eq!(drawn(&mut browser, "#canvas"), uncovered);
+        let [x, y] = middle(&mut browser, grid, [1, 1]);
+        browser.click(x, y);
+        browser.hover(2.0, 2.0);
+        assert_position(&mut browser, &map, [1, 1]);
+
+        for (key, at) in [
+            ("ArrowRight", [1, 2]),
+            ("ArrowUp", [0, 2]),
+            ("ArrowUp", [0, 2]),
+            ("ArrowLeft", [0, 1]),
+            ("PageDown", [rows - 1, 1]),
+            ("ArrowDown", [rows - 1, 1]),
+            ("End", [rows - 1, columns - 1]),
+            ("ArrowRight", [rows - 1, columns - 1]),
+            ("PageUp", [0, columns - 1]),
+            ("ArrowDown", [1, columns - 1]),
+            ("Home", [1, 0]),
+            ("ArrowLeft", [1, 0]),
+        ] {
+            browser.key(key);
+            assert_position(&mut browser, &map, at);
+        }
+        browser.key("Escape");
+        assert_eq!(text(&mut browser, "row"), "–");
+        assert_eq!(drawn(&mut browser, "#canvas"), uncovered);
+
+        browser.resize(390, 844, 2.0);
+        let [x, y] = middle(&mut browser, grid, [2, 1]);
+        browser.touch(x, y);
+        assert_position(&mut browser, &map, [2, 1]);
+        assert_no_complaints(&mut browser, &page);
+    }
+}
+
+#[test]
+fn a_changed_answer_is_marked() {
+    let Some(mut browser) = Browser::start() else { return };
+    let folder = folder();
+    let (page, map) =
+        report(&folder, &["picture.png", "--mask-size", "180", "--stride", "56", "--mask-value", "255"]);
+    browser.open(&page, READY);
+    let predicted = map["classes"][0]["index"].clone();
+    let grid: [usize; 2] = serde_json::from_value(map["grid"].clone()).unwrap();
+    let mut found = [0, 0];
+    for row in 0..grid[0] {
+        for column in 0..grid[1] {
+            let [x, y] = middle(&mut browser, grid, [row, column]);
+            browser.hover(x, y);
+            let marked = browser.evaluate("document.querySelector('#answer .changed') !== null");
+            let changed = map["argmax"][row][column] != predicted;
+            assert_eq!(marked, changed, "row {row}, column {column}");
+            found[usize::from(changed)] += 1;
+        }
+    }
+    assert!(found[0] > 0 && found[1] > 0, "both occur: {found:?}");
+}
+
+/// MATLAB's `jet(256)` at a step of 0..=255.
+fn jet(step: i64) -> [i64; 3] {
+    [96, 32, -32].map(|begin| {
+        let at = step + 1 - begin;
+        (at.min(192 - at).clamp(0, 64) as f64 / 64.0 * 255.0).round() as i64
+    })
+}
+
+/// Asserts that an opaque map of these values covers a square canvas in jet, symmetric around zero.
+fn assert_jet(browser: &mut Browser, id: &str, values: &[f32]) {
+    let side = values.len().isqrt();
+    let limit = values.iter().fold(0.0f32, |limit, value| limit.max(value.abs()));
+    assert!(limit > 0.0, "{id} is all zero");
+    for (x, y) in (0..side).step_by(61).flat_map(|y| (0..side).step_by(67).map(move |x| (x, y))) {
+        let step = ((values[y * side + x] / limit + 1.0) * 128.0).floor().clamp(0.0, 255.0) as i64;
+        let found = pixel(browser, id, x, y);
+        // One step either way: f64 there, f32 here.
+        let near = (step - 1..=step + 1).any(|step| jet(step.clamp(0, 255)) == found);
+        assert!(near, "{id}, x {x}, y {y}: {found:?} is not step {step} of jet");
+    }
+}
+
+#[test]
+fn the_colours_are_those_of_the_enlarged_map() {
+    let Some(mut browser) = Browser::start() else { return };
+    let folder = folder();
+    let (page, map) = report(&folder, &["picture.png", "--stride", "56x80"]);
+    browser.open(&page, READY);
+    let values: Vec<f32> = serde_json::from_value::<Vec<Vec<f32>>>(map["maps"][0].clone()).unwrap().concat();
+    browser.evaluate("document.getElementById('opacity').value = 100; document.getElementById('opacity').dispatchEvent(new Event('input'))");
+    for (how, upsampling) in [("smooth", Upsampling::Bicubic), ("tiles", Upsampling::Nearest)] {
+        browser.evaluate(&format!("document.querySelector('[value={how}]').click()"));
+        assert_jet(&mut browser, "canvas", &upsample(&values, 4, 3, SIDE, SIDE, upsampling));
+    }
+    browser.evaluate("document.querySelector('[value=smooth]').click()");
+    let picture = Photograph::open(folder.path().join("picture.png")).unwrap().picture(Resize::Stretch);
+    let net = GoogLeNet::new(&Weights::seeded(1)).unwrap();
+    let class = map["classes"][0]["index"].as_u64().unwrap() as usize;
+    let cam = net.grad_cam(&net.forward(&picture.input()), &[class]).unwrap();
+    let small = 2 * INPUT_SIDE;
+    assert_jet(&mut browser, "pair-gradcam", &upsample(cam.map(0), 7, 7, small, small, Upsampling::Bicubic));
+    assert_jet(&mut browser, "pair-occlusion", &upsample(&values, 4, 3, small, small, Upsampling::Bicubic));
+    // The middle of symmetric colours is zero; viridis goes from the smallest value to the largest.
+    for (name, ends, middle) in [
+        ("jet", [[0, 0, 131], [128, 0, 0]], Some([130, 255, 126])),
+        ("diverging", [[5, 48, 97], [103, 0, 31]], Some([247, 247, 247])),
+        ("viridis", [[68, 1, 84], [253, 231, 37]], None),
+    ] {
+        browser.evaluate(&format!("document.getElementById('colours').value = '{name}'; document.getElementById('colours').dispatchEvent(new Event('change'))"));
+        let bar = format!(
+            "{{ {PIXELS} [0, 128, 255].map((i) => [...pixels('#bar canvas', i, 0, 1, 1)].slice(0, 3)) }}"
+        );
+        let bar: Vec<Vec<i64>> = serde_json::from_value(browser.evaluate(&bar)).unwrap();
+        assert_eq!([&bar[0][..], &bar[2][..]], [&ends[0][..], &ends[1][..]], "{name}");
+        if let Some(middle) = middle {
+            assert!(bar[1].iter().zip(middle).all(|(a, b)| (a - b).abs() <= 4), "{name}: {bar:?}");
+        }
+        let zero = browser.evaluate("[...document.querySelectorAll('#bar span')].find((mark) => mark.textContent === '0')?.style.left");
+        if name != "viridis" {
+            assert_eq!(zero, "50%", "{name}");
+        }
+    }
+    assert_no_complaints(&mut browser, &page);
+}
+
+#[test]
+fn every_control_is_reached_and_works_by_keyboard() {
+    let Some(mut browser) = Browser::start() else { return };
+    let folder = folder();
+    let (page, map) = report(&folder, &["picture.png", "--classes", "top3", "--stride", "75"]);
+    browser.resize(1280, 900, 1.0);
+    browser.open(&page, READY);
+
+    let mut order = Vec::new();
+    loop {
+        browser.key("Tab");
+        let name = browser.evaluate(
+            "document.activeElement.id || document.activeElement.value || document.activeElement.textContent",
+        );
+        let name = name.as_str().unwrap().to_string();
+        if browser.evaluate("document.activeElement === document.body") == true || order.contains(&name) {
+            break;
+        }
+        order.push(name);
+    }
+    let label = |k: usize| map["classes"][k]["label"].as_str().unwrap();
+    assert_eq!(order[..5], ["view", "canvas", "colours", "opacity", "smooth"]);
+    assert_eq!(order.len(), 8, "{order:?}");
+    for k in 0..3 {
+        assert!(order[5 + k].starts_with(label(k)), "{order:?}");
+    }
+
+    browser.open(&page, READY);
+    let mut seen = vec![drawn(&mut browser, "#canvas")];
+    let mut changes = |browser: &mut Browser, what: &str| {
+        let now = drawn(browser, "#canvas");
+        assert!(!seen.contains(&now), "{what} changes nothing");
+        seen.push(now);
+    };
+    let shown = "['scale', 'legend'].map((id) => document.getElementById(id).checkVisibility())";
+    assert_eq!(browser.evaluate(shown), json!([true, false]));
+    tab_to(&mut browser, "#view");
+    browser.key("ArrowDown");
+    changes(&mut browser, "the second class");
+    browser.key("End");
+    assert_eq!(browser.evaluate("document.getElementById('view').value"), "classes");
+    changes(&mut browser, "the classes' view");
+    assert_eq!(browser.evaluate(shown), json!([false, true]));
+    let legend = text(&mut browser, "legend");
+    let counted = map["argmax"].as_array().unwrap().iter().flat_map(|row| row.as_array().unwrap());
+    let same = counted.filter(|&index| *index == map["argmax"][0][0]).count();
+    assert!(legend.contains(&format!("{same} of 9 positions")), "{legend}");
+    browser.key("ArrowUp");
+    changes(&mut browser, "the third class");
+    tab_to(&mut browser, "#colours");
+    browser.key("ArrowDown");
+    changes(&mut browser, "viridis");
+    browser.key("ArrowDown");
+    changes(&mut browser, "diverging");
+    tab_to(&mut browser, "#opacity");
+    browser.key("ArrowRight");
+    assert_eq!(text(&mut browser, "opacity-value"), "55 %");
+    changes(&mut browser, "opacity");
+    browser.key("Home");
+    changes(&mut browser, "no opacity");
+    browser.key("End");
+    changes(&mut browser, "full opacity");
+    tab_to(&mut browser, "[value=smooth]");
+    browser.key("ArrowRight");
+    assert_eq!(browser.evaluate("document.querySelector('[value=tiles]').checked"), true);
+    changes(&mut browser, "tiles");
+
+    // The small ones lie on one scale and choose what is large.
+    let small: Vec<String> =
+        (1..=3).map(|k| drawn(&mut browser, &format!("#multiples button:nth-child({k}) canvas"))).collect();
+    assert!(small[0] != small[1] && small[1] != small[2] && small[0] != small[2]);
+    let third = browser.evaluate("document.getElementById('view').value");
+    browser.evaluate("document.querySelector('#multiples button').click()");
+    assert_eq!((third, browser.evaluate("document.getElementById('view').value")), (json!("2"), json!("0")));
+    assert_eq!(
+        browser.evaluate("document.querySelector('#multiples button').getAttribute('aria-pressed')"),
+        "true"
+    );
+    changes(&mut browser, "the first class again, in these colours");
+    assert_no_complaints(&mut browser, &page);
+}
+
+#[test]
+fn every_control_has_a_name() {
+    let Some(mut browser) = Browser::start() else { return };
+    let folder = folder();
+    let (page, _) = report(&folder, &["picture.png", "--classes", "top2", "--stride", "112"]);
+    browser.open(&page, READY);
+    let tree = browser.call("Accessibility.getFullAXTree", json!({}));
+    let mut roles = Vec::new();
+    for node in tree["nodes"].as_array().unwrap() {
+        let (role, name) = (&node["role"]["value"], &node["name"]["value"]);
+        let focusable = node["properties"].as_array().is_some_and(|properties| {
+            properties.iter().any(|p| p["name"] == "focusable" && p["value"]["value"] == true)
+        });
+        if (focusable && role != "RootWebArea") || role == "image" || role == "img" {
+            assert!(name.as_str().is_some_and(|name| !name.is_empty()), "{node}");
+            roles.push(role.as_str().unwrap().to_string());
+        }
+    }
+    for role in ["application", "combobox", "slider", "radio", "button"] {
+        assert!(roles.contains(&role.to_string()), "{roles:?}");
+    }
+    let live = browser.evaluate("document.querySelector('[role=status]').getAttribute('aria-live')");
+    assert_eq!(live, "polite");
+}
+
+#[test]
+fn it_is_legible_light_and_dark_wide_and_narrow() {
+    let Some(mut browser) = Browser::start() else { return };
+    let folder = folder();
+    let (page, _) = report(&folder, &["picture.png", "--classes", "top4", "--stride", "56"]);
+    // Contrast of each text with the nearest background behind it, as WCAG 2 defines it; the worst one and its text.
+    let contrast = "(() => {
+        const parse = (text) => text.match(/[\\d.]+/g).map(Number);
+        const luminance = (rgb) => [0.2126, 0.7152, 0.0722].reduce((sum, weight, c) => {
+            const share = rgb[c] / 255;
+            return sum + weight * (share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4);
+        }, 0);
+        const behind = (element) => {
+            for (; element; element = element.parentElement) {
+                const found = parse(getComputedStyle(element).backgroundColor);
+                if (found[3] !== 0) return found;
+            }
+        };
+        const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+        let worst = [Infinity, ''];
+        let count = 0;
+        while (texts.nextNode()) {
+            const element = texts.currentNode.parentElement;
+            if (!texts.currentNode.textContent.trim() || !element.checkVisibility()) continue;
+            const [a, b] = [parse(getComputedStyle(element).color), behind(element)].map(luminance);
+            const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+            count++;
+            if (ratio < worst[0]) worst = [ratio, texts.currentNode.textContent];
+        }
+        return [...worst, count, getComputedStyle(document.documentElement).backgroundColor];
+    })()";
+    let mut backgrounds = Vec::new();
+    for scheme in ["light", "dark"] {
+        browser.media("prefers-color-scheme", scheme);
+        for width in [320, 390, 768, 1280] {
+            browser.resize(width, 844, 1.0);
+            browser.open(&page, READY);
+            browser.evaluate("document.getElementById('canvas').focus()");
+            let context = format!("{scheme}, {width} pixels wide");
+            let wide = browser.evaluate("document.documentElement.scrollWidth");
+            assert!(wide.as_u64().unwrap() <= u64::from(width), "{context}: {wide} to scroll over");
+            // Nothing sticks out of the page, even where that would be cut off.
+            let outside = browser.evaluate(
+                "[...document.querySelectorAll('body *:not(.hidden, script, option)')].filter((element) => {
+                    const box = element.getBoundingClientRect();
+                    return box.width > 0 && (box.left < -0.5 || box.right > innerWidth + 0.5);
+                }).map((element) => element.outerHTML.slice(0, 80))",
+            );
+            assert_eq!(outside, json!([]), "{context}");
+            let found = browser.evaluate(contrast);
+            assert!(found[0].as_f64().unwrap() >= 4.5, "{context}: {found}");
+            assert!(found[2].as_u64().unwrap() > 60, "{context}: {found}");
+            backgrounds.push(found[3].clone());
+            let small = browser.evaluate(
+                "Math.min(...[...document.querySelectorAll('select, input, button, fieldset label')]\
+                 .map((element) => element.closest('label')?.offsetHeight ?? Math.max(element.offsetHeight, 16)))",
+            );
+            assert!(small.as_f64().unwrap() >= 16.0, "{context}: a control {small} pixels high");
+        }
+    }
+    assert_ne!(backgrounds[0], backgrounds[7], "dark is dark");
+    assert_no_complaints(&mut browser, &page);
+}
+
+#[test]
+fn without_scripts_the_photograph_and_the_numbers_of_the_whole_picture_remain() {
+    let Some(mut browser) = Browser::start() else { return };
+    let folder = folder();
+    let (page, map) = report(&folder, &["picture.png", "--stride", "112"]);
+    // Once before, because the first file that is opened gets a process of its own, which might not know yet.
+    browser.open(&page, READY);
+    browser.call("Emulation.setScriptExecutionDisabled", json!({"value": true}));
+    browser.open(&page, "document.readyState === 'complete'");
+    let visible = |browser: &mut Browser, selector: &str| {
+        let root = browser.call("DOM.getDocument", json!({}))["root"]["nodeId"].clone();
+        let node = browser.call("DOM.querySelector", json!({"nodeId": root, "selector": selector}));
+        browser.try_call("DOM.getBoxModel", json!({"nodeId": node["nodeId"]}))["error"].is_null()
+    };
+    for selector in ["#photograph", "noscript p", ".top table", ".facts"] {
+        assert!(visible(&mut browser, selector), "{selector}");
+    }
+    for selector in ["#canvas", "#view", "#opacity", "#row"] {
+        assert!(!visible(&mut browser, selector), "{selector}");
+    }
+    let source = fs::read_to_string(&page).unwrap();
+    assert!(source.contains(&format!("<dd>{}</dd>", map["image_sha256"].as_str().unwrap())));
+    assert!(source.contains(&format!("<dd>{}</dd>", map["weights_sha256"].as_str().unwrap())));
+}
+
+/// A path that would end the script, the attribute and the placeholder that it stands in.
+#[test]
+fn a_file_name_stays_a_file_name() {
+    let Some(mut browser) = Browser::start() else { return };
+    let folder = folder();
+    let (odd, name) = ("it's a \"<", "script><img src=x onerror=alert(1)>&amp; {{more}} $(touch made) `.png");
+    fs::create_dir(folder.path().join(odd)).unwrap();
+    let image = format!("{odd}/{name}");
+    fs::rename(folder.path().join("picture.png"), folder.path().join(&image)).unwrap();
+    let (page, map) = report(&folder, &[&image, "--stride", "112", "--mask-value", "9,8,7"]);
+    assert_eq!(map["image"], image);
+    browser.open(&page, READY);
+    let json = fs::read_to_string(folder.path().join("out/map.json")).unwrap();
+    let same = format!(
+        "JSON.stringify(JSON.parse(document.getElementById('map').textContent)) === JSON.stringify({json})"
+    );
+    assert_eq!(browser.evaluate(&same), true, "the object of map.json itself");
+    assert!(browser.evaluate("document.title").as_str().unwrap().contains(name));
+    assert_eq!(browser.evaluate("document.querySelector('.facts dd').textContent"), image.as_str());
+    assert_eq!(browser.evaluate("document.images.length"), 1);
+    assert_no_complaints(&mut browser, &page);
+
+    // The command on the page, typed into a shell, comes to the same numbers.
+    let command = browser.evaluate("document.querySelector('pre code').textContent");
+    let program = Path::new(env!("CARGO_BIN_EXE_occlude")).parent().unwrap();
+    let mut shell = Command::new("sh");
+    shell.current_dir(folder.path()).args(["-c", command.as_str().unwrap()]);
+    shell.env("OCCLUDE_WEIGHTS", seeded_weights());
+    shell.env("PATH", format!("{}:{}", program.display(), std::env::var("PATH").unwrap()));
+    fs::remove_dir_all(folder.path().join("out")).unwrap();
+    succeed(shell);
+    let json = fs::read_to_string(folder.path().join("out/map.json")).unwrap();
+    let again: Value = serde_json::from_str(&json).unwrap();
+    for field in ["image_sha256", "mask_value", "stride", "classes", "scores", "argmax"] {
+        assert_eq!(again[field], map[field], "{field}");
+    }
+    assert!(!folder.path().join("made").exists());
+
+    // Were something to get in, it would not run and would load nothing.
+    let injected = "document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.ran = 1'})), \
+                    typeof window.ran";
+    assert_eq!(browser.evaluate(injected), "undefined");
+    fs::copy(folder.path().join(&image), folder.path().join("beside.png")).unwrap();
+    let loaded = "new Promise((done) => { const image = new Image(); image.onload = () => done('loaded'); \
+                  image.onerror = () => done('refused'); image.src = 'beside.png'; })";
+    assert_eq!(browser.evaluate(loaded), "refused");
+}
+
+#[test]
+fn a_mask_without_one_colour_is_hatched() {
+    let Some(mut browser) = Browser::start() else { return };
+    let folder = folder();
+    let (page, map) = report(&folder, &["picture.png", "--stride", "112", "--mask-value", "blur:7"]);
+    assert_eq!(map["mask_value"], "blur:7");
+    browser.open(&page, READY);
+    let [x, y] = middle(&mut browser, [2, 2], [1, 1]);
+    browser.hover(x, y);
+    assert_position(&mut browser, &map, [1, 1]);
+    // Rows 90 to 134 and as many columns were covered.
+    let colours = format!(
+        "{{ {PIXELS} const data = pixels('#canvas', 270, 270, 135, 135); const seen = new Set(); \
+         for (let i = 0; i < data.length; i += 4) seen.add(data.slice(i, i + 3).join()); \
+         [seen.has('0,0,0'), seen.has('255,255,255'), seen.size > 20] }}"
+    );
+    assert_eq!(
+        browser.evaluate(&colours),
+        json!([true, true, true]),
+        "black, white, and the photograph between"
+    );
+    assert_no_complaints(&mut browser, &page);
+}
+
+#[test]
+fn a_region_lies_where_it_belongs_and_window_means_are_drawn() {
+    let Some(mut browser) = Browser::start() else { return };
+    let folder = folder();
+    let region = ["picture.png", "--mask-size", "20", "--stride", "30", "--region", "60,60,150,180"];
+    let (page, map) = report(&folder, &region);
+    assert_eq!(map["grid"], json!([3, 4]));
+    browser.open(&page, READY);
+    for at in [[0, 0], [1, 2], [2, 3]] {
+        // Grids of three and four are a part of one of eight.
+        let [x, y] = middle(&mut browser, [8, 8], [at[0] + 2, at[1] + 2]);
+        browser.hover(x, y);
+        assert_eq!(text(&mut browser, "centre"), format!("x {}, y {}", 60 + 30 * at[1], 60 + 30 * at[0]));
+        assert_eq!(
+            browser.evaluate("Number(document.querySelector('#scores td:last-child data').value)"),
+            map["maps"][0][at[0]][at[1]]
+        );
+    }
+    let [x, y] = middle(&mut browser, [8, 8], [1, 2]);
+    browser.hover(x, y);
+    assert_eq!(text(&mut browser, "row"), "–");
+    let positions = drawn(&mut browser, "#canvas");
+
+    let (page, map) = report(&folder, &[&region[..], &["--aggregate", "windows"]].concat());
+    browser.open(&page, READY);
+    assert_ne!(drawn(&mut browser, "#canvas"), positions);
+    browser.evaluate("document.getElementById('opacity').value = 100; document.getElementById('opacity').dispatchEvent(new Event('input'))");
+    let values = serde_json::from_value::<Vec<Vec<f32>>>(map["attributions"][0].clone()).unwrap().concat();
+    let enlarged = upsample(&values, INPUT_SIDE, INPUT_SIDE, SIDE, SIDE, Upsampling::Bicubic);
+    assert_jet(&mut browser, "canvas", &enlarged);
+    assert_no_complaints(&mut browser, &page);
+}
+
+#[test]
+fn a_report_holds_twenty_classes_and_says_what_it_leaves_out() {
+    let Some(mut browser) = Browser::start() else { return };
+    let folder = folder();
+    let (page, map) = report(&folder, &["picture.png", "--classes", "top25", "--stride", "150"]);
+    assert_eq!(map["classes"].as_array().unwrap().len(), 25);
+    browser.open(&page, READY);
+    assert_eq!(browser.evaluate("document.querySelectorAll('#scores tr').length"), 20);
+    assert_eq!(browser.evaluate("document.querySelectorAll('#multiples canvas').length"), 20);
+    let embedded = browser.evaluate("JSON.parse(document.getElementById('map').textContent)");
+    for field in ["classes", "scores", "maps"] {
+        assert_eq!(embedded[field].as_array().unwrap()[..], map[field].as_array().unwrap()[..20], "{field}");
+    }
+    assert!(text(&mut browser, "multiples-note").contains("5 further classes are only in map.json"));
+    assert_no_complaints(&mut browser, &page);
+}
+
+#[test]
+fn what_cannot_be_written_is_refused_before_the_sweep() {
+    let folder = folder();
+    fs::write(folder.path().join("file"), "").unwrap();
+    fs::create_dir(folder.path().join("directory")).unwrap();
+    for (report, message) in [
+        ("directory", "cannot write to directory"),
+        ("file/below.html", "cannot write to file/below.html"),
+        ("picture.png", "expected another file than the photograph"),
+        ("directory/../picture.png", "expected another file than the photograph"),
+    ] {
+        // Without weights: had the sweep been prepared, their absence would be the error.
+        let mut command = explain(&folder, &["picture.png", "--report", report]);
+        command.env("OCCLUDE_WEIGHTS", "absent");
+        refuse(&folder, command, 1, &[message]);
+    }
+    // Found out at the end: then nothing is left, neither here nor there.
+    let options = ["picture.png", "--stride", "224", "--out", "a", "--report", "a/map.json"];
+    refuse(&folder, explain(&folder, &options), 1, &["a/map.json", "two files would have this name"]);
+    fs::create_dir_all(folder.path().join("b/map.json")).unwrap();
+    let options = ["picture.png", "--stride", "224", "--out", "b", "--report", "c/report.html"];
+    refuse(&folder, explain(&folder, &options), 1, &["b/map.json"]);
+    let text = succeed(explain(&folder, &["picture.png", "--stride", "224", "--report", "c/report.html"]));
+    assert!(text.contains("wrote c/report.html"), "{text}");
+    assert!(fs::read_to_string(folder.path().join("c/report.html")).unwrap().starts_with("<!DOCTYPE html>"));
+}
+
+#[test]
+fn chelsea_is_explained() {
+    let Some(weights) = common::shared("weights/bvlc_googlenet.safetensors") else { return };
+    let Some(mut browser) = Browser::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/chelsea.png");
+    let arguments =
+        [image.to_str().unwrap(), "--classes", "top3", "--stride", "32", "--report", "report.html"];
+    let mut command = explain(&folder, &arguments);
+    command.env("OCCLUDE_WEIGHTS", weights.canonicalize().unwrap());
+    succeed(command);
+    let (page, map) = written(&folder);
+    browser.open(&page, READY);
+    assert!(
+        browser
+            .evaluate("document.querySelector('h1').textContent")
+            .as_str()
+            .unwrap()
+            .contains("Egyptian cat")
+    );
+    for at in [[2, 3], [6, 0]] {
+        let [x, y] = middle(&mut browser, [7, 7], at);
+        browser.hover(x, y);
+        assert_position(&mut browser, &map, at);
+    }
+    // The keyboard begins where the viewed class loses most.
+    browser.hover(1.0, 1.0);
+    browser.evaluate("document.getElementById('canvas').focus()");
+    let best = serde_json::from_value::<Vec<Vec<f64>>>(map["maps"][0].clone()).unwrap().concat();
+    let best = (0..49).max_by(|&a, &b| best[a].total_cmp(&best[b])).unwrap();
+    assert_position(&mut browser, &map, [best / 7, best % 7]);
+    assert_no_complaints(&mut browser, &page);
+}
+
+/// Not a claim but a way to look: `cargo test --release --test report -- --ignored` with `OCCLUDE_SCREENSHOTS` set to a
+/// folder leaves there the pages for some photographs, at phone and desktop width, light and dark.
+#[test]
+#[ignore = "writes pictures of the page into the folder $OCCLUDE_SCREENSHOTS"]
+fn screenshots() {
+    let shots = PathBuf::from(std::env::var("OCCLUDE_SCREENSHOTS").expect("a folder"));
+    let weights = common::shared("weights/bvlc_googlenet.safetensors").expect("the trained weights");
+    for (image, options) in [
+        ("miniature_poodle.jpg", &["--classes", "top3"][..]),
+        ("tibetan_terrier.jpg", &["--mask-size", "15", "--stride", "10"]),
+        ("cat_dog.png", &["--classes", "top3", "--mask-value", "noise"]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let image = common::shared(&format!("images/{image}")).unwrap().canonicalize().unwrap();
+        let stem = image.file_stem().unwrap().to_str().unwrap();
+        let page = folder.path().join("report.html");
+        let arguments = [&[image.to_str().unwrap(), "--report", "report.html"], options].concat();
+        let mut command = explain(&folder, &arguments);
+        command.env("OCCLUDE_WEIGHTS", weights.canonicalize().unwrap());
+        succeed(command);
+        let mut browser = Browser::start().expect("a browser");
+        for (device, width, height, scale) in [("phone", 390, 844, 2.0), ("desktop", 1280, 900, 1.0)] {
+            browser.resize(width, height, scale);
+            for scheme in ["light", "dark"] {
+                browser.media("prefers-color-scheme", scheme);
+                browser.open(&page, READY);
+                let shoot = |browser: &mut Browser, name: &str| {
+                    let whole = json!({"format": "png", "captureBeyondViewport": true});
+                    let shot = browser.call("Page.captureScreenshot", whole);
+                    let bytes = decode_base64(shot["data"].as_str().unwrap());
+                    fs::write(shots.join(format!("{stem}-{device}-{scheme}{name}.png")), bytes).unwrap();
+                };
+                shoot(&mut browser, "");
+                browser.evaluate("document.getElementById('canvas').focus()");
+                browser.evaluate("document.getElementById('colours').value = 'diverging'; document.getElementById('colours').dispatchEvent(new Event('change'))");
+                shoot(&mut browser, "-covered");
+                browser.evaluate("document.getElementById('view').value = 'classes'; document.getElementById('view').dispatchEvent(new Event('change'))");
+                shoot(&mut browser, "-classes");
+            }
+        }
+        let pdf = browser.call("Page.printToPDF", json!({"printBackground": true}));
+        fs::write(shots.join(format!("{stem}.pdf")), decode_base64(pdf["data"].as_str().unwrap())).unwrap();
+    }
+}
+
+fn decode_base64(text: &str) -> Vec<u8> {
+    let digit = |byte: u8| match byte {
+        b'A'..=b'Z' => u32::from(byte - b'A'),
+        b'a'..=b'z' => u32::from(byte - b'a') + 26,
+        b'0'..=b'9' => u32::from(byte - b'0') + 52,
+        b'+' => 62,
+        _ => 63,
+    };
+    let text = text.trim_end_matches('=').as_bytes();
+    let mut bytes = Vec::new();
+    for four in text.chunks(4) {
+        let bits = four.iter().enumerate().fold(0, |bits, (i, &byte)| bits | digit(byte) << (18 - 6 * i));
+        bytes.extend(&bits.to_be_bytes()[1..four.len()]);
+    }
+    bytes
+}
