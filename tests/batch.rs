@@ -336,41 +336,51 @@ fn what_would_come_out_differently_is_done_again() {
         fs::write(folder.path().join("other.safetensors"), safetensors(&tensors)).unwrap();
         "other.safetensors"
     };
-    let kept = |more: &[&str]| succeed(batch(folder.path(), "out", more)).matches("done before").count();
+    let out = folder.path().join("out");
+    let command = |out: &str, more: &[&str]| {
+        // None may be given twice.
+        let quick = if more.contains(&"--stride") { &[][..] } else { &QUICK[..] };
+        occlude(folder.path(), &[&["batch", "photos", "--out", out], quick, more].concat())
+    };
+    let kept = |more: &[&str]| succeed(command("out", more)).matches("done before").count();
     // As a run without what was there before.
     let fresh = |more: &[&str]| {
-        succeed(batch(folder.path(), "fresh", more));
+        succeed(command("fresh", more));
         let fresh = tree(&folder.path().join("fresh"));
         fs::remove_dir_all(folder.path().join("fresh")).unwrap();
         fresh
     };
+    assert_eq!(kept(&["--classes", "top2"]), 0);
+    // Fewer files than before, and none is left over.
     assert_eq!(kept(&[]), 0);
+    let plain = tree(&out);
+    assert!(plain == fresh(&[]));
+    assert_eq!(kept(&[]), 2);
     for options in [
-        &["--classes", "top3"][..],
-        &["--classes", "7"],
-        &["--score", "logit"],
-        &["--mask-size", "30"],
-        &["--stride", "100"],
-        &["--mask-value", "mean"],
-        &["--mask-clipping", "off"],
-        &["--upsampling", "nearest"],
-        &["--resize", "center-crop"],
-        &["--weights", other],
-        &[],
+        ["--classes", "7"],
+        ["--score", "logit"],
+        ["--mask-size", "30"],
+        ["--stride", "200"],
+        ["--mask-value", "mean"],
+        ["--mask-clipping", "off"],
+        ["--region", "0,0,9,9"],
+        ["--activation", "conv1/7x7_s2:0"],
+        ["--aggregate", "windows"],
+        ["--upsampling", "nearest"],
+        ["--show", "score"],
+        ["--colours", "viridis"],
+        ["--opacity", "0.25"],
+        ["--mark", "off"],
+        ["--format", "svg"],
+        ["--resize", "center-crop"],
+        ["--weights", other],
     ] {
-        // QUICK has a stride, and none may be given twice.
-        if options.first() == Some(&"--stride") {
-            let command = |out| occlude(folder.path(), &["batch", "photos", "--out", out, "--stride", "100"]);
-            assert!(!succeed(command("out")).contains("done before"), "{options:?}");
-            assert!(succeed(command("out")).contains("done before"), "{options:?}");
-            continue;
+        assert_eq!(kept(&options), 0, "{options:?}");
+        fs::remove_dir_all(&out).unwrap();
+        for (name, contents) in &plain {
+            fs::create_dir_all(out.join(name).parent().unwrap()).unwrap();
+            fs::write(out.join(name), contents).unwrap();
         }
-        assert_eq!(kept(options), 0, "{options:?}");
-        // Fewer files than before, and none is left over.
-        if options == ["--classes", "7"] {
-            assert!(tree(&folder.path().join("out")) == fresh(options), "{options:?}");
-        }
-        assert_eq!(kept(options), 2, "{options:?}");
     }
     write_picture(&folder.path().join("photos/a.png"), 9);
     assert_eq!(kept(&[]), 1);
