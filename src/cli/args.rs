@@ -105,10 +105,14 @@ pub struct Classify {
 A mask slides over the 224x224 picture. Where covering it lowers the score of a class, there is evidence for the class:
 map value = score of the whole picture - score of the covered one.
 
-DIR receives <image>-<class>.png for each class, the photograph with its map over it, and map.json with all numbers;
-on an error it receives nothing. The colours of a picture (jet) are symmetric around zero: green is no effect, red evidence
-for the class, blue evidence against it, and the map's largest magnitude reaches the end of the colours. So colours of
-two pictures are not on one scale; the numbers at the colour bar and in map.json are.
+DIR receives <image>-<class>.png for each class, the photograph with its map over it, and map.json with all numbers; with
+--show score <image>-<class>-score.png, with --show class <image>-most-probable.png, with --activation
+<image>-<layer>-<channel>.png, with --faithfulness <image>-<class>-faithfulness.png. On an error it receives nothing, but
+for the coarse pictures of --progressive.
+
+The colours of drops are symmetric around zero: the middle (green of jet, white of diverging) is no effect, red evidence for
+the class, blue evidence against it, and the map's largest magnitude reaches the end of the colours. So colours of two
+pictures are not on one scale; the numbers at the colour bar and in map.json are, and so are maps of `occlude compare`.
 
 The arrays of --arrays have the same numbers: maps and scores [class][ny][nx], base_scores and classes [class], argmax and
 argmax_scores [ny][nx]; with --aggregate windows also attributions [class][224][224]; with --activation also activations
@@ -121,7 +125,10 @@ Examples:
   occlude explain cat.jpg --classes 'tabby, tabby cat,Egyptian cat,282' --score logit
   occlude explain cat.jpg --mask-size 30x12 --stride 25x31 --mask-value 124,117,104 --json > map.json
   occlude explain cat.jpg --arrays npz && python -c \"import numpy; print(numpy.load('out/maps.npz')['maps'].max())\"
-  occlude explain cat.jpg --classes top5 --report cat.html")]
+  occlude explain cat.jpg --classes top5 --report cat.html
+  occlude explain cat.jpg --show drop,class --colours diverging --mask-value blur --region 40,0,180,224
+  occlude explain cat.jpg --activation inception_4c/output:strongest --faithfulness
+  occlude explain cat.jpg --mask-size 15 --stride 5 --progressive")]
 pub struct Explain {
     /// A photograph: PNG, JPEG, WebP, BMP, GIF or TIFF
     pub image: PathBuf,
@@ -357,7 +364,7 @@ pub struct Sweep {
 
     /// What the mask is filled with: auto (the mean colour of this picture), mean (that of the training pictures), V (grey) or
     /// R,G,B, each 0 to 255; blur or blur:S (this picture, blurred by S pixels, 0.5 to 100, else 10), noise or noise:SEED
-    #[arg(long, value_name = "COLOUR", default_value = "auto", allow_hyphen_values = true, value_parser = mask_value)]
+    #[arg(long, value_name = "FILL", default_value = "auto", allow_hyphen_values = true, value_parser = mask_value)]
     pub mask_value: MaskValue,
 
     /// on: mask centres start at the picture's corner and masks are clipped at its border; off: every mask lies wholly
