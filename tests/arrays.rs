@@ -6,6 +6,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Cursor, Read, Write};
+use std::path::Path;
 use std::process::Command;
 
 use common::command::{floats, folder, listing, refuse, seeded, shape, succeed};
@@ -189,12 +190,9 @@ fn only_what_is_asked_for_is_written() {
 #[test]
 fn numpy_reads_them() {
     let python = std::env::var("OCCLUDE_PYTHON").unwrap_or_else(|_| "python3".to_string());
-    let run = |folder: Option<&TempDir>, program: &str| {
-        let mut command = Command::new(&python);
-        folder.map(|folder| command.current_dir(folder.path().join("out")));
-        command.args(["-c", program]).output()
-    };
-    if !run(None, "import numpy").is_ok_and(|output| output.status.success()) {
+    let run =
+        |program: &str, argument: &Path| Command::new(&python).args(["-c", program]).arg(argument).output();
+    if !run("import numpy", Path::new("")).is_ok_and(|output| output.status.success()) {
         let required = std::env::var("OCCLUDE_REQUIRE_NUMPY").is_ok_and(|value| value == "1");
         assert!(!required, "{python} cannot import numpy, which is required here");
         // Not by `eprintln!`, which the test harness keeps to itself while tests pass.
@@ -204,7 +202,8 @@ fn numpy_reads_them() {
     let folder = folder();
     explain(&folder, "out");
     let program = r#"
-import json, numpy
+import json, numpy, os, sys
+os.chdir(sys.argv[1])
 facts = json.load(open("map.json"))
 arrays = numpy.load("maps.npz", allow_pickle=False)
 def same(name, expected, dtype):
@@ -219,6 +218,6 @@ same("activations", [a["map"] for a in facts["activations"]], numpy.float32)
 maps = numpy.load("maps.npy", allow_pickle=False)
 assert maps.tobytes() == arrays["maps"].tobytes() and maps.shape == arrays["maps"].shape
 "#;
-    let output = run(Some(&folder), program).unwrap();
+    let output = run(program, &folder.path().join("out")).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

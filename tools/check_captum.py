@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""Check occlude's --aggregate windows against Captum's Occlusion on PyTorch.
+
+    check_captum.py target/release/occlude --weights ../shared/weights/bvlc_googlenet.safetensors
+                    [--image tests/data/chelsea.png]
+
+Captum gives each pixel the drops under all windows that cover it, divided by their number. Its windows begin in the picture's
+corner; where the stride does not divide what the window leaves of the picture, it adds a last one at the border, so the settings
+here are those in which the windows of both are the same. PyTorch runs the network in float64. The picture is handed over as a PNG
+of the network's size, so that decoding and resizing play no part. Fails when any attribution of the two most probable
+classes is off by more than 1e-5.
+
+Install with: pip install -r requirements.txt
+"""
+import argparse
+import subprocess
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from captum.attr import Occlusion
+from PIL import Image
+from safetensors.numpy import load_file
+
+from network import INPUT_SIDE, MEAN_BGR
+from occlusion import network_input, open_picture
+from reference import probabilities, to_torch
+
+TOLERANCE = 1e-5
+
+# Window and stride, height first, and the colour, red first (None: mean of the picture).
+SETTINGS = (
+    ((32, 32), (32, 32), None),
+    ((56, 56), (28, 28), (255.0, 0.0, 127.5)),
+    ((64, 40), (32, 23), tuple(MEAN_BGR[::-1].tolist())),
+)
+
+
+def occlude(options, picture, window, stride, colour):
+    """Classes and attributions [class][224][224]."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            *(options.occlude, "explain", picture, "--weights", options.weights, "--classes", "top2"),
+            *("--mask-size", "{}x{}".format(*window), "--stride", "{}x{}".format(*stride)),
+            *("--mask-value", "auto" if colour is None else ",".join(map(str, colour))),
+            *("--mask-clipping", "off", "--aggregate", "windows", "--arrays", "npz", "--out", folder),
+        ]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        with np.load(Path(folder, "maps.npz")) as arrays:
+            return arrays["classes"], arrays["attributions"]
+
+
+def captum(weights, data, classes, window, stride, colour):
+    """The same attributions, [class][224][224]."""
+    fill = data.mean(axis=(1, 2)) if colour is None else np.array(colour[::-1]) - MEAN_BGR
+    inputs = torch.from_numpy(data[None])
+    baseline = torch.from_numpy(fill).reshape(1, 3, 1, 1).expand_as(inputs)
+    method = Occlusion(lambda batch: probabilities(weights, batch))
+    with torch.inference_mode():
+        found = [
+            method.attribute(
+                inputs,
+                sliding_window_shapes=(3, *window),
+                strides=(3, *stride),
+                baselines=baseline,
+                target=int(index),
+                perturbations_per_eval=16,
+            )
+            for index in classes
+        ]
+    # A window covers all channels, which therefore have the same value.
+    return torch.cat(found)[:, 0].numpy()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("occlude", type=Path, help="the binary")
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--image", type=Path, default=Path(__file__).parent / "../tests/data/chelsea.png")
+    options = parser.parse_args()
+
+    rgb = open_picture(options.image)
+    data, weights = network_input(rgb), to_torch(load_file(options.weights))
+    worst = 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder, "picture.png")
+        Image.fromarray(rgb).save(picture)
+        for window, stride, colour in SETTINGS:
+            assert all((INPUT_SIDE - w) % s == 0 for w, s in zip(window, stride)), "Captum adds windows"
+            classes, ours = occlude(options, picture, window, stride, colour)
+            theirs = captum(weights, data, classes, window, stride, colour)
+            off = np.abs(ours - theirs).max()
+            worst = max(worst, off)
+            print(
+                f"window {window}, stride {stride}, {'mean' if colour is None else colour}, classes {classes.tolist()}: "
+                f"attributions from {theirs.min():+.4f} to {theirs.max():+.4f}, off by at most {off:.1e}"
+            )
+    if worst > TOLERANCE:
+        raise SystemExit(f"not the attributions of Captum {version('captum')}: off by more than {TOLERANCE}")
+    print(f"the attributions of Captum {version('captum')}")
+
+
+if __name__ == "__main__":
+    main()
