@@ -696,6 +696,11 @@ fn chelsea_is_explained() {
 fn screenshots() {
     let shots = PathBuf::from(std::env::var("OCCLUDE_SCREENSHOTS").expect("a folder"));
     let weights = common::shared("weights/bvlc_googlenet.safetensors").expect("the trained weights");
+    let shoot = |browser: &mut Browser, name: &str| {
+        let whole = json!({"format": "png", "captureBeyondViewport": true});
+        let shot = browser.call("Page.captureScreenshot", whole);
+        fs::write(shots.join(format!("{name}.png")), decode_base64(shot["data"].as_str().unwrap())).unwrap();
+    };
     for (image, options) in [
         ("miniature_poodle.jpg", &["--classes", "top3"][..]),
         ("tibetan_terrier.jpg", &["--mask-size", "15", "--stride", "10"]),
@@ -715,22 +720,20 @@ fn screenshots() {
             for scheme in ["light", "dark"] {
                 browser.media("prefers-color-scheme", scheme);
                 browser.open(&page, READY);
-                let shoot = |browser: &mut Browser, name: &str| {
-                    let whole = json!({"format": "png", "captureBeyondViewport": true});
-                    let shot = browser.call("Page.captureScreenshot", whole);
-                    let bytes = decode_base64(shot["data"].as_str().unwrap());
-                    fs::write(shots.join(format!("{stem}-{device}-{scheme}{name}.png")), bytes).unwrap();
-                };
-                shoot(&mut browser, "");
+                let name = format!("{stem}-{device}-{scheme}");
+                shoot(&mut browser, &name);
                 browser.evaluate("document.getElementById('canvas').focus()");
                 browser.evaluate("document.getElementById('colours').value = 'diverging'; document.getElementById('colours').dispatchEvent(new Event('change'))");
-                shoot(&mut browser, "-covered");
+                shoot(&mut browser, &format!("{name}-covered"));
                 browser.evaluate("document.getElementById('view').value = 'classes'; document.getElementById('view').dispatchEvent(new Event('change'))");
-                shoot(&mut browser, "-classes");
+                shoot(&mut browser, &format!("{name}-classes"));
             }
         }
-        let pdf = browser.call("Page.printToPDF", json!({"printBackground": true}));
-        fs::write(shots.join(format!("{stem}.pdf")), decode_base64(pdf["data"].as_str().unwrap())).unwrap();
+        // As on A4 paper.
+        browser.resize(794, 1123, 1.0);
+        browser.call("Emulation.setEmulatedMedia", json!({"media": "print"}));
+        browser.open(&page, READY);
+        shoot(&mut browser, &format!("{stem}-print"));
     }
 }
 
