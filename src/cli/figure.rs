@@ -22,7 +22,7 @@ const MARGIN: u32 = 24;
 const GAP: u32 = 8;
 const BAR_WIDTH: u32 = 24;
 /// Room for the colour bar's numbers.
-const TICKS_WIDTH: u32 = 84;
+const TICKS_WIDTH: u32 = 96;
 const BAR_ROOM: u32 = MARGIN + BAR_WIDTH + GAP + TICKS_WIDTH;
 const WIDTH: u32 = MARGIN + PHOTO + BAR_ROOM + MARGIN;
 const TITLE_LINES: usize = 2;
@@ -435,16 +435,18 @@ fn ticks(low: f32, high: f32) -> Vec<(f32, String)> {
     // A hair of room, because neither end nor step is exact.
     let first = (f64::from(low) / unit - 1e-6).ceil() as i64;
     let last = (f64::from(high) / unit + 1e-6).floor() as i64;
-    (first..=last).map(|k| ((k as f64 * unit) as f32, tick_text(k * i64::from(step), power))).collect()
+    let most =
+        (first.unsigned_abs().max(last.unsigned_abs()) as f64 * f64::from(step)).log10() as i32 + power;
+    (first..=last).map(|k| ((k as f64 * unit) as f32, tick_text(k * i64::from(step), power, most))).collect()
 }
 
-/// `count * 10^power`, in full where that is short.
-fn tick_text(count: i64, power: i32) -> String {
+/// `count * 10^power`, in full where that is short, else with the exponent `most` of the largest tick, which all share.
+fn tick_text(count: i64, power: i32, most: i32) -> String {
+    let decimals = |power: i32| (-power).max(0) as usize;
     let text = match power {
         _ if count == 0 => "0".to_owned(),
-        -4..=3 => format!("{:.*}", (-power).max(0) as usize, count as f64 * 10f64.powi(power)),
-        _ if count % 10 == 0 => format!("{}e{}", count / 10, power + 1),
-        _ => format!("{count}e{power}"),
+        -4..=3 => format!("{:.*}", decimals(power), count as f64 * 10f64.powi(power)),
+        _ => format!("{:.*}e{most}", decimals(power - most), count as f64 * 10f64.powi(power - most)),
     };
     text.replace('-', "−")
 }
@@ -619,6 +621,10 @@ mod tests {
         assert_eq!(around(1.0), ["−1.0", "−0.5", "0", "0.5", "1.0"]);
         assert_eq!(around(7.0), ["−6", "−4", "−2", "0", "2", "4", "6"]);
         assert_eq!(around(3e-7), ["−3e−7", "−2e−7", "−1e−7", "0", "1e−7", "2e−7", "3e−7"]);
+        assert_eq!(
+            texts(4e-9, 4.6e-8),
+            ["0.5e−8", "1.0e−8", "1.5e−8", "2.0e−8", "2.5e−8", "3.0e−8", "3.5e−8", "4.0e−8", "4.5e−8"]
+        );
         assert_eq!(texts(0.21, 0.574), ["0.25", "0.30", "0.35", "0.40", "0.45", "0.50", "0.55"]);
         assert_eq!(texts(0.0, 1.0), ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         for exponent in -350..=380 {

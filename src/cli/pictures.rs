@@ -114,8 +114,8 @@ impl Explanation {
         let map = feature.map();
         let scale = Scale::of_drops(drawing.colours.unwrap_or(Colours::Jet), &map);
         let meaning = match scale.colours {
-            Colours::Viridis => "yellow is where the feature is found",
-            _ => "red is where the feature is found, blue where something keeps it down",
+            Colours::Viridis => "yellow is where it is found",
+            _ => "red is where it is found, blue where it is kept down",
         };
         figure::map(&MapFigure {
             photograph,
@@ -124,10 +124,7 @@ impl Explanation {
             title: &format!("{}, channel {}", feature.layer, feature.channel),
             value: &format!("total {}", readable(feature.base_total)),
             note: &sizes(maps, drawing.mark),
-            meaning: [
-                &format!("drop in total activation when covered: {meaning}"),
-                &measured(&scale, map.iter()),
-            ],
+            meaning: [&format!("drop in the total when covered: {meaning}"), &measured(&scale, map.iter())],
             mark: drawing.mark.then_some(maps.mask_size),
             base: None,
         })
