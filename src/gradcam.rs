@@ -20,8 +20,9 @@
 //! multiplications alone, and rounded once to f32: the same bits on every machine and any number of threads.
 
 use crate::network::CLASSES;
+use crate::occlusion::check_classes;
 use crate::softmax::softmax_f64;
-use crate::{Activations, Error, GoogLeNet, Result};
+use crate::{Activations, GoogLeNet, Result};
 use rayon::prelude::*;
 
 /// The blob whose gradient is taken: the last one with a plane, 7x7 places of 1024 channels.
@@ -56,15 +57,9 @@ impl GoogLeNet {
     /// class costs as much as the classifier, the classes side by side on the threads of the current rayon pool.
     ///
     /// # Errors
-    /// [`Error::Option`] for a class from 1000 on.
+    /// [`Error::Option`](crate::Error::Option) for a class from 1000 on.
     pub fn grad_cam(&self, activations: &Activations, classes: &[usize]) -> Result<GradCam> {
-        if let Some(class) = classes.iter().find(|&&class| class >= CLASSES) {
-            return Err(Error::Option {
-                name: "class",
-                found: class.to_string(),
-                expected: "an index of 0 to 999".to_string(),
-            });
-        }
+        check_classes(classes)?;
         let blob = self.network.find(LAYER).expect("the table has it");
         let plane = activations.plane(blob);
         let classifier = self.weights(self.network.layers.len() - 1);
