@@ -31,7 +31,7 @@ fn explain(common: &Common, args: &Explain, output: &Output) -> Result<ExitCode>
     let source = Source::open(&args.image)?;
     let bar = Bar::new();
     let progress = |progress: Progress| bar.show(progress.done, progress.total);
-    let preview = Mutex::new(source.preview(&session));
+    let preview = Mutex::new(if args.progressive { source.preview(&session) } else { None });
     // What cannot be written now is reported in the end.
     let refined = |explanation: &Explanation| {
         let _ = output.write(&explanation.pictures(&args.drawing));
@@ -51,9 +51,7 @@ fn explain(common: &Common, args: &Explain, output: &Output) -> Result<ExitCode>
     let page = page.transpose()?;
     let apart = args.report.as_deref().zip(page.as_ref().map(String::as_bytes));
     let written = output.write_with(&files, apart)?;
-    if args.progressive
-        && let Some(preview) = &mut *preview.lock().expect("as above")
-    {
+    if let Some(preview) = &mut *preview.lock().expect("as above") {
         preview.show(&explanation.maps);
     }
     super::print(&if args.json { json } else { summary(&explanation, &written) })?;
