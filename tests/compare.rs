@@ -99,6 +99,34 @@ fn what_cannot_be_compared_is_refused() {
         1,
         &["cannot write to", "other.png"],
     );
+    refuse(
+        &folder,
+        seeded(&folder, &["compare", "picture.png", "--classes", "top21"]),
+        1,
+        &["--classes with 21 classes is not possible: expected at most 20"],
+    );
+}
+
+/// What of the sweep shows on the figure of a comparison.
+#[test]
+fn options_reach_the_compared_maps() {
+    let folder = folder();
+    let mut seen = HashSet::new();
+    for options in [
+        &[][..],
+        &["--mark", "off"],
+        &["--region", "0,0,224,112"],
+        &["--aggregate", "windows"],
+        &["--colours", "diverging"],
+    ] {
+        let arguments = [&["compare", "picture.png", "--stride", "112", "--format", "svg"], options].concat();
+        succeed(seeded(&folder, &arguments));
+        let svg = fs::read_to_string(folder.path().join("out/picture-compare.svg")).unwrap();
+        assert!(seen.insert(svg.clone()), "{options:?} changes nothing");
+        let is_windows = options.contains(&"windows");
+        assert_eq!(svg.contains(">mean drop in probability under the masks"), is_windows, "{options:?}");
+        assert_eq!(svg.contains("(white outline)"), !options.contains(&"off"), "{options:?}");
+    }
 }
 
 #[test]

@@ -288,7 +288,7 @@ pub struct Compare {
     #[arg(required = true, num_args = 1..=2, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
 
-    /// Classes to compare, as for explain [default: of one photograph the three most probable, of two the prediction for each]
+    /// Classes to compare, at most 20, as for explain [default: of one photograph the three most probable, of two the prediction for each]
     #[arg(long, value_name = "LIST", value_parser = super::classes::parse)]
     pub classes: Vec<Classes>,
 

@@ -76,7 +76,9 @@ impl Canvas {
 
     /// One line with its upper left corner at (`x`, `y`).
     pub fn text(&mut self, style: Style, x: u32, y: u32, text: &str) {
-        self.items.push(Item::Text { style, x, y, text: text.to_string() });
+        if !text.is_empty() {
+            self.items.push(Item::Text { style, x, y, text: text.to_string() });
+        }
     }
 
     /// One line that ends at `right`.
@@ -226,8 +228,10 @@ fn hex([red, green, blue]: [u8; 3]) -> String {
     format!("#{red:02x}{green:02x}{blue:02x}")
 }
 
+/// As XML's text. Characters that it cannot hold, though a file's name can, become U+FFFD.
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    text.replace(|c| matches!(c, '\0'..' ' | '\u{FFFE}' | '\u{FFFF}'), "\u{FFFD}")
 }
 
 #[cfg(test)]
@@ -239,7 +243,8 @@ mod tests {
         canvas.fill([2, 3, 10, 5], [1, 2, 3]);
         canvas.outline([20, 3, 6, 4], [9, 9, 9]);
         canvas.picture([30, 3, 2, 2], vec![10, 0, 0, 20, 0, 0, 30, 0, 0, 40, 0, 0]);
-        canvas.text(Style::book(14, [0; 3]), 2, 20, "a < b & \"c\"");
+        canvas.text(Style::book(14, [0; 3]), 2, 20, "a < b & \"c\"\u{1}\n");
+        canvas.text(Style::book(14, [0; 3]), 2, 20, "");
         canvas.curve(vec![[50.0, 5.0], [50.0, 30.0]], [0, 99, 0]);
         canvas
     }
@@ -269,11 +274,12 @@ mod tests {
         assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
         for part in [
             "<rect x=\"2\" y=\"3\" width=\"10\" height=\"5\" fill=\"#010203\"/>",
-            ">a &lt; b &amp; \"c\"</text>",
+            ">a &lt; b &amp; \"c\"\u{FFFD}\u{FFFD}</text>",
             "<polyline points=\"50.0,5.0 50.0,30.0\"",
         ] {
             assert!(svg.contains(part), "{svg}");
         }
+        assert_eq!(svg.matches("<text").count(), 1, "what is empty is not written");
         let data = svg.split("base64,").nth(1).unwrap().split('"').next().unwrap();
         let picture = image::load_from_memory(&BASE64_STANDARD.decode(data).unwrap()).unwrap().into_rgb8();
         assert_eq!(picture.into_raw(), [10, 0, 0, 20, 0, 0, 30, 0, 0, 40, 0, 0]);

@@ -3,9 +3,12 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use occlude::{Classification, Progress, Result, labels};
+use occlude::network::INPUT_SIDE;
+use occlude::rect::Rect;
+use occlude::{Classification, Error, Progress, Result, labels};
 
 use super::args::{Common, Compare, Drawing};
+use super::canvas::Canvas;
 use super::classes::{self, Classes};
 use super::colours::Colours;
 use super::explanation::{Explanation, Session, Source, stem};
@@ -14,6 +17,9 @@ use super::json;
 use super::output::Output;
 use super::pictures::sizes;
 use super::progress::Bar;
+
+/// More make a picture that nobody looks at.
+const MOST_CLASSES: usize = 20;
 
 /// Maps in a row of a figure, beside the photograph.
 const ACROSS: usize = 3;
@@ -38,11 +44,15 @@ impl Contrast {
         let larger = a.iter().zip(&b).filter(|(a, b)| a > b).count();
         Some(Contrast {
             classes: [first, second],
-            difference: a.iter().zip(&b).map(|(a, b)| a - b).collect(),
+            difference: difference(&a, &b),
             correlation: correlation(&a, &b),
             share: larger as f32 / a.len() as f32,
         })
     }
+}
+
+fn difference(a: &[f32], b: &[f32]) -> Vec<f32> {
+    a.iter().zip(b).map(|(a, b)| a - b).collect()
 }
 
 fn correlation(a: &[f32], b: &[f32]) -> f32 {
@@ -64,7 +74,9 @@ fn compare(common: &Common, args: &Compare, output: &Output) -> Result<ExitCode>
     let session = Session::open(common)?;
     let sources = args.images.iter().map(|image| Source::open(image)).collect::<Result<Vec<_>>>()?;
     let said: Vec<Classification> = sources.iter().map(|source| session.classify(source)).collect();
-    let classes = [Classes::of(chosen(&args.classes, &said))];
+    let chosen = chosen(&args.classes, &said);
+    check(&chosen)?;
+    let classes = [Classes::of(chosen)];
     let bar = Bar::new();
     let progress = |progress: Progress| bar.show(progress.done, progress.total);
     let sweep = |source| session.sweep(source, &classes, &args.sweep, &progress, None);
@@ -74,7 +86,7 @@ fn compare(common: &Common, args: &Compare, output: &Output) -> Result<ExitCode>
 
     let stems: Vec<String> = args.images.iter().map(|image| stem(image)).collect();
     let name = format!("{}-compare.{}", stems.join("-"), args.drawing.format.ending());
-    let picture = draw(&explanations, &contrasts, &stems, &args.drawing);
+    let picture = draw(&explanations, !contrasts.is_empty(), &stems, &args.drawing);
     let json = json::comparison(&explanations, &contrasts);
     let files = [
         (name, picture.encode(args.drawing.format)),
@@ -104,79 +116,100 @@ fn chosen(asked: &[Classes], said: &[Classification]) -> Vec<usize> {
     }
 }
 
+/// # Errors
+/// [`Error::Option`] for more classes than a picture can show.
+fn check(classes: &[usize]) -> Result<()> {
+    if classes.len() <= MOST_CLASSES {
+        return Ok(());
+    }
+    Err(Error::Option {
+        name: "--classes",
+        found: format!("with {} classes", classes.len()),
+        expected: format!("at most {MOST_CLASSES} to compare"),
+    })
+}
+
 fn name(class: usize) -> &'static str {
     labels::label(class).map_or("", |label| label.short())
 }
 
-fn draw(
-    explanations: &[Explanation],
-    contrasts: &[Contrast],
-    stems: &[String],
-    drawing: &Drawing,
-) -> super::canvas::Canvas {
+/// One a class: its short name; with its index where several of the classes have the same.
+fn names(classes: &[usize]) -> Vec<String> {
+    let is_shared = |class| classes.iter().filter(|&&other| name(other) == name(class)).count() > 1;
+    let name = |&class| {
+        if is_shared(class) { format!("{} ({class})", name(class)) } else { name(class).to_string() }
+    };
+    classes.iter().map(name).collect()
+}
+
+fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], drawing: &Drawing) -> Canvas {
     let maps = &explanations[0].maps;
+    let names = names(&maps.classes);
     let drops: Vec<_> = explanations
         .iter()
         .map(|explanation| (0..maps.classes.len()).map(|k| explanation.drops(k)).collect::<Vec<_>>())
         .collect();
-    let all = drops.iter().flatten().flat_map(|(map, ..)| map);
-    let scale = Scale::of_drops(drawing.colours.unwrap_or(Colours::Jet), all);
-    let overlay = |map, grid, area| {
-        let (upsampling, opacity) = (drawing.upsampling, drawing.opacity);
-        Overlay { map, grid, area, upsampling, opacity }
+    let scale = Scale::of_drops(
+        drawing.colours.unwrap_or(Colours::Jet),
+        drops.iter().flatten().flat_map(|(map, ..)| map),
+    );
+    // Of what is drawn: at positions, or spread over the pixels.
+    let differences: Vec<Vec<f32>> = match has_contrast {
+        true => drops.iter().map(|maps| difference(&maps[0].0, &maps[1].0)).collect(),
+        false => Vec::new(),
     };
+    let contrast_scale = Scale::of_drops(Colours::Diverging, differences.iter().flatten());
+
     let mut rows = Vec::new();
-    let mut differences = Vec::new();
-    let contrast_scale =
-        Scale::of_drops(Colours::Diverging, contrasts.iter().flat_map(|contrast| &contrast.difference));
+    let mut last_row = Vec::new();
     for (i, (explanation, drops)) in explanations.iter().zip(&drops).enumerate() {
-        let said = &explanation.maps.classification;
         let photograph = explanation.photograph.square(PANEL_SIDE, explanation.resize);
+        let panel = |caption, map, (grid, area), scale: &Scale| {
+            let (upsampling, opacity) = (drawing.upsampling, drawing.opacity);
+            let overlay = Overlay { map, grid, area, upsampling, opacity };
+            let pixels = overlay.over(&photograph, PANEL_SIDE, scale);
+            Panel { caption, pixels, area, mark: drawing.mark.then_some(maps.mask_size) }
+        };
+        let said = &explanation.maps.classification;
         let best = said.best();
-        let caption = [stems[i].clone(), format!("{} {}", name(best), readable(said.probabilities[best]))];
-        let mut panels = vec![Panel { caption, pixels: photograph.clone() }];
+        let mut panels = vec![Panel {
+            caption: [stems[i].clone(), format!("{} {}", name(best), readable(said.probabilities[best]))],
+            pixels: photograph.clone(),
+            area: Rect::plane(INPUT_SIDE),
+            mark: None,
+        }];
         for (k, (map, grid, area)) in drops.iter().enumerate() {
             if panels.len() > ACROSS {
                 rows.push(Row { panels: std::mem::take(&mut panels), scale: Some(scale) });
             }
             let score = readable(explanation.maps.base_scores[k]);
-            let caption = [
-                name(explanation.maps.classes[k]).to_string(),
-                format!("{} {score}", explanation.maps.score),
-            ];
-            let pixels = overlay(map, *grid, *area).over(&photograph, PANEL_SIDE, &scale);
-            panels.push(Panel { caption, pixels });
+            let caption = [names[k].clone(), format!("{} {score}", explanation.maps.score)];
+            panels.push(panel(caption, map, (*grid, *area), &scale));
         }
         rows.push(Row { panels, scale: Some(scale) });
-        if let Some(contrast) = contrasts.get(i) {
-            let [first, second] = contrast.classes.map(name);
-            let place = if stems.len() > 1 { format!(", in {}", stems[i]) } else { String::new() };
-            let caption = [first.to_string(), format!("minus {second}{place}")];
-            let (grid, area) = (explanation.maps.grid, explanation.maps.area());
-            let overlay = overlay(&contrast.difference, grid, area);
-            differences
-                .push(Panel { caption, pixels: overlay.over(&photograph, PANEL_SIDE, &contrast_scale) });
+        if let Some(difference) = differences.get(i) {
+            let contrast = format!("{} − {}", names[0], names[1]);
+            let caption = match stems {
+                [_] => [contrast, "difference".to_string()],
+                _ => [stems[i].clone(), contrast],
+            };
+            let (_, grid, area) = &drops[0];
+            last_row.push(panel(caption, difference, (*grid, *area), &contrast_scale));
         }
     }
+    let meaning = scale.colours.meaning();
     let mut notes = vec![
-        sizes(maps, false),
-        format!(
-            "drop in {} when covered, on one scale for all maps: {}",
-            maps.score,
-            scale.colours.meaning()
-        ),
+        sizes(maps, drawing.mark),
+        format!("{}, on one scale for all maps: {meaning}", explanations[0].drop_in_words()),
     ];
-    if let Some(contrast) = contrasts.first() {
-        rows.push(Row { panels: differences, scale: Some(contrast_scale) });
-        let [first, second] = contrast.classes.map(name);
+    if has_contrast {
+        rows.push(Row { panels: last_row, scale: Some(contrast_scale) });
         notes.push(format!(
-            "last row: red where the evidence is for {first} rather than {second}, blue the other way round"
+            "last row: red where the evidence is for {} rather than {}, blue the other way round",
+            names[0], names[1]
         ));
     }
-    let title = match stems {
-        [one] => format!("Evidence in {one}"),
-        _ => format!("Evidence in {}", stems.join(" and ")),
-    };
+    let title = format!("Evidence in {}", stems.join(" and "));
     figure::panels(&title, &rows, &notes.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
@@ -185,7 +218,7 @@ fn summary(explanations: &[Explanation], contrasts: &[Contrast], stems: &[String
     let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string");
     for (i, explanation) in explanations.iter().enumerate() {
         let maps = &explanation.maps;
-        let best = maps.classification.best();
+        let (best, names) = (maps.classification.best(), names(&maps.classes));
         line(format!("{}: {} {:.4}", stems[i], name(best), maps.classification.probabilities[best]));
         for (k, &class) in maps.classes.iter().enumerate() {
             let map = maps.map(k);
@@ -200,7 +233,7 @@ fn summary(explanations: &[Explanation], contrasts: &[Contrast], stems: &[String
             ));
         }
         if let Some(contrast) = contrasts.get(i) {
-            let [first, second] = contrast.classes.map(name);
+            let (first, second) = (&names[0], &names[1]);
             line(format!(
                 "  {first} against {second}: the maps' correlation is {:+.3}; {first} loses more at {:.0} % of the positions",
                 contrast.correlation,
@@ -223,6 +256,13 @@ mod tests {
         assert_eq!(correlation(&[1.0, 2.0], &[5.0, 5.0]), 0.0);
         // numpy.corrcoef([1, 2, 4, 8], [3, -1, 2, 7])[0, 1]
         assert!((correlation(&[1.0, 2.0, 4.0, 8.0], &[3.0, -1.0, 2.0, 7.0]) - 0.773_997).abs() < 1e-5);
+    }
+
+    #[test]
+    fn classes_of_the_same_name_are_told_apart() {
+        // 638 and 639 are both called "maillot".
+        assert_eq!(names(&[638, 285, 639]), ["maillot (638)", "Egyptian cat", "maillot (639)"]);
+        assert_eq!(names(&[638, 285]), ["maillot", "Egyptian cat"]);
     }
 
     #[test]

@@ -26,6 +26,8 @@ const TICKS_WIDTH: u32 = 96;
 const BAR_ROOM: u32 = MARGIN + BAR_WIDTH + GAP + TICKS_WIDTH;
 const WIDTH: u32 = MARGIN + PHOTO + BAR_ROOM + MARGIN;
 const TITLE_LINES: usize = 2;
+/// Lines of a sentence in small print.
+const NOTE_LINES: usize = 2;
 
 const PAGE: [u8; 3] = [255; 3];
 const INK: [u8; 3] = [25, 25, 30];
@@ -47,6 +49,17 @@ fn tick_style() -> Style {
     Style::book(20, INK)
 }
 
+/// Least width of a scale, as a share of the values on it.
+const NARROWEST: f32 = 1e-4;
+
+/// The smallest value and the largest; 0 and 0 if there are none.
+pub fn range<'v>(values: impl IntoIterator<Item = &'v f32>) -> [f32; 2] {
+    let ends = |ends: Option<[f32; 2]>, &value: &f32| {
+        Some(ends.map_or([value; 2], |[low, high]| [low.min(value), high.max(value)]))
+    };
+    values.into_iter().fold(None, ends).unwrap_or_default()
+}
+
 /// Which values the colours stand for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scale {
@@ -61,27 +74,32 @@ impl Scale {
     /// the colours from the smallest value to the largest, where blue can mean "no effect" on one map and "evidence
     /// against" on the next.
     pub fn of_drops<'v>(colours: Colours, values: impl IntoIterator<Item = &'v f32>) -> Scale {
-        let Scale { low, high, .. } = Scale::of_values(colours, values);
+        let [low, high] = range(values);
         let limit = high.max(-low);
         if colours.is_symmetric() {
             Scale { colours, low: -limit, high: limit }
         } else {
-            Scale { colours, low, high }
+            Scale::of_values(colours, [&low, &high])
         }
     }
 
-    /// From the smallest value to the largest.
+    /// From the smallest value to the largest; where they are nearly the same, a little further, for otherwise the colours
+    /// would show how numbers are rounded.
     pub fn of_values<'v>(colours: Colours, values: impl IntoIterator<Item = &'v f32>) -> Scale {
-        let ends = values.into_iter().fold(None, |ends: Option<(f32, f32)>, &v| {
-            Some(ends.map_or((v, v), |(low, high)| (low.min(v), high.max(v))))
-        });
-        let (low, high) = ends.unwrap_or_default();
+        let [low, high] = range(values);
+        let [middle, half] = [(low / 2.0 + high / 2.0), (high / 2.0 - low / 2.0)];
+        let least = middle.abs() * NARROWEST / 2.0;
+        if half < least {
+            return Scale { colours, low: middle - least, high: middle + least };
+        }
         Scale { colours, low, high }
     }
 
     /// Where a value lies, 0..=1. A map without any effect is all in the middle.
     fn share(&self, value: f32) -> f32 {
-        if self.high > self.low { (value - self.low) / (self.high - self.low) } else { 0.5 }
+        // In f64, where no difference of two f32 overflows.
+        let [low, high, value] = [self.low, self.high, value].map(f64::from);
+        if high > low { ((value - low) / (high - low)) as f32 } else { 0.5 }
     }
 }
 
@@ -166,18 +184,15 @@ pub fn map(content: &MapFigure) -> Canvas {
     let (mut figure, photo_top) = page(content.title, content.value, content.note, content.meaning, WIDTH);
     let pixels = content.overlay.over(content.photograph, PHOTO_SIDE, &content.scale);
     figure.picture([MARGIN, photo_top, PHOTO, PHOTO], pixels);
-    let area = content.overlay.area;
-    if area != Rect::plane(INPUT_SIDE) {
-        outline_area(&mut figure, [MARGIN, photo_top], area, PHOTO);
-    }
+    outline_area(&mut figure, [MARGIN, photo_top], content.overlay.area, PHOTO);
     if let Some(size) = content.mark {
-        draw_mask_size(&mut figure, photo_top, size);
+        draw_mask_size(&mut figure, [MARGIN, photo_top], size, PHOTO);
     }
     draw_bar(&mut figure, [MARGIN + PHOTO + MARGIN, photo_top], PHOTO, &content.scale, content.base);
     figure
 }
 
-/// A page with title, note and meaning, and where the photograph goes.
+/// A page with title, note and meaning, which takes as many lines as it needs, and where the photograph goes.
 fn page(title: &str, value: &str, note: &str, meaning: [&str; 2], width: u32) -> (Canvas, u32) {
     let value = title_style().shorten(value, width / 2);
     let value_width = title_style().width(&value);
@@ -185,16 +200,17 @@ fn page(title: &str, value: &str, note: &str, meaning: [&str; 2], width: u32) ->
     let note_top = MARGIN + lines.len().max(1) as u32 * title_style().height + GAP;
     let photo_top = note_top + note_style().height + 2 * GAP;
     let meaning_top = photo_top + PHOTO + GAP + GAP / 2;
-    let height = meaning_top + 2 * note_style().height + MARGIN;
+    let meaning: Vec<String> =
+        meaning.iter().flat_map(|text| note_style().wrap(text, width - 2 * MARGIN, NOTE_LINES)).collect();
+    let height = meaning_top + meaning.len() as u32 * note_style().height + MARGIN;
     let mut figure = Canvas::new(width, height, PAGE);
     for (line, y) in lines.iter().zip((MARGIN..).step_by(title_style().height as usize)) {
         figure.text(title_style(), MARGIN, y, line);
     }
     figure.text_ending(title_style(), width - MARGIN, MARGIN, &value);
-    for (text, y) in
-        [(note, note_top), (meaning[0], meaning_top), (meaning[1], meaning_top + note_style().height)]
-    {
-        figure.text(note_style(), MARGIN, y, &note_style().shorten(text, width - 2 * MARGIN));
+    figure.text(note_style(), MARGIN, note_top, &note_style().shorten(note, width - 2 * MARGIN));
+    for (line, y) in meaning.iter().zip((meaning_top..).step_by(note_style().height as usize)) {
+        figure.text(note_style(), MARGIN, y, line);
     }
     (figure, photo_top)
 }
@@ -209,17 +225,21 @@ fn ringed(figure: &mut Canvas, [x, y, width, height]: [u32; 4]) {
     }
 }
 
+/// The border of a part of the picture; nothing around the whole.
 fn outline_area(figure: &mut Canvas, [left, top]: [u32; 2], area: Rect, side: u32) {
+    if area == Rect::plane(INPUT_SIDE) {
+        return;
+    }
     let place = |edge: usize| edge as u32 * side / INPUT_SIDE as u32;
     let (x, y) = (place(area.x0), place(area.y0));
     ringed(figure, [left + x, top + y, place(area.x1) - x, place(area.y1) - y]);
 }
 
 /// An outline of the mask's size in the photograph's lower left corner.
-fn draw_mask_size(figure: &mut Canvas, top: u32, mask_size: [usize; 2]) {
-    let [height, width] = mask_size.map(|side| ((side * PHOTO_SIDE / INPUT_SIDE) as u32).min(PHOTO));
-    let inset = |side: u32| GAP.min((PHOTO - side) / 2);
-    ringed(figure, [MARGIN + inset(width), top + PHOTO - inset(height) - height, width, height]);
+fn draw_mask_size(figure: &mut Canvas, [left, top]: [u32; 2], mask_size: [usize; 2], side: u32) {
+    let [height, width] = mask_size.map(|size| (size as u32 * side / INPUT_SIDE as u32).clamp(1, side));
+    let inset = |size: u32| GAP.min((side - size) / 2);
+    ringed(figure, [left + inset(width), top + side - inset(height) - height, width, height]);
 }
 
 /// The colours from the highest value (top) to the lowest, with round numbers beside them; `base` is marked by a line across.
@@ -287,9 +307,7 @@ pub fn kinds(content: &KindsFigure) -> Canvas {
     let pixels =
         overlay.paint(content.photograph, PHOTO_SIDE, area, |i| content.kinds[values[i] as usize].colour);
     figure.picture([MARGIN, photo_top, PHOTO, PHOTO], pixels);
-    if content.area != Rect::plane(INPUT_SIDE) {
-        outline_area(&mut figure, [MARGIN, photo_top], content.area, PHOTO);
-    }
+    outline_area(&mut figure, [MARGIN, photo_top], content.area, PHOTO);
     let (left, mut y) = (MARGIN + PHOTO + MARGIN, photo_top);
     for kind in content.kinds {
         // As it looks over a photograph of middle grey.
@@ -313,6 +331,10 @@ pub struct Panel {
     pub caption: [String; 2],
     /// `[PANEL_SIDE][PANEL_SIDE][3]`.
     pub pixels: Vec<u8>,
+    /// The part that has a map, in pixels of the network's input; outlined if it is not the whole.
+    pub area: Rect,
+    /// As in [`MapFigure`].
+    pub mark: Option<[usize; 2]>,
 }
 
 /// Photographs side by side, with one colour bar for those that have colours.
@@ -326,9 +348,11 @@ pub fn panels(title: &str, rows: &[Row], notes: &[&str]) -> Canvas {
     let most = rows.iter().map(|row| row.panels.len()).max().unwrap_or(0) as u32;
     let width = MARGIN + most * (PANEL + MARGIN) + BAR_ROOM;
     let lines = title_style().wrap(title, width - 2 * MARGIN, TITLE_LINES);
+    let notes: Vec<String> =
+        notes.iter().flat_map(|note| note_style().wrap(note, width - 2 * MARGIN, NOTE_LINES)).collect();
     let head = caption_style().height + note_style().height + GAP;
     let row_height = head + PANEL + MARGIN;
-    let first = MARGIN + lines.len() as u32 * title_style().height + GAP;
+    let first = MARGIN + lines.len() as u32 * title_style().height + 2 * GAP;
     let notes_top = first + rows.len() as u32 * row_height;
     let height = notes_top + notes.len() as u32 * note_style().height + MARGIN;
     let mut figure = Canvas::new(width, height, PAGE);
@@ -342,6 +366,10 @@ pub fn panels(title: &str, rows: &[Row], notes: &[&str]) -> Canvas {
             let small = note_style().shorten(&panel.caption[1], PANEL);
             figure.text(note_style(), left, top + caption_style().height, &small);
             figure.picture([left, top + head, PANEL, PANEL], panel.pixels.clone());
+            outline_area(&mut figure, [left, top + head], panel.area, PANEL);
+            if let Some(size) = panel.mark {
+                draw_mask_size(&mut figure, [left, top + head], size, PANEL);
+            }
             left += PANEL + MARGIN;
         }
         if let Some(scale) = &row.scale {
@@ -349,7 +377,7 @@ pub fn panels(title: &str, rows: &[Row], notes: &[&str]) -> Canvas {
         }
     }
     for (note, y) in notes.iter().zip((notes_top..).step_by(note_style().height as usize)) {
-        figure.text(note_style(), MARGIN, y, &note_style().shorten(note, width - 2 * MARGIN));
+        figure.text(note_style(), MARGIN, y, note);
     }
     figure
 }
@@ -440,11 +468,14 @@ fn ticks(low: f32, high: f32) -> Vec<(f32, String)> {
     (first..=last).map(|k| ((k as f64 * unit) as f32, tick_text(k * i64::from(step), power, most))).collect()
 }
 
-/// `count * 10^power`, in full where that is short, else with the exponent `most` of the largest tick, which all share.
+/// `count * 10^power`, in full where that is short or all differ in late decimals only, else with the exponent `most` of the largest tick, which all share.
 fn tick_text(count: i64, power: i32, most: i32) -> String {
     let decimals = |power: i32| (-power).max(0) as usize;
     let text = match power {
         _ if count == 0 => "0".to_owned(),
+        _ if power < 0 && (-2..=4).contains(&most) => {
+            format!("{:.*}", decimals(power), count as f64 * 10f64.powi(power))
+        }
         -4..=3 => format!("{:.*}", decimals(power), count as f64 * 10f64.powi(power)),
         _ => format!("{:.*}e{most}", decimals(power - most), count as f64 * 10f64.powi(power - most)),
     };
@@ -544,6 +575,19 @@ mod tests {
         assert_eq!(Scale::of_drops(Colours::Diverging, &[0.0]).share(0.0), 0.5);
     }
 
+    #[test]
+    fn what_differs_by_rounding_only_has_one_colour() {
+        for value in [0.5f32, 3e-9, -20.0] {
+            let scale = Scale::of_values(Colours::Viridis, &[value, value * 1.000_001]);
+            assert!((scale.share(value) - 0.5).abs() < 0.02, "{scale:?}");
+        }
+        let scale = Scale::of_values(Colours::Viridis, &[0.999, 1.0]);
+        assert_eq!((scale.low, scale.high), (0.999, 1.0));
+        // Twice the largest float is none.
+        let scale = Scale::of_drops(Colours::Jet, &[f32::MAX, 0.0]);
+        assert_eq!((scale.share(f32::MAX), scale.share(0.0), scale.share(-f32::MAX)), (1.0, 0.5, 0.0));
+    }
+
     fn assert_margins(figure: &Canvas, what: &str) {
         let image = figure.pixels();
         let (width, height) = image.dimensions();
@@ -597,8 +641,12 @@ mod tests {
             meaning: [LONG, LONG],
         });
         assert_margins(&figure, "kinds");
-        let panel =
-            || Panel { caption: [LONG.into(), LONG.into()], pixels: vec![7; PANEL_SIDE * PANEL_SIDE * 3] };
+        let panel = || Panel {
+            caption: [LONG.into(), LONG.into()],
+            pixels: vec![7; PANEL_SIDE * PANEL_SIDE * 3],
+            area: Rect { y0: 3, x0: 100, y1: 4, x1: 224 },
+            mark: Some([224, 1]),
+        };
         let scale = Scale { colours: Colours::Jet, low: -1e-7, high: 1e-7 };
         let rows = [
             Row { panels: vec![panel(), panel()], scale: Some(scale) },
@@ -625,6 +673,9 @@ mod tests {
             texts(4e-9, 4.6e-8),
             ["0.5e−8", "1.0e−8", "1.5e−8", "2.0e−8", "2.5e−8", "3.0e−8", "3.5e−8", "4.0e−8", "4.5e−8"]
         );
+        assert_eq!(texts(0.99995, 1.0)[..2], ["0.99995", "0.99996"]);
+        assert_eq!(texts(0.9841, 0.9863)[..2], ["0.9845", "0.9850"]);
+        assert_eq!(texts(-20.0015, -20.0)[..2], ["−20.0014", "−20.0012"]);
         assert_eq!(texts(0.21, 0.574), ["0.25", "0.30", "0.35", "0.40", "0.45", "0.50", "0.55"]);
         assert_eq!(texts(0.0, 1.0), ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         for exponent in -350..=380 {

@@ -10,7 +10,7 @@ use super::args::{Aggregate, Drawing, Show};
 use super::canvas::Canvas;
 use super::colours::{Colours, KINDS};
 use super::explanation::{Explanation, Method, slugs, stem};
-use super::figure::{self, Kind, KindsFigure, Line, MapFigure, Overlay, PHOTO_SIDE, Scale, readable};
+use super::figure::{self, Kind, KindsFigure, Line, MapFigure, Overlay, PHOTO_SIDE, Scale, range, readable};
 
 /// Kinds of a legend that have a name: as many as there are colours, and the quiet one.
 const NAMED: usize = KINDS.len() + 1;
@@ -64,15 +64,20 @@ impl Explanation {
         }
     }
 
+    /// What a map of [`Explanation::drops`] shows.
+    pub fn drop_in_words(&self) -> String {
+        match self.aggregate {
+            Aggregate::None => format!("drop in {} when covered", self.maps.score),
+            Aggregate::Windows => {
+                format!("mean drop in {} under the masks that cover a pixel", self.maps.score)
+            }
+        }
+    }
+
     fn drop_figure(&self, photograph: &[u8], k: usize, drawing: &Drawing) -> Canvas {
         let maps = &self.maps;
         let (map, grid, area) = self.drops(k);
         let scale = Scale::of_drops(drawing.colours.unwrap_or(Colours::Jet), &map);
-        let what = match self.aggregate {
-            Aggregate::None => "drop in SCORE when covered",
-            Aggregate::Windows => "mean drop in SCORE under the masks that cover a pixel",
-        };
-        let what = what.replace("SCORE", &maps.score.to_string());
         figure::map(&MapFigure {
             photograph,
             overlay: overlay(&map, grid, area, drawing),
@@ -80,7 +85,10 @@ impl Explanation {
             title: label(maps.classes[k]),
             value: &format!("{} {}", maps.score, readable(maps.base_scores[k])),
             note: &sizes(maps, drawing.mark),
-            meaning: [&format!("{what}: {}", scale.colours.meaning()), &measured(&scale, maps.map(k).iter())],
+            meaning: [
+                &format!("{}: {}", self.drop_in_words(), scale.colours.meaning()),
+                &measured(&scale, maps.map(k).iter()),
+            ],
             mark: drawing.mark.then_some(maps.mask_size),
             base: None,
         })
@@ -231,7 +239,7 @@ pub fn sizes(maps: &OcclusionMaps, is_outlined: bool) -> String {
 
 /// Which values the colours stand for, and which were found.
 fn measured<'v>(scale: &Scale, values: impl Iterator<Item = &'v f32>) -> String {
-    let Scale { low, high, .. } = Scale::of_values(scale.colours, values);
+    let [low, high] = range(values);
     let symmetric = if scale.colours.is_symmetric() { "colours symmetric around 0; " } else { "" };
     format!("{symmetric}measured from {} to {}", readable(low), readable(high))
 }
