@@ -498,6 +498,7 @@ pub fn readable(value: f32) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::canvas::Format;
     use super::*;
 
     fn grey() -> Vec<u8> {
@@ -573,6 +574,35 @@ mod tests {
             Scale { colours: Colours::Viridis, low: -1.0, high: 0.5 }
         );
         assert_eq!(Scale::of_drops(Colours::Diverging, &[0.0]).share(0.0), 0.5);
+    }
+
+    #[test]
+    fn a_panel_shows_the_part_that_has_a_map_and_a_mask() {
+        let panel = |area, mark| {
+            let pixels = vec![7; PANEL_SIDE * PANEL_SIDE * 3];
+            let rows = [Row {
+                panels: vec![Panel { caption: [String::new(), String::new()], pixels, area, mark }],
+                scale: None,
+            }];
+            let pixels = panels("", &rows, &[]).pixels();
+            pixels.pixels().filter(|pixel| pixel.0 == INK).count()
+        };
+        let whole = Rect::plane(INPUT_SIDE);
+        // Two dark rings a border, three pixels apart: the outlined square is 1.5 times as large as in network pixels.
+        let dark = |side: usize| (4 * (side * 3 / 2) - 4) + (4 * (side * 3 / 2 - 6) - 4);
+        assert_eq!(panel(whole, None), 0);
+        assert_eq!(panel(Rect { y0: 20, x0: 40, y1: 120, x1: 140 }, None), dark(100));
+        assert_eq!(panel(whole, Some([30, 30])), dark(30));
+    }
+
+    #[test]
+    fn a_long_explanation_takes_a_second_line() {
+        let photo = grey();
+        let figure = map(&MapFigure { meaning: [LONG, "short"], ..content(&photo, &[1.0], [1, 1]) });
+        let svg = String::from_utf8(figure.encode(Format::Svg)).unwrap();
+        assert!(
+            svg.contains("Llanfairpwllgwyngyllgogerychwyrndrobwll</text>") && svg.contains(">short</text>")
+        );
     }
 
     #[test]
