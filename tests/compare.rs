@@ -81,6 +81,7 @@ fn two_pictures_share_their_classes() {
 fn what_cannot_be_compared_is_refused() {
     let folder = two();
     refuse(&folder, seeded(&folder, &["compare"]), 2, &["IMAGE"]);
+    refuse(&folder, seeded(&folder, &["compare", "picture.png", "--show", "class"]), 2, &["--show"]);
     refuse(
         &folder,
         seeded(&folder, &["compare", "picture.png", "other.png", "picture.png"]),

@@ -175,7 +175,7 @@ pub struct Explain {
     pub sweep: Sweep,
 
     #[command(flatten)]
-    pub drawing: Drawing,
+    pub pictures: Pictures,
 }
 
 /// Explain many photographs, resumably, in as many processes as there are
@@ -245,7 +245,7 @@ pub struct Batch {
     pub sweep: Sweep,
 
     #[command(flatten)]
-    pub drawing: Drawing,
+    pub pictures: Pictures,
 }
 
 /// Make one summary of those of `occlude batch --shard`
@@ -398,6 +398,19 @@ pub struct Sweep {
     pub exhaustive: bool,
 }
 
+/// Which pictures of a sweep are made, and how.
+#[derive(Args)]
+#[command(next_help_heading = "Pictures")]
+pub struct Pictures {
+    /// Which pictures, separated by commas: drop (how far the score falls when a place is covered), score (what it falls to),
+    /// class (the most probable class with the mask at each place, with a legend)
+    #[arg(long, value_name = "LIST", default_value = "drop", value_parser = shows)]
+    pub show: Shows,
+
+    #[command(flatten)]
+    pub drawing: Drawing,
+}
+
 /// How pictures are drawn.
 #[derive(Args)]
 #[command(next_help_heading = "Pictures")]
@@ -407,11 +420,6 @@ pub struct Drawing {
     #[arg(long, value_name = "HOW", default_value = "bicubic",
           value_parser = choice(&[("bicubic", Upsampling::Bicubic), ("nearest", Upsampling::Nearest), ("none", Upsampling::None)]))]
     pub upsampling: Upsampling,
-
-    /// Which pictures, separated by commas: drop (how far the score falls when a place is covered), score (what it falls to),
-    /// class (the most probable class with the mask at each place, with a legend)
-    #[arg(long, value_name = "LIST", default_value = "drop", value_parser = shows)]
-    pub show: Shows,
 
     /// Colours: jet (as in MATLAB's example), diverging (white is no effect, red evidence for, blue against; recommended for
     /// drops: jet's bright bands look like edges that are not there) or viridis (evenly lighter; recommended where there is no

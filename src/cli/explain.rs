@@ -34,7 +34,7 @@ fn explain(common: &Common, args: &Explain, output: &Output) -> Result<ExitCode>
     let preview = Mutex::new(if args.progressive { source.preview(&session) } else { None });
     // What cannot be written now is reported in the end.
     let refined = |explanation: &Explanation| {
-        let _ = output.write(&explanation.pictures(&args.drawing));
+        let _ = output.write(&explanation.pictures(&args.pictures));
         if let Some(preview) = &mut *preview.lock().expect("no panic while it is held") {
             bar.aside(|| preview.show(&explanation.maps));
         }
@@ -46,7 +46,7 @@ fn explain(common: &Common, args: &Explain, output: &Output) -> Result<ExitCode>
     }
     drop(bar);
     let json = json::maps(&explanation);
-    let files = explanation.files(&args.drawing, &args.arrays, &json);
+    let files = explanation.files(&args.pictures, &args.arrays, &json);
     let page = args.report.as_deref().map(|path| report::page(&session, &explanation, common, args, path));
     let page = page.transpose()?;
     let apart = args.report.as_deref().zip(page.as_ref().map(String::as_bytes));

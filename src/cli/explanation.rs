@@ -13,7 +13,7 @@ use occlude::{
     Progress, Ranking, Resize, Result, Upsampling, labels,
 };
 
-use super::args::{Aggregate, Common, Drawing, Size, Sweep};
+use super::args::{Aggregate, Common, Pictures, Size, Sweep};
 use super::arrays::{self, ArrayFile};
 use super::classes::{self, Classes};
 use super::preview::Preview;
@@ -202,8 +202,8 @@ impl Explanation {
     }
 
     /// (name, contents) of all that is written: the pictures, the arrays, and `json` as `map.json`.
-    pub fn files(&self, drawing: &Drawing, arrays: &[ArrayFile], json: &str) -> Vec<(String, Vec<u8>)> {
-        let mut files = self.pictures(drawing);
+    pub fn files(&self, pictures: &Pictures, arrays: &[ArrayFile], json: &str) -> Vec<(String, Vec<u8>)> {
+        let mut files = self.pictures(pictures);
         files.extend(arrays::files(self, arrays));
         files.push(("map.json".to_string(), json.as_bytes().to_vec()));
         files

@@ -6,7 +6,7 @@ use occlude::network::INPUT_SIDE;
 use occlude::rect::Rect;
 use occlude::{Curves, OcclusionMaps, labels};
 
-use super::args::{Aggregate, Drawing, Show};
+use super::args::{Aggregate, Drawing, Pictures, Show};
 use super::canvas::Canvas;
 use super::colours::{Colours, KINDS};
 use super::explanation::{Explanation, Method, slugs, stem};
@@ -21,7 +21,8 @@ pub const OTHER: [u8; 3] = [60; 3];
 
 impl Explanation {
     /// (name, contents) of each picture.
-    pub fn pictures(&self, drawing: &Drawing) -> Vec<(String, Vec<u8>)> {
+    pub fn pictures(&self, asked: &Pictures) -> Vec<(String, Vec<u8>)> {
+        let drawing = &asked.drawing;
         let photograph = self.photograph.square(PHOTO_SIDE, self.resize);
         let mut files = Vec::new();
         let mut add = |name: &str, canvas: Canvas| {
@@ -29,7 +30,7 @@ impl Explanation {
             files.push((name, canvas.encode(drawing.format)));
         };
         let slugs = slugs(&self.maps.classes);
-        for show in &drawing.show.0 {
+        for show in &asked.show.0 {
             match show {
                 Show::Drop => {
                     for (k, slug) in slugs.iter().enumerate() {

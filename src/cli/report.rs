@@ -119,7 +119,7 @@ pub fn page(
         ("facts", facts(explanation)),
         ("command", text(&command(common, args, path))),
         ("map", script_data(&json::first_maps(explanation, MOST_CLASSES))),
-        ("more", script_data(&json::line(&more(maps, &gradcam, &args.drawing)))),
+        ("more", script_data(&json::line(&more(maps, &gradcam, &args.pictures.drawing)))),
         ("script", SCRIPT.to_string()),
     ]))
 }

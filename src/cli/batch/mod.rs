@@ -165,7 +165,7 @@ impl Job<'_> {
     fn write(&self, picture: &Picture, explanation: &Explanation) -> Result<Row> {
         let row = Row::done(picture, explanation);
         let mut files =
-            explanation.files(&self.args.drawing, &self.args.arrays, &json::reproducible_maps(explanation));
+            explanation.files(&self.args.pictures, &self.args.arrays, &json::reproducible_maps(explanation));
         files.push(Record::new(self.recipe, &files, &row).into_file());
         let earlier: Vec<String> = match Record::read(&self.folder(picture)) {
             Some(record) => record.names().cloned().collect(),
