@@ -88,7 +88,7 @@ impl Explanation {
             note: &sizes(maps, drawing.mark),
             meaning: [
                 &format!("{}: {}", self.drop_in_words(), scale.colours.meaning()),
-                &measured(&scale, maps.map(k).iter()),
+                &measured(&scale, map.iter()),
             ],
             mark: drawing.mark.then_some(maps.mask_size),
             base: None,
