@@ -5,7 +5,7 @@
 //! insertion curve. After Petsiuk, Das and Saenko, "RISE: Randomized input sampling for explanation of black-box models" (2018),
 //! section 3.3; they uncover a blurred image, for which there is [`MaskValue::Blur`].
 
-use crate::googlenet::{Activations, Classification, GoogLeNet};
+use crate::googlenet::{Classification, GoogLeNet};
 use crate::mask::{Mask, MaskValue};
 use crate::masked::MaskedCopies;
 use crate::network::INPUT_SIDE;
@@ -137,7 +137,7 @@ impl<'a> Faithfulness<'a> {
             let copies = MaskedCopies {
                 net: self.net,
                 base,
-                cover: image(other),
+                cover: &other.blobs[0],
                 watches: &[],
                 exhaustive: self.exhaustive,
                 spare: Mutex::default(),
@@ -184,10 +184,6 @@ impl<'a> Faithfulness<'a> {
         let classes: Vec<usize> = maps.iter().map(|&(class, _)| class).collect();
         check_classes(&classes)
     }
-}
-
-fn image(activations: &Activations) -> &[f32] {
-    &activations.blobs[0]
 }
 
 /// The pixels' indices, the largest value first.

@@ -4,6 +4,7 @@ use crate::googlenet::{IMAGE_PADDING, PADDED_SIDE, pad_image};
 use crate::kernels::Lines;
 use crate::network::{INPUT_SIDE, MEAN_BGR};
 use crate::rect::Rect;
+use crate::resize::mirrored;
 use crate::softmax::exp;
 use crate::weights::splitmix64;
 use crate::{Error, Input, Result};
@@ -102,13 +103,8 @@ fn blur(values: &[f32], sigma: f64) -> Vec<f32> {
         (-radius..=radius).map(|d| exp(-0.5 * (d * d) as f64 / (sigma * sigma))).collect();
     let sum: f64 = weights.iter().sum();
     // For each row or column, those that its mean is taken over.
-    let side = INPUT_SIDE as i64;
-    let mirrored = |at: i64| {
-        let folded = at.rem_euclid(2 * side);
-        (if folded < side { folded } else { 2 * side - 1 - folded }) as usize
-    };
-    let neighbours: Vec<Vec<usize>> =
-        (0..side).map(|at| (at - radius..=at + radius).map(mirrored).collect()).collect();
+    let around = |at: i64| (at - radius..=at + radius).map(|at| mirrored(at, INPUT_SIDE)).collect();
+    let neighbours: Vec<Vec<usize>> = (0..INPUT_SIDE as i64).map(around).collect();
     let row = INPUT_SIDE * 3;
     let mut wide = vec![0.0; values.len()];
     for (i, mean) in wide.iter_mut().enumerate() {

@@ -212,7 +212,7 @@ fn nearest_taps(output: usize, cells: usize, size: usize) -> MapTaps {
 }
 
 /// Folds an index that lies outside `0..cells` back in: the line of cells continues as its own mirror image.
-fn mirrored(cell: i64, cells: usize) -> usize {
+pub(crate) fn mirrored(cell: i64, cells: usize) -> usize {
     let cells = cells as i64;
     let folded = cell.rem_euclid(2 * cells);
     (if folded < cells { folded } else { 2 * cells - 1 - folded }) as usize

@@ -69,10 +69,8 @@ impl Watch {
         let network = &net.network;
         let (blob, first, channels) = find(network, feature)?;
         let side = network.blobs[blob].side;
-        let pool = network.layers.iter().find(|reader| {
-            pool_before(network, reader).is_some_and(|pool| network.layers[pool].output == blob)
-        });
-        let pool = pool.and_then(|reader| pool_before(network, reader)).map(|pool| &network.layers[pool]);
+        let pools = network.layers.iter().filter_map(|reader| pool_before(network, reader));
+        let pool = pools.map(|pool| &network.layers[pool]).find(|pool| pool.output == blob);
         let source = pool.map_or(blob, |pool| pool.input);
         let writes = |&layer: &usize| network.layers[layer].output == source;
         let last_writer =

@@ -11,7 +11,7 @@ use super::arrays::ArrayFile;
 use super::batch::Shard;
 use super::canvas::Format;
 use super::classes::Classes;
-use super::colours::Colours;
+use super::colours::{COLOURS, Colours};
 
 /// More threads than any machine that this runs on has cores.
 const MAX_THREADS: usize = 1024;
@@ -425,7 +425,7 @@ pub struct Drawing {
     /// drops: jet's bright bands look like edges that are not there) or viridis (evenly lighter; recommended where there is no
     /// sign) [default: jet for drops, viridis for scores]
     #[arg(long, value_name = "COLOURS",
-          value_parser = choice(&[("jet", Colours::Jet), ("viridis", Colours::Viridis), ("diverging", Colours::Diverging)]))]
+          value_parser = choice(&COLOURS))]
     pub colours: Option<Colours>,
 
     /// How opaque the map lies over the photograph, 0 to 1

@@ -30,6 +30,16 @@ impl Classes {
     }
 }
 
+/// All names of a class, separated by commas.
+pub fn words(class: usize) -> &'static str {
+    labels::label(class).map_or("", |label| label.words)
+}
+
+/// The first name of a class.
+pub fn short(class: usize) -> &'static str {
+    labels::label(class).map_or("", |label| label.short())
+}
+
 /// No class has more names.
 const MOST_NAMES: usize = 12;
 

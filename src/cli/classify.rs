@@ -3,10 +3,14 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use occlude::{Classification, GoogLeNet, Picture, Result, labels, weights};
+use occlude::{Classification, GoogLeNet, Picture, Result, weights};
 
 use super::args::{Classify, Common};
+use super::classes::words;
 use super::json;
+
+/// Classes in the lists that the other commands' results begin with.
+pub const LISTED: usize = 5;
 
 pub fn run(common: &Common, args: &Classify) -> Result<ExitCode> {
     let weights = weights::find(common.weights.as_deref())?;
@@ -26,7 +30,7 @@ pub fn run(common: &Common, args: &Classify) -> Result<ExitCode> {
 pub fn table(classification: &Classification, classes: &[usize]) -> String {
     let mut text = String::new();
     for &class in classes {
-        let words = labels::label(class).map_or("", |label| label.words);
+        let words = words(class);
         let probability = classification.probabilities[class];
         writeln!(text, "{probability:.4}  {class:>3}  {words}").expect("writing to a string");
     }

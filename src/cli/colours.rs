@@ -19,6 +19,10 @@ pub enum Colours {
     Diverging,
 }
 
+/// By the names that the command line and the report know them by.
+pub const COLOURS: [(&str, Colours); 3] =
+    [("jet", Colours::Jet), ("viridis", Colours::Viridis), ("diverging", Colours::Diverging)];
+
 impl Colours {
     /// The colour at 0..=1; what lies beyond has the end's.
     pub fn at(self, share: f32) -> [u8; 3] {

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use occlude::network::INPUT_SIDE;
 use occlude::rect::Rect;
-use occlude::{Classification, Error, Progress, Result, labels};
+use occlude::{Classification, Error, Progress, Result};
 
 use super::args::{Common, Compare, Drawing};
 use super::canvas::Canvas;
-use super::classes::{self, Classes};
+use super::classes::{self, Classes, short};
 use super::colours::Colours;
 use super::explanation::{Explanation, Session, Source, stem};
 use super::figure::{self, Overlay, PANEL_SIDE, Panel, Row, Scale, readable};
@@ -129,15 +129,11 @@ fn check(classes: &[usize]) -> Result<()> {
     })
 }
 
-fn name(class: usize) -> &'static str {
-    labels::label(class).map_or("", |label| label.short())
-}
-
 /// One a class: its short name; with its index where several of the classes have the same.
 fn names(classes: &[usize]) -> Vec<String> {
-    let is_shared = |class| classes.iter().filter(|&&other| name(other) == name(class)).count() > 1;
+    let is_shared = |class| classes.iter().filter(|&&other| short(other) == short(class)).count() > 1;
     let name = |&class| {
-        if is_shared(class) { format!("{} ({class})", name(class)) } else { name(class).to_string() }
+        if is_shared(class) { format!("{} ({class})", short(class)) } else { short(class).to_string() }
     };
     classes.iter().map(name).collect()
 }
@@ -173,7 +169,7 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
         let said = &explanation.maps.classification;
         let best = said.best();
         let mut panels = vec![Panel {
-            caption: [stems[i].clone(), format!("{} {}", name(best), readable(said.probabilities[best]))],
+            caption: [stems[i].clone(), format!("{} {}", short(best), readable(said.probabilities[best]))],
             pixels: photograph.clone(),
             area: Rect::plane(INPUT_SIDE),
             mark: None,
@@ -219,7 +215,7 @@ fn summary(explanations: &[Explanation], contrasts: &[Contrast], stems: &[String
     for (i, explanation) in explanations.iter().enumerate() {
         let maps = &explanation.maps;
         let (best, names) = (maps.classification.best(), names(&maps.classes));
-        line(format!("{}: {} {:.4}", stems[i], name(best), maps.classification.probabilities[best]));
+        line(format!("{}: {} {:.4}", stems[i], short(best), maps.classification.probabilities[best]));
         for (k, &class) in maps.classes.iter().enumerate() {
             let map = maps.map(k);
             let strongest = (0..map.len()).max_by(|&a, &b| map[a].total_cmp(&map[b]));
@@ -227,7 +223,7 @@ fn summary(explanations: &[Explanation], contrasts: &[Contrast], stems: &[String
             let most = map.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             line(format!(
                 "  {} ({class}): {} {:.4}, strongest evidence {most:+.4} under the mask at x {x}, y {y}",
-                name(class),
+                short(class),
                 maps.score,
                 maps.base_scores[k]
             ));

@@ -5,16 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 
-use occlude::{Error, MaskValue, Progress, Result, labels};
+use occlude::{Error, MaskValue, Progress, Result};
 
 use super::args::{Common, Explain};
+use super::classes::short;
+use super::classify::{self, LISTED};
 use super::explanation::{Explanation, Session, Source};
 use super::output::{self, Output};
 use super::progress::Bar;
-use super::{classify, json, report};
-
-/// Classes in the list that the summary begins with.
-const LISTED: usize = 5;
+use super::{json, report};
 
 pub fn run(common: &Common, args: &Explain) -> Result<ExitCode> {
     // What can be refused at once is refused before the work.
@@ -84,7 +83,6 @@ fn summary(explanation: &Explanation, written: &[PathBuf]) -> String {
     };
     let positions = rows * columns;
     let predicted = maps.classification.top(1)[0];
-    let name = |class: usize| labels::label(class).map_or("", |label| label.short());
 
     line(String::new());
     line(format!(
@@ -92,7 +90,7 @@ fn summary(explanation: &Explanation, written: &[PathBuf]) -> String {
          {colour}; {elapsed_seconds:.2} s"
     ));
     let changed = maps.argmax.iter().filter(|&&class| class != predicted).count();
-    line(format!("{changed} of them make it something else than {}", name(predicted)));
+    line(format!("{changed} of them make it something else than {}", short(predicted)));
 
     for (k, &class) in maps.classes.iter().enumerate() {
         let map = maps.map(k);
@@ -103,7 +101,7 @@ fn summary(explanation: &Explanation, written: &[PathBuf]) -> String {
         let best = (0..positions).max_by(|&a, &b| map[a].total_cmp(&map[b]));
         let worst = (0..positions).min_by(|&a, &b| map[a].total_cmp(&map[b]));
         line(String::new());
-        line(format!("{} ({class}): {} {:.4}", name(class), maps.score, maps.base_scores[k]));
+        line(format!("{} ({class}): {} {:.4}", short(class), maps.score, maps.base_scores[k]));
         match best.filter(|&at| map[at] > 0.0) {
             Some(at) => line(format!("  strongest evidence for      {}", place(at))),
             None => line("  no evidence for it at any position".to_string()),
@@ -125,7 +123,7 @@ fn summary(explanation: &Explanation, written: &[PathBuf]) -> String {
     }
     for (method, curves) in &explanation.faithfulness {
         let (deletion, insertion) = (curves.deletion_area(), curves.insertion_area());
-        let (method, class) = (method.name(), name(curves.class));
+        let (method, class) = (method.name(), short(curves.class));
         line(format!(
             "faithfulness of {method} for {class}: deletion {deletion:.4}, insertion {insertion:.4}"
         ));

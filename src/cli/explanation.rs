@@ -10,12 +10,12 @@ use occlude::network::INPUT_SIDE;
 use occlude::resize::upsample;
 use occlude::{
     Classification, Curves, Faithfulness, GoogLeNet, OcclusionMaps, OcclusionSensitivity, Photograph,
-    Progress, Ranking, Resize, Result, Upsampling, labels,
+    Progress, Ranking, Resize, Result, Upsampling,
 };
 
 use super::args::{Aggregate, Common, Pictures, Size, Sweep};
 use super::arrays::{self, ArrayFile};
-use super::classes::{self, Classes};
+use super::classes::{self, Classes, short};
 use super::preview::Preview;
 use super::{json, weights};
 
@@ -218,7 +218,7 @@ pub fn stem(image: &Path) -> String {
 /// One a class: its short name in letters, digits and hyphens; with its index where several classes have the same.
 pub fn slugs(classes: &[usize]) -> Vec<String> {
     let slug = |class: usize| {
-        let name = labels::label(class).map_or("", |label| label.short()).to_lowercase();
+        let name = short(class).to_lowercase();
         let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
         words.collect::<Vec<_>>().join("-")
     };

@@ -8,18 +8,17 @@ use occlude::gradcam::LAYER;
 use occlude::network::INPUT_SIDE;
 use occlude::rect::Rect;
 use occlude::resize::upsample;
-use occlude::{Classification, GradCam, Result, Upsampling, labels};
+use occlude::{Classification, GradCam, Result, Upsampling};
 
 use super::args::{Common, Gradcam};
 use super::canvas::{Canvas, Format};
+use super::classes::{self, short, words};
+use super::classify::{self, LISTED};
 use super::colours::Colours;
 use super::explanation::{Session, Source, slugs, stem};
 use super::figure::{self, MapFigure, Overlay, PHOTO_SIDE, Scale, readable};
+use super::json;
 use super::output::Output;
-use super::{classes, classify, json};
-
-/// Classes in the list that the summary begins with.
-const LISTED: usize = 5;
 
 pub fn run(common: &Common, args: &Gradcam) -> Result<ExitCode> {
     let output = Output::check(&args.out)?;
@@ -66,7 +65,7 @@ fn draw(photograph: &[u8], said: &Classification, maps: &GradCam, k: usize) -> C
             opacity: 0.5,
         },
         scale,
-        title: labels::label(class).map_or("", |label| label.words),
+        title: words(class),
         value: &format!("probability {}", readable(said.probabilities[class])),
         note: &format!("Grad-CAM at {LAYER}: {ny}×{nx} cells; nothing was covered"),
         meaning: [
@@ -90,7 +89,7 @@ fn summary(said: &Classification, maps: &GradCam, written: &[PathBuf]) -> String
     for (k, &class) in maps.classes.iter().enumerate() {
         let map = maps.map(k);
         let raising = map.iter().filter(|&&value| value > 0.0).count();
-        let name = labels::label(class).map_or("", |label| label.short());
+        let name = short(class);
         line(String::new());
         line(format!("{name} ({class}): probability {:.4}", said.probabilities[class]));
         match (0..map.len()).max_by(|&a, &b| map[a].total_cmp(&map[b]).then(b.cmp(&a))) {

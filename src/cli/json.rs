@@ -8,6 +8,7 @@ use occlude::{Classification, Error, GradCam, MaskValue, Resize, Result, Score, 
 use serde::Serialize;
 
 use super::args::Aggregate;
+use super::classes::words;
 use super::compare::Contrast;
 use super::explanation::{Explanation, Session, Source};
 
@@ -251,7 +252,7 @@ pub fn gradcams(session: &Session, source: &Source, said: &Classification, maps:
 }
 
 fn mapped(index: usize, base_score: f32) -> MappedClass {
-    MappedClass { index, label: labels::label(index).map_or("", |label| label.words), base_score }
+    MappedClass { index, label: words(index), base_score }
 }
 
 pub fn resize(resize: Resize) -> &'static str {

@@ -4,10 +4,11 @@ use std::collections::HashSet;
 
 use occlude::network::INPUT_SIDE;
 use occlude::rect::Rect;
-use occlude::{Curves, OcclusionMaps, labels};
+use occlude::{Curves, OcclusionMaps};
 
 use super::args::{Aggregate, Drawing, Pictures, Show};
 use super::canvas::Canvas;
+use super::classes::words;
 use super::colours::{Colours, KINDS};
 use super::explanation::{Explanation, Method, slugs, stem};
 use super::figure::{self, Kind, KindsFigure, Line, MapFigure, Overlay, PHOTO_SIDE, Scale, range, readable};
@@ -83,7 +84,7 @@ impl Explanation {
             photograph,
             overlay: overlay(&map, grid, area, drawing),
             scale,
-            title: label(maps.classes[k]),
+            title: words(maps.classes[k]),
             value: &format!("{} {}", maps.score, readable(maps.base_scores[k])),
             note: &sizes(maps, drawing.mark),
             meaning: [
@@ -105,7 +106,7 @@ impl Explanation {
             photograph,
             overlay: overlay(scores, maps.grid, maps.area(), drawing),
             scale: Scale::of_values(colours, scores.iter().chain([&base])),
-            title: label(maps.classes[k]),
+            title: words(maps.classes[k]),
             value: &format!("{} {}", maps.score, readable(base)),
             note: &sizes(maps, drawing.mark),
             meaning: [
@@ -155,7 +156,7 @@ impl Explanation {
             .enumerate()
             .map(|(i, &class)| Kind {
                 colour: i.checked_sub(1).map_or(UNCHANGED, |i| KINDS[i]),
-                name: label(class).to_string(),
+                name: words(class).to_string(),
                 count: match i {
                     0 => format!("as uncovered: {} of {positions}", count(class)),
                     _ => format!("{} of {positions}", count(class)),
@@ -205,7 +206,7 @@ impl Explanation {
         let insertion = lines(|curves| (&curves.insertion, curves.insertion_area()));
         let score = self.maps.score;
         figure::plots(
-            &format!("{}: how faithful are the maps?", label(class)),
+            &format!("{}: how faithful are the maps?", words(class)),
             &[
                 ("deletion: the lower, the better", deletion),
                 ("insertion: the higher, the better", insertion),
@@ -222,10 +223,6 @@ impl Explanation {
 
 fn overlay<'a>(map: &'a [f32], grid: [usize; 2], area: Rect, drawing: &Drawing) -> Overlay<'a> {
     Overlay { map, grid, area, upsampling: drawing.upsampling, opacity: drawing.opacity }
-}
-
-fn label(class: usize) -> &'static str {
-    labels::label(class).map_or("", |label| label.words)
 }
 
 /// How the map was made, in one line.

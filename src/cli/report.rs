@@ -5,16 +5,20 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 use occlude::network::INPUT_SIDE;
 use occlude::rect::Rect;
-use occlude::{Feature, GradCam, MaskValue, OcclusionMaps, Resize, Result, Upsampling, labels};
+use occlude::{Feature, GradCam, MaskValue, OcclusionMaps, Resize, Result, Upsampling};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::args::{Aggregate, Common, Drawing, Explain, Size, Sweep};
-use super::colours::{Colours, KINDS};
+use super::classes::words;
+use super::classify::LISTED;
+use super::colours::{COLOURS, Colours, KINDS};
 use super::explanation::{Explanation, Session};
 use super::figure::PHOTO_SIDE;
 use super::json;
@@ -23,15 +27,8 @@ use super::pictures::{OTHER, UNCHANGED};
 /// Classes that a report holds at most: what a page can show side by side, and a bound on its size.
 pub const MOST_CLASSES: usize = 20;
 
-/// Classes in the table of the whole picture.
-const LISTED: usize = 5;
-
 /// Of 100; a compromise between a small file and one whose photograph shows no blocks.
 const JPEG_QUALITY: u8 = 92;
-
-/// The names that the page knows them by.
-const COLOURS: [(&str, Colours); 3] =
-    [("jet", Colours::Jet), ("viridis", Colours::Viridis), ("diverging", Colours::Diverging)];
 
 /// Colours of a table, as many as `jet` has.
 const STEPS: usize = 256;
@@ -104,7 +101,7 @@ pub fn page(
     let gradcam = session.net.grad_cam(&session.net.forward(&input), held)?;
     let predicted = maps.classification.best();
     let image = explanation.image.file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
-    let label = labels::label(predicted).map_or("", |label| label.words);
+    let label = words(predicted);
     let probability = maps.classification.probabilities[predicted];
     Ok(fill(&[
         ("policy", policy()),
@@ -140,7 +137,7 @@ fn fill(values: &[(&str, String)]) -> String {
 
 /// Only this style and this script, and pictures that are in the file.
 fn policy() -> String {
-    let hash = |text: &str| format!("'sha256-{}'", base64(&Sha256::digest(text)));
+    let hash = |text: &str| format!("'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(text)));
     format!(
         "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src {}; script-src {}",
         hash(STYLE),
@@ -154,14 +151,14 @@ fn photograph(explanation: &Explanation) -> String {
     JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY)
         .encode(&rgb, PHOTO_SIDE as u32, PHOTO_SIDE as u32, ExtendedColorType::Rgb8)
         .expect("RGB of this size is a JPEG, and memory can be written");
-    format!("data:image/jpeg;base64,{}", base64(&bytes))
+    format!("data:image/jpeg;base64,{}", BASE64_STANDARD.encode(&bytes))
 }
 
 /// Rows of a table: class, index, probability.
 fn top(maps: &OcclusionMaps) -> String {
     let mut rows = String::new();
     for class in maps.classification.top(LISTED) {
-        let label = text(labels::label(class).map_or("", |label| label.words));
+        let label = text(words(class));
         let probability = maps.classification.probabilities[class];
         write!(
             rows,
@@ -240,9 +237,7 @@ fn more<'a>(maps: &'a OcclusionMaps, gradcam: &'a GradCam, drawing: &Drawing) ->
     };
     More {
         predicted,
-        labels: occurring
-            .map(|&class| (class, labels::label(class).map_or("", |label| label.words)))
-            .collect(),
+        labels: occurring.map(|&class| (class, words(class))).collect(),
         area: [area.y0, area.x0, area.y1, area.x1],
         rows: (0..rows).map(row).collect(),
         columns: (0..columns).map(column).collect(),
@@ -302,14 +297,7 @@ pub fn command(common: &Common, args: &Explain, report: &Path) -> String {
     if let Some(weights) = &common.weights {
         option("--weights", path(weights));
     }
-    option(
-        "--resize",
-        match common.resize {
-            Resize::Stretch => "stretch",
-            Resize::CenterCrop => "center-crop",
-        }
-        .to_string(),
-    );
+    option("--resize", json::resize(common.resize).to_string());
     option("--classes", args.classes.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
     option("--mask-size", size(mask_size));
     option("--stride", size(stride));
@@ -355,30 +343,16 @@ fn script_data(json: &str) -> String {
     json.trim_end().replace('<', r"\u003c")
 }
 
-/// RFC 4648, with padding.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for three in bytes.chunks(3) {
-        let bits =
-            three.iter().enumerate().fold(0, |bits, (i, &byte)| bits | u32::from(byte) << (16 - 8 * i));
-        for i in 0..4 {
-            let digit = DIGITS[(bits >> (18 - 6 * i)) as usize & 63];
-            text.push(if i <= three.len() { char::from(digit) } else { '=' });
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn base64_is_rfc_4648s() {
-        let texts = ["", "f", "fo", "foo", "foob", "fooba", "foobar"].map(|text| base64(text.as_bytes()));
+        let texts =
+            ["", "f", "fo", "foo", "foob", "fooba", "foobar"].map(|text| BASE64_STANDARD.encode(text));
         assert_eq!(texts, ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"]);
-        assert_eq!(base64(&[0xfb, 0xff, 0xfe]), "+//+");
+        assert_eq!(BASE64_STANDARD.encode([0xfb, 0xff, 0xfe]), "+//+");
     }
 
     #[test]

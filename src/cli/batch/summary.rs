@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use occlude::{Error, OcclusionMaps, Result, labels};
+use occlude::{Error, OcclusionMaps, Result};
 use serde::{Deserialize, Serialize};
 
 use super::inputs::Picture;
 use super::record::Recipe;
 use super::shard::Shard;
+use crate::cli::classes::words;
 use crate::cli::explanation::Explanation;
 use crate::cli::json;
 use crate::cli::output::Output;
@@ -103,7 +104,7 @@ impl Row {
         let changed = maps.argmax.iter().filter(|&&class| class != top[0]).count();
         let ranked = |&index: &usize| Ranked {
             index,
-            label: label(index),
+            label: words(index).to_string(),
             probability: maps.classification.probabilities[index],
         };
         Row {
@@ -139,7 +140,7 @@ fn mapped(maps: &OcclusionMaps, k: usize) -> Mapped {
     let best = (0..map.len()).max_by(|&a, &b| map[a].total_cmp(&map[b])).filter(|&at| map[at] > 0.0);
     Mapped {
         index: maps.classes[k],
-        label: label(maps.classes[k]),
+        label: words(maps.classes[k]).to_string(),
         base_score: maps.base_scores[k],
         min: map.iter().copied().fold(f32::INFINITY, f32::min),
         max: map.iter().copied().fold(f32::NEG_INFINITY, f32::max),
@@ -149,10 +150,6 @@ fn mapped(maps: &OcclusionMaps, k: usize) -> Mapped {
             [x, y]
         }),
     }
-}
-
-fn label(index: usize) -> String {
-    labels::label(index).map_or_else(String::new, |label| label.words.to_string())
 }
 
 /// The files of a whole batch's summary, or of a part's.
