@@ -34,6 +34,13 @@ pub enum Error {
         /// Which tensor or part of it, what was expected, what was found.
         problem: String,
     },
+    /// A file of class names cannot be used.
+    Labels {
+        /// The file.
+        name: String,
+        /// Which line, what was expected, what was found.
+        problem: String,
+    },
     /// No weights file was found.
     WeightsNotFound {
         /// The places looked at, in order.
@@ -69,8 +76,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Io { path, action, source } => write!(f, "cannot {action} {}: {source}", path.display()),
-            Error::Image { name, problem } => write!(f, "{name}: {problem}"),
-            Error::Weights { name, problem } => write!(f, "{name}: {problem}"),
+            Error::Image { name, problem }
+            | Error::Weights { name, problem }
+            | Error::Labels { name, problem } => write!(f, "{name}: {problem}"),
             Error::WeightsNotFound { tried } => {
                 writeln!(f, "no weights file found; looked at:")?;
                 for path in tried {

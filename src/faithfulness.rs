@@ -108,7 +108,7 @@ impl<'a> Faithfulness<'a> {
     /// [`Error::Option`] for an option, a class or a map outside its range; [`Error::Cancelled`] when `progress` stops it.
     pub fn run(&self, input: &Input, maps: &[Ranking], progress: &OnProgress) -> Result<Vec<Curves>> {
         self.check(maps)?;
-        let cover = self.mask_value.cover(input);
+        let cover = self.mask_value.cover(self.net.network(), input);
         let (whole, covered) = (self.net.forward(input), self.net.forward_padded(&cover));
         let orders: Vec<Vec<usize>> = maps.iter().map(|(_, importance)| descending(importance)).collect();
         let count = |step: usize| step * PIXELS / self.steps;
@@ -182,7 +182,7 @@ impl<'a> Faithfulness<'a> {
             }
         }
         let classes: Vec<usize> = maps.iter().map(|&(class, _)| class).collect();
-        check_classes(&classes)
+        check_classes(&classes, self.net.network())
     }
 }
 

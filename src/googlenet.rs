@@ -25,7 +25,7 @@ pub(crate) const IMAGE_PADDING: usize = 3;
 /// Side of an input image with its padding.
 pub(crate) const PADDED_SIDE: usize = INPUT_SIDE + 2 * IMAGE_PADDING;
 
-/// GoogLeNet with its weights packed for the kernels. `Send + Sync`, immutable: share it between threads.
+/// GoogLeNet, either variant of it, with its weights packed for the kernels. `Send + Sync`, immutable: share it between threads.
 pub struct GoogLeNet {
     pub(crate) network: Network,
     pub(crate) isa: Isa,
@@ -74,7 +74,7 @@ impl GoogLeNet {
     /// [`Error::Option`](crate::Error::Option) when `OCCLUDE_ISA` names an instruction set that does not exist or that the machine lacks.
     pub fn new(weights: &Weights) -> Result<GoogLeNet> {
         let isa = Isa::from_environment()?;
-        let network = Network::googlenet();
+        let network = weights.network().clone();
         let weights = network
             .layers
             .par_iter()
@@ -117,7 +117,7 @@ impl GoogLeNet {
     /// Runs one image through all layers, on the threads of the current rayon pool, and keeps every blob.
     pub fn forward(&self, input: &Input) -> Activations {
         let mut padded = Lines::zeros(PADDED_SIDE * PADDED_SIDE * 3);
-        pad_image(input.values(), &mut padded);
+        pad_image(&self.network, input.values(), &mut padded);
         self.forward_padded(&padded)
     }
 
@@ -143,7 +143,7 @@ impl GoogLeNet {
     fn with_memory<T>(&self, input: &Input, run: impl FnOnce(&mut Activations, &mut Reads) -> T) -> T {
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let (mut activations, mut reads) = spare.unwrap_or_else(|| (self.activations(), Reads::default()));
-        pad_image(input.values(), &mut activations.blobs[0]);
+        pad_image(&self.network, input.values(), &mut activations.blobs[0]);
         let result = run(&mut activations, &mut reads);
         self.spare.lock().unwrap_or_else(PoisonError::into_inner).push((activations, reads));
         result
@@ -315,17 +315,20 @@ fn for_each_pixel<'o>(
     });
 }
 
-/// Writes an image into the middle of a plane whose border stays zero.
-pub(crate) fn pad_image(image: &[f32], padded: &mut [f32]) {
+/// Writes an [`Input`]'s values into the middle of a plane whose border stays zero, less the mean that this network wants.
+pub(crate) fn pad_image(network: &Network, image: &[f32], padded: &mut [f32]) {
+    let shift = network.input_shift();
     for (y, row) in image.chunks_exact(INPUT_SIDE * 3).enumerate() {
         let start = ((y + IMAGE_PADDING) * PADDED_SIDE + IMAGE_PADDING) * 3;
-        padded[start..start + row.len()].copy_from_slice(row);
+        for (to, from) in padded[start..start + row.len()].chunks_exact_mut(3).zip(row.chunks_exact(3)) {
+            (0..3).for_each(|c| to[c] = from[c] + shift[c]);
+        }
     }
 }
 
 impl Activations {
     /// The values of the blob of this name, `[side][side][channels]`; `None` when there is no such blob.
-    /// The input image is `data`; the logits are `loss3/classifier`.
+    /// The input image is `data`; the logits have the last layer's name.
     pub fn blob(&self, name: &str) -> Option<Vec<f32>> {
         let id = self.network.find(name)?;
         if id == 0 {

@@ -1,7 +1,7 @@
 //! Grad-CAM: which parts of the last convolutions' plane raise a class's probability, by the gradient there.
 //!
 //! Selvaraju et al., "Grad-CAM: visual explanations from deep networks via gradient-based localization" (2017), of the
-//! probability after softmax, at [`LAYER`]. With `A` that blob, `[7][7][1024]`, and `p` the probabilities, the map of
+//! probability after softmax, at the last convolutions' output. With `A` that blob, `[7][7][1024]`, and `p` the probabilities, the map of
 //! class `c` is
 //!
 //! ```text
@@ -19,20 +19,19 @@
 //! (`docs/gradcam.md` derives it). All of it is evaluated in f64, each sum in the order of its index, by additions and
 //! multiplications alone, and rounded once to f32: the same bits on every machine and any number of threads.
 
-use crate::network::CLASSES;
 use crate::occlusion::check_classes;
 use crate::softmax::softmax_f64;
 use crate::{Activations, GoogLeNet, Result};
 use rayon::prelude::*;
 
-/// The blob whose gradient is taken: the last one with a plane, 7x7 places of 1024 channels.
-pub const LAYER: &str = "inception_5b/output";
-
 /// One Grad-CAM a class; see [`GoogLeNet::grad_cam`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct GradCam {
-    /// Rows and columns of a map: `[7, 7]`, those of [`LAYER`]. A cell is where a 32x32 block of the image is.
+    /// The blob whose gradient was taken, the last one with a plane, 7x7 places of 1024 channels: `inception_5b/output`, or
+    /// torchvision's `inception5b`.
+    pub layer: String,
+    /// Rows and columns of a map: `[7, 7]`, those of the blob. A cell is where a 32x32 block of the image is.
     pub grid: [usize; 2],
     /// The classes asked for.
     pub classes: Vec<usize>,
@@ -57,15 +56,15 @@ impl GoogLeNet {
     /// class costs as much as the classifier, the classes side by side on the threads of the current rayon pool.
     ///
     /// # Errors
-    /// [`Error::Option`](crate::Error::Option) for a class from 1000 on.
+    /// [`Error::Option`](crate::Error::Option) for a class that the network does not have.
     pub fn grad_cam(&self, activations: &Activations, classes: &[usize]) -> Result<GradCam> {
-        check_classes(classes)?;
-        let blob = self.network.find(LAYER).expect("the table has it");
+        check_classes(classes, &self.network)?;
+        let blob = self.network.last_plane();
         let plane = activations.plane(blob);
         let classifier = self.weights(self.network.layers.len() - 1);
         // Row by row for the time of the call: all of them are read for each class.
         let rows: Vec<Vec<f32>> =
-            (0..CLASSES).map(|output| classifier.weights_of(output).collect()).collect();
+            (0..self.network.classes()).map(|output| classifier.weights_of(output).collect()).collect();
         let logits = activations.classification().logits;
         let probabilities = softmax_f64(&logits.into_iter().map(f64::from).collect::<Vec<_>>());
 
@@ -89,6 +88,7 @@ impl GoogLeNet {
             pixels.iter().map(value).collect()
         };
         let maps = classes.par_iter().map(map).collect::<Vec<_>>().concat();
-        Ok(GradCam { grid: [plane.height, plane.width], classes: classes.to_vec(), maps })
+        let layer = self.network.blobs[blob].name.clone();
+        Ok(GradCam { layer, grid: [plane.height, plane.width], classes: classes.to_vec(), maps })
     }
 }

@@ -98,6 +98,7 @@ pub use faithfulness::{Curves, Faithfulness, Ranking};
 pub use googlenet::{Activations, Classification, GoogLeNet};
 pub use gradcam::GradCam;
 pub use kernels::Isa;
+pub use labels::Labels;
 pub use mask::MaskValue;
 pub use occlusion::{
     Choose, FeatureMap, OcclusionMaps, OcclusionSensitivity, OnProgress, OnRefinement, Progress, Refinement,

@@ -2,7 +2,7 @@
 
 use crate::googlenet::{IMAGE_PADDING, PADDED_SIDE, pad_image};
 use crate::kernels::Lines;
-use crate::network::{INPUT_SIDE, MEAN_BGR};
+use crate::network::{INPUT_SIDE, MEAN_BGR, Network};
 use crate::rect::Rect;
 use crate::resize::mirrored;
 use crate::softmax::exp;
@@ -18,7 +18,7 @@ pub enum MaskValue {
     /// The mean of each channel of the image that is explained. The default.
     #[default]
     Auto,
-    /// The mean of the training images: 0 in network space.
+    /// The mean of ImageNet's pictures, [`MEAN_BGR`](crate::network::MEAN_BGR): 0 in an [`Input`].
     TrainingMean,
     /// Red, green, blue, on the scale 0..=255 of the image; values beyond are allowed if finite.
     Rgb([f32; 3]),
@@ -53,8 +53,8 @@ impl MaskValue {
         }
     }
 
-    /// The image when all of it is covered, in network space, padded as the network's first blob is.
-    pub(crate) fn cover(self, input: &Input) -> Lines {
+    /// The image when all of it is covered, as the network's first blob has it, padded.
+    pub(crate) fn cover(self, network: &Network, input: &Input) -> Lines {
         let values = match self.resolve(input) {
             MaskValue::Rgb(rgb) => {
                 let pixel: [f32; 3] = std::array::from_fn(|c| rgb[2 - c] - MEAN_BGR[c]);
@@ -70,7 +70,7 @@ impl MaskValue {
             MaskValue::Auto | MaskValue::TrainingMean => unreachable!("resolve makes colours of them"),
         };
         let mut padded = Lines::zeros(PADDED_SIDE * PADDED_SIDE * 3);
-        pad_image(&values, &mut padded);
+        pad_image(network, &values, &mut padded);
         padded
     }
 }
@@ -176,7 +176,7 @@ mod tests {
 
     /// Without padding.
     fn covered(value: MaskValue) -> Vec<f32> {
-        let padded = value.cover(&input());
+        let padded = value.cover(&Network::googlenet(), &input());
         let rows = padded.chunks_exact(PADDED_SIDE * 3).skip(IMAGE_PADDING).take(INPUT_SIDE);
         rows.flat_map(|row| row[IMAGE_PADDING * 3..][..INPUT_SIDE * 3].to_vec()).collect()
     }

@@ -1,15 +1,18 @@
 //! The network as data: one table of blobs and layers, read by the forward pass, the affected-rectangle
 //! algebra, the multiply-add counter, the weights check and the docs.
 //!
-//! Source: BVLC GoogLeNet's `deploy.prototxt`; Szegedy et al., "Going deeper with convolutions" (2014), table 1.
+//! GoogLeNet is published in two variants, which share all but this table: Berkeley's, after `deploy.prototxt` of BVLC
+//! GoogLeNet, and torchvision's `googlenet`. Both follow Szegedy et al., "Going deeper with convolutions" (2014), table 1.
 
 use crate::rect::Window;
 
 /// Side of the square input image in pixels.
 pub const INPUT_SIDE: usize = 224;
-/// Number of classes.
+/// Classes of ImageNet (ILSVRC 2012), which the published networks are trained on.
 pub const CLASSES: usize = 1000;
-/// What is subtracted from the image's channels, in the order blue, green, red.
+/// Most classes that a network can have; the largest collection that such networks are trained on has 21841.
+pub const MAX_CLASSES: usize = 32_768;
+/// Mean blue, green and red of ImageNet's pictures, 0..=255, which an [`Input`](crate::Input) is without.
 pub const MEAN_BGR: [f32; 3] = [104.0, 117.0, 123.0];
 
 /// Local response normalisation: channels in a window.
@@ -23,7 +26,7 @@ pub type BlobId = usize;
 /// A plane of activations: `side` x `side` pixels of `channels` values each, channels contiguous (NHWC).
 #[derive(Clone, Debug)]
 pub struct Blob {
-    /// The prototxt's name.
+    /// The prototxt's name, or that of torchvision's module.
     pub name: String,
     /// Height and width in pixels.
     pub side: usize,
@@ -50,7 +53,7 @@ pub enum Op {
 /// Concatenation is that channel offset; no layer copies.
 #[derive(Clone, Debug)]
 pub struct Layer {
-    /// The prototxt's name; a layer with weights has `<name>.weight` and `<name>.bias`.
+    /// The prototxt's name, or that of torchvision's module; a layer with weights has `<name>.weight` and `<name>.bias`.
     pub name: String,
     /// What it does.
     pub op: Op,
@@ -67,6 +70,10 @@ pub struct Layer {
 /// The table: layers in the order in which they run, and the blobs between them. Blob 0 is the input image.
 #[derive(Clone, Debug)]
 pub struct Network {
+    /// Whose table it is: "BVLC GoogLeNet" or "torchvision googlenet".
+    pub name: &'static str,
+    /// What the first layer's images are without: blue, green, red, 0..=255. Its padding, which is zero, stands for this.
+    pub mean_bgr: [f32; 3],
     /// All blobs.
     pub blobs: Vec<Blob>,
     /// All layers, each after those that it reads from.
@@ -86,29 +93,81 @@ const INCEPTION: [(&str, [usize; 6]); 9] = [
     ("5b", [384, 192, 384, 48, 128, 128]),
 ];
 
+/// Names of an inception block's parts, after the block's own: output, 1x1, 3x3_reduce, 3x3, 5x5_reduce, 5x5, pool, pool_proj.
+type Parts = [&'static str; 8];
+const BVLC_PARTS: Parts =
+    ["/output", "/1x1", "/3x3_reduce", "/3x3", "/5x5_reduce", "/5x5", "/pool", "/pool_proj"];
+const TORCHVISION_PARTS: Parts =
+    ["", ".branch1", ".branch2.0", ".branch2.1", ".branch3.0", ".branch3.1", ".branch4.0", ".branch4.1"];
+
 impl Network {
-    /// The BVLC GoogLeNet.
+    /// The published BVLC GoogLeNet: 1000 classes.
     pub fn googlenet() -> Network {
-        let mut net = Network { blobs: Vec::new(), layers: Vec::new() };
+        Network::bvlc(CLASSES)
+    }
+
+    /// BVLC GoogLeNet with its classifier for so many classes.
+    pub fn bvlc(classes: usize) -> Network {
+        let mut net = Network::new("BVLC GoogLeNet", MEAN_BGR);
         let mut x = net.blob("data", INPUT_SIDE, 3);
         x = net.layer("conv1/7x7_s2", convolution(7, 2, 3), x, 64);
-        x = net.layer("pool1/3x3_s2", max_pool(2, 0), x, 64);
+        x = net.layer("pool1/3x3_s2", max_pool(3, 2, 0), x, 64);
         x = net.layer("pool1/norm1", Op::Lrn, x, 64);
         x = net.layer("conv2/3x3_reduce", convolution(1, 1, 0), x, 64);
         x = net.layer("conv2/3x3", convolution(3, 1, 1), x, 192);
         x = net.layer("conv2/norm2", Op::Lrn, x, 192);
-        x = net.layer("pool2/3x3_s2", max_pool(2, 0), x, 192);
+        x = net.layer("pool2/3x3_s2", max_pool(3, 2, 0), x, 192);
         for (block, channels) in INCEPTION {
             match block {
-                "4a" => x = net.layer("pool3/3x3_s2", max_pool(2, 0), x, 480),
-                "5a" => x = net.layer("pool4/3x3_s2", max_pool(2, 0), x, 832),
+                "4a" => x = net.layer("pool3/3x3_s2", max_pool(3, 2, 0), x, 480),
+                "5a" => x = net.layer("pool4/3x3_s2", max_pool(3, 2, 0), x, 832),
                 _ => {}
             }
-            x = net.inception(block, channels, x);
+            x = net.inception(&format!("inception_{block}"), BVLC_PARTS, 5, channels, x);
         }
         x = net.layer("pool5/7x7_s1", Op::AveragePool, x, 1024);
-        net.layer("loss3/classifier", Op::Classifier, x, CLASSES);
+        net.layer("loss3/classifier", Op::Classifier, x, classes);
         net
+    }
+
+    /// torchvision's `googlenet` with its classifier for so many classes. Batch normalisation is a part of the convolution
+    /// before it; the branch that is called 5x5 in the paper has 3x3 windows, pool4 2x2; there is no LRN. Images are red
+    /// first there, and divided by 127.5 minus 1 (`transform_input`): the first layer's weights have that here.
+    pub fn torchvision(classes: usize) -> Network {
+        let mut net = Network::new("torchvision googlenet", [127.5; 3]);
+        let mut x = net.blob("data", INPUT_SIDE, 3);
+        x = net.layer("conv1", convolution(7, 2, 3), x, 64);
+        x = net.layer("maxpool1", max_pool(3, 2, 0), x, 64);
+        x = net.layer("conv2", convolution(1, 1, 0), x, 64);
+        x = net.layer("conv3", convolution(3, 1, 1), x, 192);
+        x = net.layer("maxpool2", max_pool(3, 2, 0), x, 192);
+        for (block, channels) in INCEPTION {
+            match block {
+                "4a" => x = net.layer("maxpool3", max_pool(3, 2, 0), x, 480),
+                "5a" => x = net.layer("maxpool4", max_pool(2, 2, 0), x, 832),
+                _ => {}
+            }
+            x = net.inception(&format!("inception{block}"), TORCHVISION_PARTS, 3, channels, x);
+        }
+        x = net.layer("avgpool", Op::AveragePool, x, 1024);
+        net.layer("fc", Op::Classifier, x, classes);
+        net
+    }
+
+    /// Number of classes: channels of the last blob, the logits.
+    pub fn classes(&self) -> usize {
+        self.blobs.last().map_or(0, |logits| logits.channels)
+    }
+
+    /// What is added to an [`Input`](crate::Input)'s values, blue, green, red, for the first layer. Exact for whole levels.
+    pub(crate) fn input_shift(&self) -> [f32; 3] {
+        std::array::from_fn(|c| MEAN_BGR[c] - self.mean_bgr[c])
+    }
+
+    /// The last blob that is a plane, which the mean is taken of.
+    pub fn last_plane(&self) -> BlobId {
+        let pool = self.layers.iter().find(|layer| layer.op == Op::AveragePool);
+        pool.expect("both variants have one").input
     }
 
     /// The blob of this name.
@@ -134,6 +193,10 @@ impl Network {
         }
     }
 
+    fn new(name: &'static str, mean_bgr: [f32; 3]) -> Network {
+        Network { name, mean_bgr, blobs: Vec::new(), layers: Vec::new() }
+    }
+
     fn blob(&mut self, name: &str, side: usize, channels: usize) -> BlobId {
         self.blobs.push(Blob { name: name.to_string(), side, channels });
         self.blobs.len() - 1
@@ -151,22 +214,31 @@ impl Network {
         output
     }
 
-    /// Adds an inception block: four branches that write side by side into one output blob.
-    fn inception(&mut self, block: &str, channels: [usize; 6], input: BlobId) -> BlobId {
-        let name = |part: &str| format!("inception_{block}/{part}");
-        let [c1, r3, c3, r5, c5, proj] = channels;
-        let output = self.blob(&name("output"), self.blobs[input].side, c1 + c3 + c5 + proj);
-        let reduce3 = self.layer(&name("3x3_reduce"), convolution(1, 1, 0), input, r3);
-        let reduce5 = self.layer(&name("5x5_reduce"), convolution(1, 1, 0), input, r5);
-        let pool = self.layer(&name("pool"), max_pool(1, 1), input, self.blobs[input].channels);
+    /// Adds an inception block: four branches that write side by side into one output blob. The third one's windows have
+    /// `wide` pixels a side.
+    fn inception(
+        &mut self,
+        block: &str,
+        parts: Parts,
+        wide: usize,
+        channels: [usize; 6],
+        input: BlobId,
+    ) -> BlobId {
+        let [output, one, reduce3, three, reduce5, five, pool, proj] =
+            parts.map(|part| format!("{block}{part}"));
+        let [c1, r3, c3, r5, c5, c_proj] = channels;
+        let output = self.blob(&output, self.blobs[input].side, c1 + c3 + c5 + c_proj);
+        let reduce3 = self.layer(&reduce3, convolution(1, 1, 0), input, r3);
+        let reduce5 = self.layer(&reduce5, convolution(1, 1, 0), input, r5);
+        let pool = self.layer(&pool, max_pool(3, 1, 1), input, self.blobs[input].channels);
         let mut channel = 0;
-        for (part, op, input, channels) in [
-            ("1x1", convolution(1, 1, 0), input, c1),
-            ("3x3", convolution(3, 1, 1), reduce3, c3),
-            ("5x5", convolution(5, 1, 2), reduce5, c5),
-            ("pool_proj", convolution(1, 1, 0), pool, proj),
+        for (name, op, input, channels) in [
+            (one, convolution(1, 1, 0), input, c1),
+            (three, convolution(3, 1, 1), reduce3, c3),
+            (five, convolution(wide, 1, wide / 2), reduce5, c5),
+            (proj, convolution(1, 1, 0), pool, c_proj),
         ] {
-            self.layers.push(Layer { name: name(part), op, input, output, channel, channels });
+            self.layers.push(Layer { name, op, input, output, channel, channels });
             channel += channels;
         }
         output
@@ -177,8 +249,8 @@ fn convolution(size: usize, stride: usize, padding: usize) -> Op {
     Op::Convolution(Window { size, stride, padding })
 }
 
-fn max_pool(stride: usize, padding: usize) -> Op {
-    Op::MaxPool(Window { size: 3, stride, padding })
+fn max_pool(size: usize, stride: usize, padding: usize) -> Op {
+    Op::MaxPool(Window { size, stride, padding })
 }
 
 #[cfg(test)]
@@ -198,6 +270,22 @@ mod tests {
             [112, 56, 28, 14, 7]
         );
         assert_eq!(net.blobs[net.find("inception_5b/output").unwrap()].channels, 1024);
+    }
+
+    #[test]
+    fn torchvisions_table_is_the_published_one() {
+        let net = Network::torchvision(CLASSES);
+        let weighted: Vec<_> = net.layers.iter().filter_map(|l| net.weight_shape(l)).collect();
+        // Of torchvision's 6,624,904 parameters without the auxiliary classifiers; each convolution has one bias here, in
+        // place of a batch normalisation's scale and shift.
+        let parameters: usize = weighted.iter().map(|s| s.iter().product::<usize>() + s[0]).sum();
+        let shifts: usize = weighted[..57].iter().map(|s| s[0]).sum();
+        assert_eq!(parameters + shifts, 6_624_904);
+        let sides = ["conv1", "maxpool1", "maxpool2", "maxpool3", "maxpool4"];
+        let side = |name: &str| net.blobs[net.find(name).unwrap()].side;
+        assert_eq!(sides.map(side), [112, 56, 28, 14, 7]);
+        assert_eq!(net.blobs[net.last_plane()].name, "inception5b");
+        assert_eq!(Network::torchvision(7).classes(), 7);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use crate::googlenet::{Activations, Classification, GoogLeNet};
 use crate::mask::{Mask, MaskValue};
 use crate::masked::MaskedCopies;
-use crate::network::{CLASSES, INPUT_SIDE};
+use crate::network::{INPUT_SIDE, Network};
 use crate::profile::{Cost, Profile};
 use crate::rect::Rect;
 use crate::resize::{Upsampling, upsample};
@@ -196,7 +196,7 @@ impl<'a> OcclusionSensitivity<'a> {
         OcclusionSensitivity { region, ..self }
     }
 
-    /// The classes to follow, each below 1000; none (the default) for the predicted one. More cost nothing.
+    /// The classes to follow, each below the network's number of them; none (the default) for the predicted one. More cost nothing.
     pub fn classes(self, classes: impl Into<Vec<usize>>) -> Self {
         OcclusionSensitivity { classes: classes.into(), choose: None, ..self }
     }
@@ -295,7 +295,7 @@ impl<'a> OcclusionSensitivity<'a> {
             return refuse("region", found, "a part of the image in which a mask has its centre");
         }
         self.features.iter().try_for_each(|feature| feature.check(self.net.network()))?;
-        check_classes(&self.classes)
+        check_classes(&self.classes, self.net.network())
     }
 
     fn sweep(
@@ -307,7 +307,7 @@ impl<'a> OcclusionSensitivity<'a> {
         let base = self.net.forward(input);
         let classification = base.classification();
         let mut classes = self.choose.map_or_else(|| self.classes.clone(), |choose| choose(&classification));
-        check_classes(&classes)?;
+        check_classes(&classes, self.net.network())?;
         if classes.is_empty() {
             classes.push(classification.best());
         }
@@ -335,7 +335,7 @@ impl<'a> OcclusionSensitivity<'a> {
         let copies = MaskedCopies {
             net: self.net,
             base: &base,
-            cover: &self.mask_value.cover(input),
+            cover: &self.mask_value.cover(self.net.network(), input),
             watches: &watches,
             exhaustive: self.exhaustive,
             spare: Mutex::default(),
@@ -406,12 +406,12 @@ fn fill(
     )
 }
 
-pub(crate) fn check_classes(classes: &[usize]) -> Result<()> {
-    match classes.iter().find(|&&class| class >= CLASSES) {
+pub(crate) fn check_classes(classes: &[usize], network: &Network) -> Result<()> {
+    match classes.iter().find(|&&class| class >= network.classes()) {
         Some(class) => Err(Error::Option {
             name: "class",
             found: class.to_string(),
-            expected: "an index of 0 to 999".to_string(),
+            expected: format!("an index of 0 to {}", network.classes() - 1),
         }),
         None => Ok(()),
     }

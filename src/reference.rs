@@ -9,21 +9,25 @@
 use wide::f32x8;
 
 use crate::kernels::multiply_transposed;
-use crate::network::{Blob, LRN_ALPHA, LRN_SIZE, Layer, Network, Op};
+use crate::network::{Blob, LRN_ALPHA, LRN_SIZE, Layer, Op};
 use crate::rect::Window;
 use crate::weights::Weights;
 
 /// Runs the network on one image and returns every blob, indexed by [`BlobId`](crate::network::BlobId), each
-/// `[side][side][channels]`; the last one holds the 1000 logits. `input` is `[224][224][3]`: blue, green, red on
+/// `[side][side][channels]`; the last one holds the logits. `input` is `[224][224][3]`: blue, green, red on
 /// the 0..=255 scale, minus [`MEAN_BGR`](crate::network::MEAN_BGR).
 ///
 /// # Panics
 /// If `input` has another length.
 pub fn forward(weights: &Weights, input: &[f32]) -> Vec<Vec<f32>> {
-    let net = Network::googlenet();
+    let net = weights.network();
     let mut blobs: Vec<Vec<f32>> =
         net.blobs.iter().map(|blob| vec![0.0; blob.side * blob.side * blob.channels]).collect();
     blobs[0].copy_from_slice(input);
+    let shift = net.input_shift();
+    for pixel in blobs[0].chunks_exact_mut(3) {
+        pixel.iter_mut().zip(shift).for_each(|(value, shift)| *value += shift);
+    }
     for layer in &net.layers {
         // Taken out while it is written, for `blobs` is read at the same time; no layer reads what it writes.
         let mut output = std::mem::take(&mut blobs[layer.output]);
@@ -86,9 +90,15 @@ fn linear(layer: &Layer, (weight, bias): (&[f32], &[f32]), patches: &[f32], to: 
     let shape = [pixels, layer.channels, patches.len() / pixels];
     multiply_transposed(shape, patches, weight, &mut y[layer.channel..], to.channels);
     for pixel in y.chunks_exact_mut(to.channels) {
-        let channels = lanes_mut(&mut pixel[layer.channel..][..layer.channels]);
-        for (value, bias) in channels.iter_mut().zip(lanes(bias)) {
+        let channels = &mut pixel[layer.channel..][..layer.channels];
+        // Logits come in any number.
+        let (eights, rest) = channels.split_at_mut(layer.channels / 8 * 8);
+        let (bias_eights, bias_rest) = bias.split_at(eights.len());
+        for (value, bias) in lanes_mut(eights).iter_mut().zip(lanes(bias_eights)) {
             *value = (f32x8::from(*value) + f32x8::from(*bias)).to_array();
+        }
+        for (value, bias) in rest.iter_mut().zip(bias_rest) {
+            *value += bias;
         }
     }
 }
@@ -152,7 +162,7 @@ fn average_pool(x: &[f32], channels: usize, y: &mut [f32]) {
 }
 
 /// Channels in groups of eight. The network has no other numbers of channels, but for the image's three, which only
-/// `im2col` reads.
+/// `im2col` reads, and the logits.
 fn lanes(channels: &[f32]) -> &[[f32; 8]] {
     let (lanes, rest) = channels.as_chunks();
     assert!(rest.is_empty(), "{} channels are not a multiple of 8", channels.len());
@@ -168,6 +178,7 @@ fn lanes_mut(channels: &mut [f32]) -> &mut [[f32; 8]] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::Network;
     use proptest::prelude::*;
 
     fn blob(side: usize, channels: usize) -> Blob {
@@ -200,6 +211,7 @@ mod tests {
             Just(Window { size: 5, stride: 1, padding: 2 }),
             Just(Window { size: 3, stride: 1, padding: 1 }),
             Just(Window { size: 3, stride: 2, padding: 0 }),
+            Just(Window { size: 2, stride: 2, padding: 0 }),
             Just(Window { size: 1, stride: 1, padding: 0 }),
         ]
     }
@@ -306,8 +318,9 @@ mod tests {
 
     #[test]
     fn channels_come_in_eights() {
-        let net = Network::googlenet();
-        assert!(net.blobs[1..].iter().all(|blob| blob.channels % 8 == 0));
-        assert!(net.layers.iter().all(|layer| layer.channel % 8 == 0 && layer.channels % 8 == 0));
+        for net in [Network::googlenet(), Network::torchvision(1000)] {
+            assert!(net.blobs[1..].iter().all(|blob| blob.channels % 8 == 0));
+            assert!(net.layers.iter().all(|layer| layer.channel % 8 == 0 && layer.channels % 8 == 0));
+        }
     }
 }

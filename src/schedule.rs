@@ -79,7 +79,12 @@ mod tests {
 
     #[test]
     fn every_layer_runs_after_those_that_it_reads_from() {
-        let network = Network::googlenet();
+        for network in [Network::googlenet(), Network::torchvision(1000)] {
+            in_order(network);
+        }
+    }
+
+    fn in_order(network: Network) {
         let order = order(&network);
         let pools = network.layers.iter().filter(|l| pool_before(&network, l).is_some()).count();
         assert_eq!((order.len(), pools), (network.layers.len() - 9, 9));
@@ -96,7 +101,12 @@ mod tests {
     /// Listed blobs have two buffers in turns: each is read before the next but one is begun.
     #[test]
     fn no_blob_loses_its_slot_before_it_is_read() {
-        let network = Network::googlenet();
+        for network in [Network::googlenet(), Network::torchvision(1000)] {
+            keeps_slots(network);
+        }
+    }
+
+    fn keeps_slots(network: Network) {
         let order = order(&network);
         let slot_of = share_slots(&network, &order);
         let mut holds = vec![usize::MAX; network.blobs.len()];

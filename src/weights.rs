@@ -1,10 +1,12 @@
 //! The weights file: where it is found, and what is checked before a number of it is used.
 
 mod seeded;
+mod tensor;
+mod torchvision;
 
 pub(crate) use seeded::splitmix64;
+pub(crate) use tensor::Tensor;
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::env;
 use std::ffi::OsString;
@@ -17,23 +19,25 @@ use safetensors::tensor::Metadata;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 
 use crate::error::{Error, Result};
-use crate::network::Network;
+use crate::network::{CLASSES, MAX_CLASSES, Network};
 
 /// What the weights file is called in the places where it is looked for.
 pub const FILE_NAME: &str = "bvlc_googlenet.safetensors";
 
-/// The header of this network's file takes 11 kB; a first number far beyond is not the length of a header.
+/// The header of this network's file takes 11 kB, that of torchvision's twice as much; a first number far beyond is not the
+/// length of a header.
 const MAX_HEADER: u64 = 1 << 20;
 
-/// A network of this kind in twice the precision, with the auxiliary classifiers too, has fewer bytes.
-const MAX_SIZE: u64 = 1 << 27;
+/// A network of [`MAX_CLASSES`] with the auxiliary classifiers has fewer bytes.
+const MAX_SIZE: u64 = 1 << 28;
 
 /// Bytes read at once: small enough to stay in the second-level cache until they are converted.
 const CHUNK: usize = 1 << 18;
 
-/// The weights of the network: every tensor of the table, each with its right shape, every value finite.
+/// The weights of a network: every tensor of its table, each with its right shape, every value finite.
 #[derive(Clone, Debug)]
 pub struct Weights {
+    network: Network,
     /// All tensors, one after the other.
     values: Vec<f32>,
     /// Where each tensor lies in `values`, by its name in the file.
@@ -108,11 +112,31 @@ impl Weights {
         head[..8].copy_from_slice(&length.to_le_bytes());
         fill(&mut reader, &mut head[8..8 + length as usize])?;
         let (_, header) = SafeTensors::read_metadata(&head).map_err(|error| match error {
-            SafeTensorError::MetadataIncompleteBuffer => refuse(wrong_length(size, length)),
+            SafeTensorError::MetadataIncompleteBuffer => refuse(wrong_length(size)),
             error => refuse(format!("not a safetensors file: its header is damaged ({error})")),
         })?;
         drop(head);
-        let ranges = check_header(&header).map_err(refuse)?;
+        let shapes: HashMap<String, Vec<usize>> =
+            header.tensors().into_iter().map(|(name, info)| (name, info.shape.clone())).collect();
+        let network = network_of(&shapes).map_err(refuse)?;
+        if shapes.contains_key(torchvision::MARK) {
+            let kept = state_dict(&header).map_err(refuse)?;
+            let mut data = vec![0; header.data_len()];
+            fill(&mut reader, &mut data)?;
+            let tensors = kept.into_iter().map(|(name, shape, bytes)| {
+                let values = data[bytes].as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
+                Tensor { name, shape, values }
+            });
+            let tensors: Vec<Tensor> = tensors.collect();
+            if let Some(Tensor { name, values, .. }) =
+                tensors.iter().find(|tensor| !all_finite(&tensor.values))
+            {
+                return Err(refuse(not_finite(values, &HashMap::from([(name.clone(), 0..values.len())]))));
+            }
+            let tensors = torchvision::fold(&network, tensors).map_err(refuse)?;
+            return Weights::from_tensors(network, tensors).map_err(refuse);
+        }
+        let ranges = check_header(&network, &header).map_err(refuse)?;
 
         // `Metadata` guarantees that the tensors follow each other without gaps, so the data is one run of f32.
         let count = header.data_len() / 4;
@@ -127,19 +151,52 @@ impl Weights {
                 return Err(refuse(not_finite(&values, &ranges)));
             }
         }
-        Ok(Weights { values, ranges })
+        Ok(Weights { network, values, ranges })
+    }
+
+    /// Takes tensors as the table names and shapes them, in any order.
+    fn from_tensors(network: Network, tensors: Vec<Tensor>) -> std::result::Result<Weights, String> {
+        let mut weights = Weights { network, values: Vec::new(), ranges: HashMap::new() };
+        let mut expected: HashMap<String, Vec<usize>> =
+            expected_tensors(&weights.network).into_iter().collect();
+        for Tensor { name, shape, values } in tensors {
+            match expected.remove(&name) {
+                None => return Err(format!("tensor {name} unknown to this network")),
+                Some(expected) if expected != shape || values.len() != shape.iter().product::<usize>() => {
+                    return Err(format!("tensor {name} has shape {shape:?}, expected {expected:?}"));
+                }
+                Some(_) => {}
+            }
+            let start = weights.values.len();
+            weights.values.extend(values);
+            weights.ranges.insert(name, start..weights.values.len());
+        }
+        let mut missing: Vec<String> = expected.into_keys().collect();
+        missing.sort();
+        if !missing.is_empty() {
+            return Err(format!("has no {}", tensor_list(&missing)));
+        }
+        if !all_finite(&weights.values) {
+            return Err(not_finite(&weights.values, &weights.ranges));
+        }
+        Ok(weights)
+    }
+
+    /// The table of layers that these are the weights of.
+    pub fn network(&self) -> &Network {
+        &self.network
     }
 
     /// A network for tests and examples that needs no file: random weights, the same for the same `seed` on every
     /// machine, scaled so that activations keep their range through the network and half of them are zero.
     pub fn seeded(seed: u64) -> Weights {
-        let mut weights = Weights { values: Vec::new(), ranges: HashMap::new() };
-        for (name, _, values) in seeded::seeded_tensors(seed) {
-            let start = weights.values.len();
-            weights.values.extend(values);
-            weights.ranges.insert(name, start..weights.values.len());
-        }
-        weights
+        Weights::seeded_for(Network::googlenet(), seed)
+    }
+
+    /// The same for another variant of the network, or another number of classes.
+    pub fn seeded_for(network: Network, seed: u64) -> Weights {
+        let tensors = seeded::seeded_tensors(&network, seed);
+        Weights::from_tensors(network, tensors).expect("the generator follows the table")
     }
 
     /// A layer's weights: `[out, in, height, width]`, or `[out, in]` for the classifier.
@@ -166,9 +223,8 @@ impl Weights {
     }
 }
 
-/// Name and shape of each tensor of the network.
-fn expected_tensors() -> Vec<(String, Vec<usize>)> {
-    let network = Network::googlenet();
+/// Name and shape of each tensor of a network.
+fn expected_tensors(network: &Network) -> Vec<(String, Vec<usize>)> {
     let mut tensors = Vec::new();
     for layer in &network.layers {
         if let Some(shape) = network.weight_shape(layer) {
@@ -179,18 +235,53 @@ fn expected_tensors() -> Vec<(String, Vec<usize>)> {
     tensors
 }
 
+/// The variant that has such tensors, for as many classes as its classifier has outputs.
+fn network_of(shapes: &HashMap<String, Vec<usize>>) -> std::result::Result<Network, String> {
+    let is_torchvisions =
+        [torchvision::CLASSIFIER, torchvision::MARK].iter().any(|name| shapes.contains_key(*name));
+    let classifier = if is_torchvisions { torchvision::CLASSIFIER } else { "loss3/classifier.weight" };
+    // A file without it is refused for that later.
+    let classes = shapes.get(classifier).and_then(|shape| shape.first()).copied().unwrap_or(CLASSES);
+    if !(1..=MAX_CLASSES).contains(&classes) {
+        return Err(format!(
+            "tensor {classifier} is for {classes} classes, expected 1 to {MAX_CLASSES} (its shape is [classes, 1024])"
+        ));
+    }
+    Ok(if is_torchvisions { Network::torchvision(classes) } else { Network::bvlc(classes) })
+}
+
+/// Name, shape and bytes of those tensors of a torchvision state dict that are used.
+#[allow(clippy::type_complexity)]
+fn state_dict(header: &Metadata) -> std::result::Result<Vec<(String, Vec<usize>, Range<usize>)>, String> {
+    let used = header.tensors().into_iter().filter(|(name, _)| !torchvision::is_ignored(name));
+    used.map(|(name, info)| {
+        if info.dtype != Dtype::F32 {
+            return Err(wrong_dtype(&name, info.dtype));
+        }
+        Ok((name, info.shape.clone(), info.data_offsets.0..info.data_offsets.1))
+    })
+    .collect()
+}
+
+fn wrong_dtype(name: &str, found: Dtype) -> String {
+    format!("tensor {name} has dtype {found:?}, expected F32")
+}
+
 /// Compares a header with the network's table; where each tensor lies, counted in values, or what is wrong.
-fn check_header(header: &Metadata) -> std::result::Result<HashMap<String, Range<usize>>, String> {
+fn check_header(
+    network: &Network,
+    header: &Metadata,
+) -> std::result::Result<HashMap<String, Range<usize>>, String> {
     let mut found = header.tensors();
     let mut ranges = HashMap::new();
     let mut missing = Vec::new();
-    for (name, shape) in expected_tensors() {
+    for (name, shape) in expected_tensors(network) {
         let Some(info) = found.remove(&name) else {
             missing.push(name);
             continue;
         };
         if info.dtype != Dtype::F32 {
-            return Err(format!("tensor {name} has dtype {:?}, expected F32", info.dtype));
+            return Err(wrong_dtype(&name, info.dtype));
         }
         if info.shape != shape {
             return Err(format!("tensor {name} has shape {:?}, expected {shape:?}", info.shape));
@@ -209,18 +300,12 @@ fn check_header(header: &Metadata) -> std::result::Result<HashMap<String, Range<
     }
 }
 
-/// What is wrong with a file of `size` bytes whose header, of `length` bytes, describes more or fewer.
-fn wrong_length(size: u64, length: u64) -> String {
-    let values: usize = expected_tensors().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
-    let expected = 8 + length + 4 * values as u64;
-    let what = match size.cmp(&expected) {
-        Ordering::Less => "truncated",
-        Ordering::Greater => "has bytes after its last tensor",
-        Ordering::Equal => {
-            return "not this network: its header describes fewer or more tensors than follow".to_string();
-        }
-    };
-    format!("{what}: {size} bytes, expected {expected}; fetch the file again")
+/// What is wrong with a file of `size` bytes whose header describes more or fewer.
+fn wrong_length(size: u64) -> String {
+    format!(
+        "{size} bytes, but its header describes another number of them: truncated, or with something after its last tensor; \
+         fetch the file again"
+    )
 }
 
 /// "tensor a", "tensors a, b", or the first three and how many more.
@@ -309,7 +394,8 @@ mod tests {
 
     /// A file whose header is the right one after `edit`, followed by `data(bytes that the header promises)`.
     fn file(edit: impl Fn(&mut Tensors), data: impl Fn(usize) -> Vec<u8>) -> Vec<u8> {
-        let mut tensors: Tensors = expected_tensors().into_iter().map(|(n, s)| (n, "F32", s)).collect();
+        let mut tensors: Tensors =
+            expected_tensors(&Network::googlenet()).into_iter().map(|(n, s)| (n, "F32", s)).collect();
         edit(&mut tensors);
         let mut offset = 0;
         let rows: Vec<String> = tensors
@@ -383,12 +469,53 @@ mod tests {
 
     #[test]
     fn a_file_of_another_length_than_its_header_says_is_refused() {
-        assert!(message(&file(|_| {}, |_| Vec::new())).contains("truncated"));
-        assert!(message(&file(|_| {}, |size| vec![0; size - 1])).contains("truncated"));
-        assert!(message(&file(|_| {}, |size| vec![0; size + 1])).contains("has bytes after its last tensor"));
+        let other = "its header describes another number of them";
+        assert!(message(&file(|_| {}, |_| Vec::new())).contains(other));
+        assert!(message(&file(|_| {}, |size| vec![0; size - 1])).contains(other));
+        assert!(message(&file(|_| {}, |size| vec![0; size + 1])).contains(other));
         // The length is this network's, but one bias of 64 is not in the header.
         let one_less = file(|t| drop(t.remove(0)), |size| vec![0; size + 4 * 64]);
-        assert!(message(&one_less).contains("describes fewer or more tensors"), "{}", message(&one_less));
+        assert!(message(&one_less).contains(other), "{}", message(&one_less));
+    }
+
+    #[test]
+    fn a_classifier_has_any_number_of_classes_in_its_bounds() {
+        let classifier = |classes: usize| {
+            file(
+                |tensors| {
+                    for (name, _, shape) in tensors.iter_mut().filter(|(name, ..)| name.starts_with("loss3/"))
+                    {
+                        *shape = if name.ends_with("bias") { vec![classes] } else { vec![classes, 1024] };
+                    }
+                },
+                zeros,
+            )
+        };
+        for classes in [1, 17, 1001] {
+            let weights = Weights::from_bytes("w", &classifier(classes)).unwrap();
+            assert_eq!((weights.network().classes(), weights.network().name), (classes, "BVLC GoogLeNet"));
+            assert_eq!(weights.bias("loss3/classifier").len(), classes);
+        }
+        assert!(
+            message(&classifier(0)).contains("loss3/classifier.weight is for 0 classes, expected 1 to 32768")
+        );
+        let two = |tensors: &mut Tensors| {
+            tensors
+                .iter_mut()
+                .filter(|(name, ..)| name == "loss3/classifier.weight")
+                .for_each(|t| t.2 = vec![2, 1024]);
+        };
+        let expected = "tensor loss3/classifier.bias has shape [1000], expected [2]";
+        assert!(message(&file(two, zeros)).contains(expected), "{}", message(&file(two, zeros)));
+    }
+
+    #[test]
+    fn torchvisions_table_is_known_by_its_names() {
+        let torchvision = Network::torchvision(3);
+        let tensors = || expected_tensors(&torchvision).into_iter().map(|(n, s)| (n, "F32", s)).collect();
+        let weights = Weights::from_bytes("w", &file(|t| *t = tensors(), zeros)).unwrap();
+        assert_eq!((weights.network().classes(), weights.network().name), (3, "torchvision googlenet"));
+        assert_eq!(weights.bias("inception4e.branch3.1").len(), 128);
     }
 
     #[test]

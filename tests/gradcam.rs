@@ -4,7 +4,6 @@
 mod common;
 
 use common::{Reference, SEED, picture_input};
-use occlude::gradcam::LAYER;
 use occlude::network::{CLASSES, INPUT_SIDE};
 use occlude::{Activations, GoogLeNet, Input, Isa, Weights};
 use proptest::prelude::*;
@@ -43,7 +42,8 @@ fn maps_agree_with_pytorchs_gradients() {
 /// The definition, with derivatives that nobody has derived: each channel of the blob is moved up and down a little at all
 /// its places, which changes the probability by the step times the gradients' sum.
 fn numerical(activations: &Activations, class: usize) -> Vec<f64> {
-    let blob: Vec<f64> = activations.blob(LAYER).unwrap().into_iter().map(f64::from).collect();
+    let blob: Vec<f64> =
+        activations.blob("inception_5b/output").unwrap().into_iter().map(f64::from).collect();
     let (weight, bias) = (WEIGHTS.weight("loss3/classifier"), WEIGHTS.bias("loss3/classifier"));
     let mean = |channel: usize, moved: f64| -> f64 {
         blob.iter().skip(channel).step_by(CHANNELS).map(|a| a + moved).sum::<f64>() / PLACES as f64

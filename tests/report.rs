@@ -124,9 +124,9 @@ fn assert_position(browser: &mut Browser, map: &Value, [row, column]: [usize; 2]
     assert_eq!(numbers(browser.evaluate(values)), numbers(json!(expected)), "{context}");
 
     let index = map["argmax"][row][column].as_u64().unwrap() as usize;
-    let label = occlude::labels::label(index).unwrap();
+    let label = occlude::Labels::imagenet().get(index).unwrap();
     let answer = text(browser, "answer");
-    assert!(answer.contains(label.words), "{context}: {answer}");
+    assert!(answer.contains(&label.words), "{context}: {answer}");
     // The announcement follows when the pointer rests.
     let start = format!("Row {} of {}, column {} of", row + 1, size("grid", 0), column + 1);
     browser.wait_for(&format!("document.getElementById('status').textContent.startsWith('{start}')"));

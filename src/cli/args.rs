@@ -3,14 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use occlude::network::{CLASSES, INPUT_SIDE};
+use occlude::network::{INPUT_SIDE, MAX_CLASSES};
 use occlude::rect::Rect;
 use occlude::{Feature, MaskValue, Resize, Score, Upsampling};
 
 use super::arrays::ArrayFile;
 use super::batch::Shard;
 use super::canvas::Format;
-use super::classes::Classes;
 use super::colours::{COLOURS, Colours};
 
 /// More threads than any machine that this runs on has cores.
@@ -50,6 +49,11 @@ pub struct Common {
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     pub weights: Option<PathBuf>,
 
+    /// The names of the network's classes: a text file with a line for each, in their order [default: ImageNet's for 1000
+    /// classes, else "class 0" and so on]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
+
     /// How a picture becomes 224x224: "stretch" both sides to 224, or scale the shorter side to 256 and take
     /// the central 224x224 ("center-crop")
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "HOW", default_value = "stretch",
@@ -80,7 +84,7 @@ Examples:
 /// Print the most probable classes of a photograph
 #[derive(Args)]
 #[command(after_help = "\
-One class a line: probability (0 to 1, after softmax over the 1000 classes), index (0 to 999), names.
+One class a line: probability (0 to 1, after softmax over all classes), index (from 0 on), names.
 
 Examples:
   occlude classify cat.jpg
@@ -89,9 +93,9 @@ pub struct Classify {
     /// A photograph: PNG, JPEG, WebP, BMP, GIF or TIFF
     pub image: PathBuf,
 
-    /// How many classes, 1 to 1000
+    /// How many classes, at most as many as the network has
     #[arg(long, value_name = "K", default_value = "5", allow_hyphen_values = true,
-          value_parser = |text: &str| count(text, CLASSES))]
+          value_parser = |text: &str| count(text, MAX_CLASSES))]
     pub top: usize,
 
     /// Print a JSON object instead
@@ -133,10 +137,10 @@ pub struct Explain {
     /// A photograph: PNG, JPEG, WebP, BMP, GIF or TIFF
     pub image: PathBuf,
 
-    /// Classes to map, all in one sweep, separated by commas: topK (the K most probable), an index (0 to 999), or a name in
+    /// Classes to map, all in one sweep, separated by commas: topK (the K most probable), an index from 0 on, or a name in
     /// any case, which may hold commas itself ('tabby, tabby cat'); may be given several times
-    #[arg(long, value_name = "LIST", default_value = "top1", value_parser = super::classes::parse)]
-    pub classes: Vec<Classes>,
+    #[arg(long, value_name = "LIST", default_value = "top1")]
+    pub classes: Vec<String>,
 
     /// Also measure how faithful each map is: cover the picture's pixels in the map's order, and uncover them (deletion and
     /// insertion), and compare with Grad-CAM's order
@@ -229,8 +233,8 @@ pub struct Batch {
     pub shard: Option<Shard>,
 
     /// Classes to map for each picture, as of `occlude explain`; topK are the picture's own
-    #[arg(long, value_name = "LIST", default_value = "top1", value_parser = super::classes::parse)]
-    pub classes: Vec<Classes>,
+    #[arg(long, value_name = "LIST", default_value = "top1")]
+    pub classes: Vec<String>,
 
     /// Threads, 1 to 1024; the results do not depend on it [default: one a core]
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = |text: &str| count(text, MAX_THREADS))]
@@ -289,8 +293,8 @@ pub struct Compare {
     pub images: Vec<PathBuf>,
 
     /// Classes to compare, at most 20, as for explain [default: of one photograph the three most probable, of two the prediction for each]
-    #[arg(long, value_name = "LIST", value_parser = super::classes::parse)]
-    pub classes: Vec<Classes>,
+    #[arg(long, value_name = "LIST")]
+    pub classes: Vec<String>,
 
     /// Threads, 1 to 1024; the numbers do not depend on it [default: one a core]
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = |text: &str| count(text, MAX_THREADS))]
@@ -334,8 +338,8 @@ pub struct Gradcam {
     pub image: PathBuf,
 
     /// Classes to map, as for explain
-    #[arg(long, value_name = "LIST", default_value = "top1", value_parser = super::classes::parse)]
-    pub classes: Vec<Classes>,
+    #[arg(long, value_name = "LIST", default_value = "top1")]
+    pub classes: Vec<String>,
 
     /// Threads, 1 to 1024; the numbers do not depend on it [default: one a core]
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = |text: &str| count(text, MAX_THREADS))]

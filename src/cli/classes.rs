@@ -2,15 +2,25 @@
 
 use std::fmt;
 
-use occlude::network::CLASSES;
-use occlude::{Classification, labels};
+use occlude::{Classification, Error, Labels, Result};
 
-/// One `--classes`, each item still as it was given: which classes are the most probable is not known yet.
+/// All `--classes` of a command. Which classes are the most probable is not known yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Classes(Vec<Item>);
 
+/// No class of ImageNet has more names.
+const MOST_NAMES: usize = 12;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Item {
+    /// The so many most probable classes.
+    Top(usize),
+    /// The class with this index.
+    Index(usize),
+}
+
 impl fmt::Display for Classes {
-    /// So that [`parse`] reads the same again.
+    /// So that [`Classes::parse`] reads the same again.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, item) in self.0.iter().enumerate() {
             f.write_str(if at == 0 { "" } else { "," })?;
@@ -28,78 +38,70 @@ impl Classes {
     pub fn of(classes: Vec<usize>) -> Classes {
         Classes(classes.into_iter().map(Item::Index).collect())
     }
-}
 
-/// All names of a class, separated by commas.
-pub fn words(class: usize) -> &'static str {
-    labels::label(class).map_or("", |label| label.words)
-}
-
-/// The first name of a class.
-pub fn short(class: usize) -> &'static str {
-    labels::label(class).map_or("", |label| label.short())
-}
-
-/// No class has more names.
-const MOST_NAMES: usize = 12;
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Item {
-    /// The so many most probable classes.
-    Top(usize),
-    /// The class with this index.
-    Index(usize),
-}
-
-/// Reads a list separated by commas. Names hold commas themselves ("tabby, tabby cat"), so an item is the longest run
-/// of parts that names a class.
-pub fn parse(text: &str) -> Result<Classes, String> {
-    let mut parts: Vec<&str> = text.split(',').map(str::trim).collect();
-    let mut items = Vec::new();
-    while !parts.is_empty() {
-        let longest = (1..=parts.len().min(MOST_NAMES))
-            .rev()
-            .find_map(|n| Some((n, item(&parts[..n].join(", ")).ok()?)));
-        match longest {
-            Some((n, item)) => {
-                items.push(item);
-                parts.drain(..n);
+    /// Reads lists separated by commas. Names hold commas themselves ("tabby, tabby cat"), so an item is the longest run
+    /// of parts that names a class.
+    ///
+    /// # Errors
+    /// Those of [`Labels::find`], and [`Error::Option`] for more or fewer of the most probable than there are.
+    pub fn parse(lists: &[String], labels: &Labels) -> Result<Classes> {
+        let mut items = Vec::new();
+        for list in lists {
+            let mut parts: Vec<&str> = list.split(',').map(str::trim).collect();
+            while !parts.is_empty() {
+                let longest = (1..=parts.len().min(MOST_NAMES))
+                    .rev()
+                    .find_map(|n| Some((n, item(&parts[..n].join(", "), labels).ok()?)));
+                match longest {
+                    Some((n, item)) => {
+                        items.push(item);
+                        parts.drain(..n);
+                    }
+                    None => item(parts[0], labels).map(drop)?,
+                }
             }
-            None => item(parts[0]).map(drop)?,
         }
+        Ok(Classes(items))
     }
-    Ok(Classes(items))
+
+    /// The classes in the order in which they were given, each once.
+    pub fn resolve(&self, classification: &Classification) -> Vec<usize> {
+        let mut chosen = Vec::new();
+        for item in &self.0 {
+            let classes = match *item {
+                Item::Top(count) => classification.top(count),
+                Item::Index(index) => vec![index],
+            };
+            for class in classes {
+                if !chosen.contains(&class) {
+                    chosen.push(class);
+                }
+            }
+        }
+        chosen
+    }
 }
 
-fn item(text: &str) -> Result<Item, String> {
+fn item(text: &str, labels: &Labels) -> Result<Item> {
     if let Some(count) = text.strip_prefix("top").filter(|rest| rest.bytes().all(|b| b.is_ascii_digit())) {
-        let count = count.parse().ok().filter(|count| (1..=CLASSES).contains(count));
-        return count.map(Item::Top).ok_or_else(|| format!("expected top1 to top{CLASSES}"));
+        let count = count.parse().ok().filter(|count| (1..=labels.count()).contains(count));
+        return count.map(Item::Top).ok_or_else(|| Error::Option {
+            name: "--classes",
+            found: text.to_string(),
+            expected: format!("top1 to top{}", labels.count()),
+        });
     }
-    labels::find(text).map(Item::Index).map_err(|error| error.to_string())
-}
-
-/// The classes of all `--classes`, in the order in which they were given, each once.
-pub fn resolve(lists: &[Classes], classification: &Classification) -> Vec<usize> {
-    let mut chosen = Vec::new();
-    for item in lists.iter().flat_map(|list| &list.0) {
-        let classes = match *item {
-            Item::Top(count) => classification.top(count),
-            Item::Index(index) => vec![index],
-        };
-        for class in classes {
-            if !chosen.contains(&class) {
-                chosen.push(class);
-            }
-        }
-    }
-    chosen
+    labels.find(text).map(Item::Index)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use Item::{Index, Top};
+
+    fn parse(text: &str) -> Result<Classes> {
+        Classes::parse(&[text.to_string()], Labels::imagenet())
+    }
 
     #[test]
     fn names_may_hold_commas() {
@@ -115,36 +117,39 @@ mod tests {
     fn a_list_is_written_as_it_can_be_read() {
         let list = parse("Egyptian cat,tabby, tabby cat,top2").unwrap();
         assert_eq!(list.to_string(), "285,281,top2");
-        assert_eq!(parse(&list.to_string()), Ok(list));
+        assert_eq!(parse(&list.to_string()).unwrap(), list);
     }
 
     #[test]
     fn every_class_is_found_by_all_its_names() {
-        for index in 0..CLASSES {
-            let words = labels::label(index).unwrap().words;
+        for index in 0..Labels::imagenet().count() {
+            let words = Labels::imagenet().words(index);
             assert!(words.split(", ").count() <= MOST_NAMES, "{words}");
             // Two names are shared by two classes each: an error, not the wrong class.
-            assert!(parse(words).is_err() || parse(words) == Ok(Classes(vec![Index(index)])), "{words}");
+            assert!(parse(words).is_ok_and(|list| list == Classes::of(vec![index])) || parse(words).is_err());
         }
     }
 
     #[test]
     fn the_wrong_part_is_the_one_that_is_named() {
-        let message = |text: &str| parse(text).unwrap_err();
+        let message = |text: &str| parse(text).unwrap_err().to_string();
         assert!(message("tabby, egyptain cat").contains("\"egyptain cat\"; did you mean Egyptian cat"));
         assert!(message("top3,1000").contains("class index 1000 is not possible: expected 0 to 999"));
-        assert_eq!(message("top0"), "expected top1 to top1000");
-        assert_eq!(message("top"), "expected top1 to top1000");
+        assert_eq!(message("top0"), "--classes top0 is not possible: expected top1 to top1000");
+        assert!(message("top").contains("expected top1 to top1000"));
         assert!(message("").contains("no class is called \"\""));
         assert!(message("285,").contains("no class is called \"\""));
+        let few = Classes::parse(&["top3".to_string()], &Labels::numbered(2)).unwrap_err().to_string();
+        assert!(few.contains("expected top1 to top2"), "{few}");
     }
 
     #[test]
     fn each_class_once_in_the_given_order() {
-        let mut probabilities = vec![0.0; CLASSES];
+        let mut probabilities = vec![0.0; 1000];
         (probabilities[7], probabilities[285]) = (0.6, 0.4);
         let classification = Classification { logits: probabilities.clone(), probabilities };
-        let chosen = resolve(&[parse("285,top2").unwrap(), parse("7,3").unwrap()], &classification);
+        let lists = ["285,top2", "7,3"].map(str::to_string);
+        let chosen = Classes::parse(&lists, Labels::imagenet()).unwrap().resolve(&classification);
         assert_eq!(chosen, [285, 7, 3]);
     }
 }

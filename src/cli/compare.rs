@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use occlude::network::INPUT_SIDE;
 use occlude::rect::Rect;
-use occlude::{Classification, Error, Progress, Result};
+use occlude::{Classification, Error, Labels, Progress, Result};
 
 use super::args::{Common, Compare, Drawing};
 use super::canvas::Canvas;
-use super::classes::{self, Classes, short};
+use super::classes::Classes;
 use super::colours::Colours;
 use super::explanation::{Explanation, Session, Source, stem};
 use super::figure::{self, Overlay, PANEL_SIDE, Panel, Row, Scale, readable};
@@ -74,9 +74,10 @@ fn compare(common: &Common, args: &Compare, output: &Output) -> Result<ExitCode>
     let session = Session::open(common)?;
     let sources = args.images.iter().map(|image| Source::open(image)).collect::<Result<Vec<_>>>()?;
     let said: Vec<Classification> = sources.iter().map(|source| session.classify(source)).collect();
-    let chosen = chosen(&args.classes, &said);
+    let asked = if args.classes.is_empty() { None } else { Some(session.classes(&args.classes)?) };
+    let chosen = chosen(asked.as_ref(), &said);
     check(&chosen)?;
-    let classes = [Classes::of(chosen)];
+    let classes = Classes::of(chosen);
     let bar = Bar::new();
     let progress = |progress: Progress| bar.show(progress.done, progress.total);
     let sweep = |source| session.sweep(source, &classes, &args.sweep, &progress, None);
@@ -103,11 +104,11 @@ fn compare(common: &Common, args: &Compare, output: &Output) -> Result<ExitCode>
 
 /// The classes asked for (the first photograph says which are the most probable). Without any: of one photograph, the three
 /// most probable; of two, the prediction for each, and where these agree, the first one's runner-up.
-fn chosen(asked: &[Classes], said: &[Classification]) -> Vec<usize> {
-    match said {
-        _ if !asked.is_empty() => classes::resolve(asked, &said[0]),
-        [one] => one.top(ACROSS),
-        _ => {
+fn chosen(asked: Option<&Classes>, said: &[Classification]) -> Vec<usize> {
+    match (asked, said) {
+        (Some(asked), _) => asked.resolve(&said[0]),
+        (None, [one]) => one.top(ACROSS),
+        (None, _) => {
             let mut chosen = vec![said[0].best()];
             let others = said[1..].iter().map(Classification::best).chain(said[0].top(2));
             chosen.extend(others.filter(|&class| class != said[0].best()).take(1));
@@ -130,7 +131,8 @@ fn check(classes: &[usize]) -> Result<()> {
 }
 
 /// One a class: its short name; with its index where several of the classes have the same.
-fn names(classes: &[usize]) -> Vec<String> {
+fn names(classes: &[usize], labels: &Labels) -> Vec<String> {
+    let short = |class| labels.short(class);
     let is_shared = |class| classes.iter().filter(|&&other| short(other) == short(class)).count() > 1;
     let name = |&class| {
         if is_shared(class) { format!("{} ({class})", short(class)) } else { short(class).to_string() }
@@ -140,7 +142,8 @@ fn names(classes: &[usize]) -> Vec<String> {
 
 fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], drawing: &Drawing) -> Canvas {
     let maps = &explanations[0].maps;
-    let names = names(&maps.classes);
+    let labels = &explanations[0].labels;
+    let names = names(&maps.classes, labels);
     let drops: Vec<_> = explanations
         .iter()
         .map(|explanation| (0..maps.classes.len()).map(|k| explanation.drops(k)).collect::<Vec<_>>())
@@ -169,7 +172,10 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
         let said = &explanation.maps.classification;
         let best = said.best();
         let mut panels = vec![Panel {
-            caption: [stems[i].clone(), format!("{} {}", short(best), readable(said.probabilities[best]))],
+            caption: [
+                stems[i].clone(),
+                format!("{} {}", labels.short(best), readable(said.probabilities[best])),
+            ],
             pixels: photograph.clone(),
             area: Rect::plane(INPUT_SIDE),
             mark: None,
@@ -213,9 +219,9 @@ fn summary(explanations: &[Explanation], contrasts: &[Contrast], stems: &[String
     let mut text = String::new();
     let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string");
     for (i, explanation) in explanations.iter().enumerate() {
-        let maps = &explanation.maps;
-        let (best, names) = (maps.classification.best(), names(&maps.classes));
-        line(format!("{}: {} {:.4}", stems[i], short(best), maps.classification.probabilities[best]));
+        let (maps, labels) = (&explanation.maps, &explanation.labels);
+        let (best, names) = (maps.classification.best(), names(&maps.classes, labels));
+        line(format!("{}: {} {:.4}", stems[i], labels.short(best), maps.classification.probabilities[best]));
         for (k, &class) in maps.classes.iter().enumerate() {
             let map = maps.map(k);
             let strongest = (0..map.len()).max_by(|&a, &b| map[a].total_cmp(&map[b]));
@@ -223,7 +229,7 @@ fn summary(explanations: &[Explanation], contrasts: &[Contrast], stems: &[String
             let most = map.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             line(format!(
                 "  {} ({class}): {} {:.4}, strongest evidence {most:+.4} under the mask at x {x}, y {y}",
-                short(class),
+                labels.short(class),
                 maps.score,
                 maps.base_scores[k]
             ));
@@ -257,6 +263,7 @@ mod tests {
     #[test]
     fn classes_of_the_same_name_are_told_apart() {
         // 638 and 639 are both called "maillot".
+        let names = |classes: &[usize]| names(classes, Labels::imagenet());
         assert_eq!(names(&[638, 285, 639]), ["maillot (638)", "Egyptian cat", "maillot (639)"]);
         assert_eq!(names(&[638, 285]), ["maillot", "Egyptian cat"]);
     }
@@ -268,9 +275,9 @@ mod tests {
             order.iter().zip([3.0, 2.0, 1.0]).for_each(|(&class, logit)| logits[class] = logit);
             Classification { probabilities: logits.clone(), logits }
         };
-        assert_eq!(chosen(&[], &[said([5, 6, 7])]), [5, 6, 7]);
-        assert_eq!(chosen(&[], &[said([5, 6, 7]), said([8, 5, 9])]), [5, 8]);
-        assert_eq!(chosen(&[], &[said([5, 6, 7]), said([5, 9, 8])]), [5, 6]);
-        assert_eq!(chosen(&[Classes::of(vec![3, 4])], &[said([5, 6, 7]), said([5, 9, 8])]), [3, 4]);
+        assert_eq!(chosen(None, &[said([5, 6, 7])]), [5, 6, 7]);
+        assert_eq!(chosen(None, &[said([5, 6, 7]), said([8, 5, 9])]), [5, 8]);
+        assert_eq!(chosen(None, &[said([5, 6, 7]), said([5, 9, 8])]), [5, 6]);
+        assert_eq!(chosen(Some(&Classes::of(vec![3, 4])), &[said([5, 6, 7]), said([5, 9, 8])]), [3, 4]);
     }
 }

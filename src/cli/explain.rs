@@ -8,7 +8,6 @@ use std::sync::Mutex;
 use occlude::{Error, MaskValue, Progress, Result};
 
 use super::args::{Common, Explain};
-use super::classes::short;
 use super::classify::{self, LISTED};
 use super::explanation::{Explanation, Session, Source};
 use super::output::{self, Output};
@@ -27,6 +26,7 @@ pub fn run(common: &Common, args: &Explain) -> Result<ExitCode> {
 
 fn explain(common: &Common, args: &Explain, output: &Output) -> Result<ExitCode> {
     let session = Session::open(common)?;
+    let classes = session.classes(&args.classes)?;
     let source = Source::open(&args.image)?;
     let bar = Bar::new();
     let progress = |progress: Progress| bar.show(progress.done, progress.total);
@@ -39,14 +39,15 @@ fn explain(common: &Common, args: &Explain, output: &Output) -> Result<ExitCode>
         }
     };
     let refined: Option<&(dyn Fn(&Explanation) + Sync)> = args.progressive.then_some(&refined);
-    let mut explanation = session.sweep(source, &args.classes, &args.sweep, &progress, refined)?;
+    let mut explanation = session.sweep(source, &classes, &args.sweep, &progress, refined)?;
     if args.faithfulness {
         session.measure(&mut explanation, &args.sweep, &progress)?;
     }
     drop(bar);
     let json = json::maps(&explanation);
     let files = explanation.files(&args.pictures, &args.arrays, &json);
-    let page = args.report.as_deref().map(|path| report::page(&session, &explanation, common, args, path));
+    let page =
+        args.report.as_deref().map(|path| report::page(&session, &explanation, common, args, &classes, path));
     let page = page.transpose()?;
     let apart = args.report.as_deref().zip(page.as_ref().map(String::as_bytes));
     let written = output.write_with(&files, apart)?;
@@ -71,8 +72,9 @@ fn refuse_to_replace(image: &Path, report: &Path) -> Result<()> {
 
 /// What a person wants to know first.
 fn summary(explanation: &Explanation, written: &[PathBuf]) -> String {
-    let (maps, elapsed_seconds) = (&explanation.maps, explanation.elapsed_seconds);
-    let mut text = classify::table(&maps.classification, &maps.classification.top(LISTED));
+    let (maps, labels, elapsed_seconds) =
+        (&explanation.maps, &explanation.labels, explanation.elapsed_seconds);
+    let mut text = classify::table(&maps.classification, &maps.classification.top(LISTED), labels);
     let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string");
     let [rows, columns] = maps.grid;
     let [height, width] = maps.mask_size;
@@ -90,7 +92,7 @@ fn summary(explanation: &Explanation, written: &[PathBuf]) -> String {
          {colour}; {elapsed_seconds:.2} s"
     ));
     let changed = maps.argmax.iter().filter(|&&class| class != predicted).count();
-    line(format!("{changed} of them make it something else than {}", short(predicted)));
+    line(format!("{changed} of them make it something else than {}", labels.short(predicted)));
 
     for (k, &class) in maps.classes.iter().enumerate() {
         let map = maps.map(k);
@@ -101,7 +103,7 @@ fn summary(explanation: &Explanation, written: &[PathBuf]) -> String {
         let best = (0..positions).max_by(|&a, &b| map[a].total_cmp(&map[b]));
         let worst = (0..positions).min_by(|&a, &b| map[a].total_cmp(&map[b]));
         line(String::new());
-        line(format!("{} ({class}): {} {:.4}", short(class), maps.score, maps.base_scores[k]));
+        line(format!("{} ({class}): {} {:.4}", labels.short(class), maps.score, maps.base_scores[k]));
         match best.filter(|&at| map[at] > 0.0) {
             Some(at) => line(format!("  strongest evidence for      {}", place(at))),
             None => line("  no evidence for it at any position".to_string()),
@@ -123,7 +125,7 @@ fn summary(explanation: &Explanation, written: &[PathBuf]) -> String {
     }
     for (method, curves) in &explanation.faithfulness {
         let (deletion, insertion) = (curves.deletion_area(), curves.insertion_area());
-        let (method, class) = (method.name(), short(curves.class));
+        let (method, class) = (method.name(), labels.short(curves.class));
         line(format!(
             "faithfulness of {method} for {class}: deletion {deletion:.4}, insertion {insertion:.4}"
         ));

@@ -9,19 +9,20 @@ use std::time::Instant;
 use occlude::network::INPUT_SIDE;
 use occlude::resize::upsample;
 use occlude::{
-    Classification, Curves, Faithfulness, GoogLeNet, OcclusionMaps, OcclusionSensitivity, Photograph,
-    Progress, Ranking, Resize, Result, Upsampling,
+    Classification, Curves, Error, Faithfulness, GoogLeNet, Labels, OcclusionMaps, OcclusionSensitivity,
+    Photograph, Progress, Ranking, Resize, Result, Upsampling,
 };
 
 use super::args::{Aggregate, Common, Pictures, Size, Sweep};
 use super::arrays::{self, ArrayFile};
-use super::classes::{self, Classes, short};
+use super::classes::Classes;
 use super::preview::Preview;
 use super::{json, weights};
 
 /// A network, ready, and what identifies it.
 pub struct Session {
     pub net: GoogLeNet,
+    pub labels: Arc<Labels>,
     pub weights_sha256: String,
     pub resize: Resize,
 }
@@ -45,6 +46,9 @@ pub struct Explanation {
     pub elapsed_seconds: f64,
     pub threads: usize,
     pub isa: String,
+    /// Whose table of layers.
+    pub network: &'static str,
+    pub labels: Arc<Labels>,
     pub weights_sha256: String,
     /// What becomes of the drops.
     pub aggregate: Aggregate,
@@ -57,7 +61,13 @@ impl Session {
     pub fn open(common: &Common) -> Result<Session> {
         let path = occlude::weights::find(common.weights.as_deref())?;
         let (weights, weights_sha256) = weights::load_and_hash(&path)?;
-        Ok(Session { net: GoogLeNet::new(&weights)?, weights_sha256, resize: common.resize })
+        let labels = Arc::new(labels(common, weights.network().classes())?);
+        Ok(Session { net: GoogLeNet::new(&weights)?, labels, weights_sha256, resize: common.resize })
+    }
+
+    /// What `--classes` names.
+    pub fn classes(&self, lists: &[String]) -> Result<Classes> {
+        Classes::parse(lists, &self.labels)
     }
 
     /// What the network says about a photograph.
@@ -70,13 +80,13 @@ impl Session {
     pub fn sweep(
         &self,
         source: Source,
-        classes: &[Classes],
+        classes: &Classes,
         sweep: &Sweep,
         progress: &(dyn Fn(Progress) + Sync),
         refined: Option<&(dyn Fn(&Explanation) + Sync)>,
     ) -> Result<Explanation> {
         let input = source.photograph.picture(self.resize).input();
-        let choose = |classification: &Classification| classes::resolve(classes, classification);
+        let choose = |classification: &Classification| classes.resolve(classification);
         let options = options(&self.net, sweep).choose_classes(&choose);
         let start = Instant::now();
         let explanation = |maps: OcclusionMaps| Explanation {
@@ -88,6 +98,8 @@ impl Session {
             elapsed_seconds: start.elapsed().as_secs_f64(),
             threads: rayon::current_num_threads(),
             isa: self.net.isa().to_string(),
+            network: self.net.network().name,
+            labels: self.labels.clone(),
             weights_sha256: self.weights_sha256.clone(),
             aggregate: sweep.aggregate,
             faithfulness: Vec::new(),
@@ -135,6 +147,24 @@ impl Session {
         explanation.faithfulness = rankings.iter().map(|(method, ..)| *method).zip(curves).collect();
         Ok(())
     }
+}
+
+/// The names of a network's classes.
+///
+/// # Errors
+/// Those of [`Labels::open`], and [`Error::Labels`] when there are more or fewer than classes.
+pub fn labels(common: &Common, classes: usize) -> Result<Labels> {
+    let Some(path) = &common.labels else {
+        let imagenet = Labels::imagenet();
+        return Ok(if imagenet.count() == classes { imagenet.clone() } else { Labels::numbered(classes) });
+    };
+    let labels = Labels::open(path)?;
+    if labels.count() == classes {
+        return Ok(labels);
+    }
+    let problem =
+        format!("has {} lines, expected one for each of the network's {classes} classes", labels.count());
+    Err(Error::Labels { name: path.display().to_string(), problem })
 }
 
 /// What has ordered the pixels.
@@ -210,17 +240,22 @@ impl Explanation {
     }
 }
 
+/// Characters of a class's name in a file name; file systems take 255 bytes for all of it.
+const LONGEST_SLUG: usize = 60;
+
 /// The picture's file name without its ending.
 pub fn stem(image: &Path) -> String {
     image.file_stem().map_or_else(|| "image".to_string(), |stem| stem.to_string_lossy().into_owned())
 }
 
 /// One a class: its short name in letters, digits and hyphens; with its index where several classes have the same.
-pub fn slugs(classes: &[usize]) -> Vec<String> {
+pub fn slugs(classes: &[usize], labels: &Labels) -> Vec<String> {
     let slug = |class: usize| {
-        let name = short(class).to_lowercase();
+        let name = labels.short(class).to_lowercase();
         let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-        words.collect::<Vec<_>>().join("-")
+        // A name without a Latin letter, and a bound on the file name's length.
+        let slug = words.collect::<Vec<_>>().join("-");
+        if slug.is_empty() { format!("class-{class}") } else { slug.chars().take(LONGEST_SLUG).collect() }
     };
     let mut taken = HashSet::new();
     classes
@@ -239,6 +274,7 @@ mod tests {
     #[test]
     fn slugs_are_plain_and_differ() {
         // 134 and 517 are both called "crane".
+        let slugs = |classes: &[usize]| slugs(classes, Labels::imagenet());
         assert_eq!(slugs(&[285, 134, 517]), ["egyptian-cat", "crane", "crane-517"]);
         let all = slugs(&(0..1000).collect::<Vec<_>>());
         assert_eq!(all.iter().collect::<HashSet<_>>().len(), 1000);

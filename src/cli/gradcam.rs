@@ -4,15 +4,13 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use occlude::gradcam::LAYER;
 use occlude::network::INPUT_SIDE;
 use occlude::rect::Rect;
 use occlude::resize::upsample;
-use occlude::{Classification, GradCam, Result, Upsampling};
+use occlude::{Classification, GradCam, Labels, Result, Upsampling};
 
 use super::args::{Common, Gradcam};
 use super::canvas::{Canvas, Format};
-use super::classes::{self, short, words};
 use super::classify::{self, LISTED};
 use super::colours::Colours;
 use super::explanation::{Session, Source, slugs, stem};
@@ -31,24 +29,24 @@ fn gradcam(common: &Common, args: &Gradcam, output: &Output) -> Result<ExitCode>
     let activations = session.net.forward(&source.photograph.picture(session.resize).input());
     let said = activations.classification();
     json::require_finite(&said.logits)?;
-    let maps = session.net.grad_cam(&activations, &classes::resolve(&args.classes, &said))?;
+    let maps = session.net.grad_cam(&activations, &session.classes(&args.classes)?.resolve(&said))?;
     // Activations below the logits may be larger than these.
     json::require_finite(&maps.maps)?;
 
     let json = json::gradcams(&session, &source, &said, &maps);
     let photograph = source.photograph.square(PHOTO_SIDE, session.resize);
     let mut files = Vec::new();
-    for (k, slug) in slugs(&maps.classes).iter().enumerate() {
+    for (k, slug) in slugs(&maps.classes, &session.labels).iter().enumerate() {
         let name = format!("{}-{slug}-gradcam.png", stem(&source.image));
-        files.push((name, draw(&photograph, &said, &maps, k).encode(Format::Png)));
+        files.push((name, draw(&photograph, &said, &maps, k, &session.labels).encode(Format::Png)));
     }
     files.push(("gradcam.json".to_string(), json.clone().into_bytes()));
     let written = output.write(&files)?;
-    super::print(&if args.json { json } else { summary(&said, &maps, &written) })?;
+    super::print(&if args.json { json } else { summary(&said, &maps, &written, &session.labels) })?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn draw(photograph: &[u8], said: &Classification, maps: &GradCam, k: usize) -> Canvas {
+fn draw(photograph: &[u8], said: &Classification, maps: &GradCam, k: usize, labels: &Labels) -> Canvas {
     let (class, [ny, nx]) = (maps.classes[k], maps.grid);
     // Enlarged here, because bicubic overshoots below 0, where no value is.
     let smooth = upsample(maps.map(k), ny, nx, PHOTO_SIDE, PHOTO_SIDE, Upsampling::Bicubic);
@@ -65,9 +63,9 @@ fn draw(photograph: &[u8], said: &Classification, maps: &GradCam, k: usize) -> C
             opacity: 0.5,
         },
         scale,
-        title: words(class),
+        title: labels.words(class),
         value: &format!("probability {}", readable(said.probabilities[class])),
-        note: &format!("Grad-CAM at {LAYER}: {ny}×{nx} cells; nothing was covered"),
+        note: &format!("Grad-CAM at {}: {ny}×{nx} cells; nothing was covered", maps.layer),
         meaning: [
             "activation times the probability's mean gradient: yellow raises it, violet does not",
             &format!("what would lower it is cut off at 0; cells from 0 to {}", readable(most)),
@@ -77,19 +75,20 @@ fn draw(photograph: &[u8], said: &Classification, maps: &GradCam, k: usize) -> C
     })
 }
 
-fn summary(said: &Classification, maps: &GradCam, written: &[PathBuf]) -> String {
-    let mut text = classify::table(said, &said.top(LISTED));
+fn summary(said: &Classification, maps: &GradCam, written: &[PathBuf], labels: &Labels) -> String {
+    let mut text = classify::table(said, &said.top(LISTED), labels);
     let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string");
     let [rows, columns] = maps.grid;
     let [height, width] = maps.grid.map(|cells| INPUT_SIDE / cells);
     line(String::new());
     line(format!(
-        "Grad-CAM at {LAYER}: {rows}x{columns} cells of {height}x{width} pixels; nothing was covered"
+        "Grad-CAM at {}: {rows}x{columns} cells of {height}x{width} pixels; nothing was covered",
+        maps.layer
     ));
     for (k, &class) in maps.classes.iter().enumerate() {
         let map = maps.map(k);
         let raising = map.iter().filter(|&&value| value > 0.0).count();
-        let name = short(class);
+        let name = labels.short(class);
         line(String::new());
         line(format!("{name} ({class}): probability {:.4}", said.probabilities[class]));
         match (0..map.len()).max_by(|&a, &b| map[a].total_cmp(&map[b]).then(b.cmp(&a))) {

@@ -2,13 +2,11 @@
 
 use std::path::Path;
 
-use occlude::gradcam::LAYER;
 use occlude::network::INPUT_SIDE;
-use occlude::{Classification, Error, GradCam, MaskValue, Resize, Result, Score, labels};
+use occlude::{Classification, Error, GradCam, Labels, MaskValue, Resize, Result, Score};
 use serde::Serialize;
 
 use super::args::Aggregate;
-use super::classes::words;
 use super::compare::Contrast;
 use super::explanation::{Explanation, Session, Source};
 
@@ -27,7 +25,7 @@ struct Maps<'a> {
     resize: &'static str,
     score: String,
     grid: [usize; 2],
-    classes: Vec<MappedClass>,
+    classes: Vec<MappedClass<'a>>,
     scores: Vec<Vec<&'a [f32]>>,
     maps: Vec<Vec<Vec<f32>>>,
     argmax: Vec<&'a [usize]>,
@@ -60,9 +58,9 @@ enum Fill {
 }
 
 #[derive(Serialize)]
-struct MappedClass {
+struct MappedClass<'a> {
     index: usize,
-    label: &'static str,
+    label: &'a str,
     base_score: f32,
 }
 
@@ -111,10 +109,10 @@ struct GradCams<'a> {
     weights_sha256: &'a str,
     input_size: [usize; 2],
     resize: &'static str,
-    layer: &'static str,
+    layer: &'a str,
     score: String,
     grid: [usize; 2],
-    classes: Vec<MappedClass>,
+    classes: Vec<MappedClass<'a>>,
     maps: Vec<Vec<Vec<f32>>>,
     threads: usize,
     isa: String,
@@ -122,16 +120,16 @@ struct GradCams<'a> {
 
 /// The object of `occlude classify --json`.
 #[derive(Serialize)]
-struct Classes {
+struct Classes<'a> {
     image: String,
-    classes: Vec<RankedClass>,
+    classes: Vec<RankedClass<'a>>,
 }
 
 #[derive(Serialize)]
-struct RankedClass {
+struct RankedClass<'a> {
     index: usize,
-    synset: &'static str,
-    label: &'static str,
+    synset: &'a str,
+    label: &'a str,
     probability: f32,
     logit: f32,
 }
@@ -192,7 +190,12 @@ fn result(explanation: &Explanation) -> Maps<'_> {
         resize: resize(explanation.resize),
         score: maps.score.to_string(),
         grid: maps.grid,
-        classes: maps.classes.iter().zip(&maps.base_scores).map(|(&c, &score)| mapped(c, score)).collect(),
+        classes: maps
+            .classes
+            .iter()
+            .zip(&maps.base_scores)
+            .map(|(&c, &score)| mapped(&explanation.labels, c, score))
+            .collect(),
         scores: maps.scores.chunks(rows * columns).map(|map| map.chunks(columns).collect()).collect(),
         maps: (0..maps.classes.len()).map(|class| nested(&maps.map(class), columns)).collect(),
         argmax: maps.argmax.chunks(columns).collect(),
@@ -241,18 +244,22 @@ pub fn gradcams(session: &Session, source: &Source, said: &Classification, maps:
         weights_sha256: &session.weights_sha256,
         input_size: [INPUT_SIDE; 2],
         resize: resize(session.resize),
-        layer: LAYER,
+        layer: &maps.layer,
         score: Score::Probability.to_string(),
         grid: maps.grid,
-        classes: maps.classes.iter().map(|&class| mapped(class, said.probabilities[class])).collect(),
+        classes: maps
+            .classes
+            .iter()
+            .map(|&class| mapped(&session.labels, class, said.probabilities[class]))
+            .collect(),
         maps: (0..maps.classes.len()).map(|k| nested(maps.map(k), columns)).collect(),
         threads: rayon::current_num_threads(),
         isa: session.net.isa().to_string(),
     })
 }
 
-fn mapped(index: usize, base_score: f32) -> MappedClass {
-    MappedClass { index, label: words(index), base_score }
+fn mapped(labels: &Labels, index: usize, base_score: f32) -> MappedClass<'_> {
+    MappedClass { index, label: labels.words(index), base_score }
 }
 
 pub fn resize(resize: Resize) -> &'static str {
@@ -274,16 +281,13 @@ fn fill(value: MaskValue) -> Fill {
 }
 
 /// One line, with its end.
-pub fn classes(image: &Path, classification: &Classification, top: &[usize]) -> String {
-    let ranked = |&index: &usize| {
-        let label = labels::label(index);
-        RankedClass {
-            index,
-            synset: label.map_or("", |label| label.synset),
-            label: label.map_or("", |label| label.words),
-            probability: classification.probabilities[index],
-            logit: classification.logits[index],
-        }
+pub fn classes(image: &Path, classification: &Classification, top: &[usize], labels: &Labels) -> String {
+    let ranked = |&index: &usize| RankedClass {
+        index,
+        synset: labels.get(index).map_or("", |label| &label.synset),
+        label: labels.words(index),
+        probability: classification.probabilities[index],
+        logit: classification.logits[index],
     };
     line(&Classes { image: image.to_string_lossy().into_owned(), classes: top.iter().map(ranked).collect() })
 }

@@ -8,7 +8,6 @@ use occlude::{Curves, OcclusionMaps};
 
 use super::args::{Aggregate, Drawing, Pictures, Show};
 use super::canvas::Canvas;
-use super::classes::words;
 use super::colours::{Colours, KINDS};
 use super::explanation::{Explanation, Method, slugs, stem};
 use super::figure::{self, Kind, KindsFigure, Line, MapFigure, Overlay, PHOTO_SIDE, Scale, range, readable};
@@ -30,7 +29,7 @@ impl Explanation {
             let name = format!("{}-{name}.{}", stem(&self.image), drawing.format.ending());
             files.push((name, canvas.encode(drawing.format)));
         };
-        let slugs = slugs(&self.maps.classes);
+        let slugs = slugs(&self.maps.classes, &self.labels);
         for show in &asked.show.0 {
             match show {
                 Show::Drop => {
@@ -84,7 +83,7 @@ impl Explanation {
             photograph,
             overlay: overlay(&map, grid, area, drawing),
             scale,
-            title: words(maps.classes[k]),
+            title: self.labels.words(maps.classes[k]),
             value: &format!("{} {}", maps.score, readable(maps.base_scores[k])),
             note: &sizes(maps, drawing.mark),
             meaning: [
@@ -106,7 +105,7 @@ impl Explanation {
             photograph,
             overlay: overlay(scores, maps.grid, maps.area(), drawing),
             scale: Scale::of_values(colours, scores.iter().chain([&base])),
-            title: words(maps.classes[k]),
+            title: self.labels.words(maps.classes[k]),
             value: &format!("{} {}", maps.score, readable(base)),
             note: &sizes(maps, drawing.mark),
             meaning: [
@@ -156,7 +155,7 @@ impl Explanation {
             .enumerate()
             .map(|(i, &class)| Kind {
                 colour: i.checked_sub(1).map_or(UNCHANGED, |i| KINDS[i]),
-                name: words(class).to_string(),
+                name: self.labels.words(class).to_string(),
                 count: match i {
                     0 => format!("as uncovered: {} of {positions}", count(class)),
                     _ => format!("{} of {positions}", count(class)),
@@ -206,7 +205,7 @@ impl Explanation {
         let insertion = lines(|curves| (&curves.insertion, curves.insertion_area()));
         let score = self.maps.score;
         figure::plots(
-            &format!("{}: how faithful are the maps?", words(class)),
+            &format!("{}: how faithful are the maps?", self.labels.words(class)),
             &[
                 ("deletion: the lower, the better", deletion),
                 ("insertion: the higher, the better", insertion),

@@ -11,12 +11,12 @@ use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 use occlude::network::INPUT_SIDE;
 use occlude::rect::Rect;
-use occlude::{Feature, GradCam, MaskValue, OcclusionMaps, Resize, Result, Upsampling};
+use occlude::{Feature, GradCam, Labels, MaskValue, OcclusionMaps, Resize, Result, Upsampling};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::args::{Aggregate, Common, Drawing, Explain, Size, Sweep};
-use super::classes::words;
+use super::classes::Classes;
 use super::classify::LISTED;
 use super::colours::{COLOURS, Colours, KINDS};
 use super::explanation::{Explanation, Session};
@@ -43,7 +43,7 @@ struct More<'a> {
     /// The most probable class of the whole picture.
     predicted: usize,
     /// Names of all classes that occur.
-    labels: BTreeMap<usize, &'static str>,
+    labels: BTreeMap<usize, &'a str>,
     /// The part of the picture that the grid is enlarged to: top, left, bottom, right.
     area: [usize; 4],
     rows: Vec<Line>,
@@ -93,6 +93,7 @@ pub fn page(
     explanation: &Explanation,
     common: &Common,
     args: &Explain,
+    classes: &Classes,
     path: &Path,
 ) -> Result<String> {
     let maps = &explanation.maps;
@@ -101,7 +102,7 @@ pub fn page(
     let gradcam = session.net.grad_cam(&session.net.forward(&input), held)?;
     let predicted = maps.classification.best();
     let image = explanation.image.file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
-    let label = words(predicted);
+    let label = explanation.labels.words(predicted);
     let probability = maps.classification.probabilities[predicted];
     Ok(fill(&[
         ("policy", policy()),
@@ -112,11 +113,14 @@ pub fn page(
         ("side", PHOTO_SIDE.to_string()),
         ("alt", text(&format!("The photograph {image} as the network sees it"))),
         ("photograph", photograph(explanation)),
-        ("top", top(maps)),
+        ("top", top(maps, &explanation.labels)),
         ("facts", facts(explanation)),
-        ("command", text(&command(common, args, path))),
+        ("command", text(&command(common, args, classes, path))),
         ("map", script_data(&json::first_maps(explanation, MOST_CLASSES))),
-        ("more", script_data(&json::line(&more(maps, &gradcam, &args.pictures.drawing)))),
+        (
+            "more",
+            script_data(&json::line(&more(maps, &explanation.labels, &gradcam, &args.pictures.drawing))),
+        ),
         ("script", SCRIPT.to_string()),
     ]))
 }
@@ -155,10 +159,10 @@ fn photograph(explanation: &Explanation) -> String {
 }
 
 /// Rows of a table: class, index, probability.
-fn top(maps: &OcclusionMaps) -> String {
+fn top(maps: &OcclusionMaps, labels: &Labels) -> String {
     let mut rows = String::new();
     for class in maps.classification.top(LISTED) {
-        let label = text(words(class));
+        let label = text(labels.words(class));
         let probability = maps.classification.probabilities[class];
         write!(
             rows,
@@ -202,7 +206,7 @@ fn facts(explanation: &Explanation) -> String {
         ("its size", format!("{} × {} pixels (width × height)", photograph.width(), photograph.height())),
         ("its SHA-256", explanation.image_sha256.clone()),
         ("Network’s picture", format!("{INPUT_SIDE} × {INPUT_SIDE} pixels, {resize}")),
-        ("Network", "BVLC GoogLeNet".to_string()),
+        ("Network", explanation.network.to_string()),
         ("its weights’ SHA-256", explanation.weights_sha256.clone()),
         ("Mask", format!("{mask_height} × {mask_width} pixels (height × width)")),
         ("Stride", format!("{down} × {across} pixels (down × across)")),
@@ -221,7 +225,12 @@ fn facts(explanation: &Explanation) -> String {
     list
 }
 
-fn more<'a>(maps: &'a OcclusionMaps, gradcam: &'a GradCam, drawing: &Drawing) -> More<'a> {
+fn more<'a>(
+    maps: &'a OcclusionMaps,
+    labels: &'a Labels,
+    gradcam: &'a GradCam,
+    drawing: &Drawing,
+) -> More<'a> {
     let [rows, columns] = maps.grid;
     let predicted = maps.classification.best();
     let mapped = maps.classes.iter().take(MOST_CLASSES);
@@ -237,7 +246,7 @@ fn more<'a>(maps: &'a OcclusionMaps, gradcam: &'a GradCam, drawing: &Drawing) ->
     };
     More {
         predicted,
-        labels: occurring.map(|&class| (class, words(class))).collect(),
+        labels: occurring.map(|&class| (class, labels.words(class))).collect(),
         area: [area.y0, area.x0, area.y1, area.x1],
         rows: (0..rows).map(row).collect(),
         columns: (0..columns).map(column).collect(),
@@ -266,7 +275,7 @@ fn more<'a>(maps: &'a OcclusionMaps, gradcam: &'a GradCam, drawing: &Drawing) ->
 }
 
 /// The command line that comes to the same numbers, for a POSIX shell.
-pub fn command(common: &Common, args: &Explain, report: &Path) -> String {
+pub fn command(common: &Common, args: &Explain, classes: &Classes, report: &Path) -> String {
     // No `..`: an option that is added has to be written here, too.
     let Sweep {
         mask_size,
@@ -297,8 +306,11 @@ pub fn command(common: &Common, args: &Explain, report: &Path) -> String {
     if let Some(weights) = &common.weights {
         option("--weights", path(weights));
     }
+    if let Some(labels) = &common.labels {
+        option("--labels", path(labels));
+    }
     option("--resize", json::resize(common.resize).to_string());
-    option("--classes", args.classes.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
+    option("--classes", classes.to_string());
     option("--mask-size", size(mask_size));
     option("--stride", size(stride));
     option("--mask-value", mask_value.to_string());

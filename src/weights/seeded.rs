@@ -14,6 +14,7 @@
 //! - from each filter (the weights of one output channel) half its mean is subtracted, rounded down to an integer;
 //! - the integers, all below 2^24 and so exact in `f32`, are multiplied by `bound / 2^23`.
 
+use super::Tensor;
 use crate::network::{Layer, Network, Op};
 
 /// Times the bound `sqrt(6 / fan_in)` that keeps the second moment through a ReLU (He et al., 2015). More than 1
@@ -25,10 +26,9 @@ const CLASSIFIER_GAIN: f64 = 0.06;
 /// Biases lie in -1 .. 1, where activations are tens: small, yet a lost bias is far outside every tolerance.
 const BIAS_BOUND: f32 = 1.0;
 
-/// All tensors of the seeded network, as (name, shape, values), in the order in which the generator makes them.
-/// The same seed gives the same bits everywhere.
-pub(crate) fn seeded_tensors(seed: u64) -> Vec<(String, Vec<usize>, Vec<f32>)> {
-    let net = Network::googlenet();
+/// All tensors of a seeded network, in the order in which the generator makes them. The same seed gives the same bits
+/// everywhere.
+pub(super) fn seeded_tensors(net: &Network, seed: u64) -> Vec<Tensor> {
     let mut tensor_seeds = splitmix64(seed);
     let mut integers = |count| -> Vec<i64> {
         let tensor_seed = tensor_seeds.next().expect("endless");
@@ -42,9 +42,10 @@ pub(crate) fn seeded_tensors(seed: u64) -> Vec<(String, Vec<usize>, Vec<f32>)> {
         let fan_in: usize = shape[1..].iter().product();
         let mut filters = integers(layer.channels * fan_in);
         filters.chunks_mut(fan_in).for_each(halve_mean);
-        tensors.push((format!("{}.weight", layer.name), shape, scale(&filters, weight_bound(layer, fan_in))));
-        let bias = scale(&integers(layer.channels), BIAS_BOUND);
-        tensors.push((format!("{}.bias", layer.name), vec![layer.channels], bias));
+        let values = scale(&filters, weight_bound(layer, fan_in));
+        tensors.push(Tensor { name: format!("{}.weight", layer.name), shape, values });
+        let (shape, values) = (vec![layer.channels], scale(&integers(layer.channels), BIAS_BOUND));
+        tensors.push(Tensor { name: format!("{}.bias", layer.name), shape, values });
     }
     tensors
 }
@@ -93,18 +94,19 @@ mod tests {
     #[test]
     fn every_tensor_once_in_bounds_and_with_both_signs() {
         let net = Network::googlenet();
-        let tensors = seeded_tensors(1);
+        let tensors = seeded_tensors(&net, 1);
         assert_eq!(tensors.len(), 116);
         for (layer, pair) in
             net.layers.iter().filter(|l| net.weight_shape(l).is_some()).zip(tensors.chunks(2))
         {
-            let [(weight_name, shape, weight), (bias_name, bias_shape, bias)] = pair else { unreachable!() };
-            assert_eq!(
-                (weight_name, bias_name),
-                (&format!("{}.weight", layer.name), &format!("{}.bias", layer.name))
-            );
-            assert_eq!((shape, bias_shape), (&net.weight_shape(layer).unwrap(), &vec![layer.channels]));
-            assert_eq!(weight.len(), shape.iter().product::<usize>());
+            let [weight, bias] = pair else { unreachable!() };
+            assert_eq!(weight.name, format!("{}.weight", layer.name));
+            assert_eq!(bias.name, format!("{}.bias", layer.name));
+            assert_eq!(weight.shape, net.weight_shape(layer).unwrap());
+            assert_eq!(bias.shape, [layer.channels]);
+            let (weight_name, bias_name) = (&weight.name, &bias.name);
+            let (weight, bias) = (&weight.values, &bias.values);
+            assert_eq!(weight.len(), net.weight_shape(layer).unwrap().iter().product::<usize>());
             let fan_in = weight.len() / layer.channels;
             let bound = weight_bound(layer, fan_in);
             assert!(weight.iter().all(|w| w.abs() < 1.5 * bound), "{weight_name}");
@@ -123,7 +125,10 @@ mod tests {
     #[test]
     fn the_bits_are_those_of_tools_seeded_py() {
         let sum = |seed| {
-            let bits = seeded_tensors(seed).into_iter().flat_map(|(_, _, values)| values).map(f32::to_bits);
+            let bits = seeded_tensors(&Network::googlenet(), seed)
+                .into_iter()
+                .flat_map(|tensor| tensor.values)
+                .map(f32::to_bits);
             bits.zip(1u64..)
                 .fold(0u64, |sum, (bits, place)| sum.wrapping_add(place.wrapping_mul(bits.into())))
         };

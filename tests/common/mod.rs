@@ -102,7 +102,7 @@ pub fn picture_input() -> Vec<f32> {
     picture().as_chunks().0.iter().flat_map(bgr).collect()
 }
 
-/// The contents of `tests/data/seeded.safetensors`.
+/// The contents of `tests/data/seeded.safetensors`, or of `torchvision.safetensors`.
 pub struct Reference {
     /// The 64 most probable classes, the most probable first, with their logits and probabilities.
     pub classes: Vec<usize>,
@@ -127,9 +127,14 @@ pub struct BlobReference {
 }
 
 impl Reference {
-    /// Reads the committed file.
+    /// The seeded network's.
     pub fn seeded() -> Reference {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/seeded.safetensors");
+        Reference::read("seeded.safetensors")
+    }
+
+    /// Reads a file of `tests/data`.
+    pub fn read(file: &str) -> Reference {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(file);
         let bytes = std::fs::read(path).unwrap();
         let tensors = SafeTensors::deserialize(&bytes).unwrap();
         let words = |name: &str, dtype| {

@@ -15,10 +15,12 @@ use clap::ArgMatches;
 use occlude::{Error, Progress, Result};
 
 use super::args::{Batch, Common};
+use super::classes::Classes;
 use super::explanation::{Explanation, Session, Source};
 use super::json;
 use super::output::Output;
 use super::progress::PicturesBar;
+use super::weights::file_sha256;
 use inputs::Picture;
 use record::{Recipe, Record};
 pub use shard::Shard;
@@ -34,9 +36,12 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
     let matches = matches.subcommand_matches("batch").expect("its arguments come from there");
     super::on_threads(args.threads, || {
         let session = Session::open(common)?;
-        let recipe = Recipe::new(&session.weights_sha256, matches);
+        let classes = session.classes(&args.classes)?;
+        let labels = common.labels.as_deref().map(file_sha256).transpose()?;
+        let recipe = Recipe::new(&session.weights_sha256, labels, matches);
         let bar = PicturesBar::new(pictures.len());
-        let job = Job { session: &session, recipe: &recipe, args, output: &output, bar: &bar };
+        let job =
+            Job { session: &session, recipe: &recipe, classes: &classes, args, output: &output, bar: &bar };
         // While there is a summary, it is of what is there.
         for name in summary::names(part.as_ref()) {
             output.remove_file(&name)?;
@@ -59,6 +64,7 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
 struct Job<'a> {
     session: &'a Session,
     recipe: &'a Recipe,
+    classes: &'a Classes,
     args: &'a Batch,
     output: &'a Output,
     bar: &'a PicturesBar,
@@ -125,8 +131,7 @@ impl Job<'_> {
             Prepared::Read(source) => source,
         };
         let progress = |progress: Progress| self.bar.show(progress.done, progress.total);
-        let explanation =
-            self.session.sweep(source, &self.args.classes, &self.args.sweep, &progress, None)?;
+        let explanation = self.session.sweep(source, self.classes, &self.args.sweep, &progress, None)?;
         Ok(Swept::Explained(Box::new(explanation)))
     }
 

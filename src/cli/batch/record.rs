@@ -28,11 +28,11 @@ pub struct Recipe {
 
 /// Options that say which pictures, where to, or how fast, and change no byte of a picture's results. What is not among
 /// them is taken to matter, options that come later included.
-const WITHOUT_EFFECT: [&str; 6] = ["weights", "recursive", "out", "shard", "threads", "exhaustive"];
+const WITHOUT_EFFECT: [&str; 7] = ["weights", "labels", "recursive", "out", "shard", "threads", "exhaustive"];
 
 impl Recipe {
-    /// `matches` are those of `occlude batch`.
-    pub fn new(weights_sha256: &str, matches: &ArgMatches) -> Recipe {
+    /// `matches` are those of `occlude batch`; a file of class names counts by its contents.
+    pub fn new(weights_sha256: &str, labels_sha256: Option<String>, matches: &ArgMatches) -> Recipe {
         let command = Arguments::command();
         let batch = command.find_subcommand("batch").expect("this command");
         let mut options = BTreeMap::new();
@@ -46,6 +46,7 @@ impl Recipe {
                 options.insert(name.to_string(), values.join(","));
             }
         }
+        options.extend(labels_sha256.map(|sha256| ("labels".to_string(), sha256)));
         Recipe {
             version: env!("CARGO_PKG_VERSION").to_string(),
             weights_sha256: weights_sha256.to_string(),

@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
-use occlude::{Error, OcclusionMaps, Result};
+use occlude::{Error, Labels, OcclusionMaps, Result};
 use serde::{Deserialize, Serialize};
 
 use super::inputs::Picture;
 use super::record::Recipe;
 use super::shard::Shard;
-use crate::cli::classes::words;
 use crate::cli::explanation::Explanation;
 use crate::cli::json;
 use crate::cli::output::Output;
@@ -104,7 +103,7 @@ impl Row {
         let changed = maps.argmax.iter().filter(|&&class| class != top[0]).count();
         let ranked = |&index: &usize| Ranked {
             index,
-            label: words(index).to_string(),
+            label: explanation.labels.words(index).to_string(),
             probability: maps.classification.probabilities[index],
         };
         Row {
@@ -115,7 +114,7 @@ impl Row {
             sha256: Some(explanation.image_sha256.clone()),
             top: top.iter().map(ranked).collect(),
             changed_share: Some(changed as f32 / maps.argmax.len() as f32),
-            classes: (0..maps.classes.len()).map(|k| mapped(maps, k)).collect(),
+            classes: (0..maps.classes.len()).map(|k| mapped(maps, k, &explanation.labels)).collect(),
         }
     }
 
@@ -133,14 +132,14 @@ impl Row {
     }
 }
 
-fn mapped(maps: &OcclusionMaps, k: usize) -> Mapped {
+fn mapped(maps: &OcclusionMaps, k: usize, labels: &Labels) -> Mapped {
     let map = maps.map(k);
     let columns = maps.grid[1];
     let sum: f64 = map.iter().map(|&value| f64::from(value)).sum();
     let best = (0..map.len()).max_by(|&a, &b| map[a].total_cmp(&map[b])).filter(|&at| map[at] > 0.0);
     Mapped {
         index: maps.classes[k],
-        label: words(maps.classes[k]).to_string(),
+        label: labels.words(maps.classes[k]).to_string(),
         base_score: maps.base_scores[k],
         min: map.iter().copied().fold(f32::INFINITY, f32::min),
         max: map.iter().copied().fold(f32::NEG_INFINITY, f32::max),

@@ -1,0 +1,324 @@
+//! The network's other variants: torchvision's `googlenet` against torchvision itself (`tools/torchvision_reference.py`), and
+//! classifiers of any number of classes. Needs no weights file.
+
+mod common;
+
+use common::{Reference, SEED, picture_input};
+use occlude::network::Network;
+use occlude::{
+    Feature, GoogLeNet, Input, Labels, MaskValue, OcclusionMaps, OcclusionSensitivity, Score, Weights,
+    reference,
+};
+use proptest::prelude::*;
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, serialize};
+use std::sync::LazyLock;
+
+/// Relative to a blob's largest value; of probabilities and drops, absolute.
+const TOLERANCE: f32 = 2e-5;
+const CLASSES: usize = 37;
+
+/// A tensor of a state dict: name, shape, bytes, and whether they are floats.
+type Entry = (String, Vec<usize>, Vec<u8>, Dtype);
+
+/// The first outputs of splitmix64 as integers in -2^23 .. 2^23.
+fn integers(mut seed: u64, count: usize) -> Vec<i64> {
+    let mut next = || {
+        seed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (seed ^ (seed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    };
+    (0..count).map(|_| (next() >> 40) as i64 - (1 << 23)).collect()
+}
+
+/// What `tensor()` of the script makes.
+fn tensor(name: &str, shape: Vec<usize>) -> Entry {
+    let seed = name
+        .bytes()
+        .fold(0xCBF2_9CE4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3));
+    let mut numbers = integers(seed, shape.iter().product());
+    let scale = 2f32.powi(-23);
+    let values: Vec<f32> = if shape.len() > 1 {
+        let fan_in: usize = shape[1..].iter().product();
+        let gain = if name == "fc.weight" { 4.0 } else { 1.1 };
+        for filter in numbers.chunks_mut(fan_in) {
+            let half_mean = filter.iter().sum::<i64>().div_euclid(2 * fan_in as i64);
+            filter.iter_mut().for_each(|weight| *weight -= half_mean);
+        }
+        let step = (gain * (6.0 / fan_in as f64).sqrt()) as f32 * scale;
+        numbers.into_iter().map(|n| n as f32 * step).collect()
+    } else {
+        let unit = numbers.into_iter().map(|n| n as f32 * scale);
+        match name.rsplit_once("bn.").map(|(_, part)| part) {
+            Some("weight") => unit.map(|unit| 1.0 + unit * 0.5).collect(),
+            Some("running_var") => unit.map(|unit| 1.25 + unit * 0.75).collect(),
+            _ => unit.map(|unit| unit * 0.5).collect(),
+        }
+    };
+    (name.to_string(), shape, values.iter().flat_map(|v| v.to_le_bytes()).collect(), Dtype::F32)
+}
+
+/// torchvision's names, what only training uses included.
+fn state_dict() -> Vec<Entry> {
+    let network = Network::torchvision(CLASSES);
+    let mut entries = Vec::new();
+    for layer in &network.layers {
+        let Some(shape) = network.weight_shape(layer) else { continue };
+        if layer.name == "fc" {
+            entries.push(tensor("fc.bias", vec![CLASSES]));
+            entries.push(tensor("fc.weight", shape));
+            continue;
+        }
+        let outputs = vec![shape[0]];
+        entries.push(tensor(&format!("{}.conv.weight", layer.name), shape));
+        for part in ["weight", "bias", "running_mean", "running_var"] {
+            entries.push(tensor(&format!("{}.bn.{part}", layer.name), outputs.clone()));
+        }
+        let count = format!("{}.bn.num_batches_tracked", layer.name);
+        entries.push((count, vec![], 7i64.to_le_bytes().to_vec(), Dtype::I64));
+    }
+    entries.push(tensor("aux1.fc2.weight", vec![3, 5]));
+    entries
+}
+
+fn bytes(entries: &[Entry]) -> Vec<u8> {
+    let views = entries
+        .iter()
+        .map(|(name, shape, bytes, dtype)| (name, TensorView::new(*dtype, shape.clone(), bytes).unwrap()));
+    serialize(views, None).unwrap()
+}
+
+static WEIGHTS: LazyLock<Weights> =
+    LazyLock::new(|| Weights::from_bytes("tv", &bytes(&state_dict())).unwrap());
+static NET: LazyLock<GoogLeNet> = LazyLock::new(|| GoogLeNet::new(&WEIGHTS).unwrap());
+static INPUT: LazyLock<Input> = LazyLock::new(|| Input::from_nhwc_bgr(picture_input()).unwrap());
+
+#[test]
+fn every_blob_is_torchvisions() {
+    let expected = Reference::read("torchvision.safetensors");
+    let plain = reference::forward(&WEIGHTS, INPUT.values());
+    let fast = NET.forward(&INPUT);
+    // All but the image.
+    assert_eq!(expected.blobs.len() + 1, NET.network().blobs.len());
+    for blob in &expected.blobs {
+        let name = &blob.name;
+        let id = NET.network().find(name).unwrap_or_else(|| panic!("the table lacks {name}"));
+        for values in [&plain[id], &fast.blob(name).unwrap()] {
+            let off = |found: f32, wanted: f32| (found - wanted).abs() / blob.max_abs;
+            for &(index, sample) in &blob.samples {
+                let error = off(values[index], sample);
+                assert!(error <= TOLERANCE, "{name}[{index}] is {}, not {sample}: {error:e}", values[index]);
+            }
+            let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len() as f64;
+            assert!(off(mean as f32, blob.mean) <= TOLERANCE, "{name}: mean {mean}, not {}", blob.mean);
+        }
+    }
+}
+
+#[test]
+fn scores_sweep_and_gradcam_are_torchvisions() {
+    let expected = Reference::read("torchvision.safetensors");
+    let swept = expected.classes[..2].to_vec();
+    let sweep = OcclusionSensitivity::new(&NET)
+        .mask_size([60, 60])
+        .stride([56, 56])
+        .mask_value(MaskValue::TrainingMean)
+        .classes(swept.clone());
+    let maps = sweep.run(&INPUT).unwrap();
+    let said = &maps.classification;
+    assert_eq!(said.logits.len(), CLASSES);
+    assert_eq!(said.top(CLASSES)[..8], expected.classes[..8]);
+    for (i, &class) in expected.classes.iter().enumerate() {
+        assert!((said.logits[class] - expected.logits[i]).abs() <= TOLERANCE * expected.logits[0].abs());
+        assert!((said.probabilities[class] - expected.prob[i]).abs() <= TOLERANCE);
+    }
+    let drops = [maps.map(0), maps.map(1)].concat();
+    for (found, wanted) in drops.iter().zip(&expected.sweep_drop) {
+        assert!((found - wanted).abs() <= TOLERANCE, "{found}, not {wanted}");
+    }
+    assert_eq!(maps.argmax, expected.sweep_argmax);
+
+    let cam = NET.grad_cam(&NET.forward(&INPUT), &swept).unwrap();
+    assert_eq!((cam.layer.as_str(), cam.grid), ("inception5b", [7, 7]));
+    for (found, wanted) in cam.maps.chunks(49).zip(expected.gradcam.chunks(49)) {
+        let largest = wanted.iter().copied().fold(0.0, f32::max);
+        assert!(largest > 0.0);
+        for (found, wanted) in found.iter().zip(wanted) {
+            assert!((found - wanted).abs() <= TOLERANCE * largest, "{found}, not {wanted}");
+        }
+    }
+}
+
+fn bits(maps: &OcclusionMaps) -> Vec<u32> {
+    let totals = maps.features.iter().flat_map(|f| &f.totals);
+    maps.scores.iter().chain(&maps.argmax_scores).chain(totals).map(|v| v.to_bits()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn incremental_equals_exhaustive(
+        size in [1usize..=224, 1usize..=60],
+        stride in [75usize..=224, 45usize..=224],
+        clipping: bool,
+        rgb in prop::array::uniform3(0.0f32..255.0),
+        own in prop_oneof![Just(1usize), 2usize..40, 990usize..1100],
+        seed: u64,
+    ) {
+        // torchvision's network, and Berkeley's with a classifier of its own.
+        let other = GoogLeNet::new(&Weights::seeded_for(Network::bvlc(own), seed)).unwrap();
+        for (net, layers) in [
+            (&*NET, ["maxpool4", "inception4b.branch4.0", "inception3a"]),
+            (&other, ["pool4/3x3_s2", "inception_4b/pool", "inception_3a/output"]),
+        ] {
+            let features = layers.map(|layer| Feature { layer: layer.to_string(), channel: None });
+            let sweep = OcclusionSensitivity::new(net)
+                .mask_size(size)
+                .stride(stride)
+                .mask_clipping(clipping)
+                .mask_value(MaskValue::Rgb(rgb))
+                .classes([net.network().classes() - 1])
+                .features(features)
+                .score(Score::Logit);
+            let maps = sweep.run(&INPUT).unwrap();
+            let exhaustive = sweep.exhaustive(true).run(&INPUT).unwrap();
+            prop_assert_eq!(bits(&maps), bits(&exhaustive));
+            prop_assert_eq!(maps, exhaustive);
+        }
+    }
+}
+
+#[test]
+fn a_class_that_a_small_network_does_not_have_is_refused() {
+    let net = GoogLeNet::new(&Weights::seeded_for(Network::bvlc(3), SEED)).unwrap();
+    let error = OcclusionSensitivity::new(&net).classes([3]).run(&INPUT).unwrap_err().to_string();
+    assert_eq!(error, "class 3 is not possible: expected an index of 0 to 2");
+    assert!(net.grad_cam(&net.forward(&INPUT), &[3]).is_err());
+}
+
+#[test]
+fn a_damaged_state_dict_is_refused_by_the_tensors_name() {
+    let message = |edit: &dyn Fn(&mut Vec<Entry>)| {
+        let mut entries = state_dict();
+        edit(&mut entries);
+        Weights::from_bytes("w", &bytes(&entries)).expect_err("accepted").to_string()
+    };
+    let at = |entries: &[Entry], name: &str| entries.iter().position(|e| e.0 == name).unwrap();
+    let without = message(&|e| drop(e.remove(at(e, "inception4c.branch3.1.bn.running_mean"))));
+    assert!(without.contains("has no tensor inception4c.branch3.1.bn.running_mean"), "{without}");
+    let more = message(&|e| e.push(tensor("head.weight", vec![2])));
+    assert!(more.contains("tensor head.weight unknown"), "{more}");
+    let wide = message(&|e| {
+        let i = at(e, "inception3a.branch3.1.conv.weight");
+        e[i] = tensor("inception3a.branch3.1.conv.weight", vec![32, 16, 5, 5]);
+    });
+    assert!(wide.contains("shape [32, 16, 5, 5], expected [32, 16, 3, 3]"), "{wide}");
+    let negative = message(&|e| {
+        let i = at(e, "conv2.bn.running_var");
+        e[i].2[..4].copy_from_slice(&(-0.5f32).to_le_bytes());
+    });
+    assert!(negative.contains("conv2.bn.running_var holds -0.5"), "{negative}");
+    let infinite = message(&|e| {
+        let i = at(e, "conv3.bn.weight");
+        e[i].2[..4].copy_from_slice(&f32::INFINITY.to_le_bytes());
+    });
+    assert!(infinite.contains("conv3.bn.weight holds inf at position 0"), "{infinite}");
+    let half = message(&|e| {
+        let i = at(e, "fc.weight");
+        (e[i].1, e[i].3) = (vec![CLASSES, 2048], Dtype::F16);
+    });
+    assert!(half.contains("tensor fc.weight has dtype F16, expected F32"), "{half}");
+}
+
+#[test]
+fn labels_of_ones_own_name_the_classes() {
+    let labels = Labels::parse("l", b"daisy\nrose\ntulip").unwrap();
+    let net = GoogLeNet::new(&Weights::seeded_for(Network::torchvision(labels.count()), SEED)).unwrap();
+    let best = net.classify(&INPUT).best();
+    assert!(["daisy", "rose", "tulip"].contains(&labels.words(best)));
+}
+
+#[cfg(feature = "cli")]
+mod commands {
+    use super::common::command::{folder, listing, occlude, refuse, succeed};
+    use super::*;
+    use serde_json::Value;
+    use std::fs;
+
+    /// Everything that the command draws and writes, on a state dict as torchvision saves it.
+    #[test]
+    fn the_command_takes_torchvisions_file_and_a_file_of_labels() {
+        let folder = folder();
+        fs::write(folder.path().join("tv.safetensors"), bytes(&state_dict())).unwrap();
+        let names: Vec<String> = (0..CLASSES).map(|class| format!("thing {class}, object {class}")).collect();
+        fs::write(folder.path().join("names.txt"), names.join("\n")).unwrap();
+        let run = |arguments: &[&str]| {
+            let common = ["--weights", "tv.safetensors", "--labels", "names.txt"];
+            succeed(occlude(&folder, &[arguments, &common].concat()))
+        };
+        let net = &*NET;
+        let picture =
+            occlude::Picture::open(folder.path().join("picture.png"), occlude::Resize::Stretch).unwrap();
+        let best = net.classify(&picture.input()).best();
+        assert!(run(&["classify", "picture.png"]).contains(&format!("{best}  thing {best}, object {best}")));
+        run(&[
+            "explain",
+            "picture.png",
+            "--stride",
+            "112",
+            "--classes",
+            "thing 3, object 3,top1",
+            "--report",
+            "r.html",
+            "--faithfulness",
+            "--activation",
+            "inception4c.branch2.1:strongest",
+            "--show",
+            "drop,class",
+        ]);
+        let json: Value =
+            serde_json::from_slice(&fs::read(folder.path().join("out/map.json")).unwrap()).unwrap();
+        assert_eq!(json["classes"][0]["label"], "thing 3, object 3");
+        assert_eq!(json["activations"][0]["layer"], "inception4c.branch2.1");
+        assert!(folder.path().join("out/picture-thing-3.png").exists(), "{:?}", listing(folder.path()));
+        let report = fs::read_to_string(folder.path().join("r.html")).unwrap();
+        assert!(report.contains("torchvision googlenet") && report.contains("--labels names.txt"));
+        assert!(run(&["gradcam", "picture.png", "--out", "cam"]).contains("Grad-CAM at inception5b"));
+        run(&["compare", "picture.png", "--stride", "112", "--out", "cmp"]);
+        run(&["batch", "picture.png", "--stride", "112", "--out", "batch"]);
+        let text = run(&["batch", "picture.png", "--stride", "112", "--out", "batch"]);
+        assert!(text.contains("done before"), "{text}");
+        fs::write(folder.path().join("names.txt"), names.join("\n").replace("thing", "item")).unwrap();
+        let text = run(&["batch", "picture.png", "--stride", "112", "--out", "batch"]);
+        assert!(!text.contains("done before"), "the labels are in the results: {text}");
+    }
+
+    #[test]
+    fn classes_without_names_are_numbered_and_labels_have_to_fit() {
+        let folder = folder();
+        fs::write(folder.path().join("tv.safetensors"), bytes(&state_dict())).unwrap();
+        let with =
+            |arguments: &[&str]| occlude(&folder, &[arguments, &["--weights", "tv.safetensors"]].concat());
+        assert!(succeed(with(&["classify", "picture.png", "--top", "37"])).contains("  36  class 36\n"));
+        let few = ["classify", "picture.png", "--top", "38"];
+        refuse(
+            &folder,
+            with(&few),
+            1,
+            &["--top 38 is not possible: expected at most the network's 37 classes"],
+        );
+        fs::write(folder.path().join("few.txt"), "a\nb\n").unwrap();
+        for command in ["classify", "explain", "gradcam"] {
+            let expected = "few.txt: has 2 lines, expected one for each of the network's 37 classes";
+            refuse(&folder, with(&[command, "picture.png", "--labels", "few.txt"]), 1, &[expected]);
+        }
+        refuse(
+            &folder,
+            with(&["explain", "picture.png", "--labels", "none.txt"]),
+            1,
+            &["cannot read none.txt"],
+        );
+        refuse(&folder, with(&["explain", "picture.png", "--classes", "37"]), 1, &["expected 0 to 36"]);
+    }
+}
