@@ -1,14 +1,14 @@
 //! The fully connected layer at the end.
 
 use crate::kernels::{COLUMNS, Isa, PackedWeights, Run, Sites, Sum, Tile, convolve_tile, pitch};
-use rayon::prelude::*;
+use crate::threads;
 
 /// Inputs that are summed in one chain. The sums are long and their results large: one chain over 1024 inputs is off by up
 /// to 2.5e-5, which moves a probability by 6e-6.
 const PART: usize = 64;
 
 /// The logits of up to eight images from their pooled activations, and how many multiply-adds they took. Panels of outputs are
-/// shared between the threads of the current rayon pool if `parallel`.
+/// shared between the current threads if `parallel`.
 pub(crate) fn classify(
     isa: Isa,
     weights: &PackedWeights,
@@ -41,13 +41,12 @@ pub(crate) fn classify(
         (weights.channels(panels), out)
     };
     let panels = weights.panels();
-    let tasks = if parallel { rayon::current_num_threads() } else { 1 };
-    let computed: Vec<_> = (0..tasks)
-        .into_par_iter()
-        .with_min_len(if parallel { 1 } else { tasks })
-        .filter(|task| panels * task / tasks < panels * (task + 1) / tasks)
-        .map(|task| compute(panels * task / tasks..panels * (task + 1) / tasks))
-        .collect();
+    let computed = if parallel {
+        let tasks = threads::count().min(panels);
+        threads::map(tasks, |task| compute(panels * task / tasks..panels * (task + 1) / tasks))
+    } else {
+        vec![compute(0..panels)]
+    };
     let mut logits = vec![vec![0.0; outputs]; pooled.len()];
     for (channels, out) in computed {
         for (logits, out) in logits.iter_mut().zip(out.chunks_exact(step)) {

@@ -10,8 +10,8 @@ use crate::plane::Plane;
 use crate::profile::{Cost, Profile};
 use crate::rect::Window;
 use crate::softmax::softmax;
+use crate::threads;
 use crate::{Input, Result, Weights};
-use rayon::prelude::*;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -75,16 +75,13 @@ impl GoogLeNet {
     pub fn new(weights: &Weights) -> Result<GoogLeNet> {
         let isa = Isa::from_environment()?;
         let network = weights.network().clone();
-        let weights = network
-            .layers
-            .par_iter()
-            .map(|layer| {
-                network.weight_shape(layer)?;
-                let size = if let Op::Convolution(window) = layer.op { window.size } else { 1 };
-                let inputs = network.blobs[layer.input].channels;
-                Some(PackedWeights::new(weights.weight(&layer.name), weights.bias(&layer.name), inputs, size))
-            })
-            .collect();
+        let weights = threads::map(network.layers.len(), |index| {
+            let layer = &network.layers[index];
+            network.weight_shape(layer)?;
+            let size = if let Op::Convolution(window) = layer.op { window.size } else { 1 };
+            let inputs = network.blobs[layer.input].channels;
+            Some(PackedWeights::new(weights.weight(&layer.name), weights.bias(&layer.name), inputs, size))
+        });
         Ok(GoogLeNet { network, isa, weights, spare: Mutex::default() })
     }
 
@@ -161,7 +158,7 @@ impl GoogLeNet {
     /// Runs the image in the first blob through all layers.
     fn run(&self, activations: &mut Activations, reads: &mut Reads) -> Vec<Cost> {
         reads.blob = None;
-        let threads = rayon::current_num_threads() as f64;
+        let threads = threads::count() as f64;
         let mut costs = Vec::with_capacity(self.network.layers.len());
         for (index, layer) in self.network.layers.iter().enumerate() {
             let start = Instant::now();
@@ -190,8 +187,7 @@ impl GoogLeNet {
         let input = activations.plane(layer.input);
         let isa = self.isa;
         // Bands of rows, one a thread: each reads the weights once.
-        let band = side.div_ceil(rayon::current_num_threads());
-        let bands = out.par_chunks_mut(band * side * step).enumerate();
+        let band = side.div_ceil(threads::count());
         let mut products = 0;
         match layer.op {
             Op::Convolution(window) if layer.input != 0 => {
@@ -202,11 +198,12 @@ impl GoogLeNet {
                 if reads.blob != Some(layer.input) {
                     reads.blob = Some(layer.input);
                     reads.rows.resize_with(input.height.max(reads.rows.len()), PairRow::default);
-                    reads.rows[..input.height].par_iter_mut().enumerate().for_each(|(y, row)| {
+                    threads::map_chunks(&mut reads.rows[..input.height], 1, |y, row| {
                         let pixel = |x: usize| {
                             let x = x.wrapping_sub(window.padding);
                             if x < input.width { input.at(y, x) } else { zeros(input.channels) }
                         };
+                        let row = &mut row[0];
                         row.clear();
                         for site in 0..sites {
                             row.push(isa, [pixel(site * every), pixel(site * every + 1)]);
@@ -222,52 +219,46 @@ impl GoogLeNet {
                     weights,
                 };
                 // As many bands for each thread, and small enough.
-                let threads = rayon::current_num_threads();
+                let threads = threads::count();
                 let bands = side.div_ceil((PIXELS / side).max(1)).next_multiple_of(threads);
                 let rows = side.div_ceil(bands);
                 let sets = weights.sets();
-                products = out
-                    .par_chunks_mut(rows * side * step)
-                    .enumerate()
-                    .map(|(i, out)| {
-                        let items: Vec<Item> = (i * rows..side.min((i + 1) * rows))
-                            .flat_map(|y| (0..side).step_by(2).map(move |x| (y, x)))
-                            .map(|(y, x)| {
-                                let place = |x| ((y - i * rows) * side + x) * step + layer.channel;
-                                Item {
-                                    y: y as isize - window.padding as isize,
-                                    site: (x / every) as isize,
-                                    out: place(x),
-                                    second: (x + 1 < side).then(|| place(x + 1)),
-                                }
-                            })
-                            .collect();
-                        for panels in &sets {
-                            pairs.convolve(isa, panels.clone(), &items, out);
-                        }
-                        pairs.products(&items)
-                    })
-                    .sum();
+                let computed = threads::map_chunks(&mut out, rows * side * step, |i, out| {
+                    let items: Vec<Item> = (i * rows..side.min((i + 1) * rows))
+                        .flat_map(|y| (0..side).step_by(2).map(move |x| (y, x)))
+                        .map(|(y, x)| {
+                            let place = |x| ((y - i * rows) * side + x) * step + layer.channel;
+                            Item {
+                                y: y as isize - window.padding as isize,
+                                site: (x / every) as isize,
+                                out: place(x),
+                                second: (x + 1 < side).then(|| place(x + 1)),
+                            }
+                        })
+                        .collect();
+                    for panels in &sets {
+                        pairs.convolve(isa, panels.clone(), &items, out);
+                    }
+                    pairs.products(&items)
+                });
+                products = computed.iter().sum();
             }
             Op::Convolution(window) => {
                 let weights = self.weights(index);
-                products = bands
-                    .map(|(i, out)| {
-                        let rows = out.len() / (side * step);
-                        for y in 0..rows {
-                            let windows = image_windows(window, i * band + y, 0..side);
-                            convolve_image(isa, input.values, windows, weights, out, [y * side * step, step]);
-                        }
-                        (rows * side * weights.outputs() * weights.products()) as u64
-                    })
-                    .sum();
+                threads::map_chunks(&mut out, band * side * step, |i, out| {
+                    for y in 0..out.len() / (side * step) {
+                        let windows = image_windows(window, i * band + y, 0..side);
+                        convolve_image(isa, input.values, windows, weights, out, [y * side * step, step]);
+                    }
+                });
+                products = (side * side * weights.outputs() * weights.products()) as u64;
             }
-            Op::MaxPool(window) => for_each_pixel(bands, band * side, side, step, |y, x, out| {
+            Op::MaxPool(window) => for_each_pixel(&mut out, side, step, |y, x, out| {
                 let mut pixels = Vec::with_capacity(9);
                 window.places(y, x, input.height, |y, x| pixels.push(input.at(y, x)));
                 maximum(isa, &pixels, &mut out[..layer.channels]);
             }),
-            Op::Lrn => for_each_pixel(bands, band * side, side, step, |y, x, out| {
+            Op::Lrn => for_each_pixel(&mut out, side, step, |y, x, out| {
                 lrn(isa, input.at(y, x), &mut out[..layer.channels]);
             }),
             Op::AveragePool => {
@@ -299,17 +290,17 @@ pub(crate) fn image_windows(window: Window, y: usize, columns: Range<usize>) -> 
     }
 }
 
-/// Calls `f(y, x, pixel)` for each output pixel of the bands, the bands in parallel.
-fn for_each_pixel<'o>(
-    bands: impl IndexedParallelIterator<Item = (usize, &'o mut [f32])>,
-    band_pixels: usize,
+/// Calls `f(y, x, pixel)` for each output pixel, bands of rows in parallel.
+fn for_each_pixel(
+    out: &mut [f32],
     side: usize,
     step: usize,
     f: impl Fn(usize, usize, &mut [f32]) + Sync + Send,
 ) {
-    bands.for_each(|(band, out)| {
+    let band = side.div_ceil(threads::count()) * side;
+    threads::map_chunks(out, band * step, |number, out| {
         for (i, pixel) in out.chunks_exact_mut(step).enumerate() {
-            let at = band * band_pixels + i;
+            let at = number * band + i;
             f(at / side, at % side, pixel);
         }
     });

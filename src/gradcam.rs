@@ -21,8 +21,8 @@
 
 use crate::occlusion::check_classes;
 use crate::softmax::softmax_f64;
+use crate::threads;
 use crate::{Activations, GoogLeNet, Result};
-use rayon::prelude::*;
 
 /// One Grad-CAM a class; see [`GoogLeNet::grad_cam`].
 #[derive(Clone, Debug, PartialEq)]
@@ -70,7 +70,8 @@ impl GoogLeNet {
 
         let pixels: Vec<&[f32]> =
             (0..plane.height).flat_map(|y| (0..plane.width).map(move |x| plane.at(y, x))).collect();
-        let map = |&class: &usize| -> Vec<f32> {
+        let map = |k: usize| -> Vec<f32> {
+            let class = classes[k];
             let mut alpha = vec![0.0; plane.channels];
             for (row, p) in rows.iter().zip(&probabilities) {
                 // Differences first: where one class has nearly all of the probability, W_ck - sum_j p_j W_jk is the
@@ -87,7 +88,7 @@ impl GoogLeNet {
             };
             pixels.iter().map(value).collect()
         };
-        let maps = classes.par_iter().map(map).collect::<Vec<_>>().concat();
+        let maps = threads::map(classes.len(), map).concat();
         let layer = self.network.blobs[blob].name.clone();
         Ok(GradCam { layer, grid: [plane.height, plane.width], classes: classes.to_vec(), maps })
     }

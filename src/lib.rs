@@ -58,7 +58,7 @@
 //!    [`OcclusionMaps::attributions`] spreads it over the pixels as Captum does; a [`Feature`] has a map of its own.
 //!    [`GoogLeNet::grad_cam`] is the method to compare with, and [`Faithfulness`] measures which of two maps is better.
 //! 9. **Maps to a figure** (`src/cli/`, the feature `cli`). The command `occlude explain` lays the map over the photograph
-//!    and writes all numbers beside it. Without default features only the library is left, with five dependencies.
+//!    and writes all numbers beside it.
 //!
 //! [`gradcam`] makes another kind of map, to compare with: from one pass, by the gradient at the last convolutions.
 //! [`profile`] says which layer the time and the multiply-adds go to.
@@ -66,11 +66,40 @@
 //! # Threads, progress, errors
 //!
 //! There is no global state. A [`GoogLeNet`] is immutable, `Send` and `Sync`. A forward pass runs on the current rayon
-//! pool; a sweep does too, unless [`threads`](OcclusionSensitivity::threads) gives it one of its own.
+//! pool; a sweep does too, unless [`threads`](OcclusionSensitivity::threads) gives it one of its own. In a pool that the
+//! program has already, that is
+//!
+#![cfg_attr(feature = "rayon", doc = "```")]
+#![cfg_attr(not(feature = "rayon"), doc = "```text")]
+//! # use occlude::{GoogLeNet, Input, OcclusionSensitivity, Weights};
+//! # let net = GoogLeNet::new(&Weights::seeded(1))?;
+//! # let input = Input::from_nhwc_bgr(vec![0.0; 224 * 224 * 3])?;
+//! let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("two threads");
+//! let maps = pool.install(|| OcclusionSensitivity::new(&net).stride([112, 112]).run(&input))?;
+//! # assert_eq!(maps.grid, [2, 2]);
+//! # Ok::<(), occlude::Error>(())
+//! ```
+//!
+//! Called from outside of any pool, rayon's global one is used, and started if it has not been yet.
+//!
 //! [`run_with_progress`](OcclusionSensitivity::run_with_progress) reports each group of positions and stops when told
-//! to. Everything that is refused is an [`Error`] that says what was found, what was expected and what to do.
+//! to. A panic in such a function of the caller's reaches the caller of the sweep, whichever thread it came from, and leaves
+//! the network as it was. Everything that is refused is an [`Error`] that says what was found, what was expected and what to do.
+//!
+//! # Features
+//!
+//! | feature | without it |
+//! |---|---|
+//! | `cli` (the default; brings `rayon` and `all-formats`) | there is no command, only the library |
+//! | `rayon` | all work is done by the calling thread; the same bits |
+//! | `image` | photographs come as raw pixels: there is no [`Photograph::open`] and [`Picture::open`] |
+//! | `all-formats` (brings `image`) | only PNG and JPEG are opened, not WebP, BMP, GIF and TIFF |
+//!
+//! Without default features the crate depends on `safetensors`, `matrixmultiply` and `wide` alone.
 
 mod classifier;
+#[cfg(feature = "image")]
+mod decode;
 pub mod error;
 pub mod faithfulness;
 mod googlenet;
@@ -90,6 +119,7 @@ pub mod reference;
 pub mod resize;
 mod schedule;
 mod softmax;
+mod threads;
 mod watch;
 pub mod weights;
 
@@ -112,6 +142,6 @@ pub use watch::Feature;
 pub use weights::Weights;
 
 /// The README's examples, which have to compile.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "image"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -5,6 +5,7 @@ use crate::group::{Group, Scratch};
 use crate::kernels::COLUMNS;
 use crate::mask::Mask;
 use crate::profile::{Cost, sum};
+use crate::threads;
 use crate::watch::Watch;
 use crate::{Error, Result};
 use std::ops::ControlFlow;
@@ -39,10 +40,10 @@ impl MaskedCopies<'_> {
         mask: impl Fn(usize) -> Mask + Sync,
         done: impl Fn(&[usize], Vec<Answer>) -> ControlFlow<()> + Sync,
     ) -> Result<Vec<Cost>> {
-        let groups = groups(order, rayon::current_num_threads());
+        let groups = groups(order, threads::count());
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
         // One loop a thread, so that each allocates its scratch memory once; groups go to whoever is free.
-        let scratches = rayon::broadcast(|_| {
+        let scratches = threads::on_each(|| {
             let spare = self.spare.lock().expect("no panic while it is held").pop();
             let mut scratch = spare.unwrap_or_else(|| Scratch::new(self.net.network(), self.base));
             loop {

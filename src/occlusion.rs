@@ -11,9 +11,9 @@ use crate::network::{INPUT_SIDE, Network};
 use crate::profile::{Cost, Profile};
 use crate::rect::Rect;
 use crate::resize::{Upsampling, upsample};
+use crate::threads;
 use crate::watch::{Feature, Watch};
 use crate::{Error, Input, Result};
-use rayon::ThreadPoolBuilder;
 use std::fmt;
 use std::ops::{ControlFlow, Range};
 use std::sync::Mutex;
@@ -241,7 +241,7 @@ impl<'a> OcclusionSensitivity<'a> {
     /// As [`run`](Self::run), and [`Error::Cancelled`] after a `Break`.
     pub fn run_with_progress(&self, input: &Input, progress: &OnProgress) -> Result<OcclusionMaps> {
         self.check()?;
-        on_threads(self.threads, || Ok(self.sweep(input, progress, None)?.0))
+        threads::in_pool(self.threads, || Ok(self.sweep(input, progress, None)?.0))
     }
 
     /// Runs the sweep coarse to fine and calls `refined` when every fourth row and column of the grid has been computed,
@@ -256,7 +256,7 @@ impl<'a> OcclusionSensitivity<'a> {
         refined: &OnRefinement,
     ) -> Result<OcclusionMaps> {
         self.check()?;
-        on_threads(self.threads, || Ok(self.sweep(input, progress, Some(refined))?.0))
+        threads::in_pool(self.threads, || Ok(self.sweep(input, progress, Some(refined))?.0))
     }
 
     /// Runs the sweep for what each layer costs in it.
@@ -267,7 +267,7 @@ impl<'a> OcclusionSensitivity<'a> {
         self.check()?;
         let start = Instant::now();
         let go_on = |_| ControlFlow::Continue(());
-        let (maps, costs) = on_threads(self.threads, || self.sweep(input, &go_on, None))?;
+        let (maps, costs) = threads::in_pool(self.threads, || self.sweep(input, &go_on, None))?;
         let positions = maps.grid[0] * maps.grid[1];
         Ok(Profile::new(self.net.network(), positions, start.elapsed().as_secs_f64(), costs))
     }
@@ -415,19 +415,6 @@ pub(crate) fn check_classes(classes: &[usize], network: &Network) -> Result<()> 
         }),
         None => Ok(()),
     }
-}
-
-/// Runs something in a pool of `threads` threads of its own, or in the current one if that is 0.
-fn on_threads<T: Send>(threads: usize, run: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    if threads == 0 {
-        return run();
-    }
-    let pool = ThreadPoolBuilder::new().num_threads(threads).build().map_err(|e| Error::Option {
-        name: "number of threads",
-        found: threads.to_string(),
-        expected: format!("as many as the system can start ({e})"),
-    })?;
-    pool.install(run)
 }
 
 pub(crate) fn scores_of(score: Score, classification: &Classification) -> &[f32] {

@@ -1,8 +1,7 @@
 //! Bicubic resampling (Keys' kernel, a = -0.5), twice: photographs as PIL rounds them, maps as MATLAB does.
 
-use rayon::prelude::*;
-
 use crate::rect::Rect;
+use crate::threads;
 
 /// How a map is enlarged to the size of the image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -122,7 +121,8 @@ pub fn resize_rgb(rgb: &[u8], height: usize, width: usize, size: [usize; 2], par
 /// Resamples each row of `width` RGB pixels.
 fn resize_rows(source: &[u8], width: usize, columns: &[Taps]) -> Vec<u8> {
     let mut resized = vec![0; source.len() / (width * 3) * columns.len() * 3];
-    resized.par_chunks_mut(columns.len() * 3).zip(source.par_chunks(width * 3)).for_each(|(out, row)| {
+    threads::map_chunks(&mut resized, columns.len() * 3, |y, out| {
+        let row = &source[y * width * 3..][..width * 3];
         for (pixel, taps) in out.as_chunks_mut::<3>().0.iter_mut().zip(columns) {
             let mut sums = [1 << (FRACTION_BITS - 1); 3];
             for (rgb, weight) in row.as_chunks::<3>().0[taps.first..].iter().zip(&taps.weights) {
@@ -139,7 +139,8 @@ fn resize_rows(source: &[u8], width: usize, columns: &[Taps]) -> Vec<u8> {
 /// Resamples along columns; `source` holds rows of `row_len` bytes, the first of which is the picture's row `top`.
 fn resize_columns(source: &[u8], row_len: usize, rows: &[Taps], top: usize) -> Vec<u8> {
     let mut resized = vec![0; rows.len() * row_len];
-    resized.par_chunks_mut(row_len).zip(rows).for_each(|(out, taps)| {
+    threads::map_chunks(&mut resized, row_len, |y, out| {
+        let taps = &rows[y];
         let mut sums = vec![1 << (FRACTION_BITS - 1); row_len];
         for (row, weight) in source.chunks(row_len).skip(taps.first - top).zip(&taps.weights) {
             for (sum, &level) in sums.iter_mut().zip(row) {

@@ -1,4 +1,5 @@
 //! Photographs in, network input out: against the reference pictures, in every format, and with hostile files.
+#![cfg(feature = "all-formats")]
 
 mod common;
 
