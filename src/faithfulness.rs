@@ -8,7 +8,7 @@
 use crate::googlenet::{Classification, GoogLeNet};
 use crate::mask::{Mask, MaskValue};
 use crate::masked::MaskedCopies;
-use crate::network::INPUT_SIDE;
+use crate::network::{INPUT_SIDE, Network};
 use crate::occlusion::{OnProgress, Progress, Score, check_classes, scores_of};
 use crate::{Error, Input, Result};
 use std::sync::Mutex;
@@ -107,7 +107,8 @@ impl<'a> Faithfulness<'a> {
     /// # Errors
     /// [`Error::Option`] for an option, a class or a map outside its range; [`Error::Cancelled`] when `progress` stops it.
     pub fn run(&self, input: &Input, maps: &[Ranking], progress: &OnProgress) -> Result<Vec<Curves>> {
-        self.check(maps)?;
+        self.check()?;
+        check_maps(maps, self.net.network())?;
         let cover = self.mask_value.cover(self.net.network(), input);
         let (whole, covered) = (self.net.forward(input), self.net.forward_padded(&cover));
         let orders: Vec<Vec<usize>> = maps.iter().map(|(_, importance)| descending(importance)).collect();
@@ -167,23 +168,32 @@ impl<'a> Faithfulness<'a> {
         Ok(curves)
     }
 
-    fn check(&self, maps: &[Ranking]) -> Result<()> {
+    /// Checks the options without an image; [`run`](Self::run) begins with it.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for the first option outside its range.
+    pub fn check(&self) -> Result<()> {
         self.mask_value.check()?;
-        let refuse = |name, found: String, expected: &str| {
-            Err(Error::Option { name, found, expected: expected.to_string() })
-        };
         if !(1..=PIXELS).contains(&self.steps) {
-            return refuse("steps", self.steps.to_string(), "1 to 50176");
+            return Err(refuse("steps", self.steps.to_string(), "1 to 50176"));
         }
-        for (_, importance) in maps {
-            if importance.len() != PIXELS || !importance.iter().all(|v| v.is_finite()) {
-                let found = format!("{} values", importance.len());
-                return refuse("map", found, "a finite value for each of 224x224 pixels");
-            }
-        }
-        let classes: Vec<usize> = maps.iter().map(|&(class, _)| class).collect();
-        check_classes(&classes, self.net.network())
+        Ok(())
     }
+}
+
+fn check_maps(maps: &[Ranking], network: &Network) -> Result<()> {
+    for (_, importance) in maps {
+        if importance.len() != PIXELS || !importance.iter().all(|v| v.is_finite()) {
+            let found = format!("{} values", importance.len());
+            return Err(refuse("map", found, "a finite value for each of 224x224 pixels"));
+        }
+    }
+    let classes: Vec<usize> = maps.iter().map(|&(class, _)| class).collect();
+    check_classes(&classes, network)
+}
+
+fn refuse(name: &'static str, found: String, expected: &str) -> Error {
+    Error::Option { name, found, expected: expected.to_string() }
 }
 
 /// The pixels' indices, the largest value first.

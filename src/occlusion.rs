@@ -272,7 +272,13 @@ impl<'a> OcclusionSensitivity<'a> {
         Ok(Profile::new(self.net.network(), positions, start.elapsed().as_secs_f64(), costs))
     }
 
-    fn check(&self) -> Result<()> {
+    /// Checks the options without an image: what a program that builds them from its own input asks before the photograph
+    /// is there. Each way of running begins with it.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for the first option outside its range. What [`choose_classes`](Self::choose_classes) will choose
+    /// and whether the system can start so many [`threads`](Self::threads) is known when the sweep runs.
+    pub fn check(&self) -> Result<()> {
         let refuse = |name, found: String, expected: &str| {
             Err(Error::Option { name, found, expected: expected.to_string() })
         };
