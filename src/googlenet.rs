@@ -37,6 +37,7 @@ pub struct GoogLeNet {
 
 /// What the network says about one image.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Classification {
     /// One unbounded score a class, before softmax.
     pub logits: Vec<f32>,
@@ -354,7 +355,8 @@ impl Activations {
 }
 
 impl Classification {
-    pub(crate) fn new(logits: Vec<f32>) -> Classification {
+    /// What logits mean: any number of classes, each logit finite.
+    pub fn new(logits: Vec<f32>) -> Classification {
         let probabilities = softmax(&logits);
         Classification { logits, probabilities }
     }

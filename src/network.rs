@@ -25,6 +25,7 @@ pub type BlobId = usize;
 
 /// A plane of activations: `side` x `side` pixels of `channels` values each, channels contiguous (NHWC).
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Blob {
     /// The prototxt's name, or that of torchvision's module.
     pub name: String,
@@ -36,6 +37,7 @@ pub struct Blob {
 
 /// What a layer does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Op {
     /// Convolution, bias, ReLU.
     Convolution(Window),
@@ -52,6 +54,7 @@ pub enum Op {
 /// One layer: reads the blob `input`, writes channels `channel .. channel + channels` of the blob `output`.
 /// Concatenation is that channel offset; no layer copies.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Layer {
     /// The prototxt's name, or that of torchvision's module; a layer with weights has `<name>.weight` and `<name>.bias`.
     pub name: String,
@@ -69,6 +72,7 @@ pub struct Layer {
 
 /// The table: layers in the order in which they run, and the blobs between them. Blob 0 is the input image.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Network {
     /// Whose table it is: "BVLC GoogLeNet" or "torchvision googlenet".
     pub name: &'static str,

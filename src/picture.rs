@@ -1,5 +1,7 @@
 //! From a photograph to what the network reads: 224x224, blue-green-red minus the mean. `src/decode.rs` opens files.
 
+use std::fmt;
+
 use crate::error::{Error, Result};
 use crate::network::{INPUT_SIDE, MEAN_BGR};
 use crate::rect::Rect;
@@ -7,12 +9,22 @@ use crate::resize::resize_rgb;
 
 /// How a photograph of any shape becomes a square.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Resize {
     /// The whole photograph, its sides scaled independently.
     #[default]
     Stretch,
     /// The shorter side becomes 256 pixels, the longer one in proportion (rounded down); of that the central 224x224.
     CenterCrop,
+}
+
+impl fmt::Display for Resize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Resize::Stretch => "stretch",
+            Resize::CenterCrop => "center-crop",
+        })
+    }
 }
 
 /// A decoded photograph of any size: upright, 8-bit RGB.

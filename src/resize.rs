@@ -5,6 +5,7 @@ use crate::threads;
 
 /// How a map is enlarged to the size of the image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Upsampling {
     /// Smooth: cubic convolution through the grid's values, as MATLAB's `imresize`.
     #[default]

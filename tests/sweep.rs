@@ -241,8 +241,9 @@ fn options_outside_their_range_are_refused_by_name() {
             "activation",
         ),
     ] {
-        let error = bad.run(&INPUT).unwrap_err().to_string();
+        let error = bad.check().unwrap_err().to_string();
         assert!(error.starts_with(name), "{error}");
+        assert_eq!(bad.run(&INPUT).unwrap_err().to_string(), error);
     }
 }
 
@@ -433,5 +434,29 @@ fn deletion_and_insertion_classify_plainly_covered_images() {
         }
         let area: f32 = curves.deletion.windows(2).map(|pair| (pair[0] + pair[1]) / 20.0).sum();
         assert!((curves.deletion_area() - area).abs() < 1e-4 * area.abs());
+    }
+}
+
+#[test]
+fn a_measurement_outside_its_range_is_refused_by_name() {
+    let measurement = Faithfulness::new(&NET);
+    for (bad, name) in [
+        (measurement.clone().steps(0), "steps"),
+        (measurement.clone().steps(224 * 224 + 1), "steps"),
+        (measurement.clone().mask_value(MaskValue::Blur(f32::NAN)), "mask value"),
+    ] {
+        let error = bad.check().unwrap_err().to_string();
+        assert!(error.starts_with(name), "{error}");
+        let ran = bad.run(&INPUT, &[], &|_| ControlFlow::Continue(()));
+        assert_eq!(ran.unwrap_err().to_string(), error);
+    }
+    let flat = vec![0.0; 224 * 224];
+    let mut broken = flat.clone();
+    broken[7] = f32::INFINITY;
+    for (class, importance, name) in [(5, &flat[1..], "map"), (5, &broken[..], "map"), (1000, &flat, "class")]
+    {
+        let ran = measurement.run(&INPUT, &[(class, importance)], &|_| ControlFlow::Continue(()));
+        let error = ran.unwrap_err().to_string();
+        assert!(error.starts_with(name), "{error}");
     }
 }

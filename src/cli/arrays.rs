@@ -13,7 +13,6 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use super::args::Aggregate;
 use super::explanation::Explanation;
-use super::json;
 
 /// A kind of file with arrays in it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -147,7 +146,7 @@ fn options(explanation: &Explanation) -> String {
         "image": explanation.image.to_string_lossy(),
         "image_sha256": explanation.image_sha256,
         "weights_sha256": explanation.weights_sha256,
-        "resize": json::resize(explanation.resize),
+        "resize": explanation.resize.to_string(),
         "mask_size": size(maps.mask_size),
         "stride": size(maps.stride),
         "mask_value": maps.mask_value.to_string(),

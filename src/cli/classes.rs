@@ -145,9 +145,9 @@ mod tests {
 
     #[test]
     fn each_class_once_in_the_given_order() {
-        let mut probabilities = vec![0.0; 1000];
-        (probabilities[7], probabilities[285]) = (0.6, 0.4);
-        let classification = Classification { logits: probabilities.clone(), probabilities };
+        let mut logits = vec![0.0; 1000];
+        (logits[7], logits[285]) = (0.6, 0.4);
+        let classification = Classification::new(logits);
         let lists = ["285,top2", "7,3"].map(str::to_string);
         let chosen = Classes::parse(&lists, Labels::imagenet()).unwrap().resolve(&classification);
         assert_eq!(chosen, [285, 7, 3]);

@@ -273,7 +273,7 @@ mod tests {
         let said = |order: [usize; 3]| {
             let mut logits = vec![0.0; 1000];
             order.iter().zip([3.0, 2.0, 1.0]).for_each(|(&class, logit)| logits[class] = logit);
-            Classification { probabilities: logits.clone(), logits }
+            Classification::new(logits)
         };
         assert_eq!(chosen(None, &[said([5, 6, 7])]), [5, 6, 7]);
         assert_eq!(chosen(None, &[said([5, 6, 7]), said([8, 5, 9])]), [5, 8]);

@@ -126,7 +126,7 @@ impl Overlay<'_> {
         let area = Rect { y0: place(y0), x0: place(x0), y1: place(y1), x1: place(x1) };
         let upsampling = match self.upsampling {
             Upsampling::Bicubic => Upsampling::Bicubic,
-            Upsampling::Nearest | Upsampling::None => Upsampling::Nearest,
+            _ => Upsampling::Nearest,
         };
         let [ny, nx] = self.grid;
         (upsample(self.map, ny, nx, area.height(), area.width(), upsampling), area)

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use occlude::network::INPUT_SIDE;
-use occlude::{Classification, Error, GradCam, Labels, MaskValue, Resize, Result, Score};
+use occlude::{Classification, Error, GradCam, Labels, MaskValue, Result, Score};
 use serde::Serialize;
 
 use super::args::Aggregate;
@@ -22,7 +22,7 @@ struct Maps<'a> {
     mask_value: Fill,
     mask_clipping: bool,
     region: [usize; 4],
-    resize: &'static str,
+    resize: String,
     score: String,
     grid: [usize; 2],
     classes: Vec<MappedClass<'a>>,
@@ -108,7 +108,7 @@ struct GradCams<'a> {
     image_sha256: &'a str,
     weights_sha256: &'a str,
     input_size: [usize; 2],
-    resize: &'static str,
+    resize: String,
     layer: &'a str,
     score: String,
     grid: [usize; 2],
@@ -187,7 +187,7 @@ fn result(explanation: &Explanation) -> Maps<'_> {
         mask_value: fill(maps.mask_value),
         mask_clipping: maps.mask_clipping,
         region: [maps.region.y0, maps.region.x0, maps.region.y1, maps.region.x1],
-        resize: resize(explanation.resize),
+        resize: explanation.resize.to_string(),
         score: maps.score.to_string(),
         grid: maps.grid,
         classes: maps
@@ -243,7 +243,7 @@ pub fn gradcams(session: &Session, source: &Source, said: &Classification, maps:
         image_sha256: &source.sha256,
         weights_sha256: &session.weights_sha256,
         input_size: [INPUT_SIDE; 2],
-        resize: resize(session.resize),
+        resize: session.resize.to_string(),
         layer: &maps.layer,
         score: Score::Probability.to_string(),
         grid: maps.grid,
@@ -260,13 +260,6 @@ pub fn gradcams(session: &Session, source: &Source, said: &Classification, maps:
 
 fn mapped(labels: &Labels, index: usize, base_score: f32) -> MappedClass<'_> {
     MappedClass { index, label: labels.words(index), base_score }
-}
-
-pub fn resize(resize: Resize) -> &'static str {
-    match resize {
-        Resize::Stretch => "stretch",
-        Resize::CenterCrop => "center-crop",
-    }
 }
 
 fn nested(map: &[f32], columns: usize) -> Vec<Vec<f32>> {

@@ -189,8 +189,9 @@ fn facts(explanation: &Explanation) -> String {
         Rect { y0, x0, y1, x1 } => format!("x {x0} to {}, y {y0} to {}", x1 - 1, y1 - 1),
     };
     let resize = match explanation.resize {
-        Resize::Stretch => "both sides stretched",
-        Resize::CenterCrop => "shorter side to 256, centre cropped",
+        Resize::Stretch => "both sides stretched".to_string(),
+        Resize::CenterCrop => "shorter side to 256, centre cropped".to_string(),
+        other => other.to_string(),
     };
     let clipping = match maps.mask_clipping {
         true => "on: clipped at the picture’s border",
@@ -309,7 +310,7 @@ pub fn command(common: &Common, args: &Explain, classes: &Classes, report: &Path
     if let Some(labels) = &common.labels {
         option("--labels", path(labels));
     }
-    option("--resize", json::resize(common.resize).to_string());
+    option("--resize", common.resize.to_string());
     option("--classes", classes.to_string());
     option("--mask-size", size(mask_size));
     option("--stride", size(stride));
