@@ -36,3 +36,16 @@ pub(crate) fn pitch(channels: usize) -> usize {
 
 /// Mask positions that one kernel call takes side by side.
 pub(crate) const COLUMNS: usize = 8;
+
+/// What the tests of the kernels share.
+#[cfg(test)]
+mod test {
+    /// Numbers in -1..1 that follow from a seed.
+    pub(super) fn values(seed: u32) -> impl FnMut() -> f32 {
+        let mut state = seed | 1;
+        move || {
+            state = state.wrapping_mul(1664525).wrapping_add(1013904223);
+            (state >> 8) as f32 / 8388608.0 - 1.0
+        }
+    }
+}

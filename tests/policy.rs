@@ -1,0 +1,259 @@
+//! The rules for what this crate is built from: every package of the resolved graph has a licence that we accept, comes from
+//! crates.io with a checksum, is there once, and runs no code while building that nobody has read. Offline, from what cargo
+//! knows; a package that breaks a rule is either not taken or added to a list below, with the reason.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::{Command, Output};
+use std::{env, fs};
+
+use serde_json::Value;
+
+/// Licences under which a binary with this code in it can be given away under our own, with no more than a notice.
+const LICENCES: [&str; 4] = ["Apache-2.0", "MIT", "Unicode-3.0", "Zlib"];
+
+/// Packages that are there in several versions, and why that is borne.
+const DUPLICATES: [(&str, &str); 3] = [
+    ("hashbrown", "safetensors is on 0.16, zip's indexmap on 0.17"),
+    ("miniz_oxide", "flate2 is on 0.9, png beside it still on 0.8"),
+    ("syn", "macros at build time only: serde's and clap's are on 3, others on 2"),
+];
+
+/// Packages that must not come in unnoticed with another one.
+const REFUSED: [(&str, &str); 14] = [
+    ("openssl-sys", "C, and nothing here talks TLS"),
+    ("native-tls", "C, and nothing here talks TLS"),
+    ("curl-sys", "C"),
+    ("libz-sys", "C; miniz_oxide does the same"),
+    ("zstd-sys", "C; nothing here needs it"),
+    ("turbojpeg-sys", "C; decoders of untrusted files are in safe Rust here"),
+    ("cc", "a C compiler would be needed"),
+    ("cmake", "a C compiler would be needed"),
+    ("bindgen", "a C compiler would be needed"),
+    ("ort", "an ML runtime; this is the network from scratch"),
+    ("tract-core", "an ML runtime; this is the network from scratch"),
+    ("candle-core", "an ML runtime; this is the network from scratch"),
+    ("tch", "an ML runtime; this is the network from scratch"),
+    ("burn-core", "an ML runtime; this is the network from scratch"),
+];
+
+const ASKS_THE_COMPILER: &str = "asks the compiler for its version and sets cfgs";
+const LOOKS_AT_THE_TARGET: &str = "sets cfgs by the target, runs nothing";
+const IS_A_MACRO: &str = "a procedural macro: code for what it is written above";
+
+/// Packages that run code while building (build scripts and procedural macros), and what it does.
+const RUNS_WHILE_BUILDING: [(&str, &str); 31] = [
+    ("borsh", LOOKS_AT_THE_TARGET),
+    ("borsh-derive", IS_A_MACRO),
+    ("clap_derive", IS_A_MACRO),
+    ("constant_time_eq", LOOKS_AT_THE_TARGET),
+    ("crc32fast", ASKS_THE_COMPILER),
+    ("crossbeam-deque", LOOKS_AT_THE_TARGET),
+    ("crossbeam-epoch", LOOKS_AT_THE_TARGET),
+    ("crossbeam-utils", LOOKS_AT_THE_TARGET),
+    ("crunchy", "writes a macro for unrolled loops into its own output folder"),
+    ("getrandom", LOOKS_AT_THE_TARGET),
+    ("libc", ASKS_THE_COMPILER),
+    ("matrixmultiply", "compiles a line to see whether the compiler knows AVX-512"),
+    ("nix", LOOKS_AT_THE_TARGET),
+    ("num-traits", "compiles a line to see what the compiler knows"),
+    ("portable-atomic", ASKS_THE_COMPILER),
+    ("proc-macro2", "compiles a file of its own to see what the compiler knows"),
+    ("quote", ASKS_THE_COMPILER),
+    ("rayon-core", "nothing: it is there for the `links` key, so that there is one pool"),
+    ("rustix", "compiles a line to see what the compiler knows"),
+    ("rustversion", "asks the compiler for its version; a procedural macro"),
+    ("serde", "asks the compiler for its version, writes a module name into its own output folder"),
+    ("serde_core", "asks the compiler for its version, writes a module name into its own output folder"),
+    ("serde_derive", IS_A_MACRO),
+    ("serde_json", LOOKS_AT_THE_TARGET),
+    ("wasm-bindgen", LOOKS_AT_THE_TARGET),
+    ("wasm-bindgen-macro", IS_A_MACRO),
+    ("wasm-bindgen-shared", "asks git for its own revision, if it is a checkout; not for this platform"),
+    ("zerocopy", ASKS_THE_COMPILER),
+    ("zerocopy-derive", IS_A_MACRO),
+    ("zeroize_derive", IS_A_MACRO),
+    ("zmij", ASKS_THE_COMPILER),
+];
+
+/// Packages with the `links` key. It usually names a C library; these only keep a second version of themselves out.
+const LINKS: [&str; 2] = ["rayon-core", "wasm-bindgen-shared"];
+
+fn metadata(filter: &[&str]) -> Output {
+    Command::new(env::var_os("CARGO").unwrap_or("cargo".into()))
+        .args(["metadata", "--locked", "--offline", "--format-version", "1"])
+        .args(filter)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap()
+}
+
+/// The packages of the graph, and whether they are those of all platforms. A build has only fetched its own platform's:
+/// then these are looked at, and the others by their names and checksums in the lock file alone.
+fn packages() -> (Vec<Value>, bool) {
+    let all = metadata(&[]);
+    let complete = all.status.success();
+    let output = if complete {
+        all
+    } else {
+        let version = Command::new("rustc").arg("-vV").output().unwrap();
+        let version = String::from_utf8(version.stdout).unwrap();
+        let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
+        // Not by `eprintln!`, which the test harness keeps to itself while tests pass.
+        let _ = writeln!(
+            io::stderr(),
+            "policy: packages for other platforms than {host} are not here: cargo fetch"
+        );
+        metadata(&["--filter-platform", host])
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let nodes = metadata["resolve"]["nodes"].as_array().unwrap();
+    let resolved: BTreeSet<&str> = nodes.iter().map(|node| node["id"].as_str().unwrap()).collect();
+    let packages = metadata["packages"].as_array().unwrap().iter();
+    let packages = packages.filter(|package| resolved.contains(package["id"].as_str().unwrap()));
+    (packages.cloned().collect(), complete)
+}
+
+fn name(package: &Value) -> &str {
+    package["name"].as_str().unwrap()
+}
+
+/// Names, versions, sources and checksums of the lock file, which has those of all platforms.
+fn locked() -> Vec<BTreeMap<String, String>> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).unwrap();
+    let unquoted = |value: &str| value.trim_matches('"').to_string();
+    let fields = |package: &str| {
+        let pairs = package.lines().filter_map(|line| line.split_once(" = "));
+        pairs.map(|(key, value)| (key.to_string(), unquoted(value))).collect()
+    };
+    text.split("[[package]]").skip(1).map(fields).collect()
+}
+
+/// Whether an SPDX expression can be satisfied with the licences in the list.
+fn is_accepted(expression: &str) -> bool {
+    // An older notation has "/" for "OR".
+    let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
+    let words: Vec<&str> = spaced.split_whitespace().collect();
+    let (accepted, rest) = either(&words);
+    accepted && rest.is_empty()
+}
+
+/// `a OR b OR ..`, and what follows.
+fn either<'w, 's>(words: &'w [&'s str]) -> (bool, &'w [&'s str]) {
+    let (mut accepted, mut rest) = both(words);
+    while let ["OR", more @ ..] = rest {
+        let (other, after) = both(more);
+        (accepted, rest) = (accepted || other, after);
+    }
+    (accepted, rest)
+}
+
+/// `a AND b AND ..`, each a licence or something in brackets, and what follows.
+fn both<'w, 's>(words: &'w [&'s str]) -> (bool, &'w [&'s str]) {
+    let (mut accepted, mut rest) = match words {
+        ["(", inner @ ..] => match either(inner) {
+            (accepted, [")", after @ ..]) => (accepted, after),
+            (_, rest) => (false, rest),
+        },
+        // An exception only permits more.
+        [licence, "WITH", _, after @ ..] | [licence, after @ ..] => (LICENCES.contains(licence), after),
+        [] => (false, words),
+    };
+    while let ["AND", more @ ..] = rest {
+        let (other, after) = both(more);
+        (accepted, rest) = (accepted && other, after);
+    }
+    (accepted, rest)
+}
+
+#[test]
+fn licences_are_read_as_spdx_says() {
+    for accepted in [
+        "MIT",
+        "MIT/Apache-2.0",
+        "GPL-3.0-only OR MIT",
+        "(MIT OR Apache-2.0) AND Unicode-3.0",
+        "Apache-2.0 WITH LLVM-exception",
+        "MIT AND (GPL-3.0-only OR Zlib)",
+    ] {
+        assert!(is_accepted(accepted), "{accepted}");
+    }
+    for refused in ["", "GPL-3.0-only", "MIT AND GPL-3.0-only", "MIT AND (", "MIT Apache-2.0", "(MIT", "mit"]
+    {
+        assert!(!is_accepted(refused), "{refused}");
+    }
+    // AND binds before OR.
+    assert!(is_accepted("MIT OR GPL-3.0-only AND GPL-2.0-only"));
+    assert!(!is_accepted("GPL-3.0-only AND MIT OR GPL-2.0-only"));
+}
+
+#[test]
+fn every_licence_is_one_that_we_accept() {
+    let (packages, _) = packages();
+    assert!(packages.len() > 50, "only {}: this test no longer sees what it looks for", packages.len());
+    for package in &packages {
+        let licence = package["license"].as_str().unwrap_or_default();
+        assert!(
+            is_accepted(licence),
+            "{} has the licence \"{licence}\", which needs more than {LICENCES:?}: take another package, or add the licence",
+            name(package)
+        );
+    }
+}
+
+#[test]
+fn everything_comes_from_crates_io_with_a_checksum() {
+    let locked = locked();
+    assert!(locked.len() > 50, "only {}: this test no longer sees what it looks for", locked.len());
+    for package in &locked {
+        let field = |key: &str| package.get(key).map_or("", String::as_str);
+        if field("name") == env!("CARGO_PKG_NAME") {
+            continue;
+        }
+        let registry = "registry+https://github.com/rust-lang/crates.io-index";
+        assert_eq!(field("source"), registry, "{} comes from elsewhere", field("name"));
+        assert_eq!(field("checksum").len(), 64, "{} has no checksum", field("name"));
+    }
+}
+
+#[test]
+fn no_package_is_there_twice_or_refused() {
+    let mut versions: BTreeMap<String, usize> = BTreeMap::new();
+    for package in locked() {
+        *versions.entry(package["name"].clone()).or_default() += 1;
+    }
+    let duplicates: Vec<&str> =
+        versions.iter().filter(|(_, count)| **count > 1).map(|(name, _)| name.as_str()).collect();
+    let borne: Vec<&str> = DUPLICATES.iter().map(|(name, _)| *name).collect();
+    // Equal, so that an entry goes when its reason has gone.
+    assert_eq!(duplicates, borne, "packages in several versions (left) and those that are borne (right)");
+    for (refused, why) in REFUSED {
+        assert!(
+            !versions.contains_key(refused),
+            "{refused} has come in: {why}; `cargo tree -i {refused}` says with what"
+        );
+    }
+}
+
+#[test]
+fn code_that_runs_while_building_is_known() {
+    let (packages, complete) = packages();
+    let runs = |package: &&Value| {
+        let targets = package["targets"].as_array().unwrap();
+        let kinds = targets.iter().flat_map(|target| target["kind"].as_array().unwrap());
+        kinds.into_iter().any(|kind| kind == "custom-build" || kind == "proc-macro")
+    };
+    let found: BTreeSet<&str> = packages.iter().filter(runs).map(name).collect();
+    let known: BTreeSet<&str> = RUNS_WHILE_BUILDING.iter().map(|(name, _)| *name).collect();
+    let unknown: Vec<_> = found.difference(&known).collect();
+    assert!(unknown.is_empty(), "{unknown:?} run code while building: read it, then add what it does");
+    if complete {
+        let gone: Vec<_> = known.difference(&found).collect();
+        assert!(gone.is_empty(), "{gone:?} run no code while building any more: take them off the list");
+    }
+    for package in packages.iter().filter(|package| !package["links"].is_null()) {
+        assert!(LINKS.contains(&name(package)), "{} links the library {}", name(package), package["links"]);
+    }
+}
