@@ -97,6 +97,9 @@
 //!
 //! Without default features the crate depends on `safetensors`, `matrixmultiply` and `wide` alone.
 
+#[cfg(test)]
+extern crate self as occlude;
+
 mod classifier;
 #[cfg(feature = "image")]
 mod decode;

@@ -1,5 +1,24 @@
 //! The weights file: where it is found, and what is checked before a number of it is used.
 
+#[allow(dead_code)]
+mod caffemodel;
+#[cfg(test)]
+#[path = "../tests/common/encode.rs"]
+mod encode;
+#[allow(dead_code)]
+mod form;
+#[allow(dead_code)]
+mod onnx;
+mod protobuf;
+mod seeded;
+mod tensor;
+mod caffemodel;
+#[cfg(test)]
+#[path = "../tests/common/encode.rs"]
+mod encode;
+mod form;
+mod onnx;
+mod protobuf;
 mod seeded;
 mod tensor;
 mod torchvision;

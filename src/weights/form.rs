@@ -1,0 +1,129 @@
+//! Which of the forms that weights are published in a file has: by its first bytes, whatever its name is.
+
+use std::fmt;
+
+use super::protobuf;
+
+/// The form of a weights file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// The one that this program writes; PyTorch's networks are published in it, too.
+    Safetensors,
+    /// Caffe's: the binary form of its `NetParameter` message.
+    Caffemodel,
+    /// The Open Neural Network Exchange's.
+    Onnx,
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Form::Safetensors => "a safetensors file",
+            Form::Caffemodel => "a caffemodel",
+            Form::Onnx => "an ONNX model",
+        })
+    }
+}
+
+const FORMS: &str = "expected a safetensors file, a caffemodel or an ONNX model";
+
+/// What else is found under the names of weights files: how it begins, and what to do.
+const OTHERS: [(&[u8], &str); 9] = [
+    (
+        b"PK\x03\x04",
+        "a ZIP archive; if it is a PyTorch pickle (.pth, .pt), save its state dict as safetensors: \
+         `safetensors.torch.save_file(model.state_dict(), \"weights.safetensors\")`",
+    ),
+    // PyTorch before 1.6: pickled with protocol 2.
+    (
+        b"\x80\x02",
+        "a PyTorch pickle (.pth, .pt); save its state dict as safetensors: \
+         `safetensors.torch.save_file(model.state_dict(), \"weights.safetensors\")`",
+    ),
+    (b"\x89HDF", "an HDF5 file; have Caffe save the network as .caffemodel without .h5"),
+    (b"\x1f\x8b", "compressed by gzip; unpack it first (`tar xzf`, or `gunzip`)"),
+    (b"version https://git-lfs", "a Git LFS pointer in place of the file; `git lfs pull` fetches the file"),
+    (b"<", "a web page or XML, not weights; the download has gone wrong"),
+    (b"name:", "a description of a network as text (.prototxt), without weights; take its .caffemodel"),
+    (b"{", "JSON, not weights"),
+    (b"\x7fELF", "a program, not weights"),
+];
+
+impl Form {
+    /// Tells the form from the first bytes; sixteen are enough, more do no harm.
+    ///
+    /// # Errors
+    /// What the bytes look like instead and what to do.
+    pub fn of(head: &[u8]) -> Result<Form, String> {
+        // A safetensors file begins with the length of its header, which can look like anything, and the header with a brace.
+        if head.get(8) == Some(&b'{') && head[4..8] == [0; 4] {
+            return Ok(Form::Safetensors);
+        }
+        if let Some((_, what)) = OTHERS.iter().find(|(start, _)| head.starts_with(start)) {
+            return Err(format!("{what}; {FORMS}"));
+        }
+        if head.is_empty() {
+            return Err(format!("an empty file; {FORMS}"));
+        }
+        // Writers put the fields of a message in the order of their numbers. ONNX's first is `ir_version`, Caffe's `name`.
+        let mut rest = head;
+        let first = protobuf::varint(&mut rest).map(|key| (key >> 3, key & 7));
+        match first {
+            // `ir_version`, or `graph` if a writer has no order.
+            Some((1, 0) | (7, 2)) => Ok(Form::Onnx),
+            // `name`; or without a name `layers`, `input`, `input_dim`, `input_shape`, `layer`.
+            Some((1 | 2 | 3 | 8 | 100, 2) | (4, 0)) => Ok(Form::Caffemodel),
+            _ => Err(format!(
+                "not a weights file: it begins with {:02x?}; {FORMS}",
+                &head[..head.len().min(8)]
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_form_is_told_by_its_first_bytes() {
+        let safetensors = |length: u64| [&length.to_le_bytes()[..], b"{\"__metadata__\":{"].concat();
+        // The last lengths begin as a ZIP archive, a pickle, JSON and a web page do.
+        for length in [11_000, 0x0403_4b50, 0x280, 0x7b, 0x3c] {
+            assert_eq!(Form::of(&safetensors(length)), Ok(Form::Safetensors), "{length:x}");
+        }
+        // A network with a name, and without one: its first layer (old and new), an input.
+        let caffe: [&[u8]; 4] =
+            [b"\x0a\x09GoogleNet\x12\x05", b"\x12\x99\x01", b"\xa2\x06\x10", b"\x1a\x04data"];
+        for head in caffe {
+            assert_eq!(Form::of(head), Ok(Form::Caffemodel), "{head:x?}");
+        }
+        for head in [&b"\x08\x03\x12\x06caffe2"[..], b"\x08\x08", b"\x3a\x80\x01"] {
+            assert_eq!(Form::of(head), Ok(Form::Onnx), "{head:x?}");
+        }
+    }
+
+    #[test]
+    fn what_else_is_called_weights_is_told_what_to_do() {
+        let cases: [(&[u8], &str); 11] = [
+            (b"PK\x03\x04\x00\x00\x08\x08", "safetensors.torch.save_file"),
+            (b"\x80\x02\x8a\x0a", "a PyTorch pickle"),
+            (b"\x89HDF\r\n\x1a\n", "HDF5"),
+            (b"\x1f\x8b\x08", "unpack it first"),
+            (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+            (b"<!DOCTYPE html>", "a web page"),
+            (b"name: \"GoogleNet\"", ".prototxt"),
+            (b"{\"a\": 1}", "JSON"),
+            (b"", "an empty file"),
+            (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "begins with [ff, ff"),
+            (b"\x00", "not a weights file"),
+        ];
+        for (head, expected) in cases {
+            let problem = Form::of(head).unwrap_err();
+            assert!(
+                problem.contains(expected) && problem.contains("expected a safetensors file"),
+                "{problem}"
+            );
+        }
+    }
+}

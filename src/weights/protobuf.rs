@@ -1,0 +1,202 @@
+//! The wire format of protocol buffers, in which Caffe and ONNX keep their networks, as far as reading needs it: a message
+//! is a run of numbered fields, and what a field means is known to who reads it.
+//!
+//! Source: <https://protobuf.dev/programming-guides/encoding/>. Nothing is copied, every length is compared with what is
+//! left, and a message in a message is only bytes until someone asks for its fields. So no file can make this take memory.
+
+/// What a field holds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Value<'a> {
+    Varint(u64),
+    Fixed64([u8; 8]),
+    /// A string, a message, or packed numbers.
+    Bytes(&'a [u8]),
+    Fixed32([u8; 4]),
+}
+
+/// A field's number and what it holds.
+pub(crate) type Field<'a> = (u64, Value<'a>);
+
+/// The fields of a message in the order of its bytes; an error is the last item.
+pub(crate) fn fields(message: &[u8]) -> impl Iterator<Item = Result<Field<'_>, String>> {
+    let mut rest = message;
+    std::iter::from_fn(move || {
+        let at = message.len() - rest.len();
+        let read = (!rest.is_empty()).then(|| field(&mut rest))?;
+        Some(read.map_err(|problem| {
+            rest = &[];
+            format!("{problem} (byte {at} of a message of {} bytes)", message.len())
+        }))
+    })
+}
+
+/// Takes one field off the front.
+fn field<'a>(rest: &mut &'a [u8]) -> Result<Field<'a>, String> {
+    let key = varint(rest).ok_or("a field's number is cut off or too long")?;
+    let (number, wire) = (key >> 3, key & 7);
+    let cut_off = || format!("field {number} is cut off or too long");
+    let value = match wire {
+        0 => Value::Varint(varint(rest).ok_or_else(cut_off)?),
+        1 => Value::Fixed64(chunk(rest).ok_or_else(cut_off)?),
+        2 => {
+            let length = varint(rest).ok_or_else(cut_off)?;
+            let bytes = usize::try_from(length).ok().and_then(|length| rest.split_off(..length));
+            Value::Bytes(
+                bytes.ok_or_else(|| format!("field {number} claims {length} bytes of {}", rest.len()))?,
+            )
+        }
+        5 => Value::Fixed32(chunk(rest).ok_or_else(cut_off)?),
+        // 3 and 4 are groups, which both formats are too young for.
+        _ => return Err(format!("field {number} is of wire type {wire}, expected 0, 1, 2 or 5")),
+    };
+    Ok((number, value))
+}
+
+/// Takes `N` bytes off the front.
+fn chunk<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (taken, left) = rest.split_first_chunk()?;
+    *rest = left;
+    Some(*taken)
+}
+
+/// Takes a number of 1 to 10 bytes off the front: 7 bits a byte, the lowest first, the upper bit says that more follow.
+pub(crate) fn varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for (i, &byte) in rest.iter().take(10).enumerate() {
+        // Of the tenth byte only one bit is left; as in Google's reader, the others are dropped.
+        number |= u64::from(byte & 0x7f) << (7 * i);
+        if byte < 0x80 {
+            *rest = &rest[i + 1..];
+            return Some(number);
+        }
+    }
+    None
+}
+
+/// Calls `found` with each number of a repeated integer field, packed or not.
+pub(crate) fn each_integer(value: Value, mut found: impl FnMut(u64)) -> Result<(), String> {
+    match value {
+        Value::Varint(number) => found(number),
+        Value::Bytes(mut packed) => {
+            while !packed.is_empty() {
+                found(varint(&mut packed).ok_or("a packed number is cut off or too long")?);
+            }
+        }
+        _ => return Err("a number is not a varint".to_string()),
+    }
+    Ok(())
+}
+
+/// Calls `found` with each run of numbers of a repeated `float` field (`N` 4) or `double` field (`N` 8), as their bytes: all
+/// at once where they are packed, else one.
+pub(crate) fn each_run<const N: usize>(
+    value: Value,
+    mut found: impl FnMut(&[[u8; N]]),
+) -> Result<(), String> {
+    let bytes = match &value {
+        Value::Bytes(packed) => packed,
+        Value::Fixed32(number) => &number[..],
+        Value::Fixed64(number) => &number[..],
+        Value::Varint(_) => return Err(format!("a varint where numbers of {N} bytes should be")),
+    };
+    match bytes.as_chunks() {
+        (numbers, []) => found(numbers),
+        _ => return Err(format!("{} bytes of numbers of {N} bytes each", bytes.len())),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn all(message: &[u8]) -> Result<Vec<Field<'_>>, String> {
+        fields(message).collect()
+    }
+
+    #[test]
+    fn each_kind_of_field_is_read() {
+        // The encoding guide's own examples: 150, and "testing".
+        assert_eq!(all(&[0x08, 0x96, 0x01]).unwrap(), [(1, Value::Varint(150))]);
+        let testing = [0x12, 0x07, 0x74, 0x65, 0x73, 0x74, 0x69, 0x6e, 0x67];
+        assert_eq!(all(&testing).unwrap(), [(2, Value::Bytes(b"testing"))]);
+        let numbers = [&[0x1d][..], &1.5f32.to_le_bytes(), &[0x21], &2.5f64.to_le_bytes()].concat();
+        assert_eq!(
+            all(&numbers).unwrap(),
+            [(3, Value::Fixed32(1.5f32.to_le_bytes())), (4, Value::Fixed64(2.5f64.to_le_bytes()))]
+        );
+        // -1 takes all ten bytes; field 100 takes two for its number.
+        let minus_one = [&[0x08][..], &[0xff; 9], &[0x01]].concat();
+        assert_eq!(all(&minus_one).unwrap(), [(1, Value::Varint(u64::MAX))]);
+        assert_eq!(all(&[0xa2, 0x06, 0x00]).unwrap(), [(100, Value::Bytes(b""))]);
+        assert_eq!(all(&[]).unwrap(), []);
+    }
+
+    #[test]
+    fn what_is_cut_off_or_claims_more_than_there_is_is_refused() {
+        let huge = [&[0x12][..], &[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10], b"abc"].concat();
+        let cases: [(&[u8], &str); 9] = [
+            (&[0x80], "number is cut off"),
+            (&[0xff; 11], "number is cut off or too long"),
+            (&[0x08], "field 1 is cut off"),
+            (&[0x08, 0x80], "field 1 is cut off"),
+            (&[0x12], "field 2 is cut off"),
+            (&[0x12, 0x03, 0x61], "field 2 claims 3 bytes of 1 (byte 0 of a message of 3 bytes)"),
+            (&huge, "field 2 claims 1152921504606846976 bytes of 3"),
+            (&[0x0d, 1, 2, 3], "field 1 is cut off"),
+            (&[0x0b, 0x0c], "wire type 3"),
+        ];
+        for (bytes, expected) in cases {
+            let problem = all(bytes).unwrap_err();
+            assert!(problem.contains(expected), "{bytes:x?}: {problem}");
+        }
+    }
+
+    #[test]
+    fn nothing_follows_an_error() {
+        let mut read = fields(&[0x08, 0x01, 0x07, 0x08, 0x01]);
+        assert!(read.next().unwrap().is_ok());
+        assert!(read.next().unwrap().is_err());
+        assert!(read.next().is_none());
+    }
+
+    #[test]
+    fn integers_are_read_packed_or_not() {
+        let collect = |value| {
+            let mut all = Vec::new();
+            each_integer(value, |n| all.push(n)).map(|()| all)
+        };
+        assert_eq!(collect(Value::Varint(7)).unwrap(), [7]);
+        assert_eq!(collect(Value::Bytes(&[64, 0x80, 0x08])).unwrap(), [64, 1024]);
+        assert!(collect(Value::Bytes(&[64, 0x80])).is_err());
+        assert!(collect(Value::Fixed32([0; 4])).is_err());
+    }
+
+    #[test]
+    fn floats_are_read_packed_or_not() {
+        let run = |value| {
+            let mut all = Vec::new();
+            each_run(value, |run| all.extend(run.iter().map(|&b| f32::from_le_bytes(b)))).map(|()| all)
+        };
+        let packed: Vec<u8> = [1.5f32, -2.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+        assert_eq!(run(Value::Bytes(&packed)).unwrap(), [1.5, -2.0]);
+        assert_eq!(run(Value::Fixed32(0.5f32.to_le_bytes())).unwrap(), [0.5]);
+        assert!(run(Value::Bytes(&packed[..7])).unwrap_err().contains("7 bytes of numbers of 4 bytes"));
+        assert!(run(Value::Varint(1)).is_err());
+    }
+
+    proptest! {
+        /// Any bytes: it comes to an end, and what it reads lies inside.
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let read: Vec<_> = fields(&bytes).collect();
+            prop_assert!(read.len() <= bytes.len());
+            let held: usize = read.iter().map(|field| match field {
+                Ok((_, Value::Bytes(held))) => held.len(),
+                _ => 0,
+            }).sum();
+            prop_assert!(held <= bytes.len());
+        }
+    }
+}
