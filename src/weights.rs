@@ -1,17 +1,5 @@
 //! The weights file: where it is found, and what is checked before a number of it is used.
 
-#[allow(dead_code)]
-mod caffemodel;
-#[cfg(test)]
-#[path = "../tests/common/encode.rs"]
-mod encode;
-#[allow(dead_code)]
-mod form;
-#[allow(dead_code)]
-mod onnx;
-mod protobuf;
-mod seeded;
-mod tensor;
 mod caffemodel;
 #[cfg(test)]
 #[path = "../tests/common/encode.rs"]
@@ -23,6 +11,7 @@ mod seeded;
 mod tensor;
 mod torchvision;
 
+pub use form::Form;
 pub(crate) use seeded::splitmix64;
 pub(crate) use tensor::Tensor;
 
@@ -64,7 +53,7 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Reads a safetensors file.
+    /// Reads a weights file of any [`Form`], which its first bytes tell.
     ///
     /// # Errors
     /// [`Error::Io`] when the file cannot be read, [`Error::Weights`] when it is not this network's: see
@@ -80,7 +69,7 @@ impl Weights {
         Weights::from_reader(&path.to_string_lossy(), metadata.len(), file)
     }
 
-    /// Reads the bytes of a safetensors file; `name` serves only for messages.
+    /// Reads the bytes of a weights file; `name` serves only for messages.
     ///
     /// # Errors
     /// [`Error::Weights`]: see [`Weights::from_reader`].
@@ -88,14 +77,36 @@ impl Weights {
         Weights::from_reader(name, bytes.len() as u64, bytes)
     }
 
-    /// Reads a safetensors file of `size` bytes from a stream, from start to end, once; `name` serves only for messages.
-    /// No tensor is read before the header is known to describe exactly this network.
+    /// Reads a weights file of `size` bytes from a stream, from start to end, once; `name` serves only for messages.
+    /// Of a safetensors file, no tensor is read before the header is known to describe exactly this network.
     ///
     /// # Errors
-    /// [`Error::Weights`] when the bytes are not a whole safetensors file, when a tensor is missing, unknown, or has
-    /// another dtype than F32 or another shape than the table's, or when a value is infinite or NaN. [`Error::Io`] when the
-    /// stream fails.
+    /// [`Error::Weights`] when the bytes are not a whole file of one of the forms, when a tensor is missing, unknown, or of
+    /// another shape than the table's, when one of a safetensors file has another dtype than F32, or when a value is infinite
+    /// or NaN. [`Error::Io`] when the stream fails.
     pub fn from_reader(name: &str, size: u64, mut reader: impl Read) -> Result<Weights> {
+        let refuse = |problem: String| Error::Weights { name: name.to_string(), problem };
+        let failed = |source| Error::Io { path: name.into(), action: "read", source };
+        if size > MAX_SIZE {
+            return Err(refuse(format!("not a GoogLeNet: {size} bytes, expected at most {MAX_SIZE}")));
+        }
+        let mut head = Vec::new();
+        (&mut reader).take(size.min(form::HEAD)).read_to_end(&mut head).map_err(failed)?;
+        let read_tensors = match Form::of(&head).map_err(refuse)? {
+            Form::Safetensors => return Weights::from_safetensors(name, size, head.chain(reader)),
+            Form::Caffemodel => caffemodel::tensors,
+            Form::Onnx => onnx::tensors,
+        };
+        let mut bytes = head;
+        reader.take(size - bytes.len() as u64).read_to_end(&mut bytes).map_err(failed)?;
+        let tensors = read_tensors(&bytes).map_err(refuse)?;
+        drop(bytes);
+        let shapes = tensors.iter().map(|tensor| (tensor.name.clone(), tensor.shape.clone())).collect();
+        let network = network_of(&shapes).map_err(refuse)?;
+        Weights::from_tensors(network, tensors).map_err(refuse)
+    }
+
+    fn from_safetensors(name: &str, size: u64, mut reader: impl Read) -> Result<Weights> {
         let refuse = |problem: String| Error::Weights { name: name.to_string(), problem };
         let fill = |reader: &mut dyn Read, bytes: &mut [u8]| {
             reader.read_exact(bytes).map_err(|source| match source.kind() {
@@ -105,11 +116,6 @@ impl Weights {
         };
 
         let mut length = [0; 8];
-        if size < 8 {
-            return Err(refuse(format!(
-                "not a safetensors file: {size} bytes, expected 28 MB of {FILE_NAME}"
-            )));
-        }
         fill(&mut reader, &mut length)?;
         let length = u64::from_le_bytes(length);
         if length > MAX_HEADER {
@@ -121,9 +127,6 @@ impl Weights {
             return Err(refuse(format!(
                 "truncated: {size} bytes, but its header alone claims {length}; fetch the file again"
             )));
-        }
-        if size > MAX_SIZE {
-            return Err(refuse(format!("not this network: {size} bytes, expected 28 MB of {FILE_NAME}")));
         }
         // As long as the file, because safetensors compares its length with the header. Only the header is filled in, and
         // fresh zeros that are never touched take no memory.
@@ -454,17 +457,18 @@ mod tests {
 
     #[test]
     fn what_is_not_a_safetensors_file_is_refused_before_memory_is_taken() {
-        assert!(message(b"").contains("not a safetensors file: 0 bytes"));
-        assert!(message(&[0xff; 100]).contains("claim a header of 18446744073709551615 bytes"));
+        assert!(message(b"").contains("an empty file; expected a safetensors file, a caffemodel or"));
+        assert!(message(&[0xff; 100]).contains("not a weights file"));
+        assert!(message(b"\0\0\xff\xff\0\0\0\0{}").contains("claim a header of 4294901760 bytes"));
         assert!(message(&[200, 0, 0, 0, 0, 0, 0, 0, b'{']).contains("truncated: 9 bytes"));
-        assert!(message(b"\x04\0\0\0\0\0\0\0nope").contains("its header is damaged"));
+        assert!(message(b"\x04\0\0\0\0\0\0\0{ope").contains("its header is damaged"));
         // Its header claims 4 TB.
         let huge = "{\"a\":{\"dtype\":\"F32\",\"shape\":[1000000000000],\"data_offsets\":[0,4000000000000]}}";
         let bytes = [&(huge.len() as u64).to_le_bytes()[..], huge.as_bytes()].concat();
         assert!(message(&bytes).contains("truncated"), "{}", message(&bytes));
         // It is said to have 4 TB.
         let error = Weights::from_reader("w", 4_000_000_000_000, &bytes[..]).unwrap_err().to_string();
-        assert!(error.contains("not this network: 4000000000000 bytes"), "{error}");
+        assert!(error.contains("not a GoogLeNet: 4000000000000 bytes"), "{error}");
     }
 
     #[test]

@@ -4,6 +4,9 @@ use std::fmt;
 
 use super::protobuf;
 
+/// How many of the first bytes tell the form.
+pub(super) const HEAD: u64 = 32;
+
 /// The form of a weights file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -50,7 +53,7 @@ const OTHERS: [(&[u8], &str); 9] = [
 ];
 
 impl Form {
-    /// Tells the form from the first bytes; sixteen are enough, more do no harm.
+    /// Tells the form from the first bytes; 32 are enough, more do no harm.
     ///
     /// # Errors
     /// What the bytes look like instead and what to do.
