@@ -369,7 +369,7 @@ mod tests {
 
     fn assert_keeps_what_is_not_zero_in_all_columns(channels: usize, row: &Row) {
         for isa in Isa::all_available() {
-            let sites = fill(isa, channels, &row);
+            let sites = fill(isa, channels, row);
             assert!(sites.run(&(0..1)).0.is_empty());
             let (entries, values) = sites.run(&(0..row.len() + 1));
             let mut at = 0;
@@ -419,7 +419,7 @@ mod tests {
             .map(|c| (0..channels).map(|k| row.iter().map(|site| site[c][k]).fold(0.0, f32::max)).collect())
             .collect();
         for isa in Isa::all_available() {
-            let from = fill(isa, channels, &row);
+            let from = fill(isa, channels, row);
             let expected = fill(isa, channels, std::slice::from_ref(&columns));
             let mut into = Sites::default();
             into.clear(columns.len());

@@ -528,7 +528,7 @@ mod tests {
             assert!(tensors(&style.file(&layers)).unwrap() == expected(&layers), "{style:?}");
         }
         // One, the largest, the smallest normal and subnormal ones, as the standard has them.
-        let known = [(0x3c00, 1.0), (0x7bff, 65504.0), (0x0400, 6.103515625e-5), (0x0001, 5.9604645e-8)];
+        let known = [(0x3c00, 1.0), (0x7bff, 65504.0), (0x0400, 6.103_515_6e-5), (0x0001, 5.9604645e-8)];
         for (bits, value) in known {
             assert_eq!(half(bits), value);
             assert_eq!(half(bits | 0x8000), -value);
