@@ -123,6 +123,7 @@ pub mod resize;
 mod schedule;
 mod softmax;
 mod threads;
+pub mod trace;
 mod watch;
 pub mod weights;
 
@@ -141,6 +142,7 @@ pub use picture::{Input, Photograph, Picture, Resize};
 pub use profile::{LayerProfile, Profile};
 pub use resize::Upsampling;
 pub use softmax::softmax;
+pub use trace::{LayerTrace, Trace};
 pub use watch::Feature;
 pub use weights::Weights;
 

@@ -4,7 +4,7 @@
 //! GoogLeNet is published in two variants, which share all but this table: Berkeley's, after `deploy.prototxt` of BVLC
 //! GoogLeNet, and torchvision's `googlenet`. Both follow Szegedy et al., "Going deeper with convolutions" (2014), table 1.
 
-use crate::rect::Window;
+use crate::rect::{ReceptiveField, Window};
 
 /// Side of the square input image in pixels.
 pub const INPUT_SIDE: usize = 224;
@@ -163,6 +163,34 @@ impl Network {
         self.blobs.last().map_or(0, |logits| logits.channels)
     }
 
+    /// The pixels of the image that an activation of this blob depends on.
+    pub fn receptive_field(&self, blob: BlobId) -> ReceptiveField {
+        let mut fields: Vec<Option<ReceptiveField>> = vec![None; self.blobs.len()];
+        fields[0] = Some(ReceptiveField::PIXEL);
+        for layer in &self.layers {
+            let input = fields[layer.input].expect("layers come after those that they read from");
+            let field = self.field_after(layer, input);
+            let output = &mut fields[layer.output];
+            *output = Some(output.map_or(field, |other| other.union(field)));
+        }
+        fields[blob].expect("every blob but the image is written")
+    }
+
+    /// The same of what one layer writes, which can be less than that of its whole blob.
+    pub fn receptive_field_of(&self, layer: &Layer) -> ReceptiveField {
+        self.field_after(layer, self.receptive_field(layer.input))
+    }
+
+    fn field_after(&self, layer: &Layer, input: ReceptiveField) -> ReceptiveField {
+        match layer.op {
+            Op::Convolution(window) | Op::MaxPool(window) => input.then(window),
+            Op::AveragePool => {
+                input.then(Window { size: self.blobs[layer.input].side, stride: 1, padding: 0 })
+            }
+            Op::Lrn | Op::Classifier => input,
+        }
+    }
+
     /// What is added to an [`Input`](crate::Input)'s values, blue, green, red, for the first layer. Exact for whole levels.
     pub(crate) fn input_shift(&self) -> [f32; 3] {
         std::array::from_fn(|c| MEAN_BGR[c] - self.mean_bgr[c])
@@ -260,6 +288,7 @@ fn max_pool(size: usize, stride: usize, padding: usize) -> Op {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rect::Rect;
 
     #[test]
     fn the_table_is_the_published_network() {
@@ -290,6 +319,38 @@ mod tests {
         assert_eq!(sides.map(side), [112, 56, 28, 14, 7]);
         assert_eq!(net.blobs[net.last_plane()].name, "inception5b");
         assert_eq!(Network::torchvision(7).classes(), 7);
+    }
+
+    /// Forwards and backwards are the same relation: a column of pixels reaches those activations whose field holds it.
+    #[test]
+    fn receptive_fields_are_what_pixels_reach() {
+        for net in [Network::googlenet(), Network::torchvision(9)] {
+            for pixel in 0..INPUT_SIDE {
+                let mut rects = vec![Rect::default(); net.blobs.len()];
+                rects[0] = Rect { y0: 0, x0: pixel, y1: INPUT_SIDE, x1: pixel + 1 };
+                for layer in &net.layers {
+                    let side = net.blobs[layer.output].side;
+                    let reached = match layer.op {
+                        Op::Convolution(window) | Op::MaxPool(window) => {
+                            rects[layer.input].through(window, side)
+                        }
+                        Op::Lrn => rects[layer.input],
+                        Op::AveragePool | Op::Classifier => Rect::plane(side),
+                    };
+                    rects[layer.output] = rects[layer.output].union(&reached);
+                }
+                // From the logits on there is one activation, whose field is more than the image.
+                for (id, blob) in net.blobs.iter().enumerate() {
+                    let field = net.receptive_field(id);
+                    for o in 0..blob.side {
+                        let start = field.start + (o * field.step) as isize;
+                        let holds = (start..start + field.size as isize).contains(&(pixel as isize));
+                        let reached = (rects[id].x0..rects[id].x1).contains(&o);
+                        assert_eq!(holds, reached, "{}: pixel {pixel}, activation {o}, {field:?}", blob.name);
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Which outputs of a layer can change when a rectangle of its inputs changes: receptive fields, forwards.
+//! Which outputs of a layer can change when a rectangle of its inputs changes (receptive fields, forwards), and which pixels
+//! of the image an activation depends on (backwards).
 
 /// A square sliding window: a convolution's or a pooling's geometry. Output pixel `o` reads the input pixels
 /// `o * stride - padding .. o * stride - padding + size`, as far as they lie in the plane.
@@ -23,6 +24,40 @@ pub struct Rect {
     pub y1: usize,
     /// One past the last column.
     pub x1: usize,
+}
+
+/// Along an axis, the pixels of the image that an activation depends on: `start + o * step .. start + o * step + size` for
+/// the `o`-th one, as far as the image goes. The same for rows and columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReceptiveField {
+    /// Pixels.
+    pub size: usize,
+    /// Pixels between those of neighbouring activations.
+    pub step: usize,
+    /// The first pixel of the first activation's; negative where padding is read.
+    pub start: isize,
+}
+
+impl ReceptiveField {
+    /// A pixel's own.
+    pub const PIXEL: ReceptiveField = ReceptiveField { size: 1, step: 1, start: 0 };
+
+    /// That of a layer which slides this window over activations with this field.
+    pub fn then(self, window: Window) -> ReceptiveField {
+        ReceptiveField {
+            size: self.size + (window.size - 1) * self.step,
+            step: self.step * window.stride,
+            start: self.start - (window.padding * self.step) as isize,
+        }
+    }
+
+    /// The smallest that holds both, of activations side by side in one pixel.
+    pub fn union(self, other: ReceptiveField) -> ReceptiveField {
+        debug_assert_eq!(self.step, other.step);
+        let start = self.start.min(other.start);
+        let end = (self.start + self.size as isize).max(other.start + other.size as isize);
+        ReceptiveField { size: (end - start) as usize, step: self.step, start }
+    }
 }
 
 impl Window {

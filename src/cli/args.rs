@@ -27,6 +27,7 @@ Examples:
   occlude compare poodle.jpg terrier.jpg
   occlude gradcam cat.jpg
   occlude batch photos --out maps
+  occlude layers
   occlude weights
 
 Exit code: 0 done, 1 refused or failed (the reason is on standard error), 2 not a valid command line."
@@ -70,6 +71,7 @@ pub enum Command {
     Batch(Box<Batch>),
     Merge(Merge),
     Profile(Profile),
+    Layers(Layers),
     /// Say which weights file is used, where it comes from, and whether its checksums match
     #[command(after_help = "\
 Compares the file's SHA-256 and each tensor's with the published network's, which this program carries.
@@ -79,6 +81,32 @@ Examples:
   occlude weights
   occlude weights --weights fine_tuned.safetensors")]
     Weights,
+}
+
+/// Show the network: its layers as a table and as a diagram
+#[derive(Args)]
+#[command(after_help = "\
+Columns of the table:
+output        height x width x channels of what the layer writes
+parameters    its weights and biases
+multiply-adds millions for one picture, zeros included
+field         receptive field: an activation depends on a square of so many pixels of the picture, and
+step          its neighbour on one so many pixels further
+
+Without --weights it is the published BVLC GoogLeNet's; no file is needed.
+
+Examples:
+  occlude layers
+  occlude layers --diagram googlenet.svg
+  occlude layers --weights torchvision_googlenet.safetensors --json")]
+pub struct Layers {
+    /// Also draw the network, to an SVG file
+    #[arg(long, value_name = "FILE")]
+    pub diagram: Option<PathBuf>,
+
+    /// Print a JSON object instead
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Print the most probable classes of a photograph

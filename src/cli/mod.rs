@@ -14,6 +14,7 @@ mod explanation;
 mod figure;
 mod gradcam;
 mod json;
+mod layers;
 mod output;
 mod pictures;
 mod preview;
@@ -44,6 +45,7 @@ pub fn run() -> ExitCode {
         Command::Batch(args) => batch::run(common, args, &matches),
         Command::Merge(args) => batch::merge::run(args),
         Command::Profile(args) => profile::run(common, args),
+        Command::Layers(args) => layers::run(common, args),
         Command::Weights => weights::run(common),
     };
     match result {

@@ -171,7 +171,7 @@ fn check_folder(folder: &Path, named: &Path) -> Result<()> {
 }
 
 /// The folder of a file, which for a bare name is the current one.
-fn folder_of(file: &Path) -> &Path {
+pub fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
