@@ -10,9 +10,10 @@ use crate::mask::{Mask, MaskValue};
 use crate::masked::MaskedCopies;
 use crate::network::{INPUT_SIDE, Network};
 use crate::occlusion::{OnProgress, Progress, Score, check_classes, scores_of};
+use crate::rect::Rect;
 use crate::{Error, Input, Result};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 const PIXELS: usize = INPUT_SIDE * INPUT_SIDE;
 
@@ -24,6 +25,7 @@ pub struct Faithfulness<'a> {
     score: Score,
     steps: usize,
     exhaustive: bool,
+    cancel: Option<&'a AtomicBool>,
 }
 
 /// A map to be measured: the class it is for, and how important each pixel is, `[224][224]`, finite.
@@ -78,6 +80,7 @@ impl<'a> Faithfulness<'a> {
             score: Score::Probability,
             steps: 50,
             exhaustive: false,
+            cancel: None,
         }
     }
 
@@ -101,11 +104,16 @@ impl<'a> Faithfulness<'a> {
         Faithfulness { exhaustive, ..self }
     }
 
+    /// A flag that stops the measurement when it is set, as [`OcclusionSensitivity::cancel`](crate::OcclusionSensitivity::cancel).
+    pub fn cancel(self, cancel: &'a AtomicBool) -> Self {
+        Faithfulness { cancel: Some(cancel), ..self }
+    }
+
     /// Measures maps on the image that they explain, on the threads of the current rayon pool. Of equally important pixels,
     /// the first row by row comes first.
     ///
     /// # Errors
-    /// [`Error::Option`] for an option, a class or a map outside its range; [`Error::Cancelled`] when `progress` stops it.
+    /// [`Error::Option`] for an option, a class or a map outside its range; [`Error::Cancelled`] when `progress` or the flag stops it.
     pub fn run(&self, input: &Input, maps: &[Ranking], progress: &OnProgress) -> Result<Vec<Curves>> {
         self.check()?;
         check_maps(maps, self.net.network())?;
@@ -141,6 +149,9 @@ impl<'a> Faithfulness<'a> {
                 cover: &other.blobs[0],
                 watches: &[],
                 exhaustive: self.exhaustive,
+                cancel: self.cancel,
+                max_memory: usize::MAX,
+                fixed_memory: 0,
                 spare: Mutex::default(),
             };
             let mask = |i: usize| {
@@ -152,18 +163,23 @@ impl<'a> Faithfulness<'a> {
                 Mask::pixels(&pixels)
             };
             let order: Vec<usize> = (0..points.len()).collect();
-            copies.run(&order, mask, |numbers, answers| {
-                let mut curves = shared.lock().expect("no panic while it is held");
-                for (&i, (answer, _)) in numbers.iter().zip(&answers) {
-                    let Point { map, step, insertion } = points[i];
-                    let curves = &mut curves[map];
-                    let curve = if insertion { &mut curves.insertion } else { &mut curves.deletion };
-                    curve[step] = scores_of(self.score, answer)[maps[map].0];
-                }
-                drop(curves);
-                let done = done.fetch_add(numbers.len(), Ordering::Relaxed) + numbers.len();
-                progress(Progress { done, total })
-            })?;
+            copies.run(
+                &order,
+                |_| Rect::plane(INPUT_SIDE),
+                mask,
+                |numbers, answers| {
+                    let mut curves = shared.lock().expect("no panic while it is held");
+                    for (&i, (answer, _)) in numbers.iter().zip(&answers) {
+                        let Point { map, step, insertion } = points[i];
+                        let curves = &mut curves[map];
+                        let curve = if insertion { &mut curves.insertion } else { &mut curves.deletion };
+                        curve[step] = scores_of(self.score, answer)[maps[map].0];
+                    }
+                    drop(curves);
+                    let done = done.fetch_add(numbers.len(), Ordering::Relaxed) + numbers.len();
+                    progress(Progress { done, total })
+                },
+            )?;
         }
         Ok(curves)
     }

@@ -5,7 +5,7 @@ use crate::kernels::{
     Isa, Item, Lines, PackedWeights, PairRow, Pairs, Windows, average, convolve_image, lrn, maximum, pitch,
     zeros,
 };
-use crate::network::{BlobId, INPUT_SIDE, Network, Op};
+use crate::network::{BlobId, INPUT_SIDE, Layer, Network, Op};
 use crate::plane::Plane;
 use crate::profile::{Cost, Profile};
 use crate::rect::Window;
@@ -154,6 +154,22 @@ impl GoogLeNet {
             blobs.push(Lines::zeros(blob.side * blob.side * pitch(blob.channels)));
         }
         Activations { network: self.network.clone(), blobs }
+    }
+
+    /// Bytes that a pass takes at most, what covers the image and what convolutions read included.
+    pub(crate) fn pass_memory(&self) -> usize {
+        let images = 3 * (PADDED_SIDE * PADDED_SIDE * 3).next_multiple_of(16);
+        let blobs: usize = self.network.blobs[1..].iter().map(|b| b.side * b.side * pitch(b.channels)).sum();
+        let read = |layer: &Layer| match layer.op {
+            Op::Convolution(window) if layer.input != 0 => {
+                let blob = &self.network.blobs[layer.input];
+                blob.side * (blob.side + 2 * window.padding) * blob.channels
+            }
+            _ => 0,
+        };
+        // An entry takes 4 bytes, its values 8; lists that grow as they are filled take up to three times as much.
+        let reads = self.network.layers.iter().map(read).max().unwrap_or(0) * 3 * 12;
+        (images + blobs) * size_of::<f32>() + reads
     }
 
     /// Runs the image in the first blob through all layers.

@@ -14,7 +14,7 @@
 //! ([`Listed`]), and pools read those lists; the other blobs lie in memory that they share ([`share_slots`]).
 
 use crate::classifier::classify;
-use crate::googlenet::{Activations, GoogLeNet, image_windows};
+use crate::googlenet::{Activations, GoogLeNet, PADDED_SIDE, image_windows};
 use crate::kernels::{
     COLUMNS, Isa, Lines, PackedWeights, Run, Sites, Sum, Tile, convolve_image, convolve_tile, lrn, maximum,
     pitch, prefetch, zeros,
@@ -91,15 +91,132 @@ pub(crate) struct Group<'a> {
     pub(crate) watches: &'a [Watch],
     /// Recompute everything, whatever the masks can have changed.
     pub(crate) exhaustive: bool,
+    /// Whether to give up, which is asked every few milliseconds. Once yes, it stays so: what was left out is not looked at.
+    pub(crate) stop: &'a (dyn Fn() -> bool + Sync),
+}
+
+/// What groups need room for at most. Scratch memory never grows beyond it while they run.
+#[derive(Clone, Default)]
+pub(crate) struct Room {
+    positions: usize,
+    /// Values of each slot.
+    slots: Vec<usize>,
+    /// Entries of a listed blob, of what a layer reads, and of what a watch reads.
+    listed: usize,
+    reads: usize,
+    watched: usize,
+}
+
+/// Bytes of a worker's scratch memory that [`Room`] does not count one by one: lists of pixels and of sites, a pixel's outputs,
+/// the answers. `tests/memory.rs` holds the sum against what is allocated.
+const SMALL: usize = 2 << 20;
+
+impl Room {
+    /// What groups with these masks need: the bounds of each group's masks.
+    pub(crate) fn of<'m>(
+        network: &Network,
+        groups: impl Iterator<Item = impl Iterator<Item = Rect> + Clone + 'm>,
+        watches: &[Watch],
+        exhaustive: bool,
+    ) -> Room {
+        let order = order(network);
+        let slot_of = share_slots(network, &order);
+        let mut room = Room { slots: vec![0; slots(&slot_of)], ..Room::default() };
+        let mut rects = vec![Rect::default(); network.blobs.len()];
+        // The same for all groups, of which there can be thousands.
+        let needs: Vec<_> = order.iter().map(|&index| Needs::of(network, &network.layers[index])).collect();
+        for bounds in groups {
+            let positions = bounds.clone().count();
+            room.positions = room.positions.max(positions);
+            let all = bounds.fold(Rect::default(), |all, bounds| all.union(&bounds));
+            reach(network, all, exhaustive, &mut rects);
+            for (needs, &index) in needs.iter().zip(&order) {
+                let output = network.layers[index].output;
+                let blob = &network.blobs[output];
+                let area = rects[output].area();
+                if needs.is_listed {
+                    room.listed = room.listed.max(area * blob.channels);
+                } else {
+                    let slot = &mut room.slots[slot_of[output]];
+                    *slot = (*slot).max(area * positions * pitch(blob.channels));
+                }
+                if let Some((input, window, output_side)) = needs.reads {
+                    let blob = &network.blobs[input];
+                    let read = rects[input].through(window, output_side).reads(window, blob.side);
+                    room.reads = room.reads.max(read.area() * blob.channels);
+                }
+            }
+        }
+        for watch in watches {
+            let blob = &network.blobs[watch.source];
+            room.watched = room.watched.max(blob.side.pow(2) * blob.channels);
+        }
+        room
+    }
+
+    /// Bytes of one worker's scratch memory.
+    pub(crate) fn bytes(&self) -> usize {
+        let image = PADDED_SIDE * PADDED_SIDE * 3;
+        let values = self.positions * image.next_multiple_of(16) + self.slots.iter().sum::<usize>();
+        let watched = if self.watched == 0 { 0 } else { 3 * Sites::bytes(self.watched) };
+        values * size_of::<f32>() + 2 * Sites::bytes(self.listed) + Sites::bytes(self.reads) + watched + SMALL
+    }
+}
+
+/// Pixels between two looks at whether to stop: at most some milliseconds of the largest layer.
+const STOP_EVERY: usize = 256;
+
+/// What a layer of a group takes memory for.
+struct Needs {
+    is_listed: bool,
+    /// What it reads without zeros: a blob, by windows, for a plane of so many pixels a side.
+    reads: Option<(BlobId, Window, usize)>,
+}
+
+impl Needs {
+    fn of(network: &Network, layer: &Layer) -> Needs {
+        // A pool that runs with the convolution after it reads for both.
+        let reader = pool_before(network, layer).map_or(layer, |pool| &network.layers[pool]);
+        let window = match reader.op {
+            Op::Convolution(_) if reader.input == 0 => None,
+            Op::Convolution(window) | Op::MaxPool(window) => Some(window),
+            Op::AveragePool => Some(Window { size: network.blobs[reader.input].side, stride: 1, padding: 0 }),
+            Op::Lrn | Op::Classifier => None,
+        };
+        Needs {
+            is_listed: is_listed(network, layer),
+            reads: window.map(|window| (reader.input, window, network.blobs[reader.output].side)),
+        }
+    }
+}
+
+fn slots(slot_of: &[usize]) -> usize {
+    slot_of.iter().max().map_or(0, |most| most + 1)
+}
+
+/// The rectangle of every blob that masks within `bounds` can reach.
+fn reach(network: &Network, bounds: Rect, exhaustive: bool, rects: &mut [Rect]) {
+    rects.fill(Rect::default());
+    rects[0] = bounds;
+    for layer in &network.layers {
+        let side = network.blobs[layer.output].side;
+        let reached = match layer.op {
+            _ if exhaustive => Rect::plane(side),
+            Op::AveragePool | Op::Classifier => Rect::plane(side),
+            Op::Lrn => rects[layer.input],
+            Op::Convolution(window) | Op::MaxPool(window) => rects[layer.input].through(window, side),
+        };
+        rects[layer.output] = rects[layer.output].union(&reached);
+    }
 }
 
 impl Scratch {
-    pub(crate) fn new(network: &Network, base: &Activations) -> Scratch {
+    pub(crate) fn new(network: &Network) -> Scratch {
         let order = order(network);
         let slot_of = share_slots(network, &order);
         Scratch {
-            images: vec![base.blobs[0].clone(); COLUMNS],
-            slots: vec![Lines::default(); slot_of.iter().max().map_or(0, |m| m + 1)],
+            images: Vec::new(),
+            slots: vec![Lines::default(); slots(&slot_of)],
             slot_of,
             order,
             listed: Default::default(),
@@ -110,11 +227,26 @@ impl Scratch {
             changed: network.blobs.iter().map(|b| vec![0; b.side * b.side]).collect(),
         }
     }
+
+    /// Takes the memory that groups need, for copies of this image.
+    pub(crate) fn make_room(&mut self, room: &Room, base: &Activations) {
+        let positions = room.positions.max(self.images.len());
+        self.images.reserve_exact(positions - self.images.len());
+        self.images.resize_with(positions, || base.blobs[0].clone());
+        self.slots.iter_mut().zip(&room.slots).for_each(|(slot, &values)| slot.make_room(values));
+        for listed in &mut self.listed {
+            listed.sites.clear(1);
+            listed.sites.make_room(room.listed);
+        }
+        self.reads.sites.clear(1);
+        self.reads.sites.make_room(room.reads);
+    }
 }
 
 impl Group<'_> {
-    /// Runs all layers; for each position, in order, its logits and the total of each watched channel.
-    pub(crate) fn run(&self, scratch: &mut Scratch) -> Vec<(Vec<f32>, Vec<f32>)> {
+    /// Runs all layers; for each position, in order, its logits and the total of each watched channel. Nothing if it was
+    /// stopped.
+    pub(crate) fn run(&self, scratch: &mut Scratch) -> Option<Vec<(Vec<f32>, Vec<f32>)>> {
         debug_assert!(self.masks.len() <= COLUMNS);
         self.mask_images(scratch);
         self.reach(scratch);
@@ -124,6 +256,9 @@ impl Group<'_> {
         scratch.listed.iter_mut().for_each(|list| list.blob = None);
         let mut totals = vec![vec![0.0; self.watches.len()]; self.masks.len()];
         for i in 0..scratch.order.len() {
+            if (self.stop)() {
+                break;
+            }
             let index = scratch.order[i];
             let layer = &self.net.network.layers[index];
             let blob = &self.net.network.blobs[layer.output];
@@ -187,9 +322,12 @@ impl Group<'_> {
         scratch.outputs = outputs;
         scratch.reads = reads;
         self.unmask_images(scratch);
+        if (self.stop)() {
+            return None;
+        }
         let logits = self.net.network.blobs.len() - 1;
         let logits = (0..self.masks.len()).map(|p| self.pixel(scratch, logits, 0, 0, p).to_vec());
-        logits.zip(totals).collect()
+        Some(logits.zip(totals).collect())
     }
 
     /// The total of a watched channel for each position.
@@ -217,32 +355,21 @@ impl Group<'_> {
         }
     }
 
-    /// The rectangle of every blob that the masks can reach, and memory for it.
+    /// The rectangle of every blob that the masks can reach.
     fn reach(&self, scratch: &mut Scratch) {
         let network = &self.net.network;
-        scratch.rects.fill(Rect::default());
-        scratch.rects[0] = self.masks.iter().fold(Rect::default(), |all, mask| all.union(&mask.bounds));
-        for layer in &network.layers {
-            let side = network.blobs[layer.output].side;
-            let reached = match layer.op {
-                _ if self.exhaustive => Rect::plane(side),
-                Op::AveragePool | Op::Classifier => Rect::plane(side),
-                Op::Lrn => scratch.rects[layer.input],
-                Op::Convolution(window) | Op::MaxPool(window) => {
-                    scratch.rects[layer.input].through(window, side)
-                }
-            };
-            scratch.rects[layer.output] = scratch.rects[layer.output].union(&reached);
-        }
+        let bounds = self.masks.iter().fold(Rect::default(), |all, mask| all.union(&mask.bounds));
+        reach(network, bounds, self.exhaustive, &mut scratch.rects);
         for &index in &scratch.order {
             let output = network.layers[index].output;
             scratch.changed[output].fill(0);
-            if is_listed(network, &network.layers[index]) {
-                continue;
-            }
-            let size =
-                scratch.rects[output].area() * self.masks.len() * pitch(network.blobs[output].channels);
-            scratch.slots[scratch.slot_of[output]].make_room(size);
+            debug_assert!(
+                is_listed(network, &network.layers[index])
+                    || scratch.rects[output].area()
+                        * self.masks.len()
+                        * pitch(network.blobs[output].channels)
+                        <= scratch.slots[scratch.slot_of[output]].len()
+            );
         }
     }
 
@@ -376,6 +503,9 @@ impl Group<'_> {
     ) -> Vec<u8> {
         let mut computed = vec![0; output.side * output.side];
         for (p, mask) in self.masks.iter().enumerate() {
+            if (self.stop)() {
+                break;
+            }
             let rect = if self.exhaustive {
                 Rect::plane(output.side)
             } else {
@@ -416,10 +546,13 @@ impl Group<'_> {
         }
         let mut runs = Vec::with_capacity(window.size);
         let area = output.places.rect.area();
-        for panels in weights.cached_panels() {
+        'all: for panels in weights.cached_panels() {
             let next = panels.end..panels.end + panels.len();
             output.begin_part();
             for (i, (y, x)) in output.places.rect.pixels().enumerate() {
+                if i % STOP_EVERY == 0 && (self.stop)() {
+                    break 'all;
+                }
                 weights.prefetch(next.clone(), i, area);
                 let bits = computed[y * output.side + x];
                 if bits != 0 {
@@ -513,6 +646,9 @@ impl Group<'_> {
         let mut runs = Vec::with_capacity(window.size);
         output.begin_part();
         for y in 0..side {
+            if (self.stop)() {
+                break;
+            }
             let rows = if y == 0 { 0..2.min(side) } else { (y + 1).min(side)..(y + 2).min(side) };
             self.read_rows(pool.input, rows, scratch, reads, &wanted);
             for x in output.places.rect.x0..output.places.rect.x1 {

@@ -17,7 +17,7 @@ use crate::{Error, Input, Result};
 use std::fmt;
 use std::ops::{ControlFlow, Range};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// Which number of the network a map follows.
@@ -74,6 +74,8 @@ pub struct OcclusionSensitivity<'a> {
     score: Score,
     exhaustive: bool,
     threads: usize,
+    cancel: Option<&'a AtomicBool>,
+    max_memory: usize,
 }
 
 /// The result of a sweep. Grids are row by row: element (row, column) of class `k` is
@@ -166,6 +168,8 @@ impl<'a> OcclusionSensitivity<'a> {
             score: Score::Probability,
             exhaustive: false,
             threads: 0,
+            cancel: None,
+            max_memory: usize::MAX,
         }
     }
 
@@ -225,6 +229,19 @@ impl<'a> OcclusionSensitivity<'a> {
     /// Number of threads, in a pool of the sweep's own; 0 (the default) for the current rayon pool.
     pub fn threads(self, threads: usize) -> Self {
         OcclusionSensitivity { threads, ..self }
+    }
+
+    /// A flag that stops the sweep when it is set, from any thread: within a few milliseconds, but not during the pass
+    /// over the unoccluded image. [`run`](Self::run) then returns [`Error::Cancelled`].
+    pub fn cancel(self, cancel: &'a AtomicBool) -> Self {
+        OcclusionSensitivity { cancel: Some(cancel), ..self }
+    }
+
+    /// The most memory that the sweep may take while it runs, in bytes: fewer positions go side by side, and fewer threads
+    /// work, where it would take more. Counted is what the sweep itself needs: activations of the unoccluded image and each
+    /// thread's work. Not counted are the network (28 MB of weights for 1000 classes) and the result. The numbers do not depend on it.
+    pub fn max_memory(self, max_memory: usize) -> Self {
+        OcclusionSensitivity { max_memory, ..self }
     }
 
     /// Runs the sweep.
@@ -310,6 +327,17 @@ impl<'a> OcclusionSensitivity<'a> {
         progress: &OnProgress,
         refined: Option<&OnRefinement>,
     ) -> Result<(OcclusionMaps, Vec<Cost>)> {
+        let fixed_memory = self.net.pass_memory();
+        if fixed_memory > self.max_memory {
+            return Err(Error::Option {
+                name: "max memory",
+                found: format!("{} bytes", self.max_memory),
+                expected: format!("more than {fixed_memory} bytes, which the unoccluded image takes alone"),
+            });
+        }
+        if self.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed)) {
+            return Err(Error::Cancelled);
+        }
         let base = self.net.forward(input);
         let classification = base.classification();
         let mut classes = self.choose.map_or_else(|| self.classes.clone(), |choose| choose(&classification));
@@ -344,6 +372,9 @@ impl<'a> OcclusionSensitivity<'a> {
             cover: &self.mask_value.cover(self.net.network(), input),
             watches: &watches,
             exhaustive: self.exhaustive,
+            cancel: self.cancel,
+            max_memory: self.max_memory,
+            fixed_memory,
             spare: Mutex::default(),
         };
         let Some(refined) = refined else {
@@ -399,6 +430,7 @@ fn fill(
     let shared = Mutex::new(maps);
     copies.run(
         order,
+        |i| rects[i],
         |i| Mask::rectangle(rects[i]),
         |positions, answers| {
             let mut maps = shared.lock().expect("no panic while it is held");

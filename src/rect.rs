@@ -149,6 +149,16 @@ impl Rect {
         }
     }
 
+    /// The pixels, in a square plane of `input_side`, that this rectangle of outputs reads.
+    pub(crate) fn reads(&self, window: Window, input_side: usize) -> Rect {
+        if self.is_empty() {
+            return Rect::default();
+        }
+        let start = |o: usize| (o * window.stride).saturating_sub(window.padding);
+        let end = |o: usize| ((o - 1) * window.stride + window.size - window.padding).min(input_side);
+        Rect { y0: start(self.y0), x0: start(self.x0), y1: end(self.y1), x1: end(self.x1) }
+    }
+
     /// The outputs, in a square plane of `output_side`, whose window overlaps this rectangle of the input.
     pub fn through(&self, window: Window, output_side: usize) -> Rect {
         if self.is_empty() {
@@ -191,6 +201,11 @@ mod tests {
                 let inside = (reached.y0..reached.y1).contains(&y) && (reached.x0..reached.x1).contains(&x);
                 prop_assert_eq!(inside, reads, "output ({}, {}), reached {:?}", y, x, reached);
             }
+            let mut read = Rect::default();
+            for (y, x) in reached.pixels() {
+                window.places(y, x, side, |y, x| read = read.union(&Rect { y0: y, x0: x, y1: y + 1, x1: x + 1 }));
+            }
+            prop_assert_eq!(reached.reads(window, side), read);
         }
 
         #[test]

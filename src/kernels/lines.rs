@@ -19,7 +19,10 @@ impl Lines {
 
     /// Makes room for `len` values at least; what they are is not said.
     pub(crate) fn make_room(&mut self, len: usize) {
-        self.lines.resize(self.lines.len().max(len.div_ceil(16)), Line([0.0; 16]));
+        let more = len.div_ceil(16).saturating_sub(self.lines.len());
+        // Not a line more than asked for: a sweep's memory is bounded by what it asks for.
+        self.lines.reserve_exact(more);
+        self.lines.resize(self.lines.len() + more, Line([0.0; 16]));
     }
 }
 

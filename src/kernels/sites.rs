@@ -49,6 +49,19 @@ impl Sites {
         self.kept_ends.clear();
     }
 
+    /// Makes room for `entries` in all, and not for more: lists that grow as they are filled take up to three times as much.
+    /// Memory that is never written to costs nothing.
+    pub(crate) fn make_room(&mut self, entries: usize) {
+        let entries = entries + MOST_CHANNELS + 8;
+        self.entries.reserve_exact(entries.saturating_sub(self.entries.len()));
+        self.values.reserve_exact(entries.saturating_sub(self.values.len()));
+    }
+
+    /// Bytes that room for so many entries takes.
+    pub(crate) fn bytes(entries: usize) -> usize {
+        (entries + MOST_CHANNELS + 8) * (size_of::<u32>() + size_of::<Columns>())
+    }
+
     /// Adds a site without its zeros; its channels are the entries from `first` on.
     pub(crate) fn push(&mut self, isa: Isa, first: usize, columns: &[&[f32]]) {
         self.begin(isa, first, columns);

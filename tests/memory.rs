@@ -1,0 +1,102 @@
+//! A bound on the sweep's memory is kept, by what is really allocated, and changes no bit. One test alone in this file: the
+//! allocator counts the whole process.
+
+mod common;
+
+use common::{SEED, picture_input};
+use occlude::{Error, Feature, GoogLeNet, Input, OcclusionSensitivity, Refinement, Score, Weights};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+struct Counting;
+
+static NOW: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+fn count(more: usize) {
+    MOST.fetch_max(NOW.fetch_add(more, Ordering::Relaxed) + more, Ordering::Relaxed);
+}
+
+#[allow(unsafe_code, reason = "an allocator cannot be had without; it only counts and passes on")]
+// SAFETY: every call is passed on to the system's allocator as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
+        unsafe { System.dealloc(at, layout) }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // As if old and new memory were there side by side.
+        count(size);
+        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
+        unsafe { System.realloc(at, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The most that is allocated on top of what is there while `run` runs.
+fn most<T>(run: impl FnOnce() -> T) -> (T, usize) {
+    let before = NOW.load(Ordering::Relaxed);
+    MOST.store(before, Ordering::Relaxed);
+    let result = run();
+    (result, MOST.load(Ordering::Relaxed) - before)
+}
+
+/// What an error says would be enough.
+fn least(error: &Error) -> usize {
+    let text = error.to_string();
+    let words = text.split_once("expected").expect("says what is expected").1;
+    words.split(' ').find_map(|word| word.parse().ok()).unwrap_or_else(|| panic!("no number in {text}"))
+}
+
+#[test]
+fn a_sweep_takes_no_more_than_it_may_and_says_what_would_do() {
+    let net = GoogLeNet::new(&Weights::seeded(SEED)).unwrap();
+    let input = Input::from_nhwc_bgr(picture_input()).unwrap();
+    let feature = Feature { layer: "inception_3b/output".to_string(), channel: None };
+    for (mask, stride, exhaustive, features) in [
+        ([45, 45], [30, 40], false, vec![]),
+        ([10, 200], [70, 60], false, vec![feature]),
+        ([224, 224], [75, 75], false, vec![]),
+        ([3, 3], [112, 75], true, vec![]),
+    ] {
+        let sweep = OcclusionSensitivity::new(&net)
+            .mask_size(mask)
+            .stride(stride)
+            .exhaustive(exhaustive)
+            .features(features)
+            .score(Score::Logit);
+        let free = sweep.run(&input).unwrap();
+        assert!(least(&sweep.clone().max_memory(1000).run(&input).unwrap_err()) > 10_000_000);
+        // More than the unoccluded image alone takes, but no worker.
+        let fixed = least(&sweep.clone().max_memory(0).run(&input).unwrap_err());
+        let least = least(&sweep.clone().max_memory(fixed).run(&input).unwrap_err());
+        assert!(sweep.clone().max_memory(least - 1).run(&input).is_err());
+        let mut used = Vec::new();
+        for (bytes, threads) in [(least, 1), (least, 3), (2 * least, 2), (3 * least, 3), (8 * least, 3)] {
+            let sweep = sweep.clone().max_memory(bytes).threads(threads);
+            let (maps, most) = most(|| sweep.run(&input).unwrap());
+            assert!(most <= bytes, "{mask:?}: {most} bytes, allowed {bytes}, {threads} threads");
+            assert_eq!(maps, free, "{mask:?}, {bytes} bytes");
+            used.push(most);
+        }
+        println!("mask {mask:?}, exhaustive {exhaustive}: at least {least} bytes, used {used:?}");
+        assert!(used.iter().max() > used.iter().min(), "more memory is used where it may be: {used:?}");
+        let progressive = sweep.max_memory(least).threads(1);
+        let run = || {
+            let (progress, refined) =
+                (&|_| ControlFlow::Continue(()), &|_: &Refinement| ControlFlow::Continue(()));
+            progressive.run_progressively(&input, progress, refined).unwrap()
+        };
+        let (maps, most) = most(run);
+        assert!(most <= least && maps == free, "{mask:?}, coarse to fine: {most} bytes, allowed {least}");
+    }
+}
