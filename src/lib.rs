@@ -100,6 +100,12 @@
 #[cfg(test)]
 extern crate self as occlude;
 
+// Weights files and the bits that are compared are little-endian, and no big-endian machine has been at hand to test on.
+#[cfg(target_endian = "big")]
+compile_error!(
+    "occlude needs a little-endian target, such as x86_64 or aarch64: nothing of it has been tested on another"
+);
+
 mod classifier;
 #[cfg(feature = "image")]
 mod decode;
