@@ -106,6 +106,9 @@ compile_error!(
     "occlude needs a little-endian target, such as x86_64 or aarch64: nothing of it has been tested on another"
 );
 
+// The tests of the C interface are among the library's.
+#[cfg(any(feature = "capi", test))]
+mod capi;
 mod classifier;
 #[cfg(feature = "image")]
 mod decode;
