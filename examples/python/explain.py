@@ -6,7 +6,7 @@
 
 The picture is a binary PPM (`convert cat.jpg cat.ppm`), or else rings and a saddle by formula.
 """
-import os
+import re
 import sys
 from ctypes import CDLL, CFUNCTYPE, POINTER, byref, c_char_p, c_float, c_int, c_size_t, c_void_p
 
@@ -57,10 +57,61 @@ def formula():
 
 def read_ppm(path):
     with open(path, "rb") as file:
-        kind, width, height, levels, pixels = file.read().split(maxsplit=4) if False else _fields(file.read())
-    return numpy.frombuffer(pixels, numpy.uint8).reshape(int(height), int(width), 3)
+        data = file.read()
+    header = re.match(rb"P6\s+(\d+)\s+(\d+)\s+255\s", data)
+    if not header:
+        raise ValueError(f"{path} is not a picture that this reads: expected a binary PPM")
+    width, height = map(int, header.groups())
+    pixels = numpy.frombuffer(data, numpy.uint8, height * width * 3, header.end())
+    return pixels.reshape(height, width, 3).copy()
 
 
+@PROGRESS
 def show_progress(done, total, _):
     print(f"\r{done} of {total} positions", end="", file=sys.stderr)
     return 0
+
+
+def main(path, weights, picture=None, stride="22"):
+    library = load(path)
+    rgb = read_ppm(picture) if picture else formula()
+    height, width, _ = rgb.shape
+
+    network, image, options, maps = c_void_p(), c_void_p(), c_void_p(), c_void_p()
+    library.occlude_network_load(weights.encode(), byref(network))
+    library.occlude_image_from_rgb(rgb, height, width, rgb.strides[0], 0, byref(image))
+    library.occlude_options_new(byref(options))
+    library.occlude_options_stride(options, int(stride), int(stride))
+    library.occlude_explain(network, image, options, show_progress, None, None, byref(maps))
+    print(file=sys.stderr)
+
+    class_index, probability, grid, rect = c_size_t(), c_float(), (c_size_t * 2)(), (c_size_t * 4)()
+    library.occlude_maps_class(maps, 0, byref(class_index))
+    library.occlude_maps_base_score(maps, 0, byref(probability))
+    library.occlude_maps_grid(maps, grid)
+    drops = numpy.empty(tuple(grid), numpy.float32)
+    library.occlude_maps_map(maps, 0, drops, drops.size)
+    row, column = divmod(int(drops.argmax()), grid[1])
+    library.occlude_maps_mask_rect(maps, row, column, rect)
+
+    # Nine digits tell all floats apart.
+    print(f"class {class_index.value}: {library.occlude_label(network, class_index).decode()}")
+    print(f"probability {probability.value:.9g}")
+    print(f"grid {grid[0]} x {grid[1]}")
+    print(
+        f"strongest drop {drops[row, column]:.9g}, "
+        f"with rows {rect[0]} to {rect[2]} and columns {rect[1]} to {rect[3]} of {SIDE} covered"
+    )
+    library.occlude_maps_free(maps)
+    library.occlude_options_free(options)
+    library.occlude_image_free(image)
+    library.occlude_network_free(network)
+
+
+if __name__ == "__main__":
+    if not 3 <= len(sys.argv) <= 5:
+        sys.exit(f"usage: {sys.argv[0]} LIBRARY WEIGHTS [PICTURE.ppm [STRIDE]]")
+    try:
+        main(*sys.argv[1:])
+    except (OSError, RuntimeError, ValueError) as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,397 @@
+/* Calls every function of the C interface, right and wrong. Prints the numbers, floats by their bits, for tests/capi.rs to compare with
+ * those of the Rust library; ends with 1 and a line that says where if a function does not do as the header says.
+ *
+ *     every WEIGHTS PICTURE
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "occlude.h"
+
+#define CHECK(condition)                                                                                     \
+    do {                                                                                                     \
+        if (!(condition)) {                                                                                  \
+            printf("line %d: not so: %s; %s\n", __LINE__, #condition, occlude_last_error());                 \
+            exit(1);                                                                                         \
+        }                                                                                                    \
+    } while (0)
+
+#define DO(call) CHECK((call) == OCCLUDE_OK)
+
+/* The call fails with this status, and a message with this text. */
+#define REFUSED(status, text, call)                                                                          \
+    do {                                                                                                     \
+        CHECK((call) == (status));                                                                           \
+        CHECK(strstr(occlude_last_error(), (text)));                                                         \
+    } while (0)
+
+#define ARGUMENT(text, call) REFUSED(OCCLUDE_ERROR_ARGUMENT, "argument " text, call)
+
+/* It is set, and refused when it is used. */
+#define OUT_OF_RANGE(text, set)                                                                              \
+    do {                                                                                                     \
+        occlude_maps *none;                                                                                  \
+        DO(set);                                                                                             \
+        REFUSED(OCCLUDE_ERROR_OPTION, text,                                                                  \
+                occlude_explain(network, image, options, NULL, NULL, NULL, &none));                          \
+    } while (0)
+
+enum { ROWS = 60, COLUMNS = 90, PADDING = 7, CLASSES = 1000, MOST = 121 };
+
+static void print(const char *name, const float *values, size_t count)
+{
+    printf("%s", name);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, values + i, sizeof bits);
+        printf(" %08x", (unsigned)bits);
+    }
+    printf("\n");
+}
+
+static void print_sizes(const char *name, const size_t *values, size_t count)
+{
+    printf("%s", name);
+    for (size_t i = 0; i < count; i++) {
+        printf(" %zu", values[i]);
+    }
+    printf("\n");
+}
+
+/* Everything that an explanation has. */
+static void print_maps(const char *name, const occlude_maps *maps)
+{
+    static float values[OCCLUDE_SIDE * OCCLUDE_SIDE];
+    size_t grid[2], area[4], rect[4], classes[MOST];
+    printf("%s\n", name);
+    DO(occlude_maps_grid(maps, grid));
+    DO(occlude_maps_area(maps, area));
+    DO(occlude_maps_mask_rect(maps, grid[0] - 1, 0, rect));
+    print_sizes("grid", grid, 2);
+    print_sizes("area", area, 4);
+    print_sizes("rect", rect, 4);
+    size_t count = grid[0] * grid[1];
+    CHECK(count <= MOST);
+    for (size_t k = 0; k < occlude_maps_count(maps); k++) {
+        size_t class_index, pixels = (area[2] - area[0]) * (area[3] - area[1]);
+        DO(occlude_maps_class(maps, k, &class_index));
+        print_sizes("class", &class_index, 1);
+        DO(occlude_maps_base_score(maps, k, values));
+        print("base_score", values, 1);
+        DO(occlude_maps_scores(maps, k, values, count));
+        print("scores", values, count);
+        DO(occlude_maps_map(maps, k, values, count));
+        print("map", values, count);
+        DO(occlude_maps_upsampled(maps, k, values, pixels));
+        print("upsampled", values, pixels);
+    }
+    DO(occlude_maps_argmax(maps, classes, count));
+    print_sizes("argmax", classes, count);
+    DO(occlude_maps_argmax_scores(maps, values, count));
+    print("argmax_scores", values, count);
+}
+
+struct watch {
+    size_t done, total, calls;
+    atomic_int inside;
+    atomic_int *started;
+    int answer;
+};
+
+static int watch(size_t done, size_t total, void *user)
+{
+    struct watch *watch = user;
+    CHECK(atomic_fetch_add(&watch->inside, 1) == 0);
+    CHECK(done > watch->done && done <= total);
+    watch->done = done;
+    watch->total = total;
+    watch->calls++;
+    if (watch->started) {
+        atomic_store(watch->started, 1);
+    }
+    atomic_fetch_sub(&watch->inside, 1);
+    return watch->answer;
+}
+
+struct request {
+    occlude_cancel *cancel;
+    atomic_int started;
+};
+
+static void *cancel_when_started(void *user)
+{
+    struct request *request = user;
+    while (!atomic_load(&request->started)) {
+    }
+    DO(occlude_cancel_request(request->cancel));
+    return NULL;
+}
+
+static void *other_thread(void *user)
+{
+    /* The failures of the first thread are not this one's. */
+    CHECK(strcmp(occlude_last_error(), "") == 0);
+    ARGUMENT("cancel: is NULL", occlude_cancel_request(NULL));
+    float *probabilities = malloc(CLASSES * sizeof *probabilities);
+    void **handles = user;
+    DO(occlude_classify(handles[0], handles[1], probabilities, CLASSES));
+    return probabilities;
+}
+
+static unsigned char *read_file(const char *path, size_t *length)
+{
+    FILE *file = fopen(path, "rb");
+    CHECK(file && fseek(file, 0, SEEK_END) == 0);
+    *length = (size_t)ftell(file);
+    unsigned char *bytes = malloc(*length);
+    rewind(file);
+    CHECK(bytes && fread(bytes, 1, *length, file) == *length);
+    fclose(file);
+    return bytes;
+}
+
+static void refusals(const occlude_network *network, const occlude_image *image, const occlude_maps *maps)
+{
+    static const unsigned char rgb[12];
+    static float values[CLASSES];
+    size_t sizes[4], one = 1, too_large = CLASSES;
+    occlude_options *options;
+    occlude_network *no_network = (void *)&one;
+    occlude_image *no_image = (void *)&one;
+    occlude_maps *no_maps = (void *)&one;
+    DO(occlude_options_new(&options));
+
+    ARGUMENT("path: is NULL", occlude_network_load(NULL, &no_network));
+    CHECK(no_network == NULL);
+    ARGUMENT("network: is NULL", occlude_network_load("x", NULL));
+    REFUSED(OCCLUDE_ERROR_IO, "cannot read missing\xff", occlude_network_load("missing\xff", &no_network));
+    ARGUMENT("bytes: is NULL", occlude_network_from_memory(NULL, 5, &no_network));
+    ARGUMENT("bytes: cannot", occlude_network_from_memory(rgb, (size_t)-1, &no_network));
+    REFUSED(OCCLUDE_ERROR_WEIGHTS, "the weights in memory: ", occlude_network_from_memory(rgb, 12, &no_network));
+    REFUSED(OCCLUDE_ERROR_WEIGHTS, "the weights in memory: ", occlude_network_from_memory(rgb, 0, &no_network));
+    CHECK(occlude_network_classes(NULL) == 0 && !occlude_label(NULL, 0) && !occlude_label(network, CLASSES));
+
+    ARGUMENT("rgb: is NULL", occlude_image_from_rgb(NULL, 2, 2, 6, 0, &no_image));
+    CHECK(no_image == NULL);
+    ARGUMENT("image: is NULL", occlude_image_from_rgb(rgb, 2, 2, 6, 0, NULL));
+    ARGUMENT("row_bytes: is 5,", occlude_image_from_rgb(rgb, 2, 2, 5, 0, &no_image));
+    ARGUMENT("row_bytes: is 6,", occlude_image_from_rgb(rgb, 2, (size_t)-1, 6, 0, &no_image));
+    ARGUMENT("height: is", occlude_image_from_rgb(rgb, (size_t)-1 / 6, 2, 6, 0, &no_image));
+    ARGUMENT("resize: is 2,", occlude_image_from_rgb(rgb, 2, 2, 6, 2, &no_image));
+    REFUSED(OCCLUDE_ERROR_IMAGE, "at least one pixel", occlude_image_from_rgb(rgb, 0, 2, 6, 0, &no_image));
+    REFUSED(OCCLUDE_ERROR_IMAGE, "at least one pixel", occlude_image_from_rgb(rgb, 2, 0, 6, 0, &no_image));
+    ARGUMENT("path: is NULL", occlude_image_open(NULL, 0, &no_image));
+    ARGUMENT("resize: is -1,", occlude_image_open("missing", -1, &no_image));
+    REFUSED(OCCLUDE_ERROR_IO, "missing", occlude_image_open("missing", 0, &no_image));
+
+    ARGUMENT("network: is NULL", occlude_classify(NULL, image, values, CLASSES));
+    ARGUMENT("image: is NULL", occlude_classify(network, NULL, values, CLASSES));
+    ARGUMENT("probabilities: is NULL", occlude_classify(network, image, NULL, CLASSES));
+    ARGUMENT("count: is 999, expected", occlude_classify(network, image, values, CLASSES - 1));
+
+    ARGUMENT("options: is NULL", occlude_options_new(NULL));
+    ARGUMENT("options: is NULL", occlude_options_mask_size(NULL, 1, 1));
+    ARGUMENT("options: is NULL", occlude_options_stride(NULL, 1, 1));
+    ARGUMENT("options: is NULL", occlude_options_mask_auto(NULL));
+    ARGUMENT("options: is NULL", occlude_options_mask_training_mean(NULL));
+    ARGUMENT("options: is NULL", occlude_options_mask_rgb(NULL, 0, 0, 0));
+    ARGUMENT("options: is NULL", occlude_options_mask_blur(NULL, 1));
+    ARGUMENT("options: is NULL", occlude_options_mask_noise(NULL, 1));
+    ARGUMENT("options: is NULL", occlude_options_mask_clipping(NULL, 1));
+    ARGUMENT("options: is NULL", occlude_options_region(NULL, 0, 0, 1, 1));
+    ARGUMENT("options: is NULL", occlude_options_classes(NULL, &one, 1));
+    ARGUMENT("options: is NULL", occlude_options_top(NULL, 1));
+    ARGUMENT("options: is NULL", occlude_options_score(NULL, 0));
+    ARGUMENT("options: is NULL", occlude_options_exhaustive(NULL, 1));
+    ARGUMENT("options: is NULL", occlude_options_threads(NULL, 1));
+    REFUSED(OCCLUDE_ERROR_OPTION, "mask value blur:0.1", occlude_options_mask_blur(options, 0.1f));
+    ARGUMENT("classes: is NULL", occlude_options_classes(options, NULL, 1));
+    ARGUMENT("classes: cannot", occlude_options_classes(options, &one, (size_t)-1 / 8));
+    ARGUMENT("count: is 0", occlude_options_classes(options, &one, 0));
+    ARGUMENT("count: is 0", occlude_options_top(options, 0));
+    ARGUMENT("score: is 2", occlude_options_score(options, 2));
+
+    ARGUMENT("network: is NULL", occlude_explain(NULL, image, NULL, NULL, NULL, NULL, &no_maps));
+    CHECK(no_maps == NULL);
+    ARGUMENT("image: is NULL", occlude_explain(network, NULL, NULL, NULL, NULL, NULL, &no_maps));
+    ARGUMENT("maps: is NULL", occlude_explain(network, image, NULL, NULL, NULL, NULL, NULL));
+    OUT_OF_RANGE("mask size 0x225", occlude_options_mask_size(options, 0, 225));
+    DO(occlude_options_mask_size(options, 45, 45));
+    OUT_OF_RANGE("stride 0x1", occlude_options_stride(options, 0, 1));
+    DO(occlude_options_stride(options, 22, 22));
+    OUT_OF_RANGE("region 0,0,0,0", occlude_options_region(options, 0, 0, 0, 0));
+    DO(occlude_options_region(options, 0, 0, OCCLUDE_SIDE, OCCLUDE_SIDE));
+    OUT_OF_RANGE("class 1000", occlude_options_classes(options, &too_large, 1));
+    OUT_OF_RANGE("number of most probable classes 1001", occlude_options_top(options, CLASSES + 1));
+
+    ARGUMENT("maps: is NULL", occlude_maps_grid(NULL, sizes));
+    ARGUMENT("grid: is NULL", occlude_maps_grid(maps, NULL));
+    ARGUMENT("maps: is NULL", occlude_maps_area(NULL, sizes));
+    ARGUMENT("area: is NULL", occlude_maps_area(maps, NULL));
+    ARGUMENT("maps: is NULL", occlude_maps_mask_rect(NULL, 0, 0, sizes));
+    ARGUMENT("rect: is NULL", occlude_maps_mask_rect(maps, 0, 0, NULL));
+    ARGUMENT("row: is 11,", occlude_maps_mask_rect(maps, 11, 0, sizes));
+    ARGUMENT("column: is 11,", occlude_maps_mask_rect(maps, 0, 11, sizes));
+    CHECK(occlude_maps_count(NULL) == 0);
+    ARGUMENT("maps: is NULL", occlude_maps_class(NULL, 0, sizes));
+    ARGUMENT("k: is 1,", occlude_maps_class(maps, 1, sizes));
+    ARGUMENT("class_index: is NULL", occlude_maps_class(maps, 0, NULL));
+    ARGUMENT("maps: is NULL", occlude_maps_base_score(NULL, 0, values));
+    ARGUMENT("k: is 1,", occlude_maps_base_score(maps, 1, values));
+    ARGUMENT("score: is NULL", occlude_maps_base_score(maps, 0, NULL));
+    ARGUMENT("maps: is NULL", occlude_maps_scores(NULL, 0, values, MOST));
+    ARGUMENT("k: is 1,", occlude_maps_scores(maps, 1, values, MOST));
+    ARGUMENT("scores: is NULL", occlude_maps_scores(maps, 0, NULL, MOST));
+    ARGUMENT("scores: has room for 122 values, expected 121", occlude_maps_scores(maps, 0, values, MOST + 1));
+    ARGUMENT("maps: is NULL", occlude_maps_map(NULL, 0, values, MOST));
+    ARGUMENT("k: is 1,", occlude_maps_map(maps, 1, values, MOST));
+    ARGUMENT("drops: is NULL", occlude_maps_map(maps, 0, NULL, MOST));
+    ARGUMENT("drops: has room for 120 values", occlude_maps_map(maps, 0, values, MOST - 1));
+    ARGUMENT("maps: is NULL", occlude_maps_upsampled(NULL, 0, values, MOST));
+    ARGUMENT("k: is 1,", occlude_maps_upsampled(maps, 1, values, MOST));
+    ARGUMENT("pixels: is NULL", occlude_maps_upsampled(maps, 0, NULL, MOST));
+    ARGUMENT("pixels: has room for 121 values, expected 50176", occlude_maps_upsampled(maps, 0, values, MOST));
+    ARGUMENT("maps: is NULL", occlude_maps_argmax(NULL, sizes, MOST));
+    ARGUMENT("classes: is NULL", occlude_maps_argmax(maps, NULL, MOST));
+    ARGUMENT("classes: has room for 4 values", occlude_maps_argmax(maps, sizes, 4));
+    ARGUMENT("maps: is NULL", occlude_maps_argmax_scores(NULL, values, MOST));
+    ARGUMENT("scores: is NULL", occlude_maps_argmax_scores(maps, NULL, MOST));
+    ARGUMENT("scores: has room for 0 values", occlude_maps_argmax_scores(maps, values, 0));
+
+    occlude_network_free(NULL);
+    occlude_image_free(NULL);
+    occlude_options_free(NULL);
+    occlude_cancel_free(NULL);
+    occlude_maps_free(NULL);
+    occlude_options_free(options);
+}
+
+static void stopping(const occlude_network *network, const occlude_image *image)
+{
+    occlude_options *options;
+    occlude_maps *maps;
+    struct request request = {.cancel = NULL};
+    /* Enough positions that none of these sweeps is done before it is stopped. */
+    DO(occlude_options_new(&options));
+    DO(occlude_options_stride(options, 2, 2));
+
+    struct watch stop = {.answer = 1};
+    REFUSED(OCCLUDE_ERROR_CANCELLED, "cancelled",
+            occlude_explain(network, image, options, watch, &stop, NULL, &maps));
+    CHECK(maps == NULL && stop.done < stop.total);
+
+    ARGUMENT("cancel: is NULL", occlude_cancel_new(NULL));
+    DO(occlude_cancel_new(&request.cancel));
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, cancel_when_started, &request) == 0);
+    struct watch until = {.started = &request.started};
+    REFUSED(OCCLUDE_ERROR_CANCELLED, "cancelled",
+            occlude_explain(network, image, options, watch, &until, request.cancel, &maps));
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK(maps == NULL && until.done < until.total);
+
+    struct watch never = {.answer = 0};
+    REFUSED(OCCLUDE_ERROR_CANCELLED, "cancelled",
+            occlude_explain(network, image, options, watch, &never, request.cancel, &maps));
+    CHECK(never.calls == 0);
+    occlude_cancel_free(request.cancel);
+    occlude_options_free(options);
+}
+
+int main(int argc, char **argv)
+{
+    CHECK(argc == 3 && strcmp(occlude_last_error(), "") == 0);
+    printf("version %s\n", occlude_version());
+
+    occlude_network *network, *again;
+    DO(occlude_network_load(argv[1], &network));
+    CHECK(occlude_network_classes(network) == CLASSES);
+    printf("label %s, %s\n", occlude_label(network, 281), occlude_label(network, CLASSES - 1));
+    size_t length;
+    unsigned char *bytes = read_file(argv[1], &length);
+    DO(occlude_network_from_memory(bytes, length, &again));
+    free(bytes);
+
+    enum { PITCH = 3 * COLUMNS + PADDING };
+    unsigned char *rgb = malloc(ROWS * PITCH);
+    CHECK(rgb);
+    memset(rgb, 255, ROWS * PITCH);
+    for (size_t i = 0; i < ROWS * COLUMNS; i++) {
+        size_t y = i / COLUMNS, x = i % COLUMNS;
+        unsigned char pixel[3] = {(unsigned char)(x * 2), (unsigned char)(y * 4), (unsigned char)(i % 7 * 30)};
+        memcpy(rgb + y * PITCH + 3 * x, pixel, 3);
+    }
+    static float probabilities[CLASSES];
+    occlude_image *image;
+    DO(occlude_image_open(argv[2], OCCLUDE_RESIZE_CENTER_CROP, &image));
+    DO(occlude_classify(again, image, probabilities, CLASSES));
+    print("opened", probabilities, CLASSES);
+    occlude_image_free(image);
+    DO(occlude_image_from_rgb(rgb, ROWS, COLUMNS, PITCH, OCCLUDE_RESIZE_CENTER_CROP, &image));
+    DO(occlude_classify(network, image, probabilities, CLASSES));
+    print("cropped", probabilities, CLASSES);
+    occlude_image_free(image);
+    DO(occlude_image_from_rgb(rgb, ROWS, COLUMNS, PITCH, OCCLUDE_RESIZE_STRETCH, &image));
+    free(rgb);
+    DO(occlude_classify(again, image, probabilities, CLASSES));
+    occlude_network_free(again);
+    print("stretched", probabilities, CLASSES);
+
+    occlude_maps *maps;
+    struct watch whole = {.answer = 0};
+    DO(occlude_explain(network, image, NULL, watch, &whole, NULL, &maps));
+    CHECK(whole.done == MOST && whole.total == MOST && whole.calls > 1);
+    print_maps("defaults", maps);
+    refusals(network, image, maps);
+    occlude_maps_free(maps);
+    stopping(network, image);
+
+    occlude_options *options;
+    size_t classes[2] = {3, 999};
+    DO(occlude_options_new(&options));
+    DO(occlude_options_mask_size(options, 60, 50));
+    DO(occlude_options_stride(options, 56, 75));
+    DO(occlude_options_mask_rgb(options, 10, 200, 90.5f));
+    DO(occlude_options_mask_clipping(options, 0));
+    DO(occlude_options_region(options, 0, 40, 200, 224));
+    DO(occlude_options_classes(options, classes, 2));
+    DO(occlude_options_score(options, OCCLUDE_SCORE_LOGIT));
+    DO(occlude_options_threads(options, 2));
+    DO(occlude_explain(network, image, options, NULL, NULL, NULL, &maps));
+    print_maps("options", maps);
+    occlude_maps_free(maps);
+    occlude_options_free(options);
+
+    DO(occlude_options_new(&options));
+    DO(occlude_options_stride(options, 112, 112));
+    DO(occlude_options_exhaustive(options, 1));
+    DO(occlude_options_top(options, 2));
+    for (int mask = 0; mask < 4; mask++) {
+        DO(mask == 0   ? occlude_options_mask_training_mean(options)
+           : mask == 1 ? occlude_options_mask_blur(options, 2.5f)
+           : mask == 2 ? occlude_options_mask_noise(options, 7)
+                       : occlude_options_mask_auto(options));
+        DO(occlude_explain(network, image, options, NULL, NULL, NULL, &maps));
+        print_maps("mask", maps);
+        occlude_maps_free(maps);
+    }
+    occlude_options_free(options);
+
+    pthread_t threads[2];
+    void *handles[2] = {network, image};
+    for (int i = 0; i < 2; i++) {
+        CHECK(pthread_create(threads + i, NULL, other_thread, handles) == 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        void *found;
+        CHECK(pthread_join(threads[i], &found) == 0 && found);
+        CHECK(memcmp(found, probabilities, sizeof probabilities) == 0);
+        free(found);
+    }
+    occlude_image_free(image);
+    occlude_network_free(network);
+    return 0;
+}
