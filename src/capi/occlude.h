@@ -193,6 +193,10 @@ int occlude_options_exhaustive(occlude_options *options, int on);
 /* How many threads to start for the explanation alone; 0 for the pool that all share. 0. */
 int occlude_options_threads(occlude_options *options, size_t count);
 
+/* The most memory that the explanation may take while it runs, in bytes, beside the network and the result: where it would take
+ * more, fewer positions go side by side and fewer threads work. The bits are the same. No bound. */
+int occlude_options_max_memory(occlude_options *options, size_t bytes);
+
 /* ---- Explanation ---- */
 
 /* Told how many mask positions of how many are done, and the pointer that occlude_explain was given; returns 0 to go on, anything
@@ -203,8 +207,8 @@ typedef int (*occlude_progress)(size_t done, size_t total, void *user);
 /* Makes a handle that stops explanations. */
 int occlude_cancel_new(occlude_cancel **cancel);
 
-/* From any thread, a signal handler among them: explanations that were given the handle end soon with OCCLUDE_ERROR_CANCELLED, and
- * later ones at once. */
+/* From any thread, a signal handler among them: explanations that were given the handle end within milliseconds with
+ * OCCLUDE_ERROR_CANCELLED, and later ones at once. */
 int occlude_cancel_request(const occlude_cancel *cancel);
 
 /* Not while an explanation that was given it runs. */

@@ -207,6 +207,7 @@ static void refusals(const occlude_network *network, const occlude_image *image,
     ARGUMENT("options: is NULL", occlude_options_score(NULL, 0));
     ARGUMENT("options: is NULL", occlude_options_exhaustive(NULL, 1));
     ARGUMENT("options: is NULL", occlude_options_threads(NULL, 1));
+    ARGUMENT("options: is NULL", occlude_options_max_memory(NULL, 1));
     REFUSED(OCCLUDE_ERROR_OPTION, "mask value blur:0.1", occlude_options_mask_blur(options, 0.1f));
     ARGUMENT("classes: is NULL", occlude_options_classes(options, NULL, 1));
     ARGUMENT("classes: cannot", occlude_options_classes(options, &one, (size_t)-1 / 8));
@@ -226,6 +227,8 @@ static void refusals(const occlude_network *network, const occlude_image *image,
     DO(occlude_options_region(options, 0, 0, OCCLUDE_SIDE, OCCLUDE_SIDE));
     OUT_OF_RANGE("class 1000", occlude_options_classes(options, &too_large, 1));
     OUT_OF_RANGE("number of most probable classes 1001", occlude_options_top(options, CLASSES + 1));
+    DO(occlude_options_top(options, 1));
+    OUT_OF_RANGE("max memory 5 bytes", occlude_options_max_memory(options, 5));
 
     ARGUMENT("maps: is NULL", occlude_maps_grid(NULL, sizes));
     ARGUMENT("grid: is NULL", occlude_maps_grid(maps, NULL));
@@ -360,6 +363,7 @@ int main(int argc, char **argv)
     DO(occlude_options_classes(options, classes, 2));
     DO(occlude_options_score(options, OCCLUDE_SCORE_LOGIT));
     DO(occlude_options_threads(options, 2));
+    DO(occlude_options_max_memory(options, (size_t)1 << 30));
     DO(occlude_explain(network, image, options, NULL, NULL, NULL, &maps));
     print_maps("options", maps);
     occlude_maps_free(maps);

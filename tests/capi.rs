@@ -1,0 +1,416 @@
+//! The C interface: the header and the code are the same, and programs in C and Python get the Rust library's numbers.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use common::{SEED, picture, seeded_weights};
+use occlude::rect::Rect;
+use occlude::{
+    GoogLeNet, Labels, MaskValue, OcclusionMaps, OcclusionSensitivity, Picture, Resize, Score, Upsampling,
+    Weights,
+};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// The header without its comments.
+fn header() -> String {
+    let text = read("src/capi/occlude.h");
+    let mut pieces = text.split("/*");
+    let first = pieces.next().unwrap_or_default().to_string();
+    pieces.fold(first, |code, piece| code + piece.split_once("*/").expect("a comment ends").1)
+}
+
+/// The code without its tests.
+fn interface() -> String {
+    let text = read("src/capi.rs");
+    text.split("#[cfg(test)]").next().unwrap_or_default().to_string()
+}
+
+/// Of each function the types of its arguments and of what it returns, in C's words.
+type Functions = BTreeMap<String, (Vec<String>, String)>;
+
+/// One space between words, `*` with its type.
+fn tidy(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").replace(" *", "*").replace("* ", "*")
+}
+
+fn declared() -> Functions {
+    let header = header();
+    let statements =
+        header.split(';').map(tidy).filter(|text| text.contains('(') && !text.contains("typedef"));
+    let function = |statement: String| {
+        let (head, arguments) = statement.split_once('(').unwrap();
+        // After the last `{`, which is that of `extern "C"`, or the end of a line of the preprocessor.
+        let at = head.rfind("occlude_").unwrap();
+        let (before, name) = head.split_at(at);
+        let returns = before.rsplit(['{', '"']).next().unwrap();
+        let returns = returns.trim_start_matches(" #endif").trim();
+        let arguments =
+            arguments.strip_suffix(')').unwrap().split(", ").filter(|argument| *argument != "void");
+        let argument = |argument: &str| {
+            let (declarator, array) = argument.split_once('[').map_or((argument, ""), |(a, b)| (a, b));
+            let name = declarator.rfind([' ', '*']).unwrap() + 1;
+            let array = if array.is_empty() { String::new() } else { format!("[{array}") };
+            declarator[..name].trim().to_string() + &array
+        };
+        (name.to_string(), (arguments.map(argument).collect(), returns.to_string()))
+    };
+    statements.map(function).collect()
+}
+
+/// The C type that has the same bits and means the same.
+fn in_c(rust: &str) -> String {
+    let handle = |name: &str| format!("occlude_{}", name.to_lowercase());
+    let inside = |start: &str, end: &str| rust.strip_prefix(start).and_then(|rest| rest.strip_suffix(end));
+    if let Some(name) = inside("OutHandle<", ">") {
+        return handle(name) + "**";
+    } else if let Some(name) = inside("Option<&mut ", ">").or_else(|| inside("Option<Box<", ">>")) {
+        return handle(name) + "*";
+    } else if let Some(name) = inside("Option<&", ">") {
+        return format!("const {}*", handle(name));
+    } else if let Some((of, length)) = inside("Out<[", "]>").and_then(|array| array.split_once("; ")) {
+        return format!("{}[{length}]", in_c(of));
+    } else if let Some(of) = inside("Out<", ">").or_else(|| rust.strip_prefix("*mut ")) {
+        return in_c(of) + "*";
+    } else if let Some(of) = rust.strip_prefix("*const ") {
+        return format!("const {}*", in_c(of));
+    }
+    let simple = [
+        ("c_char", "char"),
+        ("c_int", "int"),
+        ("c_void", "void"),
+        ("f32", "float"),
+        ("u8", "uint8_t"),
+        ("u64", "uint64_t"),
+        ("usize", "size_t"),
+        ("Progress", "occlude_progress"),
+        ("", "void"),
+    ];
+    let found = simple.iter().find(|(name, _)| *name == rust);
+    found.unwrap_or_else(|| panic!("no C type for {rust}")).1.to_string()
+}
+
+fn exported() -> Functions {
+    let interface = interface();
+    let function = |text: &str| {
+        let (_, text) = text.split_once("fn ").unwrap();
+        let (text, _) = text.split_once('{').unwrap();
+        let (name, text) = text.split_once('(').unwrap();
+        let (arguments, returns) = text.rsplit_once(')').unwrap();
+        // Types with a comma inside would need more than this.
+        let arguments = arguments.split(',').filter_map(|argument| argument.split_once(": "));
+        let returns = returns.trim().trim_start_matches("-> ");
+        (name.to_string(), (arguments.map(|(_, of)| in_c(of.trim())).collect(), in_c(returns)))
+    };
+    interface.split("#[unsafe(no_mangle)]").skip(1).map(function).collect()
+}
+
+#[test]
+fn the_header_declares_what_the_library_exports() {
+    let declared = declared();
+    assert!(declared.len() > 40, "only {}: this test no longer sees them", declared.len());
+    assert_eq!(declared, exported());
+    assert_eq!(interface().matches("#[unsafe(no_mangle)]\npub ").count(), declared.len());
+    assert!(declared.keys().all(|name| name.starts_with("occlude_")));
+    // The type of the callback, once by eye: size_t, size_t, void *, int.
+    let callback = "typedef int (*occlude_progress)(size_t done, size_t total, void *user);";
+    assert!(header().contains(callback));
+    assert!(interface().contains("extern \"C-unwind\" fn(usize, usize, *mut c_void) -> c_int>"));
+    // All of them are called, right and wrong.
+    let program = read("tests/capi/every.c");
+    for name in declared.keys() {
+        assert!(program.contains(&format!("{name}(")), "{name} is not in tests/capi/every.c");
+    }
+}
+
+#[test]
+fn constants_have_the_same_values() {
+    let mut in_header = BTreeMap::new();
+    for line in header().lines() {
+        if let Some((name, value)) = line.trim().trim_end_matches(',').split_once(" = ") {
+            assert!(in_header.insert(name.to_string(), value.to_string()).is_none(), "{name} twice");
+        }
+    }
+    let mut in_code = BTreeMap::new();
+    for line in interface().lines() {
+        if let Some((name, value)) =
+            line.strip_prefix("const OCCLUDE_").and_then(|rest| rest.split_once(": c_int = "))
+        {
+            in_code.insert(format!("OCCLUDE_{name}"), value.trim_end_matches(';').to_string());
+        }
+    }
+    assert!(in_code.len() > 10);
+    assert_eq!(in_header, in_code);
+    assert!(header().contains(&format!("#define OCCLUDE_SIDE {}\n", occlude::network::INPUT_SIDE)));
+}
+
+/// Whether a program is there. Where it is not the test says so and passes, except where the environment demands it.
+fn has(program: &str, mut probe: Command, required: &str) -> bool {
+    if probe.output().is_ok_and(|output| output.status.success()) {
+        return true;
+    }
+    assert!(env::var(required).is_err(), "{program} is required here ({required}) and does not work");
+    // Not by `eprintln!`, which the test harness keeps to itself while tests pass.
+    let _ = writeln!(io::stderr(), "SKIPPED: a test that needs {program}, which is not here");
+    false
+}
+
+fn compiler() -> bool {
+    let mut probe = Command::new("cc");
+    probe.arg("--version");
+    has("a C compiler, cc", probe, "OCCLUDE_REQUIRE_CC")
+}
+
+fn succeed(command: &mut Command) -> String {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    assert!(status.success(), "{command:?}: {status}\n{out}\n{err}");
+    out.into_owned()
+}
+
+#[test]
+fn the_header_is_c_and_cpp_without_warnings() {
+    if !compiler() {
+        return;
+    }
+    let strict = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"];
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("only.c");
+    fs::write(
+        &file,
+        "#include \"occlude.h\"\n#include \"occlude.h\"\nint main(void) { return OCCLUDE_OK; }\n",
+    )
+    .unwrap();
+    for language in [["-xc", "-std=c11"], ["-xc++", "-std=c++11"]] {
+        // The C++ front end may not be installed beside that of C.
+        let mut probe = Command::new("cc");
+        probe.args(language).args(["-fsyntax-only", "/dev/null"]);
+        if has(&format!("cc {}", language[0]), probe, "OCCLUDE_REQUIRE_CC") {
+            succeed(
+                Command::new("cc")
+                    .args(language)
+                    .args(strict)
+                    .arg("-I")
+                    .arg(root().join("src/capi"))
+                    .arg(&file),
+            );
+        }
+    }
+}
+
+/// The folder with both libraries, built as the header says but for the features: those of the tests, whose dependencies are there.
+fn libraries() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+        let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
+        succeed(
+            Command::new(env::var_os("CARGO").unwrap_or("cargo".into()))
+                .args(["rustc", "--locked", "--offline", "--lib", "--features", "capi"])
+                .args(["--profile", profile, "--crate-type", "cdylib,staticlib", "--target-dir"])
+                .arg(target)
+                .current_dir(root()),
+        );
+        target.join(if cfg!(debug_assertions) { "debug" } else { "release" })
+    })
+}
+
+fn shared_library() -> PathBuf {
+    libraries().join(format!("{}occlude{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX))
+}
+
+/// Compiles a program against one of the libraries.
+fn compile(source: &str, library: &Path, program: &Path) {
+    let mut path = OsStr::new("-Wl,-rpath,").to_os_string();
+    path.push(libraries());
+    succeed(
+        Command::new("cc")
+            .args(["-std=c11", "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I"])
+            .args([root().join("src/capi"), root().join(source), library.to_path_buf()])
+            .arg(path)
+            .args(["-lpthread", "-ldl", "-lm", "-o"])
+            .arg(program),
+    );
+}
+
+/// What an example prints about the formula picture.
+fn example(stride: usize) -> String {
+    let net = GoogLeNet::new(&Weights::seeded(SEED)).unwrap();
+    let input = Picture::from_rgb(224, 224, &picture(), Resize::Stretch).unwrap().input();
+    let maps = OcclusionSensitivity::new(&net).stride([stride, stride]).run(&input).unwrap();
+    let map = maps.map(0);
+    let strongest = (0..map.len()).fold(0, |best, i| if map[i] > map[best] { i } else { best });
+    let [ny, nx] = maps.grid;
+    let Rect { y0, x0, y1, x1 } = maps.mask_rect(strongest / nx, strongest % nx);
+    let (class, probability, drop) =
+        (maps.classes[0], maps.base_scores[0].to_bits(), map[strongest].to_bits());
+    let label = Labels::imagenet().short(class);
+    format!(
+        "class {class}: {label}\nprobability {probability:08x}\ngrid {ny} x {nx}\n\
+         strongest drop {drop:08x}, with rows {y0} to {y1} and columns {x0} to {x1} of 224 covered\n"
+    )
+}
+
+/// A printed text with the bits of its floats in their place.
+fn with_bits(text: &str) -> String {
+    let word = |word: &str| {
+        let number = word.trim_end_matches([',', '\n']);
+        match number.parse::<f32>() {
+            Ok(float) if number.contains('.') || number.contains('e') => {
+                word.replace(number, &format!("{:08x}", float.to_bits()))
+            }
+            _ => word.to_string(),
+        }
+    };
+    text.split_inclusive('\n').map(|line| line.split(' ').map(word).collect::<Vec<_>>().join(" ")).collect()
+}
+
+/// The formula picture as a file that the examples read.
+fn write_ppm(path: &Path) {
+    fs::write(path, [b"P6\n224 224\n255\n", &picture()[..]].concat()).unwrap();
+}
+
+#[test]
+fn a_c_program_gets_the_same_bits_from_both_libraries() {
+    if !compiler() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (program, ppm) = (folder.path().join("explain"), folder.path().join("picture.ppm"));
+    write_ppm(&ppm);
+    for library in [shared_library(), libraries().join("libocclude.a")] {
+        compile("examples/c/explain.c", &library, &program);
+        let printed = succeed(Command::new(&program).arg(seeded_weights()));
+        assert_eq!(with_bits(&printed), example(22), "{}", library.display());
+    }
+    let printed =
+        succeed(Command::new(&program).arg(seeded_weights()).args([ppm.as_os_str(), OsStr::new("75")]));
+    assert_eq!(with_bits(&printed), example(75));
+
+    let refused = Command::new(&program).arg("missing").output().unwrap();
+    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(1) && message.contains("error: cannot read missing"), "{message}");
+}
+
+/// By `$OCCLUDE_PYTHON`, or else `python3`, which needs NumPy.
+#[test]
+fn a_python_program_gets_the_same_bits() {
+    let python = env::var("OCCLUDE_PYTHON").unwrap_or_else(|_| "python3".to_string());
+    let mut probe = Command::new(&python);
+    probe.args(["-c", "import numpy"]);
+    if !has("NumPy", probe, "OCCLUDE_REQUIRE_NUMPY") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let ppm = folder.path().join("picture.ppm");
+    write_ppm(&ppm);
+    let run = |arguments: &[&OsStr]| {
+        let mut command = Command::new(&python);
+        command.arg(root().join("examples/python/explain.py")).arg(shared_library()).args(arguments);
+        command
+    };
+    let weights = seeded_weights().as_os_str();
+    assert_eq!(with_bits(&succeed(&mut run(&[weights]))), example(22));
+    assert_eq!(with_bits(&succeed(&mut run(&[weights, ppm.as_os_str(), OsStr::new("75")]))), example(75));
+    let refused = run(&[OsStr::new("missing")]).output().unwrap();
+    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(1) && message.contains("error: cannot read missing"), "{message}");
+}
+
+/// What `tests/capi/every.c` has to print.
+struct Printed(String);
+
+impl Printed {
+    fn floats(&mut self, name: &str, values: &[f32]) {
+        let bits: String = values.iter().map(|value| format!(" {:08x}", value.to_bits())).collect();
+        writeln!(self.0, "{name}{bits}").unwrap();
+    }
+
+    fn sizes(&mut self, name: &str, values: &[usize]) {
+        let numbers: String = values.iter().map(|value| format!(" {value}")).collect();
+        writeln!(self.0, "{name}{numbers}").unwrap();
+    }
+
+    fn maps(&mut self, name: &str, maps: &OcclusionMaps) {
+        let sides = |rect: Rect| [rect.y0, rect.x0, rect.y1, rect.x1];
+        let count = maps.grid[0] * maps.grid[1];
+        self.sizes(name, &[]);
+        self.sizes("grid", &maps.grid);
+        self.sizes("area", &sides(maps.area()));
+        self.sizes("rect", &sides(maps.mask_rect(maps.grid[0] - 1, 0)));
+        for (k, &class) in maps.classes.iter().enumerate() {
+            self.sizes("class", &[class]);
+            self.floats("base_score", &maps.base_scores[k..=k]);
+            self.floats("scores", &maps.scores[k * count..][..count]);
+            self.floats("map", &maps.map(k));
+            self.floats("upsampled", &maps.upsampled(k, Upsampling::Bicubic));
+        }
+        self.sizes("argmax", &maps.argmax);
+        self.floats("argmax_scores", &maps.argmax_scores);
+    }
+}
+
+#[test]
+fn every_function_does_as_the_header_says() {
+    if !compiler() {
+        return;
+    }
+    let net = GoogLeNet::new(&Weights::seeded(SEED)).unwrap();
+    let file = root().join("tests/data/chelsea.png");
+    let rgb: Vec<u8> =
+        (0..60 * 90).flat_map(|i| [i % 90 * 2, i / 90 * 4, (i % 7) * 30]).map(|level| level as u8).collect();
+    let mut printed = Printed(format!("version {}\n", env!("CARGO_PKG_VERSION")));
+    let labels = Labels::imagenet();
+    writeln!(printed.0, "label {}, {}", labels.short(281), labels.short(999)).unwrap();
+    let pixels = |resize| Picture::from_rgb(60, 90, &rgb, resize).unwrap();
+    for (name, picture) in [
+        ("opened", Picture::open(&file, Resize::CenterCrop).unwrap()),
+        ("cropped", pixels(Resize::CenterCrop)),
+        ("stretched", pixels(Resize::Stretch)),
+    ] {
+        printed.floats(name, &net.classify(&picture.input()).probabilities);
+    }
+    let input = pixels(Resize::Stretch).input();
+    let sweep = || OcclusionSensitivity::new(&net);
+    printed.maps("defaults", &sweep().run(&input).unwrap());
+    let options = sweep()
+        .mask_size([60, 50])
+        .stride([56, 75])
+        .mask_value(MaskValue::Rgb([10.0, 200.0, 90.5]))
+        .mask_clipping(false)
+        .region(Rect { y0: 0, x0: 40, y1: 200, x1: 224 })
+        .classes([3, 999])
+        .score(Score::Logit);
+    printed.maps("options", &options.run(&input).unwrap());
+    let top = net.classify(&input).top(2);
+    for value in [MaskValue::TrainingMean, MaskValue::Blur(2.5), MaskValue::Noise(7), MaskValue::Auto] {
+        let sweep = sweep().stride([112, 112]).classes(top.clone()).mask_value(value);
+        printed.maps("mask", &sweep.run(&input).unwrap());
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("every");
+    compile("tests/capi/every.c", &shared_library(), &program);
+    let found = succeed(Command::new(&program).arg(seeded_weights()).arg(&file).current_dir(folder.path()));
+    // Not by `assert_eq!`, which would print them.
+    for (found, expected) in found.lines().zip(printed.0.lines()) {
+        let name = expected.split(' ').next().unwrap();
+        assert!(found == expected, "{name}: {found:.300}\nexpected {expected:.300}");
+    }
+    assert_eq!(found.lines().count(), printed.0.lines().count());
+}
