@@ -39,14 +39,48 @@ impl Photograph {
     /// checked before memory is taken for pixels.
     pub fn open(path: impl AsRef<Path>) -> Result<Photograph> {
         let path = path.as_ref();
-        let name = path.display().to_string();
-        let bytes = read(path, &name)?;
-        let image = decode(&name, &bytes)?.into_rgb8();
+        Photograph::from_bytes(&path.display().to_string(), &Photograph::read(path)?)
+    }
+
+    /// Decodes a file's bytes as [`Photograph::open`] does; `name` serves only for messages.
+    ///
+    /// # Errors
+    /// [`Error::Image`] as [`Photograph::open`].
+    pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Photograph> {
+        let image = decode(name, bytes)?.into_rgb8();
         Ok(Photograph {
             height: image.height() as usize,
             width: image.width() as usize,
             rgb: image.into_raw(),
         })
+    }
+
+    /// Reads a picture file's bytes, for [`Photograph::from_bytes`] and for what else they are needed, such as a checksum. The
+    /// file is read once, from start to end, so it may be a pipe. What does not begin as a picture (`/dev/zero`, a film) is
+    /// refused before it is read.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the file cannot be read; [`Error::Image`] when it does not begin as one of the formats of
+    /// [`Photograph::open`], is a directory, or has more than 800 MB.
+    pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
+        let path = path.as_ref();
+        let name = &*path.display().to_string();
+        let io = |source| Error::Io { path: path.to_owned(), action: "read", source };
+        let mut file = File::open(path).map_err(io)?;
+        let metadata = file.metadata().map_err(io)?;
+        if metadata.is_dir() {
+            return Err(refuse(name, format!("is a directory, expected {FORMATS}; name one file in it")));
+        }
+        let mut bytes = Vec::new();
+        file.by_ref().take(SIGNATURE_BYTES as u64).read_to_end(&mut bytes).map_err(io)?;
+        format(name, &bytes)?;
+        if metadata.len() <= MAX_BYTES {
+            file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(io)?;
+        }
+        if metadata.len().max(bytes.len() as u64) > MAX_BYTES {
+            return Err(refuse(name, format!("is larger than {MAX_BYTES} bytes; save a smaller picture")));
+        }
+        Ok(bytes)
     }
 }
 
@@ -58,26 +92,6 @@ impl Picture {
     pub fn open(path: impl AsRef<Path>, resize: Resize) -> Result<Picture> {
         Ok(Photograph::open(path)?.picture(resize))
     }
-}
-
-/// The file's bytes, once its beginning looks like a picture: `/dev/zero` or a film is refused before it is read.
-fn read(path: &Path, name: &str) -> Result<Vec<u8>> {
-    let io = |source| Error::Io { path: path.to_owned(), action: "read", source };
-    let mut file = File::open(path).map_err(io)?;
-    let metadata = file.metadata().map_err(io)?;
-    if metadata.is_dir() {
-        return Err(refuse(name, format!("is a directory, expected {FORMATS}; name one file in it")));
-    }
-    let mut bytes = Vec::new();
-    file.by_ref().take(SIGNATURE_BYTES as u64).read_to_end(&mut bytes).map_err(io)?;
-    format(name, &bytes)?;
-    if metadata.len() <= MAX_BYTES {
-        file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(io)?;
-    }
-    if metadata.len().max(bytes.len() as u64) > MAX_BYTES {
-        return Err(refuse(name, format!("is larger than {MAX_BYTES} bytes; save a smaller picture")));
-    }
-    Ok(bytes)
 }
 
 /// Which of the accepted formats the bytes begin as.

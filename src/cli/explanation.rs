@@ -184,10 +184,12 @@ impl Method {
 }
 
 impl Source {
-    /// Decodes a file.
+    /// Reads and decodes a file; the checksum is of exactly the bytes that were decoded.
     pub fn open(image: &Path) -> Result<Source> {
-        let photograph = Arc::new(Photograph::open(image)?);
-        Ok(Source { image: image.to_path_buf(), sha256: weights::file_sha256(image)?, photograph })
+        let bytes = Photograph::read(image)?;
+        let photograph = Photograph::from_bytes(&image.display().to_string(), &bytes)?;
+        let sha256 = weights::sha256(&bytes);
+        Ok(Source { image: image.to_path_buf(), sha256, photograph: Arc::new(photograph) })
     }
 
     /// For a terminal, if there is one.

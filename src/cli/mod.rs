@@ -1,11 +1,11 @@
 //! The command: what its subcommands read, do and print.
 //! Exit codes: 0 done, 1 refused or failed, 2 not a valid command line.
 
-mod args;
+pub mod args;
 mod arrays;
 mod batch;
 mod canvas;
-mod classes;
+pub mod classes;
 mod classify;
 mod colours;
 mod compare;

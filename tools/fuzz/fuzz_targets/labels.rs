@@ -1,0 +1,27 @@
+//! A file of class names, and the search in it and in ImageNet's.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use occlude::Labels;
+
+fuzz_target!(|bytes: &[u8]| {
+    // What is searched for, a NUL, the file.
+    let (text, file) = bytes.split_at(bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len()));
+    let text = String::from_utf8_lossy(text);
+    search(Labels::imagenet(), &text);
+    match Labels::parse("fuzz", file.get(1..).unwrap_or_default()) {
+        Ok(labels) => {
+            assert!(labels.count() > 0);
+            assert!((0..labels.count()).all(|class| !labels.words(class).is_empty()));
+            search(&labels, &text);
+        }
+        Err(error) => assert!(error.to_string().contains("fuzz")),
+    }
+});
+
+fn search(labels: &Labels, text: &str) {
+    match labels.find(text) {
+        Ok(class) => assert!(class < labels.count()),
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
