@@ -1,7 +1,6 @@
 //! One photograph explained: the sweep, and what the commands make of it.
 
 use std::collections::HashSet;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,7 +16,7 @@ use super::args::{Aggregate, Common, Pictures, Size, Sweep};
 use super::arrays::{self, ArrayFile};
 use super::classes::Classes;
 use super::preview::Preview;
-use super::{json, weights};
+use super::{interrupt, json, weights};
 
 /// A network, ready, and what identifies it.
 pub struct Session {
@@ -106,13 +105,13 @@ impl Session {
         };
         let progress = |done| {
             progress(done);
-            ControlFlow::Continue(())
+            interrupt::go_on()
         };
         let maps = match refined {
             None => options.run_with_progress(&input, &progress),
             Some(refined) => options.run_progressively(&input, &progress, &|refinement| {
                 refined(&explanation(refinement.maps.clone()));
-                ControlFlow::Continue(())
+                interrupt::go_on()
             }),
         }?;
         json::require_finite(&maps.classification.logits)?;
@@ -142,7 +141,7 @@ impl Session {
         let test = Faithfulness::new(&self.net).mask_value(sweep.mask_value).score(sweep.score);
         let curves = test.run(&input, &asked, &|done| {
             progress(done);
-            ControlFlow::Continue(())
+            interrupt::go_on()
         })?;
         explanation.faithfulness = rankings.iter().map(|(method, ..)| *method).zip(curves).collect();
         Ok(())
@@ -245,9 +244,21 @@ impl Explanation {
 /// Characters of a class's name in a file name; file systems take 255 bytes for all of it.
 const LONGEST_SLUG: usize = 60;
 
-/// The picture's file name without its ending.
+/// Bytes of a picture's name in the names of its results. File systems have 255 for all of a name: `compare` puts two of them
+/// into one, and `batch` adds a hash of 64 digits.
+const LONGEST_STEM: usize = 100;
+
+/// The picture's file name without its ending, fit to begin the names of other files: without control characters, and where it
+/// is so long that two of them and a class would be no file name any more, with a hash in place of its end.
 pub fn stem(image: &Path) -> String {
-    image.file_stem().map_or_else(|| "image".to_string(), |stem| stem.to_string_lossy().into_owned())
+    let stem = image.file_stem().map_or("image".into(), |stem| stem.to_string_lossy());
+    let stem = stem.replace(|c: char| c.is_control(), "_");
+    if stem.len() <= LONGEST_STEM {
+        return stem;
+    }
+    let hash = weights::sha256(stem.as_bytes());
+    let ends = stem.char_indices().map(|(at, _)| at).take_while(|&at| at <= LONGEST_STEM - 9);
+    format!("{}-{}", &stem[..ends.last().unwrap_or(0)], &hash[..8])
 }
 
 /// One a class: its short name in letters, digits and hyphens; with its index where several classes have the same.
@@ -287,5 +298,9 @@ mod tests {
     fn stems() {
         assert_eq!(stem(Path::new("a/chelsea.png")), "chelsea");
         assert_eq!(stem(Path::new("chelsea")), "chelsea");
+        assert_eq!(stem(Path::new("a\x1b[2J\nb.png")), "a_[2J_b");
+        let long = |end: &str| stem(Path::new(&format!("{}{end}.png", "ä".repeat(120))));
+        assert!(long("").len() <= LONGEST_STEM && long("").starts_with("ääää"));
+        assert_ne!(long("1"), long("2"));
     }
 }

@@ -1,5 +1,5 @@
 //! The command: what its subcommands read, do and print.
-//! Exit codes: 0 done, 1 refused or failed, 2 not a valid command line.
+//! Exit codes: 0 done, 1 refused or failed, 2 not a valid command line, 130 and 143 interrupted.
 
 pub mod args;
 mod arrays;
@@ -13,6 +13,7 @@ mod explain;
 mod explanation;
 mod figure;
 mod gradcam;
+mod interrupt;
 mod json;
 mod layers;
 mod output;
@@ -24,6 +25,7 @@ mod report;
 mod text;
 mod weights;
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -34,6 +36,8 @@ use args::{Arguments, Command};
 
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
+    // Where it is not possible, a signal does what it does by default.
+    let _ = interrupt::watch();
     let matches = Arguments::command().get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let common = &arguments.common;
@@ -50,6 +54,10 @@ pub fn run() -> ExitCode {
     };
     match result {
         Ok(code) => code,
+        Err(Error::Cancelled) => {
+            complain("interrupted");
+            interrupt::exit_code()
+        }
         Err(error) => {
             complain(&error.to_string());
             ExitCode::FAILURE
@@ -60,7 +68,17 @@ pub fn run() -> ExitCode {
 /// Prints to standard error.
 fn complain(message: &str) {
     // Nothing is left to be done when that is closed, too.
-    let _ = writeln!(io::stderr(), "error: {message}");
+    let _ = writeln!(io::stderr(), "error: {}", printable(message));
+}
+
+/// The text without control characters but for ends of lines: a file's name must not move a terminal's cursor, or worse.
+fn printable(text: &str) -> Cow<'_, str> {
+    let controls = |c: char| c.is_control() && c != '\n';
+    if !text.contains(controls) {
+        return text.into();
+    }
+    let escaped = |c: char| if controls(c) { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(escaped).collect()
 }
 
 /// Runs a subcommand in a pool of `threads` threads, or the default one: all of it, for new threads often share a core in
@@ -78,7 +96,7 @@ fn on_threads<T: Send>(threads: Option<usize>, run: impl FnOnce() -> Result<T> +
 /// Prints to standard output. A reader that has seen enough (`occlude ... | head -1`) is no error.
 fn print(text: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout.write_all(printable(text).as_bytes()).and_then(|()| stdout.flush()) {
         Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
             Err(Error::Io { path: "standard output".into(), action: "write to", source })
         }

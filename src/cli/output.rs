@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use occlude::{Error, Result};
 use tempfile::TempDir;
 
+use super::interrupt::{self, Orderly};
+
 /// What the names of files and folders begin with that are not yet in their place.
 const STAGING: &str = ".occlude-";
 
@@ -30,7 +32,8 @@ impl Output {
     /// replaced. Returns their paths.
     ///
     /// # Errors
-    /// [`Error::Io`]; then what was there before is as it was, and folders made for the files are gone.
+    /// [`Error::Io`], and [`Error::Cancelled`] when the user has interrupted the program; then what was there before is as it
+    /// was, and folders made for the files are gone.
     pub fn write(&self, files: &[(String, Vec<u8>)]) -> Result<Vec<PathBuf>> {
         self.write_with(files, None)
     }
@@ -44,6 +47,7 @@ impl Output {
         files: &[(String, Vec<u8>)],
         apart: Option<(&Path, &[u8])>,
     ) -> Result<Vec<PathBuf>> {
+        let _orderly = Orderly::new();
         let inside = files.iter().map(|(name, contents)| (self.folder.join(name), &contents[..]));
         let apart = apart.map(|(path, contents)| (path.to_path_buf(), contents));
         let files: Vec<(PathBuf, &[u8])> = inside.chain(apart).collect();
@@ -70,6 +74,7 @@ impl Output {
     /// # Errors
     /// [`Error::Io`].
     pub fn write_file(&self, name: &str, contents: &[u8]) -> Result<PathBuf> {
+        let _orderly = Orderly::new();
         fs::create_dir_all(&self.folder).map_err(failed(&self.folder))?;
         let (beside, to) = (self.folder.join(format!("{STAGING}{name}")), self.folder.join(name));
         let written = fs::write(&beside, contents).and_then(|()| fs::rename(&beside, &to));
@@ -98,6 +103,7 @@ impl Output {
     /// # Errors
     /// [`Error::Io`]; also when the folder holds anything else. Then it is as it was.
     pub fn write_folder(&self, name: &str, files: &[(String, Vec<u8>)], earlier: &[String]) -> Result<()> {
+        let _orderly = Orderly::new();
         let to = self.folder.join(name);
         let held = match fs::read_dir(&to) {
             Ok(entries) => entries.collect::<io::Result<Vec<_>>>().map_err(failed(&to))?,
@@ -179,6 +185,7 @@ fn write_all(files: &[(PathBuf, &[u8])]) -> Result<Vec<PathBuf>> {
     let mut stagings: Vec<(&Path, TempDir)> = Vec::new();
     let mut moves: Vec<(PathBuf, &Path)> = Vec::new();
     for (to, contents) in files {
+        interrupt::check()?;
         let folder = folder_of(to);
         fs::create_dir_all(folder).map_err(failed(folder))?;
         let staging = match stagings.iter().position(|(staged, _)| *staged == folder) {

@@ -2,15 +2,17 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar on standard error; draws nothing when that is not a terminal, and disappears when it is dropped.
-pub struct Bar(ProgressBar);
+use super::interrupt::Orderly;
+
+/// A bar on standard error; draws nothing when that is not a terminal, and disappears when it is dropped, also after Ctrl-C.
+pub struct Bar(ProgressBar, #[expect(dead_code, reason = "lives as long as the bar")] Orderly);
 
 impl Bar {
     pub fn new() -> Bar {
         let bar = ProgressBar::new(0);
         let style = ProgressStyle::with_template("{bar:40} {pos}/{len} positions, {eta} left");
         bar.set_style(style.expect("a constant template"));
-        Bar(bar)
+        Bar(bar, Orderly::new())
     }
 
     /// Draws something else, without the bar in its way.
@@ -31,14 +33,14 @@ impl Drop for Bar {
 }
 
 /// A bar over pictures, of which one is being swept; otherwise as [`Bar`].
-pub struct PicturesBar(ProgressBar);
+pub struct PicturesBar(ProgressBar, #[expect(dead_code, reason = "lives as long as the bar")] Orderly);
 
 impl PicturesBar {
     pub fn new(pictures: usize) -> PicturesBar {
         let bar = ProgressBar::new(pictures as u64);
         let style = ProgressStyle::with_template("{bar:40} {pos}/{len} pictures, {eta} left; next: {msg}");
         bar.set_style(style.expect("a constant template"));
-        PicturesBar(bar)
+        PicturesBar(bar, Orderly::new())
     }
 
     /// The picture being swept has come so far.

@@ -17,10 +17,10 @@ use occlude::{Error, Progress, Result};
 use super::args::{Batch, Common};
 use super::classes::Classes;
 use super::explanation::{Explanation, Session, Source};
-use super::json;
 use super::output::Output;
 use super::progress::PicturesBar;
 use super::weights::file_sha256;
+use super::{interrupt, json};
 use inputs::Picture;
 use record::{Recipe, Record};
 pub use shard::Shard;
@@ -46,8 +46,15 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
         for name in summary::names(part.as_ref()) {
             output.remove_file(&name)?;
         }
-        let rows = job.run(&pictures)?;
+        let rows = job.run(&pictures);
         drop(bar);
+        let rows = match rows {
+            Err(Error::Cancelled) => {
+                super::complain("interrupted; the same command goes on where this run ended");
+                return Ok(interrupt::exit_code());
+            }
+            rows => rows?,
+        };
         let summary = Summary { recipe, part, pictures: rows };
         let [csv, json] = summary.write(&output)?;
         let (count, failed) = (summary.pictures.len(), summary.failed());
@@ -86,7 +93,7 @@ impl Job<'_> {
     /// All pictures' rows, in their order.
     ///
     /// # Errors
-    /// [`Error::Option`], which no picture can help; any other of a picture is in its row.
+    /// [`Error::Option`], which no picture can help, and [`Error::Cancelled`]; any other of a picture is in its row.
     fn run(&self, pictures: &[Picture]) -> Result<Vec<Row>> {
         let ours: HashSet<&str> = pictures.iter().map(|picture| picture.folder.as_str()).collect();
         self.output.remove_leftovers(|name| ours.contains(name))?;
@@ -106,7 +113,7 @@ impl Job<'_> {
                 pictures.get(turn).map(|picture| (picture, self.prepare(picture)))
             };
             (swept, read) = rayon::join(sweep, beside);
-            if let Some((_, Err(error @ Error::Option { .. }))) = swept {
+            if let Some((_, Err(error @ (Error::Option { .. } | Error::Cancelled)))) = swept {
                 return Err(error);
             }
         }
@@ -126,6 +133,7 @@ impl Job<'_> {
     }
 
     fn sweep(&self, prepared: Prepared) -> Result<Swept> {
+        interrupt::check()?;
         let source = match prepared {
             Prepared::Finished(row) => return Ok(Swept::Finished(row)),
             Prepared::Read(source) => source,
