@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
 
+use image::error::LimitErrorKind;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
 use crate::error::{Error, Result};
@@ -15,6 +16,8 @@ const MAX_PIXELS: u64 = 100_000_000;
 const MAX_SIDE: u32 = 65_535;
 /// Most bytes of a file, and of a decoded picture: [`MAX_PIXELS`] of four 16-bit channels.
 const MAX_BYTES: u64 = 8 * MAX_PIXELS;
+/// Most bytes of a colour profile, EXIF data and texts, unpacked: far more than programs write.
+const MAX_BYTES_BEFORE_PIXELS: u64 = 1 << 26;
 /// Enough of a file's beginning for every format's signature.
 const SIGNATURE_BYTES: usize = 16;
 #[cfg(feature = "all-formats")]
@@ -123,16 +126,17 @@ fn decode(name: &str, bytes: &[u8]) -> Result<DynamicImage> {
     let format = format(name, bytes)?;
     // These two decoders fill what a cut file lacks and report success. (The other formats' refuse.)
     let whole = match format {
-        ImageFormat::Jpeg => jpeg_reaches_its_end(bytes),
-        ImageFormat::WebP => webp_reaches_its_end(bytes),
-        _ => true,
+        ImageFormat::Jpeg => jpeg_reaches_its_end(bytes).then_some(bytes),
+        ImageFormat::WebP => whole_webp(bytes),
+        _ => Some(bytes),
     };
-    if !whole {
+    let Some(bytes) = whole else {
         return Err(damaged(name, format, "its end is missing"));
-    }
+    };
     let refused = |error| explain(name, format, error);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    reader.limits(limits());
+    // What stands before the pixels is unpacked at once, such as a PNG's colour profile.
+    reader.limits(limits(MAX_BYTES_BEFORE_PIXELS));
     let mut decoder = reader.into_decoder().map_err(refused)?;
     let (width, height) = decoder.dimensions();
     if width == 0 || height == 0 {
@@ -142,21 +146,27 @@ fn decode(name: &str, bytes: &[u8]) -> Result<DynamicImage> {
         return Err(too_large(name, &format!("{width}x{height} pixels")));
     }
     let orientation = decoder.orientation().map_err(refused)?;
+    decoder.set_limits(limits(MAX_BYTES)).map_err(refused)?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(refused)?;
     image.apply_orientation(orientation);
     Ok(image)
 }
 
-fn limits() -> Limits {
+fn limits(bytes: u64) -> Limits {
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
-    limits.max_alloc = Some(MAX_BYTES);
+    limits.max_alloc = Some(bytes);
     limits
 }
 
 fn explain(name: &str, format: ImageFormat, error: ImageError) -> Error {
     match error {
+        ImageError::Limits(error) if error.kind() == LimitErrorKind::InsufficientMemory => refuse(
+            name,
+            "needs more memory than pictures of its size do, for its colour profile or for texts; save it without them"
+                .to_string(),
+        ),
         ImageError::Limits(_) => too_large(name, "a larger size"),
         ImageError::Unsupported(what) => refuse(
             name,
@@ -203,9 +213,17 @@ fn jpeg_reaches_its_end(bytes: &[u8]) -> bool {
     false
 }
 
-/// Whether a WebP file holds as many bytes as its RIFF header announces after itself.
-fn webp_reaches_its_end(bytes: &[u8]) -> bool {
-    bytes
-        .split_first_chunk::<8>()
-        .is_some_and(|([.., a, b, c, d], rest)| u32::from_le_bytes([*a, *b, *c, *d]) as usize <= rest.len())
+/// A WebP file up to where its RIFF header says that it ends, if it and each chunk in it has as many bytes as it announces.
+/// (The decoder takes memory for what a chunk of EXIF data or of a colour profile announces.)
+fn whole_webp(bytes: &[u8]) -> Option<&[u8]> {
+    let announced =
+        |header: &[u8; 8]| u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize;
+    let (riff, rest) = bytes.split_first_chunk()?;
+    let mut chunks = rest.get(..announced(riff))?.strip_prefix(b"WEBP")?;
+    while let Some((header, rest)) = chunks.split_first_chunk() {
+        let after = rest.get(announced(header)..)?;
+        // Chunks begin at even places.
+        chunks = after.get(announced(header) % 2..).unwrap_or_default();
+    }
+    bytes.get(..8 + announced(riff))
 }

@@ -1,7 +1,8 @@
 //! Which pictures a batch is about, and what their folders of results are called.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use occlude::{Error, Result};
@@ -12,6 +13,11 @@ use crate::cli::weights::sha256;
 
 /// What the names of pictures in a folder end in.
 const ENDINGS: [&str; 8] = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"];
+
+/// Most bytes of a list: some million paths.
+const MAX_LIST: u64 = 1 << 28;
+/// Most bytes of a path in a list. Windows has the longest, 32767 characters.
+const MAX_PATH: usize = 1 << 17;
 
 /// One picture of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,14 +81,38 @@ fn add(input: &Path, recursive: bool, paths: &mut Vec<PathBuf>) -> Result<()> {
 
 /// One path a line.
 fn add_list(list: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
-    let bytes = fs::read(list).map_err(unreadable(list))?;
+    let mut bytes = Vec::new();
+    let file = File::open(list).map_err(unreadable(list))?;
+    file.take(MAX_LIST + 1).read_to_end(&mut bytes).map_err(unreadable(list))?;
+    if bytes.len() as u64 > MAX_LIST {
+        return Err(refuse(
+            list,
+            format!("is larger than {MAX_LIST} bytes, expected a path a line; make it several lists"),
+        ));
+    }
     let text = String::from_utf8(bytes).map_err(|error| {
         let line =
             1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|&&b| b == b'\n').count();
         refuse(list, format!("line {line} is not UTF-8, expected a list of pictures, one path a line"))
     })?;
-    let lines = text.trim_start_matches('\u{FEFF}').lines();
-    paths.extend(lines.filter(|line| !line.trim().is_empty() && !line.starts_with('#')).map(PathBuf::from));
+    for (line, at) in text.trim_start_matches('\u{FEFF}').lines().zip(1..) {
+        if line.contains('\0') {
+            return Err(refuse(
+                list,
+                format!("line {at} has a NUL, expected a list of pictures, one path a line"),
+            ));
+        }
+        if line.len() > MAX_PATH {
+            let length = line.len();
+            return Err(refuse(
+                list,
+                format!("line {at} has {length} bytes, expected a path of at most {MAX_PATH}"),
+            ));
+        }
+        if !line.trim().is_empty() && !line.starts_with('#') {
+            paths.push(line.into());
+        }
+    }
     Ok(())
 }
 

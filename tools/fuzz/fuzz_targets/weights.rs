@@ -14,6 +14,10 @@ fuzz_target!(|bytes: &[u8]| {
     check(Weights::from_bytes("fuzz", bytes));
     // The first four bytes are how many zeros.
     let Some((zeros, header)) = bytes.split_first_chunk::<4>() else { return };
+    // Other forms of files have no header; of them, zeros by the megabyte only take long.
+    if header.first() != Some(&b'{') {
+        return;
+    }
     let zeros = u64::from(u32::from_le_bytes(*zeros) % MOST_ZEROS);
     let length = header.len() as u64;
     let file = length.to_le_bytes();
