@@ -250,14 +250,14 @@ fn coarse(folder: &TempDir, stride: &str) -> Child {
 fn an_output_folder_that_disappears_is_made_again() {
     let folder = folder();
     let out = folder.path().join("out");
-    let mut child = coarse(&folder, "8");
+    let mut child = coarse(&folder, "16");
     wait_for("its removal", || fs::remove_dir_all(&out).is_ok());
     assert!(end(&mut child).success(), "{}", errors(&mut child));
     assert!(out.join("map.json").exists() && staging(folder.path()).is_empty());
 
     // But not where something else has come in its place.
     fs::remove_dir_all(&out).unwrap();
-    let mut child = coarse(&folder, "8");
+    let mut child = coarse(&folder, "16");
     wait_for("its removal", || fs::remove_dir_all(&out).is_ok() && fs::write(&out, "mine").is_ok());
     assert_eq!(end(&mut child).code(), Some(1));
     assert!(errors(&mut child).contains("cannot write to out: "));
@@ -319,7 +319,7 @@ fn batch(folder: &TempDir, out: &str) -> Command {
 
 #[test]
 fn a_batch_that_is_interrupted_goes_on_where_it_ended() {
-    let folder = photos(6);
+    let folder = photos(4);
     succeed(batch(&folder, "whole"));
     let whole = tree(&folder.path().join("whole"));
     for (name, code, out) in [("INT", 130, "int"), ("TERM", 143, "term")] {
@@ -339,14 +339,14 @@ fn a_batch_that_is_interrupted_goes_on_where_it_ended() {
         );
         assert!(left.iter().all(|(path, bytes)| whole.get(path) == Some(bytes)), "only whole results");
         let done = succeed(batch(&folder, out)).matches("done before").count();
-        assert!((1..6).contains(&done), "{done}");
+        assert!((1..4).contains(&done), "{done}");
         assert!(tree(&folder.path().join(out)) == whole);
     }
 }
 
 #[test]
 fn a_batch_that_is_killed_again_and_again_comes_to_the_same_bytes() {
-    let folder = photos(6);
+    let folder = photos(4);
     succeed(batch(&folder, "whole"));
     let (whole, out) = (tree(&folder.path().join("whole")), folder.path().join("out"));
     // In the middle of writing: as soon as there is anything that is not in its place yet.

@@ -166,7 +166,7 @@ fn files_that_may_not_be_read() {
     let folder = folder();
     let locked = folder.path().join("locked.png");
     fs::copy(folder.path().join("picture.png"), &locked).unwrap();
-    fs::set_permissions(&locked, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::File::open(&locked).is_ok() {
         eprintln!("SKIPPED: this user may read every file");
         return;
