@@ -1,5 +1,5 @@
 /* Calls every function of the C interface, right and wrong. Prints the numbers, floats by their bits, for tests/capi.rs to compare with
- * those of the Rust library; ends with 1 and a line that says where if a function does not do as the header says.
+ * those of the Rust library; ends with 1 and a line on standard error if a function does not do as the header says.
  *
  *     every WEIGHTS PICTURE
  */
@@ -14,7 +14,7 @@
 #define CHECK(condition)                                                                                     \
     do {                                                                                                     \
         if (!(condition)) {                                                                                  \
-            printf("line %d: not so: %s; %s\n", __LINE__, #condition, occlude_last_error());                 \
+            fprintf(stderr, "line %d: not so: %s; %s\n", __LINE__, #condition, occlude_last_error());        \
             exit(1);                                                                                         \
         }                                                                                                    \
     } while (0)
@@ -167,7 +167,13 @@ static void refusals(const occlude_network *network, const occlude_image *image,
     ARGUMENT("path: is NULL", occlude_network_load(NULL, &no_network));
     CHECK(no_network == NULL);
     ARGUMENT("network: is NULL", occlude_network_load("x", NULL));
-    REFUSED(OCCLUDE_ERROR_IO, "cannot read missing\xff", occlude_network_load("missing\xff", &no_network));
+    REFUSED(OCCLUDE_ERROR_IO, "cannot read missing: ", occlude_network_load("missing", &no_network));
+    /* A name that is not UTF-8, where the system has such names. */
+    FILE *odd = fopen("odd\xff", "wb");
+    if (odd) {
+        fclose(odd);
+        REFUSED(OCCLUDE_ERROR_WEIGHTS, "odd", occlude_network_load("odd\xff", &no_network));
+    }
     ARGUMENT("bytes: is NULL", occlude_network_from_memory(NULL, 5, &no_network));
     ARGUMENT("bytes: cannot", occlude_network_from_memory(rgb, (size_t)-1, &no_network));
     REFUSED(OCCLUDE_ERROR_WEIGHTS, "the weights in memory: ", occlude_network_from_memory(rgb, 12, &no_network));
