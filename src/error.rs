@@ -67,9 +67,9 @@ pub enum Error {
 }
 
 const HOW_TO_GET_WEIGHTS: &str = "\
-to get the file (the whole story is in weights/README.md):
-  1. download http://dl.caffe.berkeleyvision.org/bvlc_googlenet.caffemodel (53 MB)
-  2. in the repository: python3 tools/convert_caffemodel.py bvlc_googlenet.caffemodel weights/bvlc_googlenet.safetensors
+to get the file: occlude weights fetch
+(downloads http://dl.caffe.berkeleyvision.org/bvlc_googlenet.caffemodel, 53 MB, checks and converts it)
+or, if you have that file or another form of the network: occlude weights import FILE
 or, if you have bvlc_googlenet.safetensors, put it in one of these places, or name it with --weights or $OCCLUDE_WEIGHTS";
 
 impl fmt::Display for Error {

@@ -95,7 +95,15 @@
 //! | `image` | photographs come as raw pixels: there is no [`Photograph::open`] and [`Picture::open`] |
 //! | `all-formats` (brings `image`) | only PNG and JPEG are opened, not WebP, BMP, GIF and TIFF |
 //!
-//! Without default features the crate depends on `safetensors`, `matrixmultiply` and `wide` alone.
+//! Without default features the crate depends on `safetensors`, `matrixmultiply` and `wide` alone. `capi` adds the C interface.
+//!
+//! # Versions
+//!
+//! Versions follow semantic versioning. Within a major version (before 1.0: a minor one) stay as they are: the public API, the C
+//! interface, names and meaning of the fields of `map.json` and of the other files, command line options, and the **bits of results**
+//! for the same weights, picture and options (`tests/reproducible.rs` holds them). What may come at any time: functions, options,
+//! fields, variants of enums and fields of structs that are `#[non_exhaustive]`, the text of messages and the look of pictures. The
+//! oldest Rust that is supported, 1.89, may rise with a minor version.
 
 #[cfg(test)]
 extern crate self as occlude;

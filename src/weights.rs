@@ -366,7 +366,18 @@ fn not_finite(values: &[f32], ranges: &HashMap<String, Range<usize>>) -> String 
 /// [`Error::Weights`] when the file that was asked for does not exist: no other is used in its place.
 /// [`Error::WeightsNotFound`] with the places looked at when there is none.
 pub fn find(explicit: Option<&Path>) -> Result<PathBuf> {
-    find_with(explicit, &|name| env::var_os(name).filter(|value| !value.is_empty()))
+    find_with(explicit, &variable)
+}
+
+/// The last of the places where [`find`] looks, in the user's cache directory; `None` when the environment does not say where
+/// that is.
+pub fn cache_file() -> Option<PathBuf> {
+    cache_directory(&variable).map(|cache| cache.join("occlude").join(FILE_NAME))
+}
+
+/// A variable of the environment, unless it is empty.
+fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name).filter(|value| !value.is_empty())
 }
 
 /// [`find`] with the environment as an argument, which tests can choose.

@@ -620,7 +620,7 @@ fn weights_are_looked_for_where_the_help_says() {
             "weights/bvlc_googlenet.safetensors",
             "../shared/weights/bvlc_googlenet.safetensors",
             "cache",
-            "tools/convert_caffemodel.py",
+            "occlude weights fetch",
             "http://dl.caffe.berkeleyvision.org/bvlc_googlenet.caffemodel",
         ],
     );

@@ -43,7 +43,7 @@ const LOOKS_AT_THE_TARGET: &str = "sets cfgs by the target, runs nothing";
 const IS_A_MACRO: &str = "a procedural macro: code for what it is written above";
 
 /// Packages that run code while building (build scripts and procedural macros), and what it does.
-const RUNS_WHILE_BUILDING: [(&str, &str); 31] = [
+const RUNS_WHILE_BUILDING: [(&str, &str); 32] = [
     ("borsh", LOOKS_AT_THE_TARGET),
     ("borsh-derive", IS_A_MACRO),
     ("clap_derive", IS_A_MACRO),
@@ -68,6 +68,7 @@ const RUNS_WHILE_BUILDING: [(&str, &str); 31] = [
     ("serde_core", "asks the compiler for its version, writes a module name into its own output folder"),
     ("serde_derive", IS_A_MACRO),
     ("serde_json", LOOKS_AT_THE_TARGET),
+    ("signal-hook", "nothing, without a feature that is not used here"),
     ("wasm-bindgen", LOOKS_AT_THE_TARGET),
     ("wasm-bindgen-macro", IS_A_MACRO),
     ("wasm-bindgen-shared", "asks git for its own revision, if it is a checkout; not for this platform"),

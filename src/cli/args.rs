@@ -28,7 +28,7 @@ Examples:
   occlude gradcam cat.jpg
   occlude batch photos --out maps
   occlude layers
-  occlude weights
+  occlude weights fetch
 
 Exit code: 0 done, 1 refused or failed (the reason is on standard error), 2 not a valid command line."
 )]
@@ -45,7 +45,7 @@ const GLOBAL: &str = "Options of every command";
 /// What every command takes.
 #[derive(Args)]
 pub struct Common {
-    /// The network's weights, a safetensors file [default: $OCCLUDE_WEIGHTS, else weights/bvlc_googlenet.safetensors,
+    /// The network's weights: a safetensors file, a caffemodel or an ONNX model [default: $OCCLUDE_WEIGHTS, else weights/bvlc_googlenet.safetensors,
     /// ../shared/weights/..., or occlude/... in the user's cache directory]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     pub weights: Option<PathBuf>,
@@ -72,15 +72,97 @@ pub enum Command {
     Merge(Merge),
     Profile(Profile),
     Layers(Layers),
+    Weights(Weights),
+}
+
+/// Say whether the weights are the published network's; download them, or convert a file of another form
+#[derive(Args)]
+#[command(after_help = "\
+Without a command it verifies.
+
+Examples:
+  occlude weights
+  occlude weights fetch
+  occlude weights import bvlc_googlenet.caffemodel")]
+pub struct Weights {
+    #[command(subcommand)]
+    pub action: Option<WeightsAction>,
+}
+
+#[derive(Subcommand)]
+pub enum WeightsAction {
     /// Say which weights file is used, where it comes from, and whether its checksums match
     #[command(after_help = "\
 Compares the file's SHA-256 and each tensor's with the published network's, which this program carries.
 Exit code 1 when a tensor differs.
 
 Examples:
-  occlude weights
-  occlude weights --weights fine_tuned.safetensors")]
-    Weights,
+  occlude weights verify
+  occlude weights verify fine_tuned.safetensors")]
+    Verify {
+        /// The weights file [default: the one that the other commands would use]
+        file: Option<PathBuf>,
+    },
+    Import(Import),
+    Fetch(Fetch),
+}
+
+/// Make a safetensors file, which is smaller and read faster, of a weights file of any form
+#[derive(Args)]
+#[command(after_help = "\
+FILE is one of these; its first bytes tell which:
+  caffemodel   BVLC GoogLeNet as Berkeley published it, or fine-tuned for any number of classes
+  ONNX model   the same network as in the ONNX model zoo, or torchvision's with transform_input, as other programs export
+               them: numbers of 16, 32 or 64 bits in the file itself
+  safetensors  either network; also the state dict of torchvision's googlenet
+A PyTorch pickle (.pth) has to be saved as safetensors first.
+
+Exit code 1 when FILE is refused: the reason names the layer that another network has in its place.
+
+Examples:
+  occlude weights import bvlc_googlenet.caffemodel
+  occlude weights import googlenet-9.onnx --out googlenet.safetensors")]
+pub struct Import {
+    /// A caffemodel, an ONNX model, or a safetensors file
+    pub file: PathBuf,
+
+    /// Where the weights go; its folder is made if it does not exist [default: weights/bvlc_googlenet.safetensors for the
+    /// published network, weights/<name of FILE>.safetensors for another]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+
+    /// Replace other weights that are there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Download the published weights (53 MB), check and convert them (28 MB)
+#[derive(Args)]
+#[command(after_help = "\
+Needs the program curl. What an interrupted download has brought is kept beside the target as *.partial, and the next one
+goes on from there. Nothing is installed unless the checksum of the published file matches. A mirror's file is checked by its
+tensors' checksums, so it may have any form that `occlude weights import` reads.
+
+Examples:
+  occlude weights fetch
+  occlude weights fetch --url https://mirror.example/googlenet-9.onnx --out weights/bvlc_googlenet.safetensors")]
+pub struct Fetch {
+    /// A mirror to download from [default: Berkeley's server]
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+
+    /// Where the weights go; its folder is made if it does not exist [default: occlude/bvlc_googlenet.safetensors in the
+    /// user's cache directory, where every command looks]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+
+    /// SHA-1 that the downloaded file must have, in place of the published one's: for other weights
+    #[arg(long, value_name = "HEX", value_parser = sha1)]
+    pub sha1: Option<String>,
+
+    /// Replace other weights that are there
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Show the network: its layers as a table and as a diagram
@@ -553,6 +635,11 @@ fn choice<T: Copy + Send + Sync>(
             Err(format!("expected {}", words.join(" or ")))
         }
     }
+}
+
+fn sha1(text: &str) -> Result<String, String> {
+    let hexadecimal = text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if hexadecimal { Ok(text.to_lowercase()) } else { Err("expected 40 hexadecimal digits".to_string()) }
 }
 
 fn count(text: &str, most: usize) -> Result<usize, String> {

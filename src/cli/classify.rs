@@ -3,16 +3,16 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use occlude::{Classification, Error, GoogLeNet, Labels, Picture, Result, Weights, weights};
+use occlude::{Classification, Error, GoogLeNet, Labels, Picture, Result, Weights};
 
 use super::args::{Classify, Common};
-use super::{explanation, json};
+use super::{explanation, json, weights};
 
 /// Classes in the lists that the other commands' results begin with.
 pub const LISTED: usize = 5;
 
 pub fn run(common: &Common, args: &Classify) -> Result<ExitCode> {
-    let weights = weights::find(common.weights.as_deref())?;
+    let weights = weights::find(common)?;
     let picture = Picture::open(&args.image, common.resize)?;
     let weights = Weights::load(weights)?;
     let classes = weights.network().classes();

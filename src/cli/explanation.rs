@@ -58,7 +58,7 @@ pub struct Explanation {
 impl Session {
     /// Finds, checks and packs the weights.
     pub fn open(common: &Common) -> Result<Session> {
-        let path = occlude::weights::find(common.weights.as_deref())?;
+        let path = weights::find(common)?;
         let (weights, weights_sha256) = weights::load_and_hash(&path)?;
         let labels = Arc::new(labels(common, weights.network().classes())?);
         Ok(Session { net: GoogLeNet::new(&weights)?, labels, weights_sha256, resize: common.resize })

@@ -50,7 +50,7 @@ pub fn run() -> ExitCode {
         Command::Merge(args) => batch::merge::run(args),
         Command::Profile(args) => profile::run(common, args),
         Command::Layers(args) => layers::run(common, args),
-        Command::Weights => weights::run(common),
+        Command::Weights(args) => weights::run(common, args),
     };
     match result {
         Ok(code) => code,

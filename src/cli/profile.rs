@@ -3,17 +3,18 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use occlude::{GoogLeNet, LayerProfile, OcclusionSensitivity, Picture, Profile, Result, weights};
+use occlude::{GoogLeNet, LayerProfile, OcclusionSensitivity, Picture, Profile, Result};
 use serde_json::json;
 
 use super::args::{self, Common, Size};
+use super::weights;
 
 pub fn run(common: &Common, args: &args::Profile) -> Result<ExitCode> {
     super::on_threads(args.threads, || profile(common, args))
 }
 
 fn profile(common: &Common, args: &args::Profile) -> Result<ExitCode> {
-    let weights = weights::find(common.weights.as_deref())?;
+    let weights = weights::find(common)?;
     let input = Picture::open(&args.image, common.resize)?.input();
     let net = GoogLeNet::load(weights)?;
     let mut sweep = OcclusionSensitivity::new(&net);

@@ -1,16 +1,21 @@
-//! `occlude weights`, and the weights' checksum for the other commands.
+//! `occlude weights`, and what the other commands need: where the weights are, and their checksum.
+
+mod fetch;
+mod import;
 
 use std::fmt::Write;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use occlude::network::Network;
+use occlude::weights::Form;
 use occlude::{Error, Result, Weights};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::args::Common;
+use super::args::{self, Common, WeightsAction};
 
 /// `weights/manifest.json`, as far as it is used here.
 #[derive(Deserialize)]
@@ -19,7 +24,18 @@ struct Manifest {
     sha256: String,
     origin: Origin,
     licence: String,
+    metadata: Metadata,
     tensors: Vec<Tensor>,
+}
+
+/// The published file's, in its order.
+#[derive(Deserialize, Serialize)]
+struct Metadata {
+    license: String,
+    input: String,
+    model: String,
+    layout: String,
+    format: String,
 }
 
 #[derive(Deserialize)]
@@ -37,15 +53,15 @@ struct Tensor {
 }
 
 /// Passes bytes through and hashes them, so that the checksum is of exactly the bytes that were used.
-struct Hashing<R> {
+struct Hashing<R, D> {
     inner: R,
-    sha: Sha256,
+    digest: D,
 }
 
-impl<R: Read> Read for Hashing<R> {
+impl<R: Read, D: Digest> Read for Hashing<R, D> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(bytes)?;
-        self.sha.update(&bytes[..count]);
+        self.digest.update(&bytes[..count]);
         Ok(count)
     }
 }
@@ -55,17 +71,22 @@ pub fn load_and_hash(path: &Path) -> Result<(Weights, String)> {
     let failed = |source| Error::Io { path: path.to_path_buf(), action: "read", source };
     let file = File::open(path).map_err(failed)?;
     let size = file.metadata().map_err(failed)?.len();
-    let mut hashing = Hashing { inner: file, sha: Sha256::new() };
+    let mut hashing = Hashing { inner: file, digest: Sha256::new() };
     let weights = Weights::from_reader(&path.to_string_lossy(), size, &mut hashing)?;
-    Ok((weights, hex(hashing.sha)))
+    Ok((weights, hex(hashing.digest)))
 }
 
 /// SHA-256 of a file in hexadecimal.
 pub fn file_sha256(path: &Path) -> Result<String> {
+    checksum(path, Sha256::new())
+}
+
+/// A file's checksum of this kind in hexadecimal.
+fn checksum(path: &Path, digest: impl Digest) -> Result<String> {
     let failed = |source| Error::Io { path: path.to_path_buf(), action: "read", source };
-    let mut hashing = Hashing { inner: File::open(path).map_err(failed)?, sha: Sha256::new() };
+    let mut hashing = Hashing { inner: File::open(path).map_err(failed)?, digest };
     io::copy(&mut hashing, &mut io::sink()).map_err(failed)?;
-    Ok(hex(hashing.sha))
+    Ok(hex(hashing.digest))
 }
 
 /// SHA-256 of bytes in hexadecimal.
@@ -73,40 +94,91 @@ pub fn sha256(bytes: &[u8]) -> String {
     hex(Sha256::new().chain_update(bytes))
 }
 
-pub fn run(common: &Common) -> Result<ExitCode> {
-    let path = occlude::weights::find(common.weights.as_deref())?;
-    let (weights, sha256) = load_and_hash(&path)?;
-    let manifest: Manifest = serde_json::from_str(include_str!("../../weights/manifest.json"))
-        .expect("the manifest is this build's own");
-    let differing: Vec<&str> = manifest
-        .tensors
-        .iter()
-        .filter(|tensor| tensor_sha256(&weights, &tensor.name) != tensor.sha256)
-        .map(|tensor| tensor.name.as_str())
-        .collect();
+pub fn run(common: &Common, args: &args::Weights) -> Result<ExitCode> {
+    match &args.action {
+        None => verify(&find(common)?),
+        Some(WeightsAction::Verify { file: None }) => verify(&find(common)?),
+        Some(WeightsAction::Verify { file: Some(file) }) => verify(file),
+        Some(WeightsAction::Import(args)) => import::run(args),
+        Some(WeightsAction::Fetch(args)) => fetch::run(args),
+    }
+}
 
-    let origin = &manifest.origin;
+/// The weights file to use. Where there is none, a person is asked whether to download it.
+pub fn find(common: &Common) -> Result<PathBuf> {
+    match occlude::weights::find(common.weights.as_deref()) {
+        Err(Error::WeightsNotFound { tried }) => match fetch::offer()? {
+            true => occlude::weights::find(None),
+            false => Err(Error::WeightsNotFound { tried }),
+        },
+        found => found,
+    }
+}
+
+fn verify(path: &Path) -> Result<ExitCode> {
+    let form = form(path)?;
+    let (weights, sha256) = load_and_hash(path)?;
+    let manifest = Manifest::published();
+    let differing = manifest.differing(&weights);
+
     let mut text = String::new();
     let mut line =
         |name: &str, value: &str| writeln!(text, "{name:<9} {value}").expect("writing to a string");
-    line("file", &path.display().to_string());
+    line("file", &format!("{}, {form}", path.display()));
     let same_file = sha256 == manifest.sha256;
     line(
         "sha256",
         &format!("{sha256} ({})", if same_file { "matches" } else { "differs from the published network's" }),
     );
-    match differing.len() {
-        0 => line("tensors", &format!("all {} match", manifest.tensors.len())),
-        n => line("tensors", &format!("{n} of {} differ: {}", manifest.tensors.len(), differing.join(", "))),
-    }
+    line("network", &network(&weights));
+    line("tensors", &manifest.compared(&differing));
     if !same_file && differing.is_empty() {
         line("", "the same network, packed into a file in another way");
     }
-    line("network", &format!("{}, {} bytes, sha256 {}", origin.network, manifest.size, manifest.sha256));
+    let origin = &manifest.origin;
+    line("published", &format!("{}, {} bytes, sha256 {}", origin.network, manifest.size, manifest.sha256));
     line("origin", &format!("{} from {}, sha1 {}", origin.file, origin.url, origin.sha1));
     line("licence", &manifest.licence);
     super::print(&text)?;
     Ok(if differing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whose network it is, and for how many classes.
+fn network(weights: &Weights) -> String {
+    let network = weights.network();
+    format!("{}, {} classes", network.name, network.classes())
+}
+
+/// Which form a file has, by its first bytes.
+fn form(path: &Path) -> Result<Form> {
+    let failed = |source| Error::Io { path: path.to_path_buf(), action: "read", source };
+    let mut head = Vec::new();
+    File::open(path).map_err(failed)?.take(32).read_to_end(&mut head).map_err(failed)?;
+    Form::of(&head).map_err(|problem| Error::Weights { name: path.display().to_string(), problem })
+}
+
+impl Manifest {
+    fn published() -> Manifest {
+        serde_json::from_str(include_str!("../../weights/manifest.json"))
+            .expect("the manifest is this build's own")
+    }
+
+    /// The published tensors that these are not.
+    fn differing(&self, weights: &Weights) -> Vec<&str> {
+        let same_table = weights.network().name == Network::googlenet().name;
+        let differs = |tensor: &&Tensor| !same_table || tensor_sha256(weights, &tensor.name) != tensor.sha256;
+        self.tensors.iter().filter(differs).map(|tensor| tensor.name.as_str()).collect()
+    }
+
+    /// That in words.
+    fn compared(&self, differing: &[&str]) -> String {
+        let count = self.tensors.len();
+        match differing.len() {
+            0 => format!("all {count} match the published network's"),
+            n if n == count => format!("all {count} differ from the published network's"),
+            n => format!("{n} of {count} differ from the published network's: {}", differing.join(", ")),
+        }
+    }
 }
 
 /// SHA-256 of a tensor's little-endian bytes. `name` is `<layer>.weight` or `<layer>.bias`.
@@ -126,18 +198,17 @@ fn tensor_sha256(weights: &Weights, name: &str) -> String {
     hex(sha)
 }
 
-fn hex(sha: Sha256) -> String {
-    sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+fn hex(digest: impl Digest) -> String {
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use occlude::network::Network;
 
     #[test]
     fn the_manifest_describes_the_table() {
-        let manifest: Manifest = serde_json::from_str(include_str!("../../weights/manifest.json")).unwrap();
+        let manifest = Manifest::published();
         let mut names: Vec<&str> = manifest.tensors.iter().map(|t| t.name.as_str()).collect();
         names.sort();
         let network = Network::googlenet();
@@ -151,8 +222,8 @@ mod tests {
 
     #[test]
     fn what_is_hashed_is_what_is_read() {
-        let mut hashing = Hashing { inner: &b"abc"[..], sha: Sha256::new() };
+        let mut hashing = Hashing { inner: &b"abc"[..], digest: Sha256::new() };
         io::copy(&mut hashing, &mut io::sink()).unwrap();
-        assert_eq!(hex(hashing.sha), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(hex(hashing.digest), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 }

@@ -88,6 +88,7 @@ unsafe fn lrn_generic<S: Simd>(pixel: &[f32], out: &mut [f32]) {
 }
 
 #[cfg(test)]
+#[cfg_attr(miri, allow(dead_code, unused_imports, reason = "what only the properties need"))]
 mod tests {
     use super::*;
     use crate::kernels::{Isa, test};

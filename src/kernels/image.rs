@@ -160,6 +160,7 @@ unsafe fn sums<S: Simd, const P: usize, const R: usize>(
 }
 
 #[cfg(test)]
+#[cfg_attr(miri, allow(dead_code, unused_imports, reason = "what only the properties need"))]
 mod tests {
     use super::*;
     use crate::kernels::test;

@@ -348,6 +348,7 @@ unsafe fn differing_generic<S: Simd>(sites: &Sites, site: usize, pixel: &[f32], 
 }
 
 #[cfg(test)]
+#[cfg_attr(miri, allow(dead_code, unused_imports, reason = "what only the properties need"))]
 mod tests {
     use super::*;
     use crate::kernels::test;

@@ -1,4 +1,4 @@
-//! A network as an ONNX model: the model zoo's GoogLeNet, and what other programs export.
+//! A network as an ONNX model: the model zoo's GoogLeNet, torchvision's as PyTorch exports it, and what other programs write.
 //!
 //! What the tensors are called is up to who wrote the file, and so is the order of the nodes. So the layers are found by
 //! what they do: from the classifier back to the input, graph and table are followed side by side, and each convolution
@@ -10,7 +10,8 @@ use std::collections::{HashMap, VecDeque};
 
 use super::protobuf::{Value, each_integer, each_run, fields};
 use super::tensor::{Tensor, require_count, squeeze};
-use crate::network::{BlobId, Network, Op};
+use super::torchvision;
+use crate::network::{BlobId, CLASSES, Network, Op};
 
 /// Far more nodes or tensors than any GoogLeNet has; the published file has 143 nodes.
 const MAX_NODES: usize = 2000;
@@ -27,7 +28,8 @@ const MAX_STEPS: usize = 256;
 /// When the bytes are not a whole ONNX model, or the network in it is another: which layer, what was found and expected.
 pub(crate) fn tensors(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
     let graph = Graph::read(bytes)?;
-    let network = Network::googlenet();
+    let is_bvlcs = graph.nodes.iter().any(|node| node.op == "LRN");
+    let network = if is_bvlcs { Network::googlenet() } else { Network::torchvision(CLASSES) };
     let nodes = find_layers(&network, &graph)?;
     let mut tensors = Vec::new();
     for (at, layer) in network.layers.iter().enumerate() {
@@ -36,7 +38,17 @@ pub(crate) fn tensors(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
         };
         let node = &graph.nodes[nodes[&at]];
         let problem = |problem: String| format!("layer {} (node {}): {problem}", layer.name, node.output);
-        let [bias, weight] = parameters(&graph, node, layer.op, shape).map_err(problem)?;
+        let [bias, mut weight] = parameters(&graph, node, layer.op, shape).map_err(problem)?;
+        if layer.input == 0 && !is_bvlcs {
+            // `transform_input` ends in a concatenation of the picture's channels.
+            let before = graph.writers.get(node.input(0)).map(|&before| graph.nodes[before].op);
+            if before != Some("Concat") {
+                return Err("is torchvision's googlenet for pictures of other numbers than the published one's, expected \
+                            `transform_input=True`"
+                    .to_string());
+            }
+            torchvision::take_levels(&mut weight.1, &weight.0);
+        }
         for (part, (shape, values)) in [("bias", bias), ("weight", weight)] {
             tensors.push(Tensor { name: format!("{}.{part}", layer.name), shape, values });
         }

@@ -21,6 +21,25 @@ pub(super) const MARK: &str = "conv1.conv.weight";
 /// The tensor that says how many classes there are.
 pub(super) const CLASSIFIER: &str = "fc.weight";
 
+/// Levels of a picture to one of what `transform_input` makes of it.
+const LEVELS: f64 = 127.5;
+
+/// Makes a first layer's weights, which have their batch normalisation already, those for pictures of blue, green and red
+/// levels.
+pub(super) fn take_levels(weight: &mut [f32], shape: &[usize]) {
+    for filter in weight.chunks_exact_mut(shape[1..].iter().product()) {
+        filter.iter_mut().for_each(|w| *w = (f64::from(*w) / LEVELS) as f32);
+        swap_red_and_blue(filter);
+    }
+}
+
+/// Of a filter of three planes, the first and the last change places.
+fn swap_red_and_blue(filter: &mut [f32]) {
+    let (red, others) = filter.split_at_mut(filter.len() / 3);
+    let blue = others.len() / 2;
+    red.swap_with_slice(&mut others[blue..]);
+}
+
 /// What only training uses: the auxiliary classifiers and the count of batches.
 pub(super) fn is_ignored(name: &str) -> bool {
     name.starts_with("aux1.") || name.starts_with("aux2.") || name.ends_with(".bn.num_batches_tracked")
@@ -65,12 +84,11 @@ pub(super) fn fold(network: &Network, tensors: Vec<Tensor>) -> Result<Vec<Tensor
                     .zip(&variance)
                     .map(|(&scale, &variance)| f64::from(scale) / (f64::from(variance) + EPS).sqrt())
                     .collect();
-                let levels = if layer.input == 0 { 127.5 } else { 1.0 };
+                let levels = if layer.input == 0 { LEVELS } else { 1.0 };
                 for (filter, factor) in weight.chunks_exact_mut(shape[1..].iter().product()).zip(&factor) {
                     filter.iter_mut().for_each(|w| *w = (f64::from(*w) * factor / levels) as f32);
                     if layer.input == 0 {
-                        let (red, others) = filter.split_at_mut(shape[2] * shape[3]);
-                        red.swap_with_slice(&mut others[shape[2] * shape[3]..]);
+                        swap_red_and_blue(filter);
                     }
                 }
                 let bias = shift

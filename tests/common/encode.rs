@@ -359,6 +359,8 @@ impl Onnx {
                     nodes.push(Node::new("Softmax", vec![output.clone()], "prob_1", vec![]));
                     output
                 }
+                #[allow(unreachable_patterns, reason = "seen from outside the crate, there may come more")]
+                _ => unreachable!("no other layers are in the table"),
             };
             let blob = &network.blobs[layer.output];
             if blob.channels == layer.channels {

@@ -1,0 +1,53 @@
+//! A sweep that reports how far it is, shows a coarse map first, and is stopped half way, as a program with a window does it.
+//!
+//! `cargo run --release --example progress_and_cancel`
+
+use occlude::{Error, GoogLeNet, OcclusionSensitivity, Picture, Resize, Weights, weights};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+fn main() -> occlude::Result<()> {
+    let weights = weights::find(None).and_then(Weights::load).unwrap_or_else(|error| {
+        eprintln!("{error}\n\nSo the weights are random: everything works, and means nothing.");
+        Weights::seeded(1)
+    });
+    let net = GoogLeNet::new(&weights)?;
+    let rgb: Vec<u8> = (0..100 * 100 * 3).map(|i| (i * i % 251) as u8).collect();
+    let input = Picture::from_rgb(100, 100, &rgb, Resize::Stretch)?.input();
+    let sweep = OcclusionSensitivity::new(&net).mask_size([60, 60]).stride([32, 32]);
+
+    // Callbacks run on the sweep's threads and should be quick. They share what they need by reference.
+    let most = AtomicUsize::new(0);
+    let maps = sweep.run_progressively(
+        &input,
+        &|progress| {
+            most.fetch_max(progress.done * 100 / progress.total, Ordering::Relaxed);
+            ControlFlow::Continue(())
+        },
+        &|refinement| {
+            let drops = refinement.maps.map(0);
+            let largest = drops.into_iter().fold(f32::NEG_INFINITY, f32::max);
+            println!(
+                "every {} rows and columns ({} of {} positions): largest drop so far {largest:+.5}",
+                refinement.step, refinement.progress.done, refinement.progress.total
+            );
+            ControlFlow::Continue(())
+        },
+    )?;
+    println!("all {} positions, {} %", maps.argmax.len(), most.into_inner());
+
+    // From anywhere else, say a button: the sweep stops within some milliseconds.
+    let stop = AtomicBool::new(false);
+    let stopped = sweep.cancel(&stop).run_with_progress(&input, &|progress| {
+        if progress.done * 2 >= progress.total {
+            stop.store(true, Ordering::Relaxed);
+        }
+        ControlFlow::Continue(())
+    });
+    match stopped {
+        Err(Error::Cancelled) => println!("stopped half way, as asked"),
+        Err(other) => return Err(other),
+        Ok(_) => println!("was faster than the button"),
+    }
+    Ok(())
+}
