@@ -94,7 +94,7 @@ pub struct Layer {
 
 /// Those of the table, with these weights.
 pub fn layers_of(weights: &Weights) -> Vec<Layer> {
-    let network = Network::googlenet();
+    let network = weights.network();
     let of = |layer: &occlude::network::Layer| {
         Some(Layer {
             name: layer.name.clone(),
