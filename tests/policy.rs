@@ -68,7 +68,7 @@ const RUNS_WHILE_BUILDING: [(&str, &str); 32] = [
     ("serde_core", "asks the compiler for its version, writes a module name into its own output folder"),
     ("serde_derive", IS_A_MACRO),
     ("serde_json", LOOKS_AT_THE_TARGET),
-    ("signal-hook", "nothing, without a feature that is not used here"),
+    ("signal-hook", "nothing: it compiles C for a feature that is off here"),
     ("wasm-bindgen", LOOKS_AT_THE_TARGET),
     ("wasm-bindgen-macro", IS_A_MACRO),
     ("wasm-bindgen-shared", "asks git for its own revision, if it is a checkout; not for this platform"),
