@@ -37,13 +37,15 @@
 //!    `[224][224][3]`, channels side by side, as in all blobs of this crate.
 //! 3. **The network as data** ([`network`]). [`Network`](network::Network) is one table of layers and of the blobs between
 //!    them. The forward pass, the receptive fields, the count of multiply-adds and the check of the weights all read it.
-//!    An inception block's concatenation is no layer: its branches write side by side into one blob.
-//! 4. **Weights** ([`weights`]). [`weights::find`] looks for the file, [`Weights::load`] checks every tensor before a
-//!    number of it is used, [`GoogLeNet::new`] packs them for the kernels. [`Weights::seeded`] makes a random network.
+//!    An inception block's concatenation is no layer: its branches write side by side into one blob. Berkeley's network and
+//!    torchvision's are two tables, each for any number of classes.
+//! 4. **Weights** ([`weights`]). [`weights::find`] looks for the file, [`Weights::load`] tells its form by its first bytes and
+//!    checks every tensor before a number of it is used, [`Weights::from_bytes`] takes one from memory (`include_bytes!`),
+//!    [`GoogLeNet::new`] packs them for the kernels. [`Weights::seeded`] makes a random network.
 //! 5. **Layers to scores.** [`GoogLeNet::forward`] runs layer after layer and keeps all [`Activations`];
 //!    [`GoogLeNet::classify`] keeps the [`Classification`]: logits, and probabilities by [`softmax()`]. [`labels`] names
 //!    the classes.
-//! 6. **The arithmetic** (`src/kernels/`, where all `unsafe` of the crate is). One generic algorithm a kernel, instantiated
+//! 6. **The arithmetic** (`src/kernels/`, where all `unsafe` is but the C interface's). One generic algorithm a kernel, instantiated
 //!    for each [`Isa`]. An output adds up its products in one fixed order by fused multiply-adds, and leaves out those with
 //!    an activation of zero, which changes no bit; on photographs about half of the products remain. Three kernels
 //!    differ in what shares a weight that has been loaded: two neighbouring pixels in a single pass (`pairs.rs`), eight mask
@@ -61,7 +63,7 @@
 //!    and writes all numbers beside it.
 //!
 //! [`gradcam`] makes another kind of map, to compare with: from one pass, by the gradient at the last convolutions.
-//! [`profile`] says which layer the time and the multiply-adds go to.
+//! [`profile`] says which layer the time and the multiply-adds go to, [`trace`] follows one mask through the layers.
 //!
 //! # Threads, progress, errors
 //!
