@@ -96,8 +96,9 @@
 //! | `rayon` | all work is done by the calling thread; the same bits |
 //! | `image` | photographs come as raw pixels: there is no [`Photograph::open`] and [`Picture::open`] |
 //! | `all-formats` (brings `image`) | only PNG and JPEG are opened, not WebP, BMP, GIF and TIFF |
+//! | `capi` | there is no C interface (`src/capi/occlude.h`) |
 //!
-//! Without default features the crate depends on `safetensors`, `matrixmultiply` and `wide` alone. `capi` adds the C interface.
+//! Without default features the crate depends on `safetensors`, `matrixmultiply` and `wide` alone.
 //!
 //! # Versions
 //!

@@ -85,23 +85,3 @@ fn a_missing_explanation_is_seen() {
         [0usize; 0]
     );
 }
-
-#[test]
-fn the_core_depends_on_five_crates() {
-    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
-    let (_, section) = manifest.split_once("\n[dependencies]\n").expect("a section of dependencies");
-    let section = section.split("\n[").next().unwrap_or_default();
-    let entries =
-        section.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(" = "));
-    let mut core: Vec<&str> =
-        entries.filter(|(_, value)| !value.contains("optional = true")).map(|(name, _)| name).collect();
-    core.sort();
-    assert_eq!(core, ["image", "matrixmultiply", "rayon", "safetensors", "wide"]);
-    // Another section could add to them unseen: `[dependencies.x]`, `[target.'cfg(unix)'.dependencies]`.
-    let other = manifest.lines().find(|line| {
-        line.starts_with('[')
-            && line.contains("dependencies")
-            && !["[dependencies]", "[dev-dependencies]"].contains(line)
-    });
-    assert_eq!(other, None);
-}

@@ -1,4 +1,5 @@
-//! The arithmetic: every number of the fast path is made here, and all `unsafe` of the crate is here.
+//! The arithmetic: every number of the fast path is made here, and all `unsafe` of the crate is here, but for
+//! what C passes in (`src/capi.rs`).
 //!
 //! One generic algorithm a kernel, instantiated for each instruction set and chosen at run time by [`Isa`]. Each
 //! output element is computed by the same operations in the same order whatever the instruction set, the tile
