@@ -30,7 +30,8 @@ Examples:
   occlude layers
   occlude weights fetch
 
-Exit code: 0 done, 1 refused or failed (the reason is on standard error), 2 not a valid command line."
+Exit code: 0 done, 1 refused or failed (the reason is on standard error), 2 not a valid command line,
+130 and 143 interrupted by Ctrl-C and SIGTERM: then no part of a file is left."
 )]
 pub struct Arguments {
     #[command(flatten)]
@@ -319,7 +320,7 @@ the checksums of all its results are what they were. A picture that fails is rep
 SLURM_ARRAY_TASK_ID and JOB_COMPLETION_INDEX do. They may share DIR. All must see the same pictures; `occlude merge`
 checks that, and makes of their summaries the one of a run without shards. Job files: tools/jobs/.
 
-Exit code: 0 all done, 1 refused, or some pictures failed.
+Exit code: 0 all done, 1 refused, or some pictures failed, 130 and 143 interrupted (a second Ctrl-C does not wait).
 
 Examples:
   occlude batch photos --out maps
