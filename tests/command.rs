@@ -532,7 +532,7 @@ fn weights_that_are_not_this_networks_are_refused_by_tensor() {
             whole[..whole.len() - 1000].to_vec(),
             "28004216 bytes, but its header describes another number of them: truncated",
         ),
-        ("longer", [&whole[..], b"more"].concat(), "has bytes after its last tensor"),
+        ("longer", [&whole[..], b"more"].concat(), "or with something after its last tensor"),
         (
             "shape",
             with(&|t| {
