@@ -75,7 +75,10 @@ fn main() {
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
     for isa in Isa::all_available() {
         let net = pack().with_isa(isa).expect("it is available");
-        println!("\n{isa}: peak of a core {:.1} GFLOP/s", isa.measure_peak());
+        println!(
+            "\n{isa}: peak of a core {:.1} GFLOP/s",
+            isa.measure_peak().expect("it is one of those available")
+        );
         for threads in [1, cores] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
             // The scalar instance takes seconds a pass where the machine's multiply-add is a call of a library.

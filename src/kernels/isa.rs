@@ -51,7 +51,7 @@ impl Isa {
         })
     }
 
-    fn available(self) -> bool {
+    pub(super) fn available(self) -> bool {
         match self {
             Isa::Scalar => true,
             #[cfg(target_arch = "x86_64")]
@@ -118,8 +118,10 @@ macro_rules! for_each_isa {
                 // SAFETY: as above.
                 unsafe { $generic::<simd::Avx512>($($arg),*) }
             }
-            // SAFETY: an `Isa` other than `Scalar` is only handed out where the machine has it
-            // (`Isa::check`), and each generic function states what else it needs, which its arguments hold.
+            debug_assert!(isa.available(), "no kernel runs before `Isa::check`");
+            // SAFETY: whoever takes an `Isa` from outside (`GoogLeNet::with_isa`, `Isa::measure_peak`, the environment)
+            // passes it through `Isa::check`, so that one other than `Scalar` comes here only where the machine has it;
+            // each generic function states what else it needs, which its arguments hold.
             unsafe {
                 match isa {
                     #[cfg(target_arch = "x86_64")]

@@ -2,6 +2,7 @@
 
 use super::isa::{Isa, for_each_isa};
 use super::simd::Simd;
+use crate::Result;
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -45,7 +46,12 @@ impl Isa {
 
     /// The most that one core of this machine does with this instruction set now, in billions of floating-point
     /// operations a second, a multiply-add being two: the best of a few measurements of some milliseconds.
-    pub fn measure_peak(self) -> f64 {
+    ///
+    /// # Errors
+    /// [`Error::Option`](crate::Error::Option) when the machine does not have it.
+    pub fn measure_peak(self) -> Result<f64> {
+        // Anyone can name an instruction set; to run one that is not there would be undefined.
+        self.check()?;
         let measure = |rounds: usize| {
             let start = Instant::now();
             multiply_add(self, black_box(rounds));
@@ -53,6 +59,21 @@ impl Isa {
         };
         // The scalar instance may be a thousand times slower than the vector ones: size the work by a first look.
         let rounds = (measure(1000) * 1e9 * 5e-3 / (2 * CHAINS * self.lanes()) as f64) as usize;
-        (0..5).map(|_| measure(rounds.max(1000))).fold(0.0, f64::max)
+        Ok((0..5).map(|_| measure(rounds.max(1000))).fold(0.0, f64::max))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_machine_lacks_is_not_measured() {
+        for isa in [Isa::Scalar, Isa::Avx2, Isa::Avx512] {
+            match isa.measure_peak() {
+                Ok(peak) => assert!(isa.available() && peak > 0.0, "{isa}: {peak}"),
+                Err(error) => assert!(!isa.available(), "{error}"),
+            }
+        }
     }
 }
