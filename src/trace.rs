@@ -212,7 +212,8 @@ mod tests {
             let first = &trace.layers[0];
             assert_eq!(first.reached, Rect { y0: 44, x0: 0, y1: 54, x1: 6 });
             assert_eq!((first.computed_pixels(), first.executed), (60, 60 * 64 * 147));
-            assert!(trace.layers.iter().any(|layer| layer.changed_pixels() < layer.computed_pixels()));
+            // Not everything is reached before the last blocks.
+            assert!(trace.layers[..20].iter().all(|layer| layer.affected * 2 <= layer.dense));
         }
     }
 
