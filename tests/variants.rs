@@ -156,7 +156,7 @@ fn bits(maps: &OcclusionMaps) -> Vec<u32> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn incremental_equals_exhaustive(
         size in [1usize..=224, 1usize..=60],
