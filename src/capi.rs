@@ -248,8 +248,7 @@ pub extern "C" fn occlude_last_error() -> *const c_char {
 fn network(weights: &Weights) -> Outcome<Network> {
     let net = GoogLeNet::new(weights)?;
     let classes = net.network().classes();
-    let numbered = Labels::numbered(classes);
-    let labels = Some(Labels::imagenet()).filter(|labels| labels.count() == classes).unwrap_or(&numbered);
+    let labels = Labels::of_classes(classes);
     let label = |class| CString::new(labels.short(class)).unwrap_or_default();
     Ok(Network { labels: (0..classes).map(label).collect(), net })
 }

@@ -179,8 +179,7 @@ impl Needs {
         let reader = pool_before(network, layer).map_or(layer, |pool| &network.layers[pool]);
         let window = match reader.op {
             Op::Convolution(_) if reader.input == 0 => None,
-            Op::Convolution(window) | Op::MaxPool(window) => Some(window),
-            Op::AveragePool => Some(Window { size: network.blobs[reader.input].side, stride: 1, padding: 0 }),
+            Op::Convolution(_) | Op::MaxPool(_) | Op::AveragePool => Some(network.window(reader)),
             Op::Lrn | Op::Classifier => None,
         };
         Needs {

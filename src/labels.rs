@@ -63,6 +63,12 @@ impl Labels {
         Labels { labels: (0..classes).map(label).collect() }
     }
 
+    /// Those to use where none are given: ImageNet's for as many classes as it has, else numbers.
+    pub fn of_classes(classes: usize) -> Labels {
+        let imagenet = Labels::imagenet();
+        if imagenet.count() == classes { imagenet.clone() } else { Labels::numbered(classes) }
+    }
+
     /// Reads a text file with a line for each class, in the order of the network's outputs: its names, separated by ", ",
     /// after its WordNet id if it has one. Empty lines at the end do not count.
     ///

@@ -182,12 +182,15 @@ impl Network {
     }
 
     fn field_after(&self, layer: &Layer, input: ReceptiveField) -> ReceptiveField {
+        input.then(self.window(layer))
+    }
+
+    /// What an output pixel of a layer reads.
+    pub(crate) fn window(&self, layer: &Layer) -> Window {
         match layer.op {
-            Op::Convolution(window) | Op::MaxPool(window) => input.then(window),
-            Op::AveragePool => {
-                input.then(Window { size: self.blobs[layer.input].side, stride: 1, padding: 0 })
-            }
-            Op::Lrn | Op::Classifier => input,
+            Op::Convolution(window) | Op::MaxPool(window) => window,
+            Op::Lrn | Op::Classifier => Window { size: 1, stride: 1, padding: 0 },
+            Op::AveragePool => Window { size: self.blobs[layer.input].side, stride: 1, padding: 0 },
         }
     }
 

@@ -7,7 +7,7 @@
 use crate::googlenet::{Activations, Classification, GoogLeNet};
 use crate::kernels::Lines;
 use crate::mask::{Mask, MaskValue};
-use crate::network::{INPUT_SIDE, Layer, Op};
+use crate::network::{INPUT_SIDE, Layer};
 use crate::rect::{Rect, Window};
 use crate::{Error, Input, Result};
 
@@ -96,11 +96,8 @@ impl GoogLeNet {
         let mut layers = Vec::new();
         for layer in &network.layers {
             let side = network.blobs[layer.output].side;
-            let window = window(layer, network.blobs[layer.input].side);
-            let own_reached = match layer.op {
-                Op::AveragePool | Op::Classifier => Rect::plane(side),
-                _ => reached[layer.input].through(window, side),
-            };
+            let window = network.window(layer);
+            let own_reached = reached[layer.input].through(window, side);
             reached[layer.output] = reached[layer.output].union(&own_reached);
             let own = self.follow(layer, window, own_reached, &changed[layer.input], [&whole, &covered]);
             for (blob, own) in changed[layer.output].iter_mut().zip(&own.changed) {
@@ -165,15 +162,6 @@ impl GoogLeNet {
         let activations = trace.computed_pixels() * layer.channels;
         trace.nonzero = if activations == 0 { 0.0 } else { nonzero as f64 / activations as f64 };
         trace
-    }
-}
-
-/// What an output pixel reads.
-fn window(layer: &Layer, input_side: usize) -> Window {
-    match layer.op {
-        Op::Convolution(window) | Op::MaxPool(window) => window,
-        Op::Lrn | Op::Classifier => Window { size: 1, stride: 1, padding: 0 },
-        Op::AveragePool => Window { size: input_side, stride: 1, padding: 0 },
     }
 }
 

@@ -221,6 +221,14 @@ impl Weights {
         Weights::from_tensors(network, tensors).expect("the generator follows the table")
     }
 
+    /// Name (`<layer>.bias`, `<layer>.weight`), shape and values of each tensor, in the order of the table.
+    pub fn tensors(&self) -> impl Iterator<Item = (String, Vec<usize>, &[f32])> {
+        expected_tensors(&self.network).into_iter().map(|(name, shape)| {
+            let values = &self.values[self.ranges[&name].clone()];
+            (name, shape, values)
+        })
+    }
+
     /// A layer's weights: `[out, in, height, width]`, or `[out, in]` for the classifier.
     ///
     /// # Panics

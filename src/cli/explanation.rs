@@ -154,8 +154,7 @@ impl Session {
 /// Those of [`Labels::open`], and [`Error::Labels`] when there are more or fewer than classes.
 pub fn labels(common: &Common, classes: usize) -> Result<Labels> {
     let Some(path) = &common.labels else {
-        let imagenet = Labels::imagenet();
-        return Ok(if imagenet.count() == classes { imagenet.clone() } else { Labels::numbered(classes) });
+        return Ok(Labels::of_classes(classes));
     };
     let labels = Labels::open(path)?;
     if labels.count() == classes {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::args::{Common, Layers};
 use super::canvas::{Canvas, Format};
-use super::output::{self, Output};
+use super::output;
 use super::text::Style;
 
 pub fn run(common: &Common, args: &Layers) -> Result<ExitCode> {
@@ -23,7 +23,7 @@ pub fn run(common: &Common, args: &Layers) -> Result<ExitCode> {
     let mut text = if args.json { as_json(&network) } else { table(&network) };
     if let Some(path) = &args.diagram {
         let picture = diagram(&network).encode(Format::Svg);
-        Output::check(output::folder_of(path))?.write_with(&[], Some((path, &picture)))?;
+        output::write_apart(path, &picture)?;
         if !args.json {
             writeln!(text, "wrote {}", path.display()).expect("writing to a string");
         }

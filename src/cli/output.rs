@@ -168,6 +168,14 @@ pub fn check_apart(file: &Path) -> Result<()> {
     check_folder(folder_of(file), file)
 }
 
+/// Writes one file, wherever it lies, as [`Output::write_with`] does.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn write_apart(file: &Path, contents: &[u8]) -> Result<()> {
+    Output::check(folder_of(file))?.write_with(&[], Some((file, contents))).map(drop)
+}
+
 /// `named` is what an error is about.
 fn check_folder(folder: &Path, named: &Path) -> Result<()> {
     let full = std::path::absolute(folder).map_err(failed(named))?;
@@ -177,7 +185,7 @@ fn check_folder(folder: &Path, named: &Path) -> Result<()> {
 }
 
 /// The folder of a file, which for a bare name is the current one.
-pub fn folder_of(file: &Path) -> &Path {
+fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

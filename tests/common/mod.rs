@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use occlude::Weights;
-use occlude::network::{INPUT_SIDE, MEAN_BGR, Network};
+use occlude::network::{INPUT_SIDE, MEAN_BGR};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
@@ -41,22 +41,11 @@ pub struct Tensor {
 
 /// Those of the random network that every machine can make.
 pub fn seeded_tensors() -> Vec<Tensor> {
-    let weights = Weights::seeded(1);
-    let network = Network::googlenet();
-    let bytes = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    let mut tensors = Vec::new();
-    for layer in &network.layers {
-        if let Some(shape) = network.weight_shape(layer) {
-            for (part, shape, values) in [
-                ("bias", vec![shape[0]], weights.bias(&layer.name)),
-                ("weight", shape.clone(), weights.weight(&layer.name)),
-            ] {
-                let name = format!("{}.{part}", layer.name);
-                tensors.push(Tensor { name, dtype: Dtype::F32, shape, bytes: bytes(values) });
-            }
-        }
-    }
-    tensors
+    let tensor = |(name, shape, values): (String, Vec<usize>, &[f32])| {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        Tensor { name, dtype: Dtype::F32, shape, bytes }
+    };
+    Weights::seeded(1).tensors().map(tensor).collect()
 }
 
 /// A weights file's bytes.

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{Manifest, file_sha256, form, load_and_hash, network, sha256};
 use crate::cli::args::Import;
-use crate::cli::output::{self, Output};
+use crate::cli::output;
 
 pub fn run(args: &Import) -> Result<ExitCode> {
     let form = form(&args.file)?;
@@ -51,8 +51,7 @@ pub fn install(weights: &Weights, from: &str, out: &Path, force: bool) -> Result
         });
     }
     if !already {
-        let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty());
-        Output::check(folder.unwrap_or(Path::new(".")))?.write_with(&[], Some((out, &bytes)))?;
+        output::write_apart(out, &bytes)?;
     }
 
     let mut text = String::new();
@@ -81,19 +80,12 @@ struct TensorInfo<'a> {
 /// The bytes of a safetensors file: tensors by their names, as in the published file, and of the published network that
 /// file's metadata, so that the whole is that file.
 fn safetensors(weights: &Weights, manifest: Option<&Manifest>) -> Vec<u8> {
-    let network = weights.network();
-    let mut tensors = Vec::new();
-    for layer in &network.layers {
-        if let Some(shape) = network.weight_shape(layer) {
-            tensors.push((format!("{}.bias", layer.name), vec![shape[0]], weights.bias(&layer.name)));
-            tensors.push((format!("{}.weight", layer.name), shape, weights.weight(&layer.name)));
-        }
-    }
+    let mut tensors: Vec<_> = weights.tensors().collect();
     tensors.sort_by(|a, b| a.0.cmp(&b.0));
 
     let metadata = match manifest {
         Some(manifest) => json(&manifest.metadata),
-        None => json(&BTreeMap::from([("network", network.name)])),
+        None => json(&BTreeMap::from([("network", weights.network().name)])),
     };
     let mut header = format!("{{\"__metadata__\":{metadata}");
     let mut offset = 0;
@@ -133,12 +125,7 @@ mod tests {
             let read = Weights::from_bytes("w", &bytes).unwrap();
             assert_eq!(read.network().name, weights.network().name);
             assert_eq!(read.network().classes(), weights.network().classes());
-            for layer in &weights.network().layers {
-                if weights.network().weight_shape(layer).is_some() {
-                    assert!(read.weight(&layer.name) == weights.weight(&layer.name), "{}", layer.name);
-                    assert!(read.bias(&layer.name) == weights.bias(&layer.name), "{}", layer.name);
-                }
-            }
+            assert!(read.tensors().eq(weights.tensors()));
         }
     }
 
