@@ -205,6 +205,20 @@ impl Network {
         pool.expect("both variants have one").input
     }
 
+    /// The blobs that everything on its way from the image to the logits passes through, in order: the single layers' and those
+    /// where an inception block's branches meet.
+    pub fn trunk(&self) -> Vec<BlobId> {
+        // The number of layers after which a blob is there as a whole.
+        let complete =
+            |blob: BlobId| self.layers.iter().rposition(|layer| layer.output == blob).map_or(0, |at| at + 1);
+        let is_passed_by = |blob: BlobId| {
+            self.layers[complete(blob)..].iter().any(|layer| complete(layer.input) < complete(blob))
+        };
+        let mut trunk: Vec<BlobId> = (0..self.blobs.len()).filter(|&blob| !is_passed_by(blob)).collect();
+        trunk.sort_by_key(|&blob| complete(blob));
+        trunk
+    }
+
     /// The blob of this name.
     pub fn find(&self, name: &str) -> Option<BlobId> {
         self.blobs.iter().position(|blob| blob.name == name)
@@ -306,6 +320,16 @@ mod tests {
             [112, 56, 28, 14, 7]
         );
         assert_eq!(net.blobs[net.find("inception_5b/output").unwrap()].channels, 1024);
+    }
+
+    #[test]
+    fn the_trunk_has_all_but_what_lies_in_a_block() {
+        let net = Network::googlenet();
+        let names: Vec<_> = net.trunk().into_iter().map(|blob| &net.blobs[blob].name[..]).collect();
+        assert_eq!(names.len(), 1 + 7 + 2 + 1 + 5 + 1 + 2 + 2);
+        assert_eq!(names[..3], ["data", "conv1/7x7_s2", "pool1/3x3_s2"]);
+        assert_eq!(names[8..11], ["inception_3a/output", "inception_3b/output", "pool3/3x3_s2"]);
+        assert_eq!(names[20], "loss3/classifier");
     }
 
     #[test]

@@ -28,6 +28,7 @@ Examples:
   occlude gradcam cat.jpg
   occlude batch photos --out maps
   occlude layers
+  occlude trace cat.jpg --at 112,112
   occlude weights fetch
 
 Exit code: 0 done, 1 refused or failed (the reason is on standard error), 2 not a valid command line,
@@ -73,6 +74,7 @@ pub enum Command {
     Merge(Merge),
     Profile(Profile),
     Layers(Layers),
+    Trace(Trace),
     Weights(Weights),
 }
 
@@ -599,6 +601,53 @@ pub struct Profile {
     pub json: bool,
 }
 
+/// Follow one mask through the layers: what it can change, what it does change, what that takes to compute
+#[derive(Args)]
+#[command(after_help = "\
+Columns of the table, a line a layer:
+can change     rows x columns of the layer's output that the receptive fields let the mask change
+computed       share of its pixels that have to be computed again: something that they read has changed
+changed        share that came out different
+non-zero       of the activations computed, the share that is not zero after ReLU: what the next layers multiply with
+multiply-adds  of the whole layer in millions; those spent: of the pixels computed, where the input is not zero; and the share saved
+
+DIR receives <image>-trace.png, the change in each stage of the network over the photograph; <image>-trace.gif, the same one after
+the other; and trace.json, with the pixels of every layer: computed and changed (their numbers), and difference, [height][width],
+the root of the summed squares of the change over all channels. On an error it receives nothing.
+
+Examples:
+  occlude trace cat.jpg --at 112,112
+  occlude trace cat.jpg --at 90,130 --mask-size 15 --mask-value 0 --out story
+  occlude trace cat.jpg --at 0,0 --json > trace.json")]
+pub struct Trace {
+    /// A photograph: PNG, JPEG, WebP, BMP, GIF or TIFF
+    pub image: PathBuf,
+
+    /// The pixel that the mask is centred on: row and column in the 224x224 picture, 0 to 223. It is clipped at the border
+    #[arg(long, value_name = "Y,X", allow_hyphen_values = true, value_parser = pixel)]
+    pub at: [usize; 2],
+
+    /// Size of the mask in pixels of the 224x224 picture, 1 to 224: N, or HxW (height x width); auto is 45 (20 %)
+    #[arg(long, value_name = "SIZE", default_value = "auto", allow_hyphen_values = true, value_parser = size)]
+    pub mask_size: Size,
+
+    /// What the mask is filled with, as for explain
+    #[arg(long, value_name = "FILL", default_value = "auto", allow_hyphen_values = true, value_parser = mask_value)]
+    pub mask_value: MaskValue,
+
+    /// Threads, 1 to 1024; the numbers do not depend on it [default: one a core]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = |text: &str| count(text, MAX_THREADS))]
+    pub threads: Option<usize>,
+
+    /// Where the pictures and trace.json go; made if it does not exist
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    pub out: PathBuf,
+
+    /// Print trace.json's object on standard output, and nothing else there
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// A height and width in pixels, or the default for them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Size {
@@ -680,6 +729,12 @@ fn opacity(text: &str) -> Result<f32, String> {
     share.ok_or_else(|| "expected a number from 0 to 1".to_string())
 }
 
+fn pixel(text: &str) -> Result<[usize; 2], String> {
+    let edge = |text: &str| text.trim().parse().ok().filter(|edge| (0..INPUT_SIDE).contains(edge));
+    let at = text.split_once(',').and_then(|(y, x)| Some([edge(y)?, edge(x)?]));
+    at.ok_or_else(|| format!("expected Y,X: a row and a column, whole numbers from 0 to {}", INPUT_SIDE - 1))
+}
+
 fn region(text: &str) -> Result<Rect, String> {
     let edge = |text: &str| text.trim().parse().ok().filter(|edge| (0..=INPUT_SIDE).contains(edge));
     let edges: Option<Vec<usize>> = text.split(',').map(edge).collect();
@@ -754,6 +809,14 @@ mod tests {
         assert_eq!(region("0,10, 20,224"), Ok(Rect { y0: 0, x0: 10, y1: 20, x1: 224 }));
         for wrong in ["", "1,2,3", "1,2,3,4,5", "5,0,5,9", "0,9,5,9", "0,0,225,9", "-1,0,5,5", "a,0,5,5"] {
             assert!(region(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn pixels() {
+        assert_eq!((pixel("0,223"), pixel(" 7, 8")), (Ok([0, 223]), Ok([7, 8])));
+        for wrong in ["", "1", "1,2,3", "-1,0", "0,224", "a,b", "1.5,2"] {
+            assert!(pixel(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -22,7 +22,9 @@ mod preview;
 mod profile;
 mod progress;
 mod report;
+mod strip;
 mod text;
+mod trace;
 mod weights;
 
 use std::borrow::Cow;
@@ -50,6 +52,7 @@ pub fn run() -> ExitCode {
         Command::Merge(args) => batch::merge::run(args),
         Command::Profile(args) => profile::run(common, args),
         Command::Layers(args) => layers::run(common, args),
+        Command::Trace(args) => trace::run(common, args),
         Command::Weights(args) => weights::run(common, args),
     };
     match result {
