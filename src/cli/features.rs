@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use occlude::network::{INPUT_SIDE, Network};
+use occlude::network::{self, INPUT_SIDE, Network};
 use occlude::rect::{ReceptiveField, Rect};
 use occlude::{Activations, Error, Result};
 use serde::Serialize;
@@ -15,7 +15,7 @@ use super::args::{Common, Features};
 use super::canvas::Format;
 use super::colours::Colours;
 use super::explanation::{Session, Source, stem};
-use super::figure::{Scale, range, readable};
+use super::figure::{Scale, range};
 use super::json;
 use super::output::Output;
 use sheet::{Sheet, Tile};
@@ -82,6 +82,8 @@ struct Layer<'a> {
     side: usize,
     /// Of all channels together.
     field: ReceptiveField,
+    /// In a block's output, the layers that stand side by side in it, and the last channel of each; else none.
+    branches: Vec<(String, usize)>,
     channels: Vec<Channel>,
 }
 
@@ -138,17 +140,20 @@ impl<'a> Layer<'a> {
         let (id, channels) = network.output(name)?;
         let blob = &network.blobs[id];
         let values = activations.blob(&blob.name).expect("the pass is of this network");
+        let writers: Vec<_> = network.layers.iter().filter(|layer| layer.output == id).collect();
+        let end = |writer: &network::Layer| writer.channel + writer.channels;
         let channel = |c: usize| {
             let map = values.iter().skip(c).step_by(blob.channels).copied().collect();
-            // In a block's output, the branches see squares of different sizes.
-            let mut writers = network.layers.iter().filter(|layer| layer.output == id);
-            let writer = writers.find(|layer| (layer.channel..layer.channel + layer.channels).contains(&c));
+            // The branches of a block see squares of different sizes.
+            let writer = writers.iter().find(|writer| (writer.channel..end(writer)).contains(&c));
             let field = network.receptive_field_of(writer.expect("all channels of a blob are written"));
             (field, Channel::new(map, blob.side, field))
         };
+        let is_block = channels.len() > writers[0].channels;
+        let branches = writers.iter().filter(|_| is_block).map(|w| (w.name.clone(), end(w) - 1)).collect();
         let (fields, channels): (Vec<_>, Vec<_>) = channels.map(channel).unzip();
         let field = fields.into_iter().reduce(ReceptiveField::union).expect("no layer is without channels");
-        Ok(Layer { name, side: blob.side, field, channels })
+        Ok(Layer { name, side: blob.side, field, branches, channels })
     }
 
     /// The channels from the largest total to the smallest, equal ones by their numbers.
@@ -195,43 +200,50 @@ impl<'a> Layer<'a> {
             Some(count) => format!("The {count} strongest of {all} channels, the largest total first"),
             None => format!("All {all} channels"),
         };
+        let what = if self.side == 1 { "a single value" } else { "a map of the whole picture" };
         let (size, step) = (self.field.size, self.field.step);
-        let depends = if size >= INPUT_SIDE {
-            format!("A value depends on up to {size}×{size} pixels, so on most of the picture or all of it")
-        } else {
-            format!("A value depends on up to {size}×{size} pixels of the picture on the left")
+        let depends = match self.side {
+            1 => "A value depends on the whole picture.".to_string(),
+            _ if size >= INPUT_SIDE => format!(
+                "A value depends on up to {size}×{size} pixels, so on most of the picture or all of it; \
+                 its neighbour on those {step} further."
+            ),
+            _ => format!(
+                "A value depends on up to {size}×{size} pixels of the picture on the left, its neighbour on those \
+                 {step} further."
+            ),
         };
-        let neighbour = match self.side {
-            1 => String::new(),
-            _ => format!(", its neighbour on those {step} further"),
-        };
-        vec![
-            format!("{which}, each a map of the whole picture with its number below; one scale for all."),
-            format!("{depends}{neighbour}."),
+        let mut notes = vec![
+            format!("{which}, each {what} with its number below; one scale for all."),
+            depends,
             format!("{}.", self.density()),
-        ]
+        ];
+        if !self.branches.is_empty() {
+            let branch = |(name, last): &(String, usize)| format!("{name} up to {last}");
+            let branches: Vec<String> = self.branches.iter().map(branch).collect();
+            notes.push(format!("Channels of {}.", branches.join(", ")));
+        }
+        notes
     }
 
+    /// The strongest channels in a table, and the file.
     fn summary(&self, by_strength: &[usize], written: &[PathBuf]) -> String {
         let mut text = format!("{}\n{}\n", self.title("x"), self.density());
         let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string");
         line(String::new());
         line("strongest channels, by their totals".to_string());
-        line("channel     total   maximum    not 0  maximum at (row, column), from pixels of the 224x224 picture".into());
-        for &c in by_strength.iter().take(LISTED) {
+        line("channel       total     maximum    not 0  maximum at row, column, from pixels of the 224x224 picture".into());
+        let listed = &by_strength[..by_strength.len().min(LISTED)];
+        let largest = listed.iter().map(|&c| self.channels[c].total.abs()).fold(0.0, f32::max);
+        // The same for all, as many as make four digits of the largest.
+        let decimals = (3 - largest.max(f32::MIN_POSITIVE).log10().floor() as i32).clamp(1, 6) as usize;
+        for &c in listed {
             let Channel { total, maximum, nonzero_share, peak, .. } = &self.channels[c];
-            let place = peak.map_or(
-                String::new(),
-                |Peak { at: [row, column], depends_on: Rect { y0, x0, y1, x1 } }| {
-                    format!("({row}, {column}), from rows {y0} to {} and columns {x0} to {}", y1 - 1, x1 - 1)
-                },
-            );
-            let share = 100.0 * nonzero_share;
-            line(
-                format!("{c:>7} {:>9} {:>9} {share:>6.1} %  {place}", readable(*total), readable(*maximum))
-                    .trim_end()
-                    .to_string(),
-            );
+            let place = |Peak { at: [row, column], depends_on: Rect { y0, x0, y1, x1 } }| {
+                format!("{row}, {column}, from rows {y0} to {} and columns {x0} to {}", y1 - 1, x1 - 1)
+            };
+            let (place, share) = (peak.map_or("nowhere".to_string(), place), 100.0 * nonzero_share);
+            line(format!("{c:>7} {total:>11.decimals$} {maximum:>11.decimals$} {share:>6.1} %  {place}"));
         }
         line(String::new());
         for path in written {
@@ -295,7 +307,7 @@ mod tests {
     fn layer(maps: &[[f32; 4]]) -> Layer<'static> {
         let field = ReceptiveField { size: 11, step: 4, start: -3 };
         let channels = maps.iter().map(|map| Channel::new(map.to_vec(), 2, field)).collect();
-        Layer { name: "a/b", side: 2, field, channels }
+        Layer { name: "a/b", side: 2, field, branches: Vec::new(), channels }
     }
 
     #[test]
