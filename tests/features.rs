@@ -54,11 +54,10 @@ fn the_numbers_are_those_of_the_librarys_activations() {
             let total = map.iter().map(|&value| f64::from(value)).sum::<f64>() as f32;
             assert_eq!(channel["channel"], number);
             assert_eq!(
-                bits(&floats(&json!([channel["total"], channel["maximum"]]))),
-                bits(&[total, largest]),
+                bits(&floats(&json!([channel["total"], channel["maximum"], channel["nonzero_share"]]))),
+                bits(&[total, largest, nonzero as f32 / map.len() as f32]),
                 "{layer} {number}"
             );
-            assert_eq!(channel["nonzero_share"], nonzero as f64 / map.len() as f64);
             if nonzero == 0 {
                 assert!(channel["maximum_at"].is_null() && channel["maximum_depends_on"].is_null());
             } else {
@@ -226,6 +225,18 @@ fn what_cannot_be_is_refused_and_leaves_nothing() {
     refuse(&folder, command(&on_a_file), 1, &["picture.png"]);
     let absent = seeded(&folder, &["features", "absent.png", "--layer", "conv1/7x7_s2"]);
     refuse(&folder, absent, 1, &["absent.png"]);
+}
+
+#[test]
+fn the_trained_networks_strongest_logit_is_the_class() {
+    let Some(weights) = common::shared("weights/bvlc_googlenet.safetensors") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let chelsea = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/chelsea.png");
+    let arguments = ["features", chelsea, "--layer", "loss3/classifier", "--strongest", "1", "--json"];
+    let mut command = occlude(&folder, &arguments);
+    command.env("OCCLUDE_WEIGHTS", weights);
+    let object: Value = serde_json::from_str(&succeed(command)).unwrap();
+    assert_eq!(object["channels"][0]["channel"], 285, "Egyptian cat");
 }
 
 #[test]

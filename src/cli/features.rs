@@ -93,7 +93,7 @@ struct Channel {
     map: Vec<f32>,
     total: f32,
     maximum: f32,
-    nonzero_share: f64,
+    nonzero_share: f32,
     /// Where the maximum is, the first if there are several; nowhere in a map of zeros.
     peak: Option<Peak>,
 }
@@ -115,7 +115,7 @@ impl Channel {
             // As the library totals a feature: in f64, rounded once.
             total: map.iter().copied().map(f64::from).sum::<f64>() as f32,
             maximum: map[first],
-            nonzero_share: nonzero as f64 / map.len() as f64,
+            nonzero_share: (nonzero as f64 / map.len() as f64) as f32,
             peak: (nonzero > 0).then(|| Peak { at, depends_on: seen(field, at) }),
             map,
         }
@@ -184,7 +184,8 @@ impl<'a> Layer<'a> {
 
     fn density(&self) -> String {
         let all = self.channels.len();
-        let share = self.channels.iter().map(|channel| channel.nonzero_share).sum::<f64>() / all as f64;
+        let share =
+            self.channels.iter().map(|channel| f64::from(channel.nonzero_share)).sum::<f64>() / all as f64;
         let dead = self.channels.iter().filter(|channel| channel.peak.is_none()).count();
         let dead = match dead {
             0 => "no channel is 0 everywhere".to_string(),
@@ -295,7 +296,7 @@ struct ChannelObject {
     channel: usize,
     total: f32,
     maximum: f32,
-    nonzero_share: f64,
+    nonzero_share: f32,
     maximum_at: Option<[usize; 2]>,
     maximum_depends_on: Option<[usize; 4]>,
 }

@@ -64,7 +64,11 @@ impl Layout {
         let columns = tiles.isqrt() + usize::from(tiles.isqrt().pow(2) < tiles);
         let columns = columns.next_multiple_of(COLUMNS).min(tiles).max(1) as u32;
         let side = side as u32;
-        let tile = if side == 1 { SMALLEST_TILE } else { side * (TILE / side).max(1) };
+        let mut tile = if side == 1 { SMALLEST_TILE } else { side * (TILE / side).max(1) };
+        // A few maps may take the room that the page has anyway.
+        while side > 1 && tile < PHOTO && columns * (2 * tile + BETWEEN) <= LEAST_WIDTH - 2 * MARGIN {
+            tile *= 2;
+        }
         Layout {
             columns,
             rows: (tiles as u32).div_ceil(columns),
@@ -175,6 +179,13 @@ mod tests {
                 assert!(right >= tile.max(widest) + BETWEEN && below >= tile + number_style().height);
             }
         }
+    }
+
+    #[test]
+    fn a_few_maps_are_larger() {
+        let tile = |tiles, side| Layout::new(tiles, side, 0).tile;
+        assert_eq!([tile(1, 7), tile(3, 14), tile(5, 28), tile(16, 7)], [224, 224, 112, 56]);
+        assert_eq!([tile(2, 112), tile(9, 112), tile(3, 1)], [224, 112, 28]);
     }
 
     #[test]
