@@ -204,7 +204,7 @@ mod tests {
         let photograph = vec![7; INPUT_SIDE * INPUT_SIDE * 3];
         let long = "a note of many words ".repeat(20);
         for (count, side, number) in [(1, 1, 32_767), (3, 7, 0), (65, 1, 31_000), (70, 28, 9)] {
-            let tile = |i| Tile { number: number + i, map: vec![i as f32; side * side] };
+            let tile = |i: usize| Tile { number: number + i, map: vec![i as f32; side * side] };
             let tiles: Vec<Tile> = (0..count).map(tile).collect();
             let scale = Scale { colours: Colours::Diverging, low: -80.0, high: 80.0 };
             let notes = vec![long.clone(); 4];
