@@ -152,6 +152,8 @@ fn the_sheet_has_a_tile_for_each_channel_in_the_colours_of_the_scale() {
                 assert_eq!(pixel.0, [68, 1, 84], "{number}: {i}");
             } else if value == largest {
                 assert_eq!(pixel.0, [253, 231, 37], "{number}: {i}");
+            } else if value < 0.9 * largest {
+                assert!(pixel.0[0] < 230, "{number}: {i}: {pixel:?} is the end of the scale");
             }
         }
     }
