@@ -6,6 +6,7 @@ mod common;
 use std::sync::LazyLock;
 
 use common::command::{bits, floats, folder, listing, occlude, refuse, seeded, succeed};
+use common::{safetensors, seeded_tensors};
 use occlude::network::Network;
 use occlude::{Activations, Feature, GoogLeNet, OcclusionSensitivity, Picture, Resize, Weights};
 use serde_json::{Value, json};
@@ -227,6 +228,18 @@ fn what_cannot_be_is_refused_and_leaves_nothing() {
     refuse(&folder, command(&on_a_file), 1, &["picture.png"]);
     let absent = seeded(&folder, &["features", "absent.png", "--layer", "conv1/7x7_s2"]);
     refuse(&folder, absent, 1, &["absent.png"]);
+}
+
+/// Each value is a number, their sum is not.
+#[test]
+fn totals_that_overflow_are_refused_because_json_has_no_infinity() {
+    let folder = folder();
+    let mut tensors = seeded_tensors();
+    let bias = tensors.iter_mut().find(|tensor| tensor.name == "conv1/7x7_s2.bias").unwrap();
+    bias.bytes.chunks_exact_mut(4).for_each(|value| value.copy_from_slice(&1e38f32.to_le_bytes()));
+    std::fs::write(folder.path().join("huge.safetensors"), safetensors(&tensors)).unwrap();
+    let arguments = ["features", "picture.png", "--layer", "conv1/7x7_s2", "--weights", "huge.safetensors"];
+    refuse(&folder, occlude(&folder, &arguments), 1, &["overflow"]);
 }
 
 #[test]

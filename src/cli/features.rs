@@ -37,6 +37,7 @@ fn features(common: &Common, args: &Features, output: &Output) -> Result<ExitCod
     let layer = Layer::of(session.net.network(), &activations, &args.layer)?;
     for channel in &layer.channels {
         json::require_finite(&channel.map)?;
+        json::require_finite(&[channel.total])?;
     }
 
     let by_strength = layer.by_strength();
