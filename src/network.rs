@@ -4,7 +4,11 @@
 //! GoogLeNet is published in two variants, which share all but this table: Berkeley's, after `deploy.prototxt` of BVLC
 //! GoogLeNet, and torchvision's `googlenet`. Both follow Szegedy et al., "Going deeper with convolutions" (2014), table 1.
 
+use std::ops::Range;
+
+use crate::near::near;
 use crate::rect::{ReceptiveField, Window};
+use crate::{Error, Result};
 
 /// Side of the square input image in pixels.
 pub const INPUT_SIDE: usize = 224;
@@ -224,6 +228,37 @@ impl Network {
         self.blobs.iter().position(|blob| blob.name == name)
     }
 
+    /// What a layer writes, or the whole output of an inception block, by its name: the blob, and which of its channels.
+    ///
+    /// # Errors
+    /// [`Error::UnknownLayer`], with all the names that there are; the input image's is none of them.
+    pub fn output(&self, name: &str) -> Result<(BlobId, Range<usize>)> {
+        if let Some(layer) = self.layers.iter().find(|layer| layer.name == name) {
+            return Ok((layer.output, layer.channel..layer.channel + layer.channels));
+        }
+        let blob = self.find(name).filter(|&blob| blob != 0);
+        blob.map(|blob| (blob, 0..self.blobs[blob].channels)).ok_or_else(|| {
+            let all = self.output_names();
+            let near = near(&name.to_lowercase(), all.iter().copied());
+            let all = all.into_iter().map(str::to_string).collect();
+            Error::UnknownLayer { name: name.to_string(), near, all }
+        })
+    }
+
+    /// The names that [`Network::output`] knows: the layers in their order, each inception block's output after its layers.
+    fn output_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for (at, layer) in self.layers.iter().enumerate() {
+            names.push(&layer.name);
+            let blob = &self.blobs[layer.output].name;
+            let complete = self.layers[at + 1..].iter().all(|later| later.output != layer.output);
+            if complete && *blob != layer.name {
+                names.push(blob);
+            }
+        }
+        names
+    }
+
     /// Multiply-adds of a layer for each pixel of its output, zeros included; 0 for layers without weights.
     pub fn multiply_adds_per_pixel(&self, layer: &Layer) -> usize {
         match self.weight_shape(layer) {
@@ -306,6 +341,39 @@ fn max_pool(size: usize, stride: usize, padding: usize) -> Op {
 mod tests {
     use super::*;
     use crate::rect::Rect;
+
+    #[test]
+    fn every_layer_and_blob_is_found_by_its_name_and_listed() {
+        for net in [Network::googlenet(), Network::torchvision(3)] {
+            let names = net.output_names();
+            assert_eq!(names.len(), net.layers.len() + 9, "{names:?}");
+            assert_eq!(names.iter().collect::<std::collections::HashSet<_>>().len(), names.len());
+            for name in names {
+                let (blob, channels) = net.output(name).unwrap();
+                assert!(!channels.is_empty() && channels.end <= net.blobs[blob].channels, "{name}");
+            }
+        }
+        let net = Network::googlenet();
+        let block = net.find("inception_4c/output").unwrap();
+        assert_eq!(net.output("inception_4c/output").unwrap(), (block, 0..512));
+        assert_eq!(net.output("inception_4c/5x5").unwrap(), (block, 384..448));
+    }
+
+    #[test]
+    fn an_unknown_layer_is_refused_with_the_names_that_there_are() {
+        let net = Network::googlenet();
+        let message = |name: &str| net.output(name).unwrap_err().to_string();
+        let text = message("inception_4c/ouput");
+        let begin = "no layer is called \"inception_4c/ouput\"; did you mean inception_4c/output";
+        assert!(text.starts_with(begin), "{text}");
+        assert!(text.contains("\nexpected one of conv1/7x7_s2, pool1/3x3_s2, "), "{text}");
+        assert!(
+            message("5B/OUTPUT").contains("did you mean inception_5b/output?"),
+            "{}",
+            message("5B/OUTPUT")
+        );
+        assert!(message("data").starts_with("no layer is called \"data\"\nexpected"), "{}", message("data"));
+    }
 
     #[test]
     fn the_table_is_the_published_network() {

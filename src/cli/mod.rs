@@ -11,6 +11,7 @@ mod colours;
 mod compare;
 mod explain;
 mod explanation;
+mod features;
 mod figure;
 mod gradcam;
 mod interrupt;
@@ -47,6 +48,7 @@ pub fn run() -> ExitCode {
         Command::Classify(args) => classify::run(common, args),
         Command::Compare(args) => compare::run(common, args),
         Command::Explain(args) => explain::run(common, args),
+        Command::Features(args) => features::run(common, args),
         Command::Gradcam(args) => gradcam::run(common, args),
         Command::Batch(args) => batch::run(common, args, &matches),
         Command::Merge(args) => batch::merge::run(args),
