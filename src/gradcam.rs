@@ -16,7 +16,7 @@
 //! dp_c / dA_k(y, x) = alpha_k = p_c / 49 * sum over j of p_j (W_ck - W_jk)
 //! ```
 //!
-//! (`docs/gradcam.md` derives it). All of it is evaluated in f64, each sum in the order of its index, by additions and
+//! (`docs/09-grad-cam.md` derives it). All of it is evaluated in f64, each sum in the order of its index, by additions and
 //! multiplications alone, and rounded once to f32: the same bits on every machine and any number of threads.
 
 use crate::occlusion::check_classes;

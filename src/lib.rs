@@ -171,3 +171,22 @@ pub use weights::Weights;
 #[cfg(all(doctest, feature = "image"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The book's examples, which have to give what it says.
+#[cfg(doctest)]
+mod book {
+    macro_rules! chapters {
+        ($($name:ident $file:literal),*) => { $(#[doc = include_str!(concat!("../docs/", $file))] struct $name;)* };
+    }
+    chapters!(
+        PixelToTensor "01-pixel-to-tensor.md",
+        Convolution "02-convolution.md",
+        PoolingLrnInception "03-pooling-lrn-inception.md",
+        Scores "04-scores.md",
+        OcclusionMap "05-occlusion-map.md",
+        ReceptiveFields "06-receptive-fields.md",
+        ZerosAndBits "07-zeros-and-bits.md",
+        ReadingAMap "08-reading-a-map.md",
+        GradCam "09-grad-cam.md"
+    );
+}

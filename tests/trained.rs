@@ -3,6 +3,7 @@
 mod common;
 
 use common::shared;
+use occlude::rect::Rect;
 use occlude::{GoogLeNet, Input, MaskValue, OcclusionSensitivity};
 use safetensors::SafeTensors;
 use std::path::PathBuf;
@@ -103,7 +104,7 @@ fn grad_cams_are_within_1e_5() {
 }
 
 #[test]
-fn sweeps_are_within_5e_6_and_equal_to_the_exhaustive_ones() {
+fn sweeps_are_within_5e_6_and_equal_to_exhaustive_ones() {
     let images = ["chelsea", "miniature_poodle", "tibetan_terrier", "cat_dog"];
     let Some((net, expected)) = trained(images) else { return };
     for (image, expected) in images.iter().zip(&expected) {
@@ -129,10 +130,11 @@ fn sweeps_are_within_5e_6_and_equal_to_the_exhaustive_ones() {
                 largest_difference(&drops, &expected.floats(&format!("sweep:{tag}:drop_top3")).unwrap());
             assert!(error <= 5e-6, "{image} {tag}: map off by {error:e}");
             assert_eq!(maps.argmax, expected.integers(&format!("sweep:{tag}:argmax")), "{image} {tag}");
-            if tag == "m45_s22_auto" || *image == "chelsea" {
-                assert_eq!(maps, sweep.clone().threads(1).run(&input).unwrap(), "{image} {tag}");
-                assert_eq!(maps, sweep.exhaustive(true).run(&input).unwrap(), "{image} {tag}");
-            }
+            // In the middle, where masks reach most; a whole sweep takes long when nothing is left out.
+            let middle = sweep.region(Rect { y0: 70, x0: 70, y1: 150, x1: 150 });
+            let maps = middle.run(&input).unwrap();
+            assert_eq!(maps, middle.clone().threads(1).run(&input).unwrap(), "{image} {tag}");
+            assert_eq!(maps, middle.exhaustive(true).run(&input).unwrap(), "{image} {tag}");
         }
     }
 }

@@ -1,0 +1,348 @@
+//! The book in `docs/`: its commands run and print what it shows, its figures are what they draw, every number in its text
+//! stands in something that was run, its links lead somewhere. Its Rust is compiled and run as documentation tests.
+//!
+//! A block of `console` holds commands (`$ occlude ...`, also with `| head -N`, `| tail -N` and `| grep -e A -e B` after it) and
+//! what they print, to the letter but for times (`0.45 s`). In a block of `console measured` every number may be another. A
+//! figure `figures/05-NAME.jpg` of a chapter is the picture `out/NAME.png` that its commands have written, made smaller.
+//!
+//! `OCCLUDE_BOOK=write cargo test --test book` puts in what the commands print and draw now.
+
+mod common;
+
+use std::collections::HashSet;
+use std::fs;
+use std::iter::Peekable;
+use std::path::{Path, PathBuf};
+
+use common::command::{listing, occlude, succeed};
+use common::shared;
+use image::codecs::jpeg::JpegEncoder;
+use image::imageops::{FilterType, resize};
+use tempfile::TempDir;
+
+fn docs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")
+}
+
+/// The pages of `SUMMARY.md`.
+fn pages() -> Vec<String> {
+    let summary = fs::read_to_string(docs().join("SUMMARY.md")).unwrap();
+    let page = |line: &str| Some(line.split_once("](")?.1.strip_suffix(')')?.to_string());
+    summary.lines().filter_map(page).collect()
+}
+
+/// Introduction and chapters, whose numbers are checked; what stands beside the book is measured elsewhere. Name and text.
+fn chapters() -> Vec<(String, String)> {
+    let is_chapter = |name: &String| name == "README.md" || name.starts_with(|c: char| c.is_ascii_digit());
+    let chapters = pages().into_iter().filter(is_chapter);
+    chapters.map(|name| (name.clone(), fs::read_to_string(docs().join(&name)).unwrap())).collect()
+}
+
+/// A part of a chapter.
+#[derive(Debug, PartialEq)]
+enum Part {
+    /// Lines outside of blocks.
+    Prose(Vec<String>),
+    /// What is behind the fence's ticks, and the lines between.
+    Block(String, Vec<String>),
+}
+
+fn parts(text: &str) -> Vec<Part> {
+    let mut parts = vec![Part::Prose(Vec::new())];
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if let Some(info) = line.strip_prefix("```") {
+            let block = lines.by_ref().take_while(|line| *line != "```").map(str::to_string).collect();
+            parts.push(Part::Block(info.to_string(), block));
+            parts.push(Part::Prose(Vec::new()));
+        } else if let Some(Part::Prose(prose)) = parts.last_mut() {
+            prose.push(line.to_string());
+        }
+    }
+    parts
+}
+
+fn text(parts: &[Part]) -> String {
+    let mut lines = Vec::new();
+    for part in parts {
+        match part {
+            Part::Prose(prose) => lines.extend(prose.iter().cloned()),
+            Part::Block(info, block) => {
+                lines.push(format!("```{info}"));
+                lines.extend(block.iter().cloned());
+                lines.push("```".to_string());
+            }
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+/// Words of a command line, with '...' around those that hold blanks.
+fn words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut is_quoted = false;
+    for letter in line.chars() {
+        match letter {
+            '\'' => is_quoted = !is_quoted,
+            ' ' if !is_quoted => words.push(String::new()),
+            _ => words.last_mut().unwrap().push(letter),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// A folder beside `shared` with what the commands name, as the repository has it.
+fn workplace() -> Option<(TempDir, TempDir)> {
+    let (weights, _) =
+        (shared("weights/bvlc_googlenet.safetensors")?, shared("images/miniature_poodle.jpg")?);
+    let root = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(weights.parent()?.parent()?, root.path().join("shared")).unwrap();
+    let place = tempfile::Builder::new().prefix("occlude").tempdir_in(root.path()).unwrap();
+    let data = place.path().join("tests/data");
+    fs::create_dir_all(&data).unwrap();
+    fs::copy(docs().join("../tests/data/chelsea.png"), data.join("chelsea.png")).unwrap();
+    Some((root, place))
+}
+
+/// What a line of a console prints: the command's output through its filters.
+fn run(place: &TempDir, line: &str) -> Vec<String> {
+    let mut commands = line.split(" | ").map(words);
+    let command = commands.next().unwrap();
+    assert_eq!(command[0], "occlude", "{line}");
+    let arguments: Vec<&str> = command[1..].iter().map(String::as_str).collect();
+    let printed = succeed(occlude(place, &arguments));
+    let mut lines: Vec<String> = printed.lines().map(|line| line.trim_end().to_string()).collect();
+    for filter in commands {
+        let count = || filter[1].strip_prefix('-').and_then(|n| n.parse::<usize>().ok()).expect(line);
+        match filter[0].as_str() {
+            "head" => lines.truncate(count()),
+            "tail" => drop(lines.drain(..lines.len().saturating_sub(count()))),
+            "grep" => {
+                let patterns: Vec<&String> = filter[1..].iter().filter(|word| *word != "-e").collect();
+                lines.retain(|line| patterns.iter().any(|pattern| line.contains(*pattern)));
+            }
+            other => panic!("{line}: {other} is not known"),
+        }
+    }
+    lines
+}
+
+/// Whether two lines are the same but for times, or, if `measured`, for all numbers.
+fn agree(found: &str, shown: &str, measured: bool) -> bool {
+    let is_number = |word: &str| word.contains(|c: char| c.is_ascii_digit());
+    let words = |line: &str| line.split_whitespace().map(str::to_string).collect::<Vec<String>>();
+    let is_time = |words: &[String], i: usize| {
+        words.get(i + 1).is_some_and(|unit| ["s", "ms"].contains(&unit.trim_matches(',')))
+    };
+    let (found_words, shown_words) = (words(found), words(shown));
+    let may_differ = |i: usize| {
+        let both = is_number(&found_words[i]) && is_number(&shown_words[i]);
+        both && (measured || is_time(&found_words, i) && is_time(&shown_words, i))
+    };
+    found == shown
+        || found_words.len() == shown_words.len()
+            && (0..found_words.len()).any(may_differ)
+            && (0..found_words.len()).all(|i| found_words[i] == shown_words[i] || may_differ(i))
+}
+
+/// Runs the commands of a block and puts in what they print.
+fn console(place: &TempDir, lines: &[String], measured: bool, name: &str, writes: bool) -> Vec<String> {
+    let mut now = Vec::new();
+    let mut lines: Peekable<_> = lines.iter().peekable();
+    while let Some(line) = lines.next() {
+        let command = line.strip_prefix("$ ").unwrap_or_else(|| panic!("{name}: {line}: what prints this?"));
+        let mut shown = Vec::new();
+        while let Some(line) = lines.next_if(|line| !line.starts_with("$ ")) {
+            shown.push(line.clone());
+        }
+        let found = run(place, command);
+        let same = found.len() == shown.len()
+            && found.iter().zip(&shown).all(|(found, shown)| agree(found, shown, measured));
+        assert!(
+            same || writes,
+            "{name}: $ {command}\nprints\n{}\nnot\n{}",
+            found.join("\n"),
+            shown.join("\n")
+        );
+        now.push(line.clone());
+        now.extend(if same { shown } else { found });
+    }
+    now
+}
+
+/// Widest figure.
+const WIDTH: u32 = 1200;
+
+/// Compares each figure that a chapter shows with what its commands have drawn.
+fn figures(place: &TempDir, name: &str, text: &str, writes: bool) {
+    for figure in text.split("](figures/").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+        let path = docs().join("figures").join(figure);
+        let (stem, ending) = figure[3..].rsplit_once('.').unwrap();
+        let source = if ending == "jpg" { format!("{stem}.png") } else { format!("{stem}.{ending}") };
+        // In this folder, for a chapter may draw a class several times.
+        let source = place.path().join("out").join(source);
+        assert!(source.exists(), "{name}: no command draws {figure}");
+        if ending == "svg" {
+            if writes {
+                fs::copy(&source, &path).unwrap();
+            }
+            assert!(
+                fs::read(&source).unwrap() == fs::read(&path).unwrap(),
+                "{name}: {figure} is drawn otherwise now"
+            );
+            continue;
+        }
+        let large = image::open(source).unwrap().into_rgb8();
+        let width = large.width().min(WIDTH);
+        let small = resize(&large, width, large.height() * width / large.width(), FilterType::Lanczos3);
+        if writes {
+            let mut bytes = Vec::new();
+            JpegEncoder::new_with_quality(&mut bytes, 88).encode_image(&small).unwrap();
+            fs::write(&path, bytes).unwrap();
+        }
+        let shown = image::open(&path).unwrap_or_else(|e| panic!("{name}: {figure}: {e}")).into_rgb8();
+        assert_eq!(shown.dimensions(), small.dimensions(), "{name}: {figure}");
+        let difference: u64 =
+            shown.as_raw().iter().zip(small.as_raw()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+        let mean = difference as f64 / shown.as_raw().len() as f64;
+        // JPEG alone makes up to 2 levels.
+        assert!(mean < 3.0, "{name}: {figure} is drawn otherwise now: {mean:.2} levels");
+    }
+}
+
+#[test]
+fn commands_print_and_draw_what_the_book_shows() {
+    let writes = std::env::var("OCCLUDE_BOOK").is_ok_and(|what| what == "write");
+    let Some((_root, place)) = workplace() else { return };
+    let mut commands = 0;
+    for (name, chapter) in chapters() {
+        let mut parts = parts(&chapter);
+        assert_eq!(text(&parts), chapter, "{name}: a fence is not closed, or the last line not ended");
+        for part in &mut parts {
+            if let Part::Block(info, lines) = part
+                && let Some(how) = info.strip_prefix("console")
+            {
+                assert!(["", " measured"].contains(&how), "{name}: {info}");
+                *lines = console(&place, lines, how == " measured", &name, writes);
+                commands += lines.iter().filter(|line| line.starts_with("$ ")).count();
+            }
+        }
+        if writes {
+            fs::write(docs().join(&name), text(&parts)).unwrap();
+        }
+        figures(&place, &name, &chapter, writes);
+        // The next chapter's pictures are its own.
+        let _ = fs::remove_dir_all(place.path().join("out"));
+    }
+    assert!(commands >= 20, "{commands} commands: is this the book?");
+}
+
+/// Numbers of a text, however they are written: `1_582.70` is 1582.7.
+fn numbers(text: &str) -> Vec<String> {
+    let words = text.split(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_'));
+    let number = |word: &str| word.trim_matches(['.', '_']).replace('_', "").parse::<f64>().ok();
+    words.filter_map(number).map(|number| number.to_string()).collect()
+}
+
+/// The prose without what is no claim: code in the line, links' targets, headings, years in citations.
+fn claims(prose: &str) -> String {
+    let mut kept = String::new();
+    for (i, piece) in prose.split('`').enumerate() {
+        kept += if i % 2 == 0 { piece } else { " " };
+    }
+    let mut claims = String::new();
+    for (i, piece) in kept.split("](").enumerate() {
+        claims += if i == 0 { piece } else { piece.split_once(')').map_or("", |(_, rest)| rest) };
+    }
+    claims
+        .split(|c: char| c.is_whitespace() || c == '(' || c == ')')
+        .filter(|word| !word.is_empty() && !is_year(word))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn is_year(word: &str) -> bool {
+    let digits = word.trim_matches(|c: char| !c.is_ascii_digit());
+    digits.len() == 4 && word.len() <= 6 && ["19", "20"].iter().any(|century| digits.starts_with(century))
+}
+
+#[test]
+fn numbers_in_the_text_stand_in_what_was_run() {
+    let mut checked = 0;
+    for (name, chapter) in chapters() {
+        let parts = parts(&chapter);
+        let mut run = HashSet::new();
+        for part in &parts {
+            if let Part::Block(info, lines) = part
+                && (info.starts_with("console") || info.starts_with("rust"))
+            {
+                run.extend(numbers(&lines.join("\n")));
+            }
+        }
+        for part in &parts {
+            let Part::Prose(lines) = part else { continue };
+            let prose: Vec<&str> =
+                lines.iter().filter(|line| !line.starts_with('#')).map(String::as_str).collect();
+            for number in numbers(&claims(&prose.join("\n"))) {
+                // One to nine, and chapters' numbers among them, are words.
+                if number.len() > 1 {
+                    assert!(run.contains(&number), "{name}: where does {number} come from?");
+                    checked += 1;
+                }
+            }
+        }
+    }
+    assert!(checked >= 60, "{checked} numbers: is this the book?");
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let root = docs().join("..");
+    let mut files: Vec<PathBuf> = listing(&docs());
+    files.extend(["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(|page| root.join(page)));
+    for page in files.iter().filter(|page| page.extension().is_some_and(|ending| ending == "md")) {
+        let text = fs::read_to_string(page).unwrap();
+        for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            if link.contains("://") {
+                continue;
+            }
+            let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            assert!(target.exists(), "{}: {link}", page.display());
+            let slug = |line: &str| -> String {
+                let title = line.trim_start_matches('#').trim().to_lowercase();
+                title
+                    .chars()
+                    .filter(|c| c.is_alphanumeric() || " -_".contains(*c))
+                    .collect::<String>()
+                    .replace(' ', "-")
+            };
+            if !anchor.is_empty() {
+                let target = fs::read_to_string(target).unwrap();
+                let found = target.lines().any(|line| line.starts_with('#') && slug(line) == anchor);
+                assert!(found, "{}: {link}: no such heading", page.display());
+            }
+        }
+    }
+    // And every page of the book is in its table of contents.
+    let named: HashSet<String> = pages().into_iter().collect();
+    for page in listing(&docs()).iter().filter(|page| page.extension().is_some_and(|ending| ending == "md")) {
+        let name = page.strip_prefix(docs()).unwrap().to_str().unwrap();
+        assert!(name == "SUMMARY.md" || named.contains(name), "{name} is not in SUMMARY.md");
+    }
+}
+
+#[test]
+fn what_is_checked_is_told_from_what_is_not() {
+    let parts = parts("a\n```console measured\n$ occlude x\n1 2\n```\nb\n");
+    assert_eq!(parts.len(), 3);
+    assert_eq!(text(&parts), "a\n```console measured\n$ occlude x\n1 2\n```\nb\n");
+    assert_eq!(words("occlude  explain 'a b' c"), ["occlude", "explain", "a b", "c"]);
+    assert!(agree("9 masks; 0.45 s", "9 masks; 11.4 s", false));
+    assert!(!agree("9 masks; 0.45 s", "8 masks; 0.45 s", false));
+    assert!(!agree("drop +0.1", "drop +0.2", false) && agree("drop 0.1 %", "drop 22 %", true));
+    assert!(!agree("drop 0.1 %", "rise 0.1 %", true));
+    assert_eq!(numbers("224x224, 1_582.7 and 3."), ["224", "224", "1582.7", "3"]);
+    assert_eq!(claims("see `x 17` [there 18](19.md) (Zeiler, 2014) 20 (2015)"), "see [there 18 Zeiler, 20");
+}
