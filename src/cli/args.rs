@@ -7,10 +7,9 @@ use occlude::network::{INPUT_SIDE, MAX_CLASSES};
 use occlude::rect::Rect;
 use occlude::{Feature, MaskValue, Resize, Score, Upsampling};
 
-use super::arrays::ArrayFile;
-use super::batch::Shard;
 use super::canvas::Format;
 use super::colours::{COLOURS, Colours};
+use super::shard::Shard;
 
 /// More threads than any machine that this runs on has cores.
 const MAX_THREADS: usize = 1024;
@@ -597,6 +596,15 @@ pub struct Profile {
     /// Print a JSON object instead
     #[arg(long)]
     pub json: bool,
+}
+
+/// A kind of file with arrays in it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ArrayFile {
+    /// The maps alone.
+    Npy,
+    Npz,
+    Safetensors,
 }
 
 /// A height and width in pixels, or the default for them.

@@ -8,11 +8,13 @@ use std::sync::Mutex;
 use occlude::{Error, MaskValue, Progress, Result};
 
 use super::args::{Common, Explain};
-use super::classify::{self, LISTED};
 use super::explanation::{Explanation, Session, Source};
 use super::output::{self, Output};
+use super::preview::Preview;
 use super::progress::Bar;
-use super::{json, report};
+use super::table::{LISTED, table};
+use super::threads::on_threads;
+use super::{console, json, report, results};
 
 pub fn run(common: &Common, args: &Explain) -> Result<ExitCode> {
     // What can be refused at once is refused before the work.
@@ -21,7 +23,7 @@ pub fn run(common: &Common, args: &Explain) -> Result<ExitCode> {
         output::check_apart(report)?;
         refuse_to_replace(&args.image, report)?;
     }
-    super::on_threads(args.threads, || explain(common, args, &output))
+    on_threads(args.threads, || explain(common, args, &output))
 }
 
 fn explain(common: &Common, args: &Explain, output: &Output) -> Result<ExitCode> {
@@ -30,7 +32,8 @@ fn explain(common: &Common, args: &Explain, output: &Output) -> Result<ExitCode>
     let source = Source::open(&args.image)?;
     let bar = Bar::new();
     let progress = |progress: Progress| bar.show(progress.done, progress.total);
-    let preview = Mutex::new(if args.progressive { source.preview(&session) } else { None });
+    let preview =
+        Mutex::new(if args.progressive { Preview::new(&source.photograph, session.resize) } else { None });
     // What cannot be written now is reported in the end.
     let refined = |explanation: &Explanation| {
         let _ = output.write(&explanation.pictures(&args.pictures));
@@ -45,7 +48,7 @@ fn explain(common: &Common, args: &Explain, output: &Output) -> Result<ExitCode>
     }
     drop(bar);
     let json = json::maps(&explanation);
-    let files = explanation.files(&args.pictures, &args.arrays, &json);
+    let files = results::files(&explanation, &args.pictures, &args.arrays, &json);
     let page =
         args.report.as_deref().map(|path| report::page(&session, &explanation, common, args, &classes, path));
     let page = page.transpose()?;
@@ -54,7 +57,7 @@ fn explain(common: &Common, args: &Explain, output: &Output) -> Result<ExitCode>
     if let Some(preview) = &mut *preview.lock().expect("as above") {
         preview.show(&explanation.maps);
     }
-    super::print(&if args.json { json } else { summary(&explanation, &written) })?;
+    console::print(&if args.json { json } else { summary(&explanation, &written) })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -74,7 +77,7 @@ fn refuse_to_replace(image: &Path, report: &Path) -> Result<()> {
 fn summary(explanation: &Explanation, written: &[PathBuf]) -> String {
     let (maps, labels, elapsed_seconds) =
         (&explanation.maps, &explanation.labels, explanation.elapsed_seconds);
-    let mut text = classify::table(&maps.classification, &maps.classification.top(LISTED), labels);
+    let mut text = table(&maps.classification, &maps.classification.top(LISTED), labels);
     let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string");
     let [rows, columns] = maps.grid;
     let [height, width] = maps.mask_size;

@@ -9,6 +9,7 @@ use occlude::{Error, Result};
 
 use super::summary::{Part, Summary};
 use crate::cli::args::Merge;
+use crate::cli::console;
 use crate::cli::output::Output;
 
 /// Missing shards that a message names.
@@ -24,7 +25,7 @@ pub fn run(args: &Merge) -> Result<ExitCode> {
     let count = shards.len();
     let merged = merge(shards)?;
     let [csv, json] = merged.write(&output)?;
-    crate::cli::print(&format!(
+    console::print(&format!(
         "{count} shards, {} pictures, {} of them failed\nwrote {}\nwrote {}\n",
         merged.pictures.len(),
         merged.failed(),

@@ -1,4 +1,4 @@
-//! One part of a batch.
+//! One part of a batch, as `--shard` names it.
 
 use std::fmt;
 use std::str::FromStr;
