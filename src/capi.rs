@@ -133,7 +133,8 @@ impl From<Error> for Failure {
             Error::Weights { .. } => OCCLUDE_ERROR_WEIGHTS,
             Error::Labels { .. } => OCCLUDE_ERROR_LABELS,
             Error::WeightsNotFound { .. } => OCCLUDE_ERROR_WEIGHTS_NOT_FOUND,
-            Error::Option { .. } => OCCLUDE_ERROR_OPTION,
+            // No call of this interface names a layer.
+            Error::Option { .. } | Error::UnknownLayer { .. } => OCCLUDE_ERROR_OPTION,
             Error::UnknownClass { .. } => OCCLUDE_ERROR_UNKNOWN_CLASS,
             Error::Cancelled => OCCLUDE_ERROR_CANCELLED,
         };

@@ -62,6 +62,15 @@ pub enum Error {
         /// Labels that resemble it, the nearest first.
         near: Vec<String>,
     },
+    /// No layer has this name.
+    UnknownLayer {
+        /// The name that was asked for.
+        name: String,
+        /// Names of the network that resemble it, the nearest first.
+        near: Vec<String>,
+        /// All names of the network.
+        all: Vec<String>,
+    },
     /// The progress callback asked to stop.
     Cancelled,
 }
@@ -95,6 +104,13 @@ impl fmt::Display for Error {
                     write!(f, "; did you mean {}?", near.join(" or "))?;
                 }
                 Ok(())
+            }
+            Error::UnknownLayer { name, near, all } => {
+                write!(f, "no layer is called \"{name}\"")?;
+                if !near.is_empty() {
+                    write!(f, "; did you mean {}?", near.join(" or "))?;
+                }
+                write!(f, "\nexpected one of {}", all.join(", "))
             }
             Error::Cancelled => write!(f, "cancelled"),
         }

@@ -132,6 +132,7 @@ mod kernels;
 pub mod labels;
 mod mask;
 mod masked;
+mod near;
 pub mod network;
 pub mod occlusion;
 pub mod picture;

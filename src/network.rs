@@ -4,7 +4,11 @@
 //! GoogLeNet is published in two variants, which share all but this table: Berkeley's, after `deploy.prototxt` of BVLC
 //! GoogLeNet, and torchvision's `googlenet`. Both follow Szegedy et al., "Going deeper with convolutions" (2014), table 1.
 
+use std::ops::Range;
+
+use crate::near::near;
 use crate::rect::{ReceptiveField, Window};
+use crate::{Error, Result};
 
 /// Side of the square input image in pixels.
 pub const INPUT_SIDE: usize = 224;
@@ -205,9 +209,54 @@ impl Network {
         pool.expect("both variants have one").input
     }
 
+    /// The blobs that everything on its way from the image to the logits passes through, in order: the single layers' and those
+    /// where an inception block's branches meet.
+    pub fn trunk(&self) -> Vec<BlobId> {
+        // The number of layers after which a blob is there as a whole.
+        let complete =
+            |blob: BlobId| self.layers.iter().rposition(|layer| layer.output == blob).map_or(0, |at| at + 1);
+        let is_passed_by = |blob: BlobId| {
+            self.layers[complete(blob)..].iter().any(|layer| complete(layer.input) < complete(blob))
+        };
+        let mut trunk: Vec<BlobId> = (0..self.blobs.len()).filter(|&blob| !is_passed_by(blob)).collect();
+        trunk.sort_by_key(|&blob| complete(blob));
+        trunk
+    }
+
     /// The blob of this name.
     pub fn find(&self, name: &str) -> Option<BlobId> {
         self.blobs.iter().position(|blob| blob.name == name)
+    }
+
+    /// What a layer writes, or the whole output of an inception block, by its name: the blob, and which of its channels.
+    ///
+    /// # Errors
+    /// [`Error::UnknownLayer`], with all the names that there are; the input image's is none of them.
+    pub fn output(&self, name: &str) -> Result<(BlobId, Range<usize>)> {
+        if let Some(layer) = self.layers.iter().find(|layer| layer.name == name) {
+            return Ok((layer.output, layer.channel..layer.channel + layer.channels));
+        }
+        let blob = self.find(name).filter(|&blob| blob != 0);
+        blob.map(|blob| (blob, 0..self.blobs[blob].channels)).ok_or_else(|| {
+            let all = self.output_names();
+            let near = near(&name.to_lowercase(), all.iter().copied());
+            let all = all.into_iter().map(str::to_string).collect();
+            Error::UnknownLayer { name: name.to_string(), near, all }
+        })
+    }
+
+    /// The names that [`Network::output`] knows: the layers in their order, each inception block's output after its layers.
+    fn output_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for (at, layer) in self.layers.iter().enumerate() {
+            names.push(&layer.name);
+            let blob = &self.blobs[layer.output].name;
+            let complete = self.layers[at + 1..].iter().all(|later| later.output != layer.output);
+            if complete && *blob != layer.name {
+                names.push(blob);
+            }
+        }
+        names
     }
 
     /// Multiply-adds of a layer for each pixel of its output, zeros included; 0 for layers without weights.
@@ -294,6 +343,39 @@ mod tests {
     use crate::rect::Rect;
 
     #[test]
+    fn every_layer_and_blob_is_found_by_its_name_and_listed() {
+        for net in [Network::googlenet(), Network::torchvision(3)] {
+            let names = net.output_names();
+            assert_eq!(names.len(), net.layers.len() + 9, "{names:?}");
+            assert_eq!(names.iter().collect::<std::collections::HashSet<_>>().len(), names.len());
+            for name in names {
+                let (blob, channels) = net.output(name).unwrap();
+                assert!(!channels.is_empty() && channels.end <= net.blobs[blob].channels, "{name}");
+            }
+        }
+        let net = Network::googlenet();
+        let block = net.find("inception_4c/output").unwrap();
+        assert_eq!(net.output("inception_4c/output").unwrap(), (block, 0..512));
+        assert_eq!(net.output("inception_4c/5x5").unwrap(), (block, 384..448));
+    }
+
+    #[test]
+    fn an_unknown_layer_is_refused_with_the_names_that_there_are() {
+        let net = Network::googlenet();
+        let message = |name: &str| net.output(name).unwrap_err().to_string();
+        let text = message("inception_4c/ouput");
+        let begin = "no layer is called \"inception_4c/ouput\"; did you mean inception_4c/output";
+        assert!(text.starts_with(begin), "{text}");
+        assert!(text.contains("\nexpected one of conv1/7x7_s2, pool1/3x3_s2, "), "{text}");
+        assert!(
+            message("5B/OUTPUT").contains("did you mean inception_5b/output?"),
+            "{}",
+            message("5B/OUTPUT")
+        );
+        assert!(message("data").starts_with("no layer is called \"data\"\nexpected"), "{}", message("data"));
+    }
+
+    #[test]
     fn the_table_is_the_published_network() {
         let net = Network::googlenet();
         let weighted: Vec<_> = net.layers.iter().filter_map(|l| net.weight_shape(l)).collect();
@@ -306,6 +388,16 @@ mod tests {
             [112, 56, 28, 14, 7]
         );
         assert_eq!(net.blobs[net.find("inception_5b/output").unwrap()].channels, 1024);
+    }
+
+    #[test]
+    fn the_trunk_has_all_but_what_lies_in_a_block() {
+        let net = Network::googlenet();
+        let names: Vec<_> = net.trunk().into_iter().map(|blob| &net.blobs[blob].name[..]).collect();
+        assert_eq!(names.len(), 1 + 7 + 2 + 1 + 5 + 1 + 2 + 2);
+        assert_eq!(names[..3], ["data", "conv1/7x7_s2", "pool1/3x3_s2"]);
+        assert_eq!(names[8..11], ["inception_3a/output", "inception_3b/output", "pool3/3x3_s2"]);
+        assert_eq!(names[20], "loss3/classifier");
     }
 
     #[test]

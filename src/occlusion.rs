@@ -148,6 +148,9 @@ pub struct Refinement<'m> {
     pub progress: Progress,
 }
 
+/// Height and width of the mask unless another size is asked for: a fifth of the image.
+pub const MASK_SIZE: [usize; 2] = [45, 45];
+
 /// Steps through the grid, coarse to fine; each visits what those before have left out. The first visits a sixteenth.
 const REFINEMENTS: [usize; 3] = [4, 2, 1];
 
@@ -157,7 +160,7 @@ impl<'a> OcclusionSensitivity<'a> {
     pub fn new(net: &'a GoogLeNet) -> Self {
         OcclusionSensitivity {
             net,
-            mask_size: [45, 45],
+            mask_size: MASK_SIZE,
             stride: [22, 22],
             mask_value: MaskValue::Auto,
             mask_clipping: true,
@@ -589,14 +592,7 @@ impl OcclusionMaps {
 
     /// Pixels of the image that the mask at a grid position covered.
     pub fn mask_rect(&self, row: usize, column: usize) -> Rect {
-        let centre = self.centre(row, column);
-        let range = |axis: usize| {
-            let half = self.mask_size[axis] / 2;
-            let end = centre[axis] + self.mask_size[axis] - half;
-            (centre[axis].saturating_sub(half), end.min(INPUT_SIDE))
-        };
-        let ((y0, y1), (x0, x1)) = (range(0), range(1));
-        Rect { y0, x0, y1, x1 }
+        Rect::centred(self.centre(row, column), self.mask_size, INPUT_SIDE)
     }
 }
 

@@ -102,6 +102,13 @@ impl Rect {
         Rect { y0: 0, x0: 0, y1: side, x1: side }
     }
 
+    /// `size` (height, width) around a pixel (row, column), as far as a square plane goes: from `floor(size / 2)` before it on.
+    pub fn centred([y, x]: [usize; 2], [height, width]: [usize; 2], side: usize) -> Rect {
+        let range = |at: usize, size: usize| (at.saturating_sub(size / 2), (at + size - size / 2).min(side));
+        let ((y0, y1), (x0, x1)) = (range(y, height), range(x, width));
+        Rect { y0, x0, y1, x1 }
+    }
+
     /// Whether it holds no pixel.
     pub fn is_empty(&self) -> bool {
         self.y0 >= self.y1 || self.x0 >= self.x1
@@ -229,6 +236,13 @@ mod tests {
                 prop_assert_eq!(got, want);
             }
         }
+    }
+
+    #[test]
+    fn a_rectangle_around_a_pixel_ends_at_the_border() {
+        assert_eq!(Rect::centred([10, 100], [3, 4], 224), Rect { y0: 9, x0: 98, y1: 12, x1: 102 });
+        assert_eq!(Rect::centred([0, 223], [5, 5], 224), Rect { y0: 0, x0: 221, y1: 3, x1: 224 });
+        assert_eq!(Rect::centred([7, 7], [1, 1], 224).area(), 1);
     }
 
     #[test]

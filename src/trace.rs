@@ -17,6 +17,8 @@ use crate::{Error, Input, Result};
 pub struct Trace {
     /// The pixels of the image that were covered.
     pub mask: Rect,
+    /// What they became; [`MaskValue::Auto`] and [`MaskValue::TrainingMean`] as the colour that they were.
+    pub mask_value: MaskValue,
     /// What the network says about the whole image.
     pub whole: Classification,
     /// What it says about the covered one.
@@ -39,6 +41,8 @@ pub struct LayerTrace {
     pub computed: Vec<bool>,
     /// The pixels that came out different in some channel, `[height][width]`.
     pub changed: Vec<bool>,
+    /// How far they did, `[height][width]`: the root of the sum over all channels of the squared difference, 0 or more.
+    pub difference: Vec<f32>,
     /// Share of the activations of the pixels to compute that are not zero, 0..=1; 0 if there are none.
     pub nonzero: f64,
     /// Multiply-adds of the whole layer; 0 for layers without weights, as the two below.
@@ -105,7 +109,14 @@ impl GoogLeNet {
             }
             layers.push(own);
         }
-        Ok(Trace { mask, whole: whole.classification(), covered: covered.classification(), layers })
+        let mask_value = mask_value.resolve(input);
+        Ok(Trace {
+            mask,
+            mask_value,
+            whole: whole.classification(),
+            covered: covered.classification(),
+            layers,
+        })
     }
 
     /// One layer, given which pixels of its input did change.
@@ -128,6 +139,7 @@ impl GoogLeNet {
             reached,
             computed: vec![false; output.side * output.side],
             changed: vec![false; output.side * output.side],
+            difference: vec![0.0; output.side * output.side],
             nonzero: 0.0,
             dense: (output.side.pow(2) * network.multiply_adds_per_pixel(layer)) as u64,
             affected: 0,
@@ -150,6 +162,8 @@ impl GoogLeNet {
             let (before, after) = (&before.at(y, x)[channels.clone()], &after.at(y, x)[channels.clone()]);
             trace.computed[at] = true;
             trace.changed[at] = before.iter().zip(after).any(|(a, b)| a.to_bits() != b.to_bits());
+            let squares = before.iter().zip(after).map(|(&a, &b)| (f64::from(b) - f64::from(a)).powi(2));
+            trace.difference[at] = squares.sum::<f64>().sqrt() as f32;
             nonzero += after.iter().filter(|value| **value != 0.0).count();
             let dense = network.multiply_adds_per_pixel(layer);
             trace.affected += dense as u64;
@@ -192,6 +206,7 @@ mod tests {
                         && (layer.reached.x0..layer.reached.x1).contains(&x);
                     assert!(layer.changed[at] <= layer.computed[at], "{}", layer.name);
                     assert!(layer.computed[at] <= is_reached, "{}", layer.name);
+                    assert_eq!(layer.difference[at] > 0.0, layer.changed[at], "{}", layer.name);
                 }
                 assert!(layer.executed <= layer.affected && layer.affected <= layer.dense, "{}", layer.name);
                 assert!((0.0..=1.0).contains(&layer.nonzero));

@@ -36,18 +36,8 @@ pub(crate) struct Watch {
 /// A feature's name in the table: its blob and the range of its channels there.
 fn find(network: &Network, feature: &Feature) -> Result<(BlobId, usize, usize)> {
     let name = &feature.layer;
-    let layer = network.layers.iter().find(|layer| layer.name == *name);
-    let place = layer.map(|layer| (layer.output, layer.channel, layer.channels));
-    // Blob 0 is the image, and no layer's output.
-    let blob = || network.find(name).filter(|&b| b != 0).map(|b| (b, 0, network.blobs[b].channels));
-    let (blob, first, channels) = place.or_else(blob).ok_or_else(|| Error::Option {
-        name: "activation",
-        found: name.clone(),
-        expected: format!(
-            "one of {}",
-            network.blobs[1..].iter().map(|b| b.name.as_str()).collect::<Vec<_>>().join(", ")
-        ),
-    })?;
+    let (blob, range) = network.output(name)?;
+    let (first, channels) = (range.start, range.len());
     match feature.channel {
         Some(channel) if channel >= channels => Err(Error::Option {
             name: "activation",

@@ -235,7 +235,7 @@ fn options_outside_their_range_are_refused_by_name() {
         (sweep.clone().region(Rect { y0: 5, x0: 0, y1: 5, x1: 9 }), "region"),
         (sweep.clone().region(Rect { y0: 0, x0: 0, y1: 5, x1: 225 }), "region"),
         (sweep.clone().region(Rect { y0: 1, x0: 1, y1: 5, x1: 20 }), "region"),
-        (sweep.clone().features([Feature { layer: "data".to_string(), channel: None }]), "activation"),
+        (sweep.clone().features([Feature { layer: "data".to_string(), channel: None }]), "no layer"),
         (
             sweep.clone().features([Feature { layer: "inception_4c/5x5".to_string(), channel: Some(64) }]),
             "activation",

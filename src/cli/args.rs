@@ -25,8 +25,10 @@ Examples:
   occlude explain cat.jpg --out out
   occlude compare poodle.jpg terrier.jpg
   occlude gradcam cat.jpg
+  occlude features cat.jpg --layer inception_4c/output
   occlude batch photos --out maps
   occlude layers
+  occlude trace cat.jpg --at 112,112
   occlude weights fetch
 
 Exit code: 0 done, 1 refused or failed (the reason is on standard error), 2 not a valid command line,
@@ -68,10 +70,12 @@ pub enum Command {
     Explain(Box<Explain>),
     Compare(Box<Compare>),
     Gradcam(Gradcam),
+    Features(Features),
     Batch(Box<Batch>),
     Merge(Merge),
     Profile(Profile),
     Layers(Layers),
+    Trace(Trace),
     Weights(Weights),
 }
 
@@ -464,6 +468,53 @@ pub struct Gradcam {
     pub json: bool,
 }
 
+/// Show a layer's feature maps: all its channels on one sheet
+#[derive(Args)]
+#[command(after_help = "\
+A layer of GoogLeNet writes up to 1024 channels, each a map of where in the picture it found what it looks for. DIR receives
+<image>-<layer>-features.png, in which each channel is a tile with its number below it. One scale holds for all tiles: from 0 to
+the largest value of the layer, or as far on either side of 0 where there are negative values, which are those of the classifier
+only. On an error DIR receives nothing.
+
+--json prints for each channel: channel (its number), total (the sum over its map, which --activation of `occlude explain` follows
+while a mask slides), maximum, nonzero_share (0 to 1, of its values), maximum_at ([row, column] in the map) and maximum_depends_on
+([y0, x0, y1, x1], ends excluded: the pixels of the 224x224 picture that the activation there was computed from). The last two are null
+where a channel is 0 everywhere.
+
+Examples:
+  occlude features cat.jpg --layer conv1/7x7_s2
+  occlude features cat.jpg --layer inception_4c/output --strongest 32 --out maps
+  occlude features cat.jpg --layer inception_5b/5x5 --json > features.json")]
+pub struct Features {
+    /// A photograph: PNG, JPEG, WebP, BMP, GIF or TIFF
+    pub image: PathBuf,
+
+    /// A layer that `occlude layers` lists, or the whole output of an inception block, as in inception_4c/output
+    #[arg(long, value_name = "LAYER")]
+    pub layer: String,
+
+    /// Only the K channels with the largest totals, in that order [default: all, by their numbers]
+    #[arg(long, value_name = "K", allow_hyphen_values = true, value_parser = |text: &str| count(text, MAX_CLASSES))]
+    pub strongest: Option<usize>,
+
+    /// Colours: viridis (evenly lighter from 0 up), diverging (0 is white, red above it, blue below) or jet [default: viridis;
+    /// diverging where there are negative values]
+    #[arg(long, value_name = "COLOURS", value_parser = choice(&COLOURS))]
+    pub colours: Option<Colours>,
+
+    /// Threads, 1 to 1024; the numbers do not depend on it [default: one a core]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = |text: &str| count(text, MAX_THREADS))]
+    pub threads: Option<usize>,
+
+    /// Where the picture goes; made if it does not exist
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    pub out: PathBuf,
+
+    /// Print a JSON object on standard output, and nothing else there
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// The options of a sweep.
 #[derive(Args)]
 #[command(next_help_heading = "Sweep")]
@@ -598,6 +649,53 @@ pub struct Profile {
     pub json: bool,
 }
 
+/// Follow one mask through the layers: what it can change, what it does change, what that takes to compute
+#[derive(Args)]
+#[command(after_help = "\
+Columns of the table, a line a layer:
+can change     rows x columns of the layer's output that the receptive fields let the mask change
+computed       share of its pixels that have to be computed again: something that they read has changed
+changed        share that came out different
+non-zero       of the activations computed, the share that is not zero after ReLU: what the next layers multiply with
+multiply-adds  of the whole layer in millions; those spent: of the pixels computed, where the input is not zero; and the share saved
+
+DIR receives <image>-trace.png, the change in each stage of the network over the photograph; <image>-trace.gif, the same one after
+the other; and trace.json, with the pixels of every layer: computed and changed (their numbers), and difference, [height][width],
+the root of the summed squares of the change over all channels. On an error it receives nothing.
+
+Examples:
+  occlude trace cat.jpg --at 112,112
+  occlude trace cat.jpg --at 90,130 --mask-size 15 --mask-value 0 --out story
+  occlude trace cat.jpg --at 0,0 --json > trace.json")]
+pub struct Trace {
+    /// A photograph: PNG, JPEG, WebP, BMP, GIF or TIFF
+    pub image: PathBuf,
+
+    /// The pixel that the mask is centred on: row and column in the 224x224 picture, 0 to 223. It is clipped at the border
+    #[arg(long, value_name = "Y,X", allow_hyphen_values = true, value_parser = pixel)]
+    pub at: [usize; 2],
+
+    /// Size of the mask in pixels of the 224x224 picture, 1 to 224: N, or HxW (height x width); auto is 45 (20 %)
+    #[arg(long, value_name = "SIZE", default_value = "auto", allow_hyphen_values = true, value_parser = size)]
+    pub mask_size: Size,
+
+    /// What the mask is filled with, as for explain
+    #[arg(long, value_name = "FILL", default_value = "auto", allow_hyphen_values = true, value_parser = mask_value)]
+    pub mask_value: MaskValue,
+
+    /// Threads, 1 to 1024; the numbers do not depend on it [default: one a core]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = |text: &str| count(text, MAX_THREADS))]
+    pub threads: Option<usize>,
+
+    /// Where the pictures and trace.json go; made if it does not exist
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    pub out: PathBuf,
+
+    /// Print trace.json's object on standard output, and nothing else there
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// A kind of file with arrays in it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ArrayFile {
@@ -688,6 +786,12 @@ fn opacity(text: &str) -> Result<f32, String> {
     share.ok_or_else(|| "expected a number from 0 to 1".to_string())
 }
 
+fn pixel(text: &str) -> Result<[usize; 2], String> {
+    let edge = |text: &str| text.trim().parse().ok().filter(|edge| (0..INPUT_SIDE).contains(edge));
+    let at = text.split_once(',').and_then(|(y, x)| Some([edge(y)?, edge(x)?]));
+    at.ok_or_else(|| format!("expected Y,X: a row and a column, whole numbers from 0 to {}", INPUT_SIDE - 1))
+}
+
 fn region(text: &str) -> Result<Rect, String> {
     let edge = |text: &str| text.trim().parse().ok().filter(|edge| (0..=INPUT_SIDE).contains(edge));
     let edges: Option<Vec<usize>> = text.split(',').map(edge).collect();
@@ -762,6 +866,14 @@ mod tests {
         assert_eq!(region("0,10, 20,224"), Ok(Rect { y0: 0, x0: 10, y1: 20, x1: 224 }));
         for wrong in ["", "1,2,3", "1,2,3,4,5", "5,0,5,9", "0,9,5,9", "0,0,225,9", "-1,0,5,5", "a,0,5,5"] {
             assert!(region(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn pixels() {
+        assert_eq!((pixel("0,223"), pixel(" 7, 8")), (Ok([0, 223]), Ok([7, 8])));
+        for wrong in ["", "1", "1,2,3", "-1,0", "0,224", "a,b", "1.5,2"] {
+            assert!(pixel(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -17,23 +17,23 @@ pub const PANEL_SIDE: usize = 3 * INPUT_SIDE / 2;
 const PHOTO: u32 = PHOTO_SIDE as u32;
 const PANEL: u32 = PANEL_SIDE as u32;
 /// Around everything, and between the photograph and the colour bar.
-const MARGIN: u32 = 24;
+pub const MARGIN: u32 = 24;
 /// Between a text and what it belongs to.
-const GAP: u32 = 8;
+pub const GAP: u32 = 8;
 const BAR_WIDTH: u32 = 24;
 /// Room for the colour bar's numbers.
 const TICKS_WIDTH: u32 = 96;
-const BAR_ROOM: u32 = MARGIN + BAR_WIDTH + GAP + TICKS_WIDTH;
+pub const BAR_ROOM: u32 = MARGIN + BAR_WIDTH + GAP + TICKS_WIDTH;
 const WIDTH: u32 = MARGIN + PHOTO + BAR_ROOM + MARGIN;
-const TITLE_LINES: usize = 2;
+pub const TITLE_LINES: usize = 2;
 /// Lines of a sentence in small print.
 const NOTE_LINES: usize = 2;
 
-const PAGE: [u8; 3] = [255; 3];
-const INK: [u8; 3] = [25, 25, 30];
+pub const PAGE: [u8; 3] = [255; 3];
+pub const INK: [u8; 3] = [25, 25, 30];
 const FAINT_INK: [u8; 3] = [90, 90, 100];
 
-fn title_style() -> Style {
+pub fn title_style() -> Style {
     Style::bold(34, INK)
 }
 
@@ -41,7 +41,7 @@ fn caption_style() -> Style {
     Style::bold(22, INK)
 }
 
-fn note_style() -> Style {
+pub fn note_style() -> Style {
     Style::book(20, FAINT_INK)
 }
 
@@ -95,6 +95,11 @@ impl Scale {
         Scale { colours, low, high }
     }
 
+    /// What stands for a value.
+    pub fn colour(&self, value: f32) -> [u8; 3] {
+        self.colours.at(self.share(value))
+    }
+
     /// Where a value lies, 0..=1. A map without any effect is all in the middle.
     fn share(&self, value: f32) -> f32 {
         // In f64, where no difference of two f32 overflows.
@@ -135,7 +140,7 @@ impl Overlay<'_> {
     /// The photograph, `[side][side][3]`, with the map's colours over it.
     pub fn over(&self, photograph: &[u8], side: usize, scale: &Scale) -> Vec<u8> {
         let (values, area) = self.enlarged(side);
-        self.paint(photograph, side, area, |i| scale.colours.at(scale.share(values[i])))
+        self.paint(photograph, side, area, |i| scale.colour(values[i]))
     }
 
     fn paint(
@@ -243,7 +248,7 @@ fn draw_mask_size(figure: &mut Canvas, [left, top]: [u32; 2], mask_size: [usize;
 }
 
 /// The colours from the highest value (top) to the lowest, with round numbers beside them; `base` is marked by a line across.
-fn draw_bar(figure: &mut Canvas, [left, top]: [u32; 2], height: u32, scale: &Scale, base: Option<f32>) {
+pub fn draw_bar(figure: &mut Canvas, [left, top]: [u32; 2], height: u32, scale: &Scale, base: Option<f32>) {
     let shares = (0..height).map(|y| 1.0 - (y as f32 + 0.5) / height as f32);
     let pixels = shares.flat_map(|share| scale.colours.at(share).repeat(BAR_WIDTH as usize)).collect();
     figure.picture([left, top, BAR_WIDTH, height], pixels);

@@ -52,7 +52,7 @@ struct Run<'a> {
 /// A colour, red first, or the name of what differs from pixel to pixel.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Fill {
+pub enum Fill {
     Colour([f32; 3]),
     Image(String),
 }
@@ -266,7 +266,7 @@ fn nested(map: &[f32], columns: usize) -> Vec<Vec<f32>> {
     map.chunks(columns).map(<[f32]>::to_vec).collect()
 }
 
-fn fill(value: MaskValue) -> Fill {
+pub fn fill(value: MaskValue) -> Fill {
     match value {
         MaskValue::Rgb(rgb) => Fill::Colour(rgb),
         other => Fill::Image(other.to_string()),

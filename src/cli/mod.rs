@@ -14,6 +14,7 @@ mod console;
 mod contrast;
 mod explain;
 mod explanation;
+mod features;
 mod figure;
 mod gradcam;
 mod interrupt;
@@ -28,9 +29,11 @@ mod progress;
 mod report;
 mod results;
 mod shard;
+mod strip;
 mod table;
 mod text;
 mod threads;
+mod trace;
 mod weights;
 
 use std::process::ExitCode;
@@ -51,11 +54,13 @@ pub fn run() -> ExitCode {
         Command::Classify(args) => classify::run(common, args),
         Command::Compare(args) => compare::run(common, args),
         Command::Explain(args) => explain::run(common, args),
+        Command::Features(args) => features::run(common, args),
         Command::Gradcam(args) => gradcam::run(common, args),
         Command::Batch(args) => batch::run(common, args, &matches),
         Command::Merge(args) => batch::merge::run(args),
         Command::Profile(args) => profile::run(common, args),
         Command::Layers(args) => layers::run(common, args),
+        Command::Trace(args) => trace::run(common, args),
         Command::Weights(args) => weights::run(common, args),
     };
     match result {

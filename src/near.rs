@@ -1,0 +1,55 @@
+//! Names that a person may have meant.
+
+/// At most three names that resemble `wanted` (lower case), the nearest first.
+pub(crate) fn near<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Vec<String> {
+    // The distance takes time in proportion to the product of the lengths.
+    if wanted.is_empty() || wanted.len() > 1000 {
+        return Vec::new();
+    }
+    let mut ranked: Vec<(usize, usize, &str)> = Vec::new();
+    for name in names {
+        let lower = name.to_lowercase();
+        let whole = edit_distance(wanted, &lower);
+        // "poddle" is meant for the poodles, too.
+        let word = lower.split(' ').map(|word| edit_distance(wanted, word)).min().unwrap_or(whole);
+        let edits = whole.min(word);
+        // More edits than a third of the letters is another word, unless one holds the other ("retriev").
+        let contains = wanted.len() >= 3 && (lower.contains(wanted) || wanted.contains(&lower));
+        if contains || edits * 3 <= wanted.chars().count() {
+            ranked.push((edits, whole, name));
+        }
+    }
+    ranked.sort();
+    ranked.dedup();
+    ranked.into_iter().take(3).map(|(.., name)| name.to_string()).collect()
+}
+
+/// Levenshtein distance in characters: insertions, deletions, replacements.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    // row[j]: the distance from the part of `a` read so far to b[..j]
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, &cb) in b.iter().enumerate() {
+            let replace = diagonal + usize::from(ca != cb);
+            diagonal = row[j + 1];
+            row[j + 1] = replace.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edit_distances() {
+        for (a, b, distance) in [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("flaw", "lawn", 2)] {
+            assert_eq!(edit_distance(a, b), distance);
+            assert_eq!(edit_distance(b, a), distance);
+        }
+    }
+}
