@@ -1,4 +1,5 @@
-//! The command line: options, their values and their help.
+//! The command line: options, their values and their help. What is wrong about an option by itself is refused here; what
+//! depends on the network or the photograph is refused by who knows these.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,5 @@
-//! `occlude classify`: the most probable classes of a photograph.
+//! `occlude classify`: the most probable classes of a photograph. It needs no sweep, and so no
+//! [`Session`](super::explanation::Session).
 
 use std::process::ExitCode;
 

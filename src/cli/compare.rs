@@ -1,4 +1,5 @@
-//! `occlude compare`: the evidence for several classes in one photograph, or for two photographs' classes in both.
+//! `occlude compare`: the evidence for several classes in one photograph, or for two photographs' classes in both. The
+//! numbers of a comparison are `contrast.rs`'s.
 
 use std::fmt::Write;
 use std::process::ExitCode;

@@ -1,4 +1,5 @@
-//! What the command says on standard output and standard error, with what could move a terminal's cursor made visible.
+//! What the command says on standard output and standard error, with what could move a terminal's cursor made visible. What
+//! is redrawn in place, `progress.rs` and `preview.rs` write themselves.
 
 use std::borrow::Cow;
 use std::io::{self, Write};

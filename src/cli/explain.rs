@@ -1,4 +1,5 @@
-//! `occlude explain`: one sweep of the mask, a picture a class, `map.json`, and a summary in words.
+//! `occlude explain`: one sweep of the mask, a picture a class, `map.json`, and a summary in words. It says in which order
+//! things happen; each is done by a module below.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,6 @@
-//! One photograph explained: the sweep, and what the commands make of it.
+//! One photograph explained: the network and the photograph, the sweep by the command line's options, and what came of it.
+//! The only place where the command starts a sweep for its maps. Knows nothing of files to be written and pictures to be
+//! drawn.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! What the commands print and write as JSON. Floats are written with as many digits as make the same `f32` again.
+//! What the commands print and write as JSON, each kind of file a struct with its fields. Floats are written with as many
+//! digits as make the same `f32` again.
 
 use std::path::Path;
 

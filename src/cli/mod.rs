@@ -1,5 +1,5 @@
-//! The command: what its subcommands read, do and print.
-//! Exit codes: 0 done, 1 refused or failed, 2 not a valid command line, 130 and 143 interrupted.
+//! The command: which subcommand runs, and what its end is to the caller: exit code 0 done, 1 refused or failed, 2 not a
+//! valid command line, 130 and 143 interrupted. What subcommands share stands in the modules; none of them calls this one.
 
 pub mod args;
 mod arrays;

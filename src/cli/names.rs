@@ -1,4 +1,5 @@
-//! What files of results are called: after the photograph, and after the class.
+//! What files of results are called: after the photograph, and after the class. They depend on nothing else, so that two runs
+//! agree.
 
 use std::collections::HashSet;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Which pictures an explanation comes to, and what stands on them.
+//! Which pictures an explanation comes to, and what stands on them: from an [`Explanation`] to what `figure.rs` draws.
 
 use std::collections::HashSet;
 

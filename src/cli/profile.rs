@@ -1,4 +1,4 @@
-//! `occlude profile`: where the multiply-adds and the time go, layer by layer.
+//! `occlude profile`: where the multiply-adds and the time go, layer by layer. The library measures; this prints.
 
 use std::fmt::Write;
 use std::process::ExitCode;

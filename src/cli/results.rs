@@ -1,4 +1,4 @@
-//! All files that one explanation comes to.
+//! All files that one explanation comes to, for `explain` and for each picture of a batch.
 
 use super::args::{ArrayFile, Pictures};
 use super::arrays;

@@ -1,4 +1,4 @@
-//! On how many threads a subcommand runs.
+//! On how many threads a subcommand runs: the one pool of the process is made here.
 
 use occlude::{Error, Result};
 

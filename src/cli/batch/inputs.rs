@@ -1,4 +1,4 @@
-//! Which pictures a batch is about, and what their folders of results are called.
+//! Which pictures a batch is about, and what their folders of results are called. Opens lists and folders, not pictures.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};

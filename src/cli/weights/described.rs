@@ -1,4 +1,4 @@
-//! A weights file in words.
+//! A weights file in words: whose network, in which form.
 
 use std::fs::File;
 use std::io::Read;

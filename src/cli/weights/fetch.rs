@@ -1,4 +1,5 @@
-//! `occlude weights fetch`: downloads the published weights by the system's `curl`, checks and converts them.
+//! `occlude weights fetch`: downloads the published weights by the system's `curl`, checks and converts them. The only module
+//! that starts another program or reaches a network.
 
 use std::fs;
 use std::io::{self, IsTerminal, Write};

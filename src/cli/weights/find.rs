@@ -1,4 +1,5 @@
-//! Where the weights are that a command uses.
+//! Where the weights are that a command uses: in the places where the library looks, else where a person at the terminal lets
+//! them be put.
 
 use std::path::PathBuf;
 
