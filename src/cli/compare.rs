@@ -105,8 +105,7 @@ fn names(classes: &[usize], labels: &Labels) -> Vec<String> {
 
 fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], drawing: &Drawing) -> Canvas {
     let maps = &explanations[0].maps;
-    let labels = &explanations[0].labels;
-    let names = names(&maps.classes, labels);
+    let names = names(&maps.classes, &explanations[0].labels);
     let drops: Vec<_> = explanations
         .iter()
         .map(|explanation| (0..maps.classes.len()).map(|k| explanation.drops(k)).collect::<Vec<_>>())
@@ -132,17 +131,7 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
             let pixels = overlay.over(&photograph, PANEL_SIDE, scale);
             Panel { caption, pixels, area, mark: drawing.mark.then_some(maps.mask_size) }
         };
-        let said = &explanation.maps.classification;
-        let best = said.best();
-        let mut panels = vec![Panel {
-            caption: [
-                stems[i].clone(),
-                format!("{} {}", labels.short(best), readable(said.probabilities[best])),
-            ],
-            pixels: photograph.clone(),
-            area: Rect::plane(INPUT_SIDE),
-            mark: None,
-        }];
+        let mut panels = vec![uncovered(explanation, &stems[i], photograph.clone())];
         for (k, (map, grid, area)) in drops.iter().enumerate() {
             if panels.len() > ACROSS {
                 rows.push(Row { panels: std::mem::take(&mut panels), scale: Some(scale) });
@@ -176,6 +165,19 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
     }
     let title = format!("Evidence in {}", stems.join(" and "));
     figure::panels(&title, &rows, &notes.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// The photograph, with what the network says about it.
+fn uncovered(explanation: &Explanation, stem: &str, pixels: Vec<u8>) -> Panel {
+    let said = &explanation.maps.classification;
+    let best = said.best();
+    let score = readable(said.probabilities[best]);
+    Panel {
+        caption: [stem.to_string(), format!("{} {score}", explanation.labels.short(best))],
+        pixels,
+        area: Rect::plane(INPUT_SIDE),
+        mark: None,
+    }
 }
 
 fn summary(explanations: &[Explanation], contrasts: &[Contrast], stems: &[String]) -> String {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 
-use occlude::{Error, MaskValue, Progress, Result};
+use occlude::{Error, Labels, MaskValue, OcclusionMaps, Progress, Result};
 
 use super::args::{Common, Explain};
 use super::explanation::{Explanation, Session, Source};
@@ -98,24 +98,9 @@ fn summary(explanation: &Explanation, written: &[PathBuf]) -> String {
     let changed = maps.argmax.iter().filter(|&&class| class != predicted).count();
     line(format!("{changed} of them make it something else than {}", labels.short(predicted)));
 
-    for (k, &class) in maps.classes.iter().enumerate() {
-        let map = maps.map(k);
-        let place = |at: usize| {
-            let [y, x] = maps.centre(at / columns, at % columns);
-            format!("{:+.4} under the mask at x {x}, y {y}", map[at])
-        };
-        let best = (0..positions).max_by(|&a, &b| map[a].total_cmp(&map[b]));
-        let worst = (0..positions).min_by(|&a, &b| map[a].total_cmp(&map[b]));
+    for k in 0..maps.classes.len() {
         line(String::new());
-        line(format!("{} ({class}): {} {:.4}", labels.short(class), maps.score, maps.base_scores[k]));
-        match best.filter(|&at| map[at] > 0.0) {
-            Some(at) => line(format!("  strongest evidence for      {}", place(at))),
-            None => line("  no evidence for it at any position".to_string()),
-        }
-        match worst.filter(|&at| map[at] < 0.0) {
-            Some(at) => line(format!("  strongest evidence against  {}", place(at))),
-            None => line("  no evidence against it at any position".to_string()),
-        }
+        evidence(maps, k, labels).into_iter().for_each(&mut line);
     }
 
     for feature in &maps.features {
@@ -144,4 +129,26 @@ fn summary(explanation: &Explanation, written: &[PathBuf]) -> String {
         line(format!("wrote {}", path.display()));
     }
     text
+}
+
+/// A class, and where the strongest evidence is for it and against it: three lines.
+fn evidence(maps: &OcclusionMaps, k: usize, labels: &Labels) -> [String; 3] {
+    let (class, map) = (maps.classes[k], maps.map(k));
+    let place = |at: usize| {
+        let [y, x] = maps.centre(at / maps.grid[1], at % maps.grid[1]);
+        format!("{:+.4} under the mask at x {x}, y {y}", map[at])
+    };
+    let best = (0..map.len()).max_by(|&a, &b| map[a].total_cmp(&map[b]));
+    let worst = (0..map.len()).min_by(|&a, &b| map[a].total_cmp(&map[b]));
+    [
+        format!("{} ({class}): {} {:.4}", labels.short(class), maps.score, maps.base_scores[k]),
+        match best.filter(|&at| map[at] > 0.0) {
+            Some(at) => format!("  strongest evidence for      {}", place(at)),
+            None => "  no evidence for it at any position".to_string(),
+        },
+        match worst.filter(|&at| map[at] < 0.0) {
+            Some(at) => format!("  strongest evidence against  {}", place(at)),
+            None => "  no evidence against it at any position".to_string(),
+        },
+    ]
 }
