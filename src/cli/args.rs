@@ -1,4 +1,5 @@
-//! The command line: options, their values and their help.
+//! The command line: options, their values and their help. What is wrong about an option by itself is refused here; what
+//! depends on the network or the photograph is refused by who knows these.
 
 use std::path::PathBuf;
 
@@ -7,10 +8,9 @@ use occlude::network::{INPUT_SIDE, MAX_CLASSES};
 use occlude::rect::Rect;
 use occlude::{Feature, MaskValue, Resize, Score, Upsampling};
 
-use super::arrays::ArrayFile;
-use super::batch::Shard;
 use super::canvas::Format;
 use super::colours::{COLOURS, Colours};
+use super::shard::Shard;
 
 /// More threads than any machine that this runs on has cores.
 const MAX_THREADS: usize = 1024;
@@ -695,6 +695,15 @@ pub struct Trace {
     /// Print trace.json's object on standard output, and nothing else there
     #[arg(long)]
     pub json: bool,
+}
+
+/// A kind of file with arrays in it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ArrayFile {
+    /// The maps alone.
+    Npy,
+    Npz,
+    Safetensors,
 }
 
 /// A height and width in pixels, or the default for them.

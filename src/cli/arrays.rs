@@ -11,17 +11,8 @@ use serde_json::json;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-use super::args::Aggregate;
+use super::args::{Aggregate, ArrayFile};
 use super::explanation::Explanation;
-
-/// A kind of file with arrays in it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum ArrayFile {
-    /// The maps alone.
-    Npy,
-    Npz,
-    Safetensors,
-}
 
 /// Little-endian values in row-major order.
 struct Array {

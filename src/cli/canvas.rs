@@ -1,4 +1,5 @@
-//! A figure as a list of what is drawn on it, and its two forms: pixels (PNG) and shapes (SVG).
+//! A figure as a list of what is drawn on it, and its two forms: pixels (PNG) and shapes (SVG). Knows shapes and letters, not
+//! what they mean.
 
 use std::fmt::Write;
 use std::io::Cursor;

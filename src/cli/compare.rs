@@ -1,4 +1,5 @@
-//! `occlude compare`: the evidence for several classes in one photograph, or for two photographs' classes in both.
+//! `occlude compare`: the evidence for several classes in one photograph, or for two photographs' classes in both. The
+//! numbers of a comparison are `contrast.rs`'s.
 
 use std::fmt::Write;
 use std::process::ExitCode;
@@ -11,12 +12,15 @@ use super::args::{Common, Compare, Drawing};
 use super::canvas::Canvas;
 use super::classes::Classes;
 use super::colours::Colours;
-use super::explanation::{Explanation, Session, Source, stem};
+use super::contrast::{Contrast, difference};
+use super::explanation::{Explanation, Session, Source};
 use super::figure::{self, Overlay, PANEL_SIDE, Panel, Row, Scale, readable};
-use super::json;
+use super::names::stem;
 use super::output::Output;
 use super::pictures::sizes;
 use super::progress::Bar;
+use super::threads::on_threads;
+use super::{console, json};
 
 /// More make a picture that nobody looks at.
 const MOST_CLASSES: usize = 20;
@@ -24,50 +28,9 @@ const MOST_CLASSES: usize = 20;
 /// Maps in a row of a figure, beside the photograph.
 const ACROSS: usize = 3;
 
-/// Two classes' maps of one photograph against each other: the first two.
-pub struct Contrast {
-    pub classes: [usize; 2],
-    /// The first class's drop minus the second's, `[ny][nx]`: positive where the evidence is for the first rather than the second.
-    pub difference: Vec<f32>,
-    /// Pearson's, -1..=1, of the two maps; 0 where one of them is flat.
-    pub correlation: f32,
-    /// Of the positions, where the first class's drop is the larger one.
-    pub share: f32,
-}
-
-impl Contrast {
-    /// Nothing where there is one class alone.
-    fn new(explanation: &Explanation) -> Option<Contrast> {
-        let maps = &explanation.maps;
-        let &[first, second, ..] = &maps.classes[..] else { return None };
-        let (a, b) = (maps.map(0), maps.map(1));
-        let larger = a.iter().zip(&b).filter(|(a, b)| a > b).count();
-        Some(Contrast {
-            classes: [first, second],
-            difference: difference(&a, &b),
-            correlation: correlation(&a, &b),
-            share: larger as f32 / a.len() as f32,
-        })
-    }
-}
-
-fn difference(a: &[f32], b: &[f32]) -> Vec<f32> {
-    a.iter().zip(b).map(|(a, b)| a - b).collect()
-}
-
-fn correlation(a: &[f32], b: &[f32]) -> f32 {
-    let mean = |values: &[f32]| values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len() as f64;
-    let (mean_a, mean_b) = (mean(a), mean(b));
-    let product = |a: &[f32], mean_a: f64, b: &[f32], mean_b: f64| -> f64 {
-        a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - mean_a) * (f64::from(b) - mean_b)).sum()
-    };
-    let spread = product(a, mean_a, a, mean_a) * product(b, mean_b, b, mean_b);
-    if spread > 0.0 { (product(a, mean_a, b, mean_b) / spread.sqrt()) as f32 } else { 0.0 }
-}
-
 pub fn run(common: &Common, args: &Compare) -> Result<ExitCode> {
     let output = Output::check(&args.out)?;
-    super::on_threads(args.threads, || compare(common, args, &output))
+    on_threads(args.threads, || compare(common, args, &output))
 }
 
 fn compare(common: &Common, args: &Compare, output: &Output) -> Result<ExitCode> {
@@ -98,7 +61,7 @@ fn compare(common: &Common, args: &Compare, output: &Output) -> Result<ExitCode>
     for path in written {
         writeln!(text, "wrote {}", path.display()).expect("writing to a string");
     }
-    super::print(if args.json { &json } else { &text })?;
+    console::print(if args.json { &json } else { &text })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -142,8 +105,7 @@ fn names(classes: &[usize], labels: &Labels) -> Vec<String> {
 
 fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], drawing: &Drawing) -> Canvas {
     let maps = &explanations[0].maps;
-    let labels = &explanations[0].labels;
-    let names = names(&maps.classes, labels);
+    let names = names(&maps.classes, &explanations[0].labels);
     let drops: Vec<_> = explanations
         .iter()
         .map(|explanation| (0..maps.classes.len()).map(|k| explanation.drops(k)).collect::<Vec<_>>())
@@ -169,17 +131,7 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
             let pixels = overlay.over(&photograph, PANEL_SIDE, scale);
             Panel { caption, pixels, area, mark: drawing.mark.then_some(maps.mask_size) }
         };
-        let said = &explanation.maps.classification;
-        let best = said.best();
-        let mut panels = vec![Panel {
-            caption: [
-                stems[i].clone(),
-                format!("{} {}", labels.short(best), readable(said.probabilities[best])),
-            ],
-            pixels: photograph.clone(),
-            area: Rect::plane(INPUT_SIDE),
-            mark: None,
-        }];
+        let mut panels = vec![uncovered(explanation, &stems[i], photograph.clone())];
         for (k, (map, grid, area)) in drops.iter().enumerate() {
             if panels.len() > ACROSS {
                 rows.push(Row { panels: std::mem::take(&mut panels), scale: Some(scale) });
@@ -213,6 +165,19 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
     }
     let title = format!("Evidence in {}", stems.join(" and "));
     figure::panels(&title, &rows, &notes.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// The photograph, with what the network says about it.
+fn uncovered(explanation: &Explanation, stem: &str, pixels: Vec<u8>) -> Panel {
+    let said = &explanation.maps.classification;
+    let best = said.best();
+    let score = readable(said.probabilities[best]);
+    Panel {
+        caption: [stem.to_string(), format!("{} {score}", explanation.labels.short(best))],
+        pixels,
+        area: Rect::plane(INPUT_SIDE),
+        mark: None,
+    }
 }
 
 fn summary(explanations: &[Explanation], contrasts: &[Contrast], stems: &[String]) -> String {
@@ -250,15 +215,6 @@ fn summary(explanations: &[Explanation], contrasts: &[Contrast], stems: &[String
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn correlation_is_pearsons() {
-        assert_eq!(correlation(&[1.0, 2.0, 3.0], &[10.0, 20.0, 30.0]), 1.0);
-        assert_eq!(correlation(&[1.0, 2.0, 3.0], &[3.0, 2.0, 1.0]), -1.0);
-        assert_eq!(correlation(&[1.0, 2.0], &[5.0, 5.0]), 0.0);
-        // numpy.corrcoef([1, 2, 4, 8], [3, -1, 2, 7])[0, 1]
-        assert!((correlation(&[1.0, 2.0, 4.0, 8.0], &[3.0, -1.0, 2.0, 7.0]) - 0.773_997).abs() < 1e-5);
-    }
 
     #[test]
     fn classes_of_the_same_name_are_told_apart() {

@@ -1,18 +1,21 @@
-//! `occlude explain`: one sweep of the mask, a picture a class, `map.json`, and a summary in words.
+//! `occlude explain`: one sweep of the mask, a picture a class, `map.json`, and a summary in words. It says in which order
+//! things happen; each is done by a module below.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 
-use occlude::{Error, MaskValue, Progress, Result};
+use occlude::{Error, Labels, MaskValue, OcclusionMaps, Progress, Result};
 
 use super::args::{Common, Explain};
-use super::classify::{self, LISTED};
 use super::explanation::{Explanation, Session, Source};
 use super::output::{self, Output};
+use super::preview::Preview;
 use super::progress::Bar;
-use super::{json, report};
+use super::table::{LISTED, table};
+use super::threads::on_threads;
+use super::{console, json, report, results};
 
 pub fn run(common: &Common, args: &Explain) -> Result<ExitCode> {
     // What can be refused at once is refused before the work.
@@ -21,7 +24,7 @@ pub fn run(common: &Common, args: &Explain) -> Result<ExitCode> {
         output::check_apart(report)?;
         refuse_to_replace(&args.image, report)?;
     }
-    super::on_threads(args.threads, || explain(common, args, &output))
+    on_threads(args.threads, || explain(common, args, &output))
 }
 
 fn explain(common: &Common, args: &Explain, output: &Output) -> Result<ExitCode> {
@@ -30,7 +33,8 @@ fn explain(common: &Common, args: &Explain, output: &Output) -> Result<ExitCode>
     let source = Source::open(&args.image)?;
     let bar = Bar::new();
     let progress = |progress: Progress| bar.show(progress.done, progress.total);
-    let preview = Mutex::new(if args.progressive { source.preview(&session) } else { None });
+    let preview =
+        Mutex::new(if args.progressive { Preview::new(&source.photograph, session.resize) } else { None });
     // What cannot be written now is reported in the end.
     let refined = |explanation: &Explanation| {
         let _ = output.write(&explanation.pictures(&args.pictures));
@@ -45,7 +49,7 @@ fn explain(common: &Common, args: &Explain, output: &Output) -> Result<ExitCode>
     }
     drop(bar);
     let json = json::maps(&explanation);
-    let files = explanation.files(&args.pictures, &args.arrays, &json);
+    let files = results::files(&explanation, &args.pictures, &args.arrays, &json);
     let page =
         args.report.as_deref().map(|path| report::page(&session, &explanation, common, args, &classes, path));
     let page = page.transpose()?;
@@ -54,7 +58,7 @@ fn explain(common: &Common, args: &Explain, output: &Output) -> Result<ExitCode>
     if let Some(preview) = &mut *preview.lock().expect("as above") {
         preview.show(&explanation.maps);
     }
-    super::print(&if args.json { json } else { summary(&explanation, &written) })?;
+    console::print(&if args.json { json } else { summary(&explanation, &written) })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -74,7 +78,7 @@ fn refuse_to_replace(image: &Path, report: &Path) -> Result<()> {
 fn summary(explanation: &Explanation, written: &[PathBuf]) -> String {
     let (maps, labels, elapsed_seconds) =
         (&explanation.maps, &explanation.labels, explanation.elapsed_seconds);
-    let mut text = classify::table(&maps.classification, &maps.classification.top(LISTED), labels);
+    let mut text = table(&maps.classification, &maps.classification.top(LISTED), labels);
     let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string");
     let [rows, columns] = maps.grid;
     let [height, width] = maps.mask_size;
@@ -94,24 +98,9 @@ fn summary(explanation: &Explanation, written: &[PathBuf]) -> String {
     let changed = maps.argmax.iter().filter(|&&class| class != predicted).count();
     line(format!("{changed} of them make it something else than {}", labels.short(predicted)));
 
-    for (k, &class) in maps.classes.iter().enumerate() {
-        let map = maps.map(k);
-        let place = |at: usize| {
-            let [y, x] = maps.centre(at / columns, at % columns);
-            format!("{:+.4} under the mask at x {x}, y {y}", map[at])
-        };
-        let best = (0..positions).max_by(|&a, &b| map[a].total_cmp(&map[b]));
-        let worst = (0..positions).min_by(|&a, &b| map[a].total_cmp(&map[b]));
+    for k in 0..maps.classes.len() {
         line(String::new());
-        line(format!("{} ({class}): {} {:.4}", labels.short(class), maps.score, maps.base_scores[k]));
-        match best.filter(|&at| map[at] > 0.0) {
-            Some(at) => line(format!("  strongest evidence for      {}", place(at))),
-            None => line("  no evidence for it at any position".to_string()),
-        }
-        match worst.filter(|&at| map[at] < 0.0) {
-            Some(at) => line(format!("  strongest evidence against  {}", place(at))),
-            None => line("  no evidence against it at any position".to_string()),
-        }
+        evidence(maps, k, labels).into_iter().for_each(&mut line);
     }
 
     for feature in &maps.features {
@@ -140,4 +129,26 @@ fn summary(explanation: &Explanation, written: &[PathBuf]) -> String {
         line(format!("wrote {}", path.display()));
     }
     text
+}
+
+/// A class, and where the strongest evidence is for it and against it: three lines.
+fn evidence(maps: &OcclusionMaps, k: usize, labels: &Labels) -> [String; 3] {
+    let (class, map) = (maps.classes[k], maps.map(k));
+    let place = |at: usize| {
+        let [y, x] = maps.centre(at / maps.grid[1], at % maps.grid[1]);
+        format!("{:+.4} under the mask at x {x}, y {y}", map[at])
+    };
+    let best = (0..map.len()).max_by(|&a, &b| map[a].total_cmp(&map[b]));
+    let worst = (0..map.len()).min_by(|&a, &b| map[a].total_cmp(&map[b]));
+    [
+        format!("{} ({class}): {} {:.4}", labels.short(class), maps.score, maps.base_scores[k]),
+        match best.filter(|&at| map[at] > 0.0) {
+            Some(at) => format!("  strongest evidence for      {}", place(at)),
+            None => "  no evidence for it at any position".to_string(),
+        },
+        match worst.filter(|&at| map[at] < 0.0) {
+            Some(at) => format!("  strongest evidence against  {}", place(at)),
+            None => "  no evidence against it at any position".to_string(),
+        },
+    ]
 }

@@ -1,6 +1,7 @@
-//! One photograph explained: the sweep, and what the commands make of it.
+//! One photograph explained: the network and the photograph, the sweep by the command line's options, and what came of it.
+//! The only place where the command starts a sweep for its maps. Knows nothing of files to be written and pictures to be
+//! drawn.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,11 +13,9 @@ use occlude::{
     Photograph, Progress, Ranking, Resize, Result, Upsampling,
 };
 
-use super::args::{Aggregate, Common, Pictures, Size, Sweep};
-use super::arrays::{self, ArrayFile};
+use super::args::{Aggregate, Common, Size, Sweep};
 use super::classes::Classes;
-use super::preview::Preview;
-use super::{interrupt, json, weights};
+use super::{checksum, interrupt, weights};
 
 /// A network, ready, and what identifies it.
 pub struct Session {
@@ -59,7 +58,7 @@ impl Session {
     /// Finds, checks and packs the weights.
     pub fn open(common: &Common) -> Result<Session> {
         let path = weights::find(common)?;
-        let (weights, weights_sha256) = weights::load_and_hash(&path)?;
+        let (weights, weights_sha256) = checksum::load_and_hash(&path)?;
         let labels = Arc::new(labels(common, weights.network().classes())?);
         Ok(Session { net: GoogLeNet::new(&weights)?, labels, weights_sha256, resize: common.resize })
     }
@@ -114,9 +113,9 @@ impl Session {
                 interrupt::go_on()
             }),
         }?;
-        json::require_finite(&maps.classification.logits)?;
-        json::require_finite(&maps.scores)?;
-        maps.features.iter().try_for_each(|feature| json::require_finite(&feature.totals))?;
+        require_finite(&maps.classification.logits)?;
+        require_finite(&maps.scores)?;
+        maps.features.iter().try_for_each(|feature| require_finite(&feature.totals))?;
         Ok(explanation(maps))
     }
 
@@ -186,13 +185,8 @@ impl Source {
     pub fn open(image: &Path) -> Result<Source> {
         let bytes = Photograph::read(image)?;
         let photograph = Photograph::from_bytes(&image.display().to_string(), &bytes)?;
-        let sha256 = weights::sha256(&bytes);
+        let sha256 = checksum::sha256(&bytes);
         Ok(Source { image: image.to_path_buf(), sha256, photograph: Arc::new(photograph) })
-    }
-
-    /// For a terminal, if there is one.
-    pub fn preview(&self, session: &Session) -> Option<Preview> {
-        Preview::new(&self.photograph, session.resize)
     }
 }
 
@@ -230,76 +224,19 @@ impl Explanation {
         }
         pixels
     }
-
-    /// (name, contents) of all that is written: the pictures, the arrays, and `json` as `map.json`.
-    pub fn files(&self, pictures: &Pictures, arrays: &[ArrayFile], json: &str) -> Vec<(String, Vec<u8>)> {
-        let mut files = self.pictures(pictures);
-        files.extend(arrays::files(self, arrays));
-        files.push(("map.json".to_string(), json.as_bytes().to_vec()));
-        files
-    }
 }
 
-/// Characters of a class's name in a file name; file systems take 255 bytes for all of it.
-const LONGEST_SLUG: usize = 60;
-
-/// Bytes of a picture's name in the names of its results. File systems have 255 for all of a name: `compare` puts two of them
-/// into one, and `batch` adds a hash of 64 digits.
-const LONGEST_STEM: usize = 100;
-
-/// The picture's file name without its ending, fit to begin the names of other files: without control characters, and where it
-/// is so long that two of them and a class would be no file name any more, with a hash in place of its end.
-pub fn stem(image: &Path) -> String {
-    let stem = image.file_stem().map_or("image".into(), |stem| stem.to_string_lossy());
-    let stem = stem.replace(|c: char| c.is_control(), "_");
-    if stem.len() <= LONGEST_STEM {
-        return stem;
+/// JSON has no NaN and no infinity. Weights are checked to be finite, yet huge ones still overflow on their way through the
+/// layers.
+///
+/// # Errors
+/// [`Error::Weights`] when a value is not finite.
+pub fn require_finite(values: &[f32]) -> Result<()> {
+    if values.iter().all(|value| value.is_finite()) {
+        return Ok(());
     }
-    let hash = weights::sha256(stem.as_bytes());
-    let ends = stem.char_indices().map(|(at, _)| at).take_while(|&at| at <= LONGEST_STEM - 9);
-    format!("{}-{}", &stem[..ends.last().unwrap_or(0)], &hash[..8])
-}
-
-/// One a class: its short name in letters, digits and hyphens; with its index where several classes have the same.
-pub fn slugs(classes: &[usize], labels: &Labels) -> Vec<String> {
-    let slug = |class: usize| {
-        let name = labels.short(class).to_lowercase();
-        let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-        // A name without a Latin letter, and a bound on the file name's length.
-        let slug = words.collect::<Vec<_>>().join("-");
-        if slug.is_empty() { format!("class-{class}") } else { slug.chars().take(LONGEST_SLUG).collect() }
-    };
-    let mut taken = HashSet::new();
-    classes
-        .iter()
-        .map(|&class| {
-            let slug = slug(class);
-            if taken.insert(slug.clone()) { slug } else { format!("{slug}-{class}") }
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slugs_are_plain_and_differ() {
-        // 134 and 517 are both called "crane".
-        let slugs = |classes: &[usize]| slugs(classes, Labels::imagenet());
-        assert_eq!(slugs(&[285, 134, 517]), ["egyptian-cat", "crane", "crane-517"]);
-        let all = slugs(&(0..1000).collect::<Vec<_>>());
-        assert_eq!(all.iter().collect::<HashSet<_>>().len(), 1000);
-        assert!(all.iter().all(|slug| slug.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')));
-    }
-
-    #[test]
-    fn stems() {
-        assert_eq!(stem(Path::new("a/chelsea.png")), "chelsea");
-        assert_eq!(stem(Path::new("chelsea")), "chelsea");
-        assert_eq!(stem(Path::new("a\x1b[2J\nb.png")), "a_[2J_b");
-        let long = |end: &str| stem(Path::new(&format!("{}{end}.png", "ä".repeat(120))));
-        assert!(long("").len() <= LONGEST_STEM && long("").starts_with("ääää"));
-        assert_ne!(long("1"), long("2"));
-    }
+    Err(Error::Weights {
+        name: "the weights".to_string(),
+        problem: "the network's scores overflow, so these are not a trained network's weights".to_string(),
+    })
 }

@@ -14,10 +14,13 @@ use serde::Serialize;
 use super::args::{Common, Features};
 use super::canvas::Format;
 use super::colours::Colours;
-use super::explanation::{Session, Source, stem};
+use super::console;
+use super::explanation::{Session, Source, require_finite};
 use super::figure::{Scale, range};
 use super::json;
+use super::names::stem;
 use super::output::Output;
+use super::threads::on_threads;
 use sheet::{Sheet, Tile};
 
 /// Channels that the summary lists.
@@ -25,7 +28,7 @@ const LISTED: usize = 5;
 
 pub fn run(common: &Common, args: &Features) -> Result<ExitCode> {
     let output = Output::check(&args.out)?;
-    super::on_threads(args.threads, || features(common, args, &output))
+    on_threads(args.threads, || features(common, args, &output))
 }
 
 fn features(common: &Common, args: &Features, output: &Output) -> Result<ExitCode> {
@@ -36,8 +39,8 @@ fn features(common: &Common, args: &Features, output: &Output) -> Result<ExitCod
     let activations = session.net.forward(&source.photograph.picture(session.resize).input());
     let layer = Layer::of(session.net.network(), &activations, &args.layer)?;
     for channel in &layer.channels {
-        json::require_finite(&channel.map)?;
-        json::require_finite(&[channel.total])?;
+        require_finite(&channel.map)?;
+        require_finite(&[channel.total])?;
     }
 
     let by_strength = layer.by_strength();
@@ -57,7 +60,7 @@ fn features(common: &Common, args: &Features, output: &Output) -> Result<ExitCod
     });
     let name = format!("{}-{}-features.png", stem(&source.image), layer.name.replace('/', "-"));
     let written = output.write(&[(name, picture.encode(Format::Png))])?;
-    super::print(&if args.json {
+    console::print(&if args.json {
         layer.json(&session, &source, &shown)
     } else {
         layer.summary(&by_strength, &written)

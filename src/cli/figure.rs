@@ -1,4 +1,5 @@
-//! The pictures that explain: photograph, map, title, colour bar, legend.
+//! The pictures that explain: photograph, map, title, colour bar, legend. Everything on them comes as numbers and words:
+//! which explanation it is about is not known here.
 
 use occlude::network::INPUT_SIDE;
 use occlude::rect::Rect;

@@ -11,16 +11,18 @@ use occlude::{Classification, GradCam, Labels, Result, Upsampling};
 
 use super::args::{Common, Gradcam};
 use super::canvas::{Canvas, Format};
-use super::classify::{self, LISTED};
 use super::colours::Colours;
-use super::explanation::{Session, Source, slugs, stem};
+use super::explanation::{Session, Source, require_finite};
 use super::figure::{self, MapFigure, Overlay, PHOTO_SIDE, Scale, readable};
-use super::json;
+use super::names::{slugs, stem};
 use super::output::Output;
+use super::table::{LISTED, table};
+use super::threads::on_threads;
+use super::{console, json};
 
 pub fn run(common: &Common, args: &Gradcam) -> Result<ExitCode> {
     let output = Output::check(&args.out)?;
-    super::on_threads(args.threads, || gradcam(common, args, &output))
+    on_threads(args.threads, || gradcam(common, args, &output))
 }
 
 fn gradcam(common: &Common, args: &Gradcam, output: &Output) -> Result<ExitCode> {
@@ -28,10 +30,10 @@ fn gradcam(common: &Common, args: &Gradcam, output: &Output) -> Result<ExitCode>
     let source = Source::open(&args.image)?;
     let activations = session.net.forward(&source.photograph.picture(session.resize).input());
     let said = activations.classification();
-    json::require_finite(&said.logits)?;
+    require_finite(&said.logits)?;
     let maps = session.net.grad_cam(&activations, &session.classes(&args.classes)?.resolve(&said))?;
     // Activations below the logits may be larger than these.
-    json::require_finite(&maps.maps)?;
+    require_finite(&maps.maps)?;
 
     let json = json::gradcams(&session, &source, &said, &maps);
     let photograph = source.photograph.square(PHOTO_SIDE, session.resize);
@@ -42,7 +44,7 @@ fn gradcam(common: &Common, args: &Gradcam, output: &Output) -> Result<ExitCode>
     }
     files.push(("gradcam.json".to_string(), json.clone().into_bytes()));
     let written = output.write(&files)?;
-    super::print(&if args.json { json } else { summary(&said, &maps, &written, &session.labels) })?;
+    console::print(&if args.json { json } else { summary(&said, &maps, &written, &session.labels) })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -76,7 +78,7 @@ fn draw(photograph: &[u8], said: &Classification, maps: &GradCam, k: usize, labe
 }
 
 fn summary(said: &Classification, maps: &GradCam, written: &[PathBuf], labels: &Labels) -> String {
-    let mut text = classify::table(said, &said.top(LISTED), labels);
+    let mut text = table(said, &said.top(LISTED), labels);
     let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string");
     let [rows, columns] = maps.grid;
     let [height, width] = maps.grid.map(|cells| INPUT_SIDE / cells);

@@ -1,13 +1,14 @@
-//! What the commands print and write as JSON. Floats are written with as many digits as make the same `f32` again.
+//! What the commands print and write as JSON, each kind of file a struct with its fields. Floats are written with as many
+//! digits as make the same `f32` again.
 
 use std::path::Path;
 
 use occlude::network::INPUT_SIDE;
-use occlude::{Classification, Error, GradCam, Labels, MaskValue, Result, Score};
+use occlude::{Classification, GradCam, Labels, MaskValue, Score};
 use serde::Serialize;
 
 use super::args::Aggregate;
-use super::compare::Contrast;
+use super::contrast::Contrast;
 use super::explanation::{Explanation, Session, Source};
 
 /// The object of `map.json` and of `occlude explain --json`.
@@ -283,21 +284,6 @@ pub fn classes(image: &Path, classification: &Classification, top: &[usize], lab
         logit: classification.logits[index],
     };
     line(&Classes { image: image.to_string_lossy().into_owned(), classes: top.iter().map(ranked).collect() })
-}
-
-/// JSON has no NaN and no infinity. Weights are checked to be finite, yet huge ones still overflow on their way through the
-/// layers.
-///
-/// # Errors
-/// [`Error::Weights`] when a value is not finite.
-pub fn require_finite(values: &[f32]) -> Result<()> {
-    if values.iter().all(|value| value.is_finite()) {
-        return Ok(());
-    }
-    Err(Error::Weights {
-        name: "the weights".to_string(),
-        problem: "the network's scores overflow, so these are not a trained network's weights".to_string(),
-    })
 }
 
 /// One line, with its end.

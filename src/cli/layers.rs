@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::args::{Common, Layers};
 use super::canvas::{Canvas, Format};
+use super::console;
 use super::output;
 use super::text::Style;
 
@@ -28,7 +29,7 @@ pub fn run(common: &Common, args: &Layers) -> Result<ExitCode> {
             writeln!(text, "wrote {}", path.display()).expect("writing to a string");
         }
     }
-    super::print(&text)?;
+    console::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,14 +1,17 @@
-//! The command: what its subcommands read, do and print.
-//! Exit codes: 0 done, 1 refused or failed, 2 not a valid command line, 130 and 143 interrupted.
+//! The command: which subcommand runs, and what its end is to the caller: exit code 0 done, 1 refused or failed, 2 not a
+//! valid command line, 130 and 143 interrupted. What subcommands share stands in the modules; none of them calls this one.
 
 pub mod args;
 mod arrays;
 mod batch;
 mod canvas;
+mod checksum;
 pub mod classes;
 mod classify;
 mod colours;
 mod compare;
+mod console;
+mod contrast;
 mod explain;
 mod explanation;
 mod features;
@@ -17,23 +20,26 @@ mod gradcam;
 mod interrupt;
 mod json;
 mod layers;
+mod names;
 mod output;
 mod pictures;
 mod preview;
 mod profile;
 mod progress;
 mod report;
+mod results;
+mod shard;
 mod strip;
+mod table;
 mod text;
+mod threads;
 mod trace;
 mod weights;
 
-use std::borrow::Cow;
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
-use occlude::{Error, Result};
+use occlude::Error;
 
 use args::{Arguments, Command};
 
@@ -60,51 +66,12 @@ pub fn run() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(Error::Cancelled) => {
-            complain("interrupted");
+            console::complain("interrupted");
             interrupt::exit_code()
         }
         Err(error) => {
-            complain(&error.to_string());
+            console::complain(&error.to_string());
             ExitCode::FAILURE
         }
-    }
-}
-
-/// Prints to standard error.
-fn complain(message: &str) {
-    // Nothing is left to be done when that is closed, too.
-    let _ = writeln!(io::stderr(), "error: {}", printable(message));
-}
-
-/// The text without control characters but for ends of lines: a file's name must not move a terminal's cursor, or worse.
-fn printable(text: &str) -> Cow<'_, str> {
-    let controls = |c: char| c.is_control() && c != '\n';
-    if !text.contains(controls) {
-        return text.into();
-    }
-    let escaped = |c: char| if controls(c) { c.escape_default().to_string() } else { c.to_string() };
-    text.chars().map(escaped).collect()
-}
-
-/// Runs a subcommand in a pool of `threads` threads, or the default one: all of it, for new threads often share a core in
-/// their first milliseconds, and loading is a better time for that than what is timed.
-fn on_threads<T: Send>(threads: Option<usize>, run: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build();
-    let pool = pool.map_err(|e| Error::Option {
-        name: "--threads",
-        found: threads.map_or_else(|| "the default".to_string(), |threads| threads.to_string()),
-        expected: format!("as many as the system can start ({e})"),
-    })?;
-    pool.install(run)
-}
-
-/// Prints to standard output. A reader that has seen enough (`occlude ... | head -1`) is no error.
-fn print(text: &str) -> Result<()> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(printable(text).as_bytes()).and_then(|()| stdout.flush()) {
-        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::Io { path: "standard output".into(), action: "write to", source })
-        }
-        _ => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! Where the commands put their files: all of them or none.
+//! Where the commands put their files: all of them or none. Names and contents come from above.
 
 use std::fs;
 use std::io;

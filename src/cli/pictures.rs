@@ -1,4 +1,4 @@
-//! Which pictures an explanation comes to, and what stands on them.
+//! Which pictures an explanation comes to, and what stands on them: from an [`Explanation`] to what `figure.rs` draws.
 
 use std::collections::HashSet;
 
@@ -9,8 +9,9 @@ use occlude::{Curves, OcclusionMaps};
 use super::args::{Aggregate, Drawing, Pictures, Show};
 use super::canvas::Canvas;
 use super::colours::{Colours, KINDS};
-use super::explanation::{Explanation, Method, slugs, stem};
+use super::explanation::{Explanation, Method};
 use super::figure::{self, Kind, KindsFigure, Line, MapFigure, Overlay, PHOTO_SIDE, Scale, range, readable};
+use super::names::{slugs, stem};
 
 /// Kinds of a legend that have a name: as many as there are colours, and the quiet one.
 const NAMED: usize = KINDS.len() + 1;

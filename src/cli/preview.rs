@@ -1,4 +1,5 @@
-//! A map in the terminal: two pixels a character, the upper one its colour, the lower one its background's.
+//! A map in the terminal: two pixels a character, the upper one its colour, the lower one its background's. On standard
+//! error, and only where that is a terminal.
 
 use std::io::{self, IsTerminal, Write};
 

@@ -1,4 +1,4 @@
-//! `occlude profile`: where the multiply-adds and the time go, layer by layer.
+//! `occlude profile`: where the multiply-adds and the time go, layer by layer. The library measures; this prints.
 
 use std::fmt::Write;
 use std::process::ExitCode;
@@ -7,10 +7,11 @@ use occlude::{GoogLeNet, LayerProfile, OcclusionSensitivity, Picture, Profile, R
 use serde_json::json;
 
 use super::args::{self, Common, Size};
-use super::weights;
+use super::threads::on_threads;
+use super::{console, weights};
 
 pub fn run(common: &Common, args: &args::Profile) -> Result<ExitCode> {
-    super::on_threads(args.threads, || profile(common, args))
+    on_threads(args.threads, || profile(common, args))
 }
 
 fn profile(common: &Common, args: &args::Profile) -> Result<ExitCode> {
@@ -33,7 +34,7 @@ fn profile(common: &Common, args: &args::Profile) -> Result<ExitCode> {
     let profile = &runs[runs.len() / 2];
     let peak = net.isa().measure_peak()?;
     let threads = rayon::current_num_threads();
-    super::print(&if args.json {
+    console::print(&if args.json {
         as_json(&net, profile, threads, peak)
     } else {
         table(&net, profile, threads, peak)

@@ -17,12 +17,12 @@ use sha2::{Digest, Sha256};
 
 use super::args::{Aggregate, Common, Drawing, Explain, Size, Sweep};
 use super::classes::Classes;
-use super::classify::LISTED;
 use super::colours::{COLOURS, Colours, KINDS};
 use super::explanation::{Explanation, Session};
 use super::figure::PHOTO_SIDE;
 use super::json;
 use super::pictures::{OTHER, UNCHANGED};
+use super::table::LISTED;
 
 /// Classes that a report holds at most: what a page can show side by side, and a bound on its size.
 pub const MOST_CLASSES: usize = 20;

@@ -1,4 +1,4 @@
-//! Text on figures: measured, fitted, drawn.
+//! Text on figures: measured, fitted, drawn, in the font that the program carries with it.
 
 use std::sync::LazyLock;
 

@@ -12,14 +12,17 @@ use serde::Serialize;
 
 use super::args::{Common, Size, Trace};
 use super::canvas::Format;
-use super::explanation::{Session, Source, stem};
+use super::console;
+use super::explanation::{Session, Source, require_finite};
 use super::json::{self, Fill};
+use super::names::stem;
 use super::output::Output;
 use super::strip::{self, FRAME, PANEL};
+use super::threads::on_threads;
 
 pub fn run(common: &Common, args: &Trace) -> Result<ExitCode> {
     let output = Output::check(&args.out)?;
-    super::on_threads(args.threads, || trace(common, args, &output))
+    on_threads(args.threads, || trace(common, args, &output))
 }
 
 fn trace(common: &Common, args: &Trace, output: &Output) -> Result<ExitCode> {
@@ -32,7 +35,7 @@ fn trace(common: &Common, args: &Trace, output: &Output) -> Result<ExitCode> {
     };
     let trace = session.net.trace(&input, Rect::centred(args.at, size, INPUT_SIDE), args.mask_value)?;
     for said in [&trace.whole, &trace.covered] {
-        json::require_finite(&said.logits)?;
+        require_finite(&said.logits)?;
     }
     let network = session.net.network();
     let json = as_json(&session, &source, args.at, size, &trace);
@@ -47,7 +50,7 @@ fn trace(common: &Common, args: &Trace, output: &Output) -> Result<ExitCode> {
         ("trace.json".to_string(), json.clone().into_bytes()),
     ];
     let written = output.write(&files)?;
-    super::print(&if args.json { json } else { story(network, &trace, &session.labels, &written) })?;
+    console::print(&if args.json { json } else { story(network, &trace, &session.labels, &written) })?;
     Ok(ExitCode::SUCCESS)
 }
 

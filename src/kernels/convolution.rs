@@ -9,9 +9,9 @@
 //! The places of a row of the window are one loop: their sites lie side by side (see [`Sites`]), as their weights do.
 
 use super::isa::for_each_isa;
-use super::lines::Lines;
-use super::simd::{Columns, Simd};
-use super::{COLUMNS, Run, Sites, pitch, simd};
+use super::lines::{Lines, pitch};
+use super::simd::{self, COLUMNS, Columns, Simd};
+use super::sites::{Run, Sites};
 use std::ops::Range;
 
 /// The most output channels whose weights lie together: what a tile of eight columns holds in AVX-512 registers.

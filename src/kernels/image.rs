@@ -3,7 +3,7 @@
 
 use super::convolution::PackedWeights;
 use super::isa::{Isa, for_each_isa};
-use super::pitch;
+use super::lines::pitch;
 use super::simd::Simd;
 
 /// Windows side by side in a row of an image.

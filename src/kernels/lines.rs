@@ -1,4 +1,4 @@
-//! Memory in whole cache lines.
+//! Memory in whole cache lines, and pixels in whole vectors.
 
 /// Values that begin at a cache line: no vector load of 16 of them, from a multiple of 16, touches two lines, which would
 /// cost as much as two loads.
@@ -40,6 +40,11 @@ impl std::ops::DerefMut for Lines {
         // SAFETY: as above; borrowed mutably as a whole.
         unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.lines.len() * 16) }
     }
+}
+
+/// Channels that a pixel of `channels` takes in memory: kernels store whole vectors of 16.
+pub(crate) fn pitch(channels: usize) -> usize {
+    channels.next_multiple_of(16)
 }
 
 #[cfg(test)]

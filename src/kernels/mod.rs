@@ -25,18 +25,10 @@ pub(crate) use convolution::{PackedWeights, Sum, Tile, convolve_tile};
 pub(crate) use elementwise::{average, lrn, maximum};
 pub(crate) use gemm::multiply_transposed;
 pub(crate) use image::{Windows, convolve_image};
-pub(crate) use lines::Lines;
+pub(crate) use lines::{Lines, pitch};
 pub(crate) use pairs::{Item, PairRow, Pairs};
-pub(crate) use simd::prefetch;
+pub(crate) use simd::{COLUMNS, prefetch};
 pub(crate) use sites::{Run, Sites, zeros};
-
-/// Channels that a pixel of `channels` takes in memory: kernels store whole vectors of 16.
-pub(crate) fn pitch(channels: usize) -> usize {
-    channels.next_multiple_of(16)
-}
-
-/// Mask positions that one kernel call takes side by side.
-pub(crate) const COLUMNS: usize = 8;
 
 /// What the tests of the kernels share.
 #[cfg(test)]

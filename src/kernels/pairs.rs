@@ -9,7 +9,7 @@
 
 use super::convolution::{PackedWeights, Panel};
 use super::isa::{Isa, for_each_isa};
-use super::pitch;
+use super::lines::pitch;
 use super::simd::Simd;
 use std::ops::Range;
 

@@ -3,7 +3,8 @@
 //! All are `#[inline(always)]` so that they are compiled inside a function with the instructions enabled
 //! (see `for_each_isa`); called from anywhere else, the intrinsics would be slow or illegal.
 
-use super::COLUMNS;
+/// Mask positions that one kernel call takes side by side.
+pub(crate) const COLUMNS: usize = 8;
 
 /// The values of one channel in each column. Aligned so that none straddles two cache lines, which most of them would otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -164,8 +165,7 @@ pub(crate) use x86::{Avx2, Avx512};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Columns, Simd};
-    use crate::kernels::COLUMNS;
+    use super::{COLUMNS, Columns, Simd};
     use std::arch::x86_64::*;
 
     /// AVX2 with FMA: 16 registers of 8 lanes.

@@ -1,8 +1,7 @@
 //! What a convolution reads: columns of channels side by side, with the channels left out that are zero in all of them.
 
-use super::COLUMNS;
 use super::isa::{Isa, for_each_isa};
-use super::simd::{Columns, Simd};
+use super::simd::{COLUMNS, Columns, Simd};
 use std::ops::Range;
 
 /// A list of sites. A site is a place that a kernel window can read at: up to eight columns (the same pixel for

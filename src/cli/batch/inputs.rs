@@ -1,4 +1,4 @@
-//! Which pictures a batch is about, and what their folders of results are called.
+//! Which pictures a batch is about, and what their folders of results are called. Opens lists and folders, not pictures.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -7,9 +7,10 @@ use std::path::{Component, Path, PathBuf};
 
 use occlude::{Error, Result};
 
+use super::picture::Picture;
 use super::record;
-use crate::cli::explanation::stem;
-use crate::cli::weights::sha256;
+use crate::cli::checksum::sha256;
+use crate::cli::names::stem;
 
 /// What the names of pictures in a folder end in.
 const ENDINGS: [&str; 8] = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"];
@@ -18,16 +19,6 @@ const ENDINGS: [&str; 8] = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "
 const MAX_LIST: u64 = 1 << 28;
 /// Most bytes of a path in a list. Windows has the longest, 32767 characters.
 const MAX_PATH: usize = 1 << 17;
-
-/// One picture of a batch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Picture {
-    pub path: PathBuf,
-    /// The path as the summary shows it: what is not UTF-8 in it as `\xff`.
-    pub shown: String,
-    /// Name of its folder of results.
-    pub folder: String,
-}
 
 /// All pictures that the inputs name, in the order of their paths as shown, each once.
 ///

@@ -7,8 +7,10 @@ use std::process::ExitCode;
 
 use occlude::{Error, Result};
 
+use super::row::Row;
 use super::summary::{Part, Summary};
 use crate::cli::args::Merge;
+use crate::cli::console;
 use crate::cli::output::Output;
 
 /// Missing shards that a message names.
@@ -24,7 +26,7 @@ pub fn run(args: &Merge) -> Result<ExitCode> {
     let count = shards.len();
     let merged = merge(shards)?;
     let [csv, json] = merged.write(&output)?;
-    crate::cli::print(&format!(
+    console::print(&format!(
         "{count} shards, {} pictures, {} of them failed\nwrote {}\nwrote {}\n",
         merged.pictures.len(),
         merged.failed(),
@@ -94,44 +96,16 @@ fn read(file: &Path) -> Result<(Summary, Part)> {
 /// The summary of a run without shards.
 fn merge(shards: Vec<(&Path, (Summary, Part))>) -> Result<Summary> {
     let first = shards[0].0;
-    let (like, Part { shard, all }) = &shards[0].1;
-    let (of, all, recipe) = (shard.of, all.clone(), like.recipe.clone());
     let mut found = BTreeMap::new();
-    for (file, (summary, part)) in &shards {
-        let differs = |what: &str, theirs: &str, ours: &str| {
-            let problem =
-                format!("{what} {theirs}, but {} {ours}: merge shards of one batch only", first.display());
-            Err(refuse(file, problem))
-        };
-        if part.shard.of != of {
-            return differs("is one of", &part.shard.of.to_string(), &format!("one of {of}"));
-        }
-        if summary.recipe.version != recipe.version {
-            return differs("is by version", &summary.recipe.version, &format!("by {}", recipe.version));
-        }
-        if summary.recipe.weights_sha256 != recipe.weights_sha256 {
-            let ours = format!("by {}", recipe.weights_sha256);
-            return differs("is by weights of sha256", &summary.recipe.weights_sha256, &ours);
-        }
-        let (theirs, ours) = (&summary.recipe.options, &recipe.options);
-        if let Some(name) = theirs.keys().chain(ours.keys()).find(|name| theirs.get(*name) != ours.get(*name))
-        {
-            let value = |options: &BTreeMap<String, String>| match options.get(name) {
-                Some(value) => format!("has --{name} {value}"),
-                None => format!("does not have --{name}"),
-            };
-            return differs("", &value(theirs), &value(ours));
-        }
-        if part.all != all {
-            let pictures = |count: usize| format!("{count} pictures");
-            let theirs = pictures(part.all.pictures_of_all_shards);
-            let ours = format!("of {}, not all of the same names", pictures(all.pictures_of_all_shards));
-            return differs("is of a batch of", &theirs, &ours);
-        }
-        if let Some(other) = found.insert(part.shard.index, file) {
+    for (file, shard) in &shards {
+        require_same_batch((file, shard), (first, &shards[0].1))?;
+        if let Some(other) = found.insert(shard.1.shard.index, file) {
             return Err(refuse(file, format!("is the same shard as {}", other.display())));
         }
     }
+    let (like, Part { shard, all }) = &shards[0].1;
+    let (of, count, recipe) = (shard.of, all.pictures_of_all_shards, like.recipe.clone());
+    let folder = first.parent().unwrap_or(first);
     let missing: Vec<String> =
         (0..of).filter(|index| !found.contains_key(index)).map(|index| format!("{index}/{of}")).collect();
     if !missing.is_empty() {
@@ -141,8 +115,59 @@ fn merge(shards: Vec<(&Path, (Summary, Part))>) -> Result<Summary> {
             "{} of {of} shards are missing: {named}{more}; run `occlude batch --shard` for them",
             missing.len()
         );
-        return Err(refuse(first.parent().unwrap_or(first), problem));
+        return Err(refuse(folder, problem));
     }
+    let pictures = rows(shards)?;
+    if pictures.len() != count {
+        let problem = format!(
+            "the shards are of a batch of {count} pictures, but hold {} together; run `occlude batch --shard` again",
+            pictures.len()
+        );
+        return Err(refuse(folder, problem));
+    }
+    Ok(Summary { recipe, part: None, pictures })
+}
+
+/// What a shard says about the whole has to be what the first one says.
+fn require_same_batch(
+    (file, (summary, part)): (&Path, &(Summary, Part)),
+    (first, (like, first_part)): (&Path, &(Summary, Part)),
+) -> Result<()> {
+    let (of, all, recipe) = (first_part.shard.of, &first_part.all, &like.recipe);
+    let differs = |what: &str, theirs: &str, ours: &str| {
+        let problem =
+            format!("{what} {theirs}, but {} {ours}: merge shards of one batch only", first.display());
+        Err(refuse(file, problem))
+    };
+    if part.shard.of != of {
+        return differs("is one of", &part.shard.of.to_string(), &format!("one of {of}"));
+    }
+    if summary.recipe.version != recipe.version {
+        return differs("is by version", &summary.recipe.version, &format!("by {}", recipe.version));
+    }
+    if summary.recipe.weights_sha256 != recipe.weights_sha256 {
+        let ours = format!("by {}", recipe.weights_sha256);
+        return differs("is by weights of sha256", &summary.recipe.weights_sha256, &ours);
+    }
+    let (theirs, ours) = (&summary.recipe.options, &recipe.options);
+    if let Some(name) = theirs.keys().chain(ours.keys()).find(|name| theirs.get(*name) != ours.get(*name)) {
+        let value = |options: &BTreeMap<String, String>| match options.get(name) {
+            Some(value) => format!("has --{name} {value}"),
+            None => format!("does not have --{name}"),
+        };
+        return differs("", &value(theirs), &value(ours));
+    }
+    if part.all != *all {
+        let pictures = |count: usize| format!("{count} pictures");
+        let theirs = pictures(part.all.pictures_of_all_shards);
+        let ours = format!("of {}, not all of the same names", pictures(all.pictures_of_all_shards));
+        return differs("is of a batch of", &theirs, &ours);
+    }
+    Ok(())
+}
+
+/// All shards' rows in the order of their paths, each once.
+fn rows(shards: Vec<(&Path, (Summary, Part))>) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (file, (summary, _)) in shards {
         rows.extend(summary.pictures.into_iter().map(|row| (row, file)));
@@ -152,15 +177,7 @@ fn merge(shards: Vec<(&Path, (Summary, Part))>) -> Result<Summary> {
         let problem = format!("the picture {} is there twice, also in {}", row.path, other.display());
         return Err(refuse(file, problem));
     }
-    if rows.len() != all.pictures_of_all_shards {
-        let problem = format!(
-            "the shards are of a batch of {} pictures, but hold {} together; run `occlude batch --shard` again",
-            all.pictures_of_all_shards,
-            rows.len()
-        );
-        return Err(refuse(first.parent().unwrap_or(first), problem));
-    }
-    Ok(Summary { recipe, part: None, pictures: rows.into_iter().map(|(row, _)| row).collect() })
+    Ok(rows.into_iter().map(|(row, _)| row).collect())
 }
 
 fn refuse(path: &Path, problem: String) -> Error {

@@ -2,8 +2,9 @@
 
 mod inputs;
 pub mod merge;
+mod picture;
 mod record;
-mod shard;
+mod row;
 mod summary;
 
 use std::collections::HashSet;
@@ -15,16 +16,17 @@ use clap::ArgMatches;
 use occlude::{Error, Progress, Result};
 
 use super::args::{Batch, Common};
+use super::checksum::file_sha256;
 use super::classes::Classes;
 use super::explanation::{Explanation, Session, Source};
 use super::output::Output;
 use super::progress::PicturesBar;
-use super::weights::file_sha256;
-use super::{interrupt, json};
-use inputs::Picture;
+use super::threads::on_threads;
+use super::{console, interrupt, json, results};
+use picture::Picture;
 use record::{Recipe, Record};
-pub use shard::Shard;
-use summary::{All, Part, Row, Summary};
+use row::Row;
+use summary::{All, Part, Summary};
 
 pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCode> {
     let output = Output::check(&args.out)?;
@@ -34,7 +36,7 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
         pictures = shard.select(pictures);
     }
     let matches = matches.subcommand_matches("batch").expect("its arguments come from there");
-    super::on_threads(args.threads, || {
+    on_threads(args.threads, || {
         let session = Session::open(common)?;
         let classes = session.classes(&args.classes)?;
         let labels = common.labels.as_deref().map(file_sha256).transpose()?;
@@ -50,7 +52,7 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
         drop(bar);
         let rows = match rows {
             Err(Error::Cancelled) => {
-                super::complain("interrupted; the same command goes on where this run ended");
+                console::complain("interrupted; the same command goes on where this run ended");
                 return Ok(interrupt::exit_code());
             }
             rows => rows?,
@@ -58,9 +60,9 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
         let summary = Summary { recipe, part, pictures: rows };
         let [csv, json] = summary.write(&output)?;
         let (count, failed) = (summary.pictures.len(), summary.failed());
-        super::print(&format!("wrote {}\nwrote {}\n", csv.display(), json.display()))?;
+        console::print(&format!("wrote {}\nwrote {}\n", csv.display(), json.display()))?;
         if failed > 0 {
-            super::complain(&format!("{failed} of {count} pictures failed; the others are done"));
+            console::complain(&format!("{failed} of {count} pictures failed; the others are done"));
             return Ok(ExitCode::FAILURE);
         }
         Ok(ExitCode::SUCCESS)
@@ -159,7 +161,7 @@ impl Job<'_> {
             Ok((row, told)) => {
                 if self.bar.is_hidden() {
                     // A log that cannot be written is no reason to stop.
-                    let _ = super::print(&format!("[{at}/{count}] {}: {told}\n", picture.shown));
+                    let _ = console::print(&format!("[{at}/{count}] {}: {told}\n", picture.shown));
                 }
                 row
             }
@@ -167,7 +169,7 @@ impl Job<'_> {
                 let message = error.to_string();
                 let name =
                     if message.contains(&picture.shown) { "" } else { &format!("{}: ", picture.shown) };
-                self.bar.print(|| super::complain(&format!("{name}{message}")));
+                self.bar.print(|| console::complain(&format!("{name}{message}")));
                 Row::failed(picture, &error)
             }
         };
@@ -177,8 +179,12 @@ impl Job<'_> {
 
     fn write(&self, picture: &Picture, explanation: &Explanation) -> Result<Row> {
         let row = Row::done(picture, explanation);
-        let mut files =
-            explanation.files(&self.args.pictures, &self.args.arrays, &json::reproducible_maps(explanation));
+        let mut files = results::files(
+            explanation,
+            &self.args.pictures,
+            &self.args.arrays,
+            &json::reproducible_maps(explanation),
+        );
         files.push(Record::new(self.recipe, &files, &row).into_file());
         let earlier: Vec<String> = match Record::read(&self.folder(picture)) {
             Some(record) => record.names().cloned().collect(),

@@ -7,11 +7,11 @@ use std::path::Path;
 use clap::{ArgMatches, CommandFactory};
 use serde::{Deserialize, Serialize};
 
-use super::inputs::Picture;
-use super::summary::Row;
+use super::picture::Picture;
+use super::row::Row;
 use crate::cli::args::Arguments;
+use crate::cli::checksum::{file_sha256, sha256};
 use crate::cli::json;
-use crate::cli::weights::{file_sha256, sha256};
 
 /// Its name. Not one that other programs are likely to use: pictures beside it are taken for results.
 pub const FILE: &str = "occlude-done.json";

@@ -1,4 +1,4 @@
-//! A contact sheet: many small maps on one page and one scale, with their numbers.
+//! A contact sheet: many small maps on one page and one scale, with their numbers. What the maps are of is not known here.
 
 use occlude::network::INPUT_SIDE;
 

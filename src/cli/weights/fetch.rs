@@ -1,4 +1,5 @@
-//! `occlude weights fetch`: downloads the published weights by the system's `curl`, checks and converts them.
+//! `occlude weights fetch`: downloads the published weights by the system's `curl`, checks and converts them. The only module
+//! that starts another program or reaches a network.
 
 use std::fs;
 use std::io::{self, IsTerminal, Write};
@@ -9,16 +10,19 @@ use occlude::weights::cache_file;
 use occlude::{Error, Result};
 use sha1::Sha1;
 
+use super::described::form;
 use super::import::install;
-use super::{Manifest, checksum, form, load_and_hash};
+use super::manifest::Manifest;
 use crate::cli::args::Fetch;
+use crate::cli::checksum::{checksum, load_and_hash};
+use crate::cli::console;
 use crate::cli::output;
 
 /// No file of weights that can be read is larger.
 const MAX_SIZE: &str = "268435456";
 
 pub fn run(args: &Fetch) -> Result<ExitCode> {
-    crate::cli::print(&fetch(args)?)?;
+    console::print(&fetch(args)?)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -8,8 +8,11 @@ use std::process::ExitCode;
 use occlude::{Error, Result, Weights};
 use serde::Serialize;
 
-use super::{Manifest, file_sha256, form, load_and_hash, network, sha256};
+use super::described::{form, network};
+use super::manifest::Manifest;
 use crate::cli::args::Import;
+use crate::cli::checksum::{file_sha256, load_and_hash, sha256};
+use crate::cli::console;
 use crate::cli::output;
 
 pub fn run(args: &Import) -> Result<ExitCode> {
@@ -21,7 +24,7 @@ pub fn run(args: &Import) -> Result<ExitCode> {
         None => default_place(&args.file, manifest.differing(&weights).is_empty()),
     };
     let from = format!("{}, {form}, sha256 {source_sha256}", args.file.display());
-    crate::cli::print(&install(&weights, &from, &out, args.force)?)?;
+    console::print(&install(&weights, &from, &out, args.force)?)?;
     Ok(ExitCode::SUCCESS)
 }
 

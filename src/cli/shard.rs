@@ -1,4 +1,4 @@
-//! One part of a batch.
+//! One part of a batch, as `--shard` names it. Below the options, which hold one, and below the batch, which does one.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,0 +1,22 @@
+//! A weights file in words: whose network, in which form.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use occlude::weights::Form;
+use occlude::{Error, Result, Weights};
+
+/// Whose network it is, and for how many classes.
+pub fn network(weights: &Weights) -> String {
+    let network = weights.network();
+    format!("{}, {} classes", network.name, network.classes())
+}
+
+/// Which form a file has, by its first bytes.
+pub fn form(path: &Path) -> Result<Form> {
+    let failed = |source| Error::Io { path: path.to_path_buf(), action: "read", source };
+    let mut head = Vec::new();
+    File::open(path).map_err(failed)?.take(32).read_to_end(&mut head).map_err(failed)?;
+    Form::of(&head).map_err(|problem| Error::Weights { name: path.display().to_string(), problem })
+}

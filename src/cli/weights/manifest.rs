@@ -1,0 +1,103 @@
+//! The published network's file, by its checksums: what a weights file is compared with.
+
+use occlude::Weights;
+use occlude::network::Network;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::cli::checksum::hex;
+
+/// `weights/manifest.json`, as far as it is used here.
+#[derive(Deserialize)]
+pub struct Manifest {
+    pub size: u64,
+    pub sha256: String,
+    pub origin: Origin,
+    pub licence: String,
+    pub metadata: Metadata,
+    pub tensors: Vec<Tensor>,
+}
+
+/// The published file's, in its order.
+#[derive(Deserialize, Serialize)]
+pub struct Metadata {
+    pub license: String,
+    pub input: String,
+    pub model: String,
+    pub layout: String,
+    pub format: String,
+}
+
+#[derive(Deserialize)]
+pub struct Origin {
+    pub network: String,
+    pub file: String,
+    pub url: String,
+    pub sha1: String,
+}
+
+#[derive(Deserialize)]
+pub struct Tensor {
+    pub name: String,
+    pub sha256: String,
+}
+
+impl Manifest {
+    pub fn published() -> Manifest {
+        serde_json::from_str(include_str!("../../../weights/manifest.json"))
+            .expect("the manifest is this build's own")
+    }
+
+    /// The published tensors that these are not.
+    pub fn differing(&self, weights: &Weights) -> Vec<&str> {
+        let same_table = weights.network().name == Network::googlenet().name;
+        let differs = |tensor: &&Tensor| !same_table || tensor_sha256(weights, &tensor.name) != tensor.sha256;
+        self.tensors.iter().filter(differs).map(|tensor| tensor.name.as_str()).collect()
+    }
+
+    /// That in words.
+    pub fn compared(&self, differing: &[&str]) -> String {
+        let count = self.tensors.len();
+        match differing.len() {
+            0 => format!("all {count} match the published network's"),
+            n if n == count => format!("all {count} differ from the published network's"),
+            n => format!("{n} of {count} differ from the published network's: {}", differing.join(", ")),
+        }
+    }
+}
+
+/// SHA-256 of a tensor's little-endian bytes. `name` is `<layer>.weight` or `<layer>.bias`.
+fn tensor_sha256(weights: &Weights, name: &str) -> String {
+    let values = match name.rsplit_once('.') {
+        Some((layer, "weight")) => weights.weight(layer),
+        Some((layer, "bias")) => weights.bias(layer),
+        _ => &[],
+    };
+    let mut sha = Sha256::new();
+    let mut bytes = Vec::new();
+    for chunk in values.chunks(1 << 14) {
+        bytes.clear();
+        bytes.extend(chunk.iter().flat_map(|value| value.to_le_bytes()));
+        sha.update(&bytes);
+    }
+    hex(sha)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manifest_describes_the_table() {
+        let manifest = Manifest::published();
+        let mut names: Vec<&str> = manifest.tensors.iter().map(|t| t.name.as_str()).collect();
+        names.sort();
+        let network = Network::googlenet();
+        let layers = network.layers.iter().filter(|layer| network.weight_shape(layer).is_some());
+        let mut expected: Vec<String> =
+            layers.flat_map(|l| [format!("{}.bias", l.name), format!("{}.weight", l.name)]).collect();
+        expected.sort();
+        assert_eq!(names, expected);
+        assert!(manifest.tensors.iter().all(|t| t.sha256.len() == 64));
+    }
+}
