@@ -18,6 +18,23 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 const PIXELS: usize = INPUT_SIDE * INPUT_SIDE;
 
 /// A measurement of maps to be run on a network: options, then [`run`](Faithfulness::run).
+///
+/// ```
+/// use occlude::{Faithfulness, GoogLeNet, Input, Weights};
+/// use std::ops::ControlFlow;
+///
+/// let net = GoogLeNet::new(&Weights::seeded(1))?;
+/// let values = (0..224 * 224 * 3).map(|i| (i % 241) as f32 - 110.0).collect();
+/// // A map that calls the pixels important from the top down, for class 7.
+/// let map: Vec<f32> = (0..224 * 224).map(|i| -(i as f32)).collect();
+/// let go_on = |_| ControlFlow::Continue(());
+/// let curves = Faithfulness::new(&net).steps(2).run(&Input::from_nhwc_bgr(values)?, &[(7, &map)], &go_on)?;
+/// assert_eq!(curves[0].shares, [0.0, 0.5, 1.0]);
+/// // Nothing covered, and all uncovered, is the whole image.
+/// assert_eq!(curves[0].deletion[0], curves[0].insertion[2]);
+/// assert!((0.0..=1.0).contains(&curves[0].deletion_area()));
+/// # Ok::<(), occlude::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Faithfulness<'a> {
     net: &'a GoogLeNet,
@@ -31,7 +48,8 @@ pub struct Faithfulness<'a> {
 /// A map to be measured: the class it is for, and how important each pixel is, `[224][224]`, finite.
 pub type Ranking<'m> = (usize, &'m [f32]);
 
-/// Deletion and insertion for one map. All three lists have one element more than there are steps.
+/// Deletion and insertion for one map. All three lists have one element more than there are steps; scores are probabilities, 0..=1,
+/// or logits, as [`Faithfulness::score`] says.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Curves {
@@ -84,12 +102,12 @@ impl<'a> Faithfulness<'a> {
         }
     }
 
-    /// What pixels are covered with.
+    /// What pixels are covered with: the image's mean (the default), or as RISE has it, [`MaskValue::Blur`].
     pub fn mask_value(self, mask_value: MaskValue) -> Self {
         Faithfulness { mask_value, ..self }
     }
 
-    /// Which number to follow.
+    /// Which number to follow: the probability (the default), or the logit.
     pub fn score(self, score: Score) -> Self {
         Faithfulness { score, ..self }
     }

@@ -36,6 +36,15 @@ pub struct GoogLeNet {
 }
 
 /// What the network says about one image.
+///
+/// ```
+/// use occlude::Classification;
+///
+/// let classification = Classification::new(vec![0.5, 3.0, -1.0, 3.0]);
+/// assert_eq!(classification.best(), 1);
+/// assert_eq!(classification.top(3), [1, 3, 0]);
+/// assert!((classification.probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Classification {
@@ -45,10 +54,23 @@ pub struct Classification {
     pub probabilities: Vec<f32>,
 }
 
-/// All blobs of one image's pass. Layout in memory: `[y][x][channel]`, a pixel every `pitch(channels)` values; blob 0 is
-/// the image with its padding.
+/// All blobs of one image's pass, by [`GoogLeNet::forward`].
+///
+/// ```
+/// use occlude::{GoogLeNet, Input, Weights};
+///
+/// let net = GoogLeNet::new(&Weights::seeded(1))?;
+/// let activations = net.forward(&Input::from_nhwc_bgr(vec![20.0; 224 * 224 * 3])?);
+/// // [56][56][64], after ReLU and pooling: channel 5 of the pixel in row 10 and column 20.
+/// let pool1 = activations.blob("pool1/3x3_s2").unwrap();
+/// assert_eq!(pool1.len(), 56 * 56 * 64);
+/// assert!(pool1[(10 * 56 + 20) * 64 + 5] >= 0.0);
+/// assert_eq!(activations.blob("loss3/classifier").unwrap(), activations.classification().logits);
+/// # Ok::<(), occlude::Error>(())
+/// ```
 pub struct Activations {
     pub(crate) network: Network,
+    /// `[y][x][channel]`, a pixel every `pitch(channels)` values; blob 0 is the image with its padding.
     pub(crate) blobs: Vec<Lines>,
 }
 
@@ -336,7 +358,8 @@ pub(crate) fn pad_image(network: &Network, image: &[f32], padded: &mut [f32]) {
 
 impl Activations {
     /// The values of the blob of this name, `[side][side][channels]`; `None` when there is no such blob.
-    /// The input image is `data`; the logits have the last layer's name.
+    /// The input image is `data`, minus the mean that this network wants; the logits have the last layer's name. All but these
+    /// two are 0 or more.
     pub fn blob(&self, name: &str) -> Option<Vec<f32>> {
         let id = self.network.find(name)?;
         if id == 0 {
@@ -371,7 +394,7 @@ impl Activations {
 }
 
 impl Classification {
-    /// What logits mean: any number of classes, each logit finite.
+    /// What logits mean: any number of classes, at least one, each logit finite.
     pub fn new(logits: Vec<f32>) -> Classification {
         let probabilities = softmax(&logits);
         Classification { logits, probabilities }
@@ -385,7 +408,7 @@ impl Classification {
         (0..self.logits.len()).fold(0, better)
     }
 
-    /// The `k` most probable classes, the most probable first, equal ones by index.
+    /// The `k` most probable classes, the most probable first, equal ones by index; all of them if there are fewer.
     pub fn top(&self, k: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.probabilities.len()).collect();
         order.sort_by(|&a, &b| self.logits[b].total_cmp(&self.logits[a]).then(a.cmp(&b)));

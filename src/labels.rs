@@ -41,6 +41,20 @@ impl Label {
 }
 
 /// The names of a network's classes, in the order of its outputs.
+///
+/// ```
+/// use occlude::Labels;
+///
+/// let labels = Labels::imagenet();
+/// assert_eq!(labels.find("egyptian cat")?, 285);
+/// assert_eq!(labels.words(281), "tabby, tabby cat");
+/// let error = labels.find("egyptain cat").unwrap_err();
+/// assert!(error.to_string().contains("did you mean Egyptian cat"));
+///
+/// let own = Labels::parse("flowers.txt", b"daisy\nrose, roses\n")?;
+/// assert_eq!((own.count(), own.short(1)), (2, "rose"));
+/// # Ok::<(), occlude::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Labels {
     labels: Vec<Label>,

@@ -108,6 +108,8 @@
 //! fields, variants of enums and fields of structs that are `#[non_exhaustive]`, the text of messages and the look of pictures. The
 //! oldest Rust that is supported, 1.89, may rise with a minor version.
 
+#![deny(missing_docs, rustdoc::broken_intra_doc_links)]
+
 #[cfg(test)]
 extern crate self as occlude;
 

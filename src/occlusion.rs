@@ -59,7 +59,19 @@ pub struct Progress {
     pub total: usize,
 }
 
-/// An occlusion sweep to be run on a network: options, then [`run`](OcclusionSensitivity::run).
+/// An occlusion sweep to be run on a network: options, then [`run`](OcclusionSensitivity::run). Options that are outside their
+/// range are refused when it runs, or earlier by [`check`](OcclusionSensitivity::check).
+///
+/// ```
+/// use occlude::{GoogLeNet, OcclusionSensitivity, Weights};
+///
+/// let net = GoogLeNet::new(&Weights::seeded(1))?;
+/// let sweep = OcclusionSensitivity::new(&net).mask_size([30, 30]).stride([15, 15]);
+/// assert!(sweep.check().is_ok());
+/// let error = sweep.stride([0, 15]).check().unwrap_err();
+/// assert_eq!(error.to_string(), "stride 0x15 is not possible: expected height and width of 1 to 224 pixels");
+/// # Ok::<(), occlude::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct OcclusionSensitivity<'a> {
     net: &'a GoogLeNet,
@@ -80,6 +92,27 @@ pub struct OcclusionSensitivity<'a> {
 
 /// The result of a sweep. Grids are row by row: element (row, column) of class `k` is
 /// `[(k * ny + row) * nx + column]`.
+///
+/// ```
+/// use occlude::rect::Rect;
+/// use occlude::{GoogLeNet, Input, OcclusionSensitivity, Weights};
+///
+/// let net = GoogLeNet::new(&Weights::seeded(1))?;
+/// let values = (0..224 * 224 * 3).map(|i| (i % 241) as f32 - 110.0).collect();
+/// let maps = OcclusionSensitivity::new(&net)
+///     .classes([285, 7])
+///     .mask_size([60, 60])
+///     .stride([112, 112])
+///     .run(&Input::from_nhwc_bgr(values)?)?;
+/// let [ny, nx] = maps.grid;
+/// assert_eq!([ny, nx], [2, 2]);
+/// // The second class, with the mask at the second row and the first column of the grid.
+/// let (k, row, column) = (1, 1, 0);
+/// assert_eq!(maps.mask_rect(row, column), Rect { y0: 82, x0: 0, y1: 142, x1: 30 });
+/// let score = maps.scores[(k * ny + row) * nx + column];
+/// assert_eq!(maps.map(k)[row * nx + column], maps.base_scores[k] - score);
+/// # Ok::<(), occlude::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct OcclusionMaps {
@@ -91,7 +124,7 @@ pub struct OcclusionMaps {
     pub mask_value: MaskValue,
     /// Whether masks are centred on the grid and clipped at the border.
     pub mask_clipping: bool,
-    /// The part of the image that the sweep was restricted to.
+    /// The part of the image, in pixels, that the sweep was restricted to.
     pub region: Rect,
     /// Which number the scores are.
     pub score: Score,
@@ -99,7 +132,7 @@ pub struct OcclusionMaps {
     pub grid: [usize; 2],
     /// Row and column of the first position among those of a sweep over the whole image: `[0, 0]` without a region.
     pub first: [usize; 2],
-    /// The classes asked for.
+    /// The classes asked for, in that order; the predicted one if none was.
     pub classes: Vec<usize>,
     /// Their scores on the unoccluded image, one a class.
     pub base_scores: Vec<f32>,
@@ -109,7 +142,7 @@ pub struct OcclusionMaps {
     pub argmax: Vec<usize>,
     /// Its score, `[ny][nx]`.
     pub argmax_scores: Vec<f32>,
-    /// The features asked for.
+    /// The features asked for, in that order.
     pub features: Vec<FeatureMap>,
     /// What the network says about the unoccluded image.
     pub classification: Classification,
@@ -173,23 +206,23 @@ impl<'a> OcclusionSensitivity<'a> {
         }
     }
 
-    /// Height and width of the mask in pixels, each 1..=224.
+    /// Height and width of the mask in pixels, each 1..=224; MATLAB's `MaskSize`.
     pub fn mask_size(self, mask_size: [usize; 2]) -> Self {
         OcclusionSensitivity { mask_size, ..self }
     }
 
-    /// Step between masks, down and across, in pixels, each 1..=224.
+    /// Step between masks, down and across, in pixels, each 1..=224; MATLAB's `Stride`.
     pub fn stride(self, stride: [usize; 2]) -> Self {
         OcclusionSensitivity { stride, ..self }
     }
 
-    /// What the mask is filled with.
+    /// What the mask is filled with; [`MaskValue`] has the ranges.
     pub fn mask_value(self, mask_value: MaskValue) -> Self {
         OcclusionSensitivity { mask_value, ..self }
     }
 
     /// On (the default): masks centred at 0, stride, 2 stride, ..., clipped at the border. Off: the first mask in
-    /// the image's corner, every mask whole.
+    /// the image's corner, every mask whole. MATLAB's `MaskClipping`.
     pub fn mask_clipping(self, mask_clipping: bool) -> Self {
         OcclusionSensitivity { mask_clipping, ..self }
     }
@@ -216,7 +249,7 @@ impl<'a> OcclusionSensitivity<'a> {
         OcclusionSensitivity { features: features.into(), ..self }
     }
 
-    /// Which number to follow.
+    /// Which number to follow: the probability (the default), or the logit.
     pub fn score(self, score: Score) -> Self {
         OcclusionSensitivity { score, ..self }
     }
@@ -247,7 +280,8 @@ impl<'a> OcclusionSensitivity<'a> {
     /// Runs the sweep.
     ///
     /// # Errors
-    /// [`Error::Option`] for an option outside its range, before anything is computed.
+    /// [`Error::Option`] for an option outside its range, before anything is computed, and for a class that was chosen and does
+    /// not exist; [`Error::Cancelled`] when the flag of [`cancel`](Self::cancel) was set.
     pub fn run(&self, input: &Input) -> Result<OcclusionMaps> {
         self.run_with_progress(input, &|_| ControlFlow::Continue(()))
     }

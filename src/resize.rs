@@ -3,7 +3,16 @@
 use crate::rect::Rect;
 use crate::threads;
 
-/// How a map is enlarged to the size of the image.
+/// How a map is enlarged to the size of the image; MATLAB's `OutputUpsampling`.
+///
+/// ```
+/// use occlude::{Upsampling, resize::upsample};
+///
+/// let map = [1.0, 3.0]; // [1][2]
+/// assert_eq!(upsample(&map, 1, 2, 1, 4, Upsampling::Nearest), [1.0, 1.0, 3.0, 3.0]);
+/// let smooth = upsample(&map, 1, 2, 1, 4, Upsampling::Bicubic);
+/// assert!(smooth.is_sorted() && smooth[1] > 1.0 && smooth[2] < 3.0);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Upsampling {
@@ -81,8 +90,8 @@ fn columns_first(height: usize, width: usize, size: [usize; 2]) -> bool {
 }
 
 /// Antialiased bicubic resampling of interleaved 8-bit RGB, level for level as Pillow 13's `Image.resize(BICUBIC)`: one
-/// pass along each axis, in the order of `columns_first`, each rounded to 8 bits; an axis that keeps its size is left
-/// alone.
+/// pass along each axis, each rounded to 8 bits, the vertical one first where more than twice as many rows as columns are
+/// lost; an axis that keeps its size is left alone.
 ///
 /// `rgb` is `[height][width][3]`. Of the resized picture (`size`: height and width), the pixels of `part` are computed
 /// and returned, `[part.height()][part.width()][3]`: cropping this way costs no memory for the rows that are cut off,

@@ -9,7 +9,8 @@ use crate::rect::{Rect, Window};
 use crate::schedule::{order, pool_before};
 use crate::{Error, Result};
 
-/// A channel of a layer's output, to be followed through a sweep: its activations' sum over the plane.
+/// A channel of a layer's output, to be followed through a sweep
+/// ([`OcclusionSensitivity::features`](crate::OcclusionSensitivity::features)): its activations' sum over the plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Feature {
     /// A layer's name (`inception_4c/3x3`) or that of an inception block's output (`inception_4c/output`).
