@@ -185,8 +185,8 @@ fn exercise_2_3_a_convolution_is_a_matrix_product() {
 
 // Chapter 3: pooling, LRN, inception.
 
-/// The first four pools take 3x3 windows with stride 2, without padding, of planes of 112, 56, 28 and 14 pixels a side. How large are
-/// their outputs? Compute channel 7 of the last pixel of pool1: how many values does its window have?
+/// The first four pools take 3x3 windows with stride 2, without padding, of planes of 112, 56, 28 and 14 pixels a side. How large
+/// are their outputs? Compute channel 7 of the last pixel of pool1: how many values does its window have?
 #[test]
 fn exercise_3_1_a_window_may_hang_over_the_border() {
     // Caffe rounds up: a window that begins in the plane is taken, as far as it goes. (Rounding down gives 55, 27, 13 and 6.)
@@ -205,8 +205,9 @@ fn exercise_3_1_a_window_may_hang_over_the_border() {
     assert_eq!(blob("pool1/3x3_s2").0[(55 * 56 + 55) * 64 + 7], largest);
 }
 
-/// Local response normalisation divides a value by `(1 + alpha / 5 * s)^0.75`, alpha = 0.0001, where `s` is the sum of the squares of the
-/// values in five neighbouring channels, two on each side. Compute it for one pixel of pool1. What of the first channel?
+/// Local response normalisation divides a value by `(1 + alpha / 5 * s)^0.75`, alpha = 0.0001, where `s` is the sum of the
+/// squares of the values in five neighbouring channels, two on each side. Compute it for one pixel of pool1. What of the first
+/// channel?
 #[test]
 fn exercise_3_2_normalisation_is_across_channels() {
     let (pool1, ..) = blob("pool1/3x3_s2");
@@ -224,9 +225,9 @@ fn exercise_3_2_normalisation_is_across_channels() {
     assert_close(&normalised, &blob("pool1/norm1").0[at..at + 64]);
 }
 
-/// Inception block 3a reads 192 channels of 28x28 pixels. Its 5x5 convolution has 32 outputs and reads not these but 16 channels, which a
-/// 1x1 convolution makes of them. How many multiply-adds does this detour save? Which channel of the block's output is channel 3 of
-/// the 5x5 convolution?
+/// Inception block 3a reads 192 channels of 28x28 pixels. Its 5x5 convolution has 32 outputs and reads not these but 16 channels,
+/// which a 1x1 convolution makes of them. How many multiply-adds does this detour save? Which channel of the block's output is
+/// channel 3 of the 5x5 convolution?
 #[test]
 fn exercise_3_3_reducing_first_is_cheaper() {
     let direct = 28 * 28 * 32 * (5 * 5 * 192);
@@ -243,8 +244,8 @@ fn exercise_3_3_reducing_first_is_cheaper() {
 
 // Chapter 4: scores.
 
-/// Compute the probabilities of the logits 2, 1 and 0 by the definition. What do you get for 1002, 1001 and 1000, in `f32`, and what
-/// does softmax subtract so that it does not matter?
+/// Compute the probabilities of the logits 2, 1 and 0 by the definition. What do you get for 1002, 1001 and 1000, in `f32`, and
+/// what does softmax subtract so that it does not matter?
 #[test]
 fn exercise_4_1_adding_a_constant_to_all_logits_changes_nothing() {
     fn by_definition(logits: [f32; 3]) -> [f32; 3] {
@@ -254,7 +255,8 @@ fn exercise_4_1_adding_a_constant_to_all_logits_changes_nothing() {
     let small = by_definition([2.0, 1.0, 0.0]);
     // e^1002 is no f32: infinity by infinity.
     assert!(by_definition([1002.0, 1001.0, 1000.0]).iter().all(|p| p.is_nan()));
-    // exp(l + a) / sum of exp(l_j + a) = exp(a) exp(l) / (exp(a) sum of exp(l_j)): the constant cancels, so take the largest logit away.
+    // exp(l + a) / sum of exp(l_j + a) = exp(a) exp(l) / (exp(a) sum of exp(l_j)): the constant cancels, so take the largest
+    // logit away.
     let large = by_definition([1002.0, 1001.0, 1000.0].map(|logit| logit - 1002.0));
     assert_close(&large, &small);
 
@@ -290,8 +292,8 @@ fn covered(rect: Rect, bgr: [f32; 3]) -> Input {
     Input::from_nhwc_bgr(values).unwrap()
 }
 
-/// How many positions has a sweep with a mask of 45 pixels every 22 pixels, clipped at the border, over 224 pixels? One of 15 every 10?
-/// And with whole masks only (`mask_clipping` off)?
+/// How many positions has a sweep with a mask of 45 pixels every 22 pixels, clipped at the border, over 224 pixels? One of 15
+/// every 10? And with whole masks only (`mask_clipping` off)?
 #[test]
 fn exercise_5_1_positions_are_counted_along_each_axis() {
     // Clipped, centres are at 0, stride, 2 stride, .. below 224, whatever the mask's size.
@@ -301,14 +303,14 @@ fn exercise_5_1_positions_are_counted_along_each_axis() {
     let whole = |size: usize, stride: usize| (224 - size) / stride + 1;
     assert_eq!((whole(45, 22).pow(2), whole(15, 10).pow(2)), (81, 441));
 
-    let sweep = OcclusionSensitivity::new(&NET).mask_size([60, 100]).stride([90, 70]);
+    let sweep = OcclusionSensitivity::new(&NET).mask_size([60, 100]).stride([90, 120]);
     let grid = |sweep: OcclusionSensitivity| sweep.run(&INPUT).unwrap().grid;
-    assert_eq!(grid(sweep.clone()), [clipped(90), clipped(70)]);
-    assert_eq!(grid(sweep.mask_clipping(false)), [whole(60, 90), whole(100, 70)]);
+    assert_eq!(grid(sweep.clone()), [clipped(90), clipped(120)]);
+    assert_eq!(grid(sweep.mask_clipping(false)), [whole(60, 90), whole(100, 120)]);
 }
 
-/// Make an occlusion map yourself: 60x60 pixels of the training mean, centred at rows and columns 0 and 112, clipped; for each the
-/// drop of the predicted class's probability.
+/// Make an occlusion map yourself: 60x60 pixels of the training mean, centred at rows and columns 0 and 112, clipped; for each
+/// the drop of the predicted class's probability.
 #[test]
 fn exercise_5_2_a_map_is_a_difference_of_scores() {
     let whole = NET.classify(&INPUT);
@@ -335,8 +337,8 @@ fn exercise_5_2_a_map_is_a_difference_of_scores() {
 
 // Chapter 6: receptive fields.
 
-/// A 3x3 pool with stride 2 and without padding reads rows `2o`, `2o + 1` and `2o + 2` for its row `o`. Which of its 56 rows can change when rows
-/// `a` to `b - 1` of the 112 do?
+/// A 3x3 pool with stride 2 and without padding reads rows `2o`, `2o + 1` and `2o + 2` for its row `o`. Which of its 56 rows can
+/// change when rows `a` to `b - 1` of the 112 do?
 #[test]
 fn exercise_6_1_a_rectangle_through_a_pool() {
     let pool = Window { size: 3, stride: 2, padding: 0 };
@@ -352,8 +354,8 @@ fn exercise_6_1_a_rectangle_through_a_pool() {
     }
 }
 
-/// How many pixels wide is the part of the image that an activation depends on, and how far apart are the parts of two neighbours?
-/// Find a recursion over the table, from the image on, and apply it to every blob of both published networks.
+/// How many pixels wide is the part of the image that an activation depends on, and how far apart are the parts of two
+/// neighbours? Find a recursion over the table, from the image on, and apply it to every blob of both published networks.
 #[test]
 fn exercise_6_2_receptive_fields_by_recursion() {
     for network in [Network::googlenet(), Network::torchvision(1000)] {
@@ -379,8 +381,8 @@ fn exercise_6_2_receptive_fields_by_recursion() {
     }
 }
 
-/// Cover 14x9 pixels at row 90 and column 100. Which part of the plane can change in the first inception block's 5x5 branch? Follow the
-/// rectangle through the layers by a formula. Does all of it change?
+/// Cover 14x9 pixels at row 90 and column 100. Which part of the plane can change in the first inception block's 5x5 branch?
+/// Follow the rectangle through the layers by a formula. Does all of it change?
 #[test]
 fn exercise_6_3_the_reach_of_a_mask() {
     let mask = Rect { y0: 90, x0: 100, y1: 104, x1: 109 };
@@ -415,9 +417,9 @@ fn fused_sums(pixel: &[f32], weights: &[f32], bias: &[f32], channels: &[usize]) 
     filters.map(sum).collect()
 }
 
-/// Compute one pixel of inception_4a/3x3_reduce from the library's own pass with fused multiply-adds (`f32::mul_add`), from the bias on and channel
-/// after channel: you get the library's bits. Leave out the channels that are zero: the bits stay. How many are they? Go through the
-/// channels backwards: now they do not. Which weights would make it wrong to leave out zeros?
+/// Compute one pixel of inception_4a/3x3_reduce from the library's own pass with fused multiply-adds (`f32::mul_add`), from the
+/// bias on and channel after channel: you get the library's bits. Leave out the channels that are zero: the bits stay. How many
+/// are they? Go through the channels backwards: now they do not. Which weights would make it wrong to leave out zeros?
 #[test]
 fn exercise_7_1_zeros_may_be_left_out_but_the_order_counts() {
     let name = "inception_4a/3x3_reduce";
@@ -457,8 +459,8 @@ fn exercise_7_2_additions_are_rounded() {
 
 // Chapter 8: reading a map.
 
-/// A sweep follows the fifty most probable classes, and of these alone you know the probability at each position. Where is it certain
-/// that the predicted class stays the most probable one, and where that it does not?
+/// A sweep follows the fifty most probable classes, and of these alone you know the probability at each position. Where is it
+/// certain that the predicted class stays the most probable one, and where that it does not?
 #[test]
 fn exercise_8_1_a_margin_tells_where_the_class_stays() {
     let top = NET.classify(&INPUT).top(50);
@@ -524,8 +526,9 @@ fn class_activation_map(class: usize) -> Vec<f64> {
     plane.chunks(1024).map(value).collect()
 }
 
-/// The classifier reads the mean of each channel over the 49 places of the last plane: `l_c = sum over k of W_ck mean(A_k) + b_c`.
-/// Exchange the sums: which map has the logit, but for the bias, as its mean? (It is the class activation map of Zhou et al., 2016.)
+/// The classifier reads the mean of each channel over the 49 places of the last plane:
+/// `l_c = sum over k of W_ck mean(A_k) + b_c`. Exchange the sums: which map has the logit, but for the bias, as its mean? (It is
+/// the class activation map of Zhou et al., 2016.)
 #[test]
 fn exercise_9_1_a_logit_is_the_mean_of_a_map() {
     let bias = WEIGHTS.bias("loss3/classifier");
@@ -535,9 +538,9 @@ fn exercise_9_1_a_logit_is_the_mean_of_a_map() {
     assert_close(&logits, &PASS.classification().logits);
 }
 
-/// How much does the probability of the predicted class rise when one channel of the last plane rises a little at one place? Measure it
-/// for a few, by running what comes behind, and compare with the formula `p_c / 49 * (W_ck - sum over j of p_j W_jk)`. Does the place
-/// matter?
+/// How much does the probability of the predicted class rise when one channel of the last plane rises a little at one place?
+/// Measure it for a few, by running what comes behind, and compare with the formula `p_c / 49 * (W_ck - sum over j of p_j W_jk)`.
+/// Does the place matter?
 #[test]
 fn exercise_9_2_a_gradient_is_a_quotient_of_small_differences() {
     let plane: Vec<f64> = PASS.blob("inception_5b/output").unwrap().into_iter().map(f64::from).collect();
