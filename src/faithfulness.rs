@@ -3,7 +3,10 @@
 //! Deletion covers the image pixel by pixel, the most important first; insertion uncovers a covered image in the same order.
 //! The better map makes the score fall early and rise early: a small area under the deletion curve, a large one under the
 //! insertion curve. After Petsiuk, Das and Saenko, "RISE: Randomized input sampling for explanation of black-box models" (2018),
-//! section 3.3; they uncover a blurred image, for which there is [`MaskValue::Blur`].
+//! section 3.3; they uncover a blurred image, for which there is [`MaskValue::Blur`]. The chapter is `docs/08-reading-a-map.md`.
+//!
+//! It ranks pixels, makes masks of them, and has `src/masked.rs` run the copies. A map is a number for each pixel to
+//! it, whichever method it came from.
 
 use crate::googlenet::{Classification, GoogLeNet};
 use crate::mask::{Mask, MaskValue};
@@ -48,8 +51,8 @@ pub struct Faithfulness<'a> {
 /// A map to be measured: the class it is for, and how important each pixel is, `[224][224]`, finite.
 pub type Ranking<'m> = (usize, &'m [f32]);
 
-/// Deletion and insertion for one map. All three lists have one element more than there are steps; scores are probabilities, 0..=1,
-/// or logits, as [`Faithfulness::score`] says.
+/// Deletion and insertion for one map. All three lists have one element more than there are steps; scores are probabilities,
+/// 0..=1, or logits, as [`Faithfulness::score`] says.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Curves {
@@ -122,7 +125,8 @@ impl<'a> Faithfulness<'a> {
         Faithfulness { exhaustive, ..self }
     }
 
-    /// A flag that stops the measurement when it is set, as [`OcclusionSensitivity::cancel`](crate::OcclusionSensitivity::cancel).
+    /// A flag that stops the measurement when it is set, as
+    /// [`OcclusionSensitivity::cancel`](crate::OcclusionSensitivity::cancel).
     pub fn cancel(self, cancel: &'a AtomicBool) -> Self {
         Faithfulness { cancel: Some(cancel), ..self }
     }

@@ -1,4 +1,8 @@
-//! The network, ready to run, and one pass of one image through it.
+//! The network, ready to run, and one pass of one image through it: for each layer of the table, which pixels go to which kernel
+//! on which thread.
+//!
+//! It knows every kind of layer (`docs/02-convolution.md` and `docs/03-pooling-lrn-inception.md`) and no layer's name. The
+//! arithmetic is the kernels', and nothing is known here of masks.
 
 use crate::classifier::classify;
 use crate::kernels::{

@@ -1,8 +1,8 @@
 //! Grad-CAM: which parts of the last convolutions' plane raise a class's probability, by the gradient there.
 //!
 //! Selvaraju et al., "Grad-CAM: visual explanations from deep networks via gradient-based localization" (2017), of the
-//! probability after softmax, at the last convolutions' output. With `A` that blob, `[7][7][1024]`, and `p` the probabilities, the map of
-//! class `c` is
+//! probability after softmax, at the last convolutions' output. With `A` that blob, `[7][7][1024]`, and `p` the probabilities,
+//! the map of class `c` is
 //!
 //! ```text
 //! alpha_k   = mean over y, x of dp_c / dA_k(y, x)
@@ -16,8 +16,11 @@
 //! dp_c / dA_k(y, x) = alpha_k = p_c / 49 * sum over j of p_j (W_ck - W_jk)
 //! ```
 //!
-//! (`docs/gradcam.md` derives it). All of it is evaluated in f64, each sum in the order of its index, by additions and
-//! multiplications alone, and rounded once to f32: the same bits on every machine and any number of threads.
+//! (`docs/gradcam.md` derives it; the chapter is `docs/09-grad-cam.md`). All of it is evaluated in f64, each sum in the order of
+//! its index, by additions and multiplications alone, and rounded once to f32: the same bits on every machine and any number of
+//! threads.
+//!
+//! It reads the activations that a pass has kept, and the classifier's weights; it runs no layer and knows nothing of masks.
 
 use crate::occlusion::check_classes;
 use crate::softmax::softmax_f64;

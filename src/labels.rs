@@ -1,4 +1,5 @@
-//! The names of the classes, and the search for one by what a person would type.
+//! The names of the classes, and the search for one by what a person would type (`docs/04-scores.md`). To the rest of the library
+//! a class is a number; nothing of the network is known here.
 
 use std::fs::File;
 use std::io::Read;

@@ -1,4 +1,7 @@
-//! What covers a part of the image: which pixels, and what they become.
+//! What covers a part of the image: which pixels, and what they become (`docs/05-occlusion-map.md`).
+//!
+//! It changes images only. Where masks go is for the sweep to say (`src/occlusion.rs`), and what a mask does to the
+//! scores is not known here.
 
 use crate::googlenet::{IMAGE_PADDING, PADDED_SIDE, pad_image};
 use crate::kernels::Lines;

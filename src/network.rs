@@ -1,5 +1,7 @@
-//! The network as data: one table of blobs and layers, read by the forward pass, the affected-rectangle
-//! algebra, the multiply-add counter, the weights check and the docs.
+//! The network as data: one table of blobs and layers, read by both forward passes, the sweep, the receptive fields, the count of
+//! multiply-adds and the check of the weights (`docs/03-pooling-lrn-inception.md`).
+//!
+//! Only here do layers get their names and sizes. The table holds no weight and no activation, and knows nothing of who reads it.
 //!
 //! GoogLeNet is published in two variants, which share all but this table: Berkeley's, after `deploy.prototxt` of BVLC
 //! GoogLeNet, and torchvision's `googlenet`. Both follow Szegedy et al., "Going deeper with convolutions" (2014), table 1.
@@ -156,9 +158,9 @@ impl Network {
         net
     }
 
-    /// torchvision's `googlenet` with its classifier for so many classes, 1..=[`MAX_CLASSES`]. Batch normalisation is a part of the convolution
-    /// before it; the branch that is called 5x5 in the paper has 3x3 windows, pool4 2x2; there is no LRN. Images are red
-    /// first there, and divided by 127.5 minus 1 (`transform_input`): the first layer's weights have that here.
+    /// torchvision's `googlenet` with its classifier for so many classes, 1..=[`MAX_CLASSES`]. Batch normalisation is a part of
+    /// the convolution before it; the branch that is called 5x5 in the paper has 3x3 windows, pool4 2x2; there is no LRN. Images
+    /// are red first there, and divided by 127.5 minus 1 (`transform_input`): the first layer's weights have that here.
     pub fn torchvision(classes: usize) -> Network {
         let mut net = Network::new("torchvision googlenet", [127.5; 3]);
         let mut x = net.blob("data", INPUT_SIDE, 3);

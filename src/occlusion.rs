@@ -2,7 +2,11 @@
 //!
 //! Semantics and defaults are those of MATLAB's `occlusionSensitivity`; the idea is Zeiler and Fergus, "Visualizing and
 //! understanding convolutional networks" (2014), section 4.2. The value at a mask position is
-//! `score(unoccluded) - score(occluded)`: positive where the image holds evidence for the class.
+//! `score(unoccluded) - score(occluded)`: positive where the image holds evidence for the class. The chapter is
+//! `docs/05-occlusion-map.md`.
+//!
+//! It holds the options, the grid of positions and their order, and the maps. It has `src/masked.rs` run the positions;
+//! how a score is computed, and that most of the work is left out, is not known here.
 
 use crate::googlenet::{Activations, Classification, GoogLeNet};
 use crate::mask::{Mask, MaskValue};
@@ -233,7 +237,8 @@ impl<'a> OcclusionSensitivity<'a> {
         OcclusionSensitivity { region, ..self }
     }
 
-    /// The classes to follow, each below the network's number of them; none (the default) for the predicted one. More cost nothing.
+    /// The classes to follow, each below the network's number of them; none (the default) for the predicted one. More cost
+    /// nothing.
     pub fn classes(self, classes: impl Into<Vec<usize>>) -> Self {
         OcclusionSensitivity { classes: classes.into(), choose: None, ..self }
     }
@@ -270,9 +275,9 @@ impl<'a> OcclusionSensitivity<'a> {
         OcclusionSensitivity { cancel: Some(cancel), ..self }
     }
 
-    /// The most memory that the sweep may take while it runs, in bytes: fewer positions go side by side, and fewer threads
-    /// work, where it would take more. Counted is what the sweep itself needs: activations of the unoccluded image and each
-    /// thread's work. Not counted are the network (28 MB of weights for 1000 classes) and the result. The numbers do not depend on it.
+    /// The most memory that the sweep may take while it runs, in bytes: fewer positions go side by side, and fewer threads work,
+    /// where it would take more. Counted is what the sweep itself needs: activations of the unoccluded image and each thread's
+    /// work. Not counted are the network (28 MB of weights for 1000 classes) and the result. The numbers do not depend on it.
     pub fn max_memory(self, max_memory: usize) -> Self {
         OcclusionSensitivity { max_memory, ..self }
     }
@@ -295,8 +300,8 @@ impl<'a> OcclusionSensitivity<'a> {
         threads::in_pool(self.threads, || Ok(self.sweep(input, progress, None)?.0))
     }
 
-    /// Runs the sweep coarse to fine and calls `refined` when every fourth row and column of the grid has been computed,
-    /// which takes about a tenth of the time, and again at every second one. The result is that of [`run`](Self::run), bit for bit.
+    /// Runs the sweep coarse to fine and calls `refined` when every fourth row and column of the grid has been computed, which
+    /// takes about a tenth of the time, and again at every second one. The result is that of [`run`](Self::run), bit for bit.
     ///
     /// # Errors
     /// As [`run_with_progress`](Self::run_with_progress); `refined` may stop it, too.

@@ -1,4 +1,7 @@
-//! From a photograph to what the network reads: 224x224, blue-green-red minus the mean. `src/decode.rs` opens files.
+//! From a photograph to what the network reads: 224x224, blue-green-red minus the mean (`docs/01-pixel-to-tensor.md`).
+//!
+//! It holds pixels and has `src/resize.rs` scale them. `src/decode.rs` opens files. Of the network it knows the size of
+//! its image and the mean, no more.
 
 use std::fmt;
 

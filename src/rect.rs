@@ -1,5 +1,7 @@
 //! Which outputs of a layer can change when a rectangle of its inputs changes (receptive fields, forwards), and which pixels
-//! of the image an activation depends on (backwards).
+//! of the image an activation depends on (backwards): `docs/06-receptive-fields.md`.
+//!
+//! It is geometry of windows and planes, and uses no other module: nothing is known here of activations, weights or masks.
 
 /// A square sliding window: a convolution's or a pooling's geometry (`kernel_size`, `stride` and `pad` of the prototxt). Output
 /// pixel `o` reads the input pixels `o * stride - padding .. o * stride - padding + size`, as far as they lie in the plane.
@@ -82,9 +84,9 @@ impl ReceptiveField {
 }
 
 impl Window {
-    /// Side of the output for a plane of `side` pixels, which with its padding is not smaller than the window: the places from the
-    /// first window to the last, in strides, and one. Where the stride does not divide them, Caffe's convolution rounds down and
-    /// its pooling up (ceil). This does so for both variants of the network, whose windows leave a remainder only there:
+    /// Side of the output for a plane of `side` pixels, which with its padding is not smaller than the window: the places from
+    /// the first window to the last, in strides, and one. Where the stride does not divide them, Caffe's convolution rounds down
+    /// and its pooling up (ceil). This does so for both variants of the network, whose windows leave a remainder only there:
     /// conv1, padded, (224 + 6 - 7) / 2 + 1 = 112.5 becomes 112; a 3x3/2 pool, unpadded, (112 - 3) / 2 + 1 = 55.5 becomes 56.
     pub fn output_side(&self, side: usize) -> usize {
         let span = side + 2 * self.padding - self.size;

@@ -1,4 +1,5 @@
-//! Bicubic resampling (Keys' kernel, a = -0.5), twice: photographs as PIL rounds them, maps as MATLAB does.
+//! Bicubic resampling (Keys' kernel, a = -0.5), twice: photographs as PIL rounds them (`docs/01-pixel-to-tensor.md`), maps as
+//! MATLAB does (`docs/05-occlusion-map.md`). It knows levels and values in rows and columns, and nothing of what they show.
 
 use crate::rect::Rect;
 use crate::threads;

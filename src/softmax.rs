@@ -1,4 +1,5 @@
-//! Softmax by the crate's own exponential: the same bits on every machine, which a C library's `exp` is not.
+//! Softmax by the crate's own exponential: the same bits on every machine, which a C library's `exp` is not
+//! (`docs/04-scores.md`). Numbers in, numbers out: it uses no other module.
 
 /// Class probabilities from logits: `exp(l - max) / sum`, evaluated in f64 in the order of the classes and rounded
 /// once to f32. Each is in 0..=1. Adding a number to all logits changes no probability, but for rounding.

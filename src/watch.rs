@@ -2,6 +2,8 @@
 //!
 //! Zeiler and Fergus, "Visualizing and understanding convolutional networks" (2014), fig. 7b, follow the strongest feature map of
 //! a layer in this way while a mask slides over the image.
+//!
+//! It finds the channel by the table and sums what others have computed: the unoccluded pass, or `src/group.rs`.
 
 use crate::googlenet::{Activations, GoogLeNet};
 use crate::network::{BlobId, Network, Op};

@@ -1,4 +1,7 @@
 //! The weights file: where it is found, and what is checked before a number of it is used.
+//!
+//! Each form of file has a module below, which makes tensors of bytes and is told what to expect by the table. Here they are
+//! compared with the table, and kept as the file has them: how the kernels want them packed is not known here.
 
 mod caffemodel;
 #[cfg(test)]

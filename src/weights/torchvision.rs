@@ -2,7 +2,7 @@
 //! convolution with bias.
 //!
 //! A normalised output is `(w * x - mean) / sqrt(var + eps) * scale + shift`, so `w' = w * scale / sqrt(var + eps)` and
-//! `bias' = shift - mean * scale / sqrt(var + eps)`; in f64, each rounded once.
+//! `bias' = shift - mean * scale / sqrt(var + eps)`; in f64, each rounded once. It takes named tensors, from whichever file.
 //!
 //! The published weights were trained with `transform_input`: after torchvision's usual preprocessing that comes to
 //! `x / 127.5 - 1` for a level `x` of 0..=255, red first. The first convolution has that in its weights here, whose images
