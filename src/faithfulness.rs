@@ -8,7 +8,7 @@
 //! It ranks pixels, makes masks of them, and has `src/masked.rs` run the copies. A map is a number for each pixel to
 //! it, whichever method it came from.
 
-use crate::googlenet::{Classification, GoogLeNet};
+use crate::googlenet::{Activations, GoogLeNet};
 use crate::mask::{Mask, MaskValue};
 use crate::masked::MaskedCopies;
 use crate::network::{INPUT_SIDE, Network};
@@ -142,29 +142,13 @@ impl<'a> Faithfulness<'a> {
         let cover = self.mask_value.cover(self.net.network(), input);
         let (whole, covered) = (self.net.forward(input), self.net.forward_padded(&cover));
         let orders: Vec<Vec<usize>> = maps.iter().map(|(_, importance)| descending(importance)).collect();
-        let count = |step: usize| step * PIXELS / self.steps;
-        let mut curves: Vec<Curves> = maps
-            .iter()
-            .map(|&(class, _)| {
-                let score = |c: &Classification| scores_of(self.score, c)[class];
-                let mut deletion = vec![score(&whole.classification()); self.steps + 1];
-                let mut insertion = vec![score(&covered.classification()); self.steps + 1];
-                (deletion[self.steps], insertion[self.steps]) = (insertion[0], deletion[0]);
-                let shares =
-                    (0..=self.steps).map(|step| (count(step) as f64 / PIXELS as f64) as f32).collect();
-                Curves { class, shares, deletion, insertion }
-            })
-            .collect();
+        let mut curves = self.curves_before(maps, &whole, &covered);
         let total = maps.len() * 2 * (self.steps - 1);
         let done = AtomicUsize::new(0);
         let shared = Mutex::new(&mut curves);
         // Each copy is computed from that of the two images of which it holds more, and shares that one's activations.
         for (base, other, near_whole) in [(&whole, &covered, true), (&covered, &whole, false)] {
-            let points: Vec<Point> = (0..maps.len())
-                .flat_map(|map| [false, true].map(|insertion| (map, insertion)))
-                .flat_map(|(map, insertion)| (1..self.steps).map(move |step| Point { map, step, insertion }))
-                .filter(|point| (2 * count(point.step) < PIXELS) == (near_whole != point.insertion))
-                .collect();
+            let points = self.points(maps.len(), near_whole);
             let copies = MaskedCopies {
                 net: self.net,
                 base,
@@ -178,7 +162,7 @@ impl<'a> Faithfulness<'a> {
             };
             let mask = |i: usize| {
                 let Point { map, step, insertion } = points[i];
-                let (first, rest) = orders[map].split_at(count(step));
+                let (first, rest) = orders[map].split_at(self.count(step));
                 let mut pixels = vec![false; PIXELS];
                 let other = if insertion != near_whole { first } else { rest };
                 other.iter().for_each(|&pixel| pixels[pixel] = true);
@@ -216,6 +200,35 @@ impl<'a> Faithfulness<'a> {
             return Err(refuse("steps", self.steps.to_string(), "1 to 50176"));
         }
         Ok(())
+    }
+
+    /// Pixels that are covered, or uncovered, after a step.
+    fn count(&self, step: usize) -> usize {
+        step * PIXELS / self.steps
+    }
+
+    /// The curves with only their ends, which are known: nothing covered, and everything.
+    fn curves_before(&self, maps: &[Ranking], whole: &Activations, covered: &Activations) -> Vec<Curves> {
+        let (whole, covered) = (whole.classification(), covered.classification());
+        let shares: Vec<f32> =
+            (0..=self.steps).map(|step| (self.count(step) as f64 / PIXELS as f64) as f32).collect();
+        let curves = maps.iter().map(|&(class, _)| {
+            let [whole, covered] = [&whole, &covered].map(|c| scores_of(self.score, c)[class]);
+            let mut deletion = vec![whole; self.steps + 1];
+            let mut insertion = vec![covered; self.steps + 1];
+            (deletion[self.steps], insertion[self.steps]) = (covered, whole);
+            Curves { class, shares: shares.clone(), deletion, insertion }
+        });
+        curves.collect()
+    }
+
+    /// The points of all curves but their ends: those at which more of the image is to be seen than is covered, or the others.
+    fn points(&self, maps: usize, near_whole: bool) -> Vec<Point> {
+        (0..maps)
+            .flat_map(|map| [false, true].map(|insertion| (map, insertion)))
+            .flat_map(|(map, insertion)| (1..self.steps).map(move |step| Point { map, step, insertion }))
+            .filter(|point| (2 * self.count(point.step) < PIXELS) == (near_whole != point.insertion))
+            .collect()
     }
 }
 

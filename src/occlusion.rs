@@ -386,25 +386,6 @@ impl<'a> OcclusionSensitivity<'a> {
         }
         let watches: Vec<Watch> =
             self.features.iter().map(|f| Watch::new(self.net, &base, f)).collect::<Result<_>>()?;
-        let (rows, columns) = (self.positions(0), self.positions(1));
-        let count = rows.len() * columns.len();
-        let mut maps = OcclusionMaps {
-            mask_size: self.mask_size,
-            stride: self.stride,
-            mask_value: self.mask_value.resolve(input),
-            mask_clipping: self.mask_clipping,
-            region: self.region,
-            score: self.score,
-            grid: [rows.len(), columns.len()],
-            first: [rows.start, columns.start],
-            base_scores: classes.iter().map(|&c| self.score_of(&classification)[c]).collect(),
-            scores: vec![0.0; classes.len() * count],
-            argmax: vec![0; count],
-            argmax_scores: vec![0.0; count],
-            features: self.features.iter().zip(&watches).map(|(f, w)| f.map_of(w, &base, count)).collect(),
-            classes,
-            classification,
-        };
         let copies = MaskedCopies {
             net: self.net,
             base: &base,
@@ -416,25 +397,51 @@ impl<'a> OcclusionSensitivity<'a> {
             fixed_memory,
             spare: Mutex::default(),
         };
-        let Some(refined) = refined else {
-            let order = serpentine(maps.grid, 1, None);
-            let costs = fill(&mut maps, &copies, &order, 0, progress)?;
-            return Ok((maps, costs));
-        };
-        let (mut done, mut costs) = (0, Vec::new());
-        for (i, &step) in REFINEMENTS.iter().enumerate() {
-            let order = serpentine(maps.grid, step, i.checked_sub(1).map(|before| REFINEMENTS[before]));
-            costs = fill(&mut maps, &copies, &order, done, progress)?;
-            done += order.len();
-            if step > 1 {
-                let maps = &maps.with_neighbours(step);
-                let progress = Progress { done, total: count };
-                if refined(&Refinement { maps, step, progress }).is_break() {
-                    return Err(Error::Cancelled);
-                }
+        let mut maps = self.maps_before(input, &base, classification, classes, &watches);
+        let costs = match refined {
+            None => {
+                let order = serpentine(maps.grid, 1, None);
+                fill(&mut maps, &copies, &order, 0, progress)?
             }
-        }
+            Some(refined) => fill_coarse_to_fine(&mut maps, &copies, progress, refined)?,
+        };
         Ok((maps, costs))
+    }
+
+    /// The maps before any position has been run.
+    fn maps_before(
+        &self,
+        input: &Input,
+        base: &Activations,
+        classification: Classification,
+        classes: Vec<usize>,
+        watches: &[Watch],
+    ) -> OcclusionMaps {
+        let (rows, columns) = (self.positions(0), self.positions(1));
+        let count = rows.len() * columns.len();
+        let feature_map = |(feature, watch): (&Feature, &Watch)| FeatureMap {
+            layer: feature.layer.clone(),
+            channel: watch.named_channel(),
+            base_total: watch.unoccluded(base),
+            totals: vec![0.0; count],
+        };
+        OcclusionMaps {
+            mask_size: self.mask_size,
+            stride: self.stride,
+            mask_value: self.mask_value.resolve(input),
+            mask_clipping: self.mask_clipping,
+            region: self.region,
+            score: self.score,
+            grid: [rows.len(), columns.len()],
+            first: [rows.start, columns.start],
+            base_scores: classes.iter().map(|&c| scores_of(self.score, &classification)[c]).collect(),
+            scores: vec![0.0; classes.len() * count],
+            argmax: vec![0; count],
+            argmax_scores: vec![0.0; count],
+            features: self.features.iter().zip(watches).map(feature_map).collect(),
+            classes,
+            classification,
+        }
     }
 
     /// Along an axis, which of the whole image's mask positions lie in the region.
@@ -448,123 +455,9 @@ impl<'a> OcclusionSensitivity<'a> {
         };
         before(start)..before(end)
     }
-
-    fn score_of<'c>(&self, classification: &'c Classification) -> &'c [f32] {
-        scores_of(self.score, classification)
-    }
-}
-
-/// Runs some positions and writes their scores into the maps; `before` positions have been run already. Returns what each layer
-/// has cost since the first of them.
-fn fill(
-    maps: &mut OcclusionMaps,
-    copies: &MaskedCopies,
-    order: &[usize],
-    before: usize,
-    progress: &OnProgress,
-) -> Result<Vec<Cost>> {
-    let [ny, nx] = maps.grid;
-    let rects: Vec<Rect> = (0..ny * nx).map(|i| maps.mask_rect(i / nx, i % nx)).collect();
-    let done = AtomicUsize::new(before);
-    let shared = Mutex::new(maps);
-    copies.run(
-        order,
-        |i| rects[i],
-        |i| Mask::rectangle(rects[i]),
-        |positions, answers| {
-            let mut maps = shared.lock().expect("no panic while it is held");
-            for (&i, (classification, totals)) in positions.iter().zip(&answers) {
-                maps.record(i, classification, totals);
-            }
-            drop(maps);
-            let done = done.fetch_add(positions.len(), Ordering::Relaxed) + positions.len();
-            progress(Progress { done, total: ny * nx })
-        },
-    )
-}
-
-pub(crate) fn check_classes(classes: &[usize], network: &Network) -> Result<()> {
-    match classes.iter().find(|&&class| class >= network.classes()) {
-        Some(class) => Err(Error::Option {
-            name: "class",
-            found: class.to_string(),
-            expected: format!("an index of 0 to {}", network.classes() - 1),
-        }),
-        None => Ok(()),
-    }
-}
-
-pub(crate) fn scores_of(score: Score, classification: &Classification) -> &[f32] {
-    match score {
-        Score::Probability => &classification.probabilities,
-        Score::Logit => &classification.logits,
-    }
-}
-
-/// Rows and columns of mask positions over the whole image.
-fn whole_grid(size: [usize; 2], stride: [usize; 2], clipping: bool) -> [usize; 2] {
-    std::array::from_fn(|axis| {
-        // With clipping the centres are 0, s, 2s, ... < 224; without, the corners leave every mask inside.
-        let room = if clipping { INPUT_SIDE } else { INPUT_SIDE - size[axis] + 1 };
-        room.div_ceil(stride[axis])
-    })
-}
-
-/// The pixel, along an axis, that the `i`-th mask is centred on: `floor(size / 2)` from its first one, clipped or not.
-fn centre(size: [usize; 2], stride: [usize; 2], clipping: bool, axis: usize, i: usize) -> usize {
-    i * stride[axis] + if clipping { 0 } else { size[axis] / 2 }
-}
-
-/// Indices of the positions at every `step`-th row and column of a grid, without those at every `coarser`-th, in an order
-/// that keeps neighbours together: bands of two rows, there and back, column by column, so that any eight in a row
-/// are (nearly) a block of two by four.
-fn serpentine([ny, nx]: [usize; 2], step: usize, coarser: Option<usize>) -> Vec<usize> {
-    let is_new = |y: usize, x: usize| coarser.is_none_or(|c| !y.is_multiple_of(c) || !x.is_multiple_of(c));
-    let mut order = Vec::with_capacity(ny.div_ceil(step) * nx.div_ceil(step));
-    for (band, y0) in (0..ny).step_by(2 * step).enumerate() {
-        let columns = (0..nx).step_by(step);
-        let mut visit = |x: usize| {
-            let rows = (y0..ny.min(y0 + 2 * step)).step_by(step);
-            order.extend(rows.filter(|&y| is_new(y, x)).map(|y| y * nx + x));
-        };
-        if band % 2 == 0 { columns.for_each(&mut visit) } else { columns.rev().for_each(&mut visit) }
-    }
-    order
 }
 
 impl OcclusionMaps {
-    fn record(&mut self, position: usize, result: &Classification, totals: &[f32]) {
-        let count = self.grid[0] * self.grid[1];
-        let all = scores_of(self.score, result);
-        for (k, &class) in self.classes.iter().enumerate() {
-            self.scores[k * count + position] = all[class];
-        }
-        let best = result.best();
-        self.argmax[position] = best;
-        self.argmax_scores[position] = all[best];
-        for (feature, &total) in self.features.iter_mut().zip(totals) {
-            feature.totals[position] = total;
-        }
-    }
-
-    /// The maps with each position's values replaced by those of the nearest among every `step`-th row and column.
-    fn with_neighbours(&self, step: usize) -> OcclusionMaps {
-        let [ny, nx] = self.grid;
-        let nearest = |at: usize, n: usize| ((at + step / 2) / step).min((n - 1) / step) * step;
-        let from = |i: usize| nearest(i / nx, ny) * nx + nearest(i % nx, nx);
-        let count = ny * nx;
-        let spread =
-            |values: &[f32]| (0..values.len()).map(|i| values[i / count * count + from(i % count)]).collect();
-        let mut maps = self.clone();
-        maps.scores = spread(&self.scores);
-        maps.argmax = (0..count).map(|i| self.argmax[from(i)]).collect();
-        maps.argmax_scores = spread(&self.argmax_scores);
-        for feature in &mut maps.features {
-            feature.totals = spread(&feature.totals);
-        }
-        maps
-    }
-
     /// The map of the `k`-th class asked for, `[ny][nx]`: `score(unoccluded) - score(occluded)`.
     ///
     /// # Panics
@@ -637,16 +530,138 @@ impl OcclusionMaps {
         let ((y0, y1), (x0, x1)) = (range(0), range(1));
         Rect { y0, x0, y1, x1 }
     }
-}
 
-impl Feature {
-    /// The map before the sweep.
-    fn map_of(&self, watch: &Watch, base: &Activations, count: usize) -> FeatureMap {
-        FeatureMap {
-            layer: self.layer.clone(),
-            channel: watch.named_channel(),
-            base_total: watch.unoccluded(base),
-            totals: vec![0.0; count],
+    fn record(&mut self, position: usize, result: &Classification, totals: &[f32]) {
+        let count = self.grid[0] * self.grid[1];
+        let all = scores_of(self.score, result);
+        for (k, &class) in self.classes.iter().enumerate() {
+            self.scores[k * count + position] = all[class];
+        }
+        let best = result.best();
+        self.argmax[position] = best;
+        self.argmax_scores[position] = all[best];
+        for (feature, &total) in self.features.iter_mut().zip(totals) {
+            feature.totals[position] = total;
         }
     }
+
+    /// The maps with each position's values replaced by those of the nearest among every `step`-th row and column.
+    fn with_neighbours(&self, step: usize) -> OcclusionMaps {
+        let [ny, nx] = self.grid;
+        let nearest = |at: usize, n: usize| ((at + step / 2) / step).min((n - 1) / step) * step;
+        let from = |i: usize| nearest(i / nx, ny) * nx + nearest(i % nx, nx);
+        let count = ny * nx;
+        let spread =
+            |values: &[f32]| (0..values.len()).map(|i| values[i / count * count + from(i % count)]).collect();
+        let mut maps = self.clone();
+        maps.scores = spread(&self.scores);
+        maps.argmax = (0..count).map(|i| self.argmax[from(i)]).collect();
+        maps.argmax_scores = spread(&self.argmax_scores);
+        for feature in &mut maps.features {
+            feature.totals = spread(&feature.totals);
+        }
+        maps
+    }
+}
+
+/// Runs some positions and writes their scores into the maps; `before` positions have been run already. Returns what each layer
+/// has cost since the first of them.
+fn fill(
+    maps: &mut OcclusionMaps,
+    copies: &MaskedCopies,
+    order: &[usize],
+    before: usize,
+    progress: &OnProgress,
+) -> Result<Vec<Cost>> {
+    let [ny, nx] = maps.grid;
+    let rects: Vec<Rect> = (0..ny * nx).map(|i| maps.mask_rect(i / nx, i % nx)).collect();
+    let done = AtomicUsize::new(before);
+    let shared = Mutex::new(maps);
+    copies.run(
+        order,
+        |i| rects[i],
+        |i| Mask::rectangle(rects[i]),
+        |positions, answers| {
+            let mut maps = shared.lock().expect("no panic while it is held");
+            for (&i, (classification, totals)) in positions.iter().zip(&answers) {
+                maps.record(i, classification, totals);
+            }
+            drop(maps);
+            let done = done.fetch_add(positions.len(), Ordering::Relaxed) + positions.len();
+            progress(Progress { done, total: ny * nx })
+        },
+    )
+}
+
+/// [`fill`] for all positions, those of the coarsest grid first; after each but the last step, the maps so far go to `refined`.
+fn fill_coarse_to_fine(
+    maps: &mut OcclusionMaps,
+    copies: &MaskedCopies,
+    progress: &OnProgress,
+    refined: &OnRefinement,
+) -> Result<Vec<Cost>> {
+    let total = maps.grid[0] * maps.grid[1];
+    let (mut done, mut costs) = (0, Vec::new());
+    for (i, &step) in REFINEMENTS.iter().enumerate() {
+        let order = serpentine(maps.grid, step, i.checked_sub(1).map(|before| REFINEMENTS[before]));
+        costs = fill(maps, copies, &order, done, progress)?;
+        done += order.len();
+        if step > 1 {
+            let maps = &maps.with_neighbours(step);
+            let progress = Progress { done, total };
+            if refined(&Refinement { maps, step, progress }).is_break() {
+                return Err(Error::Cancelled);
+            }
+        }
+    }
+    Ok(costs)
+}
+
+pub(crate) fn check_classes(classes: &[usize], network: &Network) -> Result<()> {
+    match classes.iter().find(|&&class| class >= network.classes()) {
+        Some(class) => Err(Error::Option {
+            name: "class",
+            found: class.to_string(),
+            expected: format!("an index of 0 to {}", network.classes() - 1),
+        }),
+        None => Ok(()),
+    }
+}
+
+pub(crate) fn scores_of(score: Score, classification: &Classification) -> &[f32] {
+    match score {
+        Score::Probability => &classification.probabilities,
+        Score::Logit => &classification.logits,
+    }
+}
+
+/// Rows and columns of mask positions over the whole image.
+fn whole_grid(size: [usize; 2], stride: [usize; 2], clipping: bool) -> [usize; 2] {
+    std::array::from_fn(|axis| {
+        // With clipping the centres are 0, s, 2s, ... < 224; without, the corners leave every mask inside.
+        let room = if clipping { INPUT_SIDE } else { INPUT_SIDE - size[axis] + 1 };
+        room.div_ceil(stride[axis])
+    })
+}
+
+/// The pixel, along an axis, that the `i`-th mask is centred on: `floor(size / 2)` from its first one, clipped or not.
+fn centre(size: [usize; 2], stride: [usize; 2], clipping: bool, axis: usize, i: usize) -> usize {
+    i * stride[axis] + if clipping { 0 } else { size[axis] / 2 }
+}
+
+/// Indices of the positions at every `step`-th row and column of a grid, without those at every `coarser`-th, in an order
+/// that keeps neighbours together: bands of two rows, there and back, column by column, so that any eight in a row
+/// are (nearly) a block of two by four.
+fn serpentine([ny, nx]: [usize; 2], step: usize, coarser: Option<usize>) -> Vec<usize> {
+    let is_new = |y: usize, x: usize| coarser.is_none_or(|c| !y.is_multiple_of(c) || !x.is_multiple_of(c));
+    let mut order = Vec::with_capacity(ny.div_ceil(step) * nx.div_ceil(step));
+    for (band, y0) in (0..ny).step_by(2 * step).enumerate() {
+        let columns = (0..nx).step_by(step);
+        let mut visit = |x: usize| {
+            let rows = (y0..ny.min(y0 + 2 * step)).step_by(step);
+            order.extend(rows.filter(|&y| is_new(y, x)).map(|y| y * nx + x));
+        };
+        if band % 2 == 0 { columns.for_each(&mut visit) } else { columns.rev().for_each(&mut visit) }
+    }
+    order
 }
