@@ -46,6 +46,16 @@ const MAX_SIZE: u64 = 1 << 28;
 const CHUNK: usize = 1 << 18;
 
 /// The weights of a network: every tensor of its table, each with its right shape, every value finite.
+///
+/// ```
+/// use occlude::Weights;
+///
+/// // `Weights::load("bvlc_googlenet.safetensors")?` reads the trained ones.
+/// let weights = Weights::seeded(1);
+/// assert_eq!(weights.weight("conv1/7x7_s2").len(), 64 * 3 * 7 * 7);
+/// let parameters: usize = weights.tensors().map(|(_, _, values)| values.len()).sum();
+/// assert_eq!(parameters, 6_998_552);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Weights {
     network: Network,
@@ -215,6 +225,23 @@ impl Weights {
     }
 }
 
+/// The weights file to use: `explicit`, else the one that `$OCCLUDE_WEIGHTS` names, else the first that exists of
+/// `weights/`, `../shared/weights/` (both in the current directory) and the folder `occlude` in the user's cache directory,
+/// each with [`FILE_NAME`]. The file is not opened.
+///
+/// # Errors
+/// [`Error::Weights`] when the file that was asked for does not exist: no other is used in its place.
+/// [`Error::WeightsNotFound`] with the places looked at when there is none.
+pub fn find(explicit: Option<&Path>) -> Result<PathBuf> {
+    find_with(explicit, &variable)
+}
+
+/// The last of the places where [`find`] looks, in the user's cache directory; `None` when the environment does not say where
+/// that is.
+pub fn cache_file() -> Option<PathBuf> {
+    cache_directory(&variable).map(|cache| cache.join("occlude").join(FILE_NAME))
+}
+
 /// Name and shape of each tensor of a network.
 fn expected_tensors(network: &Network) -> Vec<(String, Vec<usize>)> {
     let mut tensors = Vec::new();
@@ -284,7 +311,7 @@ fn read_header(name: &str, size: u64, reader: &mut dyn Read) -> Result<Metadata>
 /// Reads the tensors of a torchvision state dict that are used, after its header.
 fn read_state_dict(name: &str, size: u64, reader: &mut dyn Read, header: &Metadata) -> Result<Vec<Tensor>> {
     let refuse = |problem: String| Error::Weights { name: name.to_string(), problem };
-    let kept = state_dict(header).map_err(refuse)?;
+    let kept = used_tensors(header).map_err(refuse)?;
     let mut data = vec![0; header.data_len()];
     fill(name, size, reader, &mut data)?;
     let tensors = kept.into_iter().map(|(name, shape, bytes)| {
@@ -302,7 +329,7 @@ fn read_state_dict(name: &str, size: u64, reader: &mut dyn Read, header: &Metada
 
 /// Name, shape and bytes of those tensors of a torchvision state dict that are used.
 #[allow(clippy::type_complexity)]
-fn state_dict(header: &Metadata) -> std::result::Result<Vec<(String, Vec<usize>, Range<usize>)>, String> {
+fn used_tensors(header: &Metadata) -> std::result::Result<Vec<(String, Vec<usize>, Range<usize>)>, String> {
     let used = header.tensors().into_iter().filter(|(name, _)| !torchvision::is_ignored(name));
     used.map(|(name, info)| {
         if info.dtype != Dtype::F32 {
@@ -384,23 +411,6 @@ fn not_finite(values: &[f32], ranges: &HashMap<String, Range<usize>>) -> String 
         ),
         None => "holds values that are not finite".to_string(),
     }
-}
-
-/// The weights file to use: `explicit`, else the one that `$OCCLUDE_WEIGHTS` names, else the first that exists of
-/// `weights/`, `../shared/weights/` (both in the current directory) and the folder `occlude` in the user's cache directory,
-/// each with [`FILE_NAME`]. The file is not opened.
-///
-/// # Errors
-/// [`Error::Weights`] when the file that was asked for does not exist: no other is used in its place.
-/// [`Error::WeightsNotFound`] with the places looked at when there is none.
-pub fn find(explicit: Option<&Path>) -> Result<PathBuf> {
-    find_with(explicit, &variable)
-}
-
-/// The last of the places where [`find`] looks, in the user's cache directory; `None` when the environment does not say where
-/// that is.
-pub fn cache_file() -> Option<PathBuf> {
-    cache_directory(&variable).map(|cache| cache.join("occlude").join(FILE_NAME))
 }
 
 /// A variable of the environment, unless it is empty.
