@@ -4,6 +4,8 @@
 //! Arguments have the types that say what C's pointers mean: `Option<&T>` a handle that is lent, `Option<Box<T>>` one that is given
 //! back, [`Out`] a place for the result, `None` is C's NULL. Rust guarantees that these are plain pointers. So `unsafe` remains
 //! only where a length or an end comes with the pointer, and for the caller's function.
+//!
+//! It is written against the crate's public interface and computes nothing itself.
 
 #![allow(unsafe_code)]
 

@@ -1,4 +1,6 @@
-//! The fully connected layer at the end.
+//! The fully connected layer at the end: logits from the pooled activations of up to eight images (`docs/04-scores.md`).
+//!
+//! It drives the kernels. It knows nothing of the table, of masks, or of what the classes are.
 
 use crate::kernels::{COLUMNS, Isa, PackedWeights, Run, Sites, Sum, Tile, convolve_tile, pitch};
 use crate::threads;

@@ -1,4 +1,6 @@
-//! Opening picture files: decode, upright, 8-bit RGB. The feature `image`.
+//! Opening picture files: decode, upright, 8-bit RGB (`docs/01-pixel-to-tensor.md`). The feature `image`.
+//!
+//! It is the only place that knows file formats, and what a hostile file might ask for; of the network it knows nothing.
 
 use std::fs::File;
 use std::io::{Cursor, Read};

@@ -1,4 +1,5 @@
-//! Every way in which the library refuses: what was wrong with which input, and what to do about it.
+//! Every way in which the library refuses: what was wrong with which input, and what to do about it. All modules may use it; it
+//! uses none.
 
 use std::fmt;
 use std::io;

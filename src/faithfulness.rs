@@ -3,9 +3,12 @@
 //! Deletion covers the image pixel by pixel, the most important first; insertion uncovers a covered image in the same order.
 //! The better map makes the score fall early and rise early: a small area under the deletion curve, a large one under the
 //! insertion curve. After Petsiuk, Das and Saenko, "RISE: Randomized input sampling for explanation of black-box models" (2018),
-//! section 3.3; they uncover a blurred image, for which there is [`MaskValue::Blur`].
+//! section 3.3; they uncover a blurred image, for which there is [`MaskValue::Blur`]. The chapter is `docs/08-reading-a-map.md`.
+//!
+//! It ranks pixels, makes masks of them, and has `src/masked.rs` run the copies. A map is a number for each pixel to
+//! it, whichever method it came from.
 
-use crate::googlenet::{Classification, GoogLeNet};
+use crate::googlenet::{Activations, GoogLeNet};
 use crate::mask::{Mask, MaskValue};
 use crate::masked::MaskedCopies;
 use crate::network::{INPUT_SIDE, Network};
@@ -18,6 +21,23 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 const PIXELS: usize = INPUT_SIDE * INPUT_SIDE;
 
 /// A measurement of maps to be run on a network: options, then [`run`](Faithfulness::run).
+///
+/// ```
+/// use occlude::{Faithfulness, GoogLeNet, Input, Weights};
+/// use std::ops::ControlFlow;
+///
+/// let net = GoogLeNet::new(&Weights::seeded(1))?;
+/// let values = (0..224 * 224 * 3).map(|i| (i % 241) as f32 - 110.0).collect();
+/// // A map that calls the pixels important from the top down, for class 7.
+/// let map: Vec<f32> = (0..224 * 224).map(|i| -(i as f32)).collect();
+/// let go_on = |_| ControlFlow::Continue(());
+/// let curves = Faithfulness::new(&net).steps(2).run(&Input::from_nhwc_bgr(values)?, &[(7, &map)], &go_on)?;
+/// assert_eq!(curves[0].shares, [0.0, 0.5, 1.0]);
+/// // Nothing covered, and all uncovered, is the whole image.
+/// assert_eq!(curves[0].deletion[0], curves[0].insertion[2]);
+/// assert!((0.0..=1.0).contains(&curves[0].deletion_area()));
+/// # Ok::<(), occlude::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Faithfulness<'a> {
     net: &'a GoogLeNet,
@@ -31,7 +51,8 @@ pub struct Faithfulness<'a> {
 /// A map to be measured: the class it is for, and how important each pixel is, `[224][224]`, finite.
 pub type Ranking<'m> = (usize, &'m [f32]);
 
-/// Deletion and insertion for one map. All three lists have one element more than there are steps.
+/// Deletion and insertion for one map. All three lists have one element more than there are steps; scores are probabilities,
+/// 0..=1, or logits, as [`Faithfulness::score`] says.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Curves {
@@ -84,12 +105,12 @@ impl<'a> Faithfulness<'a> {
         }
     }
 
-    /// What pixels are covered with.
+    /// What pixels are covered with: the image's mean (the default), or as RISE has it, [`MaskValue::Blur`].
     pub fn mask_value(self, mask_value: MaskValue) -> Self {
         Faithfulness { mask_value, ..self }
     }
 
-    /// Which number to follow.
+    /// Which number to follow: the probability (the default), or the logit.
     pub fn score(self, score: Score) -> Self {
         Faithfulness { score, ..self }
     }
@@ -104,7 +125,8 @@ impl<'a> Faithfulness<'a> {
         Faithfulness { exhaustive, ..self }
     }
 
-    /// A flag that stops the measurement when it is set, as [`OcclusionSensitivity::cancel`](crate::OcclusionSensitivity::cancel).
+    /// A flag that stops the measurement when it is set, as
+    /// [`OcclusionSensitivity::cancel`](crate::OcclusionSensitivity::cancel).
     pub fn cancel(self, cancel: &'a AtomicBool) -> Self {
         Faithfulness { cancel: Some(cancel), ..self }
     }
@@ -120,29 +142,13 @@ impl<'a> Faithfulness<'a> {
         let cover = self.mask_value.cover(self.net.network(), input);
         let (whole, covered) = (self.net.forward(input), self.net.forward_padded(&cover));
         let orders: Vec<Vec<usize>> = maps.iter().map(|(_, importance)| descending(importance)).collect();
-        let count = |step: usize| step * PIXELS / self.steps;
-        let mut curves: Vec<Curves> = maps
-            .iter()
-            .map(|&(class, _)| {
-                let score = |c: &Classification| scores_of(self.score, c)[class];
-                let mut deletion = vec![score(&whole.classification()); self.steps + 1];
-                let mut insertion = vec![score(&covered.classification()); self.steps + 1];
-                (deletion[self.steps], insertion[self.steps]) = (insertion[0], deletion[0]);
-                let shares =
-                    (0..=self.steps).map(|step| (count(step) as f64 / PIXELS as f64) as f32).collect();
-                Curves { class, shares, deletion, insertion }
-            })
-            .collect();
+        let mut curves = self.curves_before(maps, &whole, &covered);
         let total = maps.len() * 2 * (self.steps - 1);
         let done = AtomicUsize::new(0);
         let shared = Mutex::new(&mut curves);
         // Each copy is computed from that of the two images of which it holds more, and shares that one's activations.
         for (base, other, near_whole) in [(&whole, &covered, true), (&covered, &whole, false)] {
-            let points: Vec<Point> = (0..maps.len())
-                .flat_map(|map| [false, true].map(|insertion| (map, insertion)))
-                .flat_map(|(map, insertion)| (1..self.steps).map(move |step| Point { map, step, insertion }))
-                .filter(|point| (2 * count(point.step) < PIXELS) == (near_whole != point.insertion))
-                .collect();
+            let points = self.points(maps.len(), near_whole);
             let copies = MaskedCopies {
                 net: self.net,
                 base,
@@ -156,7 +162,7 @@ impl<'a> Faithfulness<'a> {
             };
             let mask = |i: usize| {
                 let Point { map, step, insertion } = points[i];
-                let (first, rest) = orders[map].split_at(count(step));
+                let (first, rest) = orders[map].split_at(self.count(step));
                 let mut pixels = vec![false; PIXELS];
                 let other = if insertion != near_whole { first } else { rest };
                 other.iter().for_each(|&pixel| pixels[pixel] = true);
@@ -194,6 +200,35 @@ impl<'a> Faithfulness<'a> {
             return Err(refuse("steps", self.steps.to_string(), "1 to 50176"));
         }
         Ok(())
+    }
+
+    /// Pixels that are covered, or uncovered, after a step.
+    fn count(&self, step: usize) -> usize {
+        step * PIXELS / self.steps
+    }
+
+    /// The curves with only their ends, which are known: nothing covered, and everything.
+    fn curves_before(&self, maps: &[Ranking], whole: &Activations, covered: &Activations) -> Vec<Curves> {
+        let (whole, covered) = (whole.classification(), covered.classification());
+        let shares: Vec<f32> =
+            (0..=self.steps).map(|step| (self.count(step) as f64 / PIXELS as f64) as f32).collect();
+        let curves = maps.iter().map(|&(class, _)| {
+            let [whole, covered] = [&whole, &covered].map(|c| scores_of(self.score, c)[class]);
+            let mut deletion = vec![whole; self.steps + 1];
+            let mut insertion = vec![covered; self.steps + 1];
+            (deletion[self.steps], insertion[self.steps]) = (covered, whole);
+            Curves { class, shares: shares.clone(), deletion, insertion }
+        });
+        curves.collect()
+    }
+
+    /// The points of all curves but their ends: those at which more of the image is to be seen than is covered, or the others.
+    fn points(&self, maps: usize, near_whole: bool) -> Vec<Point> {
+        (0..maps)
+            .flat_map(|map| [false, true].map(|insertion| (map, insertion)))
+            .flat_map(|(map, insertion)| (1..self.steps).map(move |step| Point { map, step, insertion }))
+            .filter(|point| (2 * self.count(point.step) < PIXELS) == (near_whole != point.insertion))
+            .collect()
     }
 }
 

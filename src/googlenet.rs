@@ -1,4 +1,8 @@
-//! The network, ready to run, and one pass of one image through it.
+//! The network, ready to run, and one pass of one image through it: for each layer of the table, which pixels go to which kernel
+//! on which thread.
+//!
+//! It knows every kind of layer (`docs/02-convolution.md` and `docs/03-pooling-lrn-inception.md`) and no layer's name. The
+//! arithmetic is the kernels', and nothing is known here of masks.
 
 use crate::classifier::classify;
 use crate::kernels::{
@@ -36,6 +40,15 @@ pub struct GoogLeNet {
 }
 
 /// What the network says about one image.
+///
+/// ```
+/// use occlude::Classification;
+///
+/// let classification = Classification::new(vec![0.5, 3.0, -1.0, 3.0]);
+/// assert_eq!(classification.best(), 1);
+/// assert_eq!(classification.top(3), [1, 3, 0]);
+/// assert!((classification.probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Classification {
@@ -45,10 +58,23 @@ pub struct Classification {
     pub probabilities: Vec<f32>,
 }
 
-/// All blobs of one image's pass. Layout in memory: `[y][x][channel]`, a pixel every `pitch(channels)` values; blob 0 is
-/// the image with its padding.
+/// All blobs of one image's pass, by [`GoogLeNet::forward`].
+///
+/// ```
+/// use occlude::{GoogLeNet, Input, Weights};
+///
+/// let net = GoogLeNet::new(&Weights::seeded(1))?;
+/// let activations = net.forward(&Input::from_nhwc_bgr(vec![20.0; 224 * 224 * 3])?);
+/// // [56][56][64], after ReLU and pooling: channel 5 of the pixel in row 10 and column 20.
+/// let pool1 = activations.blob("pool1/3x3_s2").unwrap();
+/// assert_eq!(pool1.len(), 56 * 56 * 64);
+/// assert!(pool1[(10 * 56 + 20) * 64 + 5] >= 0.0);
+/// assert_eq!(activations.blob("loss3/classifier").unwrap(), activations.classification().logits);
+/// # Ok::<(), occlude::Error>(())
+/// ```
 pub struct Activations {
     pub(crate) network: Network,
+    /// `[y][x][channel]`, a pixel every `pitch(channels)` values; blob 0 is the image with its padding.
     pub(crate) blobs: Vec<Lines>,
 }
 
@@ -57,6 +83,29 @@ pub struct Activations {
 struct Reads {
     blob: Option<BlobId>,
     rows: Vec<PairRow>,
+}
+
+impl Reads {
+    /// Takes the values of a blob, unless it has them: in each row as many pairs as `sites`, which begin at every `every`-th
+    /// pixel, the first one `padding` left of the plane.
+    fn take(&mut self, isa: Isa, blob: BlobId, plane: Plane, padding: usize, every: usize, sites: usize) {
+        if self.blob == Some(blob) {
+            return;
+        }
+        self.blob = Some(blob);
+        self.rows.resize_with(plane.height.max(self.rows.len()), PairRow::default);
+        threads::map_chunks(&mut self.rows[..plane.height], 1, |y, row| {
+            let pixel = |x: usize| {
+                let x = x.wrapping_sub(padding);
+                if x < plane.width { plane.at(y, x) } else { zeros(plane.channels) }
+            };
+            let row = &mut row[0];
+            row.clear();
+            for site in 0..sites {
+                row.push(isa, [pixel(site * every), pixel(site * every + 1)]);
+            }
+        });
+    }
 }
 
 impl GoogLeNet {
@@ -203,73 +252,12 @@ impl GoogLeNet {
         let mut out = std::mem::take(&mut activations.blobs[layer.output]);
         let input = activations.plane(layer.input);
         let isa = self.isa;
-        // Bands of rows, one a thread: each reads the weights once.
-        let band = side.div_ceil(threads::count());
         let mut products = 0;
         match layer.op {
-            Op::Convolution(window) if layer.input != 0 => {
-                // Two neighbouring output pixels: a 1x1 window reads pairs that begin at every other pixel, a larger one
-                // those that begin at each, from left of the plane on.
-                let every = if window.size == 1 { 2 } else { 1 };
-                let sites = (input.width + 2 * window.padding).div_ceil(every);
-                if reads.blob != Some(layer.input) {
-                    reads.blob = Some(layer.input);
-                    reads.rows.resize_with(input.height.max(reads.rows.len()), PairRow::default);
-                    threads::map_chunks(&mut reads.rows[..input.height], 1, |y, row| {
-                        let pixel = |x: usize| {
-                            let x = x.wrapping_sub(window.padding);
-                            if x < input.width { input.at(y, x) } else { zeros(input.channels) }
-                        };
-                        let row = &mut row[0];
-                        row.clear();
-                        for site in 0..sites {
-                            row.push(isa, [pixel(site * every), pixel(site * every + 1)]);
-                        }
-                    });
-                }
-                let weights = self.weights(index);
-                let pairs = Pairs {
-                    rows: &reads.rows[..input.height],
-                    sites,
-                    channels: input.channels,
-                    window: window.size,
-                    weights,
-                };
-                // As many bands for each thread, and small enough.
-                let threads = threads::count();
-                let bands = side.div_ceil((PIXELS / side).max(1)).next_multiple_of(threads);
-                let rows = side.div_ceil(bands);
-                let sets = weights.sets();
-                let computed = threads::map_chunks(&mut out, rows * side * step, |i, out| {
-                    let items: Vec<Item> = (i * rows..side.min((i + 1) * rows))
-                        .flat_map(|y| (0..side).step_by(2).map(move |x| (y, x)))
-                        .map(|(y, x)| {
-                            let place = |x| ((y - i * rows) * side + x) * step + layer.channel;
-                            Item {
-                                y: y as isize - window.padding as isize,
-                                site: (x / every) as isize,
-                                out: place(x),
-                                second: (x + 1 < side).then(|| place(x + 1)),
-                            }
-                        })
-                        .collect();
-                    for panels in &sets {
-                        pairs.convolve(isa, panels.clone(), &items, out);
-                    }
-                    pairs.products(&items)
-                });
-                products = computed.iter().sum();
+            Op::Convolution(window) if layer.input == 0 => {
+                products = self.convolve_image(index, window, input, &mut out);
             }
-            Op::Convolution(window) => {
-                let weights = self.weights(index);
-                threads::map_chunks(&mut out, band * side * step, |i, out| {
-                    for y in 0..out.len() / (side * step) {
-                        let windows = image_windows(window, i * band + y, 0..side);
-                        convolve_image(isa, input.values, windows, weights, out, [y * side * step, step]);
-                    }
-                });
-                products = (side * side * weights.outputs() * weights.products()) as u64;
-            }
+            Op::Convolution(window) => products = self.convolve(index, window, input, reads, &mut out),
             Op::MaxPool(window) => for_each_pixel(&mut out, side, step, |y, x, out| {
                 let mut pixels = Vec::with_capacity(9);
                 window.places(y, x, input.height, |y, x| pixels.push(input.at(y, x)));
@@ -292,6 +280,72 @@ impl GoogLeNet {
         }
         activations.blobs[layer.output] = out;
         products
+    }
+
+    /// The first convolution, which reads the image itself.
+    fn convolve_image(&self, index: usize, window: Window, input: Plane, out: &mut [f32]) -> u64 {
+        let blob = &self.network.blobs[self.network.layers[index].output];
+        let (side, step) = (blob.side, pitch(blob.channels));
+        let weights = self.weights(index);
+        // Bands of rows, one a thread: each reads the weights once.
+        let band = side.div_ceil(threads::count());
+        threads::map_chunks(out, band * side * step, |i, out| {
+            for y in 0..out.len() / (side * step) {
+                let windows = image_windows(window, i * band + y, 0..side);
+                convolve_image(self.isa, input.values, windows, weights, out, [y * side * step, step]);
+            }
+        });
+        (side * side * weights.outputs() * weights.products()) as u64
+    }
+
+    /// Any other convolution: two neighbouring output pixels at a time, without what is zero in both.
+    fn convolve(
+        &self,
+        index: usize,
+        window: Window,
+        input: Plane,
+        reads: &mut Reads,
+        out: &mut [f32],
+    ) -> u64 {
+        let layer = &self.network.layers[index];
+        let blob = &self.network.blobs[layer.output];
+        let (side, step) = (blob.side, pitch(blob.channels));
+        // A 1x1 window reads pairs that begin at every other pixel, a larger one those that begin at each, from left of the
+        // plane on.
+        let every = if window.size == 1 { 2 } else { 1 };
+        let sites = (input.width + 2 * window.padding).div_ceil(every);
+        reads.take(self.isa, layer.input, input, window.padding, every, sites);
+        let weights = self.weights(index);
+        let pairs = Pairs {
+            rows: &reads.rows[..input.height],
+            sites,
+            channels: input.channels,
+            window: window.size,
+            weights,
+        };
+        // As many bands for each thread, and small enough.
+        let bands = side.div_ceil((PIXELS / side).max(1)).next_multiple_of(threads::count());
+        let rows = side.div_ceil(bands);
+        let sets = weights.sets();
+        let products = threads::map_chunks(out, rows * side * step, |i, out| {
+            let items: Vec<Item> = (i * rows..side.min((i + 1) * rows))
+                .flat_map(|y| (0..side).step_by(2).map(move |x| (y, x)))
+                .map(|(y, x)| {
+                    let place = |x| ((y - i * rows) * side + x) * step + layer.channel;
+                    Item {
+                        y: y as isize - window.padding as isize,
+                        site: (x / every) as isize,
+                        out: place(x),
+                        second: (x + 1 < side).then(|| place(x + 1)),
+                    }
+                })
+                .collect();
+            for panels in &sets {
+                pairs.convolve(self.isa, panels.clone(), &items, out);
+            }
+            pairs.products(&items)
+        });
+        products.iter().sum()
     }
 }
 
@@ -336,7 +390,8 @@ pub(crate) fn pad_image(network: &Network, image: &[f32], padded: &mut [f32]) {
 
 impl Activations {
     /// The values of the blob of this name, `[side][side][channels]`; `None` when there is no such blob.
-    /// The input image is `data`; the logits have the last layer's name.
+    /// The input image is `data`, minus the mean that this network wants; the logits have the last layer's name. All but these
+    /// two are 0 or more.
     pub fn blob(&self, name: &str) -> Option<Vec<f32>> {
         let id = self.network.find(name)?;
         if id == 0 {
@@ -371,7 +426,7 @@ impl Activations {
 }
 
 impl Classification {
-    /// What logits mean: any number of classes, each logit finite.
+    /// What logits mean: any number of classes, at least one, each logit finite.
     pub fn new(logits: Vec<f32>) -> Classification {
         let probabilities = softmax(&logits);
         Classification { logits, probabilities }
@@ -385,7 +440,7 @@ impl Classification {
         (0..self.logits.len()).fold(0, better)
     }
 
-    /// The `k` most probable classes, the most probable first, equal ones by index.
+    /// The `k` most probable classes, the most probable first, equal ones by index; all of them if there are fewer.
     pub fn top(&self, k: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.probabilities.len()).collect();
         order.sort_by(|&a, &b| self.logits[b].total_cmp(&self.logits[a]).then(a.cmp(&b)));

@@ -1,8 +1,8 @@
 //! Grad-CAM: which parts of the last convolutions' plane raise a class's probability, by the gradient there.
 //!
 //! Selvaraju et al., "Grad-CAM: visual explanations from deep networks via gradient-based localization" (2017), of the
-//! probability after softmax, at the last convolutions' output. With `A` that blob, `[7][7][1024]`, and `p` the probabilities, the map of
-//! class `c` is
+//! probability after softmax, at the last convolutions' output. With `A` that blob, `[7][7][1024]`, and `p` the probabilities,
+//! the map of class `c` is
 //!
 //! ```text
 //! alpha_k   = mean over y, x of dp_c / dA_k(y, x)
@@ -16,8 +16,11 @@
 //! dp_c / dA_k(y, x) = alpha_k = p_c / 49 * sum over j of p_j (W_ck - W_jk)
 //! ```
 //!
-//! (`docs/09-grad-cam.md` derives it). All of it is evaluated in f64, each sum in the order of its index, by additions and
-//! multiplications alone, and rounded once to f32: the same bits on every machine and any number of threads.
+//! (`docs/09-grad-cam.md` derives it). All of it is evaluated in f64, each sum in the order of
+//! its index, by additions and multiplications alone, and rounded once to f32: the same bits on every machine and any number of
+//! threads.
+//!
+//! It reads the activations that a pass has kept, and the classifier's weights; it runs no layer and knows nothing of masks.
 
 use crate::occlusion::check_classes;
 use crate::softmax::softmax_f64;
@@ -25,6 +28,19 @@ use crate::threads;
 use crate::{Activations, GoogLeNet, Result};
 
 /// One Grad-CAM a class; see [`GoogLeNet::grad_cam`].
+///
+/// ```
+/// use occlude::{GoogLeNet, Input, Weights};
+///
+/// let net = GoogLeNet::new(&Weights::seeded(1))?;
+/// let values = (0..224 * 224 * 3).map(|i| (i % 241) as f32 - 110.0).collect();
+/// let activations = net.forward(&Input::from_nhwc_bgr(values)?);
+/// let top = activations.classification().top(2);
+/// let maps = net.grad_cam(&activations, &top)?;
+/// assert_eq!((maps.layer.as_str(), maps.grid), ("inception_5b/output", [7, 7]));
+/// assert!(maps.map(1).iter().all(|&value| value >= 0.0));
+/// # Ok::<(), occlude::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct GradCam {
@@ -33,7 +49,7 @@ pub struct GradCam {
     pub layer: String,
     /// Rows and columns of a map: `[7, 7]`, those of the blob. A cell is where a 32x32 block of the image is.
     pub grid: [usize; 2],
-    /// The classes asked for.
+    /// The classes asked for, in that order.
     pub classes: Vec<usize>,
     /// `[class][7][7]`, none below 0: how much the channels at that place raise the class's probability, to first order.
     /// All zero where no place does.
@@ -53,7 +69,8 @@ impl GradCam {
 
 impl GoogLeNet {
     /// The Grad-CAM of each of `classes`, from the blobs that [`forward`](GoogLeNet::forward) of this network has kept. A
-    /// class costs as much as the classifier, the classes side by side on the threads of the current rayon pool.
+    /// class costs as much as the classifier, the classes side by side on the threads of the current rayon pool. Activations of
+    /// another network are not noticed, and make no sense.
     ///
     /// # Errors
     /// [`Error::Option`](crate::Error::Option) for a class that the network does not have.

@@ -1,4 +1,5 @@
-//! The names of the classes, and the search for one by what a person would type.
+//! The names of the classes, and the search for one by what a person would type (`docs/04-scores.md`). To the rest of the library
+//! a class is a number; nothing of the network is known here.
 
 use std::fs::File;
 use std::io::Read;
@@ -42,6 +43,20 @@ impl Label {
 }
 
 /// The names of a network's classes, in the order of its outputs.
+///
+/// ```
+/// use occlude::Labels;
+///
+/// let labels = Labels::imagenet();
+/// assert_eq!(labels.find("egyptian cat")?, 285);
+/// assert_eq!(labels.words(281), "tabby, tabby cat");
+/// let error = labels.find("egyptain cat").unwrap_err();
+/// assert!(error.to_string().contains("did you mean Egyptian cat"));
+///
+/// let own = Labels::parse("flowers.txt", b"daisy\nrose, roses\n")?;
+/// assert_eq!((own.count(), own.short(1)), (2, "rose"));
+/// # Ok::<(), occlude::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Labels {
     labels: Vec<Label>,

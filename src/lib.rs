@@ -31,6 +31,21 @@
 //!
 //! # The tour, from a photograph to its map
 //!
+//! The book in `docs/` explains each step with its pictures and its numbers; `tests/exercises.rs` has exercises to its chapters, with
+//! solutions that run.
+//!
+//! | chapter | explains | here |
+//! |---|---|---|
+//! | `docs/01-pixel-to-tensor.md` | pixels, channel order, mean | [`picture`], [`resize`] |
+//! | `docs/02-convolution.md` | convolution as a sum, and as im2col and a matrix product | [`mod@reference`] |
+//! | `docs/03-pooling-lrn-inception.md` | the other layers, and the table that joins them | [`mod@reference`], [`network`] |
+//! | `docs/04-scores.md` | logits, softmax, classes | [`softmax()`], [`Classification`], [`labels`] |
+//! | `docs/05-occlusion-map.md` | the sweep and its map | [`occlusion`], [`MaskValue`] |
+//! | `docs/06-receptive-fields.md` | what a mask can reach | [`rect`], [`trace`] |
+//! | `docs/07-zeros-and-bits.md` | fewer products and the same bits | `src/kernels/`, [`profile`] |
+//! | `docs/08-reading-a-map.md` | what a map says and what it does not | [`OcclusionMaps`], [`faithfulness`] |
+//! | `docs/09-grad-cam.md` | the other method | [`gradcam`] |
+//!
 //! 1. **Photograph to picture** ([`picture`], [`resize`]). [`Photograph::open`] decodes a file, upright, to RGB. [`Resize`]
 //!    says how it becomes the square [`Picture`] of 224x224 pixels, by antialiased bicubic interpolation.
 //! 2. **Picture to tensor.** [`Picture::input`] puts blue first and subtracts [`network::MEAN_BGR`]: an [`Input`],
@@ -49,11 +64,13 @@
 //!    for each [`Isa`]. An output adds up its products in one fixed order by fused multiply-adds, and leaves out those with
 //!    an activation of zero, which changes no bit; on photographs about half of the products remain. Three kernels
 //!    differ in what shares a weight that has been loaded: two neighbouring pixels in a single pass (`pairs.rs`), eight mask
-//!    positions in a sweep (`convolution.rs`), a row of the image in the first layer (`image.rs`). For readers and for tests, [`mod@reference`] does the same work in the plainest way, by im2col and matrix multiplication.
+//!    positions in a sweep (`convolution.rs`), a row of the image in the first layer (`image.rs`). For readers and for tests,
+//!    [`mod@reference`] does the same work in the plainest way, by im2col and matrix multiplication.
 //! 7. **The sweep** ([`occlusion`]). [`OcclusionSensitivity`] slides the mask; the options are those of MATLAB's
 //!    `occlusionSensitivity`. Eight neighbouring positions go through the network side by side (`src/masked.rs`,
-//!    `src/group.rs`, `src/schedule.rs`), because their zeros lie at nearly the same places. Only what a mask can have changed is computed: [`rect`] follows the
-//!    mask's rectangle through the layers, and of its pixels only those are computed whose inputs did change.
+//!    `src/group.rs`, `src/schedule.rs`), because their zeros lie at nearly the same places. Only what a mask can have changed
+//!    is computed: [`rect`] follows the mask's rectangle through the layers, and of its pixels only those are computed whose
+//!    inputs did change.
 //!    [`exhaustive`](OcclusionSensitivity::exhaustive) computes everything, to show that it comes to the same bits.
 //! 8. **Scores to maps.** [`OcclusionMaps::map`] is `score(whole) - score(covered)` at each position: positive is evidence
 //!    for the class. [`OcclusionMaps::upsampled`] enlarges it to the picture.
@@ -62,8 +79,21 @@
 //! 9. **Maps to a figure** (`src/cli/`, the feature `cli`). The command `occlude explain` lays the map over the photograph
 //!    and writes all numbers beside it.
 //!
-//! [`gradcam`] makes another kind of map, to compare with: from one pass, by the gradient at the last convolutions.
-//! [`profile`] says which layer the time and the multiply-adds go to, [`trace`] follows one mask through the layers.
+//! [`profile`] says which layer the time and the multiply-adds go to, [`trace`] follows one mask through the layers:
+//!
+//! ```
+//! # use occlude::rect::Rect;
+//! # use occlude::{GoogLeNet, Input, MaskValue, Weights};
+//! # let net = GoogLeNet::new(&Weights::seeded(1))?;
+//! # let input = Input::from_nhwc_bgr((0..224 * 224 * 3).map(|i| (i % 241) as f32 - 110.0).collect())?;
+//! let mask = Rect { y0: 90, x0: 100, y1: 104, x1: 109 };
+//! let trace = net.trace(&input, mask, MaskValue::Auto)?;
+//! let conv1 = &trace.layers[0];
+//! // The 9 columns of the mask reach those pixels of conv1 that read one of them, 2x - 3 .. 2x + 4.
+//! assert_eq!((conv1.reached.x0, conv1.reached.x1), (49, 56));
+//! assert!(conv1.changed_pixels() <= conv1.computed_pixels() && conv1.affected < conv1.dense);
+//! # Ok::<(), occlude::Error>(())
+//! ```
 //!
 //! # Threads, progress, errors
 //!
@@ -107,6 +137,8 @@
 //! for the same weights, picture and options (`tests/reproducible.rs` holds them). What may come at any time: functions, options,
 //! fields, variants of enums and fields of structs that are `#[non_exhaustive]`, the text of messages and the look of pictures. The
 //! oldest Rust that is supported, 1.89, may rise with a minor version.
+
+#![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
 #[cfg(test)]
 extern crate self as occlude;

@@ -1,4 +1,7 @@
-//! What covers a part of the image: which pixels, and what they become.
+//! What covers a part of the image: which pixels, and what they become (`docs/05-occlusion-map.md`).
+//!
+//! It changes images only. Where masks go is for the sweep to say (`src/occlusion.rs`), and what a mask does to the
+//! scores is not known here.
 
 use crate::googlenet::{IMAGE_PADDING, PADDED_SIDE, pad_image};
 use crate::kernels::Lines;
@@ -11,7 +14,22 @@ use crate::{Error, Input, Result};
 use std::fmt;
 use std::ops::Range;
 
-/// What the mask is filled with.
+/// What the mask is filled with; MATLAB's `MaskValue`.
+///
+/// ```
+/// use occlude::{GoogLeNet, Input, MaskValue, OcclusionSensitivity, Weights};
+///
+/// let net = GoogLeNet::new(&Weights::seeded(1))?;
+/// let input = Input::from_nhwc_bgr([0.0, 10.0, -23.0].repeat(224 * 224))?;
+/// let sweep = OcclusionSensitivity::new(&net).stride([224, 224]);
+/// // The mean of this image is its one colour: covering it changes nothing.
+/// let maps = sweep.clone().mask_value(MaskValue::Auto).run(&input)?;
+/// assert_eq!(maps.mask_value, MaskValue::Rgb([100.0, 127.0, 104.0]));
+/// assert_eq!(maps.map(0), [0.0]);
+/// let maps = sweep.mask_value(MaskValue::Noise(7)).run(&input)?;
+/// assert_ne!(maps.map(0), [0.0]);
+/// # Ok::<(), occlude::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum MaskValue {

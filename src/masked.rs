@@ -1,4 +1,8 @@
-//! Many masked copies of one image through the network, on all threads.
+//! Many masked copies of one image through the network, on all threads: how many side by side in how much memory, who takes the
+//! next ones, and how a run is stopped.
+//!
+//! A copy is a number here, with a mask and an answer. What the numbers stand for is known to the callers, the sweep and the
+//! curves of `src/faithfulness.rs`; how a few copies are computed, to `src/group.rs`.
 
 use crate::googlenet::{Activations, Classification, GoogLeNet};
 use crate::group::{Group, Room, Scratch};
@@ -48,9 +52,9 @@ impl Drop for StopOnPanic<'_> {
 }
 
 impl MaskedCopies<'_> {
-    /// Runs the copies that `order` numbers, whose masks lie in `bounds`: `mask` says what is covered, `done` receives the answers
-    /// of some copies that follow each other in the order, on the thread that made them, and may stop the run. Copies should
-    /// have masks like their neighbours'. Returns what each layer has cost, with earlier runs.
+    /// Runs the copies that `order` numbers, whose masks lie in `bounds`: `mask` says what is covered, `done` receives the
+    /// answers of some copies that follow each other in the order, on the thread that made them, and may stop the run. Copies
+    /// should have masks like their neighbours'. Returns what each layer has cost, with earlier runs.
     ///
     /// # Errors
     /// [`Error::Cancelled`] when `done` or the flag has stopped it; [`Error::Option`] when the memory is not enough.

@@ -1,5 +1,7 @@
-//! The network as data: one table of blobs and layers, read by the forward pass, the affected-rectangle
-//! algebra, the multiply-add counter, the weights check and the docs.
+//! The network as data: one table of blobs and layers, read by both forward passes, the sweep, the receptive fields, the count of
+//! multiply-adds and the check of the weights (`docs/03-pooling-lrn-inception.md`).
+//!
+//! Only here do layers get their names and sizes. The table holds no weight and no activation, and knows nothing of who reads it.
 //!
 //! GoogLeNet is published in two variants, which share all but this table: Berkeley's, after `deploy.prototxt` of BVLC
 //! GoogLeNet, and torchvision's `googlenet`. Both follow Szegedy et al., "Going deeper with convolutions" (2014), table 1.
@@ -12,16 +14,18 @@ use crate::{Error, Result};
 
 /// Side of the square input image in pixels.
 pub const INPUT_SIDE: usize = 224;
-/// Classes of ImageNet (ILSVRC 2012), which the published networks are trained on.
+/// Classes of ImageNet (ILSVRC 2012), which the published networks are trained on: the classifier's `num_output`.
 pub const CLASSES: usize = 1000;
 /// Most classes that a network can have; the largest collection that such networks are trained on has 21841.
 pub const MAX_CLASSES: usize = 32_768;
-/// Mean blue, green and red of ImageNet's pictures, 0..=255, which an [`Input`](crate::Input) is without.
+/// Mean blue, green and red of ImageNet's pictures, 0..=255, which an [`Input`](crate::Input) is without: the `mean_value`s of
+/// BVLC GoogLeNet's `train_val.prototxt`.
 pub const MEAN_BGR: [f32; 3] = [104.0, 117.0, 123.0];
 
-/// Local response normalisation: channels in a window.
+/// Local response normalisation: channels in a window, the prototxt's `local_size`. A value `x` becomes `x / t^0.75`, where
+/// `t = 1 + LRN_ALPHA / LRN_SIZE * (sum of squares in the window)`.
 pub const LRN_SIZE: usize = 5;
-/// Local response normalisation: alpha, which is divided by [`LRN_SIZE`].
+/// Local response normalisation: the prototxt's `alpha`, which Caffe divides by [`LRN_SIZE`].
 pub const LRN_ALPHA: f32 = 1e-4;
 
 /// Index of a blob in [`Network::blobs`].
@@ -43,13 +47,14 @@ pub struct Blob {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Op {
-    /// Convolution, bias, ReLU.
+    /// Convolution, bias, ReLU: 0 or more.
     Convolution(Window),
-    /// Maximum over the window clipped at the border; the output size is rounded up (ceil).
+    /// The largest value of each channel in the window, as far as it lies in the plane; [`Window::output_side`] has the size.
     MaxPool(Window),
-    /// Local response normalisation across channels.
+    /// Local response normalisation across the channels of a pixel: see [`LRN_SIZE`]. Krizhevsky et al. (2012), section 3.3, in
+    /// Caffe's form. Berkeley's variant only.
     Lrn,
-    /// Mean over the whole plane.
+    /// The mean of each channel over the whole plane, which becomes one pixel.
     AveragePool,
     /// Fully connected, bias, no ReLU: the logits.
     Classifier,
@@ -75,6 +80,25 @@ pub struct Layer {
 }
 
 /// The table: layers in the order in which they run, and the blobs between them. Blob 0 is the input image.
+///
+/// ```
+/// use occlude::network::Network;
+///
+/// let network = Network::googlenet();
+/// let shape = |blob: usize| (network.blobs[blob].side, network.blobs[blob].channels);
+/// let mut multiply_adds = 0;
+/// for layer in &network.layers {
+///     let ((side, inputs), (output_side, outputs)) = (shape(layer.input), shape(layer.output));
+///     println!("{}: {side}x{side}x{inputs} to {output_side}x{output_side}x{outputs}", layer.name);
+///     multiply_adds += network.multiply_adds_per_pixel(layer) * output_side.pow(2);
+/// }
+/// assert_eq!(multiply_adds, 1_582_671_872);
+///
+/// // A branch of an inception block writes its channels of the block's output.
+/// let branch = network.layers.iter().find(|layer| layer.name == "inception_3a/3x3").unwrap();
+/// assert_eq!(network.blobs[branch.output].name, "inception_3a/output");
+/// assert_eq!((branch.channel, branch.channels), (64, 128));
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Network {
@@ -114,7 +138,7 @@ impl Network {
         Network::bvlc(CLASSES)
     }
 
-    /// BVLC GoogLeNet with its classifier for so many classes.
+    /// BVLC GoogLeNet with its classifier for so many classes, 1..=[`MAX_CLASSES`].
     pub fn bvlc(classes: usize) -> Network {
         let mut net = Network::new("BVLC GoogLeNet", MEAN_BGR);
         let mut x = net.blob("data", INPUT_SIDE, 3);
@@ -138,9 +162,9 @@ impl Network {
         net
     }
 
-    /// torchvision's `googlenet` with its classifier for so many classes. Batch normalisation is a part of the convolution
-    /// before it; the branch that is called 5x5 in the paper has 3x3 windows, pool4 2x2; there is no LRN. Images are red
-    /// first there, and divided by 127.5 minus 1 (`transform_input`): the first layer's weights have that here.
+    /// torchvision's `googlenet` with its classifier for so many classes, 1..=[`MAX_CLASSES`]. Batch normalisation is a part of
+    /// the convolution before it; the branch that is called 5x5 in the paper has 3x3 windows, pool4 2x2; there is no LRN. Images
+    /// are red first there, and divided by 127.5 minus 1 (`transform_input`): the first layer's weights have that here.
     pub fn torchvision(classes: usize) -> Network {
         let mut net = Network::new("torchvision googlenet", [127.5; 3]);
         let mut x = net.blob("data", INPUT_SIDE, 3);
@@ -167,7 +191,10 @@ impl Network {
         self.blobs.last().map_or(0, |logits| logits.channels)
     }
 
-    /// The pixels of the image that an activation of this blob depends on.
+    /// The pixels of the image that an activation of this blob depends on. With branches side by side, the union of theirs.
+    ///
+    /// # Panics
+    /// If there is no such blob.
     pub fn receptive_field(&self, blob: BlobId) -> ReceptiveField {
         let mut fields: Vec<Option<ReceptiveField>> = vec![None; self.blobs.len()];
         fields[0] = Some(ReceptiveField::PIXEL);
@@ -180,7 +207,7 @@ impl Network {
         fields[blob].expect("every blob but the image is written")
     }
 
-    /// The same of what one layer writes, which can be less than that of its whole blob.
+    /// The same of what one layer of this table writes, which can be less than that of its whole blob.
     pub fn receptive_field_of(&self, layer: &Layer) -> ReceptiveField {
         self.field_after(layer, self.receptive_field(layer.input))
     }
@@ -203,7 +230,7 @@ impl Network {
         std::array::from_fn(|c| MEAN_BGR[c] - self.mean_bgr[c])
     }
 
-    /// The last blob that is a plane, which the mean is taken of.
+    /// The last blob that is a plane, `[7][7][1024]`, which the mean is taken of.
     pub fn last_plane(&self) -> BlobId {
         let pool = self.layers.iter().find(|layer| layer.op == Op::AveragePool);
         pool.expect("both variants have one").input
@@ -223,7 +250,7 @@ impl Network {
         trunk
     }
 
-    /// The blob of this name.
+    /// The blob of this name; `None` when there is none.
     pub fn find(&self, name: &str) -> Option<BlobId> {
         self.blobs.iter().position(|blob| blob.name == name)
     }

@@ -2,7 +2,11 @@
 //!
 //! Semantics and defaults are those of MATLAB's `occlusionSensitivity`; the idea is Zeiler and Fergus, "Visualizing and
 //! understanding convolutional networks" (2014), section 4.2. The value at a mask position is
-//! `score(unoccluded) - score(occluded)`: positive where the image holds evidence for the class.
+//! `score(unoccluded) - score(occluded)`: positive where the image holds evidence for the class. The chapter is
+//! `docs/05-occlusion-map.md`.
+//!
+//! It holds the options, the grid of positions and their order, and the maps. It has `src/masked.rs` run the positions;
+//! how a score is computed, and that most of the work is left out, is not known here.
 
 use crate::googlenet::{Activations, Classification, GoogLeNet};
 use crate::mask::{Mask, MaskValue};
@@ -59,7 +63,19 @@ pub struct Progress {
     pub total: usize,
 }
 
-/// An occlusion sweep to be run on a network: options, then [`run`](OcclusionSensitivity::run).
+/// An occlusion sweep to be run on a network: options, then [`run`](OcclusionSensitivity::run). Options that are outside their
+/// range are refused when it runs, or earlier by [`check`](OcclusionSensitivity::check).
+///
+/// ```
+/// use occlude::{GoogLeNet, OcclusionSensitivity, Weights};
+///
+/// let net = GoogLeNet::new(&Weights::seeded(1))?;
+/// let sweep = OcclusionSensitivity::new(&net).mask_size([30, 30]).stride([15, 15]);
+/// assert!(sweep.check().is_ok());
+/// let error = sweep.stride([0, 15]).check().unwrap_err();
+/// assert_eq!(error.to_string(), "stride 0x15 is not possible: expected height and width of 1 to 224 pixels");
+/// # Ok::<(), occlude::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct OcclusionSensitivity<'a> {
     net: &'a GoogLeNet,
@@ -80,6 +96,27 @@ pub struct OcclusionSensitivity<'a> {
 
 /// The result of a sweep. Grids are row by row: element (row, column) of class `k` is
 /// `[(k * ny + row) * nx + column]`.
+///
+/// ```
+/// use occlude::rect::Rect;
+/// use occlude::{GoogLeNet, Input, OcclusionSensitivity, Weights};
+///
+/// let net = GoogLeNet::new(&Weights::seeded(1))?;
+/// let values = (0..224 * 224 * 3).map(|i| (i % 241) as f32 - 110.0).collect();
+/// let maps = OcclusionSensitivity::new(&net)
+///     .classes([285, 7])
+///     .mask_size([60, 60])
+///     .stride([112, 112])
+///     .run(&Input::from_nhwc_bgr(values)?)?;
+/// let [ny, nx] = maps.grid;
+/// assert_eq!([ny, nx], [2, 2]);
+/// // The second class, with the mask at the second row and the first column of the grid.
+/// let (k, row, column) = (1, 1, 0);
+/// assert_eq!(maps.mask_rect(row, column), Rect { y0: 82, x0: 0, y1: 142, x1: 30 });
+/// let score = maps.scores[(k * ny + row) * nx + column];
+/// assert_eq!(maps.map(k)[row * nx + column], maps.base_scores[k] - score);
+/// # Ok::<(), occlude::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct OcclusionMaps {
@@ -91,7 +128,7 @@ pub struct OcclusionMaps {
     pub mask_value: MaskValue,
     /// Whether masks are centred on the grid and clipped at the border.
     pub mask_clipping: bool,
-    /// The part of the image that the sweep was restricted to.
+    /// The part of the image, in pixels, that the sweep was restricted to.
     pub region: Rect,
     /// Which number the scores are.
     pub score: Score,
@@ -99,7 +136,7 @@ pub struct OcclusionMaps {
     pub grid: [usize; 2],
     /// Row and column of the first position among those of a sweep over the whole image: `[0, 0]` without a region.
     pub first: [usize; 2],
-    /// The classes asked for.
+    /// The classes asked for, in that order; the predicted one if none was.
     pub classes: Vec<usize>,
     /// Their scores on the unoccluded image, one a class.
     pub base_scores: Vec<f32>,
@@ -109,7 +146,7 @@ pub struct OcclusionMaps {
     pub argmax: Vec<usize>,
     /// Its score, `[ny][nx]`.
     pub argmax_scores: Vec<f32>,
-    /// The features asked for.
+    /// The features asked for, in that order.
     pub features: Vec<FeatureMap>,
     /// What the network says about the unoccluded image.
     pub classification: Classification,
@@ -176,23 +213,23 @@ impl<'a> OcclusionSensitivity<'a> {
         }
     }
 
-    /// Height and width of the mask in pixels, each 1..=224.
+    /// Height and width of the mask in pixels, each 1..=224; MATLAB's `MaskSize`.
     pub fn mask_size(self, mask_size: [usize; 2]) -> Self {
         OcclusionSensitivity { mask_size, ..self }
     }
 
-    /// Step between masks, down and across, in pixels, each 1..=224.
+    /// Step between masks, down and across, in pixels, each 1..=224; MATLAB's `Stride`.
     pub fn stride(self, stride: [usize; 2]) -> Self {
         OcclusionSensitivity { stride, ..self }
     }
 
-    /// What the mask is filled with.
+    /// What the mask is filled with; [`MaskValue`] has the ranges.
     pub fn mask_value(self, mask_value: MaskValue) -> Self {
         OcclusionSensitivity { mask_value, ..self }
     }
 
     /// On (the default): masks centred at 0, stride, 2 stride, ..., clipped at the border. Off: the first mask in
-    /// the image's corner, every mask whole.
+    /// the image's corner, every mask whole. MATLAB's `MaskClipping`.
     pub fn mask_clipping(self, mask_clipping: bool) -> Self {
         OcclusionSensitivity { mask_clipping, ..self }
     }
@@ -203,7 +240,8 @@ impl<'a> OcclusionSensitivity<'a> {
         OcclusionSensitivity { region, ..self }
     }
 
-    /// The classes to follow, each below the network's number of them; none (the default) for the predicted one. More cost nothing.
+    /// The classes to follow, each below the network's number of them; none (the default) for the predicted one. More cost
+    /// nothing.
     pub fn classes(self, classes: impl Into<Vec<usize>>) -> Self {
         OcclusionSensitivity { classes: classes.into(), choose: None, ..self }
     }
@@ -219,7 +257,7 @@ impl<'a> OcclusionSensitivity<'a> {
         OcclusionSensitivity { features: features.into(), ..self }
     }
 
-    /// Which number to follow.
+    /// Which number to follow: the probability (the default), or the logit.
     pub fn score(self, score: Score) -> Self {
         OcclusionSensitivity { score, ..self }
     }
@@ -240,9 +278,9 @@ impl<'a> OcclusionSensitivity<'a> {
         OcclusionSensitivity { cancel: Some(cancel), ..self }
     }
 
-    /// The most memory that the sweep may take while it runs, in bytes: fewer positions go side by side, and fewer threads
-    /// work, where it would take more. Counted is what the sweep itself needs: activations of the unoccluded image and each
-    /// thread's work. Not counted are the network (28 MB of weights for 1000 classes) and the result. The numbers do not depend on it.
+    /// The most memory that the sweep may take while it runs, in bytes: fewer positions go side by side, and fewer threads work,
+    /// where it would take more. Counted is what the sweep itself needs: activations of the unoccluded image and each thread's
+    /// work. Not counted are the network (28 MB of weights for 1000 classes) and the result. The numbers do not depend on it.
     pub fn max_memory(self, max_memory: usize) -> Self {
         OcclusionSensitivity { max_memory, ..self }
     }
@@ -250,7 +288,8 @@ impl<'a> OcclusionSensitivity<'a> {
     /// Runs the sweep.
     ///
     /// # Errors
-    /// [`Error::Option`] for an option outside its range, before anything is computed.
+    /// [`Error::Option`] for an option outside its range, before anything is computed, and for a class that was chosen and does
+    /// not exist; [`Error::Cancelled`] when the flag of [`cancel`](Self::cancel) was set.
     pub fn run(&self, input: &Input) -> Result<OcclusionMaps> {
         self.run_with_progress(input, &|_| ControlFlow::Continue(()))
     }
@@ -264,8 +303,8 @@ impl<'a> OcclusionSensitivity<'a> {
         threads::in_pool(self.threads, || Ok(self.sweep(input, progress, None)?.0))
     }
 
-    /// Runs the sweep coarse to fine and calls `refined` when every fourth row and column of the grid has been computed,
-    /// which takes about a tenth of the time, and again at every second one. The result is that of [`run`](Self::run), bit for bit.
+    /// Runs the sweep coarse to fine and calls `refined` when every fourth row and column of the grid has been computed, which
+    /// takes about a tenth of the time, and again at every second one. The result is that of [`run`](Self::run), bit for bit.
     ///
     /// # Errors
     /// As [`run_with_progress`](Self::run_with_progress); `refined` may stop it, too.
@@ -350,25 +389,6 @@ impl<'a> OcclusionSensitivity<'a> {
         }
         let watches: Vec<Watch> =
             self.features.iter().map(|f| Watch::new(self.net, &base, f)).collect::<Result<_>>()?;
-        let (rows, columns) = (self.positions(0), self.positions(1));
-        let count = rows.len() * columns.len();
-        let mut maps = OcclusionMaps {
-            mask_size: self.mask_size,
-            stride: self.stride,
-            mask_value: self.mask_value.resolve(input),
-            mask_clipping: self.mask_clipping,
-            region: self.region,
-            score: self.score,
-            grid: [rows.len(), columns.len()],
-            first: [rows.start, columns.start],
-            base_scores: classes.iter().map(|&c| self.score_of(&classification)[c]).collect(),
-            scores: vec![0.0; classes.len() * count],
-            argmax: vec![0; count],
-            argmax_scores: vec![0.0; count],
-            features: self.features.iter().zip(&watches).map(|(f, w)| f.map_of(w, &base, count)).collect(),
-            classes,
-            classification,
-        };
         let copies = MaskedCopies {
             net: self.net,
             base: &base,
@@ -380,25 +400,51 @@ impl<'a> OcclusionSensitivity<'a> {
             fixed_memory,
             spare: Mutex::default(),
         };
-        let Some(refined) = refined else {
-            let order = serpentine(maps.grid, 1, None);
-            let costs = fill(&mut maps, &copies, &order, 0, progress)?;
-            return Ok((maps, costs));
-        };
-        let (mut done, mut costs) = (0, Vec::new());
-        for (i, &step) in REFINEMENTS.iter().enumerate() {
-            let order = serpentine(maps.grid, step, i.checked_sub(1).map(|before| REFINEMENTS[before]));
-            costs = fill(&mut maps, &copies, &order, done, progress)?;
-            done += order.len();
-            if step > 1 {
-                let maps = &maps.with_neighbours(step);
-                let progress = Progress { done, total: count };
-                if refined(&Refinement { maps, step, progress }).is_break() {
-                    return Err(Error::Cancelled);
-                }
+        let mut maps = self.maps_before(input, &base, classification, classes, &watches);
+        let costs = match refined {
+            None => {
+                let order = serpentine(maps.grid, 1, None);
+                fill(&mut maps, &copies, &order, 0, progress)?
             }
-        }
+            Some(refined) => fill_coarse_to_fine(&mut maps, &copies, progress, refined)?,
+        };
         Ok((maps, costs))
+    }
+
+    /// The maps before any position has been run.
+    fn maps_before(
+        &self,
+        input: &Input,
+        base: &Activations,
+        classification: Classification,
+        classes: Vec<usize>,
+        watches: &[Watch],
+    ) -> OcclusionMaps {
+        let (rows, columns) = (self.positions(0), self.positions(1));
+        let count = rows.len() * columns.len();
+        let feature_map = |(feature, watch): (&Feature, &Watch)| FeatureMap {
+            layer: feature.layer.clone(),
+            channel: watch.named_channel(),
+            base_total: watch.unoccluded(base),
+            totals: vec![0.0; count],
+        };
+        OcclusionMaps {
+            mask_size: self.mask_size,
+            stride: self.stride,
+            mask_value: self.mask_value.resolve(input),
+            mask_clipping: self.mask_clipping,
+            region: self.region,
+            score: self.score,
+            grid: [rows.len(), columns.len()],
+            first: [rows.start, columns.start],
+            base_scores: classes.iter().map(|&c| scores_of(self.score, &classification)[c]).collect(),
+            scores: vec![0.0; classes.len() * count],
+            argmax: vec![0; count],
+            argmax_scores: vec![0.0; count],
+            features: self.features.iter().zip(watches).map(feature_map).collect(),
+            classes,
+            classification,
+        }
     }
 
     /// Along an axis, which of the whole image's mask positions lie in the region.
@@ -412,123 +458,9 @@ impl<'a> OcclusionSensitivity<'a> {
         };
         before(start)..before(end)
     }
-
-    fn score_of<'c>(&self, classification: &'c Classification) -> &'c [f32] {
-        scores_of(self.score, classification)
-    }
-}
-
-/// Runs some positions and writes their scores into the maps; `before` positions have been run already. Returns what each layer
-/// has cost since the first of them.
-fn fill(
-    maps: &mut OcclusionMaps,
-    copies: &MaskedCopies,
-    order: &[usize],
-    before: usize,
-    progress: &OnProgress,
-) -> Result<Vec<Cost>> {
-    let [ny, nx] = maps.grid;
-    let rects: Vec<Rect> = (0..ny * nx).map(|i| maps.mask_rect(i / nx, i % nx)).collect();
-    let done = AtomicUsize::new(before);
-    let shared = Mutex::new(maps);
-    copies.run(
-        order,
-        |i| rects[i],
-        |i| Mask::rectangle(rects[i]),
-        |positions, answers| {
-            let mut maps = shared.lock().expect("no panic while it is held");
-            for (&i, (classification, totals)) in positions.iter().zip(&answers) {
-                maps.record(i, classification, totals);
-            }
-            drop(maps);
-            let done = done.fetch_add(positions.len(), Ordering::Relaxed) + positions.len();
-            progress(Progress { done, total: ny * nx })
-        },
-    )
-}
-
-pub(crate) fn check_classes(classes: &[usize], network: &Network) -> Result<()> {
-    match classes.iter().find(|&&class| class >= network.classes()) {
-        Some(class) => Err(Error::Option {
-            name: "class",
-            found: class.to_string(),
-            expected: format!("an index of 0 to {}", network.classes() - 1),
-        }),
-        None => Ok(()),
-    }
-}
-
-pub(crate) fn scores_of(score: Score, classification: &Classification) -> &[f32] {
-    match score {
-        Score::Probability => &classification.probabilities,
-        Score::Logit => &classification.logits,
-    }
-}
-
-/// Rows and columns of mask positions over the whole image.
-fn whole_grid(size: [usize; 2], stride: [usize; 2], clipping: bool) -> [usize; 2] {
-    std::array::from_fn(|axis| {
-        // With clipping the centres are 0, s, 2s, ... < 224; without, the corners leave every mask inside.
-        let room = if clipping { INPUT_SIDE } else { INPUT_SIDE - size[axis] + 1 };
-        room.div_ceil(stride[axis])
-    })
-}
-
-/// The pixel, along an axis, that the `i`-th mask is centred on: `floor(size / 2)` from its first one, clipped or not.
-fn centre(size: [usize; 2], stride: [usize; 2], clipping: bool, axis: usize, i: usize) -> usize {
-    i * stride[axis] + if clipping { 0 } else { size[axis] / 2 }
-}
-
-/// Indices of the positions at every `step`-th row and column of a grid, without those at every `coarser`-th, in an order
-/// that keeps neighbours together: bands of two rows, there and back, column by column, so that any eight in a row
-/// are (nearly) a block of two by four.
-fn serpentine([ny, nx]: [usize; 2], step: usize, coarser: Option<usize>) -> Vec<usize> {
-    let is_new = |y: usize, x: usize| coarser.is_none_or(|c| !y.is_multiple_of(c) || !x.is_multiple_of(c));
-    let mut order = Vec::with_capacity(ny.div_ceil(step) * nx.div_ceil(step));
-    for (band, y0) in (0..ny).step_by(2 * step).enumerate() {
-        let columns = (0..nx).step_by(step);
-        let mut visit = |x: usize| {
-            let rows = (y0..ny.min(y0 + 2 * step)).step_by(step);
-            order.extend(rows.filter(|&y| is_new(y, x)).map(|y| y * nx + x));
-        };
-        if band % 2 == 0 { columns.for_each(&mut visit) } else { columns.rev().for_each(&mut visit) }
-    }
-    order
 }
 
 impl OcclusionMaps {
-    fn record(&mut self, position: usize, result: &Classification, totals: &[f32]) {
-        let count = self.grid[0] * self.grid[1];
-        let all = scores_of(self.score, result);
-        for (k, &class) in self.classes.iter().enumerate() {
-            self.scores[k * count + position] = all[class];
-        }
-        let best = result.best();
-        self.argmax[position] = best;
-        self.argmax_scores[position] = all[best];
-        for (feature, &total) in self.features.iter_mut().zip(totals) {
-            feature.totals[position] = total;
-        }
-    }
-
-    /// The maps with each position's values replaced by those of the nearest among every `step`-th row and column.
-    fn with_neighbours(&self, step: usize) -> OcclusionMaps {
-        let [ny, nx] = self.grid;
-        let nearest = |at: usize, n: usize| ((at + step / 2) / step).min((n - 1) / step) * step;
-        let from = |i: usize| nearest(i / nx, ny) * nx + nearest(i % nx, nx);
-        let count = ny * nx;
-        let spread =
-            |values: &[f32]| (0..values.len()).map(|i| values[i / count * count + from(i % count)]).collect();
-        let mut maps = self.clone();
-        maps.scores = spread(&self.scores);
-        maps.argmax = (0..count).map(|i| self.argmax[from(i)]).collect();
-        maps.argmax_scores = spread(&self.argmax_scores);
-        for feature in &mut maps.features {
-            feature.totals = spread(&feature.totals);
-        }
-        maps
-    }
-
     /// The map of the `k`-th class asked for, `[ny][nx]`: `score(unoccluded) - score(occluded)`.
     ///
     /// # Panics
@@ -594,16 +526,138 @@ impl OcclusionMaps {
     pub fn mask_rect(&self, row: usize, column: usize) -> Rect {
         Rect::centred(self.centre(row, column), self.mask_size, INPUT_SIDE)
     }
-}
 
-impl Feature {
-    /// The map before the sweep.
-    fn map_of(&self, watch: &Watch, base: &Activations, count: usize) -> FeatureMap {
-        FeatureMap {
-            layer: self.layer.clone(),
-            channel: watch.named_channel(),
-            base_total: watch.unoccluded(base),
-            totals: vec![0.0; count],
+    fn record(&mut self, position: usize, result: &Classification, totals: &[f32]) {
+        let count = self.grid[0] * self.grid[1];
+        let all = scores_of(self.score, result);
+        for (k, &class) in self.classes.iter().enumerate() {
+            self.scores[k * count + position] = all[class];
+        }
+        let best = result.best();
+        self.argmax[position] = best;
+        self.argmax_scores[position] = all[best];
+        for (feature, &total) in self.features.iter_mut().zip(totals) {
+            feature.totals[position] = total;
         }
     }
+
+    /// The maps with each position's values replaced by those of the nearest among every `step`-th row and column.
+    fn with_neighbours(&self, step: usize) -> OcclusionMaps {
+        let [ny, nx] = self.grid;
+        let nearest = |at: usize, n: usize| ((at + step / 2) / step).min((n - 1) / step) * step;
+        let from = |i: usize| nearest(i / nx, ny) * nx + nearest(i % nx, nx);
+        let count = ny * nx;
+        let spread =
+            |values: &[f32]| (0..values.len()).map(|i| values[i / count * count + from(i % count)]).collect();
+        let mut maps = self.clone();
+        maps.scores = spread(&self.scores);
+        maps.argmax = (0..count).map(|i| self.argmax[from(i)]).collect();
+        maps.argmax_scores = spread(&self.argmax_scores);
+        for feature in &mut maps.features {
+            feature.totals = spread(&feature.totals);
+        }
+        maps
+    }
+}
+
+/// Runs some positions and writes their scores into the maps; `before` positions have been run already. Returns what each layer
+/// has cost since the first of them.
+fn fill(
+    maps: &mut OcclusionMaps,
+    copies: &MaskedCopies,
+    order: &[usize],
+    before: usize,
+    progress: &OnProgress,
+) -> Result<Vec<Cost>> {
+    let [ny, nx] = maps.grid;
+    let rects: Vec<Rect> = (0..ny * nx).map(|i| maps.mask_rect(i / nx, i % nx)).collect();
+    let done = AtomicUsize::new(before);
+    let shared = Mutex::new(maps);
+    copies.run(
+        order,
+        |i| rects[i],
+        |i| Mask::rectangle(rects[i]),
+        |positions, answers| {
+            let mut maps = shared.lock().expect("no panic while it is held");
+            for (&i, (classification, totals)) in positions.iter().zip(&answers) {
+                maps.record(i, classification, totals);
+            }
+            drop(maps);
+            let done = done.fetch_add(positions.len(), Ordering::Relaxed) + positions.len();
+            progress(Progress { done, total: ny * nx })
+        },
+    )
+}
+
+/// [`fill`] for all positions, those of the coarsest grid first; after each but the last step, the maps so far go to `refined`.
+fn fill_coarse_to_fine(
+    maps: &mut OcclusionMaps,
+    copies: &MaskedCopies,
+    progress: &OnProgress,
+    refined: &OnRefinement,
+) -> Result<Vec<Cost>> {
+    let total = maps.grid[0] * maps.grid[1];
+    let (mut done, mut costs) = (0, Vec::new());
+    for (i, &step) in REFINEMENTS.iter().enumerate() {
+        let order = serpentine(maps.grid, step, i.checked_sub(1).map(|before| REFINEMENTS[before]));
+        costs = fill(maps, copies, &order, done, progress)?;
+        done += order.len();
+        if step > 1 {
+            let maps = &maps.with_neighbours(step);
+            let progress = Progress { done, total };
+            if refined(&Refinement { maps, step, progress }).is_break() {
+                return Err(Error::Cancelled);
+            }
+        }
+    }
+    Ok(costs)
+}
+
+pub(crate) fn check_classes(classes: &[usize], network: &Network) -> Result<()> {
+    match classes.iter().find(|&&class| class >= network.classes()) {
+        Some(class) => Err(Error::Option {
+            name: "class",
+            found: class.to_string(),
+            expected: format!("an index of 0 to {}", network.classes() - 1),
+        }),
+        None => Ok(()),
+    }
+}
+
+pub(crate) fn scores_of(score: Score, classification: &Classification) -> &[f32] {
+    match score {
+        Score::Probability => &classification.probabilities,
+        Score::Logit => &classification.logits,
+    }
+}
+
+/// Rows and columns of mask positions over the whole image.
+fn whole_grid(size: [usize; 2], stride: [usize; 2], clipping: bool) -> [usize; 2] {
+    std::array::from_fn(|axis| {
+        // With clipping the centres are 0, s, 2s, ... < 224; without, the corners leave every mask inside.
+        let room = if clipping { INPUT_SIDE } else { INPUT_SIDE - size[axis] + 1 };
+        room.div_ceil(stride[axis])
+    })
+}
+
+/// The pixel, along an axis, that the `i`-th mask is centred on: `floor(size / 2)` from its first one, clipped or not.
+fn centre(size: [usize; 2], stride: [usize; 2], clipping: bool, axis: usize, i: usize) -> usize {
+    i * stride[axis] + if clipping { 0 } else { size[axis] / 2 }
+}
+
+/// Indices of the positions at every `step`-th row and column of a grid, without those at every `coarser`-th, in an order
+/// that keeps neighbours together: bands of two rows, there and back, column by column, so that any eight in a row
+/// are (nearly) a block of two by four.
+fn serpentine([ny, nx]: [usize; 2], step: usize, coarser: Option<usize>) -> Vec<usize> {
+    let is_new = |y: usize, x: usize| coarser.is_none_or(|c| !y.is_multiple_of(c) || !x.is_multiple_of(c));
+    let mut order = Vec::with_capacity(ny.div_ceil(step) * nx.div_ceil(step));
+    for (band, y0) in (0..ny).step_by(2 * step).enumerate() {
+        let columns = (0..nx).step_by(step);
+        let mut visit = |x: usize| {
+            let rows = (y0..ny.min(y0 + 2 * step)).step_by(step);
+            order.extend(rows.filter(|&y| is_new(y, x)).map(|y| y * nx + x));
+        };
+        if band % 2 == 0 { columns.for_each(&mut visit) } else { columns.rev().for_each(&mut visit) }
+    }
+    order
 }

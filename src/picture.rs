@@ -1,4 +1,7 @@
-//! From a photograph to what the network reads: 224x224, blue-green-red minus the mean. `src/decode.rs` opens files.
+//! From a photograph to what the network reads: 224x224, blue-green-red minus the mean (`docs/01-pixel-to-tensor.md`).
+//!
+//! It holds pixels and has `src/resize.rs` scale them. `src/decode.rs` opens files. Of the network it knows the size of
+//! its image and the mean, no more.
 
 use std::fmt;
 
@@ -7,14 +10,28 @@ use crate::network::{INPUT_SIDE, MEAN_BGR};
 use crate::rect::Rect;
 use crate::resize::resize_rgb;
 
-/// How a photograph of any shape becomes a square.
+/// How a photograph of any shape becomes a square. Both interpolate as Pillow's `BICUBIC` ([`resize_rgb`]).
+///
+/// ```
+/// use occlude::{Photograph, Resize};
+///
+/// // Half as high as wide, black but for the outer quarters on the left and on the right.
+/// let level = |x: usize| if (100..300).contains(&x) { 0 } else { 255 };
+/// let rgb: Vec<u8> = (0..200 * 400).flat_map(|i| [level(i % 400); 3]).collect();
+/// let photograph = Photograph::from_rgb(200, 400, &rgb)?;
+/// let corner = |resize| photograph.picture(resize).rgb()[0];
+/// assert_eq!(corner(Resize::Stretch), 255);
+/// assert_eq!(corner(Resize::CenterCrop), 0);
+/// # Ok::<(), occlude::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Resize {
-    /// The whole photograph, its sides scaled independently.
+    /// The whole photograph, its sides scaled independently, as MATLAB's `imresize(image, [224 224])`.
     #[default]
     Stretch,
-    /// The shorter side becomes 256 pixels, the longer one in proportion (rounded down); of that the central 224x224.
+    /// The shorter side becomes 256 pixels, the longer one in proportion (rounded down); of that the central 224x224. Sizes and
+    /// offsets are those of torchvision's `Resize(256)` and `CenterCrop(224)`.
     CenterCrop,
 }
 
@@ -76,6 +93,9 @@ impl Photograph {
 
     /// The part that [`Photograph::picture`] shows, at `side` x `side` pixels: `[side][side][3]`, red first.
     /// For figures, where 224 pixels would be blurred.
+    ///
+    /// # Panics
+    /// If `side` is 0.
     pub fn square(&self, side: usize, resize: Resize) -> Vec<u8> {
         let (size, part) = match resize {
             Resize::Stretch => ([side, side], Rect::plane(side)),
@@ -96,6 +116,18 @@ impl Photograph {
 }
 
 /// A picture of the network's size, 224x224.
+///
+/// ```
+/// use occlude::{Picture, Resize};
+///
+/// let orange = [255, 128, 0].repeat(50 * 80);
+/// let picture = Picture::from_rgb(50, 80, &orange, Resize::Stretch)?;
+/// assert_eq!(picture.rgb().len(), 224 * 224 * 3);
+/// assert_eq!(picture.mean_rgb(), [255.0, 128.0, 0.0]);
+/// // Blue, green, red, each minus its mean over ImageNet.
+/// assert_eq!(picture.input().values()[..3], [0.0 - 104.0, 128.0 - 117.0, 255.0 - 123.0]);
+/// # Ok::<(), occlude::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
     rgb: Vec<u8>,
@@ -139,7 +171,18 @@ impl Picture {
     }
 }
 
-/// What the network reads: `[224][224][3]`, channels blue, green, red, minus the training mean.
+/// What the network reads: `[224][224][3]`, channels blue, green, red, minus the training mean ([`MEAN_BGR`]): levels of 0..=255
+/// come to -123..=151. [`Picture::input`] makes one.
+///
+/// ```
+/// use occlude::Input;
+///
+/// // A picture of the mean colour alone.
+/// let input = Input::from_nhwc_bgr(vec![0.0; 224 * 224 * 3])?;
+/// assert_eq!(input.values().len(), 224 * 224 * 3);
+/// assert!(Input::from_nhwc_bgr(vec![0.0; 224 * 224]).is_err());
+/// # Ok::<(), occlude::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Input {
     values: Vec<f32>,

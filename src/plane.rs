@@ -1,4 +1,4 @@
-//! Activations of one image, seen as pixels in rows.
+//! Activations of one image, seen as pixels in rows, wherever they are kept: it borrows values and knows nothing of layers.
 
 /// `pixel` values lie between neighbours, of which `channels` are the pixel's.
 #[derive(Clone, Copy)]

@@ -1,4 +1,5 @@
-//! Where the multiply-adds and the time of a pass or a sweep go, layer by layer.
+//! Where the multiply-adds and the time of a pass or a sweep go, layer by layer (`docs/07-zeros-and-bits.md`). Who runs layers
+//! measures; here the numbers are added up and named.
 
 use crate::network::Network;
 use std::ops::AddAssign;
@@ -39,7 +40,7 @@ pub(crate) fn sum(threads: Vec<Vec<Cost>>) -> Vec<Cost> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LayerProfile {
-    /// The prototxt's name.
+    /// The layer's name in the table.
     pub name: String,
     /// Height, width and channels of what the layer writes.
     pub shape: [usize; 3],
@@ -55,13 +56,28 @@ pub struct LayerProfile {
 }
 
 impl LayerProfile {
-    /// Billions of floating-point operations a second and core that were carried out, a multiply-add being two.
+    /// Billions of floating-point operations a second and core that were carried out, a multiply-add being two. Not a number, or
+    /// infinite, for a layer that took no measurable time.
     pub fn gflops(&self) -> f64 {
         2e-9 * self.executed as f64 / self.seconds
     }
 }
 
-/// What a pass or a sweep costs.
+/// What a pass or a sweep costs, by [`GoogLeNet::profile`](crate::GoogLeNet::profile) and
+/// [`OcclusionSensitivity::profile`](crate::OcclusionSensitivity::profile).
+///
+/// ```
+/// use occlude::{GoogLeNet, Input, Weights};
+///
+/// let net = GoogLeNet::new(&Weights::seeded(1))?;
+/// let profile = net.profile(&Input::from_nhwc_bgr(vec![20.0; 224 * 224 * 3])?);
+/// let total = profile.total();
+/// assert_eq!(total.dense, 1_582_671_872);
+/// assert!(total.executed < total.dense, "products with zero are left out");
+/// let slowest = profile.layers.iter().max_by(|a, b| a.seconds.total_cmp(&b.seconds)).unwrap();
+/// println!("{}: {:.1} ms, {:.0} Gflop/s", slowest.name, 1e3 * slowest.seconds, slowest.gflops());
+/// # Ok::<(), occlude::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Profile {
@@ -89,7 +105,7 @@ impl Profile {
         Profile { layers: network.layers.iter().zip(costs).map(layer).collect(), images, seconds }
     }
 
-    /// All layers as one.
+    /// All layers as one, called "total", without a shape.
     pub fn total(&self) -> LayerProfile {
         let sum = |f: fn(&LayerProfile) -> u64| self.layers.iter().map(f).sum();
         LayerProfile {

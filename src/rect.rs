@@ -1,8 +1,10 @@
 //! Which outputs of a layer can change when a rectangle of its inputs changes (receptive fields, forwards), and which pixels
-//! of the image an activation depends on (backwards).
+//! of the image an activation depends on (backwards): `docs/06-receptive-fields.md`.
+//!
+//! It is geometry of windows and planes, and uses no other module: nothing is known here of activations, weights or masks.
 
-/// A square sliding window: a convolution's or a pooling's geometry. Output pixel `o` reads the input pixels
-/// `o * stride - padding .. o * stride - padding + size`, as far as they lie in the plane.
+/// A square sliding window: a convolution's or a pooling's geometry (`kernel_size`, `stride` and `pad` of the prototxt). Output
+/// pixel `o` reads the input pixels `o * stride - padding .. o * stride - padding + size`, as far as they lie in the plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// Height and width in pixels.
@@ -14,6 +16,17 @@ pub struct Window {
 }
 
 /// A rectangle of pixels, `y0..y1` by `x0..x1`; empty when `y0 >= y1` or `x0 >= x1`.
+///
+/// ```
+/// use occlude::rect::{Rect, Window};
+///
+/// // What a mask of 45x45 pixels can change in the output of conv1, whose pixel o reads pixels 2o - 3 .. 2o + 4.
+/// let mask = Rect { y0: 88, x0: 0, y1: 133, x1: 45 };
+/// let conv1 = Window { size: 7, stride: 2, padding: 3 };
+/// let reached = mask.through(conv1, conv1.output_side(224));
+/// assert_eq!(reached, Rect { y0: 43, x0: 0, y1: 68, x1: 24 });
+/// assert_eq!((mask.area(), reached.area()), (45 * 45, 25 * 24));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Rect {
     /// First row.
@@ -28,6 +41,16 @@ pub struct Rect {
 
 /// Along an axis, the pixels of the image that an activation depends on: `start + o * step .. start + o * step + size` for
 /// the `o`-th one, as far as the image goes. The same for rows and columns.
+///
+/// ```
+/// use occlude::rect::{ReceptiveField, Window};
+///
+/// let conv1 = ReceptiveField::PIXEL.then(Window { size: 7, stride: 2, padding: 3 });
+/// assert_eq!(conv1, ReceptiveField { size: 7, step: 2, start: -3 });
+/// // Three neighbours of conv1, two pixels apart, of 7 pixels each.
+/// let pool1 = conv1.then(Window { size: 3, stride: 2, padding: 0 });
+/// assert_eq!(pool1, ReceptiveField { size: 11, step: 4, start: -3 });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReceptiveField {
     /// Pixels.
@@ -51,7 +74,7 @@ impl ReceptiveField {
         }
     }
 
-    /// The smallest that holds both, of activations side by side in one pixel.
+    /// The smallest that holds both, of activations side by side in one pixel; their steps are the same.
     pub fn union(self, other: ReceptiveField) -> ReceptiveField {
         debug_assert_eq!(self.step, other.step);
         let start = self.start.min(other.start);
@@ -61,11 +84,11 @@ impl ReceptiveField {
 }
 
 impl Window {
-    /// Output size for a plane of `side` pixels. Rounded up (ceil), as Caffe's pooling does; for the network's
-    /// convolutions the division is such that rounding down gives the same, except with padding: see below.
+    /// Side of the output for a plane of `side` pixels, which with its padding is not smaller than the window: the places from
+    /// the first window to the last, in strides, and one. Where the stride does not divide them, Caffe's convolution rounds down
+    /// and its pooling up (ceil). This does so for both variants of the network, whose windows leave a remainder only there:
+    /// conv1, padded, (224 + 6 - 7) / 2 + 1 = 112.5 becomes 112; a 3x3/2 pool, unpadded, (112 - 3) / 2 + 1 = 55.5 becomes 56.
     pub fn output_side(&self, side: usize) -> usize {
-        // Caffe: convolution floors, pooling ceils. conv1 (224 + 6 - 7) / 2 = 111.5 must floor to 111 (+1 = 112);
-        // the 3x3/2 pools have no padding and must ceil. Padded windows floor, unpadded ones ceil.
         let span = side + 2 * self.padding - self.size;
         if self.padding > 0 { span / self.stride + 1 } else { span.div_ceil(self.stride) + 1 }
     }
@@ -166,7 +189,8 @@ impl Rect {
         Rect { y0: start(self.y0), x0: start(self.x0), y1: end(self.y1), x1: end(self.x1) }
     }
 
-    /// The outputs, in a square plane of `output_side`, whose window overlaps this rectangle of the input.
+    /// The outputs, in a square plane of `output_side`, whose window overlaps this rectangle of the input: all that can change
+    /// when it does. Empty for an empty one.
     pub fn through(&self, window: Window, output_side: usize) -> Rect {
         if self.is_empty() {
             return Rect::default();

@@ -1,10 +1,14 @@
 //! The reference path: the whole network from pixels to logits in plain, safe Rust, to be read in one sitting and
-//! to check the fast kernels against.
+//! to check the fast kernels against. In the order of the book: convolution (`docs/02-convolution.md`), then pooling,
+//! normalisation and the walk of the table, [`forward`] (`docs/03-pooling-lrn-inception.md`).
 //!
 //! Activations are NHWC: a blob holds `side` rows of `side` pixels of `channels` values, channels contiguous, so
 //! that everything but the convolution's sums runs along a pixel's channels, eight at a time. A convolution is
 //! im2col and one matrix product. Sums are blocked as `matrixmultiply` likes them, therefore results agree with
 //! the kernels' within rounding (some 1e-6 of a blob's largest value), not bit for bit.
+//!
+//! It reads the table and the weights as they are in the file. Of the fast path it uses nothing, and nothing is left out: zeros
+//! are multiplied, and there are no masks.
 
 use wide::f32x8;
 
@@ -13,12 +17,139 @@ use crate::network::{Blob, LRN_ALPHA, LRN_SIZE, Layer, Op};
 use crate::rect::Window;
 use crate::weights::Weights;
 
+// Convolution: a sum of products for each output pixel and channel, over the window and the channels of the input. Lay the
+// window's values out as a row, for each pixel one, and all sums together are one product of two matrices.
+
+/// The patch that each output pixel of a convolution sees, one a row: `[side * side][channels][height][width]`, in
+/// the order of a filter's weights; zero where the window is past the border, which is what padding means.
+fn im2col(x: &[f32], from: &Blob, window: Window, side: usize) -> Vec<f32> {
+    let taps = window.size * window.size;
+    let depth = from.channels * taps;
+    let mut patches = vec![0.0; side * side * depth];
+    for (pixel, patch) in patches.chunks_exact_mut(depth).enumerate() {
+        let rows = inside(window, pixel / side, from.side);
+        let columns = inside(window, pixel % side, from.side);
+        for (ky, iy) in rows {
+            for (kx, ix) in columns.clone() {
+                let tap = ky * window.size + kx;
+                let values = &x[(iy * from.side + ix) * from.channels..][..from.channels];
+                for (place, value) in patch[tap..].iter_mut().step_by(taps).zip(values) {
+                    *place = *value;
+                }
+            }
+        }
+    }
+    patches
+}
+
+/// Along one axis, the (position in the window, position in the plane) pairs of output `o` that lie in the plane.
+fn inside(window: Window, o: usize, side: usize) -> impl Iterator<Item = (usize, usize)> + Clone {
+    (0..window.size)
+        .map(move |k| (k, o * window.stride + k))
+        .filter_map(move |(k, padded)| Some((k, padded.checked_sub(window.padding)?)))
+        .filter(move |&(_, i)| i < side)
+}
+
+/// `y = W x + bias` for each row `x` of `patches`, into the layer's channels of each pixel of `y`. A row of `W` is a filter: the
+/// weights of one output channel. The classifier is the same with the pooled activations as its only patch.
+fn linear(layer: &Layer, (weight, bias): (&[f32], &[f32]), patches: &[f32], to: &Blob, y: &mut [f32]) {
+    let pixels = to.side * to.side;
+    let shape = [pixels, layer.channels, patches.len() / pixels];
+    multiply_transposed(shape, patches, weight, &mut y[layer.channel..], to.channels);
+    for pixel in y.chunks_exact_mut(to.channels) {
+        let channels = &mut pixel[layer.channel..][..layer.channels];
+        // Logits come in any number.
+        let (eights, rest) = channels.split_at_mut(layer.channels / 8 * 8);
+        let (bias_eights, bias_rest) = bias.split_at(eights.len());
+        for (value, bias) in lanes_mut(eights).iter_mut().zip(lanes(bias_eights)) {
+            *value = (f32x8::from(*value) + f32x8::from(*bias)).to_array();
+        }
+        for (value, bias) in rest.iter_mut().zip(bias_rest) {
+            *value += bias;
+        }
+    }
+}
+
+/// `max(y, 0)` on the layer's channels.
+fn relu(layer: &Layer, to: &Blob, y: &mut [f32]) {
+    for pixel in y.chunks_exact_mut(to.channels) {
+        for value in lanes_mut(&mut pixel[layer.channel..][..layer.channels]) {
+            *value = f32x8::from(*value).fast_max(f32x8::splat(0.0)).to_array();
+        }
+    }
+}
+
+// Pooling: one value of each channel instead of a window full of them.
+
+/// The largest value of each channel in the window, as far as it lies in the plane.
+fn max_pool(x: &[f32], from: &Blob, window: Window, side: usize, y: &mut [f32]) {
+    for (pixel, output) in y.chunks_exact_mut(from.channels).enumerate() {
+        output.fill(f32::NEG_INFINITY);
+        for (_, iy) in inside(window, pixel / side, from.side) {
+            for (_, ix) in inside(window, pixel % side, from.side) {
+                let values = &x[(iy * from.side + ix) * from.channels..][..from.channels];
+                for (largest, value) in lanes_mut(output).iter_mut().zip(lanes(values)) {
+                    *largest = f32x8::from(*largest).fast_max(f32x8::from(*value)).to_array();
+                }
+            }
+        }
+    }
+}
+
+/// The mean of each channel over the whole plane.
+fn average_pool(x: &[f32], channels: usize, y: &mut [f32]) {
+    y.fill(0.0);
+    for pixel in x.chunks_exact(channels) {
+        for (sum, value) in lanes_mut(y).iter_mut().zip(lanes(pixel)) {
+            *sum = (f32x8::from(*sum) + f32x8::from(*value)).to_array();
+        }
+    }
+    let pixels = f32x8::splat((x.len() / channels) as f32);
+    for sum in lanes_mut(y) {
+        *sum = (f32x8::from(*sum) / pixels).to_array();
+    }
+}
+
+// Normalisation: a value is divided by a number that grows with it and with its neighbours in other channels.
+
+/// Divides each value by `t^0.75`, where `t = 1 + alpha / size * (sum of squares over the `size` channels around
+/// it)`. The power is made of square roots, `sqrt(t) * sqrt(sqrt(t))`, which every machine rounds alike.
+fn lrn(x: &[f32], channels: usize, y: &mut [f32]) {
+    const REACH: usize = LRN_SIZE / 2;
+    // A pixel's squares with zeros on both ends, for channels that the plane does not have.
+    let mut squares = vec![0.0; channels + 2 * REACH];
+    for (input, output) in x.chunks_exact(channels).zip(y.chunks_exact_mut(channels)) {
+        for (square, value) in squares[REACH..].iter_mut().zip(input) {
+            *square = value * value;
+        }
+        for (first, (value, result)) in lanes(input).iter().zip(lanes_mut(output)).enumerate() {
+            let around = (0..LRN_SIZE).map(|k| f32x8::from(&squares[first * 8 + k..][..8]));
+            let sum = around.fold(f32x8::splat(0.0), |sum, square| sum + square);
+            let t = sum * f32x8::splat(LRN_ALPHA / LRN_SIZE as f32) + f32x8::splat(1.0);
+            let power = f32x8::splat(1.0) / (t.sqrt() * t.sqrt().sqrt());
+            *result = (f32x8::from(*value) * power).to_array();
+        }
+    }
+}
+
+// The walk of the table. Branches of an inception block write side by side into one blob, so there is nothing to concatenate.
+
 /// Runs the network on one image and returns every blob, indexed by [`BlobId`](crate::network::BlobId), each
 /// `[side][side][channels]`; the last one holds the logits. `input` is `[224][224][3]`: blue, green, red on
 /// the 0..=255 scale, minus [`MEAN_BGR`](crate::network::MEAN_BGR).
 ///
 /// # Panics
 /// If `input` has another length.
+///
+/// ```
+/// use occlude::{Weights, reference};
+///
+/// let weights = Weights::seeded(1);
+/// let blobs = reference::forward(&weights, &vec![20.0; 224 * 224 * 3]);
+/// // [112][112][64]: what conv1 makes of the image.
+/// assert_eq!(blobs[1].len(), 112 * 112 * 64);
+/// assert_eq!(blobs.last().unwrap().len(), weights.network().classes());
+/// ```
 pub fn forward(weights: &Weights, input: &[f32]) -> Vec<Vec<f32>> {
     let net = weights.network();
     let mut blobs: Vec<Vec<f32>> =
@@ -51,113 +182,6 @@ fn run(layer: &Layer, weights: &Weights, (from, x): (&Blob, &[f32]), (to, y): (&
         Op::Lrn => lrn(x, from.channels, y),
         Op::AveragePool => average_pool(x, from.channels, y),
         Op::Classifier => linear(layer, parameters(), x, to, y),
-    }
-}
-
-/// The patch that each output pixel of a convolution sees, one a row: `[side * side][channels][height][width]`, in
-/// the order of a filter's weights; zero where the window is past the border.
-fn im2col(x: &[f32], from: &Blob, window: Window, side: usize) -> Vec<f32> {
-    let taps = window.size * window.size;
-    let depth = from.channels * taps;
-    let mut patches = vec![0.0; side * side * depth];
-    for (pixel, patch) in patches.chunks_exact_mut(depth).enumerate() {
-        let rows = covered(window, pixel / side, from.side);
-        let columns = covered(window, pixel % side, from.side);
-        for (ky, iy) in rows {
-            for (kx, ix) in columns.clone() {
-                let tap = ky * window.size + kx;
-                let values = &x[(iy * from.side + ix) * from.channels..][..from.channels];
-                for (place, value) in patch[tap..].iter_mut().step_by(taps).zip(values) {
-                    *place = *value;
-                }
-            }
-        }
-    }
-    patches
-}
-
-/// Along one axis, the (position in the window, position in the plane) pairs of output `o` that lie in the plane.
-fn covered(window: Window, o: usize, side: usize) -> impl Iterator<Item = (usize, usize)> + Clone {
-    (0..window.size)
-        .map(move |k| (k, o * window.stride + k))
-        .filter_map(move |(k, padded)| Some((k, padded.checked_sub(window.padding)?)))
-        .filter(move |&(_, i)| i < side)
-}
-
-/// `y = W x + bias` for each row of `patches`, into the layer's channels of each pixel of `y`.
-fn linear(layer: &Layer, (weight, bias): (&[f32], &[f32]), patches: &[f32], to: &Blob, y: &mut [f32]) {
-    let pixels = to.side * to.side;
-    let shape = [pixels, layer.channels, patches.len() / pixels];
-    multiply_transposed(shape, patches, weight, &mut y[layer.channel..], to.channels);
-    for pixel in y.chunks_exact_mut(to.channels) {
-        let channels = &mut pixel[layer.channel..][..layer.channels];
-        // Logits come in any number.
-        let (eights, rest) = channels.split_at_mut(layer.channels / 8 * 8);
-        let (bias_eights, bias_rest) = bias.split_at(eights.len());
-        for (value, bias) in lanes_mut(eights).iter_mut().zip(lanes(bias_eights)) {
-            *value = (f32x8::from(*value) + f32x8::from(*bias)).to_array();
-        }
-        for (value, bias) in rest.iter_mut().zip(bias_rest) {
-            *value += bias;
-        }
-    }
-}
-
-/// `max(y, 0)` on the layer's channels.
-fn relu(layer: &Layer, to: &Blob, y: &mut [f32]) {
-    for pixel in y.chunks_exact_mut(to.channels) {
-        for value in lanes_mut(&mut pixel[layer.channel..][..layer.channels]) {
-            *value = f32x8::from(*value).fast_max(f32x8::splat(0.0)).to_array();
-        }
-    }
-}
-
-/// The largest value of each channel in the window, as far as it lies in the plane.
-fn max_pool(x: &[f32], from: &Blob, window: Window, side: usize, y: &mut [f32]) {
-    for (pixel, output) in y.chunks_exact_mut(from.channels).enumerate() {
-        output.fill(f32::NEG_INFINITY);
-        for (_, iy) in covered(window, pixel / side, from.side) {
-            for (_, ix) in covered(window, pixel % side, from.side) {
-                let values = &x[(iy * from.side + ix) * from.channels..][..from.channels];
-                for (largest, value) in lanes_mut(output).iter_mut().zip(lanes(values)) {
-                    *largest = f32x8::from(*largest).fast_max(f32x8::from(*value)).to_array();
-                }
-            }
-        }
-    }
-}
-
-/// Divides each value by `t^0.75`, where `t = 1 + alpha / size * (sum of squares over the `size` channels around
-/// it)`. The power is made of square roots, `sqrt(t) * sqrt(sqrt(t))`, which every machine rounds alike.
-fn lrn(x: &[f32], channels: usize, y: &mut [f32]) {
-    const REACH: usize = LRN_SIZE / 2;
-    // A pixel's squares with zeros on both ends, for channels that the plane does not have.
-    let mut squares = vec![0.0; channels + 2 * REACH];
-    for (input, output) in x.chunks_exact(channels).zip(y.chunks_exact_mut(channels)) {
-        for (square, value) in squares[REACH..].iter_mut().zip(input) {
-            *square = value * value;
-        }
-        for (first, (value, result)) in lanes(input).iter().zip(lanes_mut(output)).enumerate() {
-            let around = (0..LRN_SIZE).map(|k| f32x8::from(&squares[first * 8 + k..][..8]));
-            let sum = around.fold(f32x8::splat(0.0), |sum, square| sum + square);
-            let t = sum * f32x8::splat(LRN_ALPHA / LRN_SIZE as f32) + f32x8::splat(1.0);
-            let power = f32x8::splat(1.0) / (t.sqrt() * t.sqrt().sqrt());
-            *result = (f32x8::from(*value) * power).to_array();
-        }
-    }
-}
-
-/// The mean of each channel over the whole plane.
-fn average_pool(x: &[f32], channels: usize, y: &mut [f32]) {
-    y.fill(0.0);
-    for pixel in x.chunks_exact(channels) {
-        for (sum, value) in lanes_mut(y).iter_mut().zip(lanes(pixel)) {
-            *sum = (f32x8::from(*sum) + f32x8::from(*value)).to_array();
-        }
-    }
-    let pixels = f32x8::splat((x.len() / channels) as f32);
-    for sum in lanes_mut(y) {
-        *sum = (f32x8::from(*sum) / pixels).to_array();
     }
 }
 

@@ -1,9 +1,19 @@
-//! Bicubic resampling (Keys' kernel, a = -0.5), twice: photographs as PIL rounds them, maps as MATLAB does.
+//! Bicubic resampling (Keys' kernel, a = -0.5), twice: photographs as PIL rounds them (`docs/01-pixel-to-tensor.md`), maps as
+//! MATLAB does (`docs/05-occlusion-map.md`). It knows levels and values in rows and columns, and nothing of what they show.
 
 use crate::rect::Rect;
 use crate::threads;
 
-/// How a map is enlarged to the size of the image.
+/// How a map is enlarged to the size of the image; MATLAB's `OutputUpsampling`.
+///
+/// ```
+/// use occlude::{Upsampling, resize::upsample};
+///
+/// let map = [1.0, 3.0]; // [1][2]
+/// assert_eq!(upsample(&map, 1, 2, 1, 4, Upsampling::Nearest), [1.0, 1.0, 3.0, 3.0]);
+/// let smooth = upsample(&map, 1, 2, 1, 4, Upsampling::Bicubic);
+/// assert!(smooth.is_sorted() && smooth[1] > 1.0 && smooth[2] < 3.0);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Upsampling {
@@ -16,21 +26,44 @@ pub enum Upsampling {
     None,
 }
 
-/// Keys (1981), "Cubic convolution interpolation for digital image processing", with a = -0.5.
-fn cubic(x: f64) -> f64 {
-    const A: f64 = -0.5;
-    let x = x.abs();
-    if x < 1.0 {
-        ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0
-    } else if x < 2.0 {
-        (((x - 5.0) * x + 8.0) * x - 4.0) * A
-    } else {
-        0.0
+/// Antialiased bicubic resampling of interleaved 8-bit RGB, level for level as Pillow 13's `Image.resize(BICUBIC)`: one
+/// pass along each axis, each rounded to 8 bits, the vertical one first where more than twice as many rows as columns are
+/// lost; an axis that keeps its size is left alone.
+///
+/// `rgb` is `[height][width][3]`. Of the resized picture (`size`: height and width), the pixels of `part` are computed
+/// and returned, `[part.height()][part.width()][3]`: cropping this way costs no memory for the rows that are cut off,
+/// nor, when the horizontal pass comes first, for the columns.
+///
+/// # Panics
+/// When `rgb` has another length, a size is zero, or `part` is empty or reaches outside `size`.
+pub fn resize_rgb(rgb: &[u8], height: usize, width: usize, size: [usize; 2], part: Rect) -> Vec<u8> {
+    assert_eq!(rgb.len(), height * width * 3, "an RGB picture has height x width x 3 bytes");
+    assert!(height > 0 && width > 0, "a picture has pixels");
+    assert!(!part.is_empty() && part.y1 <= size[0] && part.x1 <= size[1], "{part:?} must lie in {size:?}");
+    let rows = (height != size[0]).then(|| photograph_taps(height, size[0], part.y0, part.y1));
+    // Only the source rows that the vertical pass will read.
+    let (top, bottom) = match &rows {
+        Some(rows) => rows.iter().fold((height, 0), |(top, bottom), taps| {
+            (top.min(taps.first), bottom.max(taps.first + taps.weights.len()))
+        }),
+        None => (part.y0, part.y1),
+    };
+    let source = &rgb[top * width * 3..bottom * width * 3];
+    let to_width = |source: &[u8]| -> Vec<u8> {
+        if width == size[1] {
+            source.chunks(width * 3).flat_map(|row| &row[part.x0 * 3..part.x1 * 3]).copied().collect()
+        } else {
+            resize_rows(source, width, &photograph_taps(width, size[1], part.x0, part.x1))
+        }
+    };
+    match &rows {
+        Some(rows) if columns_first(height, width, size) => {
+            to_width(&resize_columns(source, width * 3, rows, top))
+        }
+        Some(rows) => resize_columns(&to_width(source), part.width() * 3, rows, top),
+        None => to_width(source),
     }
 }
-
-/// Pixels on each side of its centre that [`cubic`] reaches.
-const CUBIC_SUPPORT: f64 = 2.0;
 
 /// Fraction bits of the 8-bit resampler's weights. 255 times a sum of magnitudes below 1.5 then stays inside an i32.
 const FRACTION_BITS: u32 = 22;
@@ -78,45 +111,6 @@ fn columns_first(height: usize, width: usize, size: [usize; 2]) -> bool {
     let lost = |from: usize, to: usize| from as i64 - to as i64;
     let (lost_rows, lost_columns) = (lost(height, size[0]), lost(width, size[1]));
     lost_rows > 0 && lost_rows > 2 * lost_columns
-}
-
-/// Antialiased bicubic resampling of interleaved 8-bit RGB, level for level as Pillow 13's `Image.resize(BICUBIC)`: one
-/// pass along each axis, in the order of `columns_first`, each rounded to 8 bits; an axis that keeps its size is left
-/// alone.
-///
-/// `rgb` is `[height][width][3]`. Of the resized picture (`size`: height and width), the pixels of `part` are computed
-/// and returned, `[part.height()][part.width()][3]`: cropping this way costs no memory for the rows that are cut off,
-/// nor, when the horizontal pass comes first, for the columns.
-///
-/// # Panics
-/// When `rgb` has another length, a size is zero, or `part` is empty or reaches outside `size`.
-pub fn resize_rgb(rgb: &[u8], height: usize, width: usize, size: [usize; 2], part: Rect) -> Vec<u8> {
-    assert_eq!(rgb.len(), height * width * 3, "an RGB picture has height x width x 3 bytes");
-    assert!(height > 0 && width > 0, "a picture has pixels");
-    assert!(!part.is_empty() && part.y1 <= size[0] && part.x1 <= size[1], "{part:?} must lie in {size:?}");
-    let rows = (height != size[0]).then(|| photograph_taps(height, size[0], part.y0, part.y1));
-    // Only the source rows that the vertical pass will read.
-    let (top, bottom) = match &rows {
-        Some(rows) => rows.iter().fold((height, 0), |(top, bottom), taps| {
-            (top.min(taps.first), bottom.max(taps.first + taps.weights.len()))
-        }),
-        None => (part.y0, part.y1),
-    };
-    let source = &rgb[top * width * 3..bottom * width * 3];
-    let to_width = |source: &[u8]| -> Vec<u8> {
-        if width == size[1] {
-            source.chunks(width * 3).flat_map(|row| &row[part.x0 * 3..part.x1 * 3]).copied().collect()
-        } else {
-            resize_rows(source, width, &photograph_taps(width, size[1], part.x0, part.x1))
-        }
-    };
-    match &rows {
-        Some(rows) if columns_first(height, width, size) => {
-            to_width(&resize_columns(source, width * 3, rows, top))
-        }
-        Some(rows) => resize_columns(&to_width(source), part.width() * 3, rows, top),
-        None => to_width(source),
-    }
 }
 
 /// Resamples each row of `width` RGB pixels.
@@ -212,6 +206,22 @@ fn nearest_taps(output: usize, cells: usize, size: usize) -> MapTaps {
     let cell = (2 * output + 1) * cells / (2 * size);
     [(cell, 1.0), (cell, 0.0), (cell, 0.0), (cell, 0.0)]
 }
+
+/// Keys (1981), "Cubic convolution interpolation for digital image processing", with a = -0.5.
+fn cubic(x: f64) -> f64 {
+    const A: f64 = -0.5;
+    let x = x.abs();
+    if x < 1.0 {
+        ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0
+    } else if x < 2.0 {
+        (((x - 5.0) * x + 8.0) * x - 4.0) * A
+    } else {
+        0.0
+    }
+}
+
+/// Pixels on each side of its centre that [`cubic`] reaches.
+const CUBIC_SUPPORT: f64 = 2.0;
 
 /// Folds an index that lies outside `0..cells` back in: the line of cells continues as its own mirror image.
 pub(crate) fn mirrored(cell: i64, cells: usize) -> usize {

@@ -1,7 +1,14 @@
-//! Softmax by the crate's own exponential: the same bits on every machine, which a C library's `exp` is not.
+//! Softmax by the crate's own exponential: the same bits on every machine, which a C library's `exp` is not
+//! (`docs/04-scores.md`). Numbers in, numbers out: it uses no other module.
 
 /// Class probabilities from logits: `exp(l - max) / sum`, evaluated in f64 in the order of the classes and rounded
-/// once to f32. Each is in 0..=1.
+/// once to f32. Each is in 0..=1. Adding a number to all logits changes no probability, but for rounding.
+///
+/// ```
+/// let probabilities = occlude::softmax(&[2.0, 1.0, 1.0]);
+/// assert!((probabilities[0] / probabilities[1] - 1f32.exp()).abs() < 1e-5);
+/// assert_eq!(occlude::softmax(&[102.0, 101.0, 101.0]), probabilities);
+/// ```
 pub fn softmax(logits: &[f32]) -> Vec<f32> {
     let logits: Vec<f64> = logits.iter().map(|&l| f64::from(l)).collect();
     softmax_f64(&logits).into_iter().map(|p| p as f32).collect()

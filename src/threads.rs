@@ -1,5 +1,5 @@
 //! Work side by side: on the threads of the current rayon pool, or, without the feature `rayon`, on the calling one. What is
-//! computed does not depend on it.
+//! computed does not depend on it. Only here does the library call rayon; what the work is, is not known here.
 
 use crate::Result;
 #[cfg(feature = "rayon")]

@@ -2,6 +2,8 @@
 //!
 //! Zeiler and Fergus, "Visualizing and understanding convolutional networks" (2014), fig. 7b, follow the strongest feature map of
 //! a layer in this way while a mask slides over the image.
+//!
+//! It finds the channel by the table and sums what others have computed: the unoccluded pass, or `src/group.rs`.
 
 use crate::googlenet::{Activations, GoogLeNet};
 use crate::network::{BlobId, Network, Op};
@@ -9,7 +11,8 @@ use crate::rect::{Rect, Window};
 use crate::schedule::{order, pool_before};
 use crate::{Error, Result};
 
-/// A channel of a layer's output, to be followed through a sweep: its activations' sum over the plane.
+/// A channel of a layer's output, to be followed through a sweep
+/// ([`OcclusionSensitivity::features`](crate::OcclusionSensitivity::features)): its activations' sum over the plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Feature {
     /// A layer's name (`inception_4c/3x3`) or that of an inception block's output (`inception_4c/output`).

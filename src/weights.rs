@@ -1,4 +1,7 @@
 //! The weights file: where it is found, and what is checked before a number of it is used.
+//!
+//! Each form of file has a module below, which makes tensors of bytes and is told what to expect by the table. Here they are
+//! compared with the table, and kept as the file has them: how the kernels want them packed is not known here.
 
 mod caffemodel;
 #[cfg(test)]
@@ -43,6 +46,16 @@ const MAX_SIZE: u64 = 1 << 28;
 const CHUNK: usize = 1 << 18;
 
 /// The weights of a network: every tensor of its table, each with its right shape, every value finite.
+///
+/// ```
+/// use occlude::Weights;
+///
+/// // `Weights::load("bvlc_googlenet.safetensors")?` reads the trained ones.
+/// let weights = Weights::seeded(1);
+/// assert_eq!(weights.weight("conv1/7x7_s2").len(), 64 * 3 * 7 * 7);
+/// let parameters: usize = weights.tensors().map(|(_, _, values)| values.len()).sum();
+/// assert_eq!(parameters, 6_998_552);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Weights {
     network: Network,
@@ -108,53 +121,12 @@ impl Weights {
 
     fn from_safetensors(name: &str, size: u64, mut reader: impl Read) -> Result<Weights> {
         let refuse = |problem: String| Error::Weights { name: name.to_string(), problem };
-        let fill = |reader: &mut dyn Read, bytes: &mut [u8]| {
-            reader.read_exact(bytes).map_err(|source| match source.kind() {
-                io::ErrorKind::UnexpectedEof => refuse(format!("ended before its {size} bytes were read")),
-                _ => Error::Io { path: name.into(), action: "read", source },
-            })
-        };
-
-        let mut length = [0; 8];
-        fill(&mut reader, &mut length)?;
-        let length = u64::from_le_bytes(length);
-        if length > MAX_HEADER {
-            return Err(refuse(format!(
-                "not a safetensors file of this network: its first 8 bytes claim a header of {length} bytes, expected about 11 kB"
-            )));
-        }
-        if length > size - 8 {
-            return Err(refuse(format!(
-                "truncated: {size} bytes, but its header alone claims {length}; fetch the file again"
-            )));
-        }
-        // As long as the file, because safetensors compares its length with the header. Only the header is filled in, and
-        // fresh zeros that are never touched take no memory.
-        let mut head = vec![0; size as usize];
-        head[..8].copy_from_slice(&length.to_le_bytes());
-        fill(&mut reader, &mut head[8..8 + length as usize])?;
-        let (_, header) = SafeTensors::read_metadata(&head).map_err(|error| match error {
-            SafeTensorError::MetadataIncompleteBuffer => refuse(wrong_length(size)),
-            error => refuse(format!("not a safetensors file: its header is damaged ({error})")),
-        })?;
-        drop(head);
+        let header = read_header(name, size, &mut reader)?;
         let shapes: HashMap<String, Vec<usize>> =
             header.tensors().into_iter().map(|(name, info)| (name, info.shape.clone())).collect();
         let network = network_of(&shapes).map_err(refuse)?;
         if shapes.contains_key(torchvision::MARK) {
-            let kept = state_dict(&header).map_err(refuse)?;
-            let mut data = vec![0; header.data_len()];
-            fill(&mut reader, &mut data)?;
-            let tensors = kept.into_iter().map(|(name, shape, bytes)| {
-                let values = data[bytes].as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
-                Tensor { name, shape, values }
-            });
-            let tensors: Vec<Tensor> = tensors.collect();
-            if let Some(Tensor { name, values, .. }) =
-                tensors.iter().find(|tensor| !all_finite(&tensor.values))
-            {
-                return Err(refuse(not_finite(values, &HashMap::from([(name.clone(), 0..values.len())]))));
-            }
+            let tensors = read_state_dict(name, size, &mut reader, &header)?;
             let tensors = torchvision::fold(&network, tensors).map_err(refuse)?;
             return Weights::from_tensors(network, tensors).map_err(refuse);
         }
@@ -166,7 +138,7 @@ impl Weights {
         let mut chunk = vec![0; CHUNK];
         while values.len() < count {
             let bytes = &mut chunk[..CHUNK.min(4 * (count - values.len()))];
-            fill(&mut reader, bytes)?;
+            fill(name, size, &mut reader, bytes)?;
             let start = values.len();
             values.extend(bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)));
             if !all_finite(&values[start..]) {
@@ -253,6 +225,23 @@ impl Weights {
     }
 }
 
+/// The weights file to use: `explicit`, else the one that `$OCCLUDE_WEIGHTS` names, else the first that exists of
+/// `weights/`, `../shared/weights/` (both in the current directory) and the folder `occlude` in the user's cache directory,
+/// each with [`FILE_NAME`]. The file is not opened.
+///
+/// # Errors
+/// [`Error::Weights`] when the file that was asked for does not exist: no other is used in its place.
+/// [`Error::WeightsNotFound`] with the places looked at when there is none.
+pub fn find(explicit: Option<&Path>) -> Result<PathBuf> {
+    find_with(explicit, &variable)
+}
+
+/// The last of the places where [`find`] looks, in the user's cache directory; `None` when the environment does not say where
+/// that is.
+pub fn cache_file() -> Option<PathBuf> {
+    cache_directory(&variable).map(|cache| cache.join("occlude").join(FILE_NAME))
+}
+
 /// Name and shape of each tensor of a network.
 fn expected_tensors(network: &Network) -> Vec<(String, Vec<usize>)> {
     let mut tensors = Vec::new();
@@ -280,9 +269,67 @@ fn network_of(shapes: &HashMap<String, Vec<usize>>) -> std::result::Result<Netwo
     Ok(if is_torchvisions { Network::torchvision(classes) } else { Network::bvlc(classes) })
 }
 
+/// Fills `bytes` from a stream that was announced to have `size` bytes in all.
+fn fill(name: &str, size: u64, reader: &mut dyn Read, bytes: &mut [u8]) -> Result<()> {
+    reader.read_exact(bytes).map_err(|source| match source.kind() {
+        io::ErrorKind::UnexpectedEof => {
+            let problem = format!("ended before its {size} bytes were read");
+            Error::Weights { name: name.to_string(), problem }
+        }
+        _ => Error::Io { path: name.into(), action: "read", source },
+    })
+}
+
+/// Reads the header of a safetensors file of `size` bytes, and no tensor.
+fn read_header(name: &str, size: u64, reader: &mut dyn Read) -> Result<Metadata> {
+    let refuse = |problem: String| Error::Weights { name: name.to_string(), problem };
+    let mut length = [0; 8];
+    fill(name, size, reader, &mut length)?;
+    let length = u64::from_le_bytes(length);
+    if length > MAX_HEADER {
+        return Err(refuse(format!(
+            "not a safetensors file of this network: its first 8 bytes claim a header of {length} bytes, expected about 11 kB"
+        )));
+    }
+    if length > size - 8 {
+        return Err(refuse(format!(
+            "truncated: {size} bytes, but its header alone claims {length}; fetch the file again"
+        )));
+    }
+    // As long as the file, because safetensors compares its length with the header. Only the header is filled in, and
+    // fresh zeros that are never touched take no memory.
+    let mut head = vec![0; size as usize];
+    head[..8].copy_from_slice(&length.to_le_bytes());
+    fill(name, size, reader, &mut head[8..8 + length as usize])?;
+    let (_, header) = SafeTensors::read_metadata(&head).map_err(|error| match error {
+        SafeTensorError::MetadataIncompleteBuffer => refuse(wrong_length(size)),
+        error => refuse(format!("not a safetensors file: its header is damaged ({error})")),
+    })?;
+    Ok(header)
+}
+
+/// Reads the tensors of a torchvision state dict that are used, after its header.
+fn read_state_dict(name: &str, size: u64, reader: &mut dyn Read, header: &Metadata) -> Result<Vec<Tensor>> {
+    let refuse = |problem: String| Error::Weights { name: name.to_string(), problem };
+    let kept = used_tensors(header).map_err(refuse)?;
+    let mut data = vec![0; header.data_len()];
+    fill(name, size, reader, &mut data)?;
+    let tensors = kept.into_iter().map(|(name, shape, bytes)| {
+        let values = data[bytes].as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
+        Tensor { name, shape, values }
+    });
+    let tensors: Vec<Tensor> = tensors.collect();
+    match tensors.iter().find(|tensor| !all_finite(&tensor.values)) {
+        Some(Tensor { name, values, .. }) => {
+            Err(refuse(not_finite(values, &HashMap::from([(name.clone(), 0..values.len())]))))
+        }
+        None => Ok(tensors),
+    }
+}
+
 /// Name, shape and bytes of those tensors of a torchvision state dict that are used.
 #[allow(clippy::type_complexity)]
-fn state_dict(header: &Metadata) -> std::result::Result<Vec<(String, Vec<usize>, Range<usize>)>, String> {
+fn used_tensors(header: &Metadata) -> std::result::Result<Vec<(String, Vec<usize>, Range<usize>)>, String> {
     let used = header.tensors().into_iter().filter(|(name, _)| !torchvision::is_ignored(name));
     used.map(|(name, info)| {
         if info.dtype != Dtype::F32 {
@@ -364,23 +411,6 @@ fn not_finite(values: &[f32], ranges: &HashMap<String, Range<usize>>) -> String 
         ),
         None => "holds values that are not finite".to_string(),
     }
-}
-
-/// The weights file to use: `explicit`, else the one that `$OCCLUDE_WEIGHTS` names, else the first that exists of
-/// `weights/`, `../shared/weights/` (both in the current directory) and the folder `occlude` in the user's cache directory,
-/// each with [`FILE_NAME`]. The file is not opened.
-///
-/// # Errors
-/// [`Error::Weights`] when the file that was asked for does not exist: no other is used in its place.
-/// [`Error::WeightsNotFound`] with the places looked at when there is none.
-pub fn find(explicit: Option<&Path>) -> Result<PathBuf> {
-    find_with(explicit, &variable)
-}
-
-/// The last of the places where [`find`] looks, in the user's cache directory; `None` when the environment does not say where
-/// that is.
-pub fn cache_file() -> Option<PathBuf> {
-    cache_directory(&variable).map(|cache| cache.join("occlude").join(FILE_NAME))
 }
 
 /// A variable of the environment, unless it is empty.

@@ -1,5 +1,5 @@
-//! Pooling and local response normalisation of one pixel, vectorised across channels. Every operation rounds once, so
-//! the bits do not depend on how.
+//! Pooling and local response normalisation of one pixel, vectorised across channels (`docs/03-pooling-lrn-inception.md`). Every
+//! operation rounds once, so the bits do not depend on how. Which pixels a window has is for the caller to say.
 
 use super::isa::for_each_isa;
 use super::simd::Simd;

@@ -1,4 +1,5 @@
-//! Matrix multiplication for the reference path: the one safe door to `matrixmultiply`, which takes pointers.
+//! Matrix multiplication for the reference path (`docs/02-convolution.md`): the one safe door to `matrixmultiply`, which takes
+//! pointers. The fast path does not use it.
 
 /// `c[i][j] = sum over k of a[i][k] * b[j][k]`, for `i < m`, `j < n`, `k < depth`; `b` is thereby given as its
 /// transpose, the way weights are stored. Rows of `a` and `b` are contiguous; those of `c` start `c_stride`

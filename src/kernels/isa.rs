@@ -1,4 +1,4 @@
-//! Which instruction set the kernels use: found once, at run time.
+//! Which instruction set the kernels use: found once, at run time. What an instruction does is in `simd.rs`.
 
 use crate::error::{Error, Result};
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Memory in whole cache lines, and pixels in whole vectors.
+//! Memory in whole cache lines, and pixels in whole vectors, for activations and packed weights; what the values are is not known here.
 
 /// Values that begin at a cache line: no vector load of 16 of them, from a multiple of 16, touches two lines, which would
 /// cost as much as two loads.

@@ -1,5 +1,8 @@
-//! The arithmetic: every number of the fast path is made here, and all `unsafe` of the crate is here, but for
-//! what C passes in (`src/capi.rs`).
+//! The arithmetic: every activation of the fast path is computed here, and all `unsafe` of the crate is here, but for
+//! what C passes in (`src/capi.rs`). The chapter is `docs/07-zeros-and-bits.md`.
+//!
+//! Kernels take slices, places and sizes from their callers, and call nobody. They know nothing of layers' names, of the table
+//! but the constants of LRN, of masks and of threads.
 //!
 //! One generic algorithm a kernel, instantiated for each instruction set and chosen at run time by [`Isa`]. Each
 //! output element is computed by the same operations in the same order whatever the instruction set, the tile

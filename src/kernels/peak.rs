@@ -1,4 +1,4 @@
-//! What the machine can do at most, to hold the kernels against.
+//! What the machine can do at most, to hold the kernels against. No kernel calls it.
 
 use super::isa::{Isa, for_each_isa};
 use super::simd::Simd;

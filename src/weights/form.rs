@@ -1,4 +1,5 @@
-//! Which of the forms that weights are published in a file has: by its first bytes, whatever its name is.
+//! Which of the forms that weights are published in a file has: by its first bytes, whatever its name is. What follows them is
+//! for that form's module to judge.
 
 use std::fmt;
 

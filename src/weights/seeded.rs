@@ -1,4 +1,5 @@
-//! The seeded network: weights from a small generator, for tests and examples that run without the trained file.
+//! The seeded network: weights from a small generator, for tests and examples that run without the trained file. It knows the
+//! table's shapes and no file.
 //!
 //! It recognises nothing, but it behaves like a trained network where that matters to the code: activations stay
 //! in the same range from the first layer to the last, about half of what leaves a ReLU is zero, a mask on the

@@ -1,4 +1,4 @@
-//! A tensor of a weights file, whatever the file's form.
+//! A tensor of a weights file, whatever the file's form, and what all readers of a form check about one.
 
 /// Values in C order, named and shaped as the network's table has it (`<layer>.weight`, `<layer>.bias`).
 #[derive(Clone, Debug, PartialEq)]
