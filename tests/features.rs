@@ -137,7 +137,10 @@ fn the_sheet_has_a_tile_for_each_channel_in_the_colours_of_the_scale() {
     let sheet = image::open(&file).unwrap().into_rgb8();
 
     let (side, maps) = maps(&NET.forward(&picture(&folder).input()), layer);
-    let largest = maps.iter().flatten().copied().fold(0.0, f32::max);
+    // Of the values that are not 0, one in a hundred lies beyond the colours.
+    let mut values: Vec<f32> = maps.iter().flatten().copied().filter(|value| *value > 0.0).collect();
+    values.sort_by(f32::total_cmp);
+    let end = values[values.len() - 1 - values.len() / 100];
     // 16 tiles of 56 pixels a row, 61 from one to the next, and 24 of margin.
     assert_eq!(sheet.width(), 24 + 16 * 61 - 5 + 24);
     // From one row of tiles to the next, 75: the last ends, with its number, at the margin.
@@ -151,9 +154,9 @@ fn the_sheet_has_a_tile_for_each_channel_in_the_colours_of_the_scale() {
             // Viridis's ends as they are published.
             if value == 0.0 {
                 assert_eq!(pixel.0, [68, 1, 84], "{number}: {i}");
-            } else if value == largest {
+            } else if value >= end {
                 assert_eq!(pixel.0, [253, 231, 37], "{number}: {i}");
-            } else if value < 0.9 * largest {
+            } else if value < 0.9 * end {
                 assert!(pixel.0[0] < 230, "{number}: {i}: {pixel:?} is the end of the scale");
             }
         }
@@ -196,7 +199,7 @@ fn colours_and_number_of_tiles_are_as_asked_for() {
         image::open(file).unwrap().into_rgb8()
     };
     let (all, few) = (draw(&[]), draw(&["--strongest", "3"]));
-    assert!(few.height() < all.height() / 4, "{:?} {:?}", few.dimensions(), all.dimensions());
+    assert!(few.height() < all.height() / 3, "{:?} {:?}", few.dimensions(), all.dimensions());
     let jet = draw(&["--strongest", "3", "--colours", "jet"]);
     assert_eq!(jet.dimensions(), few.dimensions());
     assert_ne!(jet, few);

@@ -474,8 +474,8 @@ pub struct Gradcam {
 #[command(after_help = "\
 A layer of GoogLeNet writes up to 1024 channels, each a map of where in the picture it found what it looks for. DIR receives
 <image>-<layer>-features.png, in which each channel is a tile with its number below it. One scale holds for all tiles: from 0 to
-the largest value of the layer, or as far on either side of 0 where there are negative values, which are those of the classifier
-only. On an error DIR receives nothing.
+the value that only 1 % of those that are not 0 exceed, or as far on either side of 0 where there are negative values, which are
+those of the classifier only. On an error DIR receives nothing.
 
 --json prints for each channel: channel (its number), total (the sum over its map, which --activation of `occlude explain` follows
 while a mask slides), maximum, nonzero_share (0 to 1, of its values), maximum_at ([row, column] in the map) and maximum_depends_on

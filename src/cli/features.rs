@@ -23,6 +23,8 @@ use super::output::Output;
 use super::threads::on_threads;
 use sheet::{Sheet, Tile};
 
+/// Share of the values, but for zeros, that the colours do not reach.
+const BEYOND: f64 = 0.01;
 /// Channels that the summary lists.
 const LISTED: usize = 5;
 
@@ -168,9 +170,15 @@ impl<'a> Layer<'a> {
         order
     }
 
-    /// One for all channels, whichever are shown.
+    /// One for all channels, whichever are shown. Few activations are many times as large as the others: if the colours
+    /// reached to the largest, nearly all of a sheet would be dark, so [`BEYOND`] of them have the end's colour.
     fn scale(&self, colours: Option<Colours>) -> Scale {
-        let [low, high] = range(self.channels.iter().flat_map(|channel| &channel.map));
+        let values = || self.channels.iter().flat_map(|channel| &channel.map);
+        let mut sizes: Vec<f32> = values().map(|value| value.abs()).filter(|size| *size > 0.0).collect();
+        sizes.sort_by(f32::total_cmp);
+        let most = sizes.len().saturating_sub(1 + (sizes.len() as f64 * BEYOND) as usize);
+        let limit = sizes.get(most).copied().unwrap_or(0.0);
+        let [low, high] = range(values()).map(|end| end.clamp(-limit, limit));
         let default = if low < 0.0 { Colours::Diverging } else { Colours::Viridis };
         let colours = colours.unwrap_or(default);
         // The middle of the diverging colours is 0, even where nothing is below it.
@@ -222,6 +230,7 @@ impl<'a> Layer<'a> {
             format!("{which}, each {what} with its number below; one scale for all."),
             depends,
             format!("{}.", self.density()),
+            format!("The largest {:.0} % of those have the end's colour.", 100.0 * BEYOND),
         ];
         if !self.branches.is_empty() {
             let branch = |(name, last): &(String, usize)| format!("{name} up to {last}");
@@ -358,5 +367,9 @@ mod tests {
         assert_eq!(scale(&above, Some(Colours::Diverging)), (Colours::Diverging, -8.0, 8.0));
         assert_eq!(scale(&below, None), (Colours::Diverging, -5.0, 5.0));
         assert_eq!(scale(&below, Some(Colours::Viridis)), (Colours::Viridis, -5.0, 2.0));
+        // A hundredth of 200 values, zeros not counted, is beyond the end.
+        let mut rising = vec![[0.0; 4]];
+        rising.extend((0..50).map(|i| std::array::from_fn(|k| (4 * i + k + 1) as f32)));
+        assert_eq!(scale(&rising, None), (Colours::Viridis, 0.0, 198.0));
     }
 }
