@@ -95,7 +95,8 @@ impl Job<'_> {
     /// All pictures' rows, in their order.
     ///
     /// # Errors
-    /// [`Error::Option`], which no picture can help, and [`Error::Cancelled`]; any other of a picture is in its row.
+    /// [`Error::Option`] and [`Error::UnknownLayer`], which no picture can help, and [`Error::Cancelled`]; any other of a picture
+    /// is in its row.
     fn run(&self, pictures: &[Picture]) -> Result<Vec<Row>> {
         let ours: HashSet<&str> = pictures.iter().map(|picture| picture.folder.as_str()).collect();
         self.output.remove_leftovers(|name| ours.contains(name))?;
@@ -115,7 +116,10 @@ impl Job<'_> {
                 pictures.get(turn).map(|picture| (picture, self.prepare(picture)))
             };
             (swept, read) = rayon::join(sweep, beside);
-            if let Some((_, Err(error @ (Error::Option { .. } | Error::Cancelled)))) = swept {
+            let everyones = |error: &Error| {
+                matches!(error, Error::Option { .. } | Error::UnknownLayer { .. } | Error::Cancelled)
+            };
+            if let Some((_, Err(error))) = swept.take_if(|(_, swept)| swept.as_ref().is_err_and(everyones)) {
                 return Err(error);
             }
         }
