@@ -151,6 +151,19 @@ fn conclusions(network: &Network, trace: &occlude::Trace) -> Vec<String> {
             percent(dense - executed, dense)
         ),
     ];
+    let mut sides: Vec<usize> = trace.layers.iter().map(|layer| layer.shape[0]).collect();
+    sides.dedup();
+    for side in sides {
+        let of_plane = trace.layers.iter().filter(|layer| layer.shape[0] == side);
+        let (dense, spent) =
+            of_plane.fold((0, 0), |(dense, spent), layer| (dense + layer.dense, spent + layer.executed));
+        sentences.push(format!(
+            "  {:>5.1} M of {:>5.1} M in planes of {side}x{side}, {:.1} % of all that is spent",
+            millions(spent),
+            millions(dense),
+            percent(spent, executed)
+        ));
+    }
     let everywhere = network.layers.iter().zip(&trace.layers).find(|(layer, found)| {
         found.reached == Rect::plane(network.blobs[layer.output].side) && network.blobs[layer.output].side > 1
     });
