@@ -185,7 +185,7 @@ pub fn strip(title: &str, stages: &[Stage], photograph: &[u8]) -> Canvas {
 /// One stage after the other over the photograph, `[FRAME][FRAME][3]`: a GIF that begins again at its end.
 pub fn animation(stages: &[Stage], photograph: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut encoder = GifEncoder::new_with_speed(&mut bytes, 10);
+    let mut encoder = GifEncoder::new_with_speed(&mut bytes, 30);
     let in_memory = "memory can be written, and the frame's size is a GIF's";
     encoder.set_repeat(Repeat::Infinite).expect(in_memory);
     for (i, stage) in stages.iter().enumerate() {
