@@ -282,8 +282,9 @@ fn numbers_in_the_text_stand_in_what_was_run() {
         }
         for part in &parts {
             let Part::Prose(lines) = part else { continue };
-            let prose: Vec<&str> =
-                lines.iter().filter(|line| !line.starts_with('#')).map(String::as_str).collect();
+            // Titles and exercises claim nothing.
+            let is_claim = |line: &&String| !line.starts_with('#') && !line.starts_with("- **");
+            let prose: Vec<&str> = lines.iter().filter(is_claim).map(String::as_str).collect();
             for number in numbers(&claims(&prose.join("\n"))) {
                 // One to nine, and chapters' numbers among them, are words.
                 if number.len() > 1 {
@@ -331,6 +332,21 @@ fn links_lead_somewhere() {
         let name = page.strip_prefix(docs()).unwrap().to_str().unwrap();
         assert!(name == "SUMMARY.md" || named.contains(name), "{name} is not in SUMMARY.md");
     }
+}
+
+#[test]
+fn each_exercise_has_a_solution_and_each_solution_an_exercise() {
+    let solutions = fs::read_to_string(docs().join("../tests/exercises.rs")).unwrap();
+    let number = |name: &str| name.split('_').take(2).collect::<Vec<_>>().join(".");
+    let solved: Vec<String> = solutions.split("fn exercise_").skip(1).map(number).collect();
+    let mut asked = Vec::new();
+    for (_, chapter) in chapters() {
+        let exercises = chapter.split_once("## Exercises").map_or("", |(_, exercises)| exercises);
+        let numbers = exercises.split("- **").skip(1).map(|exercise| exercise.split("**").next().unwrap());
+        asked.extend(numbers.map(str::to_string));
+    }
+    assert_eq!(asked, solved);
+    assert!(asked.len() > 20);
 }
 
 #[test]
