@@ -3,7 +3,7 @@
 //! Deletion covers the image pixel by pixel, the most important first; insertion uncovers a covered image in the same order.
 //! The better map makes the score fall early and rise early: a small area under the deletion curve, a large one under the
 //! insertion curve. After Petsiuk, Das and Saenko, "RISE: Randomized input sampling for explanation of black-box models" (2018),
-//! section 3.3; they uncover a blurred image, for which there is [`MaskValue::Blur`]. The chapter is `docs/08-reading-a-map.md`.
+//! section 3.3; they uncover a blurred image, for which there is [`MaskValue::Blur`]. The chapter is `docs/09-grad-cam.md`.
 //!
 //! It ranks pixels, makes masks of them, and has `src/masked.rs` run the copies. A map is a number for each pixel to
 //! it, whichever method it came from.

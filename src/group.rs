@@ -10,7 +10,7 @@
 //!   pixel of the next layer is computed for a position only if its window holds such a bit. Max pooling and ReLU often
 //!   hide a change, and the affected area shrinks to what is left.
 //!
-//! `docs/06-receptive-fields.md` explains the first measure, `docs/07-zeros-and-bits.md` the second and the zeros.
+//! `docs/06-receptive-fields.md` explains both measures, `docs/07-zeros-and-bits.md` the zeros.
 //!
 //! Memory is the second bound. The outputs of inception blocks, most of them zeros, are kept as lists from the start
 //! ([`Listed`]), and pools read those lists; the other blobs lie in memory that they share ([`share_slots`]).

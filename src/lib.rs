@@ -43,8 +43,8 @@
 //! | `docs/05-occlusion-map.md` | the sweep and its map | [`occlusion`], [`MaskValue`] |
 //! | `docs/06-receptive-fields.md` | what a mask can reach | [`rect`], [`trace`] |
 //! | `docs/07-zeros-and-bits.md` | fewer products and the same bits | `src/kernels/`, [`profile`] |
-//! | `docs/08-reading-a-map.md` | what a map says and what it does not | [`OcclusionMaps`], [`faithfulness`] |
-//! | `docs/09-grad-cam.md` | the other method | [`gradcam`] |
+//! | `docs/08-reading-a-map.md` | what a map says and what it does not | [`OcclusionMaps`] |
+//! | `docs/09-grad-cam.md` | the other method, and which is better | [`gradcam`], [`faithfulness`] |
 //!
 //! 1. **Photograph to picture** ([`picture`], [`resize`]). [`Photograph::open`] decodes a file, upright, to RGB. [`Resize`]
 //!    says how it becomes the square [`Picture`] of 224x224 pixels, by antialiased bicubic interpolation.

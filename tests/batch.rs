@@ -10,6 +10,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use common::command::write_png;
 use common::{safetensors, seeded_tensors, seeded_weights};
 use image::{Rgb, RgbImage};
 use occlude::Isa;
@@ -87,7 +88,7 @@ fn write_picture(path: &Path, seed: u32) {
     let picture = RgbImage::from_fn(40 + seed, 30, |x, y| {
         Rgb([x * 5, y * 8, (x * y + 50 * seed) % 256].map(|level| level as u8))
     });
-    picture.save(path).unwrap();
+    write_png(path, &picture);
 }
 
 /// A folder with pictures of these names in `photos`.

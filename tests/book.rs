@@ -14,7 +14,7 @@ use std::fs;
 use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 
-use common::command::{listing, occlude, succeed};
+use common::command::{listing, occlude, read_picture, succeed};
 use common::shared;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{FilterType, resize};
@@ -193,7 +193,7 @@ fn figures(place: &TempDir, name: &str, text: &str, writes: bool) {
             );
             continue;
         }
-        let large = image::open(source).unwrap().into_rgb8();
+        let large = read_picture(&source);
         let width = large.width().min(WIDTH);
         let small = resize(&large, width, large.height() * width / large.width(), FilterType::Lanczos3);
         if writes {
@@ -201,7 +201,7 @@ fn figures(place: &TempDir, name: &str, text: &str, writes: bool) {
             JpegEncoder::new_with_quality(&mut bytes, 88).encode_image(&small).unwrap();
             fs::write(&path, bytes).unwrap();
         }
-        let shown = image::open(&path).unwrap_or_else(|e| panic!("{name}: {figure}: {e}")).into_rgb8();
+        let shown = read_picture(&path);
         assert_eq!(shown.dimensions(), small.dimensions(), "{name}: {figure}");
         let difference: u64 =
             shown.as_raw().iter().zip(small.as_raw()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();

@@ -6,7 +6,7 @@ mod common;
 use std::collections::HashSet;
 use std::fs;
 
-use common::command::{floats, folder, listing, occlude, refuse, seeded, shape, succeed};
+use common::command::{floats, folder, listing, occlude, refuse, seeded, shape, succeed, write_png};
 use common::shared;
 use occlude::{GoogLeNet, OcclusionSensitivity, Picture, Resize, Weights};
 use serde_json::Value;
@@ -21,7 +21,7 @@ fn names(folder: &TempDir, below: &str) -> HashSet<String> {
 fn two() -> TempDir {
     let folder = folder();
     let other = image::RgbImage::from_fn(90, 70, |x, y| image::Rgb([(x * 2) as u8, 60, (y * 3) as u8]));
-    other.save(folder.path().join("other.png")).unwrap();
+    write_png(&folder.path().join("other.png"), &other);
     folder
 }
 

@@ -12,7 +12,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use common::command::{folder, listing, occlude, refuse, seeded, stderr, succeed};
+use common::command::{folder, listing, occlude, refuse, seeded, stderr, succeed, write_png};
 use tempfile::TempDir;
 
 /// One position, so that it takes next to no time.
@@ -86,7 +86,7 @@ fn photos(count: u32) -> TempDir {
         let picture = image::RgbImage::from_fn(40 + seed, 30, |x, y| {
             image::Rgb([x * 5, y * 8, x * y + 50 * seed].map(|level| (level % 256) as u8))
         });
-        picture.save(folder.path().join(format!("photos/{seed}.png"))).unwrap();
+        write_png(&folder.path().join(format!("photos/{seed}.png")), &picture);
     }
     folder
 }
@@ -282,7 +282,7 @@ fn signals_end_a_sweep_without_leftovers() {
             [&["explain", "picture.png", "--faithfulness"][..], &["compare", "picture.png", "photo.png"]]
         {
             fs::copy(folder.path().join("picture.png"), folder.path().join("photo.png")).unwrap();
-            for delay in [100, 400, 700] {
+            for delay in [100, 600] {
                 let mut child = spawn(seeded(&folder, &[command, &SLOW[..]].concat()));
                 sleep(Duration::from_millis(delay));
                 signal(&child, name);

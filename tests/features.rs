@@ -5,7 +5,7 @@ mod common;
 
 use std::sync::LazyLock;
 
-use common::command::{bits, floats, folder, listing, occlude, refuse, seeded, succeed};
+use common::command::{bits, floats, folder, listing, occlude, read_picture, refuse, seeded, succeed};
 use common::{safetensors, seeded_tensors};
 use occlude::network::Network;
 use occlude::{Activations, Feature, GoogLeNet, OcclusionSensitivity, Picture, Resize, Weights};
@@ -134,7 +134,7 @@ fn the_sheet_has_a_tile_for_each_channel_in_the_colours_of_the_scale() {
         "{text}"
     );
     assert_eq!(listing(&folder.path().join("a")).len(), 2);
-    let sheet = image::open(&file).unwrap().into_rgb8();
+    let sheet = read_picture(&file);
 
     let (side, maps) = maps(&NET.forward(&picture(&folder).input()), layer);
     // Of the values that are not 0, one in a hundred lies beyond the colours.
@@ -169,7 +169,7 @@ fn negative_values_are_on_the_other_side_of_white() {
     let layer = "loss3/classifier";
     features(&folder, layer, &[]);
     let file = folder.path().join("out/picture-loss3-classifier-features.png");
-    let sheet = image::open(file).unwrap().into_rgb8();
+    let sheet = read_picture(&file);
     let (_, maps) = maps(&NET.forward(&picture(&folder).input()), layer);
     // 32 tiles of 28 pixels in a row: 33 from one to the next; 32 rows, 47 pixels each.
     assert_eq!(sheet.width(), 24 + 32 * 33 - 5 + 24);
@@ -196,7 +196,7 @@ fn colours_and_number_of_tiles_are_as_asked_for() {
     let draw = |more: &[&str]| {
         features(&folder, "inception_5b/output", more);
         let file = folder.path().join("out/picture-inception_5b-output-features.png");
-        image::open(file).unwrap().into_rgb8()
+        read_picture(&file)
     };
     let (all, few) = (draw(&[]), draw(&["--strongest", "3"]));
     assert!(few.height() < all.height() / 3, "{:?} {:?}", few.dimensions(), all.dimensions());

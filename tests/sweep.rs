@@ -7,8 +7,8 @@ use common::{Reference, SEED, picture_input};
 use occlude::network::{Network, Op};
 use occlude::rect::Rect;
 use occlude::{
-    Error, Faithfulness, Feature, GoogLeNet, Input, Isa, MaskValue, OcclusionMaps, OcclusionSensitivity,
-    Score, Weights,
+    Activations, Error, Faithfulness, Feature, GoogLeNet, Input, Isa, MaskValue, OcclusionMaps,
+    OcclusionSensitivity, Score, Weights,
 };
 use proptest::prelude::*;
 use safetensors::Dtype;
@@ -166,13 +166,15 @@ fn a_change_in_the_last_outputs_alone_is_seen() {
 fn every_instruction_set_gives_the_same_bits() {
     let run = |isa: Isa, exhaustive: bool| {
         let net = GoogLeNet::new(&Weights::seeded(SEED)).unwrap().with_isa(isa).unwrap();
-        let sweep = OcclusionSensitivity::new(&net).mask_size([60, 20]).stride([112, 120]);
+        let sweep = OcclusionSensitivity::new(&net).mask_size([60, 20]).stride([224, 120]);
         sweep.exhaustive(exhaustive).run(&INPUT).unwrap()
     };
     let scalar = run(Isa::Scalar, false);
     for isa in Isa::all_available() {
-        assert_same_bits(&run(isa, false), &scalar);
         assert_same_bits(&run(isa, true), &scalar);
+        if isa != Isa::Scalar {
+            assert_same_bits(&run(isa, false), &scalar);
+        }
     }
 }
 
@@ -258,14 +260,14 @@ fn covered(pixels: impl Fn(usize, usize) -> bool, cover: &[f32]) -> Input {
     Input::from_nhwc_bgr(values).unwrap()
 }
 
-/// Sums a channel of a layer in another forward pass, by its definition.
-fn total(input: &Input, feature: &Feature) -> f32 {
+/// Sums a channel of a layer, by its definition.
+fn total(pass: &Activations, feature: &Feature) -> f32 {
     let network = NET.network();
     let layer = network.layers.iter().find(|l| l.name == feature.layer);
     let (blob, first) =
         layer.map_or_else(|| (network.find(&feature.layer).unwrap(), 0), |l| (l.output, l.channel));
     let blob = &network.blobs[blob];
-    let values = NET.forward(input).blob(&blob.name).unwrap();
+    let values = pass.blob(&blob.name).unwrap();
     let channel = first + feature.channel.unwrap();
     values.iter().skip(channel).step_by(blob.channels).map(|v| f64::from(*v)).sum::<f64>() as f32
 }
@@ -282,12 +284,13 @@ fn a_feature_is_the_sum_of_a_channel_of_the_masked_image() {
     let maps = sweep.run(&INPUT).unwrap();
     assert_eq!(maps.features.len(), FEATURES.len());
     let [ny, nx] = maps.grid;
+    let whole = NET.forward(&INPUT);
     for map in &maps.features {
         let feature = Feature { layer: map.layer.clone(), channel: Some(map.channel) };
-        assert_eq!(map.base_total, total(&INPUT, &feature), "{feature:?}");
+        assert_eq!(map.base_total, total(&whole, &feature), "{feature:?}");
         // The strongest channel, and no earlier one as strong.
         for channel in (0..16).filter(|&c| c != map.channel) {
-            let other = total(&INPUT, &Feature { layer: map.layer.clone(), channel: Some(channel) });
+            let other = total(&whole, &Feature { layer: map.layer.clone(), channel: Some(channel) });
             assert!(if channel < map.channel { other < map.base_total } else { other <= map.base_total });
         }
         assert!(map.map().iter().any(|drop| *drop != 0.0), "{feature:?} feels the masks");
@@ -295,7 +298,7 @@ fn a_feature_is_the_sum_of_a_channel_of_the_masked_image() {
             let rect = maps.mask_rect(at / nx, at % nx);
             let inside = |y, x| (rect.y0..rect.y1).contains(&y) && (rect.x0..rect.x1).contains(&x);
             let masked = covered(inside, &vec![0.0; 224 * 224 * 3]);
-            assert_eq!(map.totals[at], total(&masked, &feature), "{feature:?} at {at}");
+            assert_eq!(map.totals[at], total(&NET.forward(&masked), &feature), "{feature:?} at {at}");
         }
     }
 }

@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::io::Cursor;
 
-use common::command::{floats, folder, refuse, seeded, succeed};
+use common::command::{floats, folder, read_picture, refuse, seeded, succeed, write_png};
 use common::seeded_weights;
 use image::AnimationDecoder;
 use image::codecs::gif::GifDecoder;
@@ -60,7 +60,7 @@ fn files_are_the_librarys_trace() {
         assert_eq!(floats(&found["difference"]), layer.difference);
     }
 
-    let strip = image::open(folder.path().join("out/picture-trace.png")).unwrap().into_rgb8();
+    let strip = read_picture(&folder.path().join("out/picture-trace.png"));
     assert!(strip.width() > 1000 && strip.height() > 600, "three rows of seven");
     let gif = fs::read(folder.path().join("out/picture-trace.gif")).unwrap();
     let frames = GifDecoder::new(Cursor::new(gif)).unwrap().into_frames().collect_frames().unwrap();
@@ -102,7 +102,7 @@ fn the_story_has_a_line_a_layer_and_what_they_come_to() {
         json(&[&at[..], &["--threads", "3"]].concat())
     );
     let grey = image::RgbImage::from_pixel(30, 30, image::Rgb([77; 3]));
-    grey.save(folder.path().join("grey.png")).unwrap();
+    write_png(&folder.path().join("grey.png"), &grey);
     let story = succeed(seeded(&folder, &["trace", "grey.png", "--at", "50,50"]));
     let shares = |layer: &str| {
         let line = story.lines().find(|line| line.starts_with(layer)).unwrap();

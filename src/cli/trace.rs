@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use occlude::network::{INPUT_SIDE, Network};
+use occlude::network::INPUT_SIDE;
 use occlude::occlusion::MASK_SIZE;
 use occlude::rect::Rect;
 use occlude::{Classification, Labels, LayerTrace, MaskValue, Result};
@@ -50,11 +50,11 @@ fn trace(common: &Common, args: &Trace, output: &Output) -> Result<ExitCode> {
         ("trace.json".to_string(), json.clone().into_bytes()),
     ];
     let written = output.write(&files)?;
-    console::print(&if args.json { json } else { story(network, &trace, &session.labels, &written) })?;
+    console::print(&if args.json { json } else { story(&trace, &session.labels, &written) })?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn story(network: &Network, trace: &occlude::Trace, labels: &Labels, written: &[PathBuf]) -> String {
+fn story(trace: &occlude::Trace, labels: &Labels, written: &[PathBuf]) -> String {
     let mut text = String::new();
     let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string");
     let Rect { y0, x0, y1, x1 } = trace.mask;
@@ -86,7 +86,7 @@ fn story(network: &Network, trace: &occlude::Trace, labels: &Labels, written: &[
     line(String::new());
     table(&mut line, &trace.layers);
     line(String::new());
-    for sentence in conclusions(network, trace) {
+    for sentence in conclusions(trace) {
         line(sentence);
     }
     for path in written {
@@ -133,7 +133,7 @@ fn table(line: &mut impl FnMut(String), layers: &[LayerTrace]) {
 }
 
 /// What the table comes to.
-fn conclusions(network: &Network, trace: &occlude::Trace) -> Vec<String> {
+fn conclusions(trace: &occlude::Trace) -> Vec<String> {
     let sum = |of: fn(&LayerTrace) -> u64| trace.layers.iter().map(of).sum::<u64>();
     let (dense, affected, executed) =
         (sum(|layer| layer.dense), sum(|layer| layer.affected), sum(|layer| layer.executed));
@@ -164,11 +164,13 @@ fn conclusions(network: &Network, trace: &occlude::Trace) -> Vec<String> {
             percent(spent, executed)
         ));
     }
-    let everywhere = network.layers.iter().zip(&trace.layers).find(|(layer, found)| {
-        found.reached == Rect::plane(network.blobs[layer.output].side) && network.blobs[layer.output].side > 1
-    });
-    if let Some((layer, _)) = everywhere {
-        sentences.push(format!("From {} on, the receptive fields let it change all of a plane", layer.name));
+    // The layers after the last one that still has pixels out of reach.
+    let is_plane = |layer: &LayerTrace| layer.shape[0] > 1;
+    let is_whole = |layer: &LayerTrace| layer.reached == Rect::plane(layer.shape[0]);
+    let partly = trace.layers.iter().rposition(|layer| is_plane(layer) && !is_whole(layer));
+    if let Some(layer) = trace.layers[partly.map_or(0, |at| at + 1)..].iter().find(|layer| is_plane(layer)) {
+        sentences
+            .push(format!("From {} on, the receptive fields let it change all of each plane", layer.name));
     }
     sentences
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use occlude::Photograph;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -70,8 +71,23 @@ pub fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let wave = |phase: u32| (f64::from(phase) / 9.0).sin().mul_add(120.0, 128.0) as u8;
     let picture = image::RgbImage::from_fn(120, 80, |x, y| image::Rgb([wave(x), wave(y * 2), wave(x + y)]));
-    picture.save(folder.path().join("picture.png")).unwrap();
+    write_png(&folder.path().join("picture.png"), &picture);
     folder
+}
+
+/// `image`'s functions that tell the format by the name bring the code of all formats into each test program, which takes long to
+/// compile: this one and the next do not.
+pub fn write_png(path: &Path, picture: &image::RgbImage) {
+    let mut bytes = Vec::new();
+    picture.write_with_encoder(image::codecs::png::PngEncoder::new(&mut bytes)).unwrap();
+    fs::write(path, bytes).unwrap();
+}
+
+/// The pixels of a picture of any format.
+pub fn read_picture(path: &Path) -> image::RgbImage {
+    let picture = Photograph::open(path).unwrap();
+    let (height, width) = (picture.height() as u32, picture.width() as u32);
+    image::RgbImage::from_raw(width, height, picture.rgb().to_vec()).unwrap()
 }
 
 /// Nested lists of numbers, flattened, as f32.
