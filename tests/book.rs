@@ -166,7 +166,8 @@ fn console(place: &TempDir, lines: &[String], measured: bool, name: &str, writes
             shown.join("\n")
         );
         now.push(line.clone());
-        now.extend(if same { shown } else { found });
+        // Times of one run belong together, so all of them are new if one is.
+        now.extend(if same && !(measured && writes) { shown } else { found });
     }
     now
 }
