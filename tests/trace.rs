@@ -1,4 +1,5 @@
 //! `occlude trace` by the real binary, against the library's trace.
+#![cfg(feature = "cli")]
 
 mod common;
 
