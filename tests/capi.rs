@@ -221,8 +221,6 @@ fn libraries() -> &'static Path {
         succeed(
             Command::new(env::var_os("CARGO").unwrap_or("cargo".into()))
                 .args(["rustc", "--locked", "--offline", "--lib", "--features", "capi"])
-                // The bits do not depend on it, and the rest of the test's time is spent here.
-                .args(["--config", "profile.release.package.occlude.opt-level=1"])
                 .args(["--profile", profile, "--crate-type", "cdylib,staticlib", "--target-dir"])
                 .arg(target)
                 .current_dir(root()),
