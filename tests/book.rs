@@ -148,7 +148,10 @@ fn agree(found: &str, shown: &str, measured: bool) -> bool {
         let is_measured = measured && (!shares.contains(&i) || is_near());
         both && (is_measured || is_time(&found, i) && is_time(&shown, i))
     };
-    found.len() == shown.len() && (0..found.len()).all(|i| found[i] == shown[i] || may_differ(i))
+    // Blanks may differ only where a number does, whose width they make up for.
+    found.len() == shown.len()
+        && (0..found.len()).any(|i| found[i] != shown[i])
+        && (0..found.len()).all(|i| found[i] == shown[i] || may_differ(i))
 }
 
 /// Percentage points.
@@ -364,6 +367,7 @@ fn what_is_checked_is_told_from_what_is_not() {
     assert_eq!(parts.len(), 3);
     assert_eq!(text(&parts), "a\n```console measured\n$ occlude x\n1 2\n```\nb\n");
     assert_eq!(words("occlude  explain 'a b' c"), ["occlude", "explain", "a b", "c"]);
+    assert!(!agree("a  b", "a b", false) && !agree("a  b", "a b", true));
     assert!(agree("9 masks; 0.45 s", "9 masks; 11.4 s", false));
     assert!(!agree("9 masks; 0.45 s", "8 masks; 0.45 s", false));
     assert!(!agree("drop +0.1", "drop +0.2", false) && agree("drop 0.1", "drop 22", true));
