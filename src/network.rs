@@ -443,6 +443,21 @@ mod tests {
         assert_eq!(Network::torchvision(7).classes(), 7);
     }
 
+    #[test]
+    fn what_an_activation_depends_on_ends_with_the_picture() {
+        let network = Network::googlenet();
+        let field = |name: &str| {
+            let layer = network.layers.iter().find(|layer| layer.name == name).unwrap();
+            network.receptive_field_of(layer)
+        };
+        assert_eq!(field("conv1/7x7_s2").pixels([0, 50], INPUT_SIDE), Rect { y0: 0, x0: 97, y1: 4, x1: 104 });
+        assert_eq!(
+            field("conv1/7x7_s2").pixels([111, 111], INPUT_SIDE),
+            Rect { y0: 219, x0: 219, y1: 224, x1: 224 }
+        );
+        assert_eq!(field("loss3/classifier").pixels([0, 0], INPUT_SIDE), Rect::plane(INPUT_SIDE));
+    }
+
     /// Forwards and backwards are the same relation: a column of pixels reaches those activations whose field holds it.
     #[test]
     fn receptive_fields_are_what_pixels_reach() {

@@ -74,6 +74,17 @@ impl ReceptiveField {
         }
     }
 
+    /// The pixels of a square image that the activation at a row and column depends on.
+    pub fn pixels(self, [row, column]: [usize; 2], image_side: usize) -> Rect {
+        let edge = |at: isize| at.clamp(0, image_side as isize) as usize;
+        let range = |at: usize| {
+            let start = self.start + (at * self.step) as isize;
+            (edge(start), edge(start + self.size as isize))
+        };
+        let ((y0, y1), (x0, x1)) = (range(row), range(column));
+        Rect { y0, x0, y1, x1 }
+    }
+
     /// The smallest that holds both, of activations side by side in one pixel; their steps are the same.
     pub fn union(self, other: ReceptiveField) -> ReceptiveField {
         debug_assert_eq!(self.step, other.step);

@@ -84,6 +84,7 @@ impl GoogLeNet {
                 expected: "a rectangle inside the 224x224 pixels, not empty".to_string(),
             });
         }
+        let mask_value = mask_value.resolve(input);
         let whole = self.forward(input);
         let mut image: Lines = whole.blobs[0].clone();
         Mask::rectangle(mask).copy(&mask_value.cover(self.network(), input), &mut image);
@@ -109,7 +110,6 @@ impl GoogLeNet {
             }
             layers.push(own);
         }
-        let mask_value = mask_value.resolve(input);
         Ok(Trace {
             mask,
             mask_value,

@@ -267,9 +267,8 @@ pub struct Explain {
     #[arg(long)]
     pub progressive: bool,
 
-    /// Threads, 1 to 1024; the numbers do not depend on it [default: one a core]
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = |text: &str| count(text, MAX_THREADS))]
-    pub threads: Option<usize>,
+    #[command(flatten)]
+    pub pool: Pool,
 
     /// Where the pictures and map.json go; made if it does not exist
     #[arg(long, value_name = "DIR", default_value = "out")]
@@ -411,9 +410,8 @@ pub struct Compare {
     #[arg(long, value_name = "LIST")]
     pub classes: Vec<String>,
 
-    /// Threads, 1 to 1024; the numbers do not depend on it [default: one a core]
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = |text: &str| count(text, MAX_THREADS))]
-    pub threads: Option<usize>,
+    #[command(flatten)]
+    pub pool: Pool,
 
     /// Where the picture and compare.json go; made if it does not exist
     #[arg(long, value_name = "DIR", default_value = "out")]
@@ -456,9 +454,8 @@ pub struct Gradcam {
     #[arg(long, value_name = "LIST", default_value = "top1")]
     pub classes: Vec<String>,
 
-    /// Threads, 1 to 1024; the numbers do not depend on it [default: one a core]
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = |text: &str| count(text, MAX_THREADS))]
-    pub threads: Option<usize>,
+    #[command(flatten)]
+    pub pool: Pool,
 
     /// Where the pictures and gradcam.json go; made if it does not exist
     #[arg(long, value_name = "DIR", default_value = "out")]
@@ -503,9 +500,8 @@ pub struct Features {
     #[arg(long, value_name = "COLOURS", value_parser = choice(&COLOURS))]
     pub colours: Option<Colours>,
 
-    /// Threads, 1 to 1024; the numbers do not depend on it [default: one a core]
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = |text: &str| count(text, MAX_THREADS))]
-    pub threads: Option<usize>,
+    #[command(flatten)]
+    pub pool: Pool,
 
     /// Where the picture goes; made if it does not exist
     #[arg(long, value_name = "DIR", default_value = "out")]
@@ -514,6 +510,14 @@ pub struct Features {
     /// Print a JSON object on standard output, and nothing else there
     #[arg(long)]
     pub json: bool,
+}
+
+/// What works side by side, in commands whose numbers do not depend on it.
+#[derive(Args)]
+pub struct Pool {
+    /// Threads, 1 to 1024; the numbers do not depend on it [default: one a core]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = |text: &str| count(text, MAX_THREADS))]
+    pub threads: Option<usize>,
 }
 
 /// The options of a sweep.
@@ -684,9 +688,8 @@ pub struct Trace {
     #[arg(long, value_name = "FILL", default_value = "auto", allow_hyphen_values = true, value_parser = mask_value)]
     pub mask_value: MaskValue,
 
-    /// Threads, 1 to 1024; the numbers do not depend on it [default: one a core]
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = |text: &str| count(text, MAX_THREADS))]
-    pub threads: Option<usize>,
+    #[command(flatten)]
+    pub pool: Pool,
 
     /// Where the pictures and trace.json go; made if it does not exist
     #[arg(long, value_name = "DIR", default_value = "out")]

@@ -30,7 +30,7 @@ const ACROSS: usize = 3;
 
 pub fn run(common: &Common, args: &Compare) -> Result<ExitCode> {
     let output = Output::check(&args.out)?;
-    on_threads(args.threads, || compare(common, args, &output))
+    on_threads(args.pool.threads, || compare(common, args, &output))
 }
 
 fn compare(common: &Common, args: &Compare, output: &Output) -> Result<ExitCode> {

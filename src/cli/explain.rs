@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 
-use occlude::{Error, Labels, MaskValue, OcclusionMaps, Progress, Result};
+use occlude::{Error, Labels, OcclusionMaps, Progress, Result};
 
 use super::args::{Common, Explain};
-use super::explanation::{Explanation, Session, Source};
+use super::explanation::{Explanation, Session, Source, fill_in_words};
 use super::output::{self, Output};
 use super::preview::Preview;
 use super::progress::Bar;
@@ -24,7 +24,7 @@ pub fn run(common: &Common, args: &Explain) -> Result<ExitCode> {
         output::check_apart(report)?;
         refuse_to_replace(&args.image, report)?;
     }
-    on_threads(args.threads, || explain(common, args, &output))
+    on_threads(args.pool.threads, || explain(common, args, &output))
 }
 
 fn explain(common: &Common, args: &Explain, output: &Output) -> Result<ExitCode> {
@@ -83,17 +83,14 @@ fn summary(explanation: &Explanation, written: &[PathBuf]) -> String {
     let [rows, columns] = maps.grid;
     let [height, width] = maps.mask_size;
     let [down, across] = maps.stride;
-    let colour = match maps.mask_value {
-        MaskValue::Rgb([red, green, blue]) => format!("colour {red:.0},{green:.0},{blue:.0}"),
-        other => other.to_string(),
-    };
+    let fill = fill_in_words(maps.mask_value);
     let positions = rows * columns;
     let predicted = maps.classification.top(1)[0];
 
     line(String::new());
     line(format!(
         "{positions} masks ({rows} rows of {columns}) of {height}x{width} pixels, every {down}x{across}, \
-         {colour}; {elapsed_seconds:.2} s"
+         {fill}; {elapsed_seconds:.2} s"
     ));
     let changed = maps.argmax.iter().filter(|&&class| class != predicted).count();
     line(format!("{changed} of them make it something else than {}", labels.short(predicted)));

@@ -9,8 +9,8 @@ use std::time::Instant;
 use occlude::network::INPUT_SIDE;
 use occlude::resize::upsample;
 use occlude::{
-    Classification, Curves, Error, Faithfulness, GoogLeNet, Labels, OcclusionMaps, OcclusionSensitivity,
-    Photograph, Progress, Ranking, Resize, Result, Upsampling,
+    Classification, Curves, Error, Faithfulness, GoogLeNet, Labels, MaskValue, OcclusionMaps,
+    OcclusionSensitivity, Photograph, Progress, Ranking, Resize, Result, Upsampling,
 };
 
 use super::args::{Aggregate, Common, Size, Sweep};
@@ -162,6 +162,14 @@ pub fn labels(common: &Common, classes: usize) -> Result<Labels> {
     let problem =
         format!("has {} lines, expected one for each of the network's {classes} classes", labels.count());
     Err(Error::Labels { name: path.display().to_string(), problem })
+}
+
+/// "colour 148,111,87", or what else a mask is filled with.
+pub fn fill_in_words(value: MaskValue) -> String {
+    match value {
+        MaskValue::Rgb([red, green, blue]) => format!("colour {red:.0},{green:.0},{blue:.0}"),
+        other => other.to_string(),
+    }
 }
 
 /// What has ordered the pixels.

@@ -17,8 +17,8 @@ use super::colours::Colours;
 use super::console;
 use super::explanation::{Session, Source, require_finite};
 use super::figure::{Scale, range};
-use super::json;
-use super::names::stem;
+use super::json::{self, Origin};
+use super::names::{layer_slug, stem};
 use super::output::Output;
 use super::threads::on_threads;
 use sheet::{Sheet, Tile};
@@ -30,7 +30,7 @@ const LISTED: usize = 5;
 
 pub fn run(common: &Common, args: &Features) -> Result<ExitCode> {
     let output = Output::check(&args.out)?;
-    on_threads(args.threads, || features(common, args, &output))
+    on_threads(args.pool.threads, || features(common, args, &output))
 }
 
 fn features(common: &Common, args: &Features, output: &Output) -> Result<ExitCode> {
@@ -60,7 +60,7 @@ fn features(common: &Common, args: &Features, output: &Output) -> Result<ExitCod
         title: &layer.title("×"),
         notes: &layer.notes(args.strongest),
     });
-    let name = format!("{}-{}-features.png", stem(&source.image), layer.name.replace('/', "-"));
+    let name = format!("{}-{}-features.png", stem(&source.image), layer_slug(layer.name));
     let written = output.write(&[(name, picture.encode(Format::Png))])?;
     console::print(&if args.json {
         layer.json(&session, &source, &shown)
@@ -122,22 +122,9 @@ impl Channel {
             total: map.iter().copied().map(f64::from).sum::<f64>() as f32,
             maximum: map[first],
             nonzero_share: (nonzero as f64 / map.len() as f64) as f32,
-            peak: (nonzero > 0).then(|| Peak { at, depends_on: seen(field, at) }),
+            peak: (nonzero > 0).then(|| Peak { at, depends_on: field.pixels(at, INPUT_SIDE) }),
             map,
         }
-    }
-}
-
-/// The pixels of the picture that an activation with this field depends on.
-fn seen(field: ReceptiveField, [row, column]: [usize; 2]) -> Rect {
-    let edge = |at: isize| at.clamp(0, INPUT_SIDE as isize) as usize;
-    let start = |at: usize| field.start + (at * field.step) as isize;
-    let size = field.size as isize;
-    Rect {
-        y0: edge(start(row)),
-        x0: edge(start(column)),
-        y1: edge(start(row) + size),
-        x1: edge(start(column) + size),
     }
 }
 
@@ -146,19 +133,22 @@ impl<'a> Layer<'a> {
         let (id, channels) = network.output(name)?;
         let blob = &network.blobs[id];
         let values = activations.blob(&blob.name).expect("the pass is of this network");
-        let writers: Vec<_> = network.layers.iter().filter(|layer| layer.output == id).collect();
         let end = |writer: &network::Layer| writer.channel + writer.channels;
-        let channel = |c: usize| {
-            let map = values.iter().skip(c).step_by(blob.channels).copied().collect();
-            // The branches of a block see squares of different sizes.
-            let writer = writers.iter().find(|writer| (writer.channel..end(writer)).contains(&c));
-            let field = network.receptive_field_of(writer.expect("all channels of a blob are written"));
-            (field, Channel::new(map, blob.side, field))
-        };
-        let is_block = channels.len() > writers[0].channels;
+        let is_part = |layer: &&network::Layer| layer.output == id && channels.contains(&layer.channel);
+        let mut writers: Vec<_> = network.layers.iter().filter(is_part).collect();
+        writers.sort_by_key(|writer| writer.channel);
+        // The branches of a block see squares of different sizes.
+        let fields: Vec<_> = writers.iter().map(|writer| network.receptive_field_of(writer)).collect();
+        let mut channels = Vec::new();
+        for (writer, &field) in writers.iter().zip(&fields) {
+            for c in writer.channel..end(writer) {
+                let map = values.iter().skip(c).step_by(blob.channels).copied().collect();
+                channels.push(Channel::new(map, blob.side, field));
+            }
+        }
+        let is_block = writers.len() > 1;
         let branches = writers.iter().filter(|_| is_block).map(|w| (w.name.clone(), end(w) - 1)).collect();
-        let (fields, channels): (Vec<_>, Vec<_>) = channels.map(channel).unzip();
-        let field = fields.into_iter().reduce(ReceptiveField::union).expect("no layer is without channels");
+        let field = fields.into_iter().reduce(ReceptiveField::union).expect("a layer writes it");
         Ok(Layer { name, side: blob.side, field, branches, channels })
     }
 
@@ -275,9 +265,7 @@ impl<'a> Layer<'a> {
             ChannelObject { channel: c, total, maximum, nonzero_share, maximum_at, maximum_depends_on }
         };
         json::line(&Object {
-            image: source.image.to_string_lossy().into_owned(),
-            image_sha256: &source.sha256,
-            weights_sha256: &session.weights_sha256,
+            origin: Origin::of(session, source),
             input_size: [INPUT_SIDE; 2],
             resize: session.resize.to_string(),
             layer: self.name,
@@ -292,9 +280,8 @@ impl<'a> Layer<'a> {
 /// What `--json` prints.
 #[derive(Serialize)]
 struct Object<'a> {
-    image: String,
-    image_sha256: &'a str,
-    weights_sha256: &'a str,
+    #[serde(flatten)]
+    origin: Origin<'a>,
     input_size: [usize; 2],
     resize: String,
     layer: &'a str,
@@ -317,6 +304,7 @@ struct ChannelObject {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use occlude::{GoogLeNet, Input, Weights};
 
     fn layer(maps: &[[f32; 4]]) -> Layer<'static> {
         let field = ReceptiveField { size: 11, step: 4, start: -3 };
@@ -338,15 +326,17 @@ mod tests {
     }
 
     #[test]
-    fn what_an_activation_depends_on_ends_with_the_picture() {
-        let network = Network::googlenet();
-        let field = |name: &str| {
-            let layer = network.layers.iter().find(|layer| layer.name == name).unwrap();
-            network.receptive_field_of(layer)
-        };
-        assert_eq!(seen(field("conv1/7x7_s2"), [0, 50]), Rect { y0: 0, x0: 97, y1: 4, x1: 104 });
-        assert_eq!(seen(field("conv1/7x7_s2"), [111, 111]), Rect { y0: 219, x0: 219, y1: 224, x1: 224 });
-        assert_eq!(seen(field("loss3/classifier"), [0, 0]), Rect::plane(INPUT_SIDE));
+    fn a_branch_by_itself_is_no_block() {
+        let net = GoogLeNet::new(&Weights::seeded(1)).unwrap();
+        let values = (0..INPUT_SIDE * INPUT_SIDE * 3).map(|i| (i % 241) as f32 - 110.0).collect();
+        let activations = net.forward(&Input::from_nhwc_bgr(values).unwrap());
+        let layer = |name| Layer::of(net.network(), &activations, name).unwrap();
+        let (block, branch) = (layer("inception_3a/output"), layer("inception_3a/3x3"));
+        let names: Vec<_> = block.branches.iter().map(|(name, last)| (&name[13..], *last)).collect();
+        assert_eq!(names, [("1x1", 63), ("3x3", 191), ("5x5", 223), ("pool_proj", 255)]);
+        assert_eq!((branch.branches.len(), branch.channels.len()), (0, 128));
+        assert_eq!((block.field.size, branch.field.size), (59, 43));
+        assert_eq!(branch.channels[5].map, block.channels[64 + 5].map);
     }
 
     #[test]

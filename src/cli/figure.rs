@@ -32,7 +32,7 @@ const NOTE_LINES: usize = 2;
 
 pub const PAGE: [u8; 3] = [255; 3];
 pub const INK: [u8; 3] = [25, 25, 30];
-const FAINT_INK: [u8; 3] = [90, 90, 100];
+pub const FAINT_INK: [u8; 3] = [90, 90, 100];
 
 pub fn title_style() -> Style {
     Style::bold(34, INK)

@@ -22,7 +22,7 @@ use super::{console, json};
 
 pub fn run(common: &Common, args: &Gradcam) -> Result<ExitCode> {
     let output = Output::check(&args.out)?;
-    on_threads(args.threads, || gradcam(common, args, &output))
+    on_threads(args.pool.threads, || gradcam(common, args, &output))
 }
 
 fn gradcam(common: &Common, args: &Gradcam, output: &Output) -> Result<ExitCode> {

@@ -11,12 +11,29 @@ use super::args::Aggregate;
 use super::contrast::Contrast;
 use super::explanation::{Explanation, Session, Source};
 
-/// The object of `map.json` and of `occlude explain --json`.
+/// What an object's numbers were made of.
 #[derive(Serialize)]
-struct Maps<'a> {
+pub struct Origin<'a> {
     image: String,
     image_sha256: &'a str,
     weights_sha256: &'a str,
+}
+
+impl<'a> Origin<'a> {
+    pub fn of(session: &'a Session, source: &'a Source) -> Origin<'a> {
+        Origin {
+            image: source.image.to_string_lossy().into_owned(),
+            image_sha256: &source.sha256,
+            weights_sha256: &session.weights_sha256,
+        }
+    }
+}
+
+/// The object of `map.json` and of `occlude explain --json`.
+#[derive(Serialize)]
+struct Maps<'a> {
+    #[serde(flatten)]
+    origin: Origin<'a>,
     input_size: [usize; 2],
     mask_size: [usize; 2],
     stride: [usize; 2],
@@ -105,9 +122,8 @@ struct Contrasted {
 /// The object of `gradcam.json` and of `occlude gradcam --json`.
 #[derive(Serialize)]
 struct GradCams<'a> {
-    image: String,
-    image_sha256: &'a str,
-    weights_sha256: &'a str,
+    #[serde(flatten)]
+    origin: Origin<'a>,
     input_size: [usize; 2],
     resize: String,
     layer: &'a str,
@@ -179,9 +195,11 @@ fn result(explanation: &Explanation) -> Maps<'_> {
     let maps = &explanation.maps;
     let [rows, columns] = maps.grid;
     Maps {
-        image: explanation.image.to_string_lossy().into_owned(),
-        image_sha256: &explanation.image_sha256,
-        weights_sha256: &explanation.weights_sha256,
+        origin: Origin {
+            image: explanation.image.to_string_lossy().into_owned(),
+            image_sha256: &explanation.image_sha256,
+            weights_sha256: &explanation.weights_sha256,
+        },
         input_size: [INPUT_SIDE; 2],
         mask_size: maps.mask_size,
         stride: maps.stride,
@@ -240,9 +258,7 @@ fn result(explanation: &Explanation) -> Maps<'_> {
 pub fn gradcams(session: &Session, source: &Source, said: &Classification, maps: &GradCam) -> String {
     let [_, columns] = maps.grid;
     line(&GradCams {
-        image: source.image.to_string_lossy().into_owned(),
-        image_sha256: &source.sha256,
-        weights_sha256: &session.weights_sha256,
+        origin: Origin::of(session, source),
         input_size: [INPUT_SIDE; 2],
         resize: session.resize.to_string(),
         layer: &maps.layer,

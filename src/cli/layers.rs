@@ -10,6 +10,7 @@ use serde_json::json;
 use super::args::{Common, Layers};
 use super::canvas::{Canvas, Format};
 use super::console;
+use super::figure::{FAINT_INK, INK, MARGIN, PAGE};
 use super::output;
 use super::text::Style;
 
@@ -125,7 +126,6 @@ fn as_json(network: &Network) -> String {
 const BOX: [u32; 2] = [236, 50];
 /// From box to box.
 const STEP: [u32; 2] = [256, 74];
-const MARGIN: u32 = 24;
 const TITLE: u32 = 56;
 /// Branches side by side.
 const ACROSS: u32 = 4;
@@ -217,10 +217,10 @@ fn diagram(network: &Network) -> Canvas {
     let rows = nodes.iter().map(|node| node.place.row).max().unwrap_or(0) + 1;
     let width = 2 * MARGIN + (ACROSS - 1) * STEP[0] + BOX[0];
     let height = 2 * MARGIN + TITLE + (rows - 1) * STEP[1] + BOX[1];
-    let (ink, faint, line) = ([25, 25, 30], [90, 90, 100], [150, 150, 160]);
-    let mut canvas = Canvas::new(width, height, [255; 3]);
+    let line = [150, 150, 160];
+    let mut canvas = Canvas::new(width, height, PAGE);
     let title = format!("{}, {} classes", network.name, network.classes());
-    canvas.text(Style::bold(30, ink), MARGIN, MARGIN, &title);
+    canvas.text(Style::bold(30, INK), MARGIN, MARGIN, &title);
     let middle = |node: &Node, down: u32| {
         let [x, y] = node.place.corner();
         [(x + BOX[0] / 2) as f32, (y + down) as f32]
@@ -240,7 +240,7 @@ fn diagram(network: &Network) -> Canvas {
         let [x, y] = node.place.corner();
         canvas.fill([x, y, BOX[0], BOX[1]], node.colour);
         canvas.outline([x, y, BOX[0], BOX[1]], line);
-        let (name, small) = (Style::bold(17, ink), Style::book(15, faint));
+        let (name, small) = (Style::bold(17, INK), Style::book(15, FAINT_INK));
         canvas.text(name, x + 8, y + 5, &name.shorten(&node.name, BOX[0] - 16));
         canvas.text(small, x + 8, y + 28, &small.shorten(&node.what, BOX[0] - 16));
     }

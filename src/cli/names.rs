@@ -47,6 +47,11 @@ pub fn slugs(classes: &[usize], labels: &Labels) -> Vec<String> {
         .collect()
 }
 
+/// A layer's name in a file name.
+pub fn layer_slug(layer: &str) -> String {
+    layer.replace('/', "-")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,7 @@ use super::canvas::Canvas;
 use super::colours::{Colours, KINDS};
 use super::explanation::{Explanation, Method};
 use super::figure::{self, Kind, KindsFigure, Line, MapFigure, Overlay, PHOTO_SIDE, Scale, range, readable};
-use super::names::{slugs, stem};
+use super::names::{layer_slug, slugs, stem};
 
 /// Kinds of a legend that have a name: as many as there are colours, and the quiet one.
 const NAMED: usize = KINDS.len() + 1;
@@ -47,7 +47,7 @@ impl Explanation {
             }
         }
         for (f, feature) in self.maps.features.iter().enumerate() {
-            let layer = feature.layer.replace('/', "-");
+            let layer = layer_slug(&feature.layer);
             add(&format!("{layer}-{}", feature.channel), self.feature_figure(&photograph, f, drawing));
         }
         if !self.faithfulness.is_empty() {

@@ -9,11 +9,9 @@ use occlude::rect::Rect;
 
 use super::canvas::{Area, Canvas};
 use super::colours::{Colours, KINDS};
+use super::figure::{FAINT_INK, GAP, INK, MARGIN, PAGE, note_style, title_style};
 use super::text::{Style, mix};
 
-const PAGE: [u8; 3] = [255; 3];
-const INK: [u8; 3] = [25, 25, 30];
-const FAINT_INK: [u8; 3] = [90, 90, 100];
 /// The frame around what the mask can have changed: no colour of viridis.
 const REACHED: [u8; 3] = KINDS[5];
 
@@ -23,8 +21,6 @@ pub const PANEL: usize = 224;
 pub const FRAME: usize = 2 * PANEL;
 /// Stages in a row of the strip: three rows for GoogLeNet.
 const ACROSS: usize = 7;
-const MARGIN: u32 = 24;
-const GAP: u32 = 8;
 /// Of the photograph under the colours.
 const OPACITY: f32 = 0.8;
 /// How long a stage is shown, in milliseconds.
@@ -156,17 +152,17 @@ const LEGEND: [&str; 4] = [
 
 /// All stages, row by row, over the photograph, `[PANEL][PANEL][3]`.
 pub fn strip(title: &str, stages: &[Stage], photograph: &[u8]) -> Canvas {
-    let (title_style, name, small) = (Style::bold(34, INK), Style::bold(18, INK), Style::book(16, FAINT_INK));
-    let note = Style::book(20, FAINT_INK);
+    let (heading, note) = (title_style(), note_style());
+    let (name, small) = (Style::bold(18, INK), Style::book(16, FAINT_INK));
     let panel = PANEL as u32;
     let head = name.height + 2 * small.height + GAP;
     let rows = stages.len().div_ceil(ACROSS) as u32;
     let width = MARGIN + ACROSS.min(stages.len()) as u32 * (panel + MARGIN);
-    let first = MARGIN + title_style.height + GAP;
+    let first = MARGIN + heading.height + GAP;
     let notes = first + rows * (head + panel + MARGIN);
     let height = notes + (LEGEND.len() as u32) * note.height + MARGIN;
     let mut canvas = Canvas::new(width, height, PAGE);
-    canvas.text(title_style, MARGIN, MARGIN, &title_style.shorten(title, width - 2 * MARGIN));
+    canvas.text(heading, MARGIN, MARGIN, &heading.shorten(title, width - 2 * MARGIN));
     for (i, stage) in stages.iter().enumerate() {
         let (row, column) = ((i / ACROSS) as u32, (i % ACROSS) as u32);
         let (left, top) = (MARGIN + column * (panel + MARGIN), first + row * (head + panel + MARGIN));

@@ -7,14 +7,14 @@ use std::process::ExitCode;
 use occlude::network::INPUT_SIDE;
 use occlude::occlusion::MASK_SIZE;
 use occlude::rect::Rect;
-use occlude::{Classification, Labels, LayerTrace, MaskValue, Result};
+use occlude::{Classification, Labels, LayerTrace, Result};
 use serde::Serialize;
 
 use super::args::{Common, Size, Trace};
 use super::canvas::Format;
 use super::console;
-use super::explanation::{Session, Source, require_finite};
-use super::json::{self, Fill};
+use super::explanation::{Session, Source, fill_in_words, require_finite};
+use super::json::{self, Fill, Origin};
 use super::names::stem;
 use super::output::Output;
 use super::strip::{self, FRAME, PANEL};
@@ -22,7 +22,7 @@ use super::threads::on_threads;
 
 pub fn run(common: &Common, args: &Trace) -> Result<ExitCode> {
     let output = Output::check(&args.out)?;
-    on_threads(args.threads, || trace(common, args, &output))
+    on_threads(args.pool.threads, || trace(common, args, &output))
 }
 
 fn trace(common: &Common, args: &Trace, output: &Output) -> Result<ExitCode> {
@@ -58,14 +58,11 @@ fn story(trace: &occlude::Trace, labels: &Labels, written: &[PathBuf]) -> String
     let mut text = String::new();
     let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string");
     let Rect { y0, x0, y1, x1 } = trace.mask;
-    let colour = match trace.mask_value {
-        MaskValue::Rgb([red, green, blue]) => format!("colour {red:.0},{green:.0},{blue:.0}"),
-        other => other.to_string(),
-    };
+    let fill = fill_in_words(trace.mask_value);
     let class = trace.whole.best();
     let [whole, covered] = [&trace.whole, &trace.covered].map(|said| said.probabilities[class]);
     line(format!(
-        "The mask covers rows {y0} to {} and columns {x0} to {} of the 224x224 picture, {:.1} % of it, with {colour}",
+        "The mask covers rows {y0} to {} and columns {x0} to {} of the 224x224 picture, {:.1} % of it, with {fill}",
         y1 - 1,
         x1 - 1,
         percent(trace.mask.area() as u64, (INPUT_SIDE * INPUT_SIDE) as u64),
@@ -186,9 +183,8 @@ fn percent(part: u64, whole: u64) -> f64 {
 /// The object of `trace.json`. Rectangles are first row, first column, row and column after the last.
 #[derive(Serialize)]
 struct Object<'a> {
-    image: String,
-    image_sha256: &'a str,
-    weights_sha256: &'a str,
+    #[serde(flatten)]
+    origin: Origin<'a>,
     at: [usize; 2],
     mask_size: [usize; 2],
     mask: [usize; 4],
@@ -259,9 +255,7 @@ fn as_json(
         classes.iter().map(class).collect()
     };
     json::line(&Object {
-        image: source.image.to_string_lossy().into_owned(),
-        image_sha256: &source.sha256,
-        weights_sha256: &session.weights_sha256,
+        origin: Origin::of(session, source),
         at,
         mask_size,
         mask: corners(trace.mask),
