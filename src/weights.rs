@@ -8,6 +8,7 @@ mod caffemodel;
 #[path = "../tests/common/encode.rs"]
 mod encode;
 mod form;
+mod number;
 mod onnx;
 mod protobuf;
 mod seeded;

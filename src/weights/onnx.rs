@@ -8,6 +8,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use super::number::half;
 use super::protobuf::{Value, each_integer, each_run, fields};
 use super::tensor::{Tensor, require_count, squeeze};
 use super::torchvision;
@@ -474,18 +475,6 @@ fn text(bytes: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(bytes).map_err(|_| "a name is not UTF-8".to_string())
 }
 
-/// A number of 16 bits: sign, 5 bits of exponent, 10 of mantissa.
-fn half(bits: u16) -> f32 {
-    let (exponent, mantissa) = (u32::from(bits >> 10 & 0x1f), u32::from(bits & 0x3ff));
-    let magnitude = match exponent {
-        // Multiples of 2^-24.
-        0 => mantissa as f32 / (1 << 24) as f32,
-        31 => f32::from_bits(0x7f80_0000 | mantissa << 13),
-        _ => f32::from_bits((exponent + 127 - 15) << 23 | mantissa << 13),
-    };
-    if bits >> 15 == 1 { -magnitude } else { magnitude }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -539,15 +528,6 @@ mod tests {
             let style = Onnx { numbers, ..ZOO };
             assert!(tensors(&style.file(&layers)).unwrap() == expected(&layers), "{style:?}");
         }
-        // One, the largest, the smallest normal and subnormal ones, as the standard has them.
-        let known = [(0x3c00, 1.0), (0x7bff, 65504.0), (0x0400, 6.103_515_6e-5), (0x0001, 5.9604645e-8)];
-        for (bits, value) in known {
-            assert_eq!(half(bits), value);
-            assert_eq!(half(bits | 0x8000), -value);
-        }
-        assert_eq!(half(0x7c00), f32::INFINITY);
-        assert!(half(0x7e00).is_nan());
-        assert!(half(0x8000).is_sign_negative());
     }
 
     #[test]
