@@ -9,7 +9,7 @@ use occlude::{
 };
 
 fn main() -> occlude::Result<()> {
-    let weights = weights::find(None).and_then(Weights::load).unwrap_or_else(|error| {
+    let weights = weights::find(None).and_then(|source| source.load()).unwrap_or_else(|error| {
         eprintln!("{error}\n\nSo the weights are random: everything works, and means nothing.");
         Weights::seeded(1)
     });

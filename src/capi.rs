@@ -16,6 +16,7 @@ use std::fmt::Display;
 use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::ptr;
 use std::slice;
 use std::sync::Mutex;
@@ -23,8 +24,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::rect::Rect;
 use crate::{
-    Classification, Error, GoogLeNet, Input, Labels, MaskValue, OcclusionMaps, OcclusionSensitivity,
-    Photograph, Resize, Score, Upsampling, Weights,
+    Classification, Error, GoogLeNet, Input, MaskValue, OcclusionMaps, OcclusionSensitivity, Photograph,
+    Resize, Score, Upsampling, Weights,
 };
 
 const OCCLUDE_OK: c_int = 0;
@@ -251,7 +252,7 @@ pub extern "C" fn occlude_last_error() -> *const c_char {
 fn network(weights: &Weights) -> Outcome<Network> {
     let net = GoogLeNet::new(weights)?;
     let classes = net.network().classes();
-    let labels = Labels::of_classes(classes);
+    let labels = weights.labels();
     let label = |class| CString::new(labels.short(class)).unwrap_or_default();
     Ok(Network { labels: (0..classes).map(label).collect(), net })
 }
@@ -263,7 +264,7 @@ pub unsafe extern "C" fn occlude_network_load(file: *const c_char, out: OutHandl
     make(out, "network", || {
         // SAFETY: the header asks for a string.
         let file = unsafe { path(file) }?;
-        network(&Weights::load(file)?)
+        network(&crate::weights::find(Some(Path::new(file)))?.load()?)
     })
 }
 
@@ -840,7 +841,7 @@ mod tests {
             Error::Labels { name: name.clone(), problem },
             Error::WeightsNotFound { tried: Vec::new() },
             Error::Option { name: "", found: String::new(), expected: String::new() },
-            Error::UnknownClass { name: name.clone(), near: Vec::new() },
+            Error::UnknownClass { name: name.clone(), near: Vec::new(), elsewhere: None },
             Error::Cancelled,
         ];
         for (error, expected) in errors.into_iter().zip(1..) {

@@ -62,6 +62,8 @@ pub enum Error {
         name: String,
         /// Labels that resemble it, the nearest first.
         near: Vec<String>,
+        /// Another network that has such a class, and how to use that one.
+        elsewhere: Option<String>,
     },
     /// No layer has this name.
     UnknownLayer {
@@ -99,12 +101,12 @@ impl fmt::Display for Error {
             Error::Option { name, found, expected } => {
                 write!(f, "{name} {found} is not possible: expected {expected}")
             }
-            Error::UnknownClass { name, near } => {
+            Error::UnknownClass { name, near, elsewhere } => {
                 write!(f, "no class is called \"{name}\"")?;
                 if !near.is_empty() {
                     write!(f, "; did you mean {}?", near.join(" or "))?;
                 }
-                Ok(())
+                elsewhere.iter().try_for_each(|network| write!(f, "\n{network}"))
             }
             Error::UnknownLayer { name, near, all } => {
                 write!(f, "no layer is called \"{name}\"")?;

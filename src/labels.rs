@@ -80,7 +80,7 @@ impl Labels {
     }
 
     /// Those to use where none are given: ImageNet's for as many classes as it has, else numbers.
-    pub fn of_classes(classes: usize) -> Labels {
+    pub(crate) fn of_classes(classes: usize) -> Labels {
         let imagenet = Labels::imagenet();
         if imagenet.count() == classes { imagenet.clone() } else { Labels::numbered(classes) }
     }
@@ -122,6 +122,15 @@ impl Labels {
             return Err(refuse("is empty, expected a line of text for each class".to_string()));
         }
         Ok(Labels { labels })
+    }
+
+    /// A line for each class, as [`Labels::parse`] reads them.
+    pub(crate) fn lines(&self) -> String {
+        let line = |label: &Label| match label.synset.as_str() {
+            "" => label.words.clone(),
+            synset => format!("{synset} {}", label.words),
+        };
+        self.labels.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 
     /// How many there are.
@@ -174,6 +183,7 @@ impl Labels {
             [] => Err(Error::UnknownClass {
                 name: text.to_string(),
                 near: near(&wanted, self.labels.iter().flat_map(Label::names)),
+                elsewhere: None,
             }),
             _ => Err(Error::Option {
                 name: "class name",

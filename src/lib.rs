@@ -5,7 +5,7 @@
 //! ```
 //! use occlude::{GoogLeNet, MaskValue, OcclusionSensitivity, Picture, Resize, Upsampling, Weights};
 //!
-//! // The trained network is `GoogLeNet::load(occlude::weights::find(None)?)?`. This one is random and needs no file.
+//! // The trained network is `GoogLeNet::new(&occlude::weights::find(None)?.load()?)?`. This one is random and needs no file.
 //! let net = GoogLeNet::new(&Weights::seeded(1))?;
 //!
 //! // Any photograph: `Picture::open("cat.jpg", Resize::Stretch)?`. Here, 60 rows of 90 pixels, red first.

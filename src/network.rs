@@ -102,14 +102,25 @@ pub struct Layer {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Network {
-    /// Whose table it is: "BVLC GoogLeNet" or "torchvision googlenet".
-    pub name: &'static str,
-    /// What the first layer's images are without: blue, green, red, 0..=255. Its padding, which is zero, stands for this.
+    /// Whose table it is: "BVLC GoogLeNet", "torchvision googlenet", "torchvision googlenet at width 1/2".
+    pub name: String,
+    /// Mean that the first layer's images are without: blue, green, red, 0..=255. Its zero padding stands for this colour.
     pub mean_bgr: [f32; 3],
     /// All blobs.
     pub blobs: Vec<Blob>,
     /// All layers, each after those that it reads from.
     pub layers: Vec<Layer>,
+}
+
+/// Channels after the first layer of the published networks.
+pub(crate) const FIRST_CHANNELS: usize = 64;
+
+/// The colour that is 0 after `x / 127.5 - 1`.
+pub(crate) const LEVELS_MEAN_BGR: [f32; 3] = [127.5; 3];
+
+/// Whether a network can have so many channels after its first layer. The kernels take channels by eight.
+pub(crate) fn is_width(first: usize) -> bool {
+    first.is_multiple_of(8) && (8..=FIRST_CHANNELS).contains(&first)
 }
 
 /// Channels of an inception block's branches: 1x1, 3x3_reduce, 3x3, 5x5_reduce, 5x5, pool_proj.
@@ -142,22 +153,22 @@ impl Network {
     pub fn bvlc(classes: usize) -> Network {
         let mut net = Network::new("BVLC GoogLeNet", MEAN_BGR);
         let mut x = net.blob("data", INPUT_SIDE, 3);
-        x = net.layer("conv1/7x7_s2", convolution(7, 2, 3), x, 64);
-        x = net.layer("pool1/3x3_s2", max_pool(3, 2, 0), x, 64);
-        x = net.layer("pool1/norm1", Op::Lrn, x, 64);
+        x = net.layer("conv1/7x7_s2", convolution(7, 2, 3), x, FIRST_CHANNELS);
+        x = net.pool("pool1/3x3_s2", max_pool(3, 2, 0), x);
+        x = net.pool("pool1/norm1", Op::Lrn, x);
         x = net.layer("conv2/3x3_reduce", convolution(1, 1, 0), x, 64);
         x = net.layer("conv2/3x3", convolution(3, 1, 1), x, 192);
-        x = net.layer("conv2/norm2", Op::Lrn, x, 192);
-        x = net.layer("pool2/3x3_s2", max_pool(3, 2, 0), x, 192);
+        x = net.pool("conv2/norm2", Op::Lrn, x);
+        x = net.pool("pool2/3x3_s2", max_pool(3, 2, 0), x);
         for (block, channels) in INCEPTION {
             match block {
-                "4a" => x = net.layer("pool3/3x3_s2", max_pool(3, 2, 0), x, 480),
-                "5a" => x = net.layer("pool4/3x3_s2", max_pool(3, 2, 0), x, 832),
+                "4a" => x = net.pool("pool3/3x3_s2", max_pool(3, 2, 0), x),
+                "5a" => x = net.pool("pool4/3x3_s2", max_pool(3, 2, 0), x),
                 _ => {}
             }
             x = net.inception(&format!("inception_{block}"), BVLC_PARTS, 5, channels, x);
         }
-        x = net.layer("pool5/7x7_s1", Op::AveragePool, x, 1024);
+        x = net.pool("pool5/7x7_s1", Op::AveragePool, x);
         net.layer("loss3/classifier", Op::Classifier, x, classes);
         net
     }
@@ -166,22 +177,42 @@ impl Network {
     /// the convolution before it; the branch that is called 5x5 in the paper has 3x3 windows, pool4 2x2; there is no LRN. Images
     /// are red first there, and divided by 127.5 minus 1 (`transform_input`): the first layer's weights have that here.
     pub fn torchvision(classes: usize) -> Network {
-        let mut net = Network::new("torchvision googlenet", [127.5; 3]);
+        Network::torchvision_of_width(FIRST_CHANNELS, classes)
+    }
+
+    /// torchvision's `googlenet` at another width: the first layer has `first` channels in place of 64, every other layer the
+    /// same share of its own, rounded to the nearest multiple of 8 (halves up, 8 at least). The built-in network has 32.
+    ///
+    /// # Panics
+    /// If `first` is not a multiple of 8 in 8..=64.
+    pub fn torchvision_of_width(first: usize, classes: usize) -> Network {
+        assert!(is_width(first), "{first} channels after the first layer, expected a multiple of 8, 8 to 64");
+        let scaled = |channels: usize| ((channels * first / FIRST_CHANNELS + 4) / 8 * 8).max(8);
+        let name = match first {
+            FIRST_CHANNELS => "torchvision googlenet".to_string(),
+            _ => {
+                // `first / 64` in lowest terms: both are products of 8 and a number up to 8.
+                let shared = 1 << first.trailing_zeros();
+                format!("torchvision googlenet at width {}/{}", first / shared, FIRST_CHANNELS / shared)
+            }
+        };
+        let mut net = Network::new(&name, LEVELS_MEAN_BGR);
         let mut x = net.blob("data", INPUT_SIDE, 3);
-        x = net.layer("conv1", convolution(7, 2, 3), x, 64);
-        x = net.layer("maxpool1", max_pool(3, 2, 0), x, 64);
-        x = net.layer("conv2", convolution(1, 1, 0), x, 64);
-        x = net.layer("conv3", convolution(3, 1, 1), x, 192);
-        x = net.layer("maxpool2", max_pool(3, 2, 0), x, 192);
+        x = net.layer("conv1", convolution(7, 2, 3), x, first);
+        x = net.pool("maxpool1", max_pool(3, 2, 0), x);
+        x = net.layer("conv2", convolution(1, 1, 0), x, scaled(64));
+        x = net.layer("conv3", convolution(3, 1, 1), x, scaled(192));
+        x = net.pool("maxpool2", max_pool(3, 2, 0), x);
         for (block, channels) in INCEPTION {
             match block {
-                "4a" => x = net.layer("maxpool3", max_pool(3, 2, 0), x, 480),
-                "5a" => x = net.layer("maxpool4", max_pool(2, 2, 0), x, 832),
+                "4a" => x = net.pool("maxpool3", max_pool(3, 2, 0), x),
+                "5a" => x = net.pool("maxpool4", max_pool(2, 2, 0), x),
                 _ => {}
             }
+            let channels = channels.map(scaled);
             x = net.inception(&format!("inception{block}"), TORCHVISION_PARTS, 3, channels, x);
         }
-        x = net.layer("avgpool", Op::AveragePool, x, 1024);
+        x = net.pool("avgpool", Op::AveragePool, x);
         net.layer("fc", Op::Classifier, x, classes);
         net
     }
@@ -225,7 +256,8 @@ impl Network {
         }
     }
 
-    /// What is added to an [`Input`](crate::Input)'s values, blue, green, red, for the first layer. Exact for whole levels.
+    /// What is added to an [`Input`](crate::Input)'s values, blue, green, red, for the first layer. The sum is exact for whole
+    /// levels, but for a network without `transform_input`, whose mean is no multiple of a half: there it is rounded once.
     pub(crate) fn input_shift(&self) -> [f32; 3] {
         std::array::from_fn(|c| MEAN_BGR[c] - self.mean_bgr[c])
     }
@@ -304,8 +336,8 @@ impl Network {
         }
     }
 
-    fn new(name: &'static str, mean_bgr: [f32; 3]) -> Network {
-        Network { name, mean_bgr, blobs: Vec::new(), layers: Vec::new() }
+    fn new(name: &str, mean_bgr: [f32; 3]) -> Network {
+        Network { name: name.to_string(), mean_bgr, blobs: Vec::new(), layers: Vec::new() }
     }
 
     fn blob(&mut self, name: &str, side: usize, channels: usize) -> BlobId {
@@ -325,6 +357,11 @@ impl Network {
         output
     }
 
+    /// Adds a layer that keeps the number of channels.
+    fn pool(&mut self, name: &str, op: Op, input: BlobId) -> BlobId {
+        self.layer(name, op, input, self.blobs[input].channels)
+    }
+
     /// Adds an inception block: four branches that write side by side into one output blob. The third one's windows have
     /// `wide` pixels a side.
     fn inception(
@@ -341,7 +378,7 @@ impl Network {
         let output = self.blob(&output, self.blobs[input].side, c1 + c3 + c5 + c_proj);
         let reduce3 = self.layer(&reduce3, convolution(1, 1, 0), input, r3);
         let reduce5 = self.layer(&reduce5, convolution(1, 1, 0), input, r5);
-        let pool = self.layer(&pool, max_pool(3, 1, 1), input, self.blobs[input].channels);
+        let pool = self.pool(&pool, max_pool(3, 1, 1), input);
         let mut channel = 0;
         for (name, op, input, channels) in [
             (one, convolution(1, 1, 0), input, c1),
@@ -441,6 +478,25 @@ mod tests {
         assert_eq!(sides.map(side), [112, 56, 28, 14, 7]);
         assert_eq!(net.blobs[net.last_plane()].name, "inception5b");
         assert_eq!(Network::torchvision(7).classes(), 7);
+    }
+
+    #[test]
+    fn a_narrow_table_has_the_channels_of_its_recipe() {
+        let net = Network::torchvision_of_width(32, 30);
+        assert_eq!(net.name, "torchvision googlenet at width 1/2");
+        assert_eq!(Network::torchvision_of_width(24, 30).name, "torchvision googlenet at width 3/8");
+        let channels = |name: &str| {
+            let (_, channels) = net.output(name).unwrap();
+            channels.len()
+        };
+        // `scaled` of tools/train/net.py: 16 / 2 is 8, 24 / 2 is 12, which is rounded up, 208 / 2 is 104.
+        assert_eq!(["conv1", "conv2", "conv3"].map(channels), [32, 32, 96]);
+        assert_eq!(["inception3a.branch3.0", "inception4b.branch3.0"].map(channels), [8, 16]);
+        assert_eq!(["inception4a.branch2.1", "inception5b", "fc"].map(channels), [104, 512, 30]);
+        for first in (8..=64).step_by(8) {
+            let net = Network::torchvision_of_width(first, 3);
+            assert!(net.blobs[1..net.blobs.len() - 1].iter().all(|blob| blob.channels.is_multiple_of(8)));
+        }
     }
 
     #[test]

@@ -1,57 +1,49 @@
-//! The weights file: where it is found, and what is checked before a number of it is used.
+//! The weights of a network: the forms of file that hold them, and the checks before a number of them is used.
 //!
-//! Each form of file has a module below, which makes tensors of bytes and is told what to expect by the table. Here they are
-//! compared with the table, and kept as the file has them: how the kernels want them packed is not known here.
+//! Each form of file has a module below, which makes tensors of bytes. Here their names and shapes are compared with the
+//! network's table, and they are kept as they are: how the kernels want them packed is not known here.
 
 mod caffemodel;
 #[cfg(test)]
 #[path = "../tests/common/encode.rs"]
 mod encode;
 mod form;
+mod locate;
 mod number;
 mod onnx;
 mod protobuf;
+mod safetensors;
 mod seeded;
 mod tensor;
 mod torchvision;
 
 pub use form::Form;
+pub use locate::{BUILTIN_NAME, FILE_NAME, Source, cache_file, find};
 pub(crate) use seeded::splitmix64;
 pub(crate) use tensor::Tensor;
 
 use std::collections::HashMap;
-use std::env;
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
-use std::ops::Range;
-use std::path::{Path, PathBuf};
-
-use safetensors::tensor::Metadata;
-use safetensors::{Dtype, SafeTensorError, SafeTensors};
+use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::network::{CLASSES, MAX_CLASSES, Network};
-
-/// What the weights file is called in the places where it is looked for.
-pub const FILE_NAME: &str = "bvlc_googlenet.safetensors";
-
-/// The header of this network's file takes 11 kB, that of torchvision's twice as much; a first number far beyond is not the
-/// length of a header.
-const MAX_HEADER: u64 = 1 << 20;
+use crate::labels::Labels;
+use crate::network::{CLASSES, FIRST_CHANNELS, MAX_CLASSES, Network, is_width};
 
 /// A network of [`MAX_CLASSES`] with the auxiliary classifiers has fewer bytes.
 const MAX_SIZE: u64 = 1 << 28;
 
-/// Bytes read at once: small enough to stay in the second-level cache until they are converted.
-const CHUNK: usize = 1 << 18;
+/// The file of the built-in network: a safetensors file with numbers of 16 bits, which `weights/README.md` describes.
+#[cfg(feature = "builtin")]
+pub const BUILTIN: &[u8] = include_bytes!("../weights/builtin.safetensors");
 
 /// The weights of a network: every tensor of its table, each with its right shape, every value finite.
 ///
 /// ```
 /// use occlude::Weights;
 ///
-/// // `Weights::load("bvlc_googlenet.safetensors")?` reads the trained ones.
+/// // `Weights::load("bvlc_googlenet.safetensors")?` reads the published ones.
 /// let weights = Weights::seeded(1);
 /// assert_eq!(weights.weight("conv1/7x7_s2").len(), 64 * 3 * 7 * 7);
 /// let parameters: usize = weights.tensors().map(|(_, _, values)| values.len()).sum();
@@ -60,13 +52,30 @@ const CHUNK: usize = 1 << 18;
 #[derive(Clone, Debug)]
 pub struct Weights {
     network: Network,
-    /// All tensors, one after the other.
-    values: Vec<f32>,
-    /// Where each tensor lies in `values`, by its name in the file.
-    ranges: HashMap<String, Range<usize>>,
+    name: String,
+    labels: Option<Labels>,
+    /// The values of each tensor by its name, `<layer>.weight` or `<layer>.bias`.
+    tensors: HashMap<String, Vec<f32>>,
+}
+
+/// Keys of a safetensors file's metadata, which say what tensors do not.
+pub mod metadata {
+    /// The network's name, a line of text.
+    pub const NETWORK: &str = "network";
+    /// The names of the classes, a line each, as a file of labels has them.
+    pub const LABELS: &str = "labels";
+    /// Of a network in torchvision's form: "true" if its pictures are prepared by `transform_input`, "false" if not.
+    pub const TRANSFORM_INPUT: &str = "transform_input";
 }
 
 impl Weights {
+    /// The network inside this program: torchvision's topology at half its width, trained by this project on 30 classes of
+    /// everyday things. `weights/README.md` says how well it does.
+    #[cfg(feature = "builtin")]
+    pub fn builtin() -> Weights {
+        Weights::from_bytes("the built-in network", BUILTIN).expect("a test reads this build's own file")
+    }
+
     /// Reads a weights file of any [`Form`], which its first bytes tell.
     ///
     /// # Errors
@@ -80,7 +89,7 @@ impl Weights {
         if metadata.is_dir() {
             return Err(failed(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory")));
         }
-        Weights::from_reader(&path.to_string_lossy(), metadata.len(), file)
+        Weights::from_reader(&path.to_string_lossy(), metadata.len(), file, None)
     }
 
     /// Reads the bytes of a weights file; `name` serves only for messages.
@@ -88,17 +97,27 @@ impl Weights {
     /// # Errors
     /// [`Error::Weights`]: see [`Weights::from_reader`].
     pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Weights> {
-        Weights::from_reader(name, bytes.len() as u64, bytes)
+        Weights::from_reader(name, bytes.len() as u64, bytes, None)
     }
 
     /// Reads a weights file of `size` bytes from a stream, from start to end, once; `name` serves only for messages.
     /// Of a safetensors file, no tensor is read before the header is known to describe exactly this network.
     ///
+    /// `transform_input` says how the pictures of a network in torchvision's form were prepared in training: `Some(true)` as
+    /// for the published one (`x / 127.5 - 1`), `Some(false)` as torchvision's other networks' (minus ImageNet's mean, divided
+    /// by its standard deviation). `None` takes what the file's metadata says, else `true`.
+    ///
     /// # Errors
     /// [`Error::Weights`] when the bytes are not a whole file of one of the forms, when a tensor is missing, unknown, or of
-    /// another shape than the table's, when one of a safetensors file has another dtype than F32, or when a value is infinite
-    /// or NaN. [`Error::Io`] when the stream fails.
-    pub fn from_reader(name: &str, size: u64, mut reader: impl Read) -> Result<Weights> {
+    /// another shape than the table's, when its numbers are not floats of 16, 32 or 64 bits, when a value is infinite or NaN,
+    /// or when `transform_input` is given for another network than torchvision's or contradicts a converted file.
+    /// [`Error::Io`] when the stream fails.
+    pub fn from_reader(
+        name: &str,
+        size: u64,
+        mut reader: impl Read,
+        transform_input: Option<bool>,
+    ) -> Result<Weights> {
         let refuse = |problem: String| Error::Weights { name: name.to_string(), problem };
         let failed = |source| Error::Io { path: name.into(), action: "read", source };
         if size > MAX_SIZE {
@@ -107,79 +126,130 @@ impl Weights {
         let mut head = Vec::new();
         (&mut reader).take(size.min(form::HEAD)).read_to_end(&mut head).map_err(failed)?;
         let read_tensors = match Form::of(&head).map_err(refuse)? {
-            Form::Safetensors => return Weights::from_safetensors(name, size, head.chain(reader)),
+            Form::Safetensors => {
+                return Weights::from_safetensors(name, size, &mut head.chain(reader), transform_input);
+            }
             Form::Caffemodel => caffemodel::tensors,
             Form::Onnx => onnx::tensors,
         };
         let mut bytes = head;
         reader.take(size - bytes.len() as u64).read_to_end(&mut bytes).map_err(failed)?;
-        let tensors = read_tensors(&bytes).map_err(refuse)?;
+        let mut tensors = read_tensors(&bytes).map_err(refuse)?;
         drop(bytes);
+        tensors.retain_mut(|tensor| match used_name(&tensor.name) {
+            Some(name) => {
+                tensor.name = name;
+                true
+            }
+            None => false,
+        });
         let shapes = tensors.iter().map(|tensor| (tensor.name.clone(), tensor.shape.clone())).collect();
-        let network = network_of(&shapes).map_err(refuse)?;
-        Weights::from_tensors(network, tensors).map_err(refuse)
+        let layout = Layout::of(shapes).map_err(refuse)?;
+        Weights::new(layout, tensors, &HashMap::new(), transform_input).map_err(refuse)
     }
 
-    fn from_safetensors(name: &str, size: u64, mut reader: impl Read) -> Result<Weights> {
+    fn from_safetensors(
+        name: &str,
+        size: u64,
+        reader: &mut dyn Read,
+        transform_input: Option<bool>,
+    ) -> Result<Weights> {
         let refuse = |problem: String| Error::Weights { name: name.to_string(), problem };
-        let header = read_header(name, size, &mut reader)?;
-        let shapes: HashMap<String, Vec<usize>> =
-            header.tensors().into_iter().map(|(name, info)| (name, info.shape.clone())).collect();
-        let network = network_of(&shapes).map_err(refuse)?;
-        if shapes.contains_key(torchvision::MARK) {
-            let tensors = read_state_dict(name, size, &mut reader, &header)?;
-            let tensors = torchvision::fold(&network, tensors).map_err(refuse)?;
-            return Weights::from_tensors(network, tensors).map_err(refuse);
-        }
-        let ranges = check_header(&network, &header).map_err(refuse)?;
-
-        // `Metadata` guarantees that the tensors follow each other without gaps, so the data is one run of f32.
-        let count = header.data_len() / 4;
-        let mut values = Vec::with_capacity(count);
-        let mut chunk = vec![0; CHUNK];
-        while values.len() < count {
-            let bytes = &mut chunk[..CHUNK.min(4 * (count - values.len()))];
-            fill(name, size, &mut reader, bytes)?;
-            let start = values.len();
-            values.extend(bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)));
-            if !all_finite(&values[start..]) {
-                return Err(refuse(not_finite(&values, &ranges)));
-            }
-        }
-        Ok(Weights { network, values, ranges })
+        let header = safetensors::read_header(name, size, reader)?;
+        let used = || header.entries.iter().filter_map(|entry| Some((used_name(&entry.name)?, entry)));
+        let layout = Layout::of(used().map(|(name, entry)| (name, entry.shape.clone())).collect());
+        let layout = layout.map_err(refuse)?;
+        safetensors::check_types(used().map(|(_, entry)| entry)).map_err(refuse)?;
+        let tensors = safetensors::read_tensors(name, size, reader, header.entries, used_name)?;
+        Weights::new(layout, tensors, &header.metadata, transform_input).map_err(refuse)
     }
 
-    /// Takes tensors as the table names and shapes them, in any order.
-    fn from_tensors(network: Network, tensors: Vec<Tensor>) -> std::result::Result<Weights, String> {
-        let mut weights = Weights { network, values: Vec::new(), ranges: HashMap::new() };
-        let mut expected: HashMap<String, Vec<usize>> =
-            expected_tensors(&weights.network).into_iter().collect();
-        for Tensor { name, shape, values } in tensors {
-            match expected.remove(&name) {
-                None => return Err(format!("tensor {name} unknown to this network")),
-                Some(expected) if expected != shape || values.len() != shape.iter().product::<usize>() => {
-                    return Err(format!("tensor {name} has shape {shape:?}, expected {expected:?}"));
-                }
-                Some(_) => {}
+    /// Takes tensors whose names and shapes are the layout's.
+    fn new(
+        layout: Layout,
+        tensors: Vec<Tensor>,
+        metadata: &HashMap<String, String>,
+        transform_input: Option<bool>,
+    ) -> std::result::Result<Weights, String> {
+        let mut network = layout.network;
+        if let Some(problem) = tensors.iter().filter_map(not_finite).min() {
+            return Err(problem);
+        }
+        let in_file = match metadata.get(metadata::TRANSFORM_INPUT).map(String::as_str) {
+            None => None,
+            Some("true") => Some(true),
+            Some("false") => Some(false),
+            Some(other) => {
+                return Err(format!("has transform_input {other:?} in its metadata, expected true or false"));
             }
-            let start = weights.values.len();
-            weights.values.extend(values);
-            weights.ranges.insert(name, start..weights.values.len());
+        };
+        let is_torchvisions = network.layers[0].name == torchvision::FIRST;
+        let tensors = match (is_torchvisions, layout.is_state_dict) {
+            (false, _) if transform_input.is_some() => {
+                return Err(format!(
+                    "is {}, whose pictures are never prepared by transform_input; leave that option out",
+                    network.name
+                ));
+            }
+            (false, _) => tensors,
+            (true, false) => {
+                let asked = transform_input.or(in_file).unwrap_or(true);
+                if asked != in_file.unwrap_or(true) {
+                    return Err(format!(
+                        "was converted for transform_input {}, which cannot be changed; convert the original again",
+                        in_file.unwrap_or(true)
+                    ));
+                }
+                torchvision::prepare_input(&mut network, asked);
+                tensors
+            }
+            (true, true) => {
+                torchvision::prepare_input(&mut network, transform_input.or(in_file).unwrap_or(true));
+                let folded = torchvision::fold(&network, tensors)?;
+                if let Some(problem) = folded.iter().filter_map(not_finite).min() {
+                    return Err(problem);
+                }
+                folded
+            }
+        };
+        let labels = match metadata.get(metadata::LABELS) {
+            None => None,
+            Some(lines) => Some(labels(lines, network.classes())?),
+        };
+        let name = metadata.get(metadata::NETWORK).cloned().unwrap_or_else(|| network.name.clone());
+        if name.len() > 80 || name.chars().any(char::is_control) {
+            return Err("has a network's name in its metadata that is not one short line".to_string());
         }
-        let mut missing: Vec<String> = expected.into_keys().collect();
-        missing.sort();
-        if !missing.is_empty() {
-            return Err(format!("has no {}", tensor_list(&missing)));
-        }
-        if !all_finite(&weights.values) {
-            return Err(not_finite(&weights.values, &weights.ranges));
-        }
-        Ok(weights)
+        let tensors = tensors.into_iter().map(|tensor| (tensor.name, tensor.values)).collect();
+        Ok(Weights { network, name, labels, tensors })
     }
 
     /// The table of layers that these are the weights of.
     pub fn network(&self) -> &Network {
         &self.network
+    }
+
+    /// The network's name: what the file's metadata says, else its table's, for example "BVLC GoogLeNet".
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The names of the classes: what the file's metadata says, else ImageNet's for 1000 classes, else numbers.
+    pub fn labels(&self) -> Labels {
+        self.labels.clone().unwrap_or_else(|| Labels::of_classes(self.network.classes()))
+    }
+
+    /// What a safetensors file of these weights says in its metadata, so that nothing but the tensors' names is lost.
+    pub fn metadata(&self) -> Vec<(&'static str, String)> {
+        let mut metadata = vec![(metadata::NETWORK, self.name.clone())];
+        if self.network.layers[0].name == torchvision::FIRST {
+            let transform_input = torchvision::has_transform_input(&self.network);
+            metadata.push((metadata::TRANSFORM_INPUT, transform_input.to_string()));
+        }
+        if let Some(labels) = &self.labels {
+            metadata.push((metadata::LABELS, labels.lines()));
+        }
+        metadata
     }
 
     /// A network for tests and examples that needs no file: random weights, the same for the same `seed` on every
@@ -191,13 +261,14 @@ impl Weights {
     /// The same for another variant of the network, or another number of classes.
     pub fn seeded_for(network: Network, seed: u64) -> Weights {
         let tensors = seeded::seeded_tensors(&network, seed);
-        Weights::from_tensors(network, tensors).expect("the generator follows the table")
+        let layout = Layout { network, is_state_dict: false };
+        Weights::new(layout, tensors, &HashMap::new(), None).expect("the generator follows the table")
     }
 
     /// Name (`<layer>.bias`, `<layer>.weight`), shape and values of each tensor, in the order of the table.
     pub fn tensors(&self) -> impl Iterator<Item = (String, Vec<usize>, &[f32])> {
         expected_tensors(&self.network).into_iter().map(|(name, shape)| {
-            let values = &self.values[self.ranges[&name].clone()];
+            let values = &self.tensors[&name][..];
             (name, shape, values)
         })
     }
@@ -219,28 +290,11 @@ impl Weights {
     }
 
     fn tensor(&self, layer: &str, part: &str) -> &[f32] {
-        match self.ranges.get(&format!("{layer}.{part}")) {
-            Some(range) => &self.values[range.clone()],
+        match self.tensors.get(&format!("{layer}.{part}")) {
+            Some(values) => values,
             None => panic!("the network has no layer \"{layer}\" with weights"),
         }
     }
-}
-
-/// The weights file to use: `explicit`, else the one that `$OCCLUDE_WEIGHTS` names, else the first that exists of
-/// `weights/`, `../shared/weights/` (both in the current directory) and the folder `occlude` in the user's cache directory,
-/// each with [`FILE_NAME`]. The file is not opened.
-///
-/// # Errors
-/// [`Error::Weights`] when the file that was asked for does not exist: no other is used in its place.
-/// [`Error::WeightsNotFound`] with the places looked at when there is none.
-pub fn find(explicit: Option<&Path>) -> Result<PathBuf> {
-    find_with(explicit, &variable)
-}
-
-/// The last of the places where [`find`] looks, in the user's cache directory; `None` when the environment does not say where
-/// that is.
-pub fn cache_file() -> Option<PathBuf> {
-    cache_directory(&variable).map(|cache| cache.join("occlude").join(FILE_NAME))
 }
 
 /// Name and shape of each tensor of a network.
@@ -255,135 +309,96 @@ fn expected_tensors(network: &Network) -> Vec<(String, Vec<usize>)> {
     tensors
 }
 
-/// The variant that has such tensors, for as many classes as its classifier has outputs.
-fn network_of(shapes: &HashMap<String, Vec<usize>>) -> std::result::Result<Network, String> {
-    let is_torchvisions =
-        [torchvision::CLASSIFIER, torchvision::MARK].iter().any(|name| shapes.contains_key(*name));
-    let classifier = if is_torchvisions { torchvision::CLASSIFIER } else { "loss3/classifier.weight" };
-    // A file without it is refused for that later.
-    let classes = shapes.get(classifier).and_then(|shape| shape.first()).copied().unwrap_or(CLASSES);
-    if !(1..=MAX_CLASSES).contains(&classes) {
-        return Err(format!(
-            "tensor {classifier} is for {classes} classes, expected 1 to {MAX_CLASSES} (its shape is [classes, 1024])"
-        ));
+/// A tensor's name without what wrappers of a model put before it; `None` for the tensors that only training uses: the
+/// auxiliary classifiers and torchvision's counts of batches.
+fn used_name(name: &str) -> Option<String> {
+    const WRAPPERS: [&str; 3] = ["module.", "model.", "_orig_mod."];
+    const TRAINING: [&str; 4] = ["loss1/", "loss2/", "aux1.", "aux2."];
+    let mut plain = name;
+    while let Some(rest) = WRAPPERS.iter().find_map(|wrapper| plain.strip_prefix(wrapper)) {
+        plain = rest;
     }
-    Ok(if is_torchvisions { Network::torchvision(classes) } else { Network::bvlc(classes) })
+    let is_used =
+        !TRAINING.iter().any(|part| plain.starts_with(part)) && !plain.ends_with(".num_batches_tracked");
+    is_used.then(|| plain.to_string())
 }
 
-/// Fills `bytes` from a stream that was announced to have `size` bytes in all.
-fn fill(name: &str, size: u64, reader: &mut dyn Read, bytes: &mut [u8]) -> Result<()> {
-    reader.read_exact(bytes).map_err(|source| match source.kind() {
-        io::ErrorKind::UnexpectedEof => {
-            let problem = format!("ended before its {size} bytes were read");
-            Error::Weights { name: name.to_string(), problem }
+/// What the names and shapes of a file's tensors say about it.
+struct Layout {
+    network: Network,
+    /// The tensors are those of torchvision's modules, batch normalisation apart, not the table's.
+    is_state_dict: bool,
+}
+
+impl Layout {
+    /// Finds the network that has exactly such tensors: its variant, its width, and as many classes as its classifier has
+    /// outputs.
+    ///
+    /// # Errors
+    /// The first tensors, by name, that are missing, unknown, twice there or of another shape than the table's.
+    fn of(tensors: Vec<(String, Vec<usize>)>) -> std::result::Result<Layout, String> {
+        let count = tensors.len();
+        let mut found: HashMap<String, Vec<usize>> = tensors.into_iter().collect();
+        if found.len() != count {
+            return Err(
+                "has a tensor under the same name twice, with and without \"module.\" or the like before it"
+                    .to_string(),
+            );
         }
-        _ => Error::Io { path: name.into(), action: "read", source },
-    })
-}
-
-/// Reads the header of a safetensors file of `size` bytes, and no tensor.
-fn read_header(name: &str, size: u64, reader: &mut dyn Read) -> Result<Metadata> {
-    let refuse = |problem: String| Error::Weights { name: name.to_string(), problem };
-    let mut length = [0; 8];
-    fill(name, size, reader, &mut length)?;
-    let length = u64::from_le_bytes(length);
-    if length > MAX_HEADER {
-        return Err(refuse(format!(
-            "not a safetensors file of this network: its first 8 bytes claim a header of {length} bytes, expected about 11 kB"
-        )));
-    }
-    if length > size - 8 {
-        return Err(refuse(format!(
-            "truncated: {size} bytes, but its header alone claims {length}; fetch the file again"
-        )));
-    }
-    // As long as the file, because safetensors compares its length with the header. Only the header is filled in, and
-    // fresh zeros that are never touched take no memory.
-    let mut head = vec![0; size as usize];
-    head[..8].copy_from_slice(&length.to_le_bytes());
-    fill(name, size, reader, &mut head[8..8 + length as usize])?;
-    let (_, header) = SafeTensors::read_metadata(&head).map_err(|error| match error {
-        SafeTensorError::MetadataIncompleteBuffer => refuse(wrong_length(size)),
-        error => refuse(format!("not a safetensors file: its header is damaged ({error})")),
-    })?;
-    Ok(header)
-}
-
-/// Reads the tensors of a torchvision state dict that are used, after its header.
-fn read_state_dict(name: &str, size: u64, reader: &mut dyn Read, header: &Metadata) -> Result<Vec<Tensor>> {
-    let refuse = |problem: String| Error::Weights { name: name.to_string(), problem };
-    let kept = used_tensors(header).map_err(refuse)?;
-    let mut data = vec![0; header.data_len()];
-    fill(name, size, reader, &mut data)?;
-    let tensors = kept.into_iter().map(|(name, shape, bytes)| {
-        let values = data[bytes].as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
-        Tensor { name, shape, values }
-    });
-    let tensors: Vec<Tensor> = tensors.collect();
-    match tensors.iter().find(|tensor| !all_finite(&tensor.values)) {
-        Some(Tensor { name, values, .. }) => {
-            Err(refuse(not_finite(values, &HashMap::from([(name.clone(), 0..values.len())]))))
+        let first = |name: &str| found.get(name).and_then(|shape| shape.first()).copied();
+        let is_state_dict = found.contains_key(torchvision::FIRST_OF_STATE_DICT);
+        let width = first(torchvision::FIRST_OF_STATE_DICT).or(first("conv1.weight"));
+        let is_torchvisions = width.is_some() || found.contains_key(torchvision::CLASSIFIER);
+        if is_torchvisions && !found.contains_key(torchvision::CLASSIFIER) {
+            let prefix = |name: &&String| name.starts_with("fc.");
+            if let Some(name) = found.keys().filter(prefix).min() {
+                return Err(format!(
+                    "its classifier `fc` is a Sequential (it has the tensor {name}), expected one Linear with fc.weight and \
+                     fc.bias; save the last layer under these names, which is right if the others are dropout"
+                ));
+            }
         }
-        None => Ok(tensors),
-    }
-}
-
-/// Name, shape and bytes of those tensors of a torchvision state dict that are used.
-#[allow(clippy::type_complexity)]
-fn used_tensors(header: &Metadata) -> std::result::Result<Vec<(String, Vec<usize>, Range<usize>)>, String> {
-    let used = header.tensors().into_iter().filter(|(name, _)| !torchvision::is_ignored(name));
-    used.map(|(name, info)| {
-        if info.dtype != Dtype::F32 {
-            return Err(wrong_dtype(&name, info.dtype));
+        let classifier = if is_torchvisions { torchvision::CLASSIFIER } else { "loss3/classifier.weight" };
+        // A file without it is refused for that below.
+        let classes = first(classifier).unwrap_or(CLASSES);
+        if !(1..=MAX_CLASSES).contains(&classes) {
+            return Err(format!(
+                "tensor {classifier} is for {classes} classes, expected 1 to {MAX_CLASSES} (its shape is [classes, features])"
+            ));
         }
-        Ok((name, info.shape.clone(), info.data_offsets.0..info.data_offsets.1))
-    })
-    .collect()
-}
-
-fn wrong_dtype(name: &str, found: Dtype) -> String {
-    format!("tensor {name} has dtype {found:?}, expected F32")
-}
-
-/// Compares a header with the network's table; where each tensor lies, counted in values, or what is wrong.
-fn check_header(
-    network: &Network,
-    header: &Metadata,
-) -> std::result::Result<HashMap<String, Range<usize>>, String> {
-    let mut found = header.tensors();
-    let mut ranges = HashMap::new();
-    let mut missing = Vec::new();
-    for (name, shape) in expected_tensors(network) {
-        let Some(info) = found.remove(&name) else {
-            missing.push(name);
-            continue;
+        let network = match width {
+            Some(width) if !is_width(width) => {
+                return Err(format!(
+                    "its first layer has {width} outputs, expected a multiple of 8, 8 to {FIRST_CHANNELS}"
+                ));
+            }
+            Some(width) => Network::torchvision_of_width(width, classes),
+            None if is_torchvisions => Network::torchvision(classes),
+            None => Network::bvlc(classes),
         };
-        if info.dtype != Dtype::F32 {
-            return Err(wrong_dtype(&name, info.dtype));
+        let expected =
+            if is_state_dict { torchvision::state_dict(&network) } else { expected_tensors(&network) };
+        let mut missing = Vec::new();
+        for (name, shape) in expected {
+            match found.remove(&name) {
+                None => missing.push(name),
+                Some(found) if found != shape => {
+                    return Err(format!("tensor {name} has shape {found:?}, expected {shape:?}"));
+                }
+                Some(_) => {}
+            }
         }
-        if info.shape != shape {
-            return Err(format!("tensor {name} has shape {:?}, expected {shape:?}", info.shape));
+        let mut extra: Vec<String> = found.into_keys().collect();
+        extra.sort();
+        match (&missing[..], &extra[..]) {
+            ([], []) => Ok(Layout { network, is_state_dict }),
+            (missing, []) => Err(format!("has no {}", tensor_list(missing))),
+            ([], extra) => Err(format!("{} unknown to this network", tensor_list(extra))),
+            (missing, extra) => {
+                Err(format!("not this network: has no {}, but {}", tensor_list(missing), tensor_list(extra)))
+            }
         }
-        ranges.insert(name, info.data_offsets.0 / 4..info.data_offsets.1 / 4);
     }
-    let mut extra: Vec<String> = found.into_keys().collect();
-    extra.sort();
-    match (&missing[..], &extra[..]) {
-        ([], []) => Ok(ranges),
-        (missing, []) => Err(format!("has no {}", tensor_list(missing))),
-        ([], extra) => Err(format!("{} unknown to this network", tensor_list(extra))),
-        (missing, extra) => {
-            Err(format!("not this network: has no {}, but {}", tensor_list(missing), tensor_list(extra)))
-        }
-    }
-}
-
-/// What is wrong with a file of `size` bytes whose header describes more or fewer.
-fn wrong_length(size: u64) -> String {
-    format!(
-        "{size} bytes, but its header describes another number of them: truncated, or with something after its last tensor; \
-         fetch the file again"
-    )
 }
 
 /// "tensor a", "tensors a, b", or the first three and how many more.
@@ -396,70 +411,33 @@ fn tensor_list(names: &[String]) -> String {
     format!("tensor{plural} {}{more}", names[..names.len().min(3)].join(", "))
 }
 
-/// Without an early exit, so that the compiler can vectorise it.
-fn all_finite(values: &[f32]) -> bool {
-    values.iter().fold(true, |all, value| all & value.is_finite())
+/// Names the first value of a tensor that is not finite, if there is one.
+fn not_finite(tensor: &Tensor) -> Option<String> {
+    // Without an early exit, so that the compiler can vectorise it.
+    if tensor.values.iter().fold(true, |all, value| all & value.is_finite()) {
+        return None;
+    }
+    let at = tensor.values.iter().position(|value| !value.is_finite())?;
+    Some(format!(
+        "tensor {} holds {} at position {at}, expected finite values; fetch the file again",
+        tensor.name, tensor.values[at]
+    ))
 }
 
-/// Names the first value that is not finite.
-fn not_finite(values: &[f32], ranges: &HashMap<String, Range<usize>>) -> String {
-    let at = values.iter().position(|value| !value.is_finite()).unwrap_or_default();
-    match ranges.iter().find(|(_, range)| range.contains(&at)) {
-        Some((name, range)) => format!(
-            "tensor {name} holds {} at position {}, expected finite values; fetch the file again",
-            values[at],
-            at - range.start
-        ),
-        None => "holds values that are not finite".to_string(),
+/// The names of the classes in a file's metadata.
+fn labels(lines: &str, classes: usize) -> std::result::Result<Labels, String> {
+    let labels =
+        Labels::parse("labels in the metadata", lines.as_bytes()).map_err(|error| error.to_string())?;
+    if labels.count() == classes {
+        return Ok(labels);
     }
-}
-
-/// A variable of the environment, unless it is empty.
-fn variable(name: &str) -> Option<OsString> {
-    env::var_os(name).filter(|value| !value.is_empty())
-}
-
-/// [`find`] with the environment as an argument, which tests can choose.
-fn find_with(explicit: Option<&Path>, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<PathBuf> {
-    let demanded = |path: PathBuf, by: &str| {
-        if path.exists() {
-            return Ok(path);
-        }
-        Err(Error::Weights {
-            name: path.to_string_lossy().into_owned(),
-            problem: format!("no such file, but the weights were asked for there{by}"),
-        })
-    };
-    if let Some(path) = explicit {
-        return demanded(path.to_path_buf(), "");
-    }
-    if let Some(path) = variable("OCCLUDE_WEIGHTS") {
-        return demanded(path.into(), " by the environment variable OCCLUDE_WEIGHTS");
-    }
-    let mut places = vec![PathBuf::from("weights"), PathBuf::from("../shared/weights")];
-    places.extend(cache_directory(variable).map(|cache| cache.join("occlude")));
-    let tried: Vec<PathBuf> = places.into_iter().map(|place| place.join(FILE_NAME)).collect();
-    match tried.iter().find(|path| path.is_file()) {
-        Some(path) => Ok(path.clone()),
-        None => Err(Error::WeightsNotFound { tried }),
-    }
-}
-
-/// Where the platform keeps a user's caches.
-fn cache_directory(variable: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    let from = |name: &str| variable(name).map(PathBuf::from);
-    if cfg!(windows) {
-        from("LOCALAPPDATA")
-    } else if cfg!(target_os = "macos") {
-        from("HOME").map(|home| home.join("Library/Caches"))
-    } else {
-        from("XDG_CACHE_HOME").or_else(|| from("HOME").map(|home| home.join(".cache")))
-    }
+    Err(format!("has {} labels in its metadata, expected one for each of {classes} classes", labels.count()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ::safetensors::Dtype;
 
     /// Name, dtype and shape of each tensor of a file.
     type Tensors = Vec<(String, &'static str, Vec<usize>)>;
@@ -517,7 +495,7 @@ mod tests {
         let bytes = [&(huge.len() as u64).to_le_bytes()[..], huge.as_bytes()].concat();
         assert!(message(&bytes).contains("truncated"), "{}", message(&bytes));
         // It is said to have 4 TB.
-        let error = Weights::from_reader("w", 4_000_000_000_000, &bytes[..]).unwrap_err().to_string();
+        let error = Weights::from_reader("w", 4_000_000_000_000, &bytes[..], None).unwrap_err().to_string();
         assert!(error.contains("not a GoogLeNet: 4000000000000 bytes"), "{error}");
     }
 
@@ -528,7 +506,7 @@ mod tests {
             (|t| drop(t.remove(0)), "has no tensor conv1/7x7_s2.bias"),
             (|t| drop(t.drain(1..)), "conv2/3x3_reduce.weight and 112 more"),
             (|t| t.push(("extra".into(), "F32", vec![1])), "tensor extra unknown to this network"),
-            (|t| t[1].1 = "F64", "tensor conv1/7x7_s2.weight has dtype F64, expected F32"),
+            (|t| t[1].1 = "I32", "tensor conv1/7x7_s2.weight has dtype I32, expected F32, F16, BF16 or F64"),
             (
                 |t| t[1].2 = vec![64, 3, 49],
                 "tensor conv1/7x7_s2.weight has shape [64, 3, 49], expected [64, 3, 7, 7]",
@@ -566,7 +544,7 @@ mod tests {
         };
         for classes in [1, 17, 1001] {
             let weights = Weights::from_bytes("w", &classifier(classes)).unwrap();
-            assert_eq!((weights.network().classes(), weights.network().name), (classes, "BVLC GoogLeNet"));
+            assert_eq!((weights.network().classes(), weights.name()), (classes, "BVLC GoogLeNet"));
             assert_eq!(weights.bias("loss3/classifier").len(), classes);
         }
         assert!(
@@ -587,14 +565,15 @@ mod tests {
         let torchvision = Network::torchvision(3);
         let tensors = || expected_tensors(&torchvision).into_iter().map(|(n, s)| (n, "F32", s)).collect();
         let weights = Weights::from_bytes("w", &file(|t| *t = tensors(), zeros)).unwrap();
-        assert_eq!((weights.network().classes(), weights.network().name), (3, "torchvision googlenet"));
+        assert_eq!((weights.network().classes(), weights.name()), (3, "torchvision googlenet"));
         assert_eq!(weights.bias("inception4e.branch3.1").len(), 128);
     }
 
     #[test]
     fn a_stream_that_ends_early_is_refused() {
         let bytes = file(|_| {}, zeros);
-        let error = Weights::from_reader("w", bytes.len() as u64, &bytes[..bytes.len() - 1]).unwrap_err();
+        let error =
+            Weights::from_reader("w", bytes.len() as u64, &bytes[..bytes.len() - 1], None).unwrap_err();
         assert!(error.to_string().contains("ended before"), "{error}");
     }
 
@@ -628,41 +607,158 @@ mod tests {
         assert!(Weights::load(&missing).unwrap_err().to_string().starts_with("cannot read"));
     }
 
-    #[test]
-    fn a_file_that_was_asked_for_is_used_or_is_an_error() {
-        let directory = tempfile::tempdir().unwrap();
-        let (there, missing) = (directory.path().join("there"), directory.path().join("missing"));
-        std::fs::write(&there, b"").unwrap();
-        let set = |path: &Path| {
-            let path = path.to_path_buf();
-            move |name: &str| (name == "OCCLUDE_WEIGHTS").then(|| path.clone().into_os_string())
+    /// All tensors of the seeded narrow network as a file of this type of number, under names that `rename` makes.
+    fn narrow(dtype: Dtype, rename: impl Fn(&str) -> String, metadata: &[(&str, &str)]) -> Vec<u8> {
+        let weights = Weights::seeded_for(Network::torchvision_of_width(8, 3), 1);
+        let encode = |value: &f32| match dtype {
+            Dtype::F16 => encode::half_bits(*value).to_le_bytes().to_vec(),
+            Dtype::BF16 => value.to_le_bytes()[2..].to_vec(),
+            Dtype::F64 => f64::from(*value).to_le_bytes().to_vec(),
+            _ => value.to_le_bytes().to_vec(),
         };
-        assert_eq!(find_with(Some(&there), &set(&missing)).unwrap(), there);
-        assert_eq!(find_with(None, &set(&there)).unwrap(), there);
-        assert!(find_with(Some(&missing), &set(&there)).unwrap_err().to_string().contains("no such file"));
-        assert!(find_with(None, &set(&missing)).unwrap_err().to_string().contains("OCCLUDE_WEIGHTS"));
+        let tensors: Vec<_> = weights
+            .tensors()
+            .map(|(name, shape, values)| {
+                (rename(&name), shape, values.iter().flat_map(encode).collect::<Vec<u8>>())
+            })
+            .collect();
+        let views = tensors.iter().map(|(name, shape, bytes)| {
+            (name, ::safetensors::tensor::TensorView::new(dtype, shape.clone(), bytes).unwrap())
+        });
+        let metadata = metadata.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+        ::safetensors::serialize(views, Some(metadata)).unwrap()
     }
 
-    #[cfg(all(unix, not(target_os = "macos")))]
+    fn same(name: &str) -> String {
+        name.to_string()
+    }
+
     #[test]
-    fn the_cache_directory_comes_last() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().to_path_buf();
-        let cached = path.join("occlude").join(FILE_NAME);
-        let tried = |variables: &[&str]| {
-            let lookup = |name: &str| variables.contains(&name).then(|| path.clone().into_os_string());
-            match find_with(None, &lookup) {
-                Err(Error::WeightsNotFound { tried }) => tried,
-                // A machine that has the weights: the last place is not reached.
-                Ok(found) => vec![found],
-                Err(error) => panic!("{error}"),
+    fn numbers_of_16_and_64_bits_are_read_and_the_width_is_that_of_the_first_layer() {
+        let full = Weights::from_bytes("w", &narrow(Dtype::F32, same, &[])).unwrap();
+        assert_eq!(full.name(), "torchvision googlenet at width 1/8");
+        assert!(full.tensors().eq(Weights::seeded_for(Network::torchvision_of_width(8, 3), 1).tensors()));
+        let double = Weights::from_bytes("w", &narrow(Dtype::F64, same, &[])).unwrap();
+        assert!(double.tensors().eq(full.tensors()));
+        for (dtype, bits) in [(Dtype::F16, 10), (Dtype::BF16, 7)] {
+            let weights = Weights::from_bytes("w", &narrow(dtype, same, &[])).unwrap();
+            for ((name, _, found), (_, _, exact)) in weights.tensors().zip(full.tensors()) {
+                for (found, exact) in found.iter().zip(exact) {
+                    // Cut off, not rounded, when written, and 0 below the smallest normal F16.
+                    let smallest = 2f32.powi(-14);
+                    let step = if exact.abs() < smallest { smallest } else { exact.abs() * 2f32.powi(-bits) };
+                    assert!((found - exact).abs() <= step, "{dtype:?} {name}: {found}, not {exact}");
+                }
             }
-        };
-        let all = tried(&["XDG_CACHE_HOME", "HOME"]);
-        if all.len() > 1 {
-            assert_eq!(all.last().unwrap(), &cached);
-            assert_eq!(tried(&["HOME"]).last().unwrap(), &path.join(".cache/occlude").join(FILE_NAME));
-            assert_eq!(tried(&[]).len(), 2);
         }
+    }
+
+    #[test]
+    fn a_width_that_no_network_has_is_refused() {
+        let of_width = |width: usize| {
+            let tensors = vec![
+                ("conv1.weight".to_string(), vec![width, 3, 7, 7]),
+                ("fc.weight".to_string(), vec![3, 1024]),
+            ];
+            Layout::of(tensors).map(|_| ()).unwrap_err()
+        };
+        for width in [0, 12, 72, usize::MAX] {
+            assert!(of_width(width).contains("expected a multiple of 8, 8 to 64"), "{}", of_width(width));
+        }
+    }
+
+    #[test]
+    fn what_wrappers_put_before_names_is_taken_off() {
+        let plain = Weights::from_bytes("w", &narrow(Dtype::F32, same, &[])).unwrap();
+        for prefix in ["module.", "model.", "_orig_mod.", "module._orig_mod."] {
+            let bytes = narrow(Dtype::F32, |name| format!("{prefix}{name}"), &[]);
+            assert!(Weights::from_bytes("w", &bytes).unwrap().tensors().eq(plain.tensors()), "{prefix}");
+        }
+        let twice = vec![("fc.weight".to_string(), vec![3, 8]), ("module.fc.weight".to_string(), vec![3, 8])];
+        let twice = twice.into_iter().map(|(name, shape)| (used_name(&name).unwrap(), shape)).collect();
+        assert!(Layout::of(twice).map(|_| ()).unwrap_err().contains("twice"));
+    }
+
+    #[test]
+    fn what_only_training_uses_is_left_out() {
+        let used = ["conv1.weight", "loss3/classifier.weight", "inception3a.branch1.bn.running_var"];
+        assert!(used.iter().all(|name| used_name(name).as_deref() == Some(*name)));
+        let unused = [
+            "loss1/classifier.weight",
+            "loss2/fc.bias",
+            "aux1.fc1.weight",
+            "module.aux2.conv.bn.weight",
+            "conv1.bn.num_batches_tracked",
+        ];
+        assert!(unused.iter().all(|name| used_name(name).is_none()));
+        let with_auxiliary =
+            file(|t| t.push(("loss1/fc.weight".into(), "I32", vec![])), |size| vec![0; size + 4]);
+        assert!(Weights::from_bytes("w", &with_auxiliary).is_ok(), "{}", message(&with_auxiliary));
+    }
+
+    #[test]
+    fn a_classifier_of_several_layers_is_named() {
+        let tensors = vec![
+            ("conv1.conv.weight".to_string(), vec![64, 3, 7, 7]),
+            ("fc.1.weight".to_string(), vec![3, 1024]),
+        ];
+        let problem = Layout::of(tensors).map(|_| ()).unwrap_err();
+        assert!(problem.contains("`fc` is a Sequential (it has the tensor fc.1.weight)"), "{problem}");
+    }
+
+    #[test]
+    fn types_that_are_refused_do_not_depend_on_the_order_of_a_hash_table() {
+        for _ in 0..8 {
+            let all = message(&file(|t| t.iter_mut().for_each(|t| t.1 = "I32"), zeros));
+            assert!(all.contains("tensor conv1/7x7_s2.bias has dtype I32"), "{all}");
+        }
+    }
+
+    #[test]
+    fn metadata_has_the_name_the_labels_and_how_pictures_are_prepared() {
+        let read = |metadata: &[(&str, &str)]| Weights::from_bytes("w", &narrow(Dtype::F32, same, metadata));
+        let weights =
+            read(&[("network", "mine"), ("labels", "a\nb, bee\nc"), ("transform_input", "false")]).unwrap();
+        assert_eq!((weights.name(), weights.labels().words(1)), ("mine", "b, bee"));
+        assert_eq!(weights.network().mean_bgr.map(f32::round), [104.0, 116.0, 124.0]);
+        let again: Vec<(&str, String)> = weights.metadata();
+        let again: Vec<(&str, &str)> = again.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        assert_eq!(again, [("network", "mine"), ("transform_input", "false"), ("labels", "a\nb, bee\nc")]);
+        assert_eq!(read(&[]).unwrap().labels().words(2), "class 2");
+        let refused = [
+            (&[("labels", "a\nb")][..], "has 2 labels in its metadata, expected one for each of 3 classes"),
+            (&[("labels", "")], "is empty"),
+            (
+                &[("transform_input", "maybe")],
+                "transform_input \"maybe\" in its metadata, expected true or false",
+            ),
+            (&[("network", "a\nb")], "not one short line"),
+        ];
+        for (metadata, expected) in refused {
+            let error = read(metadata).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn transform_input_is_refused_where_it_can_do_nothing() {
+        let read = |bytes: &[u8], asked| {
+            Weights::from_reader("w", bytes.len() as u64, bytes, asked).map_err(|error| error.to_string())
+        };
+        let published = file(|_| {}, zeros);
+        assert!(read(&published, Some(true)).unwrap_err().contains("leave that option out"));
+        let converted = narrow(Dtype::F32, same, &[("transform_input", "false")]);
+        assert!(read(&converted, Some(false)).is_ok());
+        assert!(read(&converted, Some(true)).unwrap_err().contains("convert the original again"));
+    }
+
+    #[cfg(feature = "builtin")]
+    #[test]
+    fn the_built_in_network_is_read() {
+        let weights = Weights::builtin();
+        assert_eq!((weights.name(), weights.network().blobs[1].channels), ("built-in network", 32));
+        let labels = weights.labels();
+        assert_eq!((labels.words(0), labels.words(1)), ("cat", "dog"));
+        assert_eq!(labels.count(), weights.network().classes());
     }
 }

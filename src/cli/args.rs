@@ -48,15 +48,22 @@ const GLOBAL: &str = "Options of every command";
 /// What every command takes.
 #[derive(Args)]
 pub struct Common {
-    /// The network's weights: a safetensors file, a caffemodel or an ONNX model [default: $OCCLUDE_WEIGHTS, else weights/bvlc_googlenet.safetensors,
-    /// ../shared/weights/..., or occlude/... in the user's cache directory]
+    /// The network's weights: a safetensors file, a .pth file, a caffemodel or an ONNX model, or "builtin" for the network inside
+    /// this program [default: $OCCLUDE_WEIGHTS, else weights/bvlc_googlenet.safetensors, else that file in occlude/ of the user's
+    /// cache directory, else torchvision's in PyTorch's hub cache, else builtin]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     pub weights: Option<PathBuf>,
 
-    /// The names of the network's classes: a text file with a line for each, in their order [default: ImageNet's for 1000
-    /// classes, else "class 0" and so on]
+    /// The names of the network's classes: a text file with a line for each, in their order [default: those
+    /// in the weights file, else ImageNet's for 1000 classes, else "class 0" and so on]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     pub labels: Option<PathBuf>,
+
+    /// How pictures were prepared for a network in torchvision's form: "on" as for the published one, "off" as for those trained
+    /// with transform_input=False [default: what the file says, else on]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "HOW",
+          value_parser = choice(&[("on", true), ("off", false)]))]
+    pub transform_input: Option<bool>,
 
     /// How a picture becomes 224x224: "stretch" both sides to 224, or scale the shorter side to 256 and take
     /// the central 224x224 ("center-crop")

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use occlude::weights::{BUILTIN, Source};
 use occlude::{Error, Result, Weights};
 use sha2::{Digest, Sha256};
 
@@ -21,13 +22,21 @@ impl<R: Read, D: Digest> Read for Hashing<R, D> {
     }
 }
 
-/// Loads a weights file; also its SHA-256 in hexadecimal, which takes some 20 ms on top.
-pub fn load_and_hash(path: &Path) -> Result<(Weights, String)> {
+/// Loads weights; also the SHA-256 of their file in hexadecimal. `transform_input` is that of [`Weights::from_reader`].
+pub fn load_and_hash(source: &Source, transform_input: Option<bool>) -> Result<(Weights, String)> {
+    let path = match source {
+        Source::File(path) => path,
+        _ => {
+            let size = BUILTIN.len() as u64;
+            let weights = Weights::from_reader("the built-in network", size, BUILTIN, transform_input)?;
+            return Ok((weights, sha256(BUILTIN)));
+        }
+    };
     let failed = |source| Error::Io { path: path.to_path_buf(), action: "read", source };
     let file = File::open(path).map_err(failed)?;
     let size = file.metadata().map_err(failed)?.len();
     let mut hashing = Hashing { inner: file, digest: Sha256::new() };
-    let weights = Weights::from_reader(&path.to_string_lossy(), size, &mut hashing)?;
+    let weights = Weights::from_reader(&path.to_string_lossy(), size, &mut hashing, transform_input)?;
     Ok((weights, hex(hashing.digest)))
 }
 

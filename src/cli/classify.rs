@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use occlude::{Error, GoogLeNet, Picture, Result, Weights};
+use occlude::{Error, GoogLeNet, Picture, Result};
 
 use super::args::{Classify, Common};
 use super::explanation::{labels, require_finite};
@@ -11,11 +11,10 @@ use super::table::table;
 use super::{console, json, weights};
 
 pub fn run(common: &Common, args: &Classify) -> Result<ExitCode> {
-    let weights = weights::find(common)?;
     let picture = Picture::open(&args.image, common.resize)?;
-    let weights = Weights::load(weights)?;
+    let weights = weights::open(common)?;
     let classes = weights.network().classes();
-    let labels = labels(common, classes)?;
+    let labels = labels(common, &weights)?;
     if args.top > classes {
         let (found, expected) = (args.top.to_string(), format!("at most the network's {classes} classes"));
         return Err(Error::Option { name: "--top", found, expected });
@@ -24,7 +23,7 @@ pub fn run(common: &Common, args: &Classify) -> Result<ExitCode> {
     require_finite(&classification.logits)?;
     let top = classification.top(args.top);
     console::print(&if args.json {
-        json::classes(&args.image, &classification, &top, &labels)
+        json::classes(&args.image, weights::described(&weights), &classification, &top, &labels)
     } else {
         table(&classification, &top, &labels)
     })?;

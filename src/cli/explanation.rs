@@ -10,7 +10,7 @@ use occlude::network::INPUT_SIDE;
 use occlude::resize::upsample;
 use occlude::{
     Classification, Curves, Error, Faithfulness, GoogLeNet, Labels, MaskValue, OcclusionMaps,
-    OcclusionSensitivity, Photograph, Progress, Ranking, Resize, Result, Upsampling,
+    OcclusionSensitivity, Photograph, Progress, Ranking, Resize, Result, Upsampling, Weights,
 };
 
 use super::args::{Aggregate, Common, Size, Sweep};
@@ -21,6 +21,8 @@ use super::{checksum, interrupt, weights};
 pub struct Session {
     pub net: GoogLeNet,
     pub labels: Arc<Labels>,
+    /// The network in words, for example "built-in network of 30 classes".
+    pub network: String,
     pub weights_sha256: String,
     pub resize: Resize,
 }
@@ -44,8 +46,8 @@ pub struct Explanation {
     pub elapsed_seconds: f64,
     pub threads: usize,
     pub isa: String,
-    /// Whose table of layers.
-    pub network: &'static str,
+    /// The network in words.
+    pub network: String,
     pub labels: Arc<Labels>,
     pub weights_sha256: String,
     /// What becomes of the drops.
@@ -57,15 +59,19 @@ pub struct Explanation {
 impl Session {
     /// Finds, checks and packs the weights.
     pub fn open(common: &Common) -> Result<Session> {
-        let path = weights::find(common)?;
-        let (weights, weights_sha256) = checksum::load_and_hash(&path)?;
-        let labels = Arc::new(labels(common, weights.network().classes())?);
-        Ok(Session { net: GoogLeNet::new(&weights)?, labels, weights_sha256, resize: common.resize })
+        let (weights, weights_sha256) = weights::open_and_hash(common)?;
+        Ok(Session {
+            net: GoogLeNet::new(&weights)?,
+            labels: Arc::new(labels(common, &weights)?),
+            network: weights::described(&weights),
+            weights_sha256,
+            resize: common.resize,
+        })
     }
 
     /// What `--classes` names.
     pub fn classes(&self, lists: &[String]) -> Result<Classes> {
-        Classes::parse(lists, &self.labels)
+        Classes::parse(lists, &self.labels).map_err(|error| elsewhere(error, &self.labels))
     }
 
     /// What the network says about a photograph.
@@ -96,7 +102,7 @@ impl Session {
             elapsed_seconds: start.elapsed().as_secs_f64(),
             threads: rayon::current_num_threads(),
             isa: self.net.isa().to_string(),
-            network: self.net.network().name,
+            network: self.network.clone(),
             labels: self.labels.clone(),
             weights_sha256: self.weights_sha256.clone(),
             aggregate: sweep.aggregate,
@@ -151,10 +157,11 @@ impl Session {
 ///
 /// # Errors
 /// Those of [`Labels::open`], and [`Error::Labels`] when there are more or fewer than classes.
-pub fn labels(common: &Common, classes: usize) -> Result<Labels> {
+pub fn labels(common: &Common, weights: &Weights) -> Result<Labels> {
     let Some(path) = &common.labels else {
-        return Ok(Labels::of_classes(classes));
+        return Ok(weights.labels());
     };
+    let classes = weights.network().classes();
     let labels = Labels::open(path)?;
     if labels.count() == classes {
         return Ok(labels);
@@ -162,6 +169,19 @@ pub fn labels(common: &Common, classes: usize) -> Result<Labels> {
     let problem =
         format!("has {} lines, expected one for each of the network's {classes} classes", labels.count());
     Err(Error::Labels { name: path.display().to_string(), problem })
+}
+
+/// Adds to the refusal of a class's name which other network has that class, if one does.
+fn elsewhere(mut error: Error, labels: &Labels) -> Error {
+    if let Error::UnknownClass { name, elsewhere, .. } = &mut error {
+        let has = |others: &Labels| others != labels && others.find(name).is_ok();
+        if has(Labels::imagenet()) {
+            *elsewhere = Some("the published network has it: `occlude weights fetch` gets that".to_string());
+        } else if has(&Weights::builtin().labels()) {
+            *elsewhere = Some("the built-in network has it: --weights builtin".to_string());
+        }
+    }
+    error
 }
 
 /// "colour 148,111,87", or what else a mask is filled with.

@@ -16,6 +16,8 @@ use super::explanation::{Explanation, Session, Source};
 pub struct Origin<'a> {
     image: String,
     image_sha256: &'a str,
+    /// For example "built-in network of 30 classes".
+    network: &'a str,
     weights_sha256: &'a str,
 }
 
@@ -24,6 +26,7 @@ impl<'a> Origin<'a> {
         Origin {
             image: source.image.to_string_lossy().into_owned(),
             image_sha256: &source.sha256,
+            network: &session.network,
             weights_sha256: &session.weights_sha256,
         }
     }
@@ -139,6 +142,7 @@ struct GradCams<'a> {
 #[derive(Serialize)]
 struct Classes<'a> {
     image: String,
+    network: String,
     classes: Vec<RankedClass<'a>>,
 }
 
@@ -198,6 +202,7 @@ fn result(explanation: &Explanation) -> Maps<'_> {
         origin: Origin {
             image: explanation.image.to_string_lossy().into_owned(),
             image_sha256: &explanation.image_sha256,
+            network: &explanation.network,
             weights_sha256: &explanation.weights_sha256,
         },
         input_size: [INPUT_SIDE; 2],
@@ -291,7 +296,13 @@ pub fn fill(value: MaskValue) -> Fill {
 }
 
 /// One line, with its end.
-pub fn classes(image: &Path, classification: &Classification, top: &[usize], labels: &Labels) -> String {
+pub fn classes(
+    image: &Path,
+    network: String,
+    classification: &Classification,
+    top: &[usize],
+    labels: &Labels,
+) -> String {
     let ranked = |&index: &usize| RankedClass {
         index,
         synset: labels.get(index).map_or("", |label| &label.synset),
@@ -299,7 +310,8 @@ pub fn classes(image: &Path, classification: &Classification, top: &[usize], lab
         probability: classification.probabilities[index],
         logit: classification.logits[index],
     };
-    line(&Classes { image: image.to_string_lossy().into_owned(), classes: top.iter().map(ranked).collect() })
+    let image = image.to_string_lossy().into_owned();
+    line(&Classes { image, network, classes: top.iter().map(ranked).collect() })
 }
 
 /// One line, with its end.

@@ -3,23 +3,23 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
+use occlude::Result;
 use occlude::network::{Layer, Network, Op};
-use occlude::{Result, Weights};
 use serde_json::json;
 
 use super::args::{Common, Layers};
 use super::canvas::{Canvas, Format};
-use super::console;
 use super::figure::{FAINT_INK, INK, MARGIN, PAGE};
 use super::output;
 use super::text::Style;
+use super::{console, weights};
 
 pub fn run(common: &Common, args: &Layers) -> Result<ExitCode> {
     if let Some(path) = &args.diagram {
         output::check_apart(path)?;
     }
     let network = match &common.weights {
-        Some(path) => Weights::load(path)?.network().clone(),
+        Some(path) => weights::named(path)?.load()?.network().clone(),
         None => Network::googlenet(),
     };
     let mut text = if args.json { as_json(&network) } else { table(&network) };

@@ -15,9 +15,10 @@ pub fn run(common: &Common, args: &args::Profile) -> Result<ExitCode> {
 }
 
 fn profile(common: &Common, args: &args::Profile) -> Result<ExitCode> {
-    let weights = weights::find(common)?;
     let input = Picture::open(&args.image, common.resize)?.input();
-    let net = GoogLeNet::load(weights)?;
+    let weights = weights::open(common)?;
+    let network = weights::described(&weights);
+    let net = GoogLeNet::new(&weights)?;
     let mut sweep = OcclusionSensitivity::new(&net);
     if let Some(Size::Pixels(mask_size)) = args.mask_size {
         sweep = sweep.mask_size(mask_size);
@@ -35,7 +36,7 @@ fn profile(common: &Common, args: &args::Profile) -> Result<ExitCode> {
     let peak = net.isa().measure_peak()?;
     let threads = rayon::current_num_threads();
     console::print(&if args.json {
-        as_json(&net, profile, threads, peak)
+        as_json(&net, &network, profile, threads, peak)
     } else {
         table(&net, profile, threads, peak)
     })?;
@@ -85,7 +86,7 @@ fn table(net: &GoogLeNet, profile: &Profile, threads: usize, peak: f64) -> Strin
     text
 }
 
-fn as_json(net: &GoogLeNet, profile: &Profile, threads: usize, peak: f64) -> String {
+fn as_json(net: &GoogLeNet, network: &str, profile: &Profile, threads: usize, peak: f64) -> String {
     let layer = |l: &LayerProfile| {
         json!({
             "name": l.name,
@@ -99,6 +100,7 @@ fn as_json(net: &GoogLeNet, profile: &Profile, threads: usize, peak: f64) -> Str
         })
     };
     let object = json!({
+        "network": network,
         "images": profile.images,
         "threads": threads,
         "isa": net.isa().to_string(),

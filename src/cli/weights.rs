@@ -1,5 +1,5 @@
 //! `occlude weights`: whether a weights file is the published network's; get it, convert another form of it. The other commands
-//! take from here only [`find`].
+//! take from here the weights to use, and the words for them.
 
 mod described;
 mod fetch;
@@ -8,32 +8,37 @@ mod import;
 mod manifest;
 
 use std::fmt::Write;
-use std::path::Path;
 use std::process::ExitCode;
 
 use occlude::Result;
+use occlude::weights::Source;
 
 use super::args::{self, Common, WeightsAction};
 use super::checksum::load_and_hash;
 use super::console;
-use described::{form, network};
-pub use find::find;
+use described::form;
+pub use described::network as described;
+pub use find::{named, open, open_and_hash};
 use manifest::Manifest;
 
 pub fn run(common: &Common, args: &args::Weights) -> Result<ExitCode> {
     match &args.action {
-        None => verify(&find(common)?),
-        Some(WeightsAction::Verify { file: None }) => verify(&find(common)?),
-        Some(WeightsAction::Verify { file: Some(file) }) => verify(file),
-        Some(WeightsAction::Import(args)) => import::run(args),
+        None | Some(WeightsAction::Verify { file: None }) => {
+            verify(common, &occlude::weights::find(common.weights.as_deref())?)
+        }
+        Some(WeightsAction::Verify { file: Some(file) }) => verify(common, &named(file)?),
+        Some(WeightsAction::Import(args)) => import::run(common, args),
         Some(WeightsAction::Fetch(args)) => fetch::run(args),
     }
 }
 
-fn verify(path: &Path) -> Result<ExitCode> {
-    let form = form(path)?;
-    let (weights, sha256) = load_and_hash(path)?;
+fn verify(common: &Common, source: &Source) -> Result<ExitCode> {
     let manifest = Manifest::published();
+    let Source::File(path) = source else {
+        return verify_builtin(common, source, &manifest);
+    };
+    let form = form(path)?;
+    let (weights, sha256) = load_and_hash(source, common.transform_input)?;
     let differing = manifest.differing(&weights);
 
     let mut text = String::new();
@@ -45,7 +50,7 @@ fn verify(path: &Path) -> Result<ExitCode> {
         "sha256",
         &format!("{sha256} ({})", if same_file { "matches" } else { "differs from the published network's" }),
     );
-    line("network", &network(&weights));
+    line("network", &described(&weights));
     line("tensors", &manifest.compared(&differing));
     if !same_file && differing.is_empty() {
         line("", "the same network, packed into a file in another way");
@@ -56,4 +61,21 @@ fn verify(path: &Path) -> Result<ExitCode> {
     line("licence", &manifest.licence);
     console::print(&text)?;
     Ok(if differing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The network inside this program: that its checksum is the one which the manifest has.
+fn verify_builtin(common: &Common, source: &Source, manifest: &Manifest) -> Result<ExitCode> {
+    let (weights, sha256) = load_and_hash(source, common.transform_input)?;
+    let same = sha256 == manifest.builtin.sha256;
+    let labels = weights.labels();
+    let names: Vec<&str> = (0..labels.count()).map(|class| labels.short(class)).collect();
+    console::print(&format!(
+        "network   {}, inside this program\nsha256    {sha256} ({})\nclasses   {}\nlicence   {}\n\
+         published `occlude weights fetch` gets the published network of 1000 classes\n",
+        described(&weights),
+        if same { "matches" } else { "differs from the manifest's: this program is damaged" },
+        names.join(", "),
+        manifest.builtin.licence,
+    ))?;
+    Ok(if same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

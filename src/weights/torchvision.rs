@@ -5,18 +5,22 @@
 //! `bias' = shift - mean * scale / sqrt(var + eps)`; in f64, each rounded once. It takes named tensors, from whichever file.
 //!
 //! The published weights were trained with `transform_input`: after torchvision's usual preprocessing that comes to
-//! `x / 127.5 - 1` for a level `x` of 0..=255, red first. The first convolution has that in its weights here, whose images
-//! are blue first and `x - 127.5`.
+//! `x / 127.5 - 1` for a level `x` of 0..=255, red first. Without it a level becomes `(x / 255 - mean) / std`, with ImageNet's
+//! mean and standard deviation of each colour. The first convolution has the division in its weights here, whose images are
+//! blue first and `x - 127.5`, or `x - 255 * mean`.
 
 use super::Tensor;
-use crate::network::{Layer, Network, Op};
+use crate::network::{LEVELS_MEAN_BGR, Layer, Network, Op};
 use std::collections::HashMap;
 
 /// Added to each variance, as `torchvision.models.googlenet.BasicConv2d` does.
 const EPS: f64 = 0.001;
 
-/// Whether a file with this tensor is such a state dict.
-pub(super) const MARK: &str = "conv1.conv.weight";
+/// The first layer.
+pub(super) const FIRST: &str = "conv1";
+
+/// Its weights in a state dict, which no other form has.
+pub(super) const FIRST_OF_STATE_DICT: &str = "conv1.conv.weight";
 
 /// The tensor that says how many classes there are.
 pub(super) const CLASSIFIER: &str = "fc.weight";
@@ -24,57 +28,79 @@ pub(super) const CLASSIFIER: &str = "fc.weight";
 /// Levels of a picture to one of what `transform_input` makes of it.
 const LEVELS: f64 = 127.5;
 
-/// What only training uses: the auxiliary classifiers and the count of batches.
-pub(super) fn is_ignored(name: &str) -> bool {
-    name.starts_with("aux1.") || name.starts_with("aux2.") || name.ends_with(".bn.num_batches_tracked")
+/// ImageNet's mean and standard deviation of red, green and blue, 0..=1, as torchvision's preprocessing has them.
+const IMAGENET: [(f64, f64); 3] = [(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)];
+
+/// Makes the table one for pictures that are prepared with `transform_input` or without.
+pub(super) fn prepare_input(network: &mut Network, transform_input: bool) {
+    network.mean_bgr = match transform_input {
+        true => LEVELS_MEAN_BGR,
+        false => [2, 1, 0].map(|colour: usize| (255.0 * IMAGENET[colour].0) as f32),
+    };
 }
 
-/// The table's tensors of a state dict's.
+/// Whether this table is for pictures that are prepared with `transform_input`.
+pub(super) fn has_transform_input(network: &Network) -> bool {
+    network.mean_bgr == LEVELS_MEAN_BGR
+}
+
+/// Name and shape of each tensor of a state dict that is used.
+pub(super) fn state_dict(network: &Network) -> Vec<(String, Vec<usize>)> {
+    let mut tensors = Vec::new();
+    for layer in &network.layers {
+        let Some(shape) = network.weight_shape(layer) else { continue };
+        let outputs = vec![shape[0]];
+        if layer.op == Op::Classifier {
+            tensors.push((format!("{}.weight", layer.name), shape));
+            tensors.push((format!("{}.bias", layer.name), outputs));
+            continue;
+        }
+        tensors.push((format!("{}.conv.weight", layer.name), shape));
+        for part in ["weight", "bias", "running_mean", "running_var"] {
+            tensors.push((format!("{}.bn.{part}", layer.name), outputs.clone()));
+        }
+    }
+    tensors
+}
+
+/// The table's tensors of a state dict's, which are those of [`state_dict`].
 ///
 /// # Errors
-/// Names the tensor that is missing, unknown, of another shape, or a variance that is negative.
+/// Names a variance that is negative.
 pub(super) fn fold(network: &Network, tensors: Vec<Tensor>) -> Result<Vec<Tensor>, String> {
-    let mut found: HashMap<String, Tensor> = tensors.into_iter().map(|t| (t.name.clone(), t)).collect();
-    let mut take = |name: String, shape: &[usize]| match found.remove(&name) {
-        None => {
-            Err(format!("has no tensor {name}, expected the whole state dict of torchvision's googlenet"))
-        }
-        Some(tensor) if tensor.shape != shape => {
-            Err(format!("tensor {name} has shape {:?}, expected {shape:?}", tensor.shape))
-        }
-        Some(tensor) => Ok(tensor.values),
+    let mut found: HashMap<String, Vec<f32>> = tensors.into_iter().map(|t| (t.name, t.values)).collect();
+    let mut take = |name: String| found.remove(&name).expect("names were compared with the table's");
+    // What a level is divided by, red first.
+    let divisors = match has_transform_input(network) {
+        true => [LEVELS; 3],
+        false => IMAGENET.map(|(_, deviation)| 255.0 * deviation),
     };
     let mut folded = Vec::new();
     for layer in &network.layers {
         let Some(shape) = network.weight_shape(layer) else { continue };
         let (weight, bias) = match layer.op {
-            Op::Classifier => (
-                take(format!("{}.weight", layer.name), &shape)?,
-                take(format!("{}.bias", layer.name), &shape[..1])?,
-            ),
-            _ => fold_layer(layer, &shape, &mut take)?,
+            Op::Classifier => (take(format!("{}.weight", layer.name)), take(format!("{}.bias", layer.name))),
+            _ => fold_layer(layer, &shape, divisors, &mut take)?,
         };
         let outputs = vec![shape[0]];
         folded.push(Tensor { name: format!("{}.bias", layer.name), shape: outputs, values: bias });
         folded.push(Tensor { name: format!("{}.weight", layer.name), shape, values: weight });
     }
-    match found.into_keys().min() {
-        Some(name) => Err(format!("tensor {name} unknown to torchvision's googlenet")),
-        None => Ok(folded),
-    }
+    Ok(folded)
 }
 
 /// Weights and biases of one convolution, from its tensors and those of its batch normalisation.
 fn fold_layer(
     layer: &Layer,
     shape: &[usize],
-    mut take: impl FnMut(String, &[usize]) -> Result<Vec<f32>, String>,
+    divisors: [f64; 3],
+    mut take: impl FnMut(String) -> Vec<f32>,
 ) -> Result<(Vec<f32>, Vec<f32>), String> {
     let name = &layer.name;
-    let mut weight = take(format!("{name}.conv.weight"), shape)?;
-    let mut of_batch = |part: &str| take(format!("{name}.bn.{part}"), &shape[..1]);
-    let (scale, shift) = (of_batch("weight")?, of_batch("bias")?);
-    let (mean, variance) = (of_batch("running_mean")?, of_batch("running_var")?);
+    let mut weight = take(format!("{name}.conv.weight"));
+    let mut of_batch = |part: &str| take(format!("{name}.bn.{part}"));
+    let (scale, shift) = (of_batch("weight"), of_batch("bias"));
+    let (mean, variance) = (of_batch("running_mean"), of_batch("running_var"));
     if let Some(negative) = variance.iter().find(|v| **v < 0.0) {
         return Err(format!("tensor {name}.bn.running_var holds {negative}, expected no negative variance"));
     }
@@ -83,9 +109,12 @@ fn fold_layer(
         .zip(&variance)
         .map(|(&scale, &variance)| f64::from(scale) / (f64::from(variance) + EPS).sqrt())
         .collect();
-    let levels = if layer.input == 0 { LEVELS } else { 1.0 };
-    for (filter, factor) in weight.chunks_exact_mut(shape[1..].iter().product()).zip(&factor) {
-        filter.iter_mut().for_each(|w| *w = (f64::from(*w) * factor / levels) as f32);
+    let taps = shape[2] * shape[3];
+    for (filter, factor) in weight.chunks_exact_mut(shape[1] * taps).zip(&factor) {
+        for (channel, plane) in filter.chunks_exact_mut(taps).enumerate() {
+            let divisor = if layer.input == 0 { divisors[channel] } else { 1.0 };
+            plane.iter_mut().for_each(|w| *w = (f64::from(*w) * factor / divisor) as f32);
+        }
         if layer.input == 0 {
             swap_red_and_blue(filter);
         }

@@ -7,10 +7,9 @@ use std::path::Path;
 use occlude::weights::Form;
 use occlude::{Error, Result, Weights};
 
-/// Whose network it is, and for how many classes.
+/// The network's name and number of classes: "built-in network of 30 classes".
 pub fn network(weights: &Weights) -> String {
-    let network = weights.network();
-    format!("{}, {} classes", network.name, network.classes())
+    format!("{} of {} classes", weights.name(), weights.network().classes())
 }
 
 /// Which form a file has, by its first bytes.

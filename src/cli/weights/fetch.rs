@@ -2,11 +2,11 @@
 //! that starts another program or reaches a network.
 
 use std::fs;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-use occlude::weights::cache_file;
+use occlude::weights::{Source, cache_file};
 use occlude::{Error, Result};
 use sha1::Sha1;
 
@@ -24,27 +24,6 @@ const MAX_SIZE: &str = "268435456";
 pub fn run(args: &Fetch) -> Result<ExitCode> {
     console::print(&fetch(args)?)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Asks whoever sits at the terminal whether to download the published weights to where they are looked for, and does.
-/// Says whether they are there now; without a terminal they are not.
-pub fn offer() -> Result<bool> {
-    let (stdin, mut stderr) = (io::stdin(), io::stderr());
-    let Some(out) = cache_file().filter(|_| stdin.is_terminal() && stderr.is_terminal()) else {
-        return Ok(false);
-    };
-    let url = Manifest::published().origin.url;
-    let mut answer = String::new();
-    let asked =
-        write!(stderr, "no weights file found; download {url} (53 MB) to {} now? [y/N] ", out.display())
-            .and_then(|()| stdin.read_line(&mut answer));
-    if asked.is_err() || !["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {
-        return Ok(false);
-    }
-    let text = fetch(&Fetch { url: None, out: None, sha1: None, force: false })?;
-    // Not on standard output, which may be meant for another program.
-    let _ = stderr.write_all(text.as_bytes());
-    Ok(true)
 }
 
 /// Downloads, checks, converts; returns what is to be said about it.
@@ -74,7 +53,7 @@ fn fetch(args: &Fetch) -> Result<String> {
         let from = &download.partial;
         let source = (|| {
             let form = form(from)?;
-            let (weights, sha256) = load_and_hash(from)?;
+            let (weights, sha256) = load_and_hash(&Source::File(from.clone()), None)?;
             let differing = manifest.differing(&weights);
             if args.sha1.is_none() && !differing.is_empty() {
                 return Err(download.refuse(format!(

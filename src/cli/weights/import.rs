@@ -9,15 +9,16 @@ use occlude::{Error, Result, Weights};
 use serde::Serialize;
 
 use super::described::{form, network};
+use super::find::named;
 use super::manifest::Manifest;
-use crate::cli::args::Import;
+use crate::cli::args::{Common, Import};
 use crate::cli::checksum::{file_sha256, load_and_hash, sha256};
 use crate::cli::console;
 use crate::cli::output;
 
-pub fn run(args: &Import) -> Result<ExitCode> {
+pub fn run(common: &Common, args: &Import) -> Result<ExitCode> {
     let form = form(&args.file)?;
-    let (weights, source_sha256) = load_and_hash(&args.file)?;
+    let (weights, source_sha256) = load_and_hash(&named(&args.file)?, common.transform_input)?;
     let manifest = Manifest::published();
     let out = match &args.out {
         Some(out) => out.clone(),
@@ -88,7 +89,7 @@ fn safetensors(weights: &Weights, manifest: Option<&Manifest>) -> Vec<u8> {
 
     let metadata = match manifest {
         Some(manifest) => json(&manifest.metadata),
-        None => json(&BTreeMap::from([("network", weights.network().name)])),
+        None => json(&BTreeMap::from_iter(weights.metadata())),
     };
     let mut header = format!("{{\"__metadata__\":{metadata}");
     let mut offset = 0;

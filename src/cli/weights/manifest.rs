@@ -15,7 +15,15 @@ pub struct Manifest {
     pub origin: Origin,
     pub licence: String,
     pub metadata: Metadata,
+    pub builtin: Builtin,
     pub tensors: Vec<Tensor>,
+}
+
+/// The file of the built-in network.
+#[derive(Deserialize)]
+pub struct Builtin {
+    pub sha256: String,
+    pub licence: String,
 }
 
 /// The published file's, in its order.
@@ -86,6 +94,16 @@ fn tensor_sha256(weights: &Weights, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_built_in_network_is_the_manifests() {
+        let digest = Sha256::new().chain_update(occlude::weights::BUILTIN);
+        assert_eq!(
+            hex(digest),
+            Manifest::published().builtin.sha256,
+            "weights/builtin.safetensors is damaged"
+        );
+    }
 
     #[test]
     fn the_manifest_describes_the_table() {

@@ -22,7 +22,7 @@ fuzz_target!(|bytes: &[u8]| {
     let length = header.len() as u64;
     let file = length.to_le_bytes();
     let file = file.chain(header).chain(io::repeat(0));
-    check(Weights::from_reader("fuzz", 8 + length + zeros, file));
+    check(Weights::from_reader("fuzz", 8 + length + zeros, file, None));
 });
 
 fn check(read: occlude::Result<Weights>) {

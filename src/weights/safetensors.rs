@@ -1,0 +1,141 @@
+//! The safetensors format: a header in JSON, then the numbers of all tensors.
+//!
+//! The header is read first and compared with the network's table by the module above; no number is read before.
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::ops::Range;
+
+use ::safetensors::{Dtype, SafeTensorError, SafeTensors};
+
+use super::Tensor;
+use super::number::Number;
+use crate::error::{Error, Result};
+
+/// The header of this network's file takes 11 kB, that of torchvision's twice as much; a first number far beyond is not the
+/// length of a header.
+const MAX_HEADER: u64 = 1 << 20;
+
+/// Bytes read at once: small enough to stay in the second-level cache until they are converted.
+const CHUNK: usize = 1 << 18;
+
+/// One tensor by the header.
+pub(super) struct Entry {
+    pub name: String,
+    pub shape: Vec<usize>,
+    dtype: Dtype,
+    /// Where its numbers are, counted from the end of the header.
+    bytes: Range<usize>,
+}
+
+/// The header of a file.
+pub(super) struct Header {
+    /// In the order of their numbers in the file, which follow each other without gaps.
+    pub entries: Vec<Entry>,
+    /// Text that the writer added.
+    pub metadata: HashMap<String, String>,
+}
+
+/// Reads the header of a file of `size` bytes, and no tensor.
+pub(super) fn read_header(name: &str, size: u64, reader: &mut dyn Read) -> Result<Header> {
+    let refuse = |problem: String| Error::Weights { name: name.to_string(), problem };
+    let mut length = [0; 8];
+    fill(name, size, reader, &mut length)?;
+    let length = u64::from_le_bytes(length);
+    if length > MAX_HEADER {
+        return Err(refuse(format!(
+            "not a safetensors file of this network: its first 8 bytes claim a header of {length} bytes, expected about 11 kB"
+        )));
+    }
+    if length > size - 8 {
+        return Err(refuse(format!(
+            "truncated: {size} bytes, but its header alone claims {length}; fetch the file again"
+        )));
+    }
+    // As long as the file, because safetensors compares its length with the header. Only the header is filled in, and
+    // fresh zeros that are never touched take no memory.
+    let mut head = vec![0; size as usize];
+    head[..8].copy_from_slice(&length.to_le_bytes());
+    fill(name, size, reader, &mut head[8..8 + length as usize])?;
+    let (_, header) = SafeTensors::read_metadata(&head).map_err(|error| match error {
+        SafeTensorError::MetadataIncompleteBuffer => refuse(format!(
+            "{size} bytes, but its header describes another number of them: truncated, or with something after its last \
+             tensor; fetch the file again"
+        )),
+        error => refuse(format!("not a safetensors file: its header is damaged ({error})")),
+    })?;
+    let entry = |(name, info): (String, &::safetensors::tensor::TensorInfo)| Entry {
+        name,
+        shape: info.shape.clone(),
+        dtype: info.dtype,
+        bytes: info.data_offsets.0..info.data_offsets.1,
+    };
+    let mut entries: Vec<Entry> = header.tensors().into_iter().map(entry).collect();
+    // By name where tensors are empty, so that messages do not depend on the order of a hash table.
+    entries.sort_by(|a, b| (a.bytes.start, a.bytes.end, &a.name).cmp(&(b.bytes.start, b.bytes.end, &b.name)));
+    Ok(Header { entries, metadata: header.metadata().clone().unwrap_or_default() })
+}
+
+/// Fails on the first tensor, by name, whose numbers are of a type that no network is stored in.
+pub(super) fn check_types<'a>(entries: impl Iterator<Item = &'a Entry>) -> std::result::Result<(), String> {
+    match entries.filter(|entry| number(entry.dtype).is_none()).min_by_key(|entry| &entry.name) {
+        Some(Entry { name, dtype, .. }) => {
+            Err(format!("tensor {name} has dtype {dtype:?}, expected F32, F16, BF16 or F64"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Reads the numbers of a file of `size` bytes after its header. `keep` gives a tensor its name, or leaves it out.
+pub(super) fn read_tensors(
+    name: &str,
+    size: u64,
+    reader: &mut dyn Read,
+    entries: Vec<Entry>,
+    keep: impl Fn(&str) -> Option<String>,
+) -> Result<Vec<Tensor>> {
+    let mut tensors = Vec::new();
+    let mut chunk = vec![0; CHUNK];
+    for entry in entries {
+        let kept = keep(&entry.name).zip(number(entry.dtype));
+        let mut values = Vec::new();
+        if let Some((_, number)) = kept {
+            values.reserve_exact(entry.bytes.len() / number.size());
+        }
+        let mut left = entry.bytes.len();
+        while left > 0 {
+            let bytes = &mut chunk[..CHUNK.min(left)];
+            fill(name, size, reader, bytes)?;
+            left -= bytes.len();
+            if let Some((_, number)) = kept {
+                number.extend(&mut values, bytes);
+            }
+        }
+        if let Some((name, _)) = kept {
+            tensors.push(Tensor { name, shape: entry.shape, values });
+        }
+    }
+    Ok(tensors)
+}
+
+/// The numbers of a dtype; `None` for integers and for floats of 8 bits.
+fn number(dtype: Dtype) -> Option<Number> {
+    match dtype {
+        Dtype::F16 => Some(Number::F16),
+        Dtype::BF16 => Some(Number::Bf16),
+        Dtype::F32 => Some(Number::F32),
+        Dtype::F64 => Some(Number::F64),
+        _ => None,
+    }
+}
+
+/// Fills `bytes` from a stream that was announced to have `size` bytes in all.
+fn fill(name: &str, size: u64, reader: &mut dyn Read, bytes: &mut [u8]) -> Result<()> {
+    reader.read_exact(bytes).map_err(|source| match source.kind() {
+        io::ErrorKind::UnexpectedEof => {
+            let problem = format!("ended before its {size} bytes were read");
+            Error::Weights { name: name.to_string(), problem }
+        }
+        _ => Error::Io { path: name.into(), action: "read", source },
+    })
+}

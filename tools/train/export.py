@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""Writes what `train.py` has learned as the built-in network: `weights/builtin.safetensors`.
+
+    export.py net.pt OUT.safetensors [--data DIR] [--leave-out CLASS,..]
+
+Batch normalisation and the preparation of pictures become a part of the convolutions, in float64; then all numbers are rounded to
+float16, once. The tensors are named as the table of layers in `src/network.rs` names them, the metadata holds the names of the
+classes. A class that was not learned well enough is left out: its row of the classifier is dropped, nothing else changes.
+"""
+import argparse
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import torch
+
+EPS = 0.001  # of every batch normalisation
+LEVELS = 127.5
+
+
+def folded(state):
+    """Tensors by the table's names, float64."""
+    tensors = {}
+    for name in [key.removesuffix(".conv.weight") for key in state if key.endswith(".conv.weight")]:
+        weight, scale, shift, mean, variance = (
+            state[f"{name}.{part}"].double().numpy()
+            for part in ("conv.weight", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var")
+        )
+        factor = scale / np.sqrt(variance + EPS)
+        weight = weight * factor[:, None, None, None]
+        if name == "conv1":
+            weight = weight[:, ::-1] / LEVELS  # blue first, levels minus 127.5
+        tensors[name + ".weight"] = weight
+        tensors[name + ".bias"] = shift - mean * factor
+    return tensors
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("net")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--data", default="data", type=Path)
+    parser.add_argument("--leave-out", default="")
+    args = parser.parse_args()
+    state = torch.load(args.net)
+    state = state.get("average", state)
+    names = (args.data / "classes.txt").read_text().split("\n")[:-1]
+    kept = [c for c, name in enumerate(names) if name not in args.leave_out.split(",")]
+    tensors = folded(state)
+    tensors["fc.weight"] = state["fc.weight"][kept].double().numpy()
+    tensors["fc.bias"] = state["fc.bias"][kept].double().numpy()
+
+    metadata = {
+        "network": "built-in network",
+        "labels": "\n".join(names[c] for c in kept),
+        "transform_input": "true",
+        "input": "BGR, 0-255, minus 127.5",
+        "source": "trained by tools/train; weights/README.md has data, licences and accuracy",
+    }
+    header, data = {"__metadata__": metadata}, b""
+    for name in sorted(tensors):
+        half = tensors[name].astype(np.float16)
+        if not np.isfinite(half).all():
+            raise SystemExit(f"{name} does not fit float16")
+        start = len(data)
+        data += half.astype("<f2").tobytes()
+        header[name] = {"dtype": "F16", "shape": list(half.shape), "data_offsets": [start, len(data)]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    args.out.write_bytes(struct.pack("<Q", len(text)) + text + data)
+    print(f"{args.out}: {args.out.stat().st_size} bytes, {len(kept)} classes, {len(data) // 2} parameters")
+
+
+if __name__ == "__main__":
+    main()
