@@ -53,7 +53,7 @@ def main():
 
     metadata = {
         "network": "built-in network",
-        "labels": "\n".join(names[c] for c in kept),
+        "labels": "\n".join(names[c].replace("_", " ") for c in kept),
         "transform_input": "true",
         "input": "BGR, 0-255, minus 127.5",
         "source": "trained by tools/train; weights/README.md has data, licences and accuracy",
