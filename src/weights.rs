@@ -691,8 +691,7 @@ mod tests {
             "conv1.bn.num_batches_tracked",
         ];
         assert!(unused.iter().all(|name| used_name(name).is_none()));
-        let with_auxiliary =
-            file(|t| t.push(("loss1/fc.weight".into(), "I32", vec![])), zeros);
+        let with_auxiliary = file(|t| t.push(("loss1/fc.weight".into(), "I32", vec![])), zeros);
         assert!(Weights::from_bytes("w", &with_auxiliary).is_ok(), "{}", message(&with_auxiliary));
     }
 

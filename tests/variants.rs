@@ -3,19 +3,16 @@
 
 mod common;
 
-use common::{Reference, SEED, picture_input};
+use common::{Reference, SEED, TOLERANCE, picture_input};
 use occlude::network::Network;
 use occlude::{
     Feature, GoogLeNet, Input, Labels, MaskValue, OcclusionMaps, OcclusionSensitivity, Score, Weights,
-    reference,
 };
 use proptest::prelude::*;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, serialize};
 use std::sync::LazyLock;
 
-/// Relative to a blob's largest value; of probabilities and drops, absolute.
-const TOLERANCE: f32 = 2e-5;
 const CLASSES: usize = 37;
 
 /// A tensor of a state dict: name, shape, bytes, and whether they are floats.
@@ -95,59 +92,29 @@ static NET: LazyLock<GoogLeNet> = LazyLock::new(|| GoogLeNet::new(&WEIGHTS).unwr
 static INPUT: LazyLock<Input> = LazyLock::new(|| Input::from_nhwc_bgr(picture_input()).unwrap());
 
 #[test]
-fn every_blob_is_torchvisions() {
+fn blobs_scores_sweep_and_gradcam_are_torchvisions() {
     let expected = Reference::read("torchvision.safetensors");
-    let plain = reference::forward(&WEIGHTS, INPUT.values());
-    let fast = NET.forward(&INPUT);
-    // All but the image.
-    assert_eq!(expected.blobs.len() + 1, NET.network().blobs.len());
-    for blob in &expected.blobs {
-        let name = &blob.name;
-        let id = NET.network().find(name).unwrap_or_else(|| panic!("the table lacks {name}"));
-        for values in [&plain[id], &fast.blob(name).unwrap()] {
-            let off = |found: f32, wanted: f32| (found - wanted).abs() / blob.max_abs;
-            for &(index, sample) in &blob.samples {
-                let error = off(values[index], sample);
-                assert!(error <= TOLERANCE, "{name}[{index}] is {}, not {sample}: {error:e}", values[index]);
-            }
-            let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len() as f64;
-            assert!(off(mean as f32, blob.mean) <= TOLERANCE, "{name}: mean {mean}, not {}", blob.mean);
-        }
-    }
+    expected.check_blobs(&WEIGHTS, &NET, &INPUT);
+    expected.check_scores(&NET, &INPUT);
 }
 
 #[test]
-fn scores_sweep_and_gradcam_are_torchvisions() {
+fn pictures_without_transform_input_are_torchvisions() {
     let expected = Reference::read("torchvision.safetensors");
-    let swept = expected.classes[..2].to_vec();
-    let sweep = OcclusionSensitivity::new(&NET)
-        .mask_size([60, 60])
-        .stride([56, 56])
-        .mask_value(MaskValue::TrainingMean)
-        .classes(swept.clone());
-    let maps = sweep.run(&INPUT).unwrap();
-    let said = &maps.classification;
-    assert_eq!(said.logits.len(), CLASSES);
-    assert_eq!(said.top(CLASSES)[..8], expected.classes[..8]);
-    for (i, &class) in expected.classes.iter().enumerate() {
-        assert!((said.logits[class] - expected.logits[i]).abs() <= TOLERANCE * expected.logits[0].abs());
-        assert!((said.probabilities[class] - expected.prob[i]).abs() <= TOLERANCE);
-    }
-    let drops = [maps.map(0), maps.map(1)].concat();
-    for (found, wanted) in drops.iter().zip(&expected.sweep_drop) {
-        assert!((found - wanted).abs() <= TOLERANCE, "{found}, not {wanted}");
-    }
-    assert_eq!(maps.argmax, expected.sweep_argmax);
-
-    let cam = NET.grad_cam(&NET.forward(&INPUT), &swept).unwrap();
-    assert_eq!((cam.layer.as_str(), cam.grid), ("inception5b", [7, 7]));
-    for (found, wanted) in cam.maps.chunks(49).zip(expected.gradcam.chunks(49)) {
-        let largest = wanted.iter().copied().fold(0.0, f32::max);
-        assert!(largest > 0.0);
-        for (found, wanted) in found.iter().zip(wanted) {
-            assert!((found - wanted).abs() <= TOLERANCE * largest, "{found}, not {wanted}");
-        }
-    }
+    let file = bytes(&state_dict());
+    let read = |transform_input| {
+        let weights = Weights::from_reader("tv", file.len() as u64, &file[..], transform_input).unwrap();
+        GoogLeNet::new(&weights).unwrap().classify(&INPUT).logits
+    };
+    let wanted = &expected.logits_without_transform_input;
+    let largest = wanted.iter().copied().fold(0.0, f32::max);
+    let error = |logits: &[f32]| {
+        let off = expected.classes.iter().zip(wanted).map(|(&class, wanted)| (logits[class] - wanted).abs());
+        off.fold(0.0, f32::max) / largest
+    };
+    assert!(error(&read(Some(false))) <= TOLERANCE, "{:e}", error(&read(Some(false))));
+    assert!(error(&read(Some(true))) > 0.01);
+    assert_eq!(read(None), read(Some(true)));
 }
 
 fn bits(maps: &OcclusionMaps) -> Vec<u32> {

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Reference outputs of torchvision's own `googlenet`, in float64, on weights and batch statistics by formula.
+"""Reference outputs in float64 of networks with torchvision's topology.
 
-    torchvision_reference.py OUT.safetensors [STATE_DICT.safetensors]
+    torchvision_reference.py formula OUT.safetensors [STATE_DICT.safetensors]
+    torchvision_reference.py builtin BUILTIN.safetensors PHOTOGRAPH OUT.safetensors
 
-The first file is `tests/data/torchvision.safetensors`; `tests/torchvision.rs` makes the same state dict. The second is that
-state dict itself, for the command.
+`formula` runs torchvision's own `googlenet` on weights and batch statistics by formula: `tests/data/torchvision.safetensors`;
+`tests/variants.rs` makes the same state dict, which the second file holds for the command. `builtin` runs the built-in network
+on the middle 224x224 pixels of a photograph: `tests/data/builtin.safetensors`.
 
 Install with: pip install -r requirements.txt
 """
@@ -13,11 +15,13 @@ import sys
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 import torchvision
-from safetensors.numpy import save_file
+from PIL import Image
+from safetensors.numpy import load_file, save_file
 
 import seeded
-from network import MEAN_BGR
+from network import INPUT_SIDE, MEAN_BGR
 from occlusion import grid, masked_batches, network_input
 from reference import samples, single
 
@@ -51,8 +55,8 @@ def tensor(name, shape):
     return unit * np.float32(0.5)
 
 
-def main():
-    out, *state_dict = sys.argv[1:]
+def of_formula(state_dict):
+    """torchvision's model, its function from network input to blobs by name, and how it is described."""
     model = torchvision.models.googlenet(
         weights=None, num_classes=CLASSES, aux_logits=False, transform_input=True, init_weights=False
     ).eval()
@@ -71,25 +75,78 @@ def main():
         if type(module).__name__ in kinds and not name.endswith(branches):
             module.register_forward_hook(lambda _, __, output, name=name: blobs.__setitem__(name, output))
 
-    def torchvisions_input(data):
-        """From blue, green, red minus MEAN_BGR to what torchvision's preprocessing makes."""
+    def run(data):
+        # From blue, green, red minus MEAN_BGR to what torchvision's preprocessing makes.
         rgb = (data + torch.from_numpy(MEAN_BGR).reshape(3, 1, 1)).flip(1) / 255
         mean, std = torch.tensor([0.485, 0.456, 0.406]).double(), torch.tensor([0.229, 0.224, 0.225]).double()
-        return (rgb - mean.reshape(3, 1, 1)) / std.reshape(3, 1, 1)
+        model((rgb - mean.reshape(3, 1, 1)) / std.reshape(3, 1, 1))
+        return dict(blobs)
 
-    data = torch.from_numpy(network_input(seeded.picture()))[None]
+    return model, run, f"torchvision {torchvision.__version__}"
+
+
+def of_builtin(path):
+    """The built-in network's function from network input to blobs by name: plain convolutions, whose weights have batch
+    normalisation in them."""
+    weights = {name: torch.from_numpy(values.astype(np.float64)) for name, values in load_file(path).items()}
+    blocks = sorted({name.split(".")[0] for name in weights if name.startswith("inception")})
+
+    def run(data):
+        blobs = {}
+
+        def keep(name, x):
+            blobs[name] = x
+            return x
+
+        def conv(name, x, stride=1):
+            weight = weights[name + ".weight"]
+            return F.conv2d(x, weight, weights[name + ".bias"], stride, weight.shape[2] // 2).relu()
+
+        def pool(name, x, size):
+            return keep(name, F.max_pool2d(x, size, 2, ceil_mode=True))
+
+        x = data + torch.from_numpy(MEAN_BGR).reshape(3, 1, 1) - 127.5
+        x = pool("maxpool1", keep("conv1", conv("conv1", x, 2)), 3)
+        x = keep("conv3", conv("conv3", keep("conv2", conv("conv2", x))))
+        x = pool("maxpool2", x, 3)
+        for block in blocks:
+            if block == "inception4a":
+                x = pool("maxpool3", x, 3)
+            if block == "inception5a":
+                x = pool("maxpool4", x, 2)
+            part = (block + ".").__add__
+            reduce3 = keep(part("branch2.0"), conv(part("branch2.0"), x))
+            reduce5 = keep(part("branch3.0"), conv(part("branch3.0"), x))
+            pooled = keep(part("branch4.0"), F.max_pool2d(x, 3, 1, 1))
+            branches = [
+                conv(part("branch1"), x),
+                conv(part("branch2.1"), reduce3),
+                conv(part("branch3.1"), reduce5),
+                conv(part("branch4.1"), pooled),
+            ]
+            x = keep(block, torch.cat(branches, 1))
+        x = keep("avgpool", x.mean((2, 3)))
+        keep("fc", F.linear(x, weights["fc.weight"], weights["fc.bias"]))
+        return blobs
+
+    return run
+
+
+def write(out, run, classifier, rgb, source, more=None):
+    """The outputs for one picture; `classifier` makes logits of pooled features."""
+    data = torch.from_numpy(network_input(rgb))[None]
     with torch.no_grad():
-        logits = model(torchvisions_input(data))[0]
-        plain = {name: blob.clone() for name, blob in blobs.items()}
+        plain = {name: blob.clone() for name, blob in run(data).items()}
+        logits = plain["fc"][0]
         prob = logits.softmax(dim=0)
-        classes = prob.topk(CLASSES).indices
+        classes = prob.topk(len(prob)).indices
         swept = classes[:2]
         batches = masked_batches(data[0].numpy(), (60, 60), (56, 56), np.zeros(3))
-        scores = torch.cat([model(torchvisions_input(torch.from_numpy(b))).softmax(dim=1) for b in batches])
+        scores = torch.cat([run(torch.from_numpy(b))["fc"].softmax(dim=1) for b in batches])
     maps = []
     for index in swept:
         features = plain[PLANE].clone().requires_grad_()
-        probability = model.fc(features.mean(dim=(2, 3))).softmax(dim=1)[0, index]
+        probability = classifier(features.mean(dim=(2, 3))).softmax(dim=1)[0, index]
         (gradient,) = torch.autograd.grad(probability, features)
         maps.append((gradient.mean(dim=(2, 3), keepdim=True) * features)[0].sum(dim=0).relu())
 
@@ -97,30 +154,54 @@ def main():
     flats = [plain[name].numpy() for name in names]
     flats = [(np.moveaxis(x, 1, -1) if x.ndim == 4 else x).reshape(-1) for x in flats]
     indices = [samples(flat, number) for number, flat in enumerate(flats)]
-    save_file(
-        {
-            "classes": classes.numpy().astype(np.uint32),
-            "logits": single(logits[classes]),
-            "prob": single(prob[classes]),
-            "blob_mean": np.array([flat.mean() for flat in flats], np.float32),
-            "blob_max_abs": np.array([np.abs(flat).max() for flat in flats], np.float32),
-            "sample_index": np.array(indices, np.uint32),
-            "sample": np.array([flat[index] for flat, index in zip(flats, indices)], np.float32),
-            "sweep_drop": single((prob - scores)[:, swept].T.reshape(2, *grid((56, 56)))),
-            "sweep_argmax": scores.argmax(dim=1).numpy().astype(np.uint32).reshape(grid((56, 56))),
-            "gradcam": single(torch.stack(maps)),
-        },
-        out,
-        {
-            "source": f"float64, torchvision {torchvision.__version__}, by tools/torchvision_reference.py",
-            "blobs": json.dumps(names),
-            "sample_index": "into the blob as [side][side][channels]",
-            "sweep": "mask 60, stride 56, clipped, mask value the training mean; the first two classes",
-        },
-    )
+    tensors = {
+        "classes": classes.numpy().astype(np.uint32),
+        "logits": single(logits[classes]),
+        "prob": single(prob[classes]),
+        "blob_mean": np.array([flat.mean() for flat in flats], np.float32),
+        "blob_max_abs": np.array([np.abs(flat).max() for flat in flats], np.float32),
+        "sample_index": np.array(indices, np.uint32),
+        "sample": np.array([flat[index] for flat, index in zip(flats, indices)], np.float32),
+        "sweep_drop": single((prob - scores)[:, swept].T.reshape(2, *grid((56, 56)))),
+        "sweep_argmax": scores.argmax(dim=1).numpy().astype(np.uint32).reshape(grid((56, 56))),
+        "gradcam": single(torch.stack(maps)),
+    }
+    if more is not None:
+        tensors |= more(data, classes)
+    metadata = {
+        "source": f"float64, {source}, by tools/torchvision_reference.py",
+        "blobs": json.dumps(names),
+        "sample_index": "into the blob as [side][side][channels]",
+        "sweep": "mask 60, stride 56, clipped, mask value the training mean; the first two classes",
+    }
+    save_file(tensors, out, metadata)
     print(f"{len(names)} blobs; logits from {logits.min():.2f} to {logits.max():.2f}; best {prob.max():.3f};")
     print("largest of each blob:", [round(float(np.abs(flat).max()), 1) for flat in flats])
     print("share of zeros:", [round(float((flat == 0).mean()), 2) for flat in flats])
+
+
+def main():
+    kind, *arguments = sys.argv[1:]
+    if kind == "formula":
+        out, *state_dict = arguments
+        model, run, source = of_formula(state_dict)
+
+        def without_transform_input(data, classes):
+            """The same weights in a network whose pictures are prepared in torchvision's usual way only."""
+            model.transform_input = False
+            with torch.no_grad():
+                return {"logits_without_transform_input": single(run(data)["fc"][0][classes])}
+
+        write(out, run, model.fc, seeded.picture(), source, without_transform_input)
+    else:
+        weights, photograph, out = arguments
+        with Image.open(photograph) as image:
+            rgb = np.asarray(image.convert("RGB"))
+        top, left = ((size - INPUT_SIDE) // 2 for size in rgb.shape[:2])
+        rgb = rgb[top : top + INPUT_SIDE, left : left + INPUT_SIDE]
+        tensors = load_file(weights)
+        fc = [torch.from_numpy(tensors[f"fc.{part}"].astype(np.float64)) for part in ("weight", "bias")]
+        write(out, of_builtin(weights), lambda features: F.linear(features, *fc), rgb, f"PyTorch {torch.__version__}")
 
 
 if __name__ == "__main__":

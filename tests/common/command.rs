@@ -48,8 +48,13 @@ pub fn refuse(folder: &TempDir, mut command: Command, code: i32, messages: &[&st
     assert_eq!(listing(folder.path()), before, "{command:?} left something behind");
 }
 
+/// Standard error without the line that says which network answers.
 pub fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+    let text = String::from_utf8_lossy(&output.stderr);
+    match text.split_once('\n') {
+        Some((first, rest)) if first.starts_with("network: ") => rest.to_string(),
+        _ => text.into_owned(),
+    }
 }
 
 /// Everything below a folder.

@@ -9,26 +9,31 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use occlude::Weights;
 use occlude::network::{INPUT_SIDE, MEAN_BGR};
+use occlude::{GoogLeNet, Input, MaskValue, OcclusionSensitivity, Weights, reference};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
-/// A file or folder of `../shared` (photographs, reference outputs, real weights). Where that folder is absent the test
-/// says so and passes, except with `CI=true` or `OCCLUDE_REQUIRE_WEIGHTS=1`, where its absence is a failure.
+/// A file of the folder that holds `weights/bvlc_googlenet.safetensors`, the published network, photographs and reference
+/// outputs: `$OCCLUDE_WEIGHTS` names that file. Without it the test says so and passes, except with
+/// `OCCLUDE_REQUIRE_WEIGHTS=1`, where it fails.
 pub fn shared(path: &str) -> Option<PathBuf> {
-    let found = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(path);
-    if found.exists() {
-        return Some(found);
+    let weights = std::env::var_os("OCCLUDE_WEIGHTS").map(PathBuf::from);
+    let folder = weights.as_deref().and_then(Path::parent).and_then(Path::parent);
+    // The command is run in other folders.
+    let found = folder.and_then(|folder| folder.join(path).canonicalize().ok());
+    if found.is_none() {
+        assert!(
+            std::env::var("OCCLUDE_REQUIRE_WEIGHTS").is_err(),
+            "{path} is required in the folder above that of $OCCLUDE_WEIGHTS, and is not there"
+        );
+        // Not by `eprintln!`, which the test harness keeps to itself while tests pass.
+        let _ = writeln!(
+            io::stderr(),
+            "SKIPPED: a test that needs {path} beside the published network, which $OCCLUDE_WEIGHTS does not name"
+        );
     }
-    let required = |name: &str, value: &str| std::env::var(name).is_ok_and(|found| found == value);
-    assert!(
-        !required("CI", "true") && !required("OCCLUDE_REQUIRE_WEIGHTS", "1"),
-        "../shared/{path} is required here and does not exist"
-    );
-    // Not by `eprintln!`, which the test harness keeps to itself while tests pass.
-    let _ = writeln!(io::stderr(), "SKIPPED: a test that needs ../shared/{path}, which does not exist");
-    None
+    found
 }
 
 /// One tensor of a weights file.
@@ -91,7 +96,7 @@ pub fn picture_input() -> Vec<f32> {
     picture().as_chunks().0.iter().flat_map(bgr).collect()
 }
 
-/// The contents of `tests/data/seeded.safetensors`, or of `torchvision.safetensors`.
+/// The contents of `seeded.safetensors`, `torchvision.safetensors` or `builtin.safetensors` in `tests/data`.
 pub struct Reference {
     /// The 64 most probable classes, the most probable first, with their logits and probabilities.
     pub classes: Vec<usize>,
@@ -104,6 +109,8 @@ pub struct Reference {
     pub sweep_argmax: Vec<usize>,
     /// Grad-CAM of the first two of `classes`, `[2][7][7]`.
     pub gradcam: Vec<f32>,
+    /// Logits of `classes` for pictures that are prepared without `transform_input`; in one file only.
+    pub logits_without_transform_input: Vec<f32>,
 }
 
 /// One blob: its mean, its largest absolute value, and some of its values by their flat index in
@@ -114,6 +121,8 @@ pub struct BlobReference {
     pub max_abs: f32,
     pub samples: Vec<(usize, f32)>,
 }
+
+const PLAIN_LOGITS: &str = "logits_without_transform_input";
 
 impl Reference {
     /// The seeded network's.
@@ -157,6 +166,73 @@ impl Reference {
             sweep_drop: floats("sweep_drop"),
             sweep_argmax: indices("sweep_argmax"),
             gradcam: floats("gradcam"),
+            logits_without_transform_input: match tensors.tensor(PLAIN_LOGITS) {
+                Ok(_) => floats(PLAIN_LOGITS),
+                Err(_) => Vec::new(),
+            },
+        }
+    }
+}
+
+/// How far a network may be off: of blobs, relative to the largest value; of probabilities and drops, absolute.
+pub const TOLERANCE: f32 = 2e-5;
+
+impl Reference {
+    /// Compares every blob, by both forward passes.
+    pub fn check_blobs(&self, weights: &Weights, net: &GoogLeNet, input: &Input) {
+        let plain = reference::forward(weights, input.values());
+        let fast = net.forward(input);
+        // All but the image.
+        assert_eq!(self.blobs.len() + 1, net.network().blobs.len());
+        for blob in &self.blobs {
+            let name = &blob.name;
+            let id = net.network().find(name).unwrap_or_else(|| panic!("the table lacks {name}"));
+            for values in [&plain[id], &fast.blob(name).unwrap()] {
+                let off = |found: f32, wanted: f32| (found - wanted).abs() / blob.max_abs;
+                for &(index, sample) in &blob.samples {
+                    let error = off(values[index], sample);
+                    assert!(
+                        error <= TOLERANCE,
+                        "{name}[{index}] is {}, not {sample}: {error:e}",
+                        values[index]
+                    );
+                }
+                let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len() as f64;
+                assert!(off(mean as f32, blob.mean) <= TOLERANCE, "{name}: mean {mean}, not {}", blob.mean);
+            }
+        }
+    }
+
+    /// Compares scores, sweep and Grad-CAM of a network in torchvision's form.
+    pub fn check_scores(&self, net: &GoogLeNet, input: &Input) {
+        let swept = self.classes[..2].to_vec();
+        let sweep = OcclusionSensitivity::new(net)
+            .mask_size([60, 60])
+            .stride([56, 56])
+            .mask_value(MaskValue::TrainingMean)
+            .classes(swept.clone());
+        let maps = sweep.run(input).unwrap();
+        let said = &maps.classification;
+        assert_eq!(said.logits.len(), self.classes.len());
+        assert_eq!(said.top(8), self.classes[..8]);
+        for (i, &class) in self.classes.iter().enumerate() {
+            assert!((said.logits[class] - self.logits[i]).abs() <= TOLERANCE * self.logits[0].abs());
+            assert!((said.probabilities[class] - self.prob[i]).abs() <= TOLERANCE);
+        }
+        let drops = [maps.map(0), maps.map(1)].concat();
+        for (found, wanted) in drops.iter().zip(&self.sweep_drop) {
+            assert!((found - wanted).abs() <= TOLERANCE, "{found}, not {wanted}");
+        }
+        assert_eq!(maps.argmax, self.sweep_argmax);
+
+        let cam = net.grad_cam(&net.forward(input), &swept).unwrap();
+        assert_eq!((cam.layer.as_str(), cam.grid), ("inception5b", [7, 7]));
+        for (found, wanted) in cam.maps.chunks(49).zip(self.gradcam.chunks(49)) {
+            let largest = wanted.iter().copied().fold(0.0, f32::max);
+            assert!(largest > 0.0);
+            for (found, wanted) in found.iter().zip(wanted) {
+                assert!((found - wanted).abs() <= TOLERANCE * largest, "{found}, not {wanted}");
+            }
         }
     }
 }

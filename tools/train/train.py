@@ -26,7 +26,7 @@ RATE = 0.08
 DECAY = 2e-4
 TEMPERATURE = 2.0
 # Side of the square in pixels, number of photographs drawn at that side.
-STAGES = [(112, 480_000), (160, 130_000), (224, 32_000)]
+STAGES = [(112, 400_000), (160, 110_000), (224, 28_000)]
 
 
 class Batches(Dataset):
@@ -51,9 +51,10 @@ class Batches(Dataset):
         rng = np.random.default_rng((1, step))
         torch.manual_seed(step)
         rows = np.sort(rng.choice(self.train, BATCH, p=self.weight))
-        # Views that the teacher has not answered yet are not drawn.
-        known = [int(self.teacher[row, :, :8].any(1).sum()) for row in rows]
-        views = np.array([rng.integers(0, max(n, 1)) for n in known])
+        views = rng.integers(0, self.views.shape[1], BATCH)
+        # Of views that the teacher was not asked about, every second one is drawn, without an answer.
+        unanswered = ~self.teacher[rows, views, :8].any(1) & (rng.random(BATCH) < 0.5)
+        views[unanswered] = 0
         logits = torch.from_numpy(self.teacher[rows, views].astype(np.float32))
         x = augment(torch.from_numpy(self.pix[rows]), self.views[rows, views], int(self.sides[step]))
         return x, torch.from_numpy(self.labels[rows]).long(), logits
