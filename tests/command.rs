@@ -612,22 +612,6 @@ fn scores_that_overflow_are_refused_because_json_has_no_infinity() {
 #[test]
 fn weights_are_looked_for_where_the_help_says() {
     let folder = folder();
-    let nothing = occlude(&folder, &["classify", "picture.png"]);
-    refuse(
-        &folder,
-        nothing,
-        1,
-        &[
-            "no weights file found",
-            "weights/bvlc_googlenet.safetensors",
-            "../shared/weights/bvlc_googlenet.safetensors",
-            "cache",
-            "occlude weights fetch",
-            "http://dl.caffe.berkeleyvision.org/bvlc_googlenet.caffemodel",
-        ],
-    );
-    refuse(&folder, occlude(&folder, &["weights"]), 1, &["no weights file found"]);
-
     // A file that was asked for is not replaced by another one that exists.
     let place = |folder_name: &str| {
         fs::create_dir_all(folder.path().join(folder_name)).unwrap();
@@ -723,7 +707,7 @@ fn every_help_has_examples() {
     }
 }
 
-/// The command on the real weights, for a photograph of `../shared/images`.
+/// The command on the published weights, for a photograph of the folder `images` beside them.
 fn real(folder: &TempDir, command: &str, image: &str, more: &[&str]) -> Option<Command> {
     let weights = common::shared("weights/bvlc_googlenet.safetensors")?;
     let image = common::shared(&format!("images/{image}"))?;

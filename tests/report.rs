@@ -656,25 +656,21 @@ fn what_cannot_be_written_is_refused_before_the_sweep() {
 }
 
 #[test]
-fn chelsea_is_explained() {
-    let Some(weights) = common::shared("weights/bvlc_googlenet.safetensors") else { return };
+fn chelsea_is_explained_by_the_built_in_network() {
     let Some(mut browser) = Browser::start() else { return };
     let folder = tempfile::tempdir().unwrap();
     let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/chelsea.png");
     let arguments =
         [image.to_str().unwrap(), "--classes", "top3", "--stride", "32", "--report", "report.html"];
     let mut command = explain(&folder, &arguments);
-    command.env("OCCLUDE_WEIGHTS", weights.canonicalize().unwrap());
+    command.env("OCCLUDE_WEIGHTS", "builtin");
     succeed(command);
     let (page, map) = written(&folder);
     browser.open(&page, READY);
-    assert!(
-        browser
-            .evaluate("document.querySelector('h1').textContent")
-            .as_str()
-            .unwrap()
-            .contains("Egyptian cat")
-    );
+    let label = map["classes"][0]["label"].as_str().unwrap();
+    let title = browser.evaluate("document.querySelector('h1').textContent");
+    assert!(title.as_str().unwrap().contains(label), "{title}");
+    assert!(browser.evaluate("document.body.textContent").as_str().unwrap().contains("built-in network"));
     for at in [[2, 3], [6, 0]] {
         let [x, y] = middle(&mut browser, [7, 7], at);
         browser.hover(x, y);
