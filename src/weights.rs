@@ -10,7 +10,11 @@ mod encode;
 mod form;
 mod number;
 mod onnx;
+#[cfg(feature = "pth")]
+mod pickle;
 mod protobuf;
+#[cfg(feature = "pth")]
+mod pth;
 mod seeded;
 mod tensor;
 mod torchvision;
@@ -110,6 +114,10 @@ impl Weights {
             Form::Safetensors => return Weights::from_safetensors(name, size, head.chain(reader)),
             Form::Caffemodel => caffemodel::tensors,
             Form::Onnx => onnx::tensors,
+            #[cfg(feature = "pth")]
+            Form::Pth => pth::tensors,
+            #[cfg(not(feature = "pth"))]
+            Form::Pth => return Err(refuse(form::NO_PTH.to_string())),
         };
         let mut bytes = head;
         reader.take(size - bytes.len() as u64).read_to_end(&mut bytes).map_err(failed)?;
