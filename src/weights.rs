@@ -515,7 +515,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_safetensors_file_is_refused_before_memory_is_taken() {
-        assert!(message(b"").contains("an empty file; expected a safetensors file, a caffemodel or"));
+        assert!(message(b"").contains("an empty file; expected a safetensors file, a caffemodel"));
         assert!(message(&[0xff; 100]).contains("not a weights file"));
         assert!(message(b"\0\0\xff\xff\0\0\0\0{}").contains("claim a header of 4294901760 bytes"));
         assert!(message(&[200, 0, 0, 0, 0, 0, 0, 0, b'{']).contains("truncated: 9 bytes"));

@@ -14,7 +14,7 @@ use super::number::Number;
 /// What to do with a file that holds more than numbers.
 pub(super) const SAVE: &str = "save the state dict alone: `torch.save(model.state_dict(), \"weights.pth\")`";
 
-/// Steps of the machine in one pickle, those for copied parts included. GoogLeNet's state dict takes 12 thousand, a checkpoint
+/// Steps of the machine in one pickle, those for copied parts included. GoogLeNet's state dict takes about 12 thousand, a checkpoint
 /// with the state of an optimizer three times as many. A step adds at most one value, entry or object of less than 100 bytes.
 const MAX_STEPS: usize = 1 << 18;
 
@@ -230,9 +230,15 @@ impl<'a> Machine<'a> {
             b'N' => self.stack.push(Value::None),
             0x88 => self.stack.push(Value::Bool(true)),
             0x89 => self.stack.push(Value::Bool(false)),
-            b'J' => self.integer(|machine| Ok(i32::from_le_bytes(machine.array()?).into()))?,
-            b'K' => self.integer(|machine| Ok(u8::from_le_bytes(machine.array()?).into()))?,
-            b'M' => self.integer(|machine| Ok(u16::from_le_bytes(machine.array()?).into()))?,
+            // BININT, BININT1, BININT2
+            b'J' => {
+                let number = i32::from_le_bytes(self.array()?);
+                self.stack.push(Value::Int(number.into()));
+            }
+            b'K' | b'M' => {
+                let number = self.size(if opcode == b'K' { 1 } else { 2 })?;
+                self.stack.push(Value::Int(number as i64));
+            }
             // LONG1, LONG4
             0x8a => self.long(1)?,
             0x8b => self.long(4)?,
@@ -290,22 +296,14 @@ impl<'a> Machine<'a> {
             }
 
             // BINPUT, LONG_BINPUT, MEMOIZE
-            b'q' => {
-                let place = self.size(1)?;
-                self.remember(place)?;
-            }
-            b'r' => {
-                let place = self.size(4)?;
+            b'q' | b'r' => {
+                let place = self.size(if opcode == b'q' { 1 } else { 4 })?;
                 self.remember(place)?;
             }
             0x94 => self.remember(self.memo.len() as u64)?,
             // BINGET, LONG_BINGET
-            b'h' => {
-                let place = self.size(1)?;
-                self.recall(place)?;
-            }
-            b'j' => {
-                let place = self.size(4)?;
+            b'h' | b'j' => {
+                let place = self.size(if opcode == b'h' { 1 } else { 4 })?;
                 self.recall(place)?;
             }
 
@@ -378,12 +376,6 @@ impl<'a> Machine<'a> {
         let length = rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
         let line = &self.take(length as u64 + 1)?[..length];
         std::str::from_utf8(line).map_err(|_| self.damaged("a name is not UTF-8"))
-    }
-
-    fn integer(&mut self, read: impl Fn(&mut Self) -> Result<i64, String>) -> Result<(), String> {
-        let number = read(self)?;
-        self.stack.push(Value::Int(number));
-        Ok(())
     }
 
     /// A whole number of as many bytes as are announced in `prefix` bytes.
@@ -487,6 +479,27 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
+    /// Whether a value is None or a dict without entries.
+    fn is_empty(&self, value: Value) -> bool {
+        match value {
+            Value::Object(place) => {
+                matches!(&self.objects[place], Object::Dict(entries) if entries.is_empty())
+            }
+            other => other == Value::None,
+        }
+    }
+
+    /// The items of a value that is a list or a tuple.
+    fn items(&self, value: Value) -> Option<&[Value<'a>]> {
+        match value {
+            Value::Object(place) => match &self.objects[place] {
+                Object::List(items) | Object::Tuple(items) => Some(items),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// The items of a value that is a tuple.
     fn tuple(&self, value: Value) -> Result<&[Value<'a>], String> {
         if let Value::Object(place) = value
@@ -509,8 +522,16 @@ impl<'a> Machine<'a> {
                 self.tuple(sizes)?;
                 self.stack.push(sizes);
             }
-            // What follows is whether it is trained, its hooks and its metadata.
-            (Value::Global(Global::RebuildTensor), &[storage, offset, shape, strides, ..]) => {
+            // What follows is whether it is trained, its hooks, and in later versions perhaps a dict: that the numbers count
+            // with the other sign, for example.
+            (Value::Global(Global::RebuildTensor), &[storage, offset, shape, strides, ref more @ ..]) => {
+                if let Some(&changes) = more.get(2)
+                    && !self.is_empty(changes)
+                {
+                    return Err("has a tensor that is a negated or conjugated view of its numbers; \
+                         save it after `.resolve_neg().resolve_conj()`"
+                        .to_string());
+                }
                 let tensor = self.tensor(storage, offset, shape, strides)?;
                 self.add(Object::Tensor(tensor));
             }
@@ -521,22 +542,13 @@ impl<'a> Machine<'a> {
     }
 
     fn dict_of_pairs(&mut self, list: Value) -> Result<(), String> {
-        let Value::Object(place) = list else { return Err(self.damaged("a dict is not made of a list")) };
-        let Object::List(pairs) = &self.objects[place] else {
-            return Err(self.damaged("a dict is not made of a list"));
-        };
         // The same list can be used any number of times.
-        let count = pairs.len();
-        self.spend(count)?;
-        let Object::List(pairs) = &self.objects[place] else { unreachable!("it was one above") };
-        let entry = |&pair: &Value<'a>| match pair {
-            Value::Object(place) => match &self.objects[place] {
-                Object::List(items) | Object::Tuple(items) if items.len() == 2 => Some((items[0], items[1])),
-                _ => None,
-            },
+        self.spend(self.items(list).map_or(0, <[_]>::len))?;
+        let pair = |&pair: &Value<'a>| match self.items(pair) {
+            Some(&[key, value]) => Some((key, value)),
             _ => None,
         };
-        let entries: Option<Vec<_>> = pairs.iter().map(entry).collect();
+        let entries: Option<Vec<_>> = self.items(list).and_then(|pairs| pairs.iter().map(pair).collect());
         let entries = entries.ok_or_else(|| self.damaged("a dict is not made of pairs"))?;
         self.add(Object::Dict(entries));
         Ok(())
@@ -604,8 +616,8 @@ impl<'a> Machine<'a> {
             ] => Storage { key, kind, count: self.number(count)? },
             [Value::Text("storage"), _, _, _, _, view] if self.tuple(view).is_ok() => {
                 return Err(
-                    "has storages that are parts of others, as PyTorch before 0.4 wrote them; load it and \
-                     save it again with a later version"
+                    "has storages that are parts of others, as early versions of PyTorch wrote them; load it and \
+                     save it again with a later one"
                         .to_string(),
                 );
             }

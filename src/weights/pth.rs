@@ -41,7 +41,7 @@ pub(super) fn tensors(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
 fn of_archive(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
     let mut archive = Archive::open(bytes)?;
     let root = archive.root()?;
-    // Files of before PyTorch 2.1 have no such entry.
+    // Older files have no such entry.
     if let Some(order) = archive.find(&format!("{root}/byteorder"))?
         && order != b"little"
     {
@@ -362,4 +362,5 @@ fn gather(view: &View, run: &Run, number: Number, stored: &[u8]) -> Vec<f32> {
 }
 
 #[cfg(test)]
+#[path = "../../tests/common/pth.rs"]
 mod tests;

@@ -1,3 +1,5 @@
+//! The tests of `src/weights/pth.rs` and the pickle machine under it, of which they are a module.
+
 use std::io::Write;
 
 use proptest::prelude::*;
@@ -6,11 +8,11 @@ use zip::write::SimpleFileOptions;
 
 use super::*;
 
-const STATE_ZIP: &[u8] = include_bytes!("../../../tests/data/pth/state_zip.pth");
-const STATE_LEGACY: &[u8] = include_bytes!("../../../tests/data/pth/state_legacy.pth");
-const CHECKPOINT_ZIP: &[u8] = include_bytes!("../../../tests/data/pth/checkpoint_zip.pth");
-const CHECKPOINT_LEGACY: &[u8] = include_bytes!("../../../tests/data/pth/checkpoint_legacy.pth");
-const MODEL: &[u8] = include_bytes!("../../../tests/data/pth/model.pth");
+const STATE_ZIP: &[u8] = include_bytes!("../data/pth/state_zip.pth");
+const STATE_LEGACY: &[u8] = include_bytes!("../data/pth/state_legacy.pth");
+const CHECKPOINT_ZIP: &[u8] = include_bytes!("../data/pth/checkpoint_zip.pth");
+const CHECKPOINT_LEGACY: &[u8] = include_bytes!("../data/pth/checkpoint_legacy.pth");
+const MODEL: &[u8] = include_bytes!("../data/pth/model.pth");
 
 /// The numbers of `tools/pth_samples.py`.
 fn numbers(k: usize, count: usize) -> Vec<f32> {
@@ -251,6 +253,22 @@ fn any_strides_without_overlap_are_gathered() {
     }
 }
 
+/// What `torch.save` writes of a tensor with PyTorch's negative bit, which `torch._neg_view` sets.
+#[test]
+fn numbers_that_count_with_the_other_sign_are_refused() {
+    let read = |more: &[u8]| {
+        let plain = view(2, 0, &[2], &[1]);
+        let cut = plain.strip_suffix(b"tR").unwrap();
+        let object = dict(&[named("a", [cut, more, b"tR"].concat())]);
+        tensors(&legacy(&object, &[("0", &[1.0, 2.0])]))
+    };
+    let negated = dict(&[named("neg", b"\x88".to_vec())]);
+    assert!(read(&negated).unwrap_err().contains("negated"));
+    for nothing in [&b"}"[..], b"N", b""] {
+        assert_eq!(read(nothing).unwrap()[0].values, [1.0, 2.0]);
+    }
+}
+
 #[test]
 fn storages_that_are_not_what_the_pickle_says_are_refused() {
     let one = |count| dict(&[named("a", view(count, 0, &[2], &[1]))]);
@@ -276,10 +294,10 @@ fn storages_that_are_not_what_the_pickle_says_are_refused() {
     let whole = on(storage("IntStorage", "1", 2), int(0), ints(&[3]), ints(&[1]));
     let two = dict(&[named("a", as_type("FloatStorage")), named("b", whole)]);
     refuse(&legacy(&two, &[("0", &good), ("1", &good)]), &["tensor \"b\"", "outside"]);
-    // A part of a storage as PyTorch 0.3 had it; a device that has no name; something else.
+    // A part of a storage as early versions had it; a module's source; a type that is not known.
     let kind = || b"ctorch\nFloatStorage\n".to_vec();
     let part = tuple(&[text("storage"), kind(), text("0"), text("cpu"), int(2), ints(&[1, 0, 2])]);
-    refuse(&legacy(&[&part[..], b"Q"].concat(), &[]), &["before 0.4"]);
+    refuse(&legacy(&[&part[..], b"Q"].concat(), &[]), &["early versions of PyTorch"]);
     let module = tuple(&[text("module"), kind(), text("0"), text("cpu"), int(2)]);
     refuse(&legacy(&[&module[..], b"Q"].concat(), &[]), &["other than a storage"]);
     refuse(&legacy(&storage("ComplexFloatStorage", "0", 2), &[]), &["\"torch.ComplexFloatStorage\""]);
