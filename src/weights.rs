@@ -11,7 +11,11 @@ mod form;
 mod locate;
 mod number;
 mod onnx;
+#[cfg(feature = "pth")]
+mod pickle;
 mod protobuf;
+#[cfg(feature = "pth")]
+mod pth;
 mod safetensors;
 mod seeded;
 mod tensor;
@@ -131,6 +135,10 @@ impl Weights {
             }
             Form::Caffemodel => caffemodel::tensors,
             Form::Onnx => onnx::tensors,
+            #[cfg(feature = "pth")]
+            Form::Pth => pth::tensors,
+            #[cfg(not(feature = "pth"))]
+            Form::Pth => return Err(refuse(form::NO_PTH.to_string())),
         };
         let mut bytes = head;
         reader.take(size - bytes.len() as u64).read_to_end(&mut bytes).map_err(failed)?;
@@ -485,7 +493,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_safetensors_file_is_refused_before_memory_is_taken() {
-        assert!(message(b"").contains("an empty file; expected a safetensors file, a caffemodel or"));
+        assert!(message(b"").contains("an empty file; expected a safetensors file, a caffemodel"));
         assert!(message(&[0xff; 100]).contains("not a weights file"));
         assert!(message(b"\0\0\xff\xff\0\0\0\0{}").contains("claim a header of 4294901760 bytes"));
         assert!(message(&[200, 0, 0, 0, 0, 0, 0, 0, b'{']).contains("truncated: 9 bytes"));

@@ -527,7 +527,11 @@ fn weights_that_are_not_this_networks_are_refused_by_tensor() {
     let weight =
         |tensors: &mut Vec<Tensor>| tensors.iter().position(|t| t.name == "inception_4a/1x1.weight").unwrap();
     let cases: [(&str, Vec<u8>, &str); 9] = [
-        ("empty", Vec::new(), "an empty file; expected a safetensors file, a caffemodel or an ONNX model"),
+        (
+            "empty",
+            Vec::new(),
+            "an empty file; expected a safetensors file, a caffemodel, an ONNX model or a PyTorch file",
+        ),
         ("text", b"these are no weights".to_vec(), "not a weights file: it begins with [74, 68, 65, 73"),
         (
             "truncated",

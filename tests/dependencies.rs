@@ -19,6 +19,9 @@ const IMAGE: &str = "
     image byteorder-lite moxcms num-traits pxfm zune-core zune-jpeg
     png crc32fast fdeflate flate2 miniz_oxide adler2 simd-adler32";
 
+/// The archives that PyTorch writes.
+const ZIP: &str = "zip constant_time_eq crc32fast indexmap typed-path zeroize zeroize_derive";
+
 /// Names of the packages that go into the library with these features, on this machine.
 fn packages(features: &str) -> BTreeSet<String> {
     let mut cargo = Command::new(env!("CARGO"));
@@ -50,6 +53,7 @@ fn the_library_depends_on_these_packages_and_no_others() {
         ("image", vec![BARE, IMAGE]),
         ("rayon,image", vec![BARE, RAYON, IMAGE]),
         ("rayon,capi", vec![BARE, RAYON]),
+        ("pth", vec![BARE, ZIP]),
     ] {
         let expected: BTreeSet<String> =
             expected.iter().flat_map(|names| names.split_whitespace()).map(str::to_string).collect();

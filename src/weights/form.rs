@@ -17,6 +17,8 @@ pub enum Form {
     Caffemodel,
     /// The Open Neural Network Exchange's.
     Onnx,
+    /// PyTorch's: what `torch.save` writes, a ZIP archive or (before PyTorch 1.6) a row of pickles.
+    Pth,
 }
 
 impl fmt::Display for Form {
@@ -25,25 +27,37 @@ impl fmt::Display for Form {
             Form::Safetensors => "a safetensors file",
             Form::Caffemodel => "a caffemodel",
             Form::Onnx => "an ONNX model",
+            Form::Pth => "a PyTorch file (.pth)",
         })
     }
 }
 
-const FORMS: &str = "expected a safetensors file, a caffemodel or an ONNX model";
+const FORMS: &str = "expected a safetensors file, a caffemodel, an ONNX model or a PyTorch file (.pth)";
+
+/// Why a build without the feature `pth` does not read a PyTorch file, and what to do.
+#[cfg(not(feature = "pth"))]
+pub(super) const NO_PTH: &str = "a PyTorch file (.pth), which this build does not read because it lacks the feature `pth`; \
+    build with it, or save the state dict as safetensors: \
+    `safetensors.torch.save_file(model.state_dict(), \"weights.safetensors\")`";
+
+/// The number that PyTorch before 1.6 began a file with, 0x1950a86a20f9469cfc6c, as a pickle has it: LONG1 and its length first.
+const MAGIC: [u8; 12] = [0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+
+const PICKLE: &str = "a Python pickle that `torch.save` did not write; \
+    save the state dict: `torch.save(model.state_dict(), \"weights.pth\")`";
+
+const OLDEST: &str = "a tar archive; if it is a file of PyTorch 0.1, load it and save its state dict with a later version, \
+    otherwise unpack it first";
 
 /// What else is found under the names of weights files: how it begins, and what to do.
-const OTHERS: [(&[u8], &str); 9] = [
-    (
-        b"PK\x03\x04",
-        "a ZIP archive; if it is a PyTorch pickle (.pth, .pt), save its state dict as safetensors: \
-         `safetensors.torch.save_file(model.state_dict(), \"weights.safetensors\")`",
-    ),
-    // PyTorch before 1.6: pickled with protocol 2.
-    (
-        b"\x80\x02",
-        "a PyTorch pickle (.pth, .pt); save its state dict as safetensors: \
-         `safetensors.torch.save_file(model.state_dict(), \"weights.safetensors\")`",
-    ),
+const OTHERS: [(&[u8], &str); 13] = [
+    (b"\x80\x02", PICKLE),
+    (b"\x80\x03", PICKLE),
+    (b"\x80\x04", PICKLE),
+    (b"\x80\x05", PICKLE),
+    // PyTorch 0.1 wrote a tar archive, whose first file has this name, or with Python 3 a header in front.
+    (b"sys_info\0", OLDEST),
+    (b"././@PaxHeader\0", OLDEST),
     (b"\x89HDF", "an HDF5 file; have Caffe save the network as .caffemodel without .h5"),
     (b"\x1f\x8b", "compressed by gzip; unpack it first (`tar xzf`, or `gunzip`)"),
     (b"version https://git-lfs", "a Git LFS pointer in place of the file; `git lfs pull` fetches the file"),
@@ -62,6 +76,12 @@ impl Form {
         // A safetensors file begins with the length of its header, which can look like anything, and the header with a brace.
         if head.get(8) == Some(&b'{') && head[4..8] == [0; 4] {
             return Ok(Form::Safetensors);
+        }
+        // Which ZIP archive it is, only its other end tells. Before the magic number, a pickle has its protocol and perhaps a
+        // frame of 9 bytes.
+        let pickled = head.starts_with(b"\x80") && head.windows(MAGIC.len()).take(12).any(|run| run == MAGIC);
+        if pickled || head.starts_with(b"PK\x03\x04") {
+            return Ok(Form::Pth);
         }
         if let Some((_, what)) = OTHERS.iter().find(|(start, _)| head.starts_with(start)) {
             return Err(format!("{what}; {FORMS}"));
@@ -105,13 +125,25 @@ mod tests {
         for head in [&b"\x08\x03\x12\x06caffe2"[..], b"\x08\x08", b"\x3a\x80\x01"] {
             assert_eq!(Form::of(head), Ok(Form::Onnx), "{head:x?}");
         }
+        // The first bytes of PyTorch's files: since 1.6, before, and before with protocol 4.
+        let torch: [&[u8]; 3] = [
+            b"PK\x03\x04\x00\x00\x08\x08",
+            b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.",
+            b"\x80\x04\x95\x0d\0\0\0\0\0\0\0\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.",
+        ];
+        for head in torch {
+            assert_eq!(Form::of(head), Ok(Form::Pth), "{head:x?}");
+            assert!(head.len() < HEAD as usize);
+        }
     }
 
     #[test]
     fn what_else_is_called_weights_is_told_what_to_do() {
-        let cases: [(&[u8], &str); 11] = [
-            (b"PK\x03\x04\x00\x00\x08\x08", "safetensors.torch.save_file"),
-            (b"\x80\x02\x8a\x0a", "a PyTorch pickle"),
+        let cases: [(&[u8], &str); 13] = [
+            (b"\x80\x02\x8a\x0a", "a Python pickle"),
+            (b"\x80\x04\x95\x0c\x00\x00\x00\x00\x00\x00\x00}", "a Python pickle"),
+            (b"sys_info\0\0\0", "PyTorch 0.1"),
+            (b"././@PaxHeader\0\0", "PyTorch 0.1"),
             (b"\x89HDF\r\n\x1a\n", "HDF5"),
             (b"\x1f\x8b\x08", "unpack it first"),
             (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
