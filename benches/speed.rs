@@ -53,10 +53,11 @@ fn main() {
     let picture = Picture::open(photograph, Resize::Stretch).expect("the committed photograph");
     let input = picture.input();
     let weights = match weights::find(None) {
-        Ok(file) => {
-            let load = || Weights::load(&file).expect("the weights that were found");
-            println!("read and check {}: {:.1} ms", file.display(), 1e3 * median(5, || drop(load())));
-            load()
+        Ok(source) => {
+            let load = || source.load().expect("the weights that were found");
+            let found = load();
+            println!("read and check {}: {:.1} ms", found.name(), 1e3 * median(5, || drop(load())));
+            found
         }
         Err(_) => {
             println!("no trained weights found: the seeded network instead");
