@@ -95,17 +95,22 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// A folder beside `shared` with what the commands name, as the repository has it.
-fn workplace() -> Option<(TempDir, TempDir)> {
-    let (weights, _) =
-        (shared("weights/bvlc_googlenet.safetensors")?, shared("images/miniature_poodle.jpg")?);
+/// A folder with what the commands name, as the repository has it: beside `shared`, and with the published network, if that is
+/// there. Says whether it is.
+fn workplace() -> (TempDir, TempDir, bool) {
     let root = tempfile::tempdir().unwrap();
-    std::os::unix::fs::symlink(weights.parent()?.parent()?, root.path().join("shared")).unwrap();
     let place = tempfile::Builder::new().prefix("occlude").tempdir_in(root.path()).unwrap();
+    let published = shared("weights/bvlc_googlenet.safetensors").zip(shared("images/miniature_poodle.jpg"));
+    if let Some((weights, photograph)) = &published {
+        let link = std::os::unix::fs::symlink;
+        fs::create_dir(place.path().join("weights")).unwrap();
+        link(weights, place.path().join("weights").join(weights.file_name().unwrap())).unwrap();
+        link(photograph.parent().unwrap().parent().unwrap(), root.path().join("shared")).unwrap();
+    }
     let data = place.path().join("tests/data");
     fs::create_dir_all(&data).unwrap();
     fs::copy(docs().join("../tests/data/chelsea.png"), data.join("chelsea.png")).unwrap();
-    Some((root, place))
+    (root, place, published.is_some())
 }
 
 /// What a line of a console prints: the command's output through its filters.
@@ -226,7 +231,7 @@ fn figures(place: &TempDir, name: &str, text: &str, writes: bool) {
 #[test]
 fn commands_print_and_draw_what_the_book_shows() {
     let writes = std::env::var("OCCLUDE_BOOK").is_ok_and(|what| what == "write");
-    let Some((_root, place)) = workplace() else { return };
+    let (_root, place, is_published) = workplace();
     let mut commands = 0;
     for (name, chapter) in chapters() {
         let mut parts = parts(&chapter);
@@ -236,9 +241,16 @@ fn commands_print_and_draw_what_the_book_shows() {
                 && let Some(how) = info.strip_prefix("console")
             {
                 assert!(["", " measured"].contains(&how), "{name}: {info}");
+                let mut asked = lines.iter().filter(|line| line.starts_with("$ "));
+                if !is_published && asked.any(|command| !command.contains(BUILTIN)) {
+                    continue;
+                }
                 *lines = console(&place, lines, how == " measured", &name, writes);
                 commands += lines.iter().filter(|line| line.starts_with("$ ")).count();
             }
+        }
+        if !is_published {
+            continue;
         }
         if writes {
             fs::write(docs().join(&name), text(&parts)).unwrap();
@@ -247,8 +259,11 @@ fn commands_print_and_draw_what_the_book_shows() {
         // The next chapter's pictures are its own.
         let _ = fs::remove_dir_all(place.path().join("out"));
     }
-    assert!(commands >= 20, "{commands} commands: is this the book?");
+    assert!(commands >= if is_published { 20 } else { 2 }, "{commands} commands: is this the book?");
 }
+
+/// What a command says that needs no weights file.
+const BUILTIN: &str = "--weights builtin";
 
 /// Numbers of a text, however they are written: `1_582.70` is 1582.7.
 fn numbers(text: &str) -> Vec<String> {

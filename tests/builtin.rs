@@ -107,14 +107,23 @@ fn bare(folder: &TempDir, arguments: &[&str]) -> Command {
 
 #[test]
 fn the_first_command_maps_a_cat() {
-    let folder = folder();
-    let output = bare(&folder, &["explain", CHELSEA, "--out", "out"]).output().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("tests/data")).unwrap();
+    std::fs::copy(CHELSEA, folder.path().join("tests/data/chelsea.png")).unwrap();
+    let output = bare(&folder, &["explain", "tests/data/chelsea.png", "--out", "out"]).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     let said = String::from_utf8(output.stderr).unwrap();
     let network = format!("built-in network of {} classes", NET.network().classes());
     assert_eq!(said, format!("network: {network}; `occlude weights fetch` gets the published one of 1000\n"));
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.lines().next().unwrap().ends_with("  cat"), "{text}");
+    // As the README shows it, but for the time.
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let shown = readme.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
+    let without_time = |text: &str| -> Vec<String> {
+        text.lines().map(|line| line.split("; 0.").next().unwrap().to_string()).collect()
+    };
+    assert_eq!(without_time(&text), without_time(shown));
 
     let map: Value =
         serde_json::from_slice(&std::fs::read(folder.path().join("out/map.json")).unwrap()).unwrap();
