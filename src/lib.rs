@@ -5,7 +5,8 @@
 //! ```
 //! use occlude::{GoogLeNet, MaskValue, OcclusionSensitivity, Picture, Resize, Upsampling, Weights};
 //!
-//! // The trained network is `GoogLeNet::new(&occlude::weights::find(None)?.load()?)?`. This one is random and needs no file.
+//! // A trained network is `GoogLeNet::new(&occlude::weights::find(None)?.load()?)?`: the published one, if its file is found,
+//! // else the one inside this crate (feature `builtin`). This one is random, so that the example needs neither.
 //! let net = GoogLeNet::new(&Weights::seeded(1))?;
 //!
 //! // Any photograph: `Picture::open("cat.jpg", Resize::Stretch)?`. Here, 60 rows of 90 pixels, red first.
@@ -53,10 +54,11 @@
 //! 3. **The network as data** ([`network`]). [`Network`](network::Network) is one table of layers and of the blobs between
 //!    them. The forward pass, the receptive fields, the count of multiply-adds and the check of the weights all read it.
 //!    An inception block's concatenation is no layer: its branches write side by side into one blob. Berkeley's network and
-//!    torchvision's are two tables, each for any number of classes.
+//!    torchvision's are two tables, each for any number of classes; torchvision's also for smaller widths.
 //! 4. **Weights** ([`weights`]). [`weights::find`] looks for the file, [`Weights::load`] tells its form by its first bytes and
 //!    checks every tensor before a number of it is used, [`Weights::from_bytes`] takes one from memory (`include_bytes!`),
-//!    [`GoogLeNet::new`] packs them for the kernels. [`Weights::seeded`] makes a random network.
+//!    [`GoogLeNet::new`] packs them for the kernels. `Weights::builtin` (feature `builtin`) is the network inside this crate,
+//!    [`Weights::seeded`] makes a random one. [`Weights::labels`] names the classes.
 //! 5. **Layers to scores.** [`GoogLeNet::forward`] runs layer after layer and keeps all [`Activations`];
 //!    [`GoogLeNet::classify`] keeps the [`Classification`]: logits, and probabilities by [`softmax()`]. [`labels`] names
 //!    the classes.
@@ -122,10 +124,12 @@
 //!
 //! | feature | without it |
 //! |---|---|
-//! | `cli` (the default; brings `rayon` and `all-formats`) | there is no command, only the library |
+//! | `cli` (the default; brings `rayon`, `all-formats`, `pth` and `builtin`) | there is no command, only the library |
 //! | `rayon` | all work is done by the calling thread; the same bits |
 //! | `image` | photographs come as raw pixels: there is no [`Photograph::open`] and [`Picture::open`] |
 //! | `all-formats` (brings `image`) | only PNG and JPEG are opened, not WebP, BMP, GIF and TIFF |
+//! | `pth` | PyTorch's own files are refused, with a hint |
+//! | `builtin` | there is no network in the crate, which saves 3 MB: weights are a file |
 //! | `capi` | there is no C interface (`src/capi/occlude.h`) |
 //!
 //! Without default features the crate depends on `safetensors`, `matrixmultiply` and `wide` alone.

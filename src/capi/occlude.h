@@ -105,7 +105,8 @@ const char *occlude_last_error(void);
 
 /* ---- The network ---- */
 
-/* Reads a weights file of any form: safetensors (BVLC's, torchvision's), caffemodel, ONNX. Its content decides, not its name.
+/* Reads a weights file of any form: safetensors (BVLC's, torchvision's), caffemodel, ONNX; with the feature `pth`, .pth. Its
+ * content decides, not its name. With the feature `builtin`, "builtin" is the network inside the library.
  * The path is the system's on Unix, UTF-8 elsewhere.
  * OCCLUDE_ERROR_IO, OCCLUDE_ERROR_WEIGHTS; OCCLUDE_ERROR_OPTION if $OCCLUDE_ISA is unusable. */
 int occlude_network_load(const char *path, occlude_network **network);

@@ -127,13 +127,14 @@ FILE is one of these; its first bytes tell which:
   ONNX model   the same network as in the ONNX model zoo, or torchvision's with transform_input, as other programs export
                them: numbers of 16, 32 or 64 bits in the file itself
   safetensors  either network; also the state dict of torchvision's googlenet
-A PyTorch pickle (.pth) has to be saved as safetensors first.
+  .pth         that state dict as PyTorch saves it; no code of the file is run
 
 Exit code 1 when FILE is refused: the reason names the layer that another network has in its place.
 
 Examples:
   occlude weights import bvlc_googlenet.caffemodel
-  occlude weights import googlenet-9.onnx --out googlenet.safetensors")]
+  occlude weights import googlenet-9.onnx --out googlenet.safetensors
+  occlude weights import googlenet-1378be20.pth --out torchvision.safetensors")]
 pub struct Import {
     /// A caffemodel, an ONNX model, or a safetensors file
     pub file: PathBuf,
