@@ -102,10 +102,10 @@ fn workplace() -> (TempDir, TempDir, bool) {
     let place = tempfile::Builder::new().prefix("occlude").tempdir_in(root.path()).unwrap();
     let published = shared("weights/bvlc_googlenet.safetensors").zip(shared("images/miniature_poodle.jpg"));
     if let Some((weights, photograph)) = &published {
-        let link = std::os::unix::fs::symlink;
+        let link = |from: &Path, to: PathBuf| std::os::unix::fs::symlink(from, to).unwrap();
         fs::create_dir(place.path().join("weights")).unwrap();
-        link(weights, place.path().join("weights").join(weights.file_name().unwrap())).unwrap();
-        link(photograph.parent().unwrap().parent().unwrap(), root.path().join("shared")).unwrap();
+        link(weights, place.path().join("weights").join(weights.file_name().unwrap()));
+        link(photograph.parent().unwrap().parent().unwrap(), root.path().join("shared"));
     }
     let data = place.path().join("tests/data");
     fs::create_dir_all(&data).unwrap();
