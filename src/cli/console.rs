@@ -17,10 +17,15 @@ pub fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Prints to standard error.
+/// Prints to standard error why the program ends.
 pub fn complain(message: &str) {
+    remark(&format!("error: {message}"));
+}
+
+/// Prints to standard error what has happened on the way.
+pub fn remark(message: &str) {
     // Nothing is left to be done when that is closed, too.
-    let _ = writeln!(io::stderr(), "error: {}", printable(message));
+    let _ = writeln!(io::stderr(), "{}", printable(message));
 }
 
 /// The text without control characters but for ends of lines: a file's name must not move a terminal's cursor, or worse.

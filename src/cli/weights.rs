@@ -2,6 +2,7 @@
 //! take from here only [`find`].
 
 mod described;
+mod download;
 mod fetch;
 mod find;
 mod import;
