@@ -623,7 +623,7 @@ fn weights_are_looked_for_where_the_help_says() {
             "../shared/weights/bvlc_googlenet.safetensors",
             "cache",
             "occlude weights fetch",
-            "http://dl.caffe.berkeleyvision.org/bvlc_googlenet.caffemodel",
+            "bvlc_googlenet.caffemodel",
         ],
     );
     refuse(&folder, occlude(&folder, &["weights"]), 1, &["no weights file found"]);

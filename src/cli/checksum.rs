@@ -32,7 +32,10 @@ impl Checksum {
             40 if hexadecimal => Ok(Checksum::Sha1(digits)),
             64 if hexadecimal => Ok(Checksum::Sha256(digits)),
             96 if hexadecimal => Ok(Checksum::Sha384(digits)),
-            _ => Err("expected hexadecimal digits: 40 of a SHA-1, 64 of a SHA-256, or 96 of a SHA-384".to_string()),
+            _ => {
+                Err("expected hexadecimal digits: 40 of a SHA-1, 64 of a SHA-256, or 96 of a SHA-384"
+                    .to_string())
+            }
         }
     }
 

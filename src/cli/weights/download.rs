@@ -139,13 +139,17 @@ impl<'a> Partial<'a> {
     /// # Errors
     /// [`Error::Io`].
     pub fn open(out: &Path, checksum: Option<&'a Checksum>) -> Result<Partial<'a>> {
-        let path = match checksum {
-            Some(checksum) => beside(out, &format!("{:.8}.partial", checksum.digits())),
-            None => beside(out, "partial"),
-        };
+        let path = partial_path(out, checksum);
         let file = open_own(&path)?;
-        let mut partial =
-            Partial { path, file, length: 0, head: Vec::new(), checksum, hasher: None, kept: checksum.is_some() };
+        let mut partial = Partial {
+            path,
+            file,
+            length: 0,
+            head: Vec::new(),
+            checksum,
+            hasher: None,
+            kept: checksum.is_some(),
+        };
         if partial.kept {
             partial.hasher = checksum.map(Checksum::hasher);
             partial.read_again().map_err(failed("read", &partial.path))?;
@@ -196,7 +200,9 @@ impl<'a> Partial<'a> {
         if found.starts_with(expected.digits()) {
             return Ok(());
         }
-        Err(blame(format!("its checksum is {found}, expected {expected}: damaged on its way, or another file")))
+        Err(blame(format!(
+            "its checksum is {found}, expected {expected}: damaged on its way, or another file"
+        )))
     }
 
     /// It is of no use to a later download: it has been used, or is not what it should be.
@@ -233,6 +239,18 @@ impl Drop for Partial<'_> {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+fn partial_path(out: &Path, checksum: Option<&Checksum>) -> PathBuf {
+    match checksum {
+        Some(checksum) => beside(out, &format!("{:.8}.partial", checksum.digits())),
+        None => beside(out, "partial"),
+    }
+}
+
+/// Removes what an earlier download has brought of a file that is no longer needed.
+pub fn forget(out: &Path, checksum: &Checksum) {
+    let _ = fs::remove_file(partial_path(out, Some(checksum)));
 }
 
 /// What is to be downloaded.
@@ -274,11 +292,7 @@ impl Download<'_> {
         }
     }
 
-    fn transfer(
-        &self,
-        partial: &mut Partial,
-        clock: &mut Clock,
-    ) -> std::result::Result<Transfer, Failure> {
+    fn transfer(&self, partial: &mut Partial, clock: &mut Clock) -> std::result::Result<Transfer, Failure> {
         let offset = partial.length;
         let mut curl = Curl::start(self.url, offset, &self.limits)?;
         let mut reader = HeadReader::new(self.url);
@@ -343,7 +357,9 @@ impl Download<'_> {
             status => return Err(blame(format!("the server answers {status}"))),
         };
         let before = if transfer == Transfer::Continued { offset } else { 0 };
-        let Some(total) = head.length.map(|length| length.saturating_add(before)) else { return Ok(transfer) };
+        let Some(total) = head.length.map(|length| length.saturating_add(before)) else {
+            return Ok(transfer);
+        };
         match self.size {
             Some(size) if size != total => {
                 Err(blame(format!("it has {total} bytes, expected {size}: another file")))
@@ -356,7 +372,9 @@ impl Download<'_> {
     fn keep(&self, body: &[u8], partial: &mut Partial) -> std::result::Result<(), Failure> {
         let length = partial.length + body.len() as u64;
         let too_much = match self.size {
-            Some(size) if length > size => format!("it has more than the {size} bytes expected: another file"),
+            Some(size) if length > size => {
+                format!("it has more than the {size} bytes expected: another file")
+            }
             None if length > self.limits.bytes => self.too_large(),
             _ => {
                 partial.write(body)?;
@@ -399,7 +417,15 @@ impl Curl {
     fn start(url: &str, offset: u64, limits: &FetchLimits) -> Result<Curl> {
         let mut curl = Command::new("curl");
         curl.args(["--silent", "--show-error", "--no-buffer", "--include", "--suppress-connect-headers"])
-            .args(["--globoff", "--location", "--max-redirs", "10", "--proto", "=http,https", "--proto-redir"])
+            .args([
+                "--globoff",
+                "--location",
+                "--max-redirs",
+                "10",
+                "--proto",
+                "=http,https",
+                "--proto-redir",
+            ])
             .arg(if is_https(url) { "=https" } else { "=http,https" })
             .args(["--connect-timeout", &CONNECT.to_string()])
             // It is this program's clock that counts. These end curl when this program has been killed.
@@ -416,7 +442,9 @@ impl Curl {
         let mut child = curl.spawn().map_err(|error| Error::Weights {
             name: redacted(url),
             problem: match error.kind() {
-                io::ErrorKind::NotFound => "the program curl, which downloads it, is not installed".to_string(),
+                io::ErrorKind::NotFound => {
+                    "the program curl, which downloads it, is not installed".to_string()
+                }
                 _ => format!("the program curl, which downloads it, cannot be run ({error})"),
             } + ": install it, or download the file in another way and run: occlude weights import FILE",
         })?;
@@ -603,9 +631,8 @@ impl HeadReader {
 /// Where the empty line ends that ends a head.
 fn head_end(bytes: &[u8]) -> Option<usize> {
     let ends = [&b"\n\r\n"[..], b"\n\n"];
-    (0..bytes.len()).find_map(|at| {
-        ends.iter().find(|end| bytes[at..].starts_with(end)).map(|end| at + end.len())
-    })
+    (0..bytes.len())
+        .find_map(|at| ends.iter().find(|end| bytes[at..].starts_with(end)).map(|end| at + end.len()))
 }
 
 /// Whether the way goes on over https after a redirect.
@@ -769,7 +796,8 @@ mod tests {
         }
         // In a chain, what counts is how the redirect itself came.
         let mut reader = HeadReader::new("http://a.b");
-        let chain = "HTTP/1.1 302 x\r\nLocation: https://c.d\r\n\r\nHTTP/2 301\r\nlocation: http://a.b\r\n\r\n";
+        let chain =
+            "HTTP/1.1 302 x\r\nLocation: https://c.d\r\n\r\nHTTP/2 301\r\nlocation: http://a.b\r\n\r\n";
         assert!(reader.read(chain.into()).unwrap_err().contains("from https down"));
     }
 

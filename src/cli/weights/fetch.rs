@@ -8,7 +8,7 @@ use occlude::weights::cache_file;
 use occlude::{Error, Result};
 
 use super::described::form_of;
-use super::download::{Download, Failure, Partial, Place, blame, check_scheme, redacted, server};
+use super::download::{Download, Failure, Partial, Place, blame, check_scheme, forget, redacted, server};
 use super::import::install;
 use super::manifest::{Manifest, Source, read_sources};
 use crate::cli::args::{Fetch, FetchLimits};
@@ -107,7 +107,13 @@ fn fetch(args: &Fetch) -> Result<String> {
     let job = Job { out: &out, force: args.force, limits: args.limits };
     match &wanted {
         Wanted::Sources(sources) => {
-            try_sources(sources, |source| job.run(&source.url, source.size, Some(&source.checksum)))
+            let text =
+                try_sources(sources, |source| job.run(&source.url, source.size, Some(&source.checksum)))?;
+            for source in sources {
+                // What others have begun with.
+                forget(&out, &source.checksum);
+            }
+            Ok(text)
         }
         Wanted::Address(url, checksum) => {
             job.run(url, None, checksum.as_ref()).map_err(|failure| the_only_one(redacted(url), failure))
@@ -139,7 +145,12 @@ impl Job<'_> {
         text
     }
 
-    fn install(&self, url: &str, checked: bool, partial: &mut Partial) -> std::result::Result<String, Failure> {
+    fn install(
+        &self,
+        url: &str,
+        checked: bool,
+        partial: &mut Partial,
+    ) -> std::result::Result<String, Failure> {
         let shown = redacted(url);
         let size = partial.length();
         let form = form_of(&shown, partial.rewound()?).map_err(of_content)?;
@@ -207,9 +218,10 @@ fn try_sources(
 
 fn the_only_one(name: String, failure: Failure) -> Error {
     match failure {
-        Failure::Source { reason, .. } => {
-            Error::Weights { name, problem: format!("{reason}; try another source with --from, or {BY_HAND}") }
-        }
+        Failure::Source { reason, .. } => Error::Weights {
+            name,
+            problem: format!("{reason}; try another source with --from, or {BY_HAND}"),
+        },
         Failure::Here(error) => error,
     }
 }
@@ -227,7 +239,12 @@ mod tests {
 
     #[test]
     fn sources_are_tried_in_turn_but_not_on_a_dead_server() {
-        let names = [("a", "https://x/1"), ("b", "https://me:secret@x/2"), ("c", "https://y/1"), ("d", "https://y/2")];
+        let names = [
+            ("a", "https://x/1"),
+            ("b", "https://me:secret@x/2"),
+            ("c", "https://y/1"),
+            ("d", "https://y/2"),
+        ];
         let sources = names.map(|(name, url)| source(name, url));
         let mut tried = String::new();
         let mut attempts = |good: &str| {
@@ -247,9 +264,12 @@ mod tests {
         let (tried, result) = attempts("b");
         let error = result.unwrap_err();
         assert_eq!(tried, "acd");
-        for expected in
-            ["a (https://x/1): unplugged", "b (https://***@x/2): not tried", "c (https://y/1): lost", "import FILE"]
-        {
+        for expected in [
+            "a (https://x/1): unplugged",
+            "b (https://***@x/2): not tried",
+            "c (https://y/1): lost",
+            "import FILE",
+        ] {
             assert!(error.contains(expected), "{error}");
         }
         // What no other source would mend.
