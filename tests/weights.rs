@@ -43,6 +43,8 @@ enum Manner {
     Trickle,
     /// All of it, whatever part is asked for, and no word of how much that is.
     Unannounced,
+    /// Another part than the one that is asked for.
+    WrongPart,
     /// To another address.
     Redirect(&'static str),
 }
@@ -142,7 +144,16 @@ fn answer(
                 thread::sleep(Duration::from_millis(10));
             }
         }
-        Manner::Whole | Manner::HalfOnce | Manner::HangsOnce => {}
+        Manner::WrongPart if start.is_some() => {
+            write!(
+                stream,
+                "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-{}/{1}\r\nContent-Length: {1}\r\n\r\n",
+                content.len() - 1,
+                content.len()
+            )?;
+            return stream.write_all(content);
+        }
+        Manner::Whole | Manner::WrongPart | Manner::HalfOnce | Manner::HangsOnce => {}
     }
     let from = start.unwrap_or(0);
     if from > content.len() {
@@ -154,7 +165,7 @@ fn answer(
         write!(stream, "Content-Range: bytes {from}-{}/{}\r\n", content.len().max(1) - 1, content.len())?;
     }
     stream.write_all(b"\r\n")?;
-    let half = is_first && manner != Manner::Whole;
+    let half = is_first && [Manner::HalfOnce, Manner::HangsOnce].contains(&manner);
     let end = if half { content.len() / 2 } else { content.len() };
     stream.write_all(&content[from.min(end)..end])?;
     if half && manner == Manner::HangsOnce {
@@ -418,6 +429,7 @@ fn what_cannot_be_continued_begins_anew_once() {
         (Manner::Whole, vec![1; 100], 2),
         (Manner::Whole, vec![1; model.len() + 1], 1),
         (Manner::Unannounced, model[..100].to_vec(), 1),
+        (Manner::WrongPart, model[..100].to_vec(), 2),
         (Manner::Whole, model.clone(), 0),
     ] {
         let server = serve(model.clone(), manner);
@@ -440,9 +452,8 @@ fn what_cannot_be_continued_begins_anew_once() {
     damaged[model.len() / 3] ^= 1;
     let server = serve(damaged, Manner::Whole);
     fs::write(&partial, &model[..100]).unwrap();
-    let output =
-        occlude(&folder, &["weights", "fetch", "--from", &server.url, "--checksum", &sum, "--out", "w.st"]);
-    let output = { output }.output().unwrap();
+    let fetch = ["weights", "fetch", "--from", &server.url, "--checksum", &sum, "--out", "w.st"];
+    let output = occlude(&folder, &fetch).output().unwrap();
     assert!(stderr(&output).contains("damaged on its way"), "{}", stderr(&output));
     assert_eq!(server.requests.lock().unwrap().len(), 2);
     assert!(!partial.exists());
@@ -521,6 +532,22 @@ fn servers_that_do_not_send_the_file_are_given_up() {
         let fetch = ["weights", "fetch", "--sources", list.to_str().unwrap(), "--out", "new/w.st"];
         refuse(&folder, occlude(&folder, &fetch), 1, &["it (", &server.url, expected]);
     }
+}
+
+/// No other source would mend that.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_ends_it() {
+    if !has_curl() {
+        return;
+    }
+    let folder = folder();
+    let server = serve(Vec::new(), Manner::Endless);
+    let fetch = fetch_from(&folder, &server.url, &[]);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -f 100; exec \"$0\" \"$@\""]);
+    limited.arg(fetch.get_program()).args(fetch.get_args()).current_dir(folder.path());
+    refuse(&folder, limited, 1, &["cannot write to new/w.st:"]);
 }
 
 #[test]

@@ -121,6 +121,8 @@ impl Drop for Place {
 /// What has come of a file, in a file beside its place.
 pub struct Partial<'a> {
     path: PathBuf,
+    /// What messages name, because the partial file may be gone by then.
+    place: PathBuf,
     file: File,
     length: u64,
     /// Its first bytes.
@@ -143,6 +145,7 @@ impl<'a> Partial<'a> {
         let file = open_own(&path)?;
         let mut partial = Partial {
             path,
+            place: out.to_path_buf(),
             file,
             length: 0,
             head: Vec::new(),
@@ -152,7 +155,7 @@ impl<'a> Partial<'a> {
         };
         if partial.kept {
             partial.hasher = checksum.map(Checksum::hasher);
-            partial.read_again().map_err(failed("read", &partial.path))?;
+            partial.read_again().map_err(failed("read", &partial.place))?;
         } else {
             partial.clear()?;
         }
@@ -179,14 +182,14 @@ impl<'a> Partial<'a> {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).map_err(failed("write to", &self.path))?;
+        self.file.write_all(bytes).map_err(failed("write to", &self.place))?;
         self.count(bytes);
         Ok(())
     }
 
     fn clear(&mut self) -> Result<()> {
         let cleared = self.file.set_len(0).and_then(|()| self.file.seek(SeekFrom::Start(0)));
-        cleared.map_err(failed("write to", &self.path))?;
+        cleared.map_err(failed("write to", &self.place))?;
         self.length = 0;
         self.head.clear();
         self.hasher = self.checksum.map(Checksum::hasher);
@@ -219,7 +222,7 @@ impl<'a> Partial<'a> {
     /// # Errors
     /// [`Error::Io`].
     pub fn rewound(&mut self) -> Result<&mut File> {
-        self.file.seek(SeekFrom::Start(0)).map_err(failed("read", &self.path))?;
+        self.file.seek(SeekFrom::Start(0)).map_err(failed("read", &self.place))?;
         Ok(&mut self.file)
     }
 
@@ -828,7 +831,11 @@ mod tests {
         assert!(second.contains("another `occlude weights fetch`"), "{second}");
         drop(place);
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+        // What a killed process has left locks nobody out.
+        let out = root.path().join("w.st");
+        fs::write(beside(&out, "lock"), b"").unwrap();
         drop(Place::take(&out).unwrap());
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
     }
 
     #[test]

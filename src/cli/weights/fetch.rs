@@ -189,7 +189,7 @@ fn try_sources(
     let mut failures = Vec::new();
     for (i, source) in sources.iter().enumerate() {
         let reason = if dead.contains(server(&source.url)) {
-            "not tried, because its server has not been reached before".to_string()
+            "not tried, because its server cannot be reached".to_string()
         } else {
             match attempt(source) {
                 Ok(text) => return Ok(text),
