@@ -80,7 +80,7 @@ pub enum Error {
 
 const HOW_TO_GET_WEIGHTS: &str = "\
 to get the file: occlude weights fetch
-(downloads http://dl.caffe.berkeleyvision.org/bvlc_googlenet.caffemodel, 53 MB, checks and converts it)
+(downloads Berkeley's bvlc_googlenet.caffemodel, 53 MB, from the first server that has it, checks and converts it)
 or, if you have that file or another form of the network: occlude weights import FILE
 or, if you have bvlc_googlenet.safetensors, put it in one of these places, or name it with --weights or $OCCLUDE_WEIGHTS";
 

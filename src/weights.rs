@@ -305,6 +305,20 @@ impl Weights {
     }
 }
 
+impl Source {
+    /// Reads and checks the weights.
+    ///
+    /// # Errors
+    /// Those of [`Weights::load`].
+    pub fn load(&self) -> Result<Weights> {
+        match self {
+            Source::File(path) => Weights::load(path),
+            #[cfg(feature = "builtin")]
+            Source::Builtin => Ok(Weights::builtin()),
+        }
+    }
+}
+
 /// Name and shape of each tensor of a network.
 fn expected_tensors(network: &Network) -> Vec<(String, Vec<usize>)> {
     let mut tensors = Vec::new();

@@ -1,5 +1,6 @@
 //! `occlude weights import` and `fetch`: every form that weights are published in, and downloads that go well, stop half way,
-//! bring something else or nothing, from a server on loopback.
+//! bring something else or nothing, from a server on loopback. There is no TLS here: what a redirect from https may do is a unit
+//! test of `download.rs`.
 #![cfg(feature = "cli")]
 
 mod common;
@@ -10,18 +11,19 @@ mod encode;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
-use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use common::command::{folder, listing, occlude, refuse, stderr, succeed};
-use common::{SEED, safetensors, seeded_tensors, seeded_weights, shared};
+use common::{SEED, Tensor, safetensors, seeded_tensors, seeded_weights, shared};
 use occlude::Weights;
 use occlude::network::Network;
-use safetensors::SafeTensors;
+use safetensors::{Dtype, SafeTensors};
 use sha1::{Digest, Sha1};
+use tempfile::TempDir;
 
 /// How the server answers.
 #[derive(Clone, Copy, PartialEq)]
@@ -30,7 +32,21 @@ enum Manner {
     Whole,
     /// The first time, half of it, then the connection is cut.
     HalfOnce,
+    /// The first time, half of it, then nothing more, but the connection stays.
+    HangsOnce,
     NotFound,
+    /// Accepts the connection and says nothing.
+    Silent,
+    /// Announces no length, and never stops.
+    Endless,
+    /// Two bytes at a time.
+    Trickle,
+    /// All of it, whatever part is asked for, and no word of how much that is.
+    Unannounced,
+    /// Another part than the one that is asked for.
+    WrongPart,
+    /// To another address.
+    Redirect(&'static str),
 }
 
 /// A server of one file: where it is, and what has been asked of it.
@@ -44,19 +60,29 @@ fn serve(content: Vec<u8>, manner: Manner) -> Server {
     let url = format!("http://{}/googlenet.caffemodel", listener.local_addr().unwrap());
     let requests = Arc::new(Mutex::new(Vec::new()));
     let asked = requests.clone();
-    let is_first = AtomicBool::new(true);
+    let content = Arc::new(content);
     thread::spawn(move || {
         for stream in listener.incoming() {
-            let half = manner == Manner::HalfOnce && is_first.swap(false, Ordering::Relaxed);
             let mut stream = stream.unwrap();
             let request = request(&stream);
             let start = range_start(&request);
-            asked.lock().unwrap().push(request);
+            let is_first = {
+                let mut asked = asked.lock().unwrap();
+                asked.push(request);
+                asked.len() == 1
+            };
+            let content = content.clone();
             // A client that hangs up is its own business.
-            let _ = answer(&mut stream, &content, start, half, manner);
+            thread::spawn(move || answer(&mut stream, &content, start, is_first, manner));
         }
     });
     Server { url, requests }
+}
+
+/// An address on which nobody listens.
+fn closed() -> String {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}/x", closed.local_addr().unwrap())
 }
 
 /// The head of a request.
@@ -82,11 +108,52 @@ fn answer(
     stream: &mut TcpStream,
     content: &[u8],
     start: Option<usize>,
-    half: bool,
+    is_first: bool,
     manner: Manner,
 ) -> std::io::Result<()> {
-    if manner == Manner::NotFound {
-        return write!(stream, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let unannounced = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+    match manner {
+        Manner::NotFound => {
+            return write!(
+                stream,
+                "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            );
+        }
+        // Until the client hangs up.
+        Manner::Silent => return stream.read(&mut [0]).map(drop),
+        Manner::Redirect(to) => {
+            return write!(
+                stream,
+                "HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            );
+        }
+        Manner::Unannounced => {
+            stream.write_all(unannounced.as_bytes())?;
+            return stream.write_all(content);
+        }
+        Manner::Endless => {
+            stream.write_all(unannounced.as_bytes())?;
+            loop {
+                stream.write_all(&[1; 1 << 14])?;
+            }
+        }
+        Manner::Trickle => {
+            stream.write_all(unannounced.as_bytes())?;
+            loop {
+                stream.write_all(b"ab")?;
+                thread::sleep(Duration::from_millis(10));
+            }
+        }
+        Manner::WrongPart if start.is_some() => {
+            write!(
+                stream,
+                "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-{}/{1}\r\nContent-Length: {1}\r\n\r\n",
+                content.len() - 1,
+                content.len()
+            )?;
+            return stream.write_all(content);
+        }
+        Manner::Whole | Manner::WrongPart | Manner::HalfOnce | Manner::HangsOnce => {}
     }
     let from = start.unwrap_or(0);
     if from > content.len() {
@@ -98,8 +165,13 @@ fn answer(
         write!(stream, "Content-Range: bytes {from}-{}/{}\r\n", content.len().max(1) - 1, content.len())?;
     }
     stream.write_all(b"\r\n")?;
+    let half = is_first && [Manner::HalfOnce, Manner::HangsOnce].contains(&manner);
     let end = if half { content.len() / 2 } else { content.len() };
-    stream.write_all(&content[from.min(end)..end])
+    stream.write_all(&content[from.min(end)..end])?;
+    if half && manner == Manner::HangsOnce {
+        return stream.read(&mut [0]).map(drop);
+    }
+    Ok(())
 }
 
 /// Whether curl, which downloads, is there; it is in CI.
@@ -172,6 +244,22 @@ fn the_published_network_becomes_the_published_file() {
     assert!(succeed(occlude(&folder, &["weights", "verify"])).contains("matches"));
 }
 
+/// A file of sources: name, address, and the file that is expected from there.
+fn sources(folder: &TempDir, sources: &[(&str, &str, &[u8])]) -> PathBuf {
+    let source = |(name, url, file): &(&str, &str, &[u8])| serde_json::json!({"name": name, "url": url, "size": file.len(), "sha1": sha1(file)});
+    let path = folder.path().join("sources.json");
+    fs::write(&path, serde_json::to_string(&sources.iter().map(source).collect::<Vec<_>>()).unwrap())
+        .unwrap();
+    path
+}
+
+/// Limits that a test can wait for: seconds of being slow, seconds in all, bytes of what has no known size.
+const SOON: &str = "0.4,60,300000";
+
+fn fetch_from(folder: &TempDir, url: &str, more: &[&str]) -> Command {
+    occlude(folder, &[&["weights", "fetch", "--from", url, "--out", "new/w.st"], more].concat())
+}
+
 #[test]
 fn a_download_is_checked_converted_and_used() {
     if !has_curl() {
@@ -182,7 +270,7 @@ fn a_download_is_checked_converted_and_used() {
     let model = caffemodel(&weights);
     let server = serve(model.clone(), Manner::Whole);
     let sum = sha1(&model);
-    let fetch = ["weights", "fetch", "--url", &server.url, "--sha1", &sum];
+    let fetch = ["weights", "fetch", "--from", &server.url, "--checksum", &sum];
     assert!(succeed(occlude(&folder, &fetch)).contains("wrote"));
     // In the cache directory, where every command looks.
     succeed(occlude(&folder, &["classify", "picture.png"]));
@@ -191,6 +279,102 @@ fn a_download_is_checked_converted_and_used() {
     assert_eq!(cached.len(), 1, "{cached:?}");
     assert_same(&cached[0], &weights);
     assert_eq!(server.requests.lock().unwrap().len(), 1);
+    refuse(&folder, occlude(&folder, &fetch), 1, &["is there already; --force"]);
+}
+
+/// Dead, with the wrong file, and good ones; and no source is asked after a good one.
+#[test]
+fn sources_are_tried_in_turn() {
+    if !has_curl() {
+        return;
+    }
+    let folder = folder();
+    let model = onnx(&Weights::seeded(SEED));
+    let mut damaged = model.clone();
+    damaged[model.len() / 3] ^= 1;
+    let closed = closed();
+    let servers = [damaged, model.clone(), model.clone()].map(|file| serve(file, Manner::Whole));
+    let list = sources(
+        &folder,
+        &[
+            ("dead", &closed, &model),
+            ("damaged", &servers[0].url, &model),
+            ("good", &servers[1].url, &model),
+            ("last", &servers[2].url, &model),
+        ],
+    );
+    let list = list.to_str().unwrap();
+    let fetch = |more: &[&str]| {
+        occlude(&folder, &[&["weights", "fetch", "--out", "new/w.st", "--sources", list], more].concat())
+    };
+    let output = fetch(&[]).output().unwrap();
+    let told = stderr(&output);
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(output.status.success(), "{told}");
+    assert_eq!(lines.len(), 2, "{told}");
+    assert!(lines[0].starts_with("dead: no connection to the server"), "{told}");
+    assert!(lines[0].ends_with("next: damaged") && lines[1].ends_with("next: good"), "{told}");
+    assert!(lines[1].starts_with("damaged: its checksum is "), "{told}");
+    assert_same(&folder.path().join("new/w.st"), &Weights::seeded(SEED));
+    assert_eq!(listing(&folder.path().join("new")), [folder.path().join("new/w.st")]);
+    assert!(servers[2].requests.lock().unwrap().is_empty());
+
+    // One of them by its name.
+    fs::remove_dir_all(folder.path().join("new")).unwrap();
+    refuse(&folder, fetch(&["--from", "dead"]), 1, &["dead (", "no connection to the server", "import FILE"]);
+    refuse(&folder, fetch(&["--from", "none"]), 1, &["--from none", "dead, damaged, good, last"]);
+    let sum = ["--from", "last", "--checksum", &"a".repeat(40)];
+    refuse(&folder, fetch(&sum), 1, &["a source has a checksum of its own"]);
+    succeed(fetch(&["--from", "last"]));
+    assert_eq!(servers[2].requests.lock().unwrap().len(), 1);
+    fs::remove_dir_all(folder.path().join("new")).unwrap();
+
+    // And when none is good, all are told.
+    let not_found = serve(Vec::new(), Manner::NotFound);
+    let list = [("dead", &*closed, &*model), ("gone", &*not_found.url, &*model)];
+    sources(&folder, &list);
+    let output = fetch(&[]).output().unwrap();
+    let told = stderr(&output);
+    assert_eq!(output.status.code(), Some(1));
+    for expected in [
+        "error: the published weights: no source has brought them",
+        &format!("dead ({closed}): no connection"),
+        &format!("gone ({}): the server answers 404", not_found.url),
+        "occlude weights import FILE",
+    ] {
+        assert!(told.contains(expected), "{told}");
+    }
+    assert!(!folder.path().join("new").exists());
+}
+
+#[test]
+fn another_network_goes_beside_the_published_one() {
+    if !has_curl() {
+        return;
+    }
+    let folder = folder();
+    let weights = Weights::seeded_for(Network::torchvision(1000), SEED);
+    let tensors = weights.tensors().map(|(name, shape, values)| {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        Tensor { name, dtype: Dtype::F32, shape, bytes }
+    });
+    let file = safetensors(&tensors.collect::<Vec<_>>());
+    let server = serve(file.clone(), Manner::Whole);
+    let list = serde_json::json!([
+        {"name": "torchvision", "url": server.url, "sha1": &sha1(&file)[..8], "file": "torchvision_googlenet.safetensors"},
+    ]);
+    fs::write(folder.path().join("sources.json"), list.to_string()).unwrap();
+    let fetch = occlude(&folder, &["weights", "fetch", "--torchvision", "--sources", "sources.json"]);
+    let text = succeed(fetch);
+    let files: Vec<_> = listing(folder.path())
+        .into_iter()
+        .filter(|path| path.ends_with("torchvision_googlenet.safetensors"))
+        .collect();
+    assert_eq!(files.len(), 1, "{text}");
+    assert!(text.contains(&format!("--weights {}", files[0].display())), "{text}");
+    assert_same(&files[0], &weights);
+    // It is not taken for the published one.
+    refuse(&folder, occlude(&folder, &["weights"]), 1, &["no weights file found"]);
 }
 
 #[test]
@@ -203,18 +387,75 @@ fn an_interrupted_download_goes_on_where_it_has_ended() {
     let model = caffemodel(&weights);
     let server = serve(model.clone(), Manner::HalfOnce);
     let sum = sha1(&model);
-    let fetch =
-        || occlude(&folder, &["weights", "fetch", "--url", &server.url, "--sha1", &sum, "--out", "w.st"]);
+    let fetch = || {
+        occlude(&folder, &["weights", "fetch", "--from", &server.url, "--checksum", &sum, "--out", "w.st"])
+    };
     let output = fetch().output().unwrap();
     let half = model.len() / 2;
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains(&format!("{half} bytes are kept")), "{}", stderr(&output));
-    let partial = folder.path().join("googlenet.caffemodel.partial");
+    let partial = folder.path().join(format!("w.st.{}.partial", &sum[..8]));
     assert_eq!(fs::metadata(&partial).unwrap().len(), half as u64);
     assert!(!folder.path().join("w.st").exists());
     assert!(succeed(fetch()).contains("wrote"));
     assert_eq!(range_start(&server.requests.lock().unwrap()[1]), Some(half));
     assert_same(&folder.path().join("w.st"), &weights);
+    assert!(!partial.exists());
+
+    // From another server, too, whatever it is called; and what was only a source's is gone when another has brought it.
+    let list = sources(&folder, &[("other", &closed(), b"other"), ("good", &server.url, &model)]);
+    fs::write(&partial, &model[..half]).unwrap();
+    fs::write(folder.path().join(format!("w.st.{}.partial", &sha1(b"other")[..8])), b"oth").unwrap();
+    let fetch = ["weights", "fetch", "--sources", list.to_str().unwrap(), "--force", "--out", "w.st"];
+    let output = occlude(&folder, &fetch).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("3 bytes are kept"), "{}", stderr(&output));
+    assert_eq!(range_start(&server.requests.lock().unwrap()[2]), Some(half));
+    let left = listing(folder.path()).into_iter().filter(|path| path.extension() == Some("partial".as_ref()));
+    assert_eq!(left.count(), 0);
+}
+
+/// What is kept may be the beginning of something else, or too much, or the server may not send parts.
+#[test]
+fn what_cannot_be_continued_begins_anew_once() {
+    if !has_curl() {
+        return;
+    }
+    let folder = folder();
+    let model = caffemodel(&Weights::seeded(SEED));
+    let sum = sha1(&model);
+    let partial = folder.path().join(format!("w.st.{}.partial", &sum[..8]));
+    for (manner, kept, requests) in [
+        (Manner::Whole, vec![1; 100], 2),
+        (Manner::Whole, vec![1; model.len() + 1], 1),
+        (Manner::Unannounced, model[..100].to_vec(), 1),
+        (Manner::WrongPart, model[..100].to_vec(), 2),
+        (Manner::Whole, model.clone(), 0),
+    ] {
+        let server = serve(model.clone(), manner);
+        let list = sources(&folder, &[("good", &server.url, &model)]);
+        fs::write(&partial, &kept).unwrap();
+        let list = list.to_str().unwrap();
+        succeed(occlude(&folder, &["weights", "fetch", "--sources", list, "--out", "w.st", "--force"]));
+        assert_eq!(server.requests.lock().unwrap().len(), requests);
+        assert!(!partial.exists());
+    }
+    // Without a size, the server's 416 tells that there is too much.
+    let server = serve(model.clone(), Manner::Whole);
+    fs::write(&partial, vec![1; model.len() + 1]).unwrap();
+    let fetch = ["weights", "fetch", "--from", &server.url, "--checksum", &sum, "--out", "w.st", "--force"];
+    succeed(occlude(&folder, &fetch));
+    assert_eq!(server.requests.lock().unwrap().len(), 2);
+    // The second time is the last.
+    fs::remove_file(folder.path().join("w.st")).unwrap();
+    let mut damaged = model.clone();
+    damaged[model.len() / 3] ^= 1;
+    let server = serve(damaged, Manner::Whole);
+    fs::write(&partial, &model[..100]).unwrap();
+    let fetch = ["weights", "fetch", "--from", &server.url, "--checksum", &sum, "--out", "w.st"];
+    let output = occlude(&folder, &fetch).output().unwrap();
+    assert!(stderr(&output).contains("damaged on its way"), "{}", stderr(&output));
+    assert_eq!(server.requests.lock().unwrap().len(), 2);
     assert!(!partial.exists());
 }
 
@@ -228,24 +469,98 @@ fn what_is_damaged_or_something_else_is_not_installed() {
     let sum = sha1(&model);
     let mut damaged = model.clone();
     damaged[model.len() / 3] ^= 1;
-    let fetch = |server: &Server, sum: &str| {
-        occlude(&folder, &["weights", "fetch", "--url", &server.url, "--sha1", sum, "--out", "new/w.st"])
-    };
     let server = serve(damaged, Manner::Whole);
-    refuse(
-        &folder,
-        fetch(&server, &sum),
-        1,
-        &[&format!("expected {sum}: damaged on its way"), "nothing is installed"],
-    );
+    let expected = format!("expected SHA-1 {sum}: damaged on its way");
+    refuse(&folder, fetch_from(&folder, &server.url, &["--checksum", &sum]), 1, &[&server.url, &expected]);
     // Checked and still no weights.
-    let page = b"<html>moved</html>".to_vec();
-    let server = serve(page.clone(), Manner::Whole);
-    refuse(&folder, fetch(&server, &sha1(&page)), 1, &["a web page or XML, not weights"]);
+    let file = b"{\"error\": \"moved\"}".to_vec();
+    let server = serve(file.clone(), Manner::Whole);
+    let fetch = fetch_from(&folder, &server.url, &["--checksum", &sha1(&file)]);
+    refuse(&folder, fetch, 1, &[&server.url, "JSON, not weights"]);
     // Another network than the published one, without a word that it is wanted.
     let server = serve(model, Manner::Whole);
-    let fetch = occlude(&folder, &["weights", "fetch", "--url", &server.url, "--out", "new/w.st"]);
-    refuse(&folder, fetch, 1, &["is not the published network", "--sha1"]);
+    let fetch = fetch_from(&folder, &server.url, &[]);
+    refuse(&folder, fetch, 1, &["is not the published network", "--checksum"]);
+}
+
+/// Each ends soon, with a message that names the source, and leaves nothing behind.
+#[test]
+fn servers_that_do_not_send_the_file_are_given_up() {
+    if !has_curl() {
+        return;
+    }
+    let folder = folder();
+    let page = b"\n<!doctype html><title>Log in</title>".to_vec();
+    let long = vec![1; 400_000];
+    for (content, manner, limits, expected) in [
+        (page.clone(), Manner::Whole, SOON, "a web page came instead of the file"),
+        (b"<HTML>".to_vec(), Manner::Unannounced, SOON, "a web page came instead of the file"),
+        (long.clone(), Manner::Whole, SOON, "larger than 300000 bytes"),
+        (Vec::new(), Manner::Endless, SOON, "larger than 300000 bytes"),
+        (Vec::new(), Manner::Endless, "9,0.3,99999999999", "not done after 0.3 seconds"),
+        (Vec::new(), Manner::Trickle, SOON, "fewer than 1000 bytes a second came for 0.4 seconds"),
+        (Vec::new(), Manner::Silent, SOON, "fewer than 1000 bytes a second came for 0.4 seconds"),
+        (Vec::new(), Manner::Unannounced, SOON, "it has 0 bytes"),
+        (Vec::new(), Manner::NotFound, SOON, "the server answers 404"),
+        (
+            Vec::new(),
+            Manner::Redirect("file:///etc/passwd"),
+            SOON,
+            "another scheme (file) is refused: file:///etc/passwd",
+        ),
+        (Vec::new(), Manner::Redirect("ftp://me:secret@a.b/c"), SOON, "(ftp) is refused: ftp://***@a.b/c"),
+        (Vec::new(), Manner::Redirect("/again"), SOON, "redirects more than 10 times"),
+    ] {
+        let server = serve(content, manner);
+        let messages = [&server.url, expected, "weights import FILE"];
+        let started = Instant::now();
+        refuse(&folder, fetch_from(&folder, &server.url, &["--limits", limits]), 1, &messages);
+        assert!(started.elapsed() < Duration::from_secs(20), "{expected}");
+    }
+    // A known size is held to.
+    let list = |url: &str, size: usize| sources(&folder, &[("it", url, &vec![0; size])]);
+    let model = vec![1; 1000];
+    for (manner, size, expected) in [
+        (Manner::Whole, 999, "it has 1000 bytes, expected 999"),
+        (Manner::Whole, 1001, "it has 1000 bytes, expected 1001"),
+        (Manner::Unannounced, 999, "it has more than the 999 bytes expected"),
+        (Manner::Unannounced, 1001, "it has 1000 bytes, expected 1001"),
+        (Manner::Endless, 100_000, "it has more than the 100000 bytes expected"),
+    ] {
+        let server = serve(model.clone(), manner);
+        let list = list(&server.url, size);
+        let fetch = ["weights", "fetch", "--sources", list.to_str().unwrap(), "--out", "new/w.st"];
+        refuse(&folder, occlude(&folder, &fetch), 1, &["it (", &server.url, expected]);
+    }
+}
+
+/// No other source would mend that.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_ends_it() {
+    if !has_curl() {
+        return;
+    }
+    let folder = folder();
+    let server = serve(Vec::new(), Manner::Endless);
+    let fetch = fetch_from(&folder, &server.url, &[]);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -f 100; exec \"$0\" \"$@\""]);
+    limited.arg(fetch.get_program()).args(fetch.get_args()).current_dir(folder.path());
+    refuse(&folder, limited, 1, &["cannot write to new/w.st:"]);
+}
+
+#[test]
+fn redirects_within_the_web_are_followed() {
+    if !has_curl() {
+        return;
+    }
+    let folder = folder();
+    let model = caffemodel(&Weights::seeded(SEED));
+    let target = serve(model.clone(), Manner::Whole);
+    let server = serve(Vec::new(), Manner::Redirect(target.url.clone().leak()));
+    succeed(fetch_from(&folder, &server.url, &["--checksum", &sha1(&model)]));
+    assert_same(&folder.path().join("new/w.st"), &Weights::seeded(SEED));
 }
 
 #[test]
@@ -255,19 +570,129 @@ fn a_server_that_has_it_not_and_one_that_is_not_there_are_told_apart() {
     }
     let folder = folder();
     let server = serve(Vec::new(), Manner::NotFound);
-    let fetch = |url: &str| occlude(&folder, &["weights", "fetch", "--url", url, "--out", "new/w.st"]);
+    let fetch = |url: &str| fetch_from(&folder, url, &[]);
     refuse(&folder, fetch(&server.url), 1, &["the server answers 404", "weights import FILE"]);
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}/x", closed.local_addr().unwrap());
-    drop(closed);
-    refuse(&folder, fetch(&address), 1, &["no connection to the server", "--url"]);
+    refuse(&folder, fetch(&closed()), 1, &["no connection to the server", "--from"]);
     refuse(&folder, fetch("http://no-such-host.invalid/x"), 1, &["is there a network?"]);
-    refuse(&folder, fetch("file:///etc/passwd"), 1, &["curl ended with exit code"]);
+    let scheme = "expected an address that begins with http:// or https://";
+    refuse(&folder, fetch("file:///etc/passwd"), 1, &["file:///etc/passwd", scheme]);
     let mut without = fetch(&server.url);
     without.env("PATH", folder.path());
     refuse(&folder, without, 1, &["curl, which downloads it, is not installed"]);
-    let wrong = occlude(&folder, &["weights", "fetch", "--sha1", "abc"]);
-    refuse(&folder, wrong, 2, &["--sha1"]);
+    let wrong = occlude(&folder, &["weights", "fetch", "--from", &server.url, "--checksum", "abc"]);
+    refuse(&folder, wrong, 2, &["--checksum", "SHA-384"]);
+    // Name and password are not shown.
+    for url in [server.url.replace("http://", "http://me:secret@"), closed().replace("//", "//me:secret@")] {
+        let output = fetch(&url).output().unwrap();
+        let told = stderr(&output);
+        assert!(told.contains("http://***@127.0.0.1:") && !told.contains("secret"), "{told}");
+    }
+}
+
+/// Waits for what must come soon.
+fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < Duration::from_secs(120), "{what}: not so");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Running programs with this word in their command lines, but for `occlude` itself.
+#[cfg(target_os = "linux")]
+fn curls(url: &str) -> usize {
+    let command_line =
+        |entry: std::io::Result<fs::DirEntry>| fs::read(entry.unwrap().path().join("cmdline")).ok();
+    let lines = fs::read_dir("/proc").unwrap().filter_map(command_line);
+    lines
+        .map(|line| String::from_utf8_lossy(&line).into_owned())
+        .filter(|line| line.starts_with("curl") && line.contains(url))
+        .count()
+}
+
+/// Ctrl-C and SIGTERM end curl, too. What may be continued is kept, and nothing else. Meanwhile a second one is refused.
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_a_download_with_its_curl() {
+    if !has_curl() {
+        return;
+    }
+    let folder = folder();
+    let model = caffemodel(&Weights::seeded(SEED));
+    let half = model.len() / 2;
+    let sum = sha1(&model);
+    for (signal, code, checksum) in
+        [("INT", 130, None), ("TERM", 143, None), ("TERM", 143, Some(["--checksum", sum.as_str()]))]
+    {
+        let server = serve(model.clone(), Manner::HangsOnce);
+        let fetch = || fetch_from(&folder, &server.url, checksum.as_ref().map_or(&[], |sum| &sum[..]));
+        let name = checksum.map_or("w.st.partial".to_string(), |_| format!("w.st.{}.partial", &sum[..8]));
+        let partial = folder.path().join("new").join(name);
+        let before = listing(folder.path());
+        let mut child = fetch().stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_for("half of it is there", || {
+            fs::metadata(&partial).is_ok_and(|file| file.len() == half as u64)
+        });
+        refuse(&folder, fetch(), 1, &["another `occlude weights fetch` is downloading it"]);
+        #[cfg(target_os = "linux")]
+        assert_eq!(curls(&server.url), 1);
+        let kill = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+        let mut status = None;
+        wait_for("it ends", || {
+            status = child.try_wait().unwrap();
+            status.is_some()
+        });
+        assert_eq!(status.unwrap().code(), Some(code));
+        #[cfg(target_os = "linux")]
+        assert_eq!(curls(&server.url), 0);
+        let mut told = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+        assert_eq!(told, "error: interrupted\n");
+        if checksum.is_none() {
+            assert_eq!(listing(folder.path()), before);
+            continue;
+        }
+        assert_eq!(listing(&folder.path().join("new")), [partial]);
+        succeed(fetch());
+        assert_eq!(range_start(&server.requests.lock().unwrap()[1]), Some(half));
+        assert_eq!(listing(&folder.path().join("new")), [folder.path().join("new/w.st")]);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_symbolic_link_in_the_place_of_a_download_is_not_followed() {
+    if !has_curl() {
+        return;
+    }
+    let folder = folder();
+    let model = caffemodel(&Weights::seeded(SEED));
+    let sum = sha1(&model);
+    let server = serve(model, Manner::Whole);
+    fs::write(folder.path().join("mine"), b"precious").unwrap();
+    for (name, more) in [
+        (format!("w.st.{}.partial", &sum[..8]), vec!["--checksum", &sum]),
+        ("w.st.partial".to_string(), Vec::new()),
+        ("w.st.lock".to_string(), Vec::new()),
+    ] {
+        let link = folder.path().join(&name);
+        for target in ["mine", "absent"] {
+            std::os::unix::fs::symlink(folder.path().join(target), &link).unwrap();
+            let fetch = ["weights", "fetch", "--from", &server.url, "--out", "w.st"];
+            let output = occlude(&folder, &[&fetch[..], &more].concat()).output().unwrap();
+            let told = stderr(&output);
+            assert_eq!(output.status.code(), Some(1));
+            assert!(
+                told.contains(&name) && told.contains("a symbolic link, which is not followed"),
+                "{told}"
+            );
+            assert_eq!(fs::read(folder.path().join("mine")).unwrap(), b"precious");
+            assert!(!folder.path().join("absent").exists());
+            fs::remove_file(&link).unwrap();
+        }
+    }
+    assert!(server.requests.lock().unwrap().is_empty());
 }
 
 #[test]

@@ -19,6 +19,47 @@ ORIGIN = {
     "url": "http://dl.caffe.berkeleyvision.org/bvlc_googlenet.caffemodel",
     "sha1": "405fc5acd08a3bb12de8ee5e23a96bec22f08204",
 }
+
+# The file of ORIGIN.
+CAFFEMODEL = {
+    "size": 53_533_754,
+    "sha384": "c95413cd55c390f439ccc9842ec5953b31f85090d5f262e3093e38c78f378acdfb069fa28da2f49dbb8b9e5c8a816276",
+}
+
+# The ONNX model zoo's conversions of it. Two of them are published under two numbers.
+ONNX = {
+    9: {"size": 28_020_232, "sha256": "bd979d99d10d9acf84c5a67252bcae4992bf4e1afdab046cb0ea370e6f01ee38"},
+    12: {"size": 28_021_836, "sha256": "c99c507058eaf41de8723408fdda7db8325cb57f0a89f2ee07a716d6e963e14e"},
+    7: {"size": 28_020_232, "sha256": "5725ccfd90845735ce5897faf7843c3f9b13acda3c4f3bff82cb21c9337c9de8"},
+}
+ONNX[6] = ONNX[9]
+ONNX[3] = ONNX[7]
+
+
+def zoo(number):
+    name = f"googlenet-{number}"
+    url = f"https://huggingface.co/onnxmodelzoo/{name}/resolve/main/{name}.onnx"
+    return {"name": f"onnx-{number}", "url": url, **ONNX[number]}
+
+
+# Where `occlude weights fetch` downloads from, in this order. Plain http comes last.
+SOURCES = [
+    {
+        "name": "openvino",
+        "url": "https://storage.openvinotoolkit.org/repositories/open_model_zoo/public/2022.1/googlenet-v1/"
+        "bvlc_googlenet.caffemodel",
+        **CAFFEMODEL,
+    },
+    *(zoo(number) for number in ONNX),
+    {"name": "berkeley", "url": ORIGIN["url"], **CAFFEMODEL},
+    # Another network, which is downloaded only by its name. PyTorch publishes the first digits of its SHA-256.
+    {
+        "name": "torchvision",
+        "url": "https://download.pytorch.org/models/googlenet-1378be20.pth",
+        "sha256": "1378be20",
+        "file": "torchvision_googlenet.safetensors",
+    },
+]
 LICENCE = "released for unrestricted use"
 BUILTIN_LICENCE = "MIT OR Apache-2.0, as this program; weights/README.md has the terms of the photographs that it learned from"
 
@@ -44,7 +85,8 @@ def main():
         start, end = (8 + header_size + offset for offset in info["data_offsets"])
         tensors.append((name, info["shape"], hashlib.sha256(data[start:end]).hexdigest()))
 
-    # By hand rather than with `indent`, so that a tensor is a line.
+    # By hand rather than with `indent`, so that a source and a tensor is a line.
+    sources = ",\n".join(f"    {json.dumps(source)}" for source in SOURCES)
     rows = ",\n".join(
         f'    {{"name": {json.dumps(name)}, "shape": {json.dumps(shape)}, "sha256": "{digest}"}}'
         for name, shape, digest in tensors
@@ -54,6 +96,7 @@ def main():
     print(f'  "size": {len(data)},')
     print(f'  "sha256": "{hashlib.sha256(data).hexdigest()}",')
     print(f'  "origin": {json.dumps(ORIGIN)},')
+    print(f'  "sources": [\n{sources}\n  ],')
     print(f'  "licence": {json.dumps(LICENCE)},')
     print('  "dtype": "F32",')
     # In the file's order: the converter writes it back, and then the whole file has the SHA-256 above.

@@ -2,6 +2,7 @@
 //! depends on the network or the photograph is refused by who knows these.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use occlude::network::{INPUT_SIDE, MAX_CLASSES};
@@ -9,6 +10,7 @@ use occlude::rect::Rect;
 use occlude::{Feature, MaskValue, Resize, Score, Upsampling};
 
 use super::canvas::Format;
+use super::checksum::Checksum;
 use super::colours::{COLOURS, Colours};
 use super::shard::Shard;
 
@@ -149,33 +151,73 @@ pub struct Import {
     pub force: bool,
 }
 
-/// Download the published weights (53 MB), check and convert them (28 MB)
+/// Download the published weights (28 to 53 MB), check and convert them (28 MB)
 #[derive(Args)]
 #[command(after_help = "\
-Needs the program curl. What an interrupted download has brought is kept beside the target as *.partial, and the next one
-goes on from there. Nothing is installed unless the checksum of the published file matches. A mirror's file is checked by its
-tensors' checksums, so it may have any form that `occlude weights import` reads.
+Sources, in the order in which they are tried until one has the file:
+  openvino     storage.openvinotoolkit.org: the caffemodel as Berkeley published it
+  onnx-9, onnx-12, onnx-7, onnx-6, onnx-3
+               huggingface.co: the ONNX model zoo's conversions of it
+  berkeley     dl.caffe.berkeleyvision.org: the caffemodel, over plain http
+And only by its name:
+  torchvision  download.pytorch.org: torchvision's googlenet, another network
+
+Nothing is installed unless it is the published file, by its checksum. A file from another address is compared tensor by tensor
+with the published network, so it may have any form that `occlude weights import` reads; --checksum accepts other weights.
+
+Needs the program curl. A source that cannot be reached is given up after 8 seconds, one that sends less than 1 kB a second after
+15, any after 15 minutes. What an interrupted download has brought is kept beside the target as *.partial, and the next one goes
+on from there.
 
 Examples:
   occlude weights fetch
-  occlude weights fetch --url https://mirror.example/googlenet-9.onnx --out weights/bvlc_googlenet.safetensors")]
+  occlude weights fetch --from berkeley
+  occlude weights fetch --torchvision
+  occlude weights fetch --from https://mirror.example/googlenet-9.onnx --out weights/bvlc_googlenet.safetensors")]
 pub struct Fetch {
-    /// A mirror to download from [default: Berkeley's server]
-    #[arg(long, value_name = "URL")]
-    pub url: Option<String>,
+    /// The only source to download from: one of those below by its name, or an address, http or https [default: the sources
+    /// below, one after the other]
+    #[arg(long, value_name = "NAME|URL")]
+    pub from: Option<String>,
+
+    /// The weights of torchvision's googlenet: the same as --from torchvision. They go to torchvision_googlenet.safetensors,
+    /// which commands use when --weights names it
+    #[arg(long, conflicts_with = "from")]
+    pub torchvision: bool,
 
     /// Where the weights go; its folder is made if it does not exist [default: occlude/bvlc_googlenet.safetensors in the
     /// user's cache directory, where every command looks]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 
-    /// SHA-1 that the downloaded file must have, in place of the published one's: for other weights
-    #[arg(long, value_name = "HEX", value_parser = sha1)]
-    pub sha1: Option<String>,
+    /// SHA-1, SHA-256 or SHA-384 that the file from the address must have; then it may be other weights than the published
+    #[arg(long, value_name = "HEX", requires = "from", value_parser = Checksum::parse)]
+    pub checksum: Option<Checksum>,
 
     /// Replace other weights that are there
     #[arg(long)]
     pub force: bool,
+
+    /// Sources in place of the manifest's: a JSON list of the same shape. For tests; whoever can give it could as well give an
+    /// address and a checksum.
+    #[arg(long, hide = true, value_name = "FILE")]
+    pub sources: Option<PathBuf>,
+
+    /// Limits in place of the usual ones. For tests, which cannot wait so long.
+    #[arg(long, hide = true, value_name = "STALL,TOTAL,BYTES", default_value = "15,900,268435456",
+          value_parser = fetch_limits)]
+    pub limits: FetchLimits,
+}
+
+/// When a download is given up.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FetchLimits {
+    /// How long it may be slow.
+    pub stall: Duration,
+    /// How long it may take.
+    pub total: Duration,
+    /// Of a file whose size is not known.
+    pub bytes: u64,
 }
 
 /// Show the network: its layers as a table and as a diagram
@@ -756,9 +798,16 @@ fn choice<T: Copy + Send + Sync>(
     }
 }
 
-fn sha1(text: &str) -> Result<String, String> {
-    let hexadecimal = text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if hexadecimal { Ok(text.to_lowercase()) } else { Err("expected 40 hexadecimal digits".to_string()) }
+fn fetch_limits(text: &str) -> Result<FetchLimits, String> {
+    let seconds = |text: &str| Duration::try_from_secs_f64(text.parse().ok()?).ok();
+    let limits = match text.split(',').collect::<Vec<_>>()[..] {
+        [stall, total, bytes] => (seconds(stall), seconds(total), bytes.parse().ok()),
+        _ => (None, None, None),
+    };
+    match limits {
+        (Some(stall), Some(total), Some(bytes)) => Ok(FetchLimits { stall, total, bytes }),
+        _ => Err("expected two numbers of seconds and one of bytes".to_string()),
+    }
 }
 
 fn count(text: &str, most: usize) -> Result<usize, String> {

@@ -17,7 +17,7 @@ pub fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Prints an error to standard error.
+/// Prints to standard error why the program ends.
 pub fn complain(message: &str) {
     note(&format!("error: {message}"));
 }

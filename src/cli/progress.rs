@@ -1,4 +1,4 @@
-//! The progress of a sweep or of many, for a person who watches.
+//! The progress of a sweep, of many, or of a download, for a person who watches.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -64,6 +64,35 @@ impl PicturesBar {
 }
 
 impl Drop for PicturesBar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// A bar over the bytes of a download; otherwise as [`Bar`].
+pub struct BytesBar(ProgressBar, #[expect(dead_code, reason = "lives as long as the bar")] Orderly);
+
+impl BytesBar {
+    /// `done` are there already. Without a `total` there is no bar, but the numbers.
+    pub fn new(done: u64, total: Option<u64>) -> BytesBar {
+        let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new);
+        let template = match total {
+            Some(_) => "{bar:40} {bytes}/{total_bytes}, {bytes_per_sec}",
+            None => "{bytes}, {bytes_per_sec}",
+        };
+        bar.set_style(ProgressStyle::with_template(template).expect("a constant template"));
+        // They do not count for the speed.
+        bar.set_position(done);
+        bar.reset_eta();
+        BytesBar(bar, Orderly::new())
+    }
+
+    pub fn show(&self, done: u64) {
+        self.0.set_position(done);
+    }
+}
+
+impl Drop for BytesBar {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }

@@ -2,6 +2,7 @@
 //! take from here the weights to use, and the words for them.
 
 mod described;
+mod download;
 mod fetch;
 mod find;
 mod import;
@@ -28,7 +29,7 @@ pub fn run(common: &Common, args: &args::Weights) -> Result<ExitCode> {
         }
         Some(WeightsAction::Verify { file: Some(file) }) => verify(common, &named(file)?),
         Some(WeightsAction::Import(args)) => import::run(common, args),
-        Some(WeightsAction::Fetch(args)) => fetch::run(args),
+        Some(WeightsAction::Fetch(args)) => fetch::run(common, args),
     }
 }
 

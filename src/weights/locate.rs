@@ -4,7 +4,6 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::Weights;
 use crate::error::{Error, Result};
 
 /// Name of the published network's file in the places where it is looked for.
@@ -22,23 +21,9 @@ const HUB_FILE: &str = "googlenet-1378be20.pth";
 pub enum Source {
     /// A weights file of any [`Form`](super::Form).
     File(PathBuf),
-    /// [`Weights::builtin`].
+    /// [`Weights::builtin`](super::Weights::builtin).
     #[cfg(feature = "builtin")]
     Builtin,
-}
-
-impl Source {
-    /// Reads and checks the weights.
-    ///
-    /// # Errors
-    /// Those of [`Weights::load`].
-    pub fn load(&self) -> Result<Weights> {
-        match self {
-            Source::File(path) => Weights::load(path),
-            #[cfg(feature = "builtin")]
-            Source::Builtin => Ok(Weights::builtin()),
-        }
-    }
 }
 
 /// The weights to use: `explicit`, else what `$OCCLUDE_WEIGHTS` names, else the first file that exists of

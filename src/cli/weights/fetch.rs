@@ -1,277 +1,301 @@
-//! `occlude weights fetch`: downloads the published weights by the system's `curl`, checks and converts them. The only module
-//! that starts another program or reaches a network.
+//! `occlude weights fetch`: downloads weights from the first source that has them, checks, converts and installs them.
 
-use std::fs;
-use std::io::{self, IsTerminal};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 
-use occlude::weights::{Source, cache_file};
+use occlude::weights::cache_file;
 use occlude::{Error, Result};
-use sha1::Sha1;
 
-use super::described::form;
+use super::described::form_of;
+use super::download::{Download, Failure, Partial, Place, blame, check_scheme, forget, redacted, server};
 use super::import::install;
-use super::manifest::Manifest;
-use crate::cli::args::Fetch;
-use crate::cli::checksum::{checksum, load_and_hash};
+use super::manifest::{Manifest, Source, read_sources};
+use crate::cli::args::{Common, Fetch, FetchLimits};
+use crate::cli::checksum::{Checksum, file_sha256, read_and_hash};
 use crate::cli::console;
+use crate::cli::interrupt::Orderly;
 use crate::cli::output;
 
-/// No file of weights that can be read is larger.
-const MAX_SIZE: &str = "268435456";
+const BY_HAND: &str = "download it in another way and run: occlude weights import FILE";
 
-pub fn run(args: &Fetch) -> Result<ExitCode> {
-    console::print(&fetch(args)?)?;
+pub fn run(common: &Common, args: &Fetch) -> Result<ExitCode> {
+    console::print(&fetch(common, args)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// What is to be downloaded from where.
+enum Wanted {
+    /// From the first of these that has it.
+    Sources(Vec<Source>),
+    Address(String, Option<Checksum>),
+}
+
+impl Wanted {
+    fn of(args: &Fetch, sources: Vec<Source>) -> Result<Wanted> {
+        let from = if args.torchvision { Some("torchvision") } else { args.from.as_deref() };
+        let Some(from) = from else {
+            return Ok(Wanted::Sources(sources.into_iter().filter(|source| source.file.is_none()).collect()));
+        };
+        if let Some(source) = sources.iter().find(|source| source.name == from) {
+            if args.checksum.is_some() {
+                return Err(Error::Option {
+                    name: "--checksum",
+                    found: format!("with --from {from}"),
+                    expected: "an address: a source has a checksum of its own".to_string(),
+                });
+            }
+            return Ok(Wanted::Sources(vec![source.clone()]));
+        }
+        match check_scheme(from) {
+            Ok(()) => Ok(Wanted::Address(from.to_string(), args.checksum.clone())),
+            Err(problem) => {
+                let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
+                let expected = format!("{problem}, or one of {}", names.join(", "));
+                Err(Error::Option { name: "--from", found: redacted(from), expected })
+            }
+        }
+    }
+
+    /// Whether only the published network will do.
+    fn is_published(&self) -> bool {
+        match self {
+            Wanted::Sources(sources) => sources.iter().all(|source| source.file.is_none()),
+            Wanted::Address(_, checksum) => checksum.is_none(),
+        }
+    }
+
+    /// Where it goes, unless the user says something else.
+    fn default_place(&self) -> Option<PathBuf> {
+        let published = cache_file()?;
+        match self {
+            Wanted::Sources(sources) => match sources.iter().find_map(|source| source.file.as_ref()) {
+                Some(file) => Some(published.with_file_name(file)),
+                None => Some(published),
+            },
+            Wanted::Address(..) => Some(published),
+        }
+    }
+}
+
 /// Downloads, checks, converts; returns what is to be said about it.
-fn fetch(args: &Fetch) -> Result<String> {
-    let manifest = Manifest::published();
-    let out = args.out.clone().or_else(cache_file).ok_or_else(|| Error::Option {
+fn fetch(common: &Common, args: &Fetch) -> Result<String> {
+    let sources = match &args.sources {
+        Some(file) => read_sources(file)?,
+        None => Manifest::published().sources,
+    };
+    let wanted = Wanted::of(args, sources)?;
+    let out = args.out.clone().or_else(|| wanted.default_place()).ok_or_else(|| Error::Option {
         name: "--out",
         found: "in the user's cache directory".to_string(),
         expected: "a file, because the environment does not say where that directory is".to_string(),
     })?;
     output::check_apart(&out)?;
     if out.exists() && !args.force {
-        if args.sha1.is_none() && checksum(&out, sha2::Sha256::default())? == manifest.sha256 {
+        if wanted.is_published() && file_sha256(&out)? == Manifest::published().sha256 {
             return Ok(format!("unchanged {}, which is the published file\n", out.display()));
         }
         return Err(Error::Weights {
             name: out.display().to_string(),
-            problem: "holds something else already; --force replaces it, --out names another file"
-                .to_string(),
+            problem: "is there already; --force replaces it, --out names another file".to_string(),
         });
     }
 
-    let url = args.url.as_deref().unwrap_or(&manifest.origin.url);
-    let published = args.url.is_none().then_some(&manifest.origin.sha1);
-    let download = Download::new(url, &out, args.sha1.as_ref().or(published).map(String::as_str));
-    let text = download.run().and_then(|()| {
-        let from = &download.partial;
-        let source = (|| {
-            let form = form(from)?;
-            let (weights, sha256) = load_and_hash(&Source::File(from.clone()), None)?;
-            let differing = manifest.differing(&weights);
-            if args.sha1.is_none() && !differing.is_empty() {
-                return Err(download.refuse(format!(
-                    "is not the published network: tensors: {}; if it is what you want, name its checksum with --sha1",
-                    manifest.compared(&differing)
-                )));
+    // Until the place is as it was, or the weights are in it.
+    let _orderly = Orderly::new();
+    let _place = Place::take(&out)?;
+    let transform_input = common.transform_input;
+    let job = Job { out: &out, force: args.force, limits: args.limits, transform_input };
+    match &wanted {
+        Wanted::Sources(sources) => {
+            let text =
+                try_sources(sources, |source| job.run(&source.url, source.size, Some(&source.checksum)))?;
+            for source in sources {
+                // What others have begun with.
+                forget(&out, &source.checksum);
             }
-            Ok((weights, format!("{url}, {form}, sha256 {sha256}")))
-        })();
-        // What is not weights will not become any by going on.
-        let (weights, source) = source.inspect_err(|_| drop(fs::remove_file(from)))?;
-        let text = install(&weights, &source, &out, args.force)?;
-        let _ = fs::remove_file(from);
-        Ok(text)
-    });
-    text.inspect_err(|_| download.tidy())
+            Ok(text)
+        }
+        Wanted::Address(url, checksum) => {
+            job.run(url, None, checksum.as_ref()).map_err(|failure| the_only_one(redacted(url), failure))
+        }
+    }
 }
 
-struct Download<'a> {
-    url: &'a str,
-    /// What it must have.
-    sha1: Option<&'a str>,
-    /// Where what has come so far is kept.
-    partial: PathBuf,
-    /// Folders to be made for it, each before the one that it lies in.
-    missing: Vec<PathBuf>,
+/// What is the same for all sources.
+struct Job<'a> {
+    out: &'a Path,
+    force: bool,
+    limits: FetchLimits,
+    /// Of [`Common`].
+    transform_input: Option<bool>,
 }
 
-impl<'a> Download<'a> {
-    fn new(url: &'a str, out: &Path, sha1: Option<&'a str>) -> Download<'a> {
-        let partial = out.with_file_name(format!("{}.partial", file_name(url)));
-        let folders = partial.ancestors().skip(1);
-        let missing = folders.filter(|folder| !folder.as_os_str().is_empty() && !folder.exists());
-        Download { url, sha1, missing: missing.map(Path::to_path_buf).collect(), partial }
+impl Job<'_> {
+    fn run(
+        &self,
+        url: &str,
+        size: Option<u64>,
+        checksum: Option<&Checksum>,
+    ) -> std::result::Result<String, Failure> {
+        let mut partial = Partial::open(self.out, checksum)?;
+        Download { url, size, limits: self.limits }.run(&mut partial)?;
+        let text = self.install(url, checksum.is_some(), &mut partial);
+        if !matches!(text, Err(Failure::Here(_))) {
+            // What is not weights will not become any by going on.
+            partial.discard();
+        }
+        text
     }
 
-    /// Brings the whole file, from where an earlier download has ended, and checks it.
-    fn run(&self) -> Result<()> {
-        if let Some(folder) = self.missing.first() {
-            let failed = |source| Error::Io { path: folder.clone(), action: "write to", source };
-            fs::create_dir_all(folder).map_err(failed)?;
+    fn install(
+        &self,
+        url: &str,
+        checked: bool,
+        partial: &mut Partial,
+    ) -> std::result::Result<String, Failure> {
+        let shown = redacted(url);
+        let size = partial.length();
+        let form = form_of(&shown, partial.rewound()?).map_err(of_content)?;
+        let (weights, sha256) =
+            read_and_hash(&shown, size, partial.rewound()?, self.transform_input).map_err(of_content)?;
+        let manifest = Manifest::published();
+        let differing = manifest.differing(&weights);
+        if !checked && !differing.is_empty() {
+            return Err(blame(format!(
+                "it is not the published network: tensors: {}; if it is what you want, name its checksum with --checksum",
+                manifest.compared(&differing)
+            )));
         }
-        if self.is_resumed() && self.sha1.is_some() && self.check().is_ok() {
-            return Ok(());
-        }
-        loop {
-            let resumed = self.is_resumed();
-            let finished = self.curl();
-            match finished {
-                Ok(()) => match self.check() {
-                    Ok(()) => return Ok(()),
-                    // It was the beginning of something else.
-                    Err(_) if resumed => {}
-                    Err(error) => {
-                        let _ = fs::remove_file(&self.partial);
-                        return Err(error);
+        let source = format!("{shown}, {form}, sha256 {sha256}");
+        Ok(install(&weights, &source, self.out, self.force)?)
+    }
+}
+
+/// What the library says of a file is its source's fault.
+fn of_content(error: Error) -> Failure {
+    match error {
+        Error::Weights { problem, .. } => blame(problem),
+        error => Failure::Here(error),
+    }
+}
+
+/// Takes from the first source that has it. Says on standard error why another one is tried.
+fn try_sources(
+    sources: &[Source],
+    mut attempt: impl FnMut(&Source) -> std::result::Result<String, Failure>,
+) -> Result<String> {
+    if let [source] = sources {
+        let name = format!("{} ({})", source.name, redacted(&source.url));
+        return attempt(source).map_err(|failure| the_only_one(name, failure));
+    }
+    let mut dead = HashSet::new();
+    let mut failures = Vec::new();
+    for (i, source) in sources.iter().enumerate() {
+        let reason = if dead.contains(server(&source.url)) {
+            "not tried, because its server cannot be reached".to_string()
+        } else {
+            match attempt(source) {
+                Ok(text) => return Ok(text),
+                Err(Failure::Source { reason, unreachable }) => {
+                    if unreachable {
+                        dead.insert(server(&source.url));
                     }
-                },
-                // The server does not send parts, or has none after what is there.
-                Err(Failure::Part) if resumed => {}
-                Err(failure) => return Err(self.refuse(failure.explain(&self.partial))),
+                    reason
+                }
+                Err(Failure::Here(error)) => return Err(error),
             }
-            let failed = |source| Error::Io { path: self.partial.clone(), action: "remove", source };
-            fs::remove_file(&self.partial).map_err(failed)?;
-        }
-    }
-
-    fn is_resumed(&self) -> bool {
-        self.partial.metadata().is_ok_and(|partial| partial.len() > 0)
-    }
-
-    fn curl(&self) -> std::result::Result<(), Failure> {
-        let terminal = io::stderr().is_terminal();
-        let mut curl = Command::new("curl");
-        curl.args([
-            "--fail",
-            "--location",
-            "--globoff",
-            "--proto",
-            "=http,https",
-            "--proto-redir",
-            "=http,https",
-        ])
-        .args(["--connect-timeout", "30", "--speed-time", "60", "--speed-limit", "1"])
-        .args(["--max-filesize", MAX_SIZE, "--continue-at", "-", "--write-out", "%{http_code}", "--output"])
-        .arg(&self.partial);
-        match terminal {
-            true => curl.arg("--progress-bar").stderr(Stdio::inherit()),
-            false => curl.args(["--silent", "--show-error"]).stderr(Stdio::piped()),
         };
-        curl.args(["--", self.url]).stdin(Stdio::null());
-        let output = curl.output().map_err(Failure::NoCurl)?;
-        if output.status.success() {
-            return Ok(());
+        if let Some(next) = sources.get(i + 1) {
+            console::note(&format!("{}: {reason}; next: {}", source.name, next.name));
         }
-        let http = String::from_utf8_lossy(&output.stdout).trim().to_string();
-        match (output.status.code(), http.as_str()) {
-            (Some(33 | 36), _) | (_, "416") => Err(Failure::Part),
-            (Some(code), _) => {
-                let words = String::from_utf8_lossy(&output.stderr).trim().to_string();
-                Err(Failure::Curl { code, http, words })
-            }
-            (None, _) => Err(Failure::Killed),
-        }
+        failures.push(format!("  {} ({}): {reason}", source.name, redacted(&source.url)));
     }
-
-    fn check(&self) -> Result<()> {
-        let Some(expected) = self.sha1 else {
-            return Ok(());
-        };
-        let found = checksum(&self.partial, Sha1::default())?;
-        if found == expected {
-            return Ok(());
-        }
-        Err(self.refuse(format!(
-            "SHA-1 {found}, expected {expected}: damaged on its way, or another file; it was removed and nothing is \
-             installed; try again, or another server with --url"
-        )))
-    }
-
-    fn refuse(&self, problem: String) -> Error {
-        Error::Weights { name: self.url.to_string(), problem }
-    }
-
-    /// Removes what a failed download leaves that is of no use to the next.
-    fn tidy(&self) {
-        if !self.is_resumed() {
-            let _ = fs::remove_file(&self.partial);
-        }
-        for folder in &self.missing {
-            // Only if empty.
-            let _ = fs::remove_dir(folder);
-        }
-    }
+    Err(Error::Weights {
+        name: "the published weights".to_string(),
+        problem: format!(
+            "no source has brought them:\n{}\ntry again, or another address with --from, or {BY_HAND}",
+            failures.join("\n")
+        ),
+    })
 }
 
-/// Why `curl` has not brought the file.
-enum Failure {
-    NoCurl(io::Error),
-    Killed,
-    /// No part from where the earlier download has ended.
-    Part,
-    Curl {
-        code: i32,
-        /// The server's status, "000" if it has sent none.
-        http: String,
-        words: String,
-    },
-}
-
-impl Failure {
-    /// What happened and what to do.
-    fn explain(self, partial: &Path) -> String {
-        let by_hand = "or download it in another way and run: occlude weights import FILE";
-        let kept = match partial.metadata() {
-            Ok(partial) if partial.len() > 0 => {
-                format!("{} bytes are kept, and the same command goes on from there", partial.len())
-            }
-            _ => "try again".to_string(),
-        };
-        match self {
-            Failure::NoCurl(error) if error.kind() == io::ErrorKind::NotFound => {
-                format!("the program curl, which downloads it, is not installed: install it, {by_hand}")
-            }
-            Failure::NoCurl(error) => {
-                format!("the program curl cannot be run ({error}): repair it, {by_hand}")
-            }
-            Failure::Killed => format!("the download was interrupted; {kept}"),
-            Failure::Part => format!("the server does not send it; try another with --url, {by_hand}"),
-            Failure::Curl { code, http, words } => {
-                let what = match code {
-                    5 | 6 => format!("no address for the server: is there a network? Try again, {by_hand}"),
-                    7 => format!(
-                        "no connection to the server: try again, another server with --url, {by_hand}"
-                    ),
-                    22 => format!("the server answers {http}: try another with --url, {by_hand}"),
-                    23 => format!("{} cannot be written: is the disk full? {kept}", partial.display()),
-                    18 | 28 | 52 | 55 | 56 | 92 => format!("the connection was lost; {kept}"),
-                    35 | 51 | 58 | 60 => {
-                        format!("the server cannot prove who it is: try another with --url, {by_hand}")
-                    }
-                    63 => {
-                        format!("larger than {MAX_SIZE} bytes, which no weights are: try another with --url")
-                    }
-                    code => format!("curl ended with exit code {code}; {kept}, {by_hand}"),
-                };
-                if words.is_empty() { what } else { format!("{what} ({words})") }
-            }
-        }
+fn the_only_one(name: String, failure: Failure) -> Error {
+    match failure {
+        Failure::Source { reason, .. } => Error::Weights {
+            name,
+            problem: format!("{reason}; try another source with --from, or {BY_HAND}"),
+        },
+        Failure::Here(error) => error,
     }
-}
-
-/// The last part of an address, if it can be a file's name everywhere.
-fn file_name(url: &str) -> &str {
-    let path = url.split(['?', '#']).next().unwrap_or_default();
-    let name = path.rsplit('/').next().unwrap_or_default();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    if name.is_empty() || name.starts_with('.') || name.len() > 100 || !name.chars().all(plain) {
-        return "weights";
-    }
-    name
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::args::Arguments;
+    use clap::CommandFactory;
+
+    fn source(name: &str, url: &str) -> Source {
+        let checksum = Checksum::Sha1("a".repeat(40));
+        Source { name: name.to_string(), url: url.to_string(), size: None, checksum, file: None }
+    }
 
     #[test]
-    fn a_partial_file_is_named_after_the_address_where_that_is_a_name() {
-        for (url, name) in [
-            ("http://a.b/c/bvlc_googlenet.caffemodel", "bvlc_googlenet.caffemodel"),
-            ("http://a.b/googlenet-9.onnx?download=1#x", "googlenet-9.onnx"),
-            ("http://a.b/", "weights"),
-            ("http://a.b/..", "weights"),
-            ("http://a.b/a%2Fb", "weights"),
-            ("", "weights"),
+    fn sources_are_tried_in_turn_but_not_on_a_dead_server() {
+        let names = [
+            ("a", "https://x/1"),
+            ("b", "https://me:secret@x/2"),
+            ("c", "https://y/1"),
+            ("d", "https://y/2"),
+        ];
+        let sources = names.map(|(name, url)| source(name, url));
+        let mut tried = String::new();
+        let mut attempts = |good: &str| {
+            tried.clear();
+            let result = try_sources(&sources, |source| {
+                tried += &source.name;
+                match source.name.as_str() {
+                    name if name == good => Ok(format!("from {name}")),
+                    "a" => Err(Failure::Source { reason: "unplugged".to_string(), unreachable: true }),
+                    _ => Err(blame("lost")),
+                }
+            });
+            (tried.clone(), result.map_err(|error| error.to_string()))
+        };
+        assert_eq!(attempts("a"), ("a".to_string(), Ok("from a".to_string())));
+        assert_eq!(attempts("d"), ("acd".to_string(), Ok("from d".to_string())));
+        let (tried, result) = attempts("b");
+        let error = result.unwrap_err();
+        assert_eq!(tried, "acd");
+        for expected in [
+            "a (https://x/1): unplugged",
+            "b (https://***@x/2): not tried",
+            "c (https://y/1): lost",
+            "import FILE",
         ] {
-            assert_eq!(file_name(url), name);
+            assert!(error.contains(expected), "{error}");
+        }
+        // What no other source would mend.
+        let mut count = 0;
+        let cancelled = try_sources(&sources, |_| {
+            count += 1;
+            Err(Failure::Here(Error::Cancelled))
+        });
+        assert!(matches!(cancelled, Err(Error::Cancelled)) && count == 1);
+    }
+
+    #[test]
+    fn the_help_lists_the_sources() {
+        let mut command = Arguments::command();
+        let weights = command.find_subcommand_mut("weights").unwrap();
+        let help = weights.find_subcommand_mut("fetch").unwrap().render_long_help().to_string();
+        let help = help.split_once("Sources, in the order").expect("a list").1;
+        let mut at = 0;
+        for source in Manifest::published().sources {
+            let found = help[at..].find(&source.name).unwrap_or_else(|| panic!("{} after {at}", source.name));
+            at += found;
+            assert!(help.contains(server(&source.url)), "{}", source.url);
         }
     }
 }

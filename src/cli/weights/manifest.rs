@@ -1,11 +1,14 @@
-//! The published network's file, by its checksums: what a weights file is compared with.
+//! The published network's file, by its checksums: what a weights file is compared with, and where it can be downloaded.
 
-use occlude::Weights;
+use std::fs;
+use std::path::Path;
+
 use occlude::network::Network;
+use occlude::{Error, Result, Weights};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::cli::checksum::hex;
+use crate::cli::checksum::{Checksum, hex};
 
 /// `weights/manifest.json`, as far as it is used here.
 #[derive(Deserialize)]
@@ -13,6 +16,8 @@ pub struct Manifest {
     pub size: u64,
     pub sha256: String,
     pub origin: Origin,
+    /// In the order in which they are tried.
+    pub sources: Vec<Source>,
     pub licence: String,
     pub metadata: Metadata,
     pub builtin: Builtin,
@@ -42,6 +47,34 @@ pub struct Origin {
     pub file: String,
     pub url: String,
     pub sha1: String,
+}
+
+/// A file on a server, of which weights can be made.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Source {
+    pub name: String,
+    pub url: String,
+    /// In bytes, where it is known.
+    pub size: Option<u64>,
+    /// What the file is accepted by. It has the key `sha1`, `sha256` or `sha384`.
+    #[serde(flatten)]
+    pub checksum: Checksum,
+    /// What its conversion is called when it is another network than the published one. Such a source is used only when it is
+    /// asked for.
+    pub file: Option<String>,
+}
+
+/// Sources from a file: a list as in the manifest.
+///
+/// # Errors
+/// [`Error::Io`], and [`Error::Weights`] when it is not such a list.
+pub fn read_sources(path: &Path) -> Result<Vec<Source>> {
+    let failed = |source| Error::Io { path: path.to_path_buf(), action: "read", source };
+    let text = fs::read_to_string(path).map_err(failed)?;
+    serde_json::from_str(&text).map_err(|error| Error::Weights {
+        name: path.display().to_string(),
+        problem: format!("not a list of sources as in weights/manifest.json: {error}"),
+    })
 }
 
 #[derive(Deserialize)]
@@ -117,5 +150,24 @@ mod tests {
         expected.sort();
         assert_eq!(names, expected);
         assert!(manifest.tensors.iter().all(|t| t.sha256.len() == 64));
+    }
+
+    #[test]
+    fn every_source_has_its_own_name_and_a_checksum() {
+        let Manifest { sources, origin, .. } = Manifest::published();
+        for (i, source) in sources.iter().enumerate() {
+            assert!(sources[..i].iter().all(|other| other.name != source.name), "{}", source.name);
+            assert!(!source.name.contains([':', '/', '@']), "{} looks like an address", source.name);
+            // torchvision's file is known by the digits that PyTorch's hub compares.
+            let whole = Checksum::parse(source.checksum.digits()).as_ref() == Ok(&source.checksum);
+            assert!(whole || source.checksum == Checksum::Sha256("1378be20".into()), "{}", source.name);
+            assert!(source.url.starts_with("https://") || source.url == origin.url, "{}", source.url);
+        }
+        let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
+        let expected =
+            ["openvino", "onnx-9", "onnx-12", "onnx-7", "onnx-6", "onnx-3", "berkeley", "torchvision"];
+        assert_eq!(names, expected);
+        let apart = sources.iter().filter(|source| source.file.is_some());
+        assert_eq!(apart.map(|source| source.name.as_str()).collect::<Vec<_>>(), ["torchvision"]);
     }
 }
