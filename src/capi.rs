@@ -23,6 +23,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::rect::Rect;
+use crate::weights;
 use crate::{
     Classification, Error, GoogLeNet, Input, MaskValue, OcclusionMaps, OcclusionSensitivity, Photograph,
     Resize, Score, Upsampling, Weights,
@@ -264,7 +265,11 @@ pub unsafe extern "C" fn occlude_network_load(file: *const c_char, out: OutHandl
     make(out, "network", || {
         // SAFETY: the header asks for a string.
         let file = unsafe { path(file) }?;
-        network(&crate::weights::find(Some(Path::new(file)))?.load()?)
+        let source = match file {
+            file if file == weights::BUILTIN_NAME => weights::find(Some(Path::new(file)))?,
+            file => weights::Source::File(file.into()),
+        };
+        network(&source.load()?)
     })
 }
 

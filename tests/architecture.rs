@@ -550,7 +550,7 @@ fn the_picture_shows_each_module_above_those_that_it_imports() {
 const KNOWLEDGE: [(&str, &[&str]); 6] = [
     ("kernels", &["error", "network"]),
     ("reference", &["kernels/gemm", "network", "rect", "weights"]),
-    ("weights", &["error", "network"]),
+    ("weights", &["error", "labels", "network"]),
     ("cli/figure", &["cli/canvas", "cli/colours", "cli/text", "network", "rect", "resize"]),
     ("cli/canvas", &["cli/text"]),
     ("cli/output", &["cli/interrupt", "error"]),

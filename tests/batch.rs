@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use common::command::write_png;
+use common::command::{stderr, write_png};
 use common::{safetensors, seeded_tensors, seeded_weights};
 use image::{Rgb, RgbImage};
 use occlude::Isa;
@@ -38,10 +38,6 @@ fn run(mut command: Command) -> Output {
     output
 }
 
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
 fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
@@ -50,7 +46,7 @@ fn stdout(output: &Output) -> String {
 fn succeed(command: Command) -> String {
     let context = format!("{command:?}");
     let output = run(command);
-    assert!(output.status.success() && output.stderr.is_empty(), "{context}: {}", stderr(&output));
+    assert!(output.status.success() && stderr(&output).is_empty(), "{context}: {}", stderr(&output));
     stdout(&output)
 }
 

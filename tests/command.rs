@@ -67,6 +67,7 @@ fn explain_writes_a_picture_a_class_and_all_numbers() {
     let keys = [
         "image",
         "image_sha256",
+        "network",
         "weights_sha256",
         "input_size",
         "mask_size",
@@ -337,6 +338,7 @@ fn gradcam_writes_a_picture_a_class_and_all_numbers() {
     let keys = [
         "image",
         "image_sha256",
+        "network",
         "weights_sha256",
         "input_size",
         "resize",
@@ -575,13 +577,13 @@ fn weights_that_are_not_this_networks_are_refused_by_tensor() {
             "extra",
             with(&|t| {
                 t.push(Tensor {
-                    name: "loss1/conv.bias".into(),
+                    name: "loss4/conv.bias".into(),
                     dtype: Dtype::F32,
                     shape: vec![1],
                     bytes: vec![0; 4],
                 })
             }),
-            "tensor loss1/conv.bias unknown to this network",
+            "tensor loss4/conv.bias unknown to this network",
         ),
     ];
     for (name, bytes, message) in cases {

@@ -12,7 +12,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use common::command::{folder, listing, occlude, refuse, seeded, stderr, succeed, write_png};
+use common::command::{
+    folder, listing, occlude, refuse, seeded, stderr, succeed, without_network, write_png,
+};
 use tempfile::TempDir;
 
 /// One position, so that it takes next to no time.
@@ -61,7 +63,7 @@ fn end(child: &mut Child) -> ExitStatus {
 fn errors(child: &mut Child) -> String {
     let mut text = String::new();
     child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
-    text
+    without_network(text)
 }
 
 fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {

@@ -374,7 +374,7 @@ fn another_network_goes_beside_the_published_one() {
     assert!(text.contains(&format!("--weights {}", files[0].display())), "{text}");
     assert_same(&files[0], &weights);
     // It is not taken for the published one.
-    refuse(&folder, occlude(&folder, &["weights"]), 1, &["no weights file found"]);
+    assert!(succeed(occlude(&folder, &["weights"])).contains("built-in network"));
 }
 
 #[test]
@@ -693,18 +693,6 @@ fn a_symbolic_link_in_the_place_of_a_download_is_not_followed() {
         }
     }
     assert!(server.requests.lock().unwrap().is_empty());
-}
-
-#[test]
-fn without_weights_the_message_says_how_to_get_them() {
-    let folder = folder();
-    refuse(
-        &folder,
-        occlude(&folder, &["classify", "picture.png"]),
-        1,
-        &["no weights file found", "occlude weights fetch"],
-    );
-    refuse(&folder, occlude(&folder, &["weights"]), 1, &["occlude weights fetch"]);
 }
 
 #[test]

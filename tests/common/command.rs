@@ -50,10 +50,14 @@ pub fn refuse(folder: &TempDir, mut command: Command, code: i32, messages: &[&st
 
 /// Standard error without the line that says which network answers.
 pub fn stderr(output: &Output) -> String {
-    let text = String::from_utf8_lossy(&output.stderr);
+    without_network(String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// The same of a text.
+pub fn without_network(text: String) -> String {
     match text.split_once('\n') {
         Some((first, rest)) if first.starts_with("network: ") => rest.to_string(),
-        _ => text.into_owned(),
+        _ => text,
     }
 }
 

@@ -26,7 +26,7 @@ RATE = 0.08
 DECAY = 2e-4
 TEMPERATURE = 2.0
 # Side of the square in pixels, number of photographs drawn at that side.
-STAGES = [(112, 400_000), (160, 110_000), (224, 28_000)]
+STAGES = [(112, 400_000), (160, 150_000), (224, 28_000)]
 
 
 class Batches(Dataset):
@@ -39,9 +39,13 @@ class Batches(Dataset):
         meta = np.load(data / "meta.npy")
         self.labels = meta[:, 0]
         self.train = np.flatnonzero(meta[:, 3] == 0)
-        counts = np.bincount(self.labels[self.train]).astype(float)
-        weight = counts[self.labels[self.train]] ** -0.5  # Classes in proportion to the root of their number.
+        labels = self.labels[self.train]
+        # Classes in proportion to the root of their number.
+        weight = np.bincount(labels)[labels] ** -0.5
         self.weight = weight / weight.sum()
+        # Cat and dog, which are the hardest to tell apart, are drawn twice as often in all stages but the first.
+        weight[labels < 2] *= 2
+        self.weight_of_large = weight / weight.sum()
         self.sides = np.repeat([side for side, _ in stages], [draws // BATCH for _, draws in stages])
 
     def __len__(self):
@@ -50,7 +54,8 @@ class Batches(Dataset):
     def __getitem__(self, step):
         rng = np.random.default_rng((1, step))
         torch.manual_seed(step)
-        rows = np.sort(rng.choice(self.train, BATCH, p=self.weight))
+        weight = self.weight if self.sides[step] == self.sides[0] else self.weight_of_large
+        rows = np.sort(rng.choice(self.train, BATCH, p=weight))
         views = rng.integers(0, self.views.shape[1], BATCH)
         # Of views that the teacher was not asked about, every second one is drawn, without an answer.
         unanswered = ~self.teacher[rows, views, :8].any(1) & (rng.random(BATCH) < 0.5)
