@@ -136,6 +136,7 @@ fn options(explanation: &Explanation) -> String {
     let options = json!({
         "image": explanation.image.to_string_lossy(),
         "image_sha256": explanation.image_sha256,
+        "network": explanation.network,
         "weights_sha256": explanation.weights_sha256,
         "resize": explanation.resize.to_string(),
         "mask_size": size(maps.mask_size),

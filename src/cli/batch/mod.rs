@@ -40,7 +40,7 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
         let session = Session::open(common)?;
         let classes = session.classes(&args.classes)?;
         let labels = common.labels.as_deref().map(file_sha256).transpose()?;
-        let recipe = Recipe::new(&session.weights_sha256, labels, matches);
+        let recipe = Recipe::new(&session, labels, matches);
         let bar = PicturesBar::new(pictures.len());
         let job =
             Job { session: &session, recipe: &recipe, classes: &classes, args, output: &output, bar: &bar };

@@ -11,6 +11,7 @@ use super::picture::Picture;
 use super::row::Row;
 use crate::cli::args::Arguments;
 use crate::cli::checksum::{file_sha256, sha256};
+use crate::cli::explanation::Session;
 use crate::cli::json;
 
 /// Its name. Not one that other programs are likely to use: pictures beside it are taken for results.
@@ -21,6 +22,8 @@ pub const FILE: &str = "occlude-done.json";
 pub struct Recipe {
     /// This program's version.
     pub version: String,
+    /// In words; the checksum identifies it.
+    pub network: String,
     pub weights_sha256: String,
     /// By their names without dashes, as they were given or as they are by default.
     pub options: BTreeMap<String, String>,
@@ -32,7 +35,7 @@ const WITHOUT_EFFECT: [&str; 7] = ["weights", "labels", "recursive", "out", "sha
 
 impl Recipe {
     /// `matches` are those of `occlude batch`; a file of class names counts by its contents.
-    pub fn new(weights_sha256: &str, labels_sha256: Option<String>, matches: &ArgMatches) -> Recipe {
+    pub fn new(session: &Session, labels_sha256: Option<String>, matches: &ArgMatches) -> Recipe {
         let command = Arguments::command();
         let batch = command.find_subcommand("batch").expect("this command");
         let mut options = BTreeMap::new();
@@ -49,7 +52,8 @@ impl Recipe {
         options.extend(labels_sha256.map(|sha256| ("labels".to_string(), sha256)));
         Recipe {
             version: env!("CARGO_PKG_VERSION").to_string(),
-            weights_sha256: weights_sha256.to_string(),
+            network: session.network.clone(),
+            weights_sha256: session.weights_sha256.clone(),
             options,
         }
     }
