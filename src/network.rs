@@ -287,11 +287,14 @@ impl Network {
         self.blobs.iter().position(|blob| blob.name == name)
     }
 
-    /// What a layer writes, or the whole output of an inception block, by its name: the blob, and which of its channels.
+    /// What a layer writes, or the whole output of an inception block, by its name: the blob, and which of its channels. A
+    /// convolution, the classifier and an inception block are also known by the name that the other variant has for them.
     ///
     /// # Errors
     /// [`Error::UnknownLayer`], with all the names that there are; the input image's is none of them.
     pub fn output(&self, name: &str) -> Result<(BlobId, Range<usize>)> {
+        let other = [Network::googlenet(), Network::torchvision(CLASSES)];
+        let name = other.iter().find_map(|other| self.same_place(other, name)).unwrap_or(name);
         if let Some(layer) = self.layers.iter().find(|layer| layer.name == name) {
             return Ok((layer.output, layer.channel..layer.channel + layer.channels));
         }
@@ -302,6 +305,23 @@ impl Network {
             let all = all.into_iter().map(str::to_string).collect();
             Error::UnknownLayer { name: name.to_string(), near, all }
         })
+    }
+
+    /// The name here of what another variant's table has under `name`, if it is a layer with weights or an inception block.
+    fn same_place(&self, other: &Network, name: &str) -> Option<&str> {
+        fn named(network: &Network) -> Vec<&str> {
+            let weighted = network.layers.iter().filter(|layer| network.weight_shape(layer).is_some());
+            // Both variants have these in the same order.
+            let blocks = network.blobs.iter().enumerate().filter(|&(id, _)| network.writers(id) > 1);
+            weighted.map(|layer| &layer.name[..]).chain(blocks.map(|(_, blob)| &blob.name[..])).collect()
+        }
+        let at = named(other).iter().position(|other| *other == name)?;
+        named(self).get(at).copied()
+    }
+
+    /// The number of layers that write to a blob.
+    fn writers(&self, blob: BlobId) -> usize {
+        self.layers.iter().filter(|layer| layer.output == blob).count()
     }
 
     /// The names that [`Network::output`] knows: the layers in their order, each inception block's output after its layers.
@@ -421,6 +441,17 @@ mod tests {
         let block = net.find("inception_4c/output").unwrap();
         assert_eq!(net.output("inception_4c/output").unwrap(), (block, 0..512));
         assert_eq!(net.output("inception_4c/5x5").unwrap(), (block, 384..448));
+        // By torchvision's names, and the other way round at another width.
+        assert_eq!(net.output("inception4c").unwrap(), (block, 0..512));
+        assert_eq!(net.output("inception4c.branch3.1").unwrap(), (block, 384..448));
+        assert_eq!(net.output("fc").unwrap(), net.output("loss3/classifier").unwrap());
+        let narrow = Network::torchvision_of_width(32, 7);
+        assert_eq!(
+            narrow.output("inception_4c/5x5").unwrap(),
+            narrow.output("inception4c.branch3.1").unwrap()
+        );
+        assert_eq!(narrow.output("conv1/7x7_s2").unwrap(), (narrow.find("conv1").unwrap(), 0..32));
+        assert_eq!(narrow.output("inception_3b/output").unwrap(), narrow.output("inception3b").unwrap());
     }
 
     #[test]

@@ -87,13 +87,8 @@ impl Weights {
     /// [`Weights::from_reader`].
     pub fn load(path: impl AsRef<Path>) -> Result<Weights> {
         let path = path.as_ref();
-        let failed = |source| Error::Io { path: path.to_path_buf(), action: "read", source };
-        let file = File::open(path).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
-        if metadata.is_dir() {
-            return Err(failed(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory")));
-        }
-        Weights::from_reader(&path.to_string_lossy(), metadata.len(), file, None)
+        let (file, size) = open(path)?;
+        Weights::from_reader(&path.to_string_lossy(), size, file, None)
     }
 
     /// Reads the bytes of a weights file; `name` serves only for messages.
@@ -203,9 +198,9 @@ impl Weights {
             (true, false) => {
                 let asked = transform_input.or(in_file).unwrap_or(true);
                 if asked != in_file.unwrap_or(true) {
+                    let said = if asked { "off" } else { "on" };
                     return Err(format!(
-                        "was converted for transform_input {}, which cannot be changed; convert the original again",
-                        in_file.unwrap_or(true)
+                        "has transform_input {said} in its first layer; to change that, convert the original file again"
                     ));
                 }
                 torchvision::prepare_input(&mut network, asked);
@@ -247,13 +242,30 @@ impl Weights {
         self.labels.clone().unwrap_or_else(|| Labels::of_classes(self.network.classes()))
     }
 
+    /// The same weights with other names of the classes.
+    ///
+    /// # Errors
+    /// [`Error::Labels`] when there are more or fewer than classes.
+    pub fn with_labels(self, labels: Labels) -> Result<Weights> {
+        let (found, classes) = (labels.count(), self.network.classes());
+        if found != classes {
+            let problem =
+                format!("has {found} names, expected one for each of the network's {classes} classes");
+            return Err(Error::Labels { name: "the labels".to_string(), problem });
+        }
+        Ok(Weights { labels: Some(labels), ..self })
+    }
+
+    /// How pictures are prepared for a network in torchvision's form: with `transform_input` or without. `None` for Berkeley's.
+    pub fn transform_input(&self) -> Option<bool> {
+        let is_torchvisions = self.network.layers[0].name == torchvision::FIRST;
+        is_torchvisions.then(|| torchvision::has_transform_input(&self.network))
+    }
+
     /// What a safetensors file of these weights says in its metadata, so that nothing but the tensors' names is lost.
     pub fn metadata(&self) -> Vec<(&'static str, String)> {
         let mut metadata = vec![(metadata::NETWORK, self.name.clone())];
-        if self.network.layers[0].name == torchvision::FIRST {
-            let transform_input = torchvision::has_transform_input(&self.network);
-            metadata.push((metadata::TRANSFORM_INPUT, transform_input.to_string()));
-        }
+        metadata.extend(self.transform_input().map(|on| (metadata::TRANSFORM_INPUT, on.to_string())));
         if let Some(labels) = &self.labels {
             metadata.push((metadata::LABELS, labels.lines()));
         }
@@ -317,6 +329,25 @@ impl Source {
             Source::Builtin => Ok(Weights::builtin()),
         }
     }
+}
+
+/// Opens a weights file; also its size in bytes.
+///
+/// # Errors
+/// [`Error::Io`] when it cannot be opened, or is a directory, a device or a pipe: these have no size, and may never end.
+pub fn open(path: &Path) -> Result<(File, u64)> {
+    let failed = |source| Error::Io { path: path.to_path_buf(), action: "read", source };
+    // Before it is opened, which waits for the other end of a pipe.
+    let metadata = path.metadata().map_err(failed)?;
+    if metadata.is_dir() {
+        return Err(failed(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory")));
+    }
+    if !metadata.is_file() {
+        return Err(failed(io::Error::other(
+            "it is a device or a pipe, expected a regular file; copy it to one",
+        )));
+    }
+    Ok((File::open(path).map_err(failed)?, metadata.len()))
 }
 
 /// Name and shape of each tensor of a network.
@@ -770,7 +801,7 @@ mod tests {
         assert!(read(&published, Some(true)).unwrap_err().contains("leave that option out"));
         let converted = narrow(Dtype::F32, same, &[("transform_input", "false")]);
         assert!(read(&converted, Some(false)).is_ok());
-        assert!(read(&converted, Some(true)).unwrap_err().contains("convert the original again"));
+        assert!(read(&converted, Some(true)).unwrap_err().contains("convert the original file again"));
     }
 
     #[cfg(feature = "builtin")]

@@ -277,7 +277,7 @@ mod commands {
         );
         fs::write(folder.path().join("few.txt"), "a\nb\n").unwrap();
         for command in ["classify", "explain", "gradcam"] {
-            let expected = "few.txt: has 2 lines, expected one for each of the network's 37 classes";
+            let expected = "few.txt: has 2 names, expected one for each of the network's 37 classes";
             refuse(&folder, with(&[command, "picture.png", "--labels", "few.txt"]), 1, &[expected]);
         }
         refuse(

@@ -269,8 +269,12 @@ fn a_download_is_checked_converted_and_used() {
     let weights = Weights::seeded(SEED);
     let model = caffemodel(&weights);
     let server = serve(model.clone(), Manner::Whole);
+    // Other weights do not go where the published ones are looked for.
     let sum = sha1(&model);
     let fetch = ["weights", "fetch", "--from", &server.url, "--checksum", &sum];
+    refuse(&folder, occlude(&folder, &fetch), 1, &["--out nothing is not possible"]);
+    let list = sources(&folder, &[("only", &server.url, &model)]);
+    let fetch = ["weights", "fetch", "--sources", list.to_str().unwrap()];
     assert!(succeed(occlude(&folder, &fetch)).contains("wrote"));
     // In the cache directory, where every command looks.
     succeed(occlude(&folder, &["classify", "picture.png"]));
@@ -717,5 +721,62 @@ fn what_import_cannot_take_is_refused_by_what_it_is() {
     assert_eq!(read.len(), 116);
     for (name, tensor) in expected.tensors() {
         assert!(read.tensor(&name).unwrap().data() == tensor.data(), "{name}");
+    }
+}
+
+#[test]
+fn import_keeps_the_labels_and_goes_nowhere_where_it_would_be_taken_for_the_published_network() {
+    let folder = folder();
+    let weights = Weights::seeded_for(Network::torchvision_of_width(8, 3), SEED);
+    let tensors = weights.tensors().map(|(name, shape, values)| {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        Tensor { name, dtype: Dtype::F32, shape, bytes }
+    });
+    fs::write(folder.path().join("bvlc_googlenet.st"), safetensors(&tensors.collect::<Vec<_>>())).unwrap();
+    fs::write(folder.path().join("names.txt"), "daisy\nrose\ntulip\n").unwrap();
+    let import =
+        |more: &[&str]| occlude(&folder, &[&["weights", "import", "bvlc_googlenet.st"], more].concat());
+    refuse(&folder, import(&[]), 1, &["--out weights/bvlc_googlenet.safetensors is not possible"]);
+    refuse(&folder, import(&["--out", "a.st", "--labels", "none"]), 1, &["cannot read none"]);
+    succeed(import(&["--out", "a.st", "--labels", "names.txt"]));
+    let classify = ["classify", "picture.png", "--weights", "a.st", "--top", "3"];
+    let text = succeed(occlude(&folder, &classify));
+    assert!(["daisy", "rose", "tulip"].iter().all(|name| text.contains(name)), "{text}");
+    // Three classes, and so no more are printed by default.
+    assert_eq!(succeed(occlude(&folder, &classify[..4])).lines().count(), 3);
+    refuse(&folder, occlude(&folder, &["weights", "import", "builtin"]), 1, &["needs no import"]);
+}
+
+#[test]
+fn a_file_that_nobody_named_is_refused_with_the_way_around_it() {
+    let folder = folder();
+    let hub = folder.path().join("cache/torch/hub/checkpoints");
+    fs::create_dir_all(&hub).unwrap();
+    fs::write(hub.join("googlenet-1378be20.pth"), b"PK\x03\x04").unwrap();
+    let classify = ["classify", "picture.png"];
+    refuse(&folder, occlude(&folder, &classify), 1, &["googlenet-1378be20.pth: ", "by --weights builtin"]);
+    succeed(occlude(&folder, &[&classify[..], &["--weights", "builtin"]].concat()));
+}
+
+#[cfg(unix)]
+#[test]
+fn devices_and_pipes_are_no_weights_files() {
+    let folder = folder();
+    let pipe = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for file in ["/dev/zero", "pipe"] {
+        for command in [&["classify", "picture.png", "--weights", file][..], &["weights", "verify", file]] {
+            refuse(
+                &folder,
+                occlude(&folder, command),
+                1,
+                &["it is a device or a pipe, expected a regular file"],
+            );
+        }
+    }
+    fs::copy(seeded_weights(), folder.path().join("a.st")).unwrap();
+    for out in ["/dev/full", "pipe"] {
+        let import = occlude(&folder, &["weights", "import", "a.st", "--out", out]);
+        refuse(&folder, import, 1, &["it is a device or a pipe, expected a file"]);
     }
 }

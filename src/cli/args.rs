@@ -138,7 +138,7 @@ Examples:
   occlude weights import googlenet-9.onnx --out googlenet.safetensors
   occlude weights import googlenet-1378be20.pth --out torchvision.safetensors")]
 pub struct Import {
-    /// A caffemodel, an ONNX model, or a safetensors file
+    /// A caffemodel, an ONNX model, a safetensors file, or a .pth file
     pub file: PathBuf,
 
     /// Where the weights go; its folder is made if it does not exist [default: weights/bvlc_googlenet.safetensors for the
@@ -230,7 +230,7 @@ multiply-adds millions for one picture, zeros included
 field         receptive field: an activation depends on a square of so many pixels of the picture, and
 step          its neighbour on one so many pixels further
 
-Without --weights it is the published BVLC GoogLeNet's; no file is needed.
+The network is the one that the other commands use.
 
 Examples:
   occlude layers
@@ -258,10 +258,10 @@ pub struct Classify {
     /// A photograph: PNG, JPEG, WebP, BMP, GIF or TIFF
     pub image: PathBuf,
 
-    /// How many classes, at most as many as the network has
-    #[arg(long, value_name = "K", default_value = "5", allow_hyphen_values = true,
+    /// How many classes, at most as many as the network has [default: 5, or all of fewer]
+    #[arg(long, value_name = "K", allow_hyphen_values = true,
           value_parser = |text: &str| count(text, MAX_CLASSES))]
-    pub top: usize,
+    pub top: Option<usize>,
 
     /// Print a JSON object instead
     #[arg(long)]
@@ -291,7 +291,7 @@ channels are int64, all else float32. maps.safetensors has the options in its me
 Examples:
   occlude explain cat.jpg
   occlude explain dog.jpg --classes top3 --mask-size 15 --stride 10 --out maps
-  occlude explain cat.jpg --classes 'tabby, tabby cat,Egyptian cat,282' --score logit
+  occlude explain cat.jpg --classes 'tabby, tabby cat,Egyptian cat,282' --score logit   # the published network's classes
   occlude explain cat.jpg --mask-size 30x12 --stride 25x31 --mask-value 124,117,104 --json > map.json
   occlude explain cat.jpg --arrays npz && python -c \"import numpy; print(numpy.load('out/maps.npz')['maps'].max())\"
   occlude explain cat.jpg --classes top5 --report cat.html
@@ -449,7 +449,7 @@ and the share of positions where the first class's score falls further.
 
 Examples:
   occlude compare dog.jpg --classes top3
-  occlude compare cat_dog.png --classes 'tiger cat,boxer' --mask-size 30 --stride 10
+  occlude compare cat_dog.png --classes top2 --mask-size 30 --stride 10
   occlude compare poodle.jpg terrier.jpg --score logit --colours diverging --out study")]
 pub struct Compare {
     /// One photograph or two: PNG, JPEG, WebP, BMP, GIF or TIFF
@@ -495,7 +495,7 @@ numbers; on an error it receives nothing.
 Examples:
   occlude gradcam cat.jpg
   occlude gradcam dog.jpg --classes top3 --out maps
-  occlude gradcam cat.jpg --classes 'Egyptian cat,282' --json > gradcam.json")]
+  occlude gradcam cat.jpg --classes top2,7 --json > gradcam.json")]
 pub struct Gradcam {
     /// A photograph: PNG, JPEG, WebP, BMP, GIF or TIFF
     pub image: PathBuf,

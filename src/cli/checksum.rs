@@ -45,6 +45,11 @@ impl Checksum {
         digits
     }
 
+    /// Whether it is a SHA-256 whose known digits are the first of this one.
+    pub fn is_begun_by(&self, sha256: &str) -> bool {
+        matches!(self, Checksum::Sha256(digits) if sha256.starts_with(digits))
+    }
+
     pub fn hasher(&self) -> Hasher {
         match self {
             Checksum::Sha1(_) => Hasher::Sha1(Sha1::new()),
@@ -116,9 +121,7 @@ pub fn load_and_hash(source: &Source, transform_input: Option<bool>) -> Result<(
             return Ok((weights, sha256(BUILTIN)));
         }
     };
-    let failed = |source| Error::Io { path: path.to_path_buf(), action: "read", source };
-    let file = File::open(path).map_err(failed)?;
-    let size = file.metadata().map_err(failed)?.len();
+    let (file, size) = occlude::weights::open(path)?;
     read_and_hash(&path.to_string_lossy(), size, file, transform_input)
 }
 

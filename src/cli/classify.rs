@@ -6,22 +6,23 @@ use std::process::ExitCode;
 use occlude::{Error, GoogLeNet, Picture, Result};
 
 use super::args::{Classify, Common};
-use super::explanation::{labels, require_finite};
-use super::table::table;
+use super::explanation::require_finite;
+use super::table::{LISTED, table};
 use super::{console, json, weights};
 
 pub fn run(common: &Common, args: &Classify) -> Result<ExitCode> {
     let picture = Picture::open(&args.image, common.resize)?;
     let weights = weights::open(common)?;
     let classes = weights.network().classes();
-    let labels = labels(common, &weights)?;
-    if args.top > classes {
-        let (found, expected) = (args.top.to_string(), format!("at most the network's {classes} classes"));
+    let labels = weights.labels();
+    let top = args.top.unwrap_or(LISTED.min(classes));
+    if top > classes {
+        let (found, expected) = (top.to_string(), format!("at most the network's {classes} classes"));
         return Err(Error::Option { name: "--top", found, expected });
     }
     let classification = GoogLeNet::new(&weights)?.classify(&picture.input());
     require_finite(&classification.logits)?;
-    let top = classification.top(args.top);
+    let top = classification.top(top);
     console::print(&if args.json {
         json::classes(&args.image, weights::described(&weights), &classification, &top, &labels)
     } else {

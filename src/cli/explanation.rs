@@ -62,7 +62,7 @@ impl Session {
         let (weights, weights_sha256) = weights::open_and_hash(common)?;
         Ok(Session {
             net: GoogLeNet::new(&weights)?,
-            labels: Arc::new(labels(common, &weights)?),
+            labels: Arc::new(weights.labels()),
             network: weights::described(&weights),
             weights_sha256,
             resize: common.resize,
@@ -151,24 +151,6 @@ impl Session {
         explanation.faithfulness = rankings.iter().map(|(method, ..)| *method).zip(curves).collect();
         Ok(())
     }
-}
-
-/// The names of a network's classes.
-///
-/// # Errors
-/// Those of [`Labels::open`], and [`Error::Labels`] when there are more or fewer than classes.
-pub fn labels(common: &Common, weights: &Weights) -> Result<Labels> {
-    let Some(path) = &common.labels else {
-        return Ok(weights.labels());
-    };
-    let classes = weights.network().classes();
-    let labels = Labels::open(path)?;
-    if labels.count() == classes {
-        return Ok(labels);
-    }
-    let problem =
-        format!("has {} lines, expected one for each of the network's {classes} classes", labels.count());
-    Err(Error::Labels { name: path.display().to_string(), problem })
 }
 
 /// Adds to the refusal of a class's name which other network has that class, if one does.

@@ -18,13 +18,11 @@ pub fn run(common: &Common, args: &Layers) -> Result<ExitCode> {
     if let Some(path) = &args.diagram {
         output::check_apart(path)?;
     }
-    let network = match &common.weights {
-        Some(path) => weights::named(path)?.load()?.network().clone(),
-        None => Network::googlenet(),
-    };
-    let mut text = if args.json { as_json(&network) } else { table(&network) };
+    let weights = weights::open(common)?;
+    let network = weights.network();
+    let mut text = if args.json { as_json(network) } else { table(network) };
     if let Some(path) = &args.diagram {
-        let picture = diagram(&network).encode(Format::Svg);
+        let picture = diagram(network).encode(Format::Svg);
         output::write_apart(path, &picture)?;
         if !args.json {
             writeln!(text, "wrote {}", path.display()).expect("writing to a string");

@@ -165,6 +165,10 @@ pub fn check_apart(file: &Path) -> Result<()> {
     if file.is_dir() || file.file_name().is_none() {
         return Err(is_a_directory(file));
     }
+    if file.metadata().is_ok_and(|target| !target.is_file()) {
+        let problem = io::Error::other("it is a device or a pipe, expected a file");
+        return Err(failed(file)(problem));
+    }
     check_folder(folder_of(file), file)
 }
 

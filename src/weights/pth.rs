@@ -19,7 +19,7 @@ const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0
 /// The version of that form; there has been no other.
 const VERSION: i64 = 1001;
 
-/// What checkpoints call the state dict that they have beside other things.
+/// The usual names of the state dict in a checkpoint.
 const STATE_DICTS: [&str; 3] = ["state_dict", "model_state_dict", "model"];
 
 /// Entries of an archive. A state dict of GoogLeNet has 500; the directory takes memory for each.
@@ -210,15 +210,17 @@ fn select(pickle: &Pickle, storages: &Storages, size: usize) -> Result<Vec<Tenso
     let Some(top) = pickle.dict(pickle.root) else {
         return Err(format!("holds {}, expected a state dict; {SAVE}", pickle.describe(pickle.root)));
     };
-    let nested: Vec<_> = STATE_DICTS
+    // A checkpoint can have single tensors beside its state dict, such as the best accuracy: then only the usual names tell it.
+    let has_tensors = top.iter().any(|&(_, value)| is_tensor(value));
+    let nested: Vec<_> = top
         .iter()
-        .filter_map(|&name| {
-            let (_, value) = top.iter().find(|(key, _)| *key == Value::Text(name))?;
-            let entries = pickle.dict(*value)?;
-            entries.iter().any(|&(_, value)| is_tensor(value)).then_some((name, entries))
+        .filter_map(|&(key, value)| {
+            let Value::Text(name) = key else { return None };
+            let entries = pickle.dict(value)?;
+            let is_usual = STATE_DICTS.contains(&name) || !has_tensors;
+            (is_usual && entries.iter().any(|&(_, value)| is_tensor(value))).then_some((name, entries))
         })
         .collect();
-    // A checkpoint can have single tensors beside its state dict, such as the best accuracy; a state dict has only tensors.
     let entries = match nested[..] {
         [] => top,
         [(_, entries)] => entries,

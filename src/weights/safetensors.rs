@@ -12,9 +12,9 @@ use super::Tensor;
 use super::number::Number;
 use crate::error::{Error, Result};
 
-/// The header of this network's file takes 11 kB, that of torchvision's twice as much; a first number far beyond is not the
-/// length of a header.
-const MAX_HEADER: u64 = 1 << 20;
+/// The header of the published file takes 11 kB, that of torchvision's twice as much, the names of 32768 classes a few MB more; a
+/// first number far beyond is not the length of a header.
+const MAX_HEADER: u64 = 1 << 22;
 
 /// Bytes read at once: small enough to stay in the second-level cache until they are converted.
 const CHUNK: usize = 1 << 18;
@@ -44,7 +44,7 @@ pub(super) fn read_header(name: &str, size: u64, reader: &mut dyn Read) -> Resul
     let length = u64::from_le_bytes(length);
     if length > MAX_HEADER {
         return Err(refuse(format!(
-            "not a safetensors file of this network: its first 8 bytes claim a header of {length} bytes, expected about 11 kB"
+            "not a safetensors file of this network: its first 8 bytes claim a header of {length} bytes, expected at most {MAX_HEADER}"
         )));
     }
     if length > size - 8 {

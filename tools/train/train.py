@@ -26,7 +26,7 @@ RATE = 0.08
 DECAY = 2e-4
 TEMPERATURE = 2.0
 # Side of the square in pixels, number of photographs drawn at that side.
-STAGES = [(112, 400_000), (160, 300_000), (224, 40_000)]
+STAGES = [(112, 400_000), (160, 240_000), (224, 28_000)]
 
 
 class Batches(Dataset):

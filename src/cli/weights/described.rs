@@ -1,6 +1,5 @@
 //! A weights file in words: whose network, in which form.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -9,13 +8,18 @@ use occlude::{Error, Result, Weights};
 
 /// The network's name and number of classes: "built-in network of 30 classes".
 pub fn network(weights: &Weights) -> String {
-    format!("{} of {} classes", weights.name(), weights.network().classes())
+    let classes = match weights.network().classes() {
+        1 => "1 class".to_string(),
+        classes => format!("{classes} classes"),
+    };
+    // The default is not worth a word.
+    let prepared = if weights.transform_input() == Some(false) { " with transform_input off" } else { "" };
+    format!("{} of {classes}{prepared}", weights.name())
 }
 
 /// Which form a file has, by its first bytes.
 pub fn form(path: &Path) -> Result<Form> {
-    let failed = |source| Error::Io { path: path.to_path_buf(), action: "read", source };
-    form_of(&path.display().to_string(), File::open(path).map_err(failed)?)
+    form_of(&path.display().to_string(), occlude::weights::open(path)?.0)
 }
 
 /// The same of a stream; `name` serves only for messages.

@@ -419,6 +419,8 @@ struct Curl {
 impl Curl {
     fn start(url: &str, offset: u64, limits: &FetchLimits) -> Result<Curl> {
         let mut curl = Command::new("curl");
+        // First, so that no file of the user's adds options: ~/.curlrc could undo every bound. Proxies come from the environment.
+        curl.arg("--disable");
         curl.args(["--silent", "--show-error", "--no-buffer", "--include", "--suppress-connect-headers"])
             .args([
                 "--globoff",

@@ -9,6 +9,7 @@ use occlude::{Error, Result};
 
 use super::described::form_of;
 use super::download::{Download, Failure, Partial, Place, blame, check_scheme, forget, redacted, server};
+use super::find::with_labels;
 use super::import::install;
 use super::manifest::{Manifest, Source, read_sources};
 use crate::cli::args::{Common, Fetch, FetchLimits};
@@ -49,9 +50,10 @@ impl Wanted {
         }
         match check_scheme(from) {
             Ok(()) => Ok(Wanted::Address(from.to_string(), args.checksum.clone())),
-            Err(problem) => {
+            Err(_) => {
                 let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
-                let expected = format!("{problem}, or one of {}", names.join(", "));
+                let names = names.join(", ");
+                let expected = format!("an address that begins with http:// or https://, or one of {names}");
                 Err(Error::Option { name: "--from", found: redacted(from), expected })
             }
         }
@@ -85,6 +87,15 @@ fn fetch(common: &Common, args: &Fetch) -> Result<String> {
         None => Manifest::published().sources,
     };
     let wanted = Wanted::of(args, sources)?;
+    if let (Wanted::Address(_, Some(_)), None) = (&wanted, &args.out) {
+        return Err(Error::Option {
+            name: "--out",
+            found: "nothing".to_string(),
+            expected: "a file: with --checksum, other weights than the published ones are accepted, which must not go where \
+                       those are looked for"
+                .to_string(),
+        });
+    }
     let out = args.out.clone().or_else(|| wanted.default_place()).ok_or_else(|| Error::Option {
         name: "--out",
         found: "in the user's cache directory".to_string(),
@@ -104,8 +115,7 @@ fn fetch(common: &Common, args: &Fetch) -> Result<String> {
     // Until the place is as it was, or the weights are in it.
     let _orderly = Orderly::new();
     let _place = Place::take(&out)?;
-    let transform_input = common.transform_input;
-    let job = Job { out: &out, force: args.force, limits: args.limits, transform_input };
+    let job = Job { common, out: &out, force: args.force, limits: args.limits };
     match &wanted {
         Wanted::Sources(sources) => {
             let text =
@@ -124,11 +134,10 @@ fn fetch(common: &Common, args: &Fetch) -> Result<String> {
 
 /// What is the same for all sources.
 struct Job<'a> {
+    common: &'a Common,
     out: &'a Path,
     force: bool,
     limits: FetchLimits,
-    /// Of [`Common`].
-    transform_input: Option<bool>,
 }
 
 impl Job<'_> {
@@ -157,8 +166,9 @@ impl Job<'_> {
         let shown = redacted(url);
         let size = partial.length();
         let form = form_of(&shown, partial.rewound()?).map_err(of_content)?;
-        let (weights, sha256) =
-            read_and_hash(&shown, size, partial.rewound()?, self.transform_input).map_err(of_content)?;
+        let (weights, sha256) = read_and_hash(&shown, size, partial.rewound()?, self.common.transform_input)
+            .map_err(of_content)?;
+        let weights = with_labels(self.common, weights)?;
         let manifest = Manifest::published();
         let differing = manifest.differing(&weights);
         if !checked && !differing.is_empty() {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use occlude::weights::Source;
-use occlude::{Result, Weights};
+use occlude::{Error, Labels, Result, Weights};
 
 use super::described::network;
 use crate::cli::args::Common;
@@ -12,22 +12,37 @@ use crate::cli::console;
 
 /// Finds, reads and checks the weights, and says on standard error which network answers.
 pub fn open(common: &Common) -> Result<Weights> {
-    let source = occlude::weights::find(common.weights.as_deref())?;
     // Hashing costs 20 ms for the published file, so it is left out in the common case.
-    let weights = match common.transform_input {
-        None => source.load()?,
-        Some(_) => load_and_hash(&source, common.transform_input)?.0,
-    };
-    announce(common, &source, &weights);
-    Ok(weights)
+    open_by(common, |source| match common.transform_input {
+        None => Ok((source.load()?, ())),
+        Some(_) => Ok((load_and_hash(source, common.transform_input)?.0, ())),
+    })
+    .map(|(weights, ())| weights)
 }
 
 /// The same, and the SHA-256 of the weights file in hexadecimal, which takes some 20 ms on top.
 pub fn open_and_hash(common: &Common) -> Result<(Weights, String)> {
+    open_by(common, |source| load_and_hash(source, common.transform_input))
+}
+
+fn open_by<T>(common: &Common, load: impl Fn(&Source) -> Result<(Weights, T)>) -> Result<(Weights, T)> {
     let source = occlude::weights::find(common.weights.as_deref())?;
-    let (weights, sha256) = load_and_hash(&source, common.transform_input)?;
+    let (weights, more) = load(&source).map_err(|error| found_by_itself(common, error))?;
     announce(common, &source, &weights);
-    Ok((weights, sha256))
+    Ok((with_labels(common, weights)?, more))
+}
+
+/// Adds to the refusal of a file that nobody has named how to go on without it.
+fn found_by_itself(common: &Common, mut error: Error) -> Error {
+    let is_named =
+        common.weights.is_some() || std::env::var_os("OCCLUDE_WEIGHTS").is_some_and(|file| !file.is_empty());
+    if let Error::Weights { problem, .. } = &mut error
+        && !is_named
+    {
+        *problem +=
+            "\nthis file was found without being named: remove it, or go on without it by --weights builtin";
+    }
+    error
 }
 
 fn announce(common: &Common, source: &Source, weights: &Weights) {
@@ -38,6 +53,22 @@ fn announce(common: &Common, source: &Source, weights: &Weights) {
         _ => "; `occlude weights fetch` gets the published one of 1000".to_string(),
     };
     console::note(&format!("network: {}{from}", network(weights)));
+}
+
+/// The weights with the names of the classes that `--labels` gives, if it does.
+///
+/// # Errors
+/// Those of [`Labels::open`], and [`Error::Labels`] when there are more or fewer than classes.
+pub fn with_labels(common: &Common, weights: Weights) -> Result<Weights> {
+    let Some(path) = &common.labels else {
+        return Ok(weights);
+    };
+    weights.with_labels(Labels::open(path)?).map_err(|mut error| {
+        if let Error::Labels { name, .. } = &mut error {
+            *name = path.display().to_string();
+        }
+        error
+    })
 }
 
 /// What `--weights` or the first argument of a command names.

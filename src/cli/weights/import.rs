@@ -5,11 +5,12 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use occlude::weights::{FILE_NAME, Source};
 use occlude::{Error, Result, Weights};
 use serde::Serialize;
 
 use super::described::{form, network};
-use super::find::named;
+use super::find::{named, with_labels};
 use super::manifest::Manifest;
 use crate::cli::args::{Common, Import};
 use crate::cli::checksum::{file_sha256, load_and_hash, sha256};
@@ -17,12 +18,21 @@ use crate::cli::console;
 use crate::cli::output;
 
 pub fn run(common: &Common, args: &Import) -> Result<ExitCode> {
-    let form = form(&args.file)?;
-    let (weights, source_sha256) = load_and_hash(&named(&args.file)?, common.transform_input)?;
+    let source = named(&args.file)?;
+    let Source::File(file) = &source else {
+        return Err(Error::Option {
+            name: "FILE",
+            found: args.file.display().to_string(),
+            expected: "a file; the built-in network is inside this program and needs no import".to_string(),
+        });
+    };
+    let form = form(file)?;
+    let (weights, source_sha256) = load_and_hash(&source, common.transform_input)?;
+    let weights = with_labels(common, weights)?;
     let manifest = Manifest::published();
     let out = match &args.out {
         Some(out) => out.clone(),
-        None => default_place(&args.file, manifest.differing(&weights).is_empty()),
+        None => default_place(&args.file, manifest.differing(&weights).is_empty())?,
     };
     let from = format!("{}, {form}, sha256 {source_sha256}", args.file.display());
     console::print(&install(&weights, &from, &out, args.force)?)?;
@@ -30,12 +40,20 @@ pub fn run(common: &Common, args: &Import) -> Result<ExitCode> {
 }
 
 /// The published network goes where it is looked for. Another one must not be taken for it.
-fn default_place(file: &Path, published: bool) -> PathBuf {
-    let name = match published {
-        true => occlude::weights::FILE_NAME.into(),
-        false => Path::new(file.file_name().unwrap_or_default()).with_extension("safetensors"),
-    };
-    Path::new("weights").join(name)
+fn default_place(file: &Path, published: bool) -> Result<PathBuf> {
+    let own = Path::new(file.file_name().unwrap_or_default()).with_extension("safetensors");
+    if published {
+        return Ok(Path::new("weights").join(FILE_NAME));
+    }
+    if own.as_os_str() == FILE_NAME {
+        return Err(Error::Option {
+            name: "--out",
+            found: format!("weights/{FILE_NAME}"),
+            expected: "another file, because this is not the published network, which is looked for there"
+                .to_string(),
+        });
+    }
+    Ok(Path::new("weights").join(own))
 }
 
 /// Writes weights to a safetensors file, unless other ones are there. Returns what is to be said about it; `from` says where
@@ -143,7 +161,8 @@ mod tests {
 
     #[test]
     fn only_the_published_network_goes_where_weights_are_looked_for() {
-        let place = |file: &str, published| default_place(Path::new(file), published);
+        let place = |file: &str, published| default_place(Path::new(file), published).unwrap();
+        assert!(default_place(Path::new("a/bvlc_googlenet.pth"), false).is_err());
         assert_eq!(place("a/b.caffemodel", true), Path::new("weights/bvlc_googlenet.safetensors"));
         assert_eq!(place("a/flowers.caffemodel", false), Path::new("weights/flowers.safetensors"));
     }
