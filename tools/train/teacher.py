@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the published network's answers to views of each training photograph, for `train.py` to teach by.
 
-    teacher.py BVLC_GOOGLENET.safetensors [--data DIR] [--views 3]
+    teacher.py BVLC_GOOGLENET.safetensors [--data DIR] [--views 2]
 
 View 0 is the whole photograph, the others are random parts of it. Writes `views.npy` ([photographs][views][4]: centre x, centre
 y, width, height, as `torch.nn.functional.affine_grid` takes them, the photograph being -1..1) and `teacher.npy`
@@ -53,7 +53,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("weights")
     parser.add_argument("--data", default="data", type=Path)
-    parser.add_argument("--views", type=int, default=3)
+    parser.add_argument("--views", type=int, default=2)
     parser.add_argument("--batch", type=int, default=32)
     args = parser.parse_args()
     torch.set_num_threads(1)
