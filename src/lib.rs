@@ -54,7 +54,7 @@
 //! 3. **The network as data** ([`network`]). [`Network`](network::Network) is one table of layers and of the blobs between
 //!    them. The forward pass, the receptive fields, the count of multiply-adds and the check of the weights all read it.
 //!    An inception block's concatenation is no layer: its branches write side by side into one blob. Berkeley's network and
-//!    torchvision's are two tables, each for any number of classes; torchvision's also for smaller widths.
+//!    torchvision's are two tables, each for any number of classes; torchvision's also at half its width.
 //! 4. **Weights** ([`weights`]). [`weights::find`] looks for the file, [`Weights::load`] tells its form by its first bytes and
 //!    checks every tensor before a number of it is used, [`Weights::from_bytes`] takes one from memory (`include_bytes!`),
 //!    [`GoogLeNet::new`] packs them for the kernels. `Weights::builtin` (feature `builtin`) is the network inside this crate,

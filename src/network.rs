@@ -118,9 +118,13 @@ pub(crate) const FIRST_CHANNELS: usize = 64;
 /// The colour that is 0 after `x / 127.5 - 1`.
 pub(crate) const LEVELS_MEAN_BGR: [f32; 3] = [127.5; 3];
 
-/// Whether a network can have so many channels after its first layer. The kernels take channels by eight.
+/// Channels after the first layer at half the width.
+const HALF: usize = 32;
+
+/// Whether a network can have so many channels after its first layer: at other widths the last branch of a block would not
+/// end with a whole vector of the kernels, which store no less.
 pub(crate) fn is_width(first: usize) -> bool {
-    first.is_multiple_of(8) && (8..=FIRST_CHANNELS).contains(&first)
+    [HALF, FIRST_CHANNELS].contains(&first)
 }
 
 /// Channels of an inception block's branches: 1x1, 3x3_reduce, 3x3, 5x5_reduce, 5x5, pool_proj.
@@ -180,23 +184,19 @@ impl Network {
         Network::torchvision_of_width(FIRST_CHANNELS, classes)
     }
 
-    /// torchvision's `googlenet` at another width: the first layer has `first` channels in place of 64, every other layer the
-    /// same share of its own, rounded to the nearest multiple of 8 (halves up, 8 at least). The built-in network has 32.
-    ///
-    /// # Panics
-    /// If `first` is not a multiple of 8 in 8..=64.
-    pub fn torchvision_of_width(first: usize, classes: usize) -> Network {
-        assert!(is_width(first), "{first} channels after the first layer, expected a multiple of 8, 8 to 64");
-        let scaled = |channels: usize| ((channels * first / FIRST_CHANNELS + 4) / 8 * 8).max(8);
-        let name = match first {
-            FIRST_CHANNELS => "torchvision googlenet".to_string(),
-            _ => {
-                // `first / 64` in lowest terms: both are products of 8 and a number up to 8.
-                let shared = 1 << first.trailing_zeros();
-                format!("torchvision googlenet at width {}/{}", first / shared, FIRST_CHANNELS / shared)
-            }
-        };
-        let mut net = Network::new(&name, LEVELS_MEAN_BGR);
+    /// torchvision's `googlenet` at half its width: each layer has half its channels, rounded to a multiple of 8, halves up. The
+    /// built-in network is one.
+    pub fn torchvision_half(classes: usize) -> Network {
+        Network::torchvision_of_width(HALF, classes)
+    }
+
+    /// The table with `first` channels after the first layer, which is a width by [`is_width`].
+    pub(crate) fn torchvision_of_width(first: usize, classes: usize) -> Network {
+        debug_assert!(is_width(first));
+        let scaled = |channels: usize| (channels * first / FIRST_CHANNELS).next_multiple_of(8);
+        let name =
+            if first == HALF { "torchvision googlenet at half its width" } else { "torchvision googlenet" };
+        let mut net = Network::new(name, LEVELS_MEAN_BGR);
         let mut x = net.blob("data", INPUT_SIDE, 3);
         x = net.layer("conv1", convolution(7, 2, 3), x, first);
         x = net.pool("maxpool1", max_pool(3, 2, 0), x);
@@ -445,7 +445,7 @@ mod tests {
         assert_eq!(net.output("inception4c").unwrap(), (block, 0..512));
         assert_eq!(net.output("inception4c.branch3.1").unwrap(), (block, 384..448));
         assert_eq!(net.output("fc").unwrap(), net.output("loss3/classifier").unwrap());
-        let narrow = Network::torchvision_of_width(32, 7);
+        let narrow = Network::torchvision_half(7);
         assert_eq!(
             narrow.output("inception_4c/5x5").unwrap(),
             narrow.output("inception4c.branch3.1").unwrap()
@@ -513,9 +513,8 @@ mod tests {
 
     #[test]
     fn a_narrow_table_has_the_channels_of_its_recipe() {
-        let net = Network::torchvision_of_width(32, 30);
-        assert_eq!(net.name, "torchvision googlenet at width 1/2");
-        assert_eq!(Network::torchvision_of_width(24, 30).name, "torchvision googlenet at width 3/8");
+        let net = Network::torchvision_half(30);
+        assert_eq!(net.name, "torchvision googlenet at half its width");
         let channels = |name: &str| {
             let (_, channels) = net.output(name).unwrap();
             channels.len()
@@ -524,9 +523,14 @@ mod tests {
         assert_eq!(["conv1", "conv2", "conv3"].map(channels), [32, 32, 96]);
         assert_eq!(["inception3a.branch3.0", "inception4b.branch3.0"].map(channels), [8, 16]);
         assert_eq!(["inception4a.branch2.1", "inception5b", "fc"].map(channels), [104, 512, 30]);
-        for first in (8..=64).step_by(8) {
-            let net = Network::torchvision_of_width(first, 3);
+        // What the kernels need: they take channels by 8 and store them by 16, over what the next branch writes later.
+        for net in [net, Network::googlenet(), Network::torchvision(3)] {
             assert!(net.blobs[1..net.blobs.len() - 1].iter().all(|blob| blob.channels.is_multiple_of(8)));
+            for layer in &net.layers {
+                let (end, room) =
+                    (layer.channel + layer.channels.next_multiple_of(16), net.blobs[layer.output].channels);
+                assert!(end <= room.next_multiple_of(16), "{}: {}", net.name, layer.name);
+            }
         }
     }
 

@@ -422,7 +422,7 @@ impl Layout {
         let network = match width {
             Some(width) if !is_width(width) => {
                 return Err(format!(
-                    "its first layer has {width} outputs, expected a multiple of 8, 8 to {FIRST_CHANNELS}"
+                    "its first layer has {width} outputs, expected {FIRST_CHANNELS}, or half as many"
                 ));
             }
             Some(width) => Network::torchvision_of_width(width, classes),
@@ -662,7 +662,7 @@ mod tests {
 
     /// All tensors of the seeded narrow network as a file of this type of number, under names that `rename` makes.
     fn narrow(dtype: Dtype, rename: impl Fn(&str) -> String, metadata: &[(&str, &str)]) -> Vec<u8> {
-        let weights = Weights::seeded_for(Network::torchvision_of_width(8, 3), 1);
+        let weights = Weights::seeded_for(Network::torchvision_half(3), 1);
         let encode = |value: &f32| match dtype {
             Dtype::F16 => encode::half_bits(*value).to_le_bytes().to_vec(),
             Dtype::BF16 => value.to_le_bytes()[2..].to_vec(),
@@ -689,8 +689,8 @@ mod tests {
     #[test]
     fn numbers_of_16_and_64_bits_are_read_and_the_width_is_that_of_the_first_layer() {
         let full = Weights::from_bytes("w", &narrow(Dtype::F32, same, &[])).unwrap();
-        assert_eq!(full.name(), "torchvision googlenet at width 1/8");
-        assert!(full.tensors().eq(Weights::seeded_for(Network::torchvision_of_width(8, 3), 1).tensors()));
+        assert_eq!(full.name(), "torchvision googlenet at half its width");
+        assert!(full.tensors().eq(Weights::seeded_for(Network::torchvision_half(3), 1).tensors()));
         let double = Weights::from_bytes("w", &narrow(Dtype::F64, same, &[])).unwrap();
         assert!(double.tensors().eq(full.tensors()));
         for (dtype, bits) in [(Dtype::F16, 10), (Dtype::BF16, 7)] {
@@ -715,8 +715,8 @@ mod tests {
             ];
             Layout::of(tensors).map(|_| ()).unwrap_err()
         };
-        for width in [0, 12, 72, usize::MAX] {
-            assert!(of_width(width).contains("expected a multiple of 8, 8 to 64"), "{}", of_width(width));
+        for width in [0, 16, 48, 128, usize::MAX] {
+            assert!(of_width(width).contains("expected 64, or half as many"), "{}", of_width(width));
         }
     }
 

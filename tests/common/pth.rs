@@ -151,7 +151,7 @@ fn the_state_dict_of_a_checkpoint_is_read() {
     assert_eq!(tensors(CHECKPOINT_LEGACY).unwrap(), expected);
     let inner = || dict(&[named("a", view(2, 0, &[2], &[1]))]);
     let both = dict(&[named("model", inner()), named("state_dict", inner())]);
-    refuse(&legacy(&both, &[("0", &[1.0, 2.0])]), &["under \"state_dict\" and one under \"model\""]);
+    refuse(&legacy(&both, &[("0", &[1.0, 2.0])]), &["under \"model\" and one under \"state_dict\""]);
     // Beside a dict of the name that has no tensors, those at the top are the state dict's.
     let top = dict(&[named("model", dict(&[])), named("a", view(2, 0, &[2], &[1]))]);
     assert_eq!(tensors(&legacy(&top, &[("0", &[1.0, 2.0])])).unwrap()[0].values, [1.0, 2.0]);
