@@ -74,9 +74,9 @@ fn pickles_that_ask_for_much_take_little() {
     // 2^31 dimensions' worth of nothing, 2^62 numbers, places at the end of the memo.
     let far = [&b"N"[..], &[b'r', 0xff, 0xff, 0xff, 0xff].repeat(100)].concat();
     refuse(&pickle(&far), MB, "truncated");
-    let tensor = b"}X\x01\0\0\0actorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\00X\x03\0\0\0cpu\
+    let tensor = b"}X\x01\0\0\0actorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpu\
         \x8a\x08\0\0\0\0\0\0\0\x40NtQK\0\x8a\x08\0\0\0\0\0\0\0\x40\x85K\x01\x85\x89NtRs.\
-        \x80\x02]X\x01\0\0\00a.\0\0\0\0\0\0\0\x40";
+        \x80\x02]X\x01\0\0\x000a.\0\0\0\0\0\0\0\x40";
     refuse(&pickle(tensor), MB, "truncated: it ends in storage \"0\"");
 }
 
