@@ -139,6 +139,7 @@ def main():
     parser.add_argument("--init", help="begin with the tensors of this file")
     parser.add_argument("--width", type=float, default=0.5)
     parser.add_argument("--stages", help="SIDE:DRAWS,SIDE:DRAWS,.. instead of the recipe's")
+    parser.add_argument("--rate", type=float, default=RATE, help="the highest; less to go on from a trained network")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     stages = [tuple(map(int, s.split(":"))) for s in args.stages.split(",")] if args.stages else STAGES
@@ -153,7 +154,7 @@ def main():
     decayed = [p for p in net.parameters() if p.ndim > 1]
     others = [p for p in net.parameters() if p.ndim == 1]
     groups = [{"params": decayed, "weight_decay": DECAY}, {"params": others, "weight_decay": 0}]
-    optimiser = torch.optim.SGD(groups, RATE, momentum=0.9, nesterov=True)
+    optimiser = torch.optim.SGD(groups, args.rate, momentum=0.9, nesterov=True)
     average = {k: v.clone() for k, v in net.state_dict().items()}
     checkpoint = args.out.with_name(args.out.name + ".checkpoint")
     step = 0
@@ -170,7 +171,7 @@ def main():
     net.train()
     loader = DataLoader(batches, batch_size=None, sampler=range(step, len(batches)), num_workers=1, prefetch_factor=4)
     for x, labels, logits in loader:
-        rate = RATE * min(1, (step - first + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * step / len(batches)))
+        rate = args.rate * min(1, (step - first + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * step / len(batches)))
         for group in optimiser.param_groups:
             group["lr"] = rate
         with torch.autocast("cpu", torch.bfloat16):
