@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Writes what `train.py` has learned as the built-in network: `weights/builtin.safetensors`.
 
-    export.py net.pt OUT.safetensors [--data DIR] [--leave-out CLASS,..]
+    export.py NET.pt [NET.pt ..] --out OUT.safetensors [--data DIR] [--leave-out CLASS,..]
+
+Of several networks, where the later ones went on from the first, the mean of their weights is taken.
 
 Batch normalisation and the preparation of pictures become a part of the convolutions, in float64; then all numbers are rounded to
 float16, once. The tensors are named as the table of layers in `src/network.rs` names them, the metadata holds the names of the
@@ -38,13 +40,13 @@ def folded(state):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("net")
-    parser.add_argument("out", type=Path)
+    parser.add_argument("nets", nargs="+")
+    parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--data", default="data", type=Path)
     parser.add_argument("--leave-out", default="")
     args = parser.parse_args()
-    state = torch.load(args.net)
-    state = state.get("average", state)
+    states = [torch.load(net) for net in args.nets]
+    state = {name: sum(state[name] / len(states) for state in states) for name in states[0]}
     names = (args.data / "classes.txt").read_text().split("\n")[:-1]
     kept = [c for c, name in enumerate(names) if name not in args.leave_out.split(",")]
     tensors = folded(state)
