@@ -102,7 +102,7 @@ pub struct Layer {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Network {
-    /// Whose table it is: "BVLC GoogLeNet", "torchvision googlenet", "torchvision googlenet at width 1/2".
+    /// The table's name: "BVLC GoogLeNet", "torchvision googlenet", "torchvision googlenet at half its width".
     pub name: String,
     /// Mean that the first layer's images are without: blue, green, red, 0..=255. Its zero padding stands for this colour.
     pub mean_bgr: [f32; 3],
@@ -121,7 +121,7 @@ pub(crate) const LEVELS_MEAN_BGR: [f32; 3] = [127.5; 3];
 /// Channels after the first layer at half the width.
 const HALF: usize = 32;
 
-/// Whether a network can have so many channels after its first layer: at other widths the last branch of a block would not
+/// True if a network can have this many channels after its first layer: at other widths the last branch of a block would not
 /// end with a whole vector of the kernels, which store no less.
 pub(crate) fn is_width(first: usize) -> bool {
     [HALF, FIRST_CHANNELS].contains(&first)
@@ -287,7 +287,7 @@ impl Network {
         self.blobs.iter().position(|blob| blob.name == name)
     }
 
-    /// What a layer writes, or the whole output of an inception block, by its name: the blob, and which of its channels. A
+    /// The output of a layer or of a whole inception block, by name: the blob, and the range of its channels. A
     /// convolution, the classifier and an inception block are also known by the name that the other variant has for them.
     ///
     /// # Errors

@@ -256,13 +256,14 @@ impl Weights {
         Ok(Weights { labels: Some(labels), ..self })
     }
 
-    /// How pictures are prepared for a network in torchvision's form: with `transform_input` or without. `None` for Berkeley's.
+    /// True if a network in torchvision's form expects pictures prepared with `transform_input`, false if without; `None` for
+    /// Berkeley's.
     pub fn transform_input(&self) -> Option<bool> {
         let is_torchvisions = self.network.layers[0].name == torchvision::FIRST;
         is_torchvisions.then(|| torchvision::has_transform_input(&self.network))
     }
 
-    /// What a safetensors file of these weights says in its metadata, so that nothing but the tensors' names is lost.
+    /// The metadata of a safetensors file of these weights: the network's name, `transform_input` and the labels.
     pub fn metadata(&self) -> Vec<(&'static str, String)> {
         let mut metadata = vec![(metadata::NETWORK, self.name.clone())];
         metadata.extend(self.transform_input().map(|on| (metadata::TRANSFORM_INPUT, on.to_string())));
@@ -376,7 +377,7 @@ fn used_name(name: &str) -> Option<String> {
     is_used.then(|| plain.to_string())
 }
 
-/// What the names and shapes of a file's tensors say about it.
+/// The network and the naming scheme that a file's tensors follow, by their names and shapes.
 struct Layout {
     network: Network,
     /// The tensors are those of torchvision's modules, batch normalisation apart, not the table's.

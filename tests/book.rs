@@ -262,7 +262,7 @@ fn commands_print_and_draw_what_the_book_shows() {
     assert!(commands >= if is_published { 20 } else { 2 }, "{commands} commands: is this the book?");
 }
 
-/// What a command says that needs no weights file.
+/// The option of a command that needs no weights file.
 const BUILTIN: &str = "--weights builtin";
 
 /// Numbers of a text, however they are written: `1_582.70` is 1582.7.

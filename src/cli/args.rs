@@ -61,8 +61,8 @@ pub struct Common {
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     pub labels: Option<PathBuf>,
 
-    /// How pictures were prepared for a network in torchvision's form: "on" as for the published one, "off" as for those trained
-    /// with transform_input=False [default: what the file says, else on]
+    /// Preparation of pictures for a network in torchvision's form: "on" as for the published one, "off" as for those trained with
+    /// transform_input=False [default: what the file says, else on]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "HOW",
           value_parser = choice(&[("on", true), ("off", false)]))]
     pub transform_input: Option<bool>,
@@ -258,7 +258,7 @@ pub struct Classify {
     /// A photograph: PNG, JPEG, WebP, BMP, GIF or TIFF
     pub image: PathBuf,
 
-    /// How many classes, at most as many as the network has [default: 5, or all of fewer]
+    /// Number of classes, at most as many as the network has [default: 5, or all of fewer]
     #[arg(long, value_name = "K", allow_hyphen_values = true,
           value_parser = |text: &str| count(text, MAX_CLASSES))]
     pub top: Option<usize>,

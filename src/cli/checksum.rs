@@ -25,7 +25,7 @@ impl Checksum {
     /// Tells the kind from the number of digits.
     ///
     /// # Errors
-    /// What is expected.
+    /// Says which lengths are accepted.
     pub fn parse(text: &str) -> std::result::Result<Checksum, String> {
         let digits = text.to_lowercase();
         let hexadecimal = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -45,7 +45,7 @@ impl Checksum {
         digits
     }
 
-    /// Whether it is a SHA-256 whose known digits are the first of this one.
+    /// True if it is a SHA-256 whose known digits begin `sha256`.
     pub fn is_begun_by(&self, sha256: &str) -> bool {
         matches!(self, Checksum::Sha256(digits) if sha256.starts_with(digits))
     }

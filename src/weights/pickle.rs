@@ -11,7 +11,7 @@ use std::fmt;
 
 use super::number::Number;
 
-/// What to do with a file that holds more than numbers.
+/// Advice for a file that holds more than numbers.
 pub(super) const SAVE: &str = "save the state dict alone: `torch.save(model.state_dict(), \"weights.pth\")`";
 
 /// Steps of the machine in one pickle, those for copied parts included. GoogLeNet's state dict takes about 12 thousand, a checkpoint
@@ -28,7 +28,7 @@ pub(super) struct Pickle<'a> {
     pub root: Value<'a>,
 }
 
-/// What the stack, the memo and the containers hold.
+/// A value on the stack, in the memo or in a container.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Value<'a> {
     None,
@@ -60,7 +60,7 @@ pub(super) enum Object<'a> {
 pub(super) struct Storage<'a> {
     pub key: &'a str,
     pub kind: Kind,
-    /// How many numbers the pickle says there are.
+    /// The number of elements according to the pickle.
     pub count: usize,
 }
 
@@ -75,7 +75,7 @@ pub(super) struct View {
     pub strides: Vec<usize>,
 }
 
-/// What a storage's numbers are.
+/// The number type of a storage.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Kind {
     Float(Number),
@@ -93,7 +93,7 @@ impl Kind {
     }
 }
 
-/// What a pickle may name.
+/// The globals that a pickle may name.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Global {
     OrderedDict,
@@ -173,7 +173,7 @@ impl<'a> Pickle<'a> {
         }
     }
 
-    /// What a value is, for messages.
+    /// Describes a value for messages.
     pub fn describe(&self, value: Value) -> &'static str {
         describe(&self.objects, value)
     }
@@ -479,7 +479,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Whether a value is None or a dict without entries.
+    /// True if a value is None or a dict without entries.
     fn is_empty(&self, value: Value) -> bool {
         match value {
             Value::Object(place) => {
@@ -510,7 +510,7 @@ impl<'a> Machine<'a> {
         Err(self.damaged(format_args!("{}, expected a tuple", describe(&self.objects, value))))
     }
 
-    /// What a call of one of the known functions gives.
+    /// The result of calling one of the known functions.
     fn reduce(&mut self) -> Result<(), String> {
         let (arguments, function) = (self.pop()?, self.pop()?);
         let arguments = self.tuple(arguments)?;

@@ -13,7 +13,7 @@ use super::Tensor;
 use super::number::Number;
 use super::pickle::{self, Kind, Object, Pickle, SAVE, Storage, Value, View, shown};
 
-/// How PyTorch before 1.6 begins a file, little-endian.
+/// The first number in a file of PyTorch before 1.6, little-endian.
 const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
 /// The version of that form; there has been no other.
@@ -32,7 +32,7 @@ type Storages<'a> = HashMap<&'a str, &'a [u8]>;
 /// and left out.
 ///
 /// # Errors
-/// What is wrong with the file, and what to do.
+/// Says what is wrong with the file and what to do.
 pub(super) fn tensors(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
     if bytes.starts_with(b"PK\x03\x04") { of_archive(bytes) } else { of_pickles(bytes) }
 }
@@ -280,9 +280,9 @@ fn select(pickle: &Pickle, storages: &Storages, size: usize) -> Result<Vec<Tenso
 
 /// A tensor that lies in its storage.
 struct Run {
-    /// How many numbers it has.
+    /// The number of its elements.
     count: usize,
-    /// Whether they follow each other in C order.
+    /// True if they follow each other in C order.
     contiguous: bool,
 }
 

@@ -39,7 +39,7 @@ pub(super) fn prepare_input(network: &mut Network, transform_input: bool) {
     };
 }
 
-/// Whether this table is for pictures that are prepared with `transform_input`.
+/// True if this table expects pictures prepared with `transform_input`.
 pub(super) fn has_transform_input(network: &Network) -> bool {
     network.mean_bgr == LEVELS_MEAN_BGR
 }

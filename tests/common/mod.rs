@@ -174,7 +174,7 @@ impl Reference {
     }
 }
 
-/// How far a network may be off: of blobs, relative to the largest value; of probabilities and drops, absolute.
+/// Largest accepted error: of blobs, relative to the largest value; of probabilities and drops, absolute.
 pub const TOLERANCE: f32 = 2e-5;
 
 impl Reference {

@@ -1,20 +1,13 @@
 """GoogLeNet with torchvision's topology and module names, at a fraction of its width."""
+import sys
+from pathlib import Path
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-# Channels of an inception block's branches: 1x1, 3x3 reduce, 3x3, "5x5" reduce, "5x5" (3x3 as in torchvision), pool projection.
-BLOCKS = {
-    "3a": (64, 96, 128, 16, 32, 32),
-    "3b": (128, 128, 192, 32, 96, 64),
-    "4a": (192, 96, 208, 16, 48, 64),
-    "4b": (160, 112, 224, 24, 64, 64),
-    "4c": (128, 128, 256, 24, 64, 64),
-    "4d": (112, 144, 288, 32, 64, 64),
-    "4e": (256, 160, 320, 32, 128, 128),
-    "5a": (256, 160, 320, 32, 128, 128),
-    "5b": (384, 192, 384, 48, 128, 128),
-}
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from network import INCEPTION as BLOCKS  # noqa: E402
 
 
 def scaled(channels, width):

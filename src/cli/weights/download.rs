@@ -22,7 +22,7 @@ const CONNECT: u64 = 8;
 /// A source that sends fewer bytes a second is given up.
 const SLOWEST: f64 = 1000.0;
 
-/// How long a signal or an end of time may go unnoticed.
+/// Longest time for which a signal or the end of the time limit goes unnoticed.
 const TICK: Duration = Duration::from_millis(50);
 
 /// Bytes taken from the pipe at once.
@@ -118,10 +118,10 @@ impl Drop for Place {
     }
 }
 
-/// What has come of a file, in a file beside its place.
+/// The part of a file that has been downloaded, in a file beside its final place.
 pub struct Partial<'a> {
     path: PathBuf,
-    /// What messages name, because the partial file may be gone by then.
+    /// The name for messages: the partial file may be gone by then.
     place: PathBuf,
     file: File,
     length: u64,
@@ -129,12 +129,12 @@ pub struct Partial<'a> {
     head: Vec<u8>,
     checksum: Option<&'a Checksum>,
     hasher: Option<Hasher>,
-    /// Whether a later download may go on from here.
+    /// True if a later download may continue from here.
     kept: bool,
 }
 
 impl<'a> Partial<'a> {
-    /// What an earlier download has brought of a file with this checksum, or nothing yet. Without a checksum nobody could tell
+    /// Opens what an earlier download left of a file with this checksum, or an empty file. Without a checksum nobody could tell
     /// whether the parts belong together, so it begins anew and is not kept. The checksum is part of the name: no other file's
     /// bytes are taken for this one's.
     ///
@@ -226,7 +226,7 @@ impl<'a> Partial<'a> {
         Ok(&mut self.file)
     }
 
-    /// What is said of it after a failure.
+    /// Tells after a failure whether the part is kept.
     fn in_words(&self) -> String {
         match self.length {
             0 => String::new(),
@@ -256,7 +256,7 @@ pub fn forget(out: &Path, checksum: &Checksum) {
     let _ = fs::remove_file(partial_path(out, Some(checksum)));
 }
 
-/// What is to be downloaded.
+/// One download: its address, size and limits.
 pub struct Download<'a> {
     pub url: &'a str,
     /// In bytes, where it is known.
@@ -396,7 +396,7 @@ impl Download<'_> {
     }
 }
 
-/// What a transfer that has come to its end was.
+/// The outcome of a finished transfer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Transfer {
     Whole,
@@ -409,7 +409,7 @@ enum Transfer {
 /// `curl` at work. It ends when this is dropped.
 struct Curl {
     child: Child,
-    /// What it writes: the heads of the answers, then the file.
+    /// Its standard output: the headers of the answers, then the file.
     chunks: Receiver<Vec<u8>>,
     words: Option<JoinHandle<Vec<u8>>>,
     /// For messages.
@@ -492,7 +492,7 @@ impl Drop for Curl {
     }
 }
 
-/// How `curl` has ended.
+/// The exit of `curl`.
 struct Ended {
     /// None after a signal.
     code: Option<i32>,
@@ -539,7 +539,7 @@ impl Clock {
         (self.since, self.bytes) = (Instant::now(), 0);
     }
 
-    /// What is wrong with the pace, in words.
+    /// Says in words that the transfer is too slow or too long, if it is.
     fn check(&mut self) -> std::result::Result<(), String> {
         let FetchLimits { stall, total, .. } = self.limits;
         if self.begun.elapsed() >= total {
@@ -596,7 +596,7 @@ struct HeadReader {
     bytes: Vec<u8>,
     /// Of heads that are done with.
     passed: usize,
-    /// Whether the redirects have come over https.
+    /// True if every redirect so far came over https.
     is_https: bool,
     is_done: bool,
 }
@@ -640,7 +640,7 @@ fn head_end(bytes: &[u8]) -> Option<usize> {
         .find_map(|at| ends.iter().find(|end| bytes[at..].starts_with(end)).map(|end| at + end.len()))
 }
 
-/// Whether the way goes on over https after a redirect.
+/// True if the transfer stays on https after a redirect.
 ///
 /// # Errors
 /// When it must not be followed, in words.
@@ -671,7 +671,7 @@ fn is_https(url: &str) -> bool {
     scheme(url).as_deref() == Some("https")
 }
 
-/// What stands before the first colon, in small letters, if that can be a scheme.
+/// The scheme of an address in lower case: the part before the first colon, if it can be one.
 fn scheme(url: &str) -> Option<String> {
     let (scheme, _) = url.split_once(':')?;
     let plain = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
@@ -704,7 +704,7 @@ pub fn redacted(url: &str) -> String {
     }
 }
 
-/// Whether this is how a web page begins.
+/// True if the bytes begin like a web page.
 fn is_page(head: &[u8]) -> bool {
     let text = String::from_utf8_lossy(head).trim_start_matches('\u{feff}').trim_start().to_lowercase();
     text.starts_with("<!doctype") || text.starts_with("<html")
@@ -746,7 +746,7 @@ fn open_own(path: &Path) -> Result<File> {
     Err(failed(io::Error::other("it is another file each time")))
 }
 
-/// Whether the two are of one file, where the system says that.
+/// True if both are the same file, as far as the system tells.
 fn is_same(a: &Metadata, b: &Metadata) -> bool {
     #[cfg(unix)]
     {

@@ -25,7 +25,7 @@ pub fn run(common: &Common, args: &Fetch) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is to be downloaded from where.
+/// The sources or the address to download from.
 enum Wanted {
     /// From the first of these that has it.
     Sources(Vec<Source>),
@@ -59,7 +59,7 @@ impl Wanted {
         }
     }
 
-    /// Whether only the published network will do.
+    /// True if only the published network is accepted.
     fn is_published(&self) -> bool {
         match self {
             Wanted::Sources(sources) => sources.iter().all(|source| source.file.is_none()),
@@ -132,7 +132,7 @@ fn fetch(common: &Common, args: &Fetch) -> Result<String> {
     }
 }
 
-/// What is the same for all sources.
+/// The settings that all sources share.
 struct Job<'a> {
     common: &'a Common,
     out: &'a Path,
@@ -182,7 +182,7 @@ impl Job<'_> {
     }
 }
 
-/// What the library says of a file is its source's fault.
+/// Blames the source for a file that the library refuses.
 fn of_content(error: Error) -> Failure {
     match error {
         Error::Weights { problem, .. } => blame(problem),

@@ -71,7 +71,7 @@ pub fn with_labels(common: &Common, weights: Weights) -> Result<Weights> {
     })
 }
 
-/// What `--weights` or the first argument of a command names.
+/// The source that an argument names: a file, or "builtin".
 pub fn named(path: &Path) -> Result<Source> {
     occlude::weights::find(Some(path))
 }
