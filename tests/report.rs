@@ -124,7 +124,10 @@ fn assert_position(browser: &mut Browser, map: &Value, [row, column]: [usize; 2]
     assert_eq!(numbers(browser.evaluate(values)), numbers(json!(expected)), "{context}");
 
     let index = map["argmax"][row][column].as_u64().unwrap() as usize;
-    let label = occlude::Labels::imagenet().get(index).unwrap();
+    let is_builtin = map["network"].as_str().unwrap().starts_with("built-in");
+    let labels =
+        if is_builtin { occlude::Weights::builtin().labels() } else { occlude::Labels::imagenet().clone() };
+    let label = labels.get(index).unwrap();
     let answer = text(browser, "answer");
     assert!(answer.contains(&label.words), "{context}: {answer}");
     // The announcement follows when the pointer rests.
