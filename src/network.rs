@@ -256,7 +256,7 @@ impl Network {
         }
     }
 
-    /// What is added to an [`Input`](crate::Input)'s values, blue, green, red, for the first layer. The sum is exact for whole
+    /// The shift from an [`Input`](crate::Input)'s values to the first layer's, blue, green, red. The sum is exact for whole
     /// levels, but for a network without `transform_input`, whose mean is no multiple of a half: there it is rounded once.
     pub(crate) fn input_shift(&self) -> [f32; 3] {
         std::array::from_fn(|c| MEAN_BGR[c] - self.mean_bgr[c])

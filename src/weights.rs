@@ -186,8 +186,7 @@ impl Weights {
                 return Err(format!("has transform_input {other:?} in its metadata, expected true or false"));
             }
         };
-        let is_torchvisions = network.layers[0].name == torchvision::FIRST;
-        let tensors = match (is_torchvisions, layout.is_state_dict) {
+        let tensors = match (torchvision::is_table(&network), layout.is_state_dict) {
             (false, _) if transform_input.is_some() => {
                 return Err(format!(
                     "is {}, whose pictures are never prepared by transform_input; leave that option out",
@@ -259,8 +258,7 @@ impl Weights {
     /// True if a network in torchvision's form expects pictures prepared with `transform_input`, false if without; `None` for
     /// Berkeley's.
     pub fn transform_input(&self) -> Option<bool> {
-        let is_torchvisions = self.network.layers[0].name == torchvision::FIRST;
-        is_torchvisions.then(|| torchvision::has_transform_input(&self.network))
+        torchvision::is_table(&self.network).then(|| torchvision::has_transform_input(&self.network))
     }
 
     /// The metadata of a safetensors file of these weights: the network's name, `transform_input` and the labels.

@@ -419,7 +419,7 @@ fn an_interrupted_download_goes_on_where_it_has_ended() {
     assert_eq!(left.count(), 0);
 }
 
-/// What is kept may be the beginning of something else, or too much, or the server may not send parts.
+/// The kept part may be the beginning of something else, or too much, or the server may not send parts.
 #[test]
 fn what_cannot_be_continued_begins_anew_once() {
     if !has_curl() {

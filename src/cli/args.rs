@@ -212,9 +212,9 @@ pub struct Fetch {
 /// When a download is given up.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FetchLimits {
-    /// How long it may be slow.
+    /// Longest time below the least speed.
     pub stall: Duration,
-    /// How long it may take.
+    /// Longest time in all.
     pub total: Duration,
     /// Of a file whose size is not known.
     pub bytes: u64,

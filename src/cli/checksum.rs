@@ -113,16 +113,13 @@ impl<R: Read, D: Digest> Read for Hashing<R, D> {
 
 /// Loads weights; also the SHA-256 of their file in hexadecimal. `transform_input` is that of [`Weights::from_reader`].
 pub fn load_and_hash(source: &Source, transform_input: Option<bool>) -> Result<(Weights, String)> {
-    let path = match source {
-        Source::File(path) => path,
-        _ => {
-            let size = BUILTIN.len() as u64;
-            let weights = Weights::from_reader("the built-in network", size, BUILTIN, transform_input)?;
-            return Ok((weights, sha256(BUILTIN)));
+    match source {
+        Source::File(path) => {
+            let (file, size) = occlude::weights::open(path)?;
+            read_and_hash(&path.to_string_lossy(), size, file, transform_input)
         }
-    };
-    let (file, size) = occlude::weights::open(path)?;
-    read_and_hash(&path.to_string_lossy(), size, file, transform_input)
+        _ => read_and_hash("the built-in network", BUILTIN.len() as u64, BUILTIN, transform_input),
+    }
 }
 
 /// The same of a stream of `size` bytes; `name` serves only for messages.

@@ -16,8 +16,10 @@ use std::collections::HashMap;
 /// Added to each variance, as `torchvision.models.googlenet.BasicConv2d` does.
 const EPS: f64 = 0.001;
 
-/// The first layer.
-pub(super) const FIRST: &str = "conv1";
+/// True if a table is one of torchvision's, of any width, not Berkeley's.
+pub(super) fn is_table(network: &Network) -> bool {
+    network.layers[0].name == "conv1"
+}
 
 /// Its weights in a state dict, which no other form has.
 pub(super) const FIRST_OF_STATE_DICT: &str = "conv1.conv.weight";

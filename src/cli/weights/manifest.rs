@@ -56,10 +56,10 @@ pub struct Source {
     pub url: String,
     /// In bytes, where it is known.
     pub size: Option<u64>,
-    /// What the file is accepted by. It has the key `sha1`, `sha256` or `sha384`.
+    /// The checksum that the file is accepted by. It has the key `sha1`, `sha256` or `sha384`.
     #[serde(flatten)]
     pub checksum: Checksum,
-    /// What its conversion is called when it is another network than the published one. Such a source is used only when it is
+    /// File name of its conversion, when it is another network than the published one. Such a source is used only when it is
     /// asked for.
     pub file: Option<String>,
 }
