@@ -3,7 +3,7 @@
 //!
 //! `cargo run --release --example custom_mask [PICTURE]`
 
-use occlude::rect::Rect;
+use occlude::network::geometry::Rect;
 use occlude::{
     Feature, GoogLeNet, Input, MaskValue, OcclusionSensitivity, Picture, Resize, Score, Weights, weights,
 };

@@ -65,12 +65,12 @@
 //! 6. **The arithmetic** (`src/kernels/`, where all `unsafe` is but the C interface's). One generic algorithm a kernel, instantiated
 //!    for each [`Isa`]. An output adds up its products in one fixed order by fused multiply-adds, and leaves out those with
 //!    an activation of zero, which changes no bit; on photographs about half of the products remain. Three kernels
-//!    differ in what shares a weight that has been loaded: two neighbouring pixels in a single pass (`pairs.rs`), eight mask
-//!    positions in a sweep (`convolution.rs`), a row of the image in the first layer (`image.rs`). For readers and for tests,
+//!    differ in what shares a weight that has been loaded: two neighbouring pixels in a single pass (`conv_pair.rs`), eight mask
+//!    positions in a sweep (`conv_batch.rs`), a row of the image in the first layer (`conv_first.rs`). For readers and for tests,
 //!    [`mod@reference`] does the same work in the plainest way, by im2col and matrix multiplication.
 //! 7. **The sweep** ([`occlusion`]). [`OcclusionSensitivity`] slides the mask; the options are those of MATLAB's
-//!    `occlusionSensitivity`. Eight neighbouring positions go through the network side by side (`src/masked.rs`,
-//!    `src/group.rs`, `src/schedule.rs`), because their zeros lie at nearly the same places. Only what a mask can have changed
+//!    `occlusionSensitivity`. Eight neighbouring positions go through the network side by side (`src/sweep/runner.rs`,
+//!    `src/sweep/batch/mod.rs`, `src/sweep/plan.rs`), because their zeros lie at nearly the same places. Only what a mask can have changed
 //!    is computed: [`rect`] follows the mask's rectangle through the layers, and of its pixels only those are computed whose
 //!    inputs did change.
 //!    [`exhaustive`](OcclusionSensitivity::exhaustive) computes everything, to show that it comes to the same bits.
@@ -84,7 +84,7 @@
 //! [`profile`] says which layer the time and the multiply-adds go to, [`trace`] follows one mask through the layers:
 //!
 //! ```
-//! # use occlude::rect::Rect;
+//! # use occlude::network::geometry::Rect;
 //! # use occlude::{GoogLeNet, Input, MaskValue, Weights};
 //! # let net = GoogLeNet::new(&Weights::seeded(1))?;
 //! # let input = Input::from_nhwc_bgr((0..224 * 224 * 3).map(|i| (i % 241) as f32 - 110.0).collect())?;
@@ -156,51 +156,33 @@ compile_error!(
 // The tests of the C interface are among the library's.
 #[cfg(any(feature = "capi", test))]
 mod capi;
-mod classifier;
-#[cfg(feature = "image")]
-mod decode;
 pub mod error;
-pub mod faithfulness;
-mod googlenet;
-pub mod gradcam;
-mod group;
+pub mod explain;
+pub mod forward;
+pub mod image;
 mod kernels;
-pub mod labels;
-mod mask;
-mod masked;
-mod near;
 pub mod network;
-pub mod occlusion;
-pub mod picture;
-mod plane;
+mod parallel;
 pub mod profile;
-pub mod rect;
 pub mod reference;
-pub mod resize;
-mod schedule;
-mod softmax;
-mod threads;
+pub mod sweep;
 pub mod trace;
-mod watch;
 pub mod weights;
 
 pub use error::{Error, Result};
-pub use faithfulness::{Curves, Faithfulness, Ranking};
-pub use googlenet::{Activations, Classification, GoogLeNet};
-pub use gradcam::GradCam;
+pub use explain::faithfulness::{Curves, Faithfulness, Ranking};
+pub use explain::gradcam::GradCam;
+pub use forward::{Activations, Classification, GoogLeNet, softmax};
+pub use image::resize::Upsampling;
+pub use image::{Input, Photograph, Picture, Resize};
 pub use kernels::Isa;
-pub use labels::Labels;
-pub use mask::MaskValue;
-pub use occlusion::{
-    Choose, FeatureMap, OcclusionMaps, OcclusionSensitivity, OnProgress, OnRefinement, Progress, Refinement,
-    Score,
-};
-pub use picture::{Input, Photograph, Picture, Resize};
+pub use network::labels::Labels;
 pub use profile::{LayerProfile, Profile};
-pub use resize::Upsampling;
-pub use softmax::softmax;
+pub use sweep::{
+    Choose, Feature, FeatureMap, MaskValue, OcclusionMaps, OcclusionSensitivity, OnProgress, OnRefinement,
+    Progress, Refinement, Score,
+};
 pub use trace::{LayerTrace, Trace};
-pub use watch::Feature;
 pub use weights::Weights;
 
 /// The README's examples, which have to compile.

@@ -1,8 +1,9 @@
 //! Where the multiply-adds and the time of a pass or a sweep go, layer by layer (`docs/07-zeros-and-bits.md`). Who runs layers
 //! measures; here the numbers are added up and named.
 
-use crate::network::Network;
 use std::ops::AddAssign;
+
+use crate::network::Network;
 
 /// What a layer has cost so far.
 #[derive(Clone, Copy, Debug, Default)]

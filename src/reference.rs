@@ -13,8 +13,8 @@
 use wide::f32x8;
 
 use crate::kernels::multiply_transposed;
+use crate::network::geometry::Window;
 use crate::network::{Blob, LRN_ALPHA, LRN_SIZE, Layer, Op};
-use crate::rect::Window;
 use crate::weights::Weights;
 
 // Convolution: a sum of products for each output pixel and channel, over the window and the channels of the input. Lay the

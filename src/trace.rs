@@ -1,14 +1,14 @@
 //! One mask followed through the layers: what it can have changed, what it did change, and what it takes to compute that.
 //!
 //! It is found out in the plainest way, by comparing the activations of two whole passes. The sweep comes to the same sets of
-//! pixels on its way (`src/group.rs`) without the second pass. What the sweep multiplies is a little more than what is counted
+//! pixels on its way (`src/sweep/batch/mod.rs`) without the second pass. What the sweep multiplies is a little more than what is counted
 //! here: eight positions share a list of channels, which keeps what is zero for some of them.
 
-use crate::googlenet::{Activations, Classification, GoogLeNet};
+use crate::forward::{Activations, Classification, GoogLeNet};
 use crate::kernels::Lines;
-use crate::mask::{Mask, MaskValue};
+use crate::network::geometry::{Rect, Window};
 use crate::network::{INPUT_SIDE, Layer};
-use crate::rect::{Rect, Window};
+use crate::sweep::mask::{Mask, MaskValue};
 use crate::{Error, Input, Result};
 
 /// A mask's way through the network; see [`GoogLeNet::trace`].

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use common::command::{folder, occlude, read_picture, refuse, stderr, succeed};
 use common::{Reference, shared};
-use occlude::rect::Rect;
+use occlude::network::geometry::Rect;
 use occlude::{
     GoogLeNet, Input, Isa, MaskValue, OcclusionSensitivity, Photograph, Picture, Resize, Score, Weights,
 };

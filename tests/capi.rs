@@ -13,7 +13,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use common::{SEED, picture, seeded_weights};
-use occlude::rect::Rect;
+use occlude::network::geometry::Rect;
 use occlude::{
     GoogLeNet, Labels, MaskValue, OcclusionMaps, OcclusionSensitivity, Picture, Resize, Score, Upsampling,
     Weights,
@@ -37,7 +37,7 @@ fn header() -> String {
 
 /// The code without its tests.
 fn interface() -> String {
-    let text = read("src/capi.rs");
+    let text = read("src/capi/mod.rs");
     text.split("#[cfg(test)]").next().unwrap_or_default().to_string()
 }
 

@@ -12,7 +12,7 @@ use common::command::{
     bits, floats, folder, listing, occlude, read_picture, refuse, seeded, shape, stderr, succeed, write_png,
 };
 use common::{Tensor, safetensors, seeded_tensors, seeded_weights};
-use occlude::rect::Rect;
+use occlude::network::geometry::Rect;
 use occlude::{
     Faithfulness, Feature, GoogLeNet, Isa, MaskValue, OcclusionSensitivity, Picture, Resize, Weights,
 };

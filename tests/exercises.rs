@@ -5,11 +5,12 @@
 mod common;
 
 use common::{SEED, picture};
+use occlude::forward::softmax;
+use occlude::network::geometry::{Rect, Window};
 use occlude::network::{Layer, Network, Op};
-use occlude::rect::{Rect, Window};
 use occlude::{
     Activations, Error, GoogLeNet, Input, MaskValue, OcclusionSensitivity, Picture, Resize, Score, Weights,
-    reference, softmax,
+    reference,
 };
 use std::sync::LazyLock;
 

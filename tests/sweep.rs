@@ -4,8 +4,8 @@
 mod common;
 
 use common::{Reference, SEED, picture_input};
+use occlude::network::geometry::Rect;
 use occlude::network::{Network, Op};
-use occlude::rect::Rect;
 use occlude::{
     Activations, Error, Faithfulness, Feature, GoogLeNet, Input, Isa, MaskValue, OcclusionMaps,
     OcclusionSensitivity, Score, Weights,

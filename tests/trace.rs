@@ -11,7 +11,7 @@ use common::seeded_weights;
 use image::AnimationDecoder;
 use image::codecs::gif::GifDecoder;
 use occlude::network::INPUT_SIDE;
-use occlude::rect::Rect;
+use occlude::network::geometry::Rect;
 use occlude::{GoogLeNet, MaskValue, Picture, Resize};
 use serde_json::{Value, json};
 

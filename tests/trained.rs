@@ -3,7 +3,7 @@
 mod common;
 
 use common::shared;
-use occlude::rect::Rect;
+use occlude::network::geometry::Rect;
 use occlude::{GoogLeNet, Input, MaskValue, OcclusionSensitivity};
 use safetensors::SafeTensors;
 use std::path::PathBuf;

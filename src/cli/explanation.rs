@@ -6,16 +6,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use occlude::image::resize::upsample;
 use occlude::network::INPUT_SIDE;
-use occlude::resize::upsample;
 use occlude::{
     Classification, Curves, Error, Faithfulness, GoogLeNet, Labels, MaskValue, OcclusionMaps,
     OcclusionSensitivity, Photograph, Progress, Ranking, Resize, Result, Upsampling, Weights,
 };
 
-use super::args::{Aggregate, Common, Size, Sweep};
-use super::classes::Classes;
-use super::{checksum, interrupt, weights};
+use crate::cli::args::classes::Classes;
+use crate::cli::args::{Aggregate, Common, Size, Sweep};
+use crate::cli::checksum;
+use crate::cli::terminal::interrupt;
+use crate::cli::weights;
 
 /// A network, ready, and what identifies it.
 pub struct Session {
@@ -63,7 +65,7 @@ impl Session {
         Ok(Session {
             net: GoogLeNet::new(&weights)?,
             labels: Arc::new(weights.labels()),
-            network: weights::described(&weights),
+            network: weights::describe(&weights),
             weights_sha256,
             resize: common.resize,
         })

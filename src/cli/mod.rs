@@ -2,38 +2,12 @@
 //! valid command line, 130 and 143 interrupted. What subcommands share stands in the modules; none of them calls this one.
 
 pub mod args;
-mod arrays;
-mod batch;
-mod canvas;
 mod checksum;
-pub mod classes;
-mod classify;
-mod colours;
-mod compare;
-mod console;
-mod contrast;
-mod explain;
+mod commands;
 mod explanation;
-mod features;
-mod figure;
-mod gradcam;
-mod interrupt;
-mod json;
-mod layers;
-mod names;
 mod output;
-mod pictures;
-mod preview;
-mod profile;
-mod progress;
-mod report;
-mod results;
-mod shard;
-mod strip;
-mod table;
-mod text;
-mod threads;
-mod trace;
+mod render;
+mod terminal;
 mod weights;
 
 use std::process::ExitCode;
@@ -42,6 +16,7 @@ use clap::{CommandFactory, FromArgMatches};
 use occlude::Error;
 
 use args::{Arguments, Command};
+use terminal::{console, interrupt};
 
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
@@ -51,17 +26,17 @@ pub fn run() -> ExitCode {
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let common = &arguments.common;
     let result = match &arguments.command {
-        Command::Classify(args) => classify::run(common, args),
-        Command::Compare(args) => compare::run(common, args),
-        Command::Explain(args) => explain::run(common, args),
-        Command::Features(args) => features::run(common, args),
-        Command::Gradcam(args) => gradcam::run(common, args),
-        Command::Batch(args) => batch::run(common, args, &matches),
-        Command::Merge(args) => batch::merge::run(args),
-        Command::Profile(args) => profile::run(common, args),
-        Command::Layers(args) => layers::run(common, args),
-        Command::Trace(args) => trace::run(common, args),
-        Command::Weights(args) => weights::run(common, args),
+        Command::Classify(args) => commands::classify::run(common, args),
+        Command::Compare(args) => commands::compare::run(common, args),
+        Command::Explain(args) => commands::explain::run(common, args),
+        Command::Features(args) => commands::features::run(common, args),
+        Command::Gradcam(args) => commands::gradcam::run(common, args),
+        Command::Batch(args) => commands::batch::run(common, args, &matches),
+        Command::Merge(args) => commands::batch::merge::run(args),
+        Command::Profile(args) => commands::profile::run(common, args),
+        Command::Layers(args) => commands::layers::run(common, args),
+        Command::Trace(args) => commands::trace::run(common, args),
+        Command::Weights(args) => commands::weights::run(common, args),
     };
     match result {
         Ok(code) => code,

@@ -1,8 +1,9 @@
-//! Which instruction set the kernels use: found once, at run time. What an instruction does is in `simd.rs`.
+//! Which instruction set the kernels use: found once, at run time. What an instruction does is in `simd`.
 
-use crate::error::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
+
+use crate::error::{Error, Result};
 
 /// An instruction set that the kernels are instantiated for. The results are the same bits with each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,5 @@
 //! The arithmetic: every activation of the fast path is computed here, and all `unsafe` of the crate is here, but for
-//! what C passes in (`src/capi.rs`). The chapter is `docs/07-zeros-and-bits.md`.
+//! what C passes in (`src/capi/mod.rs`). The chapter is `docs/07-zeros-and-bits.md`.
 //!
 //! Kernels take slices, places and sizes from their callers, and call nobody. They know nothing of layers' names, of the table
 //! but the constants of LRN, of masks and of threads.
@@ -11,27 +11,27 @@
 
 #![allow(unsafe_code)]
 
-mod convolution;
-mod elementwise;
+mod aligned;
+mod conv_batch;
+mod conv_first;
+mod conv_pair;
 mod gemm;
-mod image;
 mod isa;
-mod lines;
-mod pairs;
 mod peak;
+mod pool_lrn;
 mod simd;
-mod sites;
+mod sparse;
 
 pub use isa::Isa;
 
-pub(crate) use convolution::{PackedWeights, Sum, Tile, convolve_tile};
-pub(crate) use elementwise::{average, lrn, maximum};
+pub(crate) use aligned::{Lines, pitch};
+pub(crate) use conv_batch::{PackedWeights, Sum, Tile, convolve_tile};
+pub(crate) use conv_first::{Windows, convolve_image};
+pub(crate) use conv_pair::{Item, PairRow, Pairs};
 pub(crate) use gemm::multiply_transposed;
-pub(crate) use image::{Windows, convolve_image};
-pub(crate) use lines::{Lines, pitch};
-pub(crate) use pairs::{Item, PairRow, Pairs};
+pub(crate) use pool_lrn::{average, lrn, maximum};
 pub(crate) use simd::{COLUMNS, prefetch};
-pub(crate) use sites::{Run, Sites, zeros};
+pub(crate) use sparse::{Run, Sites, zeros};
 
 /// What the tests of the kernels share.
 #[cfg(test)]

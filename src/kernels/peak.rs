@@ -1,10 +1,11 @@
 //! What the machine can do at most, to hold the kernels against. No kernel calls it.
 
+use std::hint::black_box;
+use std::time::Instant;
+
 use super::isa::{Isa, for_each_isa};
 use super::simd::Simd;
 use crate::Result;
-use std::hint::black_box;
-use std::time::Instant;
 
 /// Independent chains of multiply-adds: enough to hide their latency, few enough for the registers.
 const CHAINS: usize = 12;

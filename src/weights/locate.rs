@@ -19,9 +19,9 @@ const HUB_FILE: &str = "googlenet-1378be20.pth";
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Source {
-    /// A weights file of any [`Form`](super::Form).
+    /// A weights file of any [`Form`](crate::weights::Form).
     File(PathBuf),
-    /// [`Weights::builtin`](super::Weights::builtin).
+    /// [`Weights::builtin`](crate::weights::Weights::builtin).
     #[cfg(feature = "builtin")]
     Builtin,
 }

@@ -9,9 +9,10 @@
 //! mean and standard deviation of each colour. The first convolution has the division in its weights here, whose images are
 //! blue first and `x - 127.5`, or `x - 255 * mean`.
 
+use std::collections::HashMap;
+
 use super::Tensor;
 use crate::network::{LEVELS_MEAN_BGR, Layer, Network, Op};
-use std::collections::HashMap;
 
 /// Added to each variance, as `torchvision.models.googlenet.BasicConv2d` does.
 const EPS: f64 = 0.001;

@@ -323,7 +323,7 @@ impl Onnx {
             let output = fresh(&layer.name);
             let parameters =
                 |input: String| vec![input, self.name(&layer.name, "w"), self.name(&layer.name, "b")];
-            let square = |w: occlude::rect::Window| {
+            let square = |w: occlude::network::geometry::Window| {
                 vec![
                     Attribute::Ints("kernel_shape", vec![w.size; 2]),
                     Attribute::Ints("strides", vec![w.stride; 2]),

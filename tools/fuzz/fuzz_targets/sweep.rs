@@ -6,11 +6,8 @@ use std::sync::LazyLock;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use occlude::rect::Rect;
-use occlude::{
-    Error, Faithfulness, Feature, GoogLeNet, Input, MaskValue, OcclusionSensitivity, Photograph, Resize, Score,
-    Weights,
-};
+use occlude::network::geometry::Rect;
+use occlude::{Error, Faithfulness, Feature, GoogLeNet, Input, MaskValue, OcclusionSensitivity, Photograph, Resize, Score, Weights};
 
 #[derive(Arbitrary, Debug)]
 struct Options {

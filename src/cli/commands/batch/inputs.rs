@@ -1,0 +1,359 @@
+//! Which pictures a batch is about, and what their folders of results are called. Opens lists and folders, not pictures.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+
+use occlude::{Error, Result};
+
+use super::picture::Picture;
+use super::record;
+use crate::cli::checksum::sha256;
+use crate::cli::output::names::stem;
+
+/// What the names of pictures in a folder end in.
+const ENDINGS: [&str; 8] = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"];
+
+/// Most bytes of a list: some million paths.
+const MAX_LIST: u64 = 1 << 28;
+/// Most bytes of a path in a list. Windows has the longest, 32767 characters.
+const MAX_PATH: usize = 1 << 17;
+
+/// All pictures that the inputs name, in the order of their paths as shown, each once.
+///
+/// # Errors
+/// [`Error::Io`] when an input does not exist or cannot be read, [`Error::Image`] when one is no pattern or names no picture.
+/// What a list names need not exist.
+pub fn pictures(inputs: &[PathBuf], recursive: bool) -> Result<Vec<Picture>> {
+    let mut paths = Vec::new();
+    for input in inputs {
+        let before = paths.len();
+        add(input, recursive, &mut paths)?;
+        if paths.len() == before {
+            let deeper = if recursive { "" } else { "; --recursive takes those in folders in it, too" };
+            let endings = ENDINGS.join(", ");
+            return Err(refuse(
+                input,
+                format!("no pictures: expected a list of some, or a folder with files in {endings}{deeper}"),
+            ));
+        }
+    }
+    let mut pictures = Vec::new();
+    for path in paths {
+        // "./a//b" is "a/b".
+        let path: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
+        pictures.push((shown(&path), path));
+    }
+    pictures.sort();
+    let mut seen = HashSet::new();
+    pictures.retain(|(_, path)| seen.insert(std::path::absolute(path).unwrap_or_else(|_| path.clone())));
+    let folders = folders(pictures.iter().map(|(_, path)| path.as_path()));
+    let named = pictures.into_iter().zip(folders);
+    Ok(named.map(|((shown, path), folder)| Picture { path, shown, folder }).collect())
+}
+
+/// Appends what one input names.
+fn add(input: &Path, recursive: bool, paths: &mut Vec<PathBuf>) -> Result<()> {
+    if let Some(list) = input.to_str().and_then(|text| text.strip_prefix('@')) {
+        return add_list(Path::new(list), paths);
+    }
+    let pattern = input.to_str().filter(|text| text.contains(['*', '?', '[']));
+    match (fs::metadata(input), pattern) {
+        (Ok(metadata), _) if metadata.is_dir() => add_folder(input, recursive, paths),
+        (Err(_), Some(pattern)) => add_matches(pattern, recursive, paths),
+        (Err(source), None) => Err(unreadable(input)(source)),
+        (Ok(_), _) => {
+            paths.push(input.to_path_buf());
+            Ok(())
+        }
+    }
+}
+
+/// One path a line.
+fn add_list(list: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
+    let mut bytes = Vec::new();
+    let file = File::open(list).map_err(unreadable(list))?;
+    file.take(MAX_LIST + 1).read_to_end(&mut bytes).map_err(unreadable(list))?;
+    if bytes.len() as u64 > MAX_LIST {
+        return Err(refuse(
+            list,
+            format!("is larger than {MAX_LIST} bytes, expected a path a line; make it several lists"),
+        ));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let line =
+            1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|&&b| b == b'\n').count();
+        refuse(list, format!("line {line} is not UTF-8, expected a list of pictures, one path a line"))
+    })?;
+    for (line, at) in text.trim_start_matches('\u{FEFF}').lines().zip(1..) {
+        if line.contains('\0') {
+            return Err(refuse(
+                list,
+                format!("line {at} has a NUL, expected a list of pictures, one path a line"),
+            ));
+        }
+        if line.len() > MAX_PATH {
+            let length = line.len();
+            return Err(refuse(
+                list,
+                format!("line {at} has {length} bytes, expected a path of at most {MAX_PATH}"),
+            ));
+        }
+        if !line.trim().is_empty() && !line.starts_with('#') {
+            paths.push(line.into());
+        }
+    }
+    Ok(())
+}
+
+/// The pictures in a folder that is not one of results.
+fn add_folder(folder: &Path, recursive: bool, paths: &mut Vec<PathBuf>) -> Result<()> {
+    if folder.join(record::FILE).exists() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder).map_err(unreadable(folder))? {
+        let entry = entry.map_err(unreadable(folder))?;
+        let path = entry.path();
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_lowercase);
+        if entry.file_type().map_err(unreadable(&path))?.is_dir() {
+            if recursive {
+                add_folder(&path, recursive, paths)?;
+            }
+        } else if ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str())) && !path.is_dir() {
+            paths.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// What a shell would make of the pattern, but for results.
+fn add_matches(pattern: &str, recursive: bool, paths: &mut Vec<PathBuf>) -> Result<()> {
+    let as_shells = glob::MatchOptions {
+        case_sensitive: true,
+        require_literal_separator: true,
+        require_literal_leading_dot: true,
+    };
+    let matches = glob::glob_with(pattern, as_shells)
+        .map_err(|error| refuse(Path::new(pattern), format!("is neither a file nor a pattern: {error}")))?;
+    for found in matches {
+        let found =
+            found.map_err(|error| unreadable(error.path())(std::io::Error::other(error.to_string())))?;
+        if found.is_dir() {
+            add_folder(&found, recursive, paths)?;
+        } else if !found.with_file_name(record::FILE).exists() {
+            paths.push(found);
+        }
+    }
+    Ok(())
+}
+
+/// Names that differ, also where letter case does not count, and that depend on which pictures there are but not on their
+/// order: the stem where only one picture has it, otherwise with a hash of the path.
+fn folders<'p>(paths: impl Iterator<Item = &'p Path> + Clone) -> Vec<String> {
+    // A folder whose name begins with a dot is hidden.
+    let plain = |path: &Path| match stem(path).trim_start_matches('.') {
+        "" => "picture".to_string(),
+        stem => stem.to_string(),
+    };
+    let mut shares = HashMap::<String, usize>::new();
+    for path in paths.clone() {
+        *shares.entry(plain(path).to_lowercase()).or_default() += 1;
+    }
+    let named = |digits: usize| {
+        let name = |path: &Path| {
+            let (name, hash) = (plain(path), sha256(path.as_os_str().as_encoded_bytes()));
+            // The summaries have their names in the same folder.
+            let taken = name.to_lowercase().starts_with("summary") && Path::new(&name).extension().is_some();
+            if shares[&name.to_lowercase()] > 1 || taken {
+                format!("{name}-{}", &hash[..digits])
+            } else {
+                name
+            }
+        };
+        paths.clone().map(name).collect::<Vec<_>>()
+    };
+    let names = named(8);
+    // Eight digits are too few once in millions of namesakes, or when someone means them to be.
+    let differ = names.iter().map(|name| name.to_lowercase()).collect::<HashSet<_>>().len() == names.len();
+    if differ { names } else { named(64) }
+}
+
+/// The path in UTF-8.
+fn shown(path: &Path) -> String {
+    let mut text = String::new();
+    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    text
+}
+
+fn unreadable(path: &Path) -> impl Fn(std::io::Error) -> Error {
+    move |source| Error::Io { path: path.to_path_buf(), action: "read", source }
+}
+
+fn refuse(path: &Path, problem: String) -> Error {
+    Error::Image { name: path.display().to_string(), problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Makes empty files.
+    fn tree(files: &[&str]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = root.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, b"").unwrap();
+        }
+        root
+    }
+
+    /// The paths below `root` of the pictures that the inputs, all below it, name.
+    fn listed(root: &Path, inputs: &[&str], recursive: bool) -> Result<Vec<String>> {
+        let inputs: Vec<PathBuf> = inputs
+            .iter()
+            .map(|input| match input.strip_prefix('@') {
+                Some(list) => PathBuf::from(format!("@{}", root.join(list).display())),
+                None => root.join(input),
+            })
+            .collect();
+        let pictures = pictures(&inputs, recursive)?;
+        let below = |picture: Picture| picture.path.strip_prefix(root).unwrap().to_str().unwrap().to_string();
+        Ok(pictures.into_iter().map(below).collect())
+    }
+
+    const TREE: [&str; 10] = [
+        "b.JPG",
+        "a.png",
+        "notes.txt",
+        ".hidden.png",
+        "more/c.tiff",
+        "more/deeper/d.WebP",
+        ".secret/e.png",
+        "results/a/a-cat.png",
+        "results/a/occlude-done.json",
+        "[x].png",
+    ];
+
+    #[test]
+    fn a_folder_is_its_pictures() {
+        let root = tree(&TREE);
+        assert_eq!(listed(root.path(), &[""], false).unwrap(), ["[x].png", "a.png", "b.JPG"]);
+        let all = ["[x].png", "a.png", "b.JPG", "more/c.tiff", "more/deeper/d.WebP"];
+        assert_eq!(listed(root.path(), &[""], true).unwrap(), all);
+        assert_eq!(
+            listed(root.path(), &["more", "more/c.tiff", "b.JPG"], false).unwrap(),
+            ["b.JPG", "more/c.tiff"]
+        );
+    }
+
+    #[test]
+    fn a_pattern_is_what_a_shell_makes_of_it_but_for_results() {
+        let root = tree(&TREE);
+        let list = |pattern: &str| listed(root.path(), &[pattern], false).unwrap();
+        assert_eq!(list("*.png"), ["[x].png", "a.png"]);
+        assert_eq!(list("**/*.png"), ["[x].png", "a.png"]);
+        assert_eq!(list("*.txt"), ["notes.txt"]);
+        assert_eq!(list("mor?"), ["more/c.tiff"]);
+        assert_eq!(list("more/**/*"), ["more/c.tiff", "more/deeper/d.WebP"]);
+        // A file that is called like a pattern is the file.
+        assert_eq!(list("[x].png"), ["[x].png"]);
+        let message = listed(root.path(), &["**x"], false).unwrap_err().to_string();
+        assert!(message.contains("**x: is neither a file nor a pattern"), "{message}");
+    }
+
+    #[test]
+    fn a_list_is_a_path_a_line() {
+        let root = tree(&TREE);
+        let path = |name: &str| root.path().join(name).display().to_string();
+        let (a, absent) = (path("a.png"), path("absent.png"));
+        let list = |text: &[u8]| {
+            fs::write(root.path().join("list"), text).unwrap();
+            listed(root.path(), &["@list"], false)
+        };
+        let text = format!("\u{FEFF}# pictures\r\n{a}\r\n\n  \n{absent}\n{a}");
+        assert_eq!(list(text.as_bytes()).unwrap(), ["a.png", "absent.png"]);
+        assert!(list(b"# nothing\n").unwrap_err().to_string().contains("list: no pictures"));
+        assert!(list(b"one\ntwo \xff\n").unwrap_err().to_string().contains("line 2 is not UTF-8"));
+        fs::remove_file(root.path().join("list")).unwrap();
+        assert!(listed(root.path(), &["@list"], false).unwrap_err().to_string().contains("cannot read"));
+    }
+
+    #[test]
+    fn an_input_without_pictures_is_refused_by_name() {
+        let root = tree(&TREE);
+        fs::create_dir(root.path().join("empty")).unwrap();
+        for (input, message) in [
+            ("empty", "empty: no pictures: expected a list of some, or a folder with files in png, jpg"),
+            ("empty", "--recursive takes those in folders in it, too"),
+            ("results", "results: no pictures"),
+            ("results/a", "results/a: no pictures"),
+            ("*.gif", "*.gif: no pictures"),
+            ("absent", "cannot read"),
+        ] {
+            let found = listed(root.path(), &["a.png", input], false).unwrap_err().to_string();
+            assert!(found.contains(message), "{input}: {found}");
+        }
+    }
+
+    #[test]
+    fn the_same_path_in_another_way_is_the_same_picture() {
+        let here = std::path::absolute("tests/data/chelsea.png").unwrap();
+        let inputs = [here, "./tests/data/chelsea.png".into(), "tests/data/./chelsea.png".into()];
+        let listed = pictures(&inputs, false).unwrap();
+        assert_eq!(listed.len(), 1, "{listed:?}");
+        assert_eq!(pictures(&inputs[1..], false).unwrap()[0].shown, "tests/data/chelsea.png");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_not_utf_8_is_shown_by_its_bytes() {
+        use std::os::unix::ffi::OsStrExt;
+        let path = Path::new(std::ffi::OsStr::from_bytes(b"a/caf\xe9,\xc3\xa9.png"));
+        assert_eq!(shown(path), "a/caf\\xe9,\u{e9}.png");
+    }
+
+    fn named(paths: &[&str]) -> Vec<String> {
+        folders(paths.iter().map(Path::new))
+    }
+
+    #[test]
+    fn namesakes_have_a_hash_of_their_paths() {
+        assert_eq!(named(&["a/cat.jpg", "a/dog.jpg"]), ["cat", "dog"]);
+        let names = named(&["a/cat.jpg", "a/dog.jpg", "b/Cat.png", "b/.dog.png", "c/bird.png"]);
+        assert!(names[0].starts_with("cat-") && names[2].starts_with("Cat-"), "{names:?}");
+        assert!(names[1].starts_with("dog-") && names[3].starts_with("dog-"), "{names:?}");
+        assert_eq!(names[4], "bird");
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), 5);
+        // Not by their order, nor by who else has the same name.
+        assert_eq!(
+            named(&["x/cat.gif", "b/Cat.png", "a/cat.jpg"])[1..],
+            [names[2].clone(), names[0].clone()]
+        );
+    }
+
+    #[test]
+    fn a_stem_that_looks_like_a_namesakes_is_told_apart() {
+        let first = named(&["a/cat.jpg", "b/cat.jpg"])[0].clone();
+        let names = named(&["a/cat.jpg", "b/cat.jpg", &format!("c/{first}.png")]);
+        assert_eq!(names[2], first);
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), 3);
+    }
+
+    #[test]
+    fn folders_are_neither_hidden_nor_called_as_a_summary() {
+        assert_eq!(named(&[".cat.jpg", "...", "summary.png", "summary of it.png"])[0], "cat");
+        assert_eq!(named(&["..."]), ["picture"]);
+        assert_eq!(named(&["summary.png"]), ["summary"]);
+        for reserved in ["summary.json.png", "Summary.CSV.jpg", "summary-0-of-3.csv.png"] {
+            assert!(named(&[reserved])[0].len() > reserved.len() - 4 + 8, "{reserved}");
+        }
+    }
+}

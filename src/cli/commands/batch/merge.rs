@@ -1,0 +1,185 @@
+//! `occlude merge`: one summary of the shards'.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use occlude::{Error, Result};
+
+use super::row::Row;
+use super::summary::{Part, Summary};
+use crate::cli::args::Merge;
+use crate::cli::output::files::Output;
+use crate::cli::terminal::console;
+
+/// Missing shards that a message names.
+const NAMED: usize = 20;
+
+pub fn run(args: &Merge) -> Result<ExitCode> {
+    let files = files(&args.summaries)?;
+    let output = Output::check(&match &args.out {
+        Some(out) => out.clone(),
+        None => folder(&files)?,
+    })?;
+    let shards = files.iter().map(|file| Ok((file.as_path(), read(file)?))).collect::<Result<Vec<_>>>()?;
+    let count = shards.len();
+    let merged = merge(shards)?;
+    let [csv, json] = merged.write(&output)?;
+    console::print(&format!(
+        "{count} shards, {} pictures, {} of them failed\nwrote {}\nwrote {}\n",
+        merged.pictures.len(),
+        merged.failed(),
+        csv.display(),
+        json.display()
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The shards' summaries: files as they are named, and those of folders.
+fn files(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in named {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let unreadable = |source| Error::Io { path: path.clone(), action: "read", source };
+        let before = files.len();
+        for entry in fs::read_dir(path).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let shard = name.strip_prefix("summary-").and_then(|rest| rest.strip_suffix(".json"));
+            if shard.is_some_and(|shard| shard.contains("-of-")) && !entry.path().is_dir() {
+                files.push(entry.path());
+            }
+        }
+        if files.len() == before {
+            let problem = "holds no shard's summary, expected summary-0-of-n.json and so on, as `occlude batch \
+                           --shard 0/n` writes them";
+            return Err(refuse(path, problem.to_string()));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The folder that all files are in.
+fn folder(files: &[PathBuf]) -> Result<PathBuf> {
+    let folder = files[0].parent().unwrap_or(Path::new(""));
+    match files.iter().find(|file| file.parent() != files[0].parent()) {
+        None if folder.as_os_str().is_empty() => Ok(PathBuf::from(".")),
+        None => Ok(folder.to_path_buf()),
+        Some(other) => {
+            let problem =
+                format!("is in another folder than {}: say with --out where to write", files[0].display());
+            Err(refuse(other, problem))
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<(Summary, Part)> {
+    let bytes =
+        fs::read(file).map_err(|source| Error::Io { path: file.to_path_buf(), action: "read", source })?;
+    let mut summary: Summary = serde_json::from_slice(&bytes).map_err(|error| {
+        refuse(
+            file,
+            format!("is not the JSON summary of a shard that `occlude batch --shard` writes: {error}"),
+        )
+    })?;
+    match summary.part.take() {
+        Some(part) => Ok((summary, part)),
+        None => Err(refuse(file, "is the summary of a whole batch, expected that of a shard".to_string())),
+    }
+}
+
+/// The summary of a run without shards.
+fn merge(shards: Vec<(&Path, (Summary, Part))>) -> Result<Summary> {
+    let first = shards[0].0;
+    let mut found = BTreeMap::new();
+    for (file, shard) in &shards {
+        require_same_batch((file, shard), (first, &shards[0].1))?;
+        if let Some(other) = found.insert(shard.1.shard.index, file) {
+            return Err(refuse(file, format!("is the same shard as {}", other.display())));
+        }
+    }
+    let (like, Part { shard, all }) = &shards[0].1;
+    let (of, count, recipe) = (shard.of, all.pictures_of_all_shards, like.recipe.clone());
+    let folder = first.parent().unwrap_or(first);
+    let missing: Vec<String> =
+        (0..of).filter(|index| !found.contains_key(index)).map(|index| format!("{index}/{of}")).collect();
+    if !missing.is_empty() {
+        let more = if missing.len() > NAMED { ", ..." } else { "" };
+        let named = missing[..missing.len().min(NAMED)].join(", ");
+        let problem = format!(
+            "{} of {of} shards are missing: {named}{more}; run `occlude batch --shard` for them",
+            missing.len()
+        );
+        return Err(refuse(folder, problem));
+    }
+    let pictures = rows(shards)?;
+    if pictures.len() != count {
+        let problem = format!(
+            "the shards are of a batch of {count} pictures, but hold {} together; run `occlude batch --shard` again",
+            pictures.len()
+        );
+        return Err(refuse(folder, problem));
+    }
+    Ok(Summary { recipe, part: None, pictures })
+}
+
+/// What a shard says about the whole has to be what the first one says.
+fn require_same_batch(
+    (file, (summary, part)): (&Path, &(Summary, Part)),
+    (first, (like, first_part)): (&Path, &(Summary, Part)),
+) -> Result<()> {
+    let (of, all, recipe) = (first_part.shard.of, &first_part.all, &like.recipe);
+    let differs = |what: &str, theirs: &str, ours: &str| {
+        let problem =
+            format!("{what} {theirs}, but {} {ours}: merge shards of one batch only", first.display());
+        Err(refuse(file, problem))
+    };
+    if part.shard.of != of {
+        return differs("is one of", &part.shard.of.to_string(), &format!("one of {of}"));
+    }
+    if summary.recipe.version != recipe.version {
+        return differs("is by version", &summary.recipe.version, &format!("by {}", recipe.version));
+    }
+    if summary.recipe.weights_sha256 != recipe.weights_sha256 {
+        let ours = format!("by {}", recipe.weights_sha256);
+        return differs("is by weights of sha256", &summary.recipe.weights_sha256, &ours);
+    }
+    let (theirs, ours) = (&summary.recipe.options, &recipe.options);
+    if let Some(name) = theirs.keys().chain(ours.keys()).find(|name| theirs.get(*name) != ours.get(*name)) {
+        let value = |options: &BTreeMap<String, String>| match options.get(name) {
+            Some(value) => format!("has --{name} {value}"),
+            None => format!("does not have --{name}"),
+        };
+        return differs("", &value(theirs), &value(ours));
+    }
+    if part.all != *all {
+        let pictures = |count: usize| format!("{count} pictures");
+        let theirs = pictures(part.all.pictures_of_all_shards);
+        let ours = format!("of {}, not all of the same names", pictures(all.pictures_of_all_shards));
+        return differs("is of a batch of", &theirs, &ours);
+    }
+    Ok(())
+}
+
+/// All shards' rows in the order of their paths, each once.
+fn rows(shards: Vec<(&Path, (Summary, Part))>) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for (file, (summary, _)) in shards {
+        rows.extend(summary.pictures.into_iter().map(|row| (row, file)));
+    }
+    rows.sort_by(|(a, _), (b, _)| a.path.cmp(&b.path));
+    if let Some([(row, file), (_, other)]) = rows.windows(2).find(|pair| pair[0].0.path == pair[1].0.path) {
+        let problem = format!("the picture {} is there twice, also in {}", row.path, other.display());
+        return Err(refuse(file, problem));
+    }
+    Ok(rows.into_iter().map(|(row, _)| row).collect())
+}
+
+fn refuse(path: &Path, problem: String) -> Error {
+    Error::Image { name: path.display().to_string(), problem }
+}

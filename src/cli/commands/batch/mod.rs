@@ -1,0 +1,209 @@
+//! `occlude batch`: many photographs explained, resumably, in as many processes as there are.
+
+mod inputs;
+pub mod merge;
+mod picture;
+mod record;
+mod row;
+mod summary;
+
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::ArgMatches;
+use occlude::{Error, Progress, Result};
+
+use crate::cli::args::classes::Classes;
+use crate::cli::args::{Batch, Common};
+use crate::cli::checksum::file_sha256;
+use crate::cli::explanation::{Explanation, Session, Source};
+use crate::cli::output::files::Output;
+use crate::cli::output::{json, results};
+use crate::cli::terminal::progress::PicturesBar;
+use crate::cli::terminal::threads::on_threads;
+use crate::cli::terminal::{console, interrupt};
+use picture::Picture;
+use record::{Recipe, Record};
+use row::Row;
+use summary::{All, Part, Summary};
+
+pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCode> {
+    let output = Output::check(&args.out)?;
+    let mut pictures = inputs::pictures(&args.inputs, args.recursive)?;
+    let part = args.shard.map(|shard| Part { shard, all: All::new(&pictures) });
+    if let Some(shard) = args.shard {
+        pictures = shard.select(pictures);
+    }
+    let matches = matches.subcommand_matches("batch").expect("its arguments come from there");
+    on_threads(args.threads, || {
+        let session = Session::open(common)?;
+        let classes = session.classes(&args.classes)?;
+        let labels = common.labels.as_deref().map(file_sha256).transpose()?;
+        let recipe = Recipe::new(&session, labels, matches);
+        let bar = PicturesBar::new(pictures.len());
+        let job =
+            Job { session: &session, recipe: &recipe, classes: &classes, args, output: &output, bar: &bar };
+        // While there is a summary, it is of what is there.
+        for name in summary::names(part.as_ref()) {
+            output.remove_file(&name)?;
+        }
+        let rows = job.run(&pictures);
+        drop(bar);
+        let rows = match rows {
+            Err(Error::Cancelled) => {
+                console::complain("interrupted; the same command goes on where this run ended");
+                return Ok(interrupt::exit_code());
+            }
+            rows => rows?,
+        };
+        let summary = Summary { recipe, part, pictures: rows };
+        let [csv, json] = summary.write(&output)?;
+        let (count, failed) = (summary.pictures.len(), summary.failed());
+        console::print(&format!("wrote {}\nwrote {}\n", csv.display(), json.display()))?;
+        if failed > 0 {
+            console::complain(&format!("{failed} of {count} pictures failed; the others are done"));
+            return Ok(ExitCode::FAILURE);
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// What is the same for all pictures.
+struct Job<'a> {
+    session: &'a Session,
+    recipe: &'a Recipe,
+    classes: &'a Classes,
+    args: &'a Batch,
+    output: &'a Output,
+    bar: &'a PicturesBar,
+}
+
+/// A picture that need not be swept, or the photograph to sweep.
+enum Prepared {
+    Finished(Row),
+    Read(Source),
+}
+
+/// A picture that was not swept, or what came of the sweep.
+enum Swept {
+    Finished(Row),
+    Explained(Box<Explanation>),
+}
+
+impl Job<'_> {
+    /// All pictures' rows, in their order.
+    ///
+    /// # Errors
+    /// [`Error::Option`] and [`Error::UnknownLayer`], which no picture can help, and [`Error::Cancelled`]; any other of a picture
+    /// is in its row.
+    fn run(&self, pictures: &[Picture]) -> Result<Vec<Row>> {
+        let ours: HashSet<&str> = pictures.iter().map(|picture| picture.folder.as_str()).collect();
+        self.output.remove_leftovers(|name| ours.contains(name))?;
+        let mut rows = Vec::new();
+        // A picture is read in one turn, swept in the next, finished in the one after that. Decoding and drawing have one
+        // thread, and the sweep beside them has the others.
+        let mut read: Option<(&Picture, Result<Prepared>)> = None;
+        let mut swept: Option<(&Picture, Result<Swept>)> = None;
+        for turn in 0..pictures.len() + 2 {
+            let (to_sweep, to_finish) = (read.take(), swept.take());
+            let sweep = || to_sweep.map(|(picture, read)| (picture, read.and_then(|read| self.sweep(read))));
+            let beside = || {
+                if let Some((picture, swept)) = to_finish {
+                    let row = self.finish(picture, [rows.len() + 1, pictures.len()], swept);
+                    rows.push(row);
+                }
+                pictures.get(turn).map(|picture| (picture, self.prepare(picture)))
+            };
+            (swept, read) = rayon::join(sweep, beside);
+            let everyones = |error: &Error| {
+                matches!(error, Error::Option { .. } | Error::UnknownLayer { .. } | Error::Cancelled)
+            };
+            if let Some((_, Err(error))) = swept.take_if(|(_, swept)| swept.as_ref().is_err_and(everyones)) {
+                return Err(error);
+            }
+        }
+        Ok(rows)
+    }
+
+    fn folder(&self, picture: &Picture) -> PathBuf {
+        self.args.out.join(&picture.folder)
+    }
+
+    fn prepare(&self, picture: &Picture) -> Result<Prepared> {
+        let folder = self.folder(picture);
+        match Record::read(&folder).filter(|record| record.holds(self.recipe, picture, &folder)) {
+            Some(record) => Ok(Prepared::Finished(record.row)),
+            None => open(&picture.path).map(Prepared::Read),
+        }
+    }
+
+    fn sweep(&self, prepared: Prepared) -> Result<Swept> {
+        interrupt::check()?;
+        let source = match prepared {
+            Prepared::Finished(row) => return Ok(Swept::Finished(row)),
+            Prepared::Read(source) => source,
+        };
+        let progress = |progress: Progress| self.bar.show(progress.done, progress.total);
+        let explanation = self.session.sweep(source, self.classes, &self.args.sweep, &progress, None)?;
+        Ok(Swept::Explained(Box::new(explanation)))
+    }
+
+    /// Draws, writes, and says how it went: the bar to a person, else a line a picture.
+    fn finish(&self, picture: &Picture, [at, count]: [usize; 2], swept: Result<Swept>) -> Row {
+        let finished = swept.and_then(|swept| match swept {
+            Swept::Finished(row) => Ok((row, "done before".to_string())),
+            Swept::Explained(explanation) => {
+                let row = self.write(picture, &explanation)?;
+                let best = &row.top[0];
+                let told =
+                    format!("{:.4} {}, {:.2} s", best.probability, best.label, explanation.elapsed_seconds);
+                Ok((row, told))
+            }
+        });
+        let row = match finished {
+            Ok((row, told)) => {
+                if self.bar.is_hidden() {
+                    // A log that cannot be written is no reason to stop.
+                    let _ = console::print(&format!("[{at}/{count}] {}: {told}\n", picture.shown));
+                }
+                row
+            }
+            Err(error) => {
+                let message = error.to_string();
+                let name =
+                    if message.contains(&picture.shown) { "" } else { &format!("{}: ", picture.shown) };
+                self.bar.print(|| console::complain(&format!("{name}{message}")));
+                Row::failed(picture, &error)
+            }
+        };
+        self.bar.picture_done();
+        row
+    }
+
+    fn write(&self, picture: &Picture, explanation: &Explanation) -> Result<Row> {
+        let row = Row::done(picture, explanation);
+        let mut files = results::files(
+            explanation,
+            &self.args.pictures,
+            &self.args.arrays,
+            &json::reproducible_maps(explanation),
+        );
+        files.push(Record::new(self.recipe, &files, &row).into_file());
+        let earlier: Vec<String> = match Record::read(&self.folder(picture)) {
+            Some(record) => record.names().cloned().collect(),
+            None => Vec::new(),
+        };
+        self.output.write_folder(&picture.folder, &files, &earlier)?;
+        Ok(row)
+    }
+}
+
+/// Decodes a picture. Files of any origin meet several decoders here, and a panic of one of them is that file's failure.
+fn open(path: &Path) -> Result<Source> {
+    catch_unwind(AssertUnwindSafe(|| Source::open(path))).unwrap_or_else(|_| {
+        let problem = "its decoder panicked (see above); save the picture in another format".to_string();
+        Err(Error::Image { name: path.display().to_string(), problem })
+    })
+}

@@ -1,0 +1,151 @@
+//! The table over all pictures of a batch: `summary.csv` and `summary.json`.
+
+use std::path::PathBuf;
+
+use occlude::Result;
+use serde::{Deserialize, Serialize};
+
+use super::picture::Picture;
+use super::record::Recipe;
+use super::row::{LISTED, Mapped, Row, Status};
+use crate::cli::args::shard::Shard;
+use crate::cli::checksum::sha256;
+use crate::cli::output::files::Output;
+use crate::cli::output::json;
+
+/// The contents of `summary.json`.
+#[derive(Serialize, Deserialize)]
+pub struct Summary {
+    #[serde(flatten)]
+    pub recipe: Recipe,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
+    /// In the order of their paths.
+    pub pictures: Vec<Row>,
+}
+
+/// Which part of a batch a shard's summary is about.
+#[derive(Serialize, Deserialize)]
+pub struct Part {
+    pub shard: Shard,
+    #[serde(flatten)]
+    pub all: All,
+}
+
+/// The pictures that all shards together have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct All {
+    pub pictures_of_all_shards: usize,
+    /// Of their paths, a line each.
+    pub paths_sha256: String,
+}
+
+impl All {
+    pub fn new(pictures: &[Picture]) -> All {
+        let lines: String = pictures.iter().map(|picture| format!("{}\n", picture.shown)).collect();
+        All { pictures_of_all_shards: pictures.len(), paths_sha256: sha256(lines.as_bytes()) }
+    }
+}
+
+/// The files of a whole batch's summary, or of a part's.
+pub fn names(part: Option<&Part>) -> [String; 2] {
+    let stem = match part {
+        Some(Part { shard: Shard { index, of }, .. }) => format!("summary-{index}-of-{of}"),
+        None => "summary".to_string(),
+    };
+    ["csv", "json"].map(|ending| format!("{stem}.{ending}"))
+}
+
+const COLUMNS: [&str; 23] = [
+    "path",
+    "folder",
+    "status",
+    "error",
+    "sha256",
+    "top1_index",
+    "top1_label",
+    "top1_probability",
+    "top2_index",
+    "top2_label",
+    "top2_probability",
+    "top3_index",
+    "top3_label",
+    "top3_probability",
+    "changed_share",
+    "class_index",
+    "class_label",
+    "base_score",
+    "map_min",
+    "map_max",
+    "map_mean",
+    "strongest_x",
+    "strongest_y",
+];
+
+impl Summary {
+    /// Number of pictures that failed.
+    pub fn failed(&self) -> usize {
+        self.pictures.iter().filter(|row| row.status == Status::Failed).count()
+    }
+
+    /// Writes both files and returns their paths.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn write(&self, output: &Output) -> Result<[PathBuf; 2]> {
+        let [csv, json] = names(self.part.as_ref());
+        Ok([output.write_file(&csv, &self.csv())?, output.write_file(&json, json::line(self).as_bytes())?])
+    }
+
+    /// One line for each picture and mapped class; one for a picture that failed.
+    fn csv(&self) -> Vec<u8> {
+        let mut csv = csv::Writer::from_writer(Vec::new());
+        csv.write_record(COLUMNS).expect(INTO_MEMORY);
+        for row in &self.pictures {
+            for class in row.classes.iter().map(Some).chain(row.classes.is_empty().then_some(None)) {
+                csv.write_record(fields(row, class)).expect(INTO_MEMORY);
+            }
+        }
+        csv.into_inner().expect(INTO_MEMORY)
+    }
+}
+
+const INTO_MEMORY: &str = "records of one length, written to memory";
+
+/// Those of [`COLUMNS`]; what there is not is empty.
+fn fields(row: &Row, class: Option<&Mapped>) -> Vec<String> {
+    fn text<T: ToString>(value: Option<T>) -> String {
+        value.map_or_else(String::new, |value| value.to_string())
+    }
+    let status = match row.status {
+        Status::Done => "done",
+        Status::Failed => "failed",
+    };
+    let mut fields = vec![
+        row.path.clone(),
+        text(row.folder.as_ref()),
+        status.to_string(),
+        text(row.error.as_ref()),
+        text(row.sha256.as_ref()),
+    ];
+    for rank in 0..LISTED {
+        let ranked = row.top.get(rank);
+        fields.extend([
+            text(ranked.map(|r| r.index)),
+            text(ranked.map(|r| &r.label)),
+            text(ranked.map(|r| r.probability)),
+        ]);
+    }
+    fields.extend([
+        text(row.changed_share),
+        text(class.map(|c| c.index)),
+        text(class.map(|c| &c.label)),
+        text(class.map(|c| c.base_score)),
+        text(class.map(|c| c.min)),
+        text(class.map(|c| c.max)),
+        text(class.map(|c| c.mean)),
+        text(class.and_then(|c| c.strongest).map(|[x, _]| x)),
+        text(class.and_then(|c| c.strongest).map(|[_, y]| y)),
+    ]);
+    fields
+}

@@ -1,0 +1,34 @@
+//! `occlude classify`: the most probable classes of a photograph. It needs no sweep, and so no
+//! [`Session`](crate::cli::explanation::Session).
+
+use std::process::ExitCode;
+
+use occlude::{Error, GoogLeNet, Picture, Result};
+
+use crate::cli::args::{Classify, Common};
+use crate::cli::explanation::require_finite;
+use crate::cli::output::json;
+use crate::cli::output::table::{LISTED, table};
+use crate::cli::terminal::console;
+use crate::cli::weights;
+
+pub fn run(common: &Common, args: &Classify) -> Result<ExitCode> {
+    let picture = Picture::open(&args.image, common.resize)?;
+    let weights = weights::open(common)?;
+    let classes = weights.network().classes();
+    let labels = weights.labels();
+    let top = args.top.unwrap_or(LISTED.min(classes));
+    if top > classes {
+        let (found, expected) = (top.to_string(), format!("at most the network's {classes} classes"));
+        return Err(Error::Option { name: "--top", found, expected });
+    }
+    let classification = GoogLeNet::new(&weights)?.classify(&picture.input());
+    require_finite(&classification.logits)?;
+    let top = classification.top(top);
+    console::print(&if args.json {
+        json::classes(&args.image, weights::describe(&weights), &classification, &top, &labels)
+    } else {
+        table(&classification, &top, &labels)
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

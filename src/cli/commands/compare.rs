@@ -1,0 +1,240 @@
+//! `occlude compare`: the evidence for several classes in one photograph, or for two photographs' classes in both. The
+//! numbers of a comparison are `contrast.rs`'s.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use occlude::network::INPUT_SIDE;
+use occlude::network::geometry::Rect;
+use occlude::{Classification, Error, Labels, Progress, Result};
+
+use crate::cli::args::classes::Classes;
+use crate::cli::args::{Common, Compare, Drawing};
+use crate::cli::explanation::{Explanation, Session, Source};
+use crate::cli::output::contrast::{Contrast, difference};
+use crate::cli::output::files::Output;
+use crate::cli::output::json;
+use crate::cli::output::names::stem;
+use crate::cli::output::pictures::sizes;
+use crate::cli::render::canvas::Canvas;
+use crate::cli::render::colours::Colours;
+use crate::cli::render::figure::{self, Overlay, PANEL_SIDE, Panel, Row, Scale, readable};
+use crate::cli::terminal::console;
+use crate::cli::terminal::progress::Bar;
+use crate::cli::terminal::threads::on_threads;
+
+/// More make a picture that nobody looks at.
+const MOST_CLASSES: usize = 20;
+
+/// Maps in a row of a figure, beside the photograph.
+const ACROSS: usize = 3;
+
+pub fn run(common: &Common, args: &Compare) -> Result<ExitCode> {
+    let output = Output::check(&args.out)?;
+    on_threads(args.pool.threads, || compare(common, args, &output))
+}
+
+fn compare(common: &Common, args: &Compare, output: &Output) -> Result<ExitCode> {
+    let session = Session::open(common)?;
+    let sources = args.images.iter().map(|image| Source::open(image)).collect::<Result<Vec<_>>>()?;
+    let said: Vec<Classification> = sources.iter().map(|source| session.classify(source)).collect();
+    let asked = if args.classes.is_empty() { None } else { Some(session.classes(&args.classes)?) };
+    let chosen = chosen(asked.as_ref(), &said);
+    check(&chosen)?;
+    let classes = Classes::of(chosen);
+    let bar = Bar::new();
+    let progress = |progress: Progress| bar.show(progress.done, progress.total);
+    let sweep = |source| session.sweep(source, &classes, &args.sweep, &progress, None);
+    let explanations = sources.into_iter().map(sweep).collect::<Result<Vec<_>>>()?;
+    drop(bar);
+    let contrasts: Vec<Contrast> = explanations.iter().filter_map(Contrast::new).collect();
+
+    let stems: Vec<String> = args.images.iter().map(|image| stem(image)).collect();
+    let name = format!("{}-compare.{}", stems.join("-"), args.drawing.format.ending());
+    let picture = draw(&explanations, !contrasts.is_empty(), &stems, &args.drawing);
+    let json = json::comparison(&explanations, &contrasts);
+    let files = [
+        (name, picture.encode(args.drawing.format)),
+        ("compare.json".to_string(), json.clone().into_bytes()),
+    ];
+    let written = output.write(&files)?;
+    let mut text = summary(&explanations, &contrasts, &stems);
+    for path in written {
+        writeln!(text, "wrote {}", path.display()).expect("writing to a string");
+    }
+    console::print(if args.json { &json } else { &text })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The classes asked for (the first photograph says which are the most probable). Without any: of one photograph, the three
+/// most probable; of two, the prediction for each, and where these agree, the first one's runner-up.
+fn chosen(asked: Option<&Classes>, said: &[Classification]) -> Vec<usize> {
+    match (asked, said) {
+        (Some(asked), _) => asked.resolve(&said[0]),
+        (None, [one]) => one.top(ACROSS),
+        (None, _) => {
+            let mut chosen = vec![said[0].best()];
+            let others = said[1..].iter().map(Classification::best).chain(said[0].top(2));
+            chosen.extend(others.filter(|&class| class != said[0].best()).take(1));
+            chosen
+        }
+    }
+}
+
+/// # Errors
+/// [`Error::Option`] for more classes than a picture can show.
+fn check(classes: &[usize]) -> Result<()> {
+    if classes.len() <= MOST_CLASSES {
+        return Ok(());
+    }
+    Err(Error::Option {
+        name: "--classes",
+        found: format!("with {} classes", classes.len()),
+        expected: format!("at most {MOST_CLASSES} to compare"),
+    })
+}
+
+/// One a class: its short name; with its index where several of the classes have the same.
+fn names(classes: &[usize], labels: &Labels) -> Vec<String> {
+    let short = |class| labels.short(class);
+    let is_shared = |class| classes.iter().filter(|&&other| short(other) == short(class)).count() > 1;
+    let name = |&class| {
+        if is_shared(class) { format!("{} ({class})", short(class)) } else { short(class).to_string() }
+    };
+    classes.iter().map(name).collect()
+}
+
+fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], drawing: &Drawing) -> Canvas {
+    let maps = &explanations[0].maps;
+    let names = names(&maps.classes, &explanations[0].labels);
+    let drops: Vec<_> = explanations
+        .iter()
+        .map(|explanation| (0..maps.classes.len()).map(|k| explanation.drops(k)).collect::<Vec<_>>())
+        .collect();
+    let scale = Scale::of_drops(
+        drawing.colours.unwrap_or(Colours::Jet),
+        drops.iter().flatten().flat_map(|(map, ..)| map),
+    );
+    // Of what is drawn: at positions, or spread over the pixels.
+    let differences: Vec<Vec<f32>> = match has_contrast {
+        true => drops.iter().map(|maps| difference(&maps[0].0, &maps[1].0)).collect(),
+        false => Vec::new(),
+    };
+    let contrast_scale = Scale::of_drops(Colours::Diverging, differences.iter().flatten());
+
+    let mut rows = Vec::new();
+    let mut last_row = Vec::new();
+    for (i, (explanation, drops)) in explanations.iter().zip(&drops).enumerate() {
+        let photograph = explanation.photograph.square(PANEL_SIDE, explanation.resize);
+        let panel = |caption, map, (grid, area), scale: &Scale| {
+            let (upsampling, opacity) = (drawing.upsampling, drawing.opacity);
+            let overlay = Overlay { map, grid, area, upsampling, opacity };
+            let pixels = overlay.over(&photograph, PANEL_SIDE, scale);
+            Panel { caption, pixels, area, mark: drawing.mark.then_some(maps.mask_size) }
+        };
+        let mut panels = vec![uncovered(explanation, &stems[i], photograph.clone())];
+        for (k, (map, grid, area)) in drops.iter().enumerate() {
+            if panels.len() > ACROSS {
+                rows.push(Row { panels: std::mem::take(&mut panels), scale: Some(scale) });
+            }
+            let score = readable(explanation.maps.base_scores[k]);
+            let caption = [names[k].clone(), format!("{} {score}", explanation.maps.score)];
+            panels.push(panel(caption, map, (*grid, *area), &scale));
+        }
+        rows.push(Row { panels, scale: Some(scale) });
+        if let Some(difference) = differences.get(i) {
+            let contrast = format!("{} − {}", names[0], names[1]);
+            let caption = match stems {
+                [_] => [contrast, "difference".to_string()],
+                _ => [stems[i].clone(), contrast],
+            };
+            let (_, grid, area) = &drops[0];
+            last_row.push(panel(caption, difference, (*grid, *area), &contrast_scale));
+        }
+    }
+    let meaning = scale.colours.meaning();
+    let mut notes = vec![
+        sizes(maps, drawing.mark),
+        format!("{}, on one scale for all maps: {meaning}", explanations[0].drop_in_words()),
+    ];
+    if has_contrast {
+        rows.push(Row { panels: last_row, scale: Some(contrast_scale) });
+        notes.push(format!(
+            "last row: red where the evidence is for {} rather than {}, blue the other way round",
+            names[0], names[1]
+        ));
+    }
+    let title = format!("Evidence in {}", stems.join(" and "));
+    figure::panels(&title, &rows, &notes.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// The photograph, with what the network says about it.
+fn uncovered(explanation: &Explanation, stem: &str, pixels: Vec<u8>) -> Panel {
+    let said = &explanation.maps.classification;
+    let best = said.best();
+    let score = readable(said.probabilities[best]);
+    Panel {
+        caption: [stem.to_string(), format!("{} {score}", explanation.labels.short(best))],
+        pixels,
+        area: Rect::plane(INPUT_SIDE),
+        mark: None,
+    }
+}
+
+fn summary(explanations: &[Explanation], contrasts: &[Contrast], stems: &[String]) -> String {
+    let mut text = String::new();
+    let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string");
+    for (i, explanation) in explanations.iter().enumerate() {
+        let (maps, labels) = (&explanation.maps, &explanation.labels);
+        let (best, names) = (maps.classification.best(), names(&maps.classes, labels));
+        line(format!("{}: {} {:.4}", stems[i], labels.short(best), maps.classification.probabilities[best]));
+        for (k, &class) in maps.classes.iter().enumerate() {
+            let map = maps.map(k);
+            let strongest = (0..map.len()).max_by(|&a, &b| map[a].total_cmp(&map[b]));
+            let [y, x] = strongest.map_or([0, 0], |at| maps.centre(at / maps.grid[1], at % maps.grid[1]));
+            let most = map.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            line(format!(
+                "  {} ({class}): {} {:.4}, strongest evidence {most:+.4} under the mask at x {x}, y {y}",
+                labels.short(class),
+                maps.score,
+                maps.base_scores[k]
+            ));
+        }
+        if let Some(contrast) = contrasts.get(i) {
+            let (first, second) = (&names[0], &names[1]);
+            line(format!(
+                "  {first} against {second}: the maps' correlation is {:+.3}; {first} loses more at {:.0} % of the positions",
+                contrast.correlation,
+                100.0 * contrast.share
+            ));
+        }
+    }
+    line(String::new());
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_of_the_same_name_are_told_apart() {
+        // 638 and 639 are both called "maillot".
+        let names = |classes: &[usize]| names(classes, Labels::imagenet());
+        assert_eq!(names(&[638, 285, 639]), ["maillot (638)", "Egyptian cat", "maillot (639)"]);
+        assert_eq!(names(&[638, 285]), ["maillot", "Egyptian cat"]);
+    }
+
+    #[test]
+    fn two_photographs_have_two_classes() {
+        let said = |order: [usize; 3]| {
+            let mut logits = vec![0.0; 1000];
+            order.iter().zip([3.0, 2.0, 1.0]).for_each(|(&class, logit)| logits[class] = logit);
+            Classification::new(logits)
+        };
+        assert_eq!(chosen(None, &[said([5, 6, 7])]), [5, 6, 7]);
+        assert_eq!(chosen(None, &[said([5, 6, 7]), said([8, 5, 9])]), [5, 8]);
+        assert_eq!(chosen(None, &[said([5, 6, 7]), said([5, 9, 8])]), [5, 6]);
+        assert_eq!(chosen(Some(&Classes::of(vec![3, 4])), &[said([5, 6, 7]), said([5, 9, 8])]), [3, 4]);
+    }
+}

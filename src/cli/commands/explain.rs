@@ -1,0 +1,152 @@
+//! `occlude explain`: one sweep of the mask, a picture a class, `map.json`, and a summary in words. It says in which order
+//! things happen; each is done by a module below.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Mutex;
+
+use occlude::{Error, Labels, OcclusionMaps, Progress, Result};
+
+use crate::cli::args::{Common, Explain};
+use crate::cli::explanation::{Explanation, Session, Source, fill_in_words};
+use crate::cli::output::files::{self, Output};
+use crate::cli::output::table::{LISTED, table};
+use crate::cli::output::{json, report, results};
+use crate::cli::render::preview::Preview;
+use crate::cli::terminal::console;
+use crate::cli::terminal::progress::Bar;
+use crate::cli::terminal::threads::on_threads;
+
+pub fn run(common: &Common, args: &Explain) -> Result<ExitCode> {
+    // What can be refused at once is refused before the work.
+    let output = Output::check(&args.out)?;
+    if let Some(report) = &args.report {
+        files::check_apart(report)?;
+        refuse_to_replace(&args.image, report)?;
+    }
+    on_threads(args.pool.threads, || explain(common, args, &output))
+}
+
+fn explain(common: &Common, args: &Explain, output: &Output) -> Result<ExitCode> {
+    let session = Session::open(common)?;
+    let classes = session.classes(&args.classes)?;
+    let source = Source::open(&args.image)?;
+    let bar = Bar::new();
+    let progress = |progress: Progress| bar.show(progress.done, progress.total);
+    let preview =
+        Mutex::new(if args.progressive { Preview::new(&source.photograph, session.resize) } else { None });
+    // What cannot be written now is reported in the end.
+    let refined = |explanation: &Explanation| {
+        let _ = output.write(&explanation.pictures(&args.pictures));
+        if let Some(preview) = &mut *preview.lock().expect("no panic while it is held") {
+            bar.aside(|| preview.show(&explanation.maps));
+        }
+    };
+    let refined: Option<&(dyn Fn(&Explanation) + Sync)> = args.progressive.then_some(&refined);
+    let mut explanation = session.sweep(source, &classes, &args.sweep, &progress, refined)?;
+    if args.faithfulness {
+        session.measure(&mut explanation, &args.sweep, &progress)?;
+    }
+    drop(bar);
+    let json = json::maps(&explanation);
+    let files = results::files(&explanation, &args.pictures, &args.arrays, &json);
+    let page =
+        args.report.as_deref().map(|path| report::page(&session, &explanation, common, args, &classes, path));
+    let page = page.transpose()?;
+    let apart = args.report.as_deref().zip(page.as_ref().map(String::as_bytes));
+    let written = output.write_with(&files, apart)?;
+    if let Some(preview) = &mut *preview.lock().expect("as above") {
+        preview.show(&explanation.maps);
+    }
+    console::print(&if args.json { json } else { summary(&explanation, &written) })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The photograph is easily named where the report was meant.
+fn refuse_to_replace(image: &Path, report: &Path) -> Result<()> {
+    match (image.canonicalize(), report.canonicalize()) {
+        (Ok(image), Ok(same)) if image == same => Err(Error::Option {
+            name: "--report",
+            found: report.display().to_string(),
+            expected: "another file than the photograph".to_string(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// What a person wants to know first.
+fn summary(explanation: &Explanation, written: &[PathBuf]) -> String {
+    let (maps, labels, elapsed_seconds) =
+        (&explanation.maps, &explanation.labels, explanation.elapsed_seconds);
+    let mut text = table(&maps.classification, &maps.classification.top(LISTED), labels);
+    let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string");
+    let [rows, columns] = maps.grid;
+    let [height, width] = maps.mask_size;
+    let [down, across] = maps.stride;
+    let fill = fill_in_words(maps.mask_value);
+    let positions = rows * columns;
+    let predicted = maps.classification.top(1)[0];
+
+    line(String::new());
+    line(format!(
+        "{positions} masks ({rows} rows of {columns}) of {height}x{width} pixels, every {down}x{across}, \
+         {fill}; {elapsed_seconds:.2} s"
+    ));
+    let changed = maps.argmax.iter().filter(|&&class| class != predicted).count();
+    line(format!("{changed} of them make it something else than {}", labels.short(predicted)));
+
+    for k in 0..maps.classes.len() {
+        line(String::new());
+        evidence(maps, k, labels).into_iter().for_each(&mut line);
+    }
+
+    for feature in &maps.features {
+        let totals = feature.totals.iter().copied();
+        let least = totals.fold(f32::INFINITY, f32::min);
+        let (layer, channel, base) = (&feature.layer, feature.channel, feature.base_total);
+        line(String::new());
+        line(format!(
+            "{layer}, channel {channel}: total activation {base:.1}, at least {least:.1} under a mask"
+        ));
+    }
+    for (method, curves) in &explanation.faithfulness {
+        let (deletion, insertion) = (curves.deletion_area(), curves.insertion_area());
+        let (method, class) = (method.name(), labels.short(curves.class));
+        line(format!(
+            "faithfulness of {method} for {class}: deletion {deletion:.4}, insertion {insertion:.4}"
+        ));
+    }
+
+    line(String::new());
+    line(
+        "x and y: the mask's centre in pixels of the 224x224 picture, from the left and from the top"
+            .to_string(),
+    );
+    for path in written {
+        line(format!("wrote {}", path.display()));
+    }
+    text
+}
+
+/// A class, and where the strongest evidence is for it and against it: three lines.
+fn evidence(maps: &OcclusionMaps, k: usize, labels: &Labels) -> [String; 3] {
+    let (class, map) = (maps.classes[k], maps.map(k));
+    let place = |at: usize| {
+        let [y, x] = maps.centre(at / maps.grid[1], at % maps.grid[1]);
+        format!("{:+.4} under the mask at x {x}, y {y}", map[at])
+    };
+    let best = (0..map.len()).max_by(|&a, &b| map[a].total_cmp(&map[b]));
+    let worst = (0..map.len()).min_by(|&a, &b| map[a].total_cmp(&map[b]));
+    [
+        format!("{} ({class}): {} {:.4}", labels.short(class), maps.score, maps.base_scores[k]),
+        match best.filter(|&at| map[at] > 0.0) {
+            Some(at) => format!("  strongest evidence for      {}", place(at)),
+            None => "  no evidence for it at any position".to_string(),
+        },
+        match worst.filter(|&at| map[at] < 0.0) {
+            Some(at) => format!("  strongest evidence against  {}", place(at)),
+            None => "  no evidence against it at any position".to_string(),
+        },
+    ]
+}

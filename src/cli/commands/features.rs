@@ -1,0 +1,363 @@
+//! `occlude features`: a layer's channels on one sheet, and what there is to say about each.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use occlude::network::geometry::{ReceptiveField, Rect};
+use occlude::network::{self, INPUT_SIDE, Network};
+use occlude::{Activations, Error, Result};
+use serde::Serialize;
+
+use crate::cli::args::{Common, Features};
+use crate::cli::explanation::{Session, Source, require_finite};
+use crate::cli::output::files::Output;
+use crate::cli::output::json::{self, Origin};
+use crate::cli::output::names::{layer_slug, stem};
+use crate::cli::render::canvas::Format;
+use crate::cli::render::colours::Colours;
+use crate::cli::render::figure::{Scale, range};
+use crate::cli::render::sheet::{self, Sheet, Tile};
+use crate::cli::terminal::console;
+use crate::cli::terminal::threads::on_threads;
+
+/// Share of the values, but for zeros, that the colours do not reach.
+const BEYOND: f64 = 0.01;
+/// Channels that the summary lists.
+const LISTED: usize = 5;
+
+pub fn run(common: &Common, args: &Features) -> Result<ExitCode> {
+    let output = Output::check(&args.out)?;
+    on_threads(args.pool.threads, || features(common, args, &output))
+}
+
+fn features(common: &Common, args: &Features, output: &Output) -> Result<ExitCode> {
+    let session = Session::open(common)?;
+    let (_, channels) = session.net.network().output(&args.layer)?;
+    check_strongest(args, channels.len())?;
+    let source = Source::open(&args.image)?;
+    let activations = session.net.forward(&source.photograph.picture(session.resize).input());
+    let layer = Layer::of(session.net.network(), &activations, &args.layer)?;
+    for channel in &layer.channels {
+        require_finite(&channel.map)?;
+        require_finite(&[channel.total])?;
+    }
+
+    let by_strength = layer.by_strength();
+    let shown = match args.strongest {
+        Some(count) => by_strength[..count].to_vec(),
+        None => (0..layer.channels.len()).collect(),
+    };
+    let photograph = source.photograph.square(INPUT_SIDE, session.resize);
+    let tile = |&c: &usize| Tile { number: c, map: layer.channels[c].map.clone() };
+    let picture = sheet::draw(&Sheet {
+        photograph: &photograph,
+        tiles: &shown.iter().map(tile).collect::<Vec<_>>(),
+        side: layer.side,
+        scale: layer.scale(args.colours),
+        title: &layer.title("×"),
+        notes: &layer.notes(args.strongest),
+    });
+    let name = format!("{}-{}-features.png", stem(&source.image), layer_slug(layer.name));
+    let written = output.write(&[(name, picture.encode(Format::Png))])?;
+    console::print(&if args.json {
+        layer.json(&session, &source, &shown)
+    } else {
+        layer.summary(&by_strength, &written)
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check_strongest(args: &Features, channels: usize) -> Result<()> {
+    match args.strongest {
+        Some(count) if count > channels => Err(Error::Option {
+            name: "--strongest",
+            found: count.to_string(),
+            expected: format!("at most the {channels} channels of {}", args.layer),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// What a layer has made of a picture.
+struct Layer<'a> {
+    name: &'a str,
+    /// Height and width of each map.
+    side: usize,
+    /// Of all channels together.
+    field: ReceptiveField,
+    /// In a block's output, the layers that stand side by side in it, and the last channel of each; else none.
+    branches: Vec<(String, usize)>,
+    channels: Vec<Channel>,
+}
+
+/// A channel's map and what is said about it.
+struct Channel {
+    /// `[side][side]`.
+    map: Vec<f32>,
+    total: f32,
+    maximum: f32,
+    nonzero_share: f32,
+    /// Where the maximum is, the first if there are several; nowhere in a map of zeros.
+    peak: Option<Peak>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Peak {
+    /// Row and column in the map.
+    at: [usize; 2],
+    /// The pixels of the picture that it depends on.
+    depends_on: Rect,
+}
+
+impl Channel {
+    fn new(map: Vec<f32>, side: usize, field: ReceptiveField) -> Channel {
+        let first = (0..map.len()).fold(0, |best, i| if map[i] > map[best] { i } else { best });
+        let nonzero = map.iter().filter(|&&value| value != 0.0).count();
+        let at = [first / side, first % side];
+        Channel {
+            // As the library totals a feature: in f64, rounded once.
+            total: map.iter().copied().map(f64::from).sum::<f64>() as f32,
+            maximum: map[first],
+            nonzero_share: (nonzero as f64 / map.len() as f64) as f32,
+            peak: (nonzero > 0).then(|| Peak { at, depends_on: field.pixels(at, INPUT_SIDE) }),
+            map,
+        }
+    }
+}
+
+impl<'a> Layer<'a> {
+    fn of(network: &Network, activations: &Activations, name: &'a str) -> Result<Layer<'a>> {
+        let (id, channels) = network.output(name)?;
+        let blob = &network.blobs[id];
+        let values = activations.blob(&blob.name).expect("the pass is of this network");
+        let end = |writer: &network::Layer| writer.channel + writer.channels;
+        let is_part = |layer: &&network::Layer| layer.output == id && channels.contains(&layer.channel);
+        let mut writers: Vec<_> = network.layers.iter().filter(is_part).collect();
+        writers.sort_by_key(|writer| writer.channel);
+        // The branches of a block see squares of different sizes.
+        let fields: Vec<_> = writers.iter().map(|writer| network.receptive_field_of(writer)).collect();
+        let mut channels = Vec::new();
+        for (writer, &field) in writers.iter().zip(&fields) {
+            for c in writer.channel..end(writer) {
+                let map = values.iter().skip(c).step_by(blob.channels).copied().collect();
+                channels.push(Channel::new(map, blob.side, field));
+            }
+        }
+        let is_block = writers.len() > 1;
+        let branches = writers.iter().filter(|_| is_block).map(|w| (w.name.clone(), end(w) - 1)).collect();
+        let field = fields.into_iter().reduce(ReceptiveField::union).expect("a layer writes it");
+        Ok(Layer { name, side: blob.side, field, branches, channels })
+    }
+
+    /// The channels from the largest total to the smallest, equal ones by their numbers.
+    fn by_strength(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.channels.len()).collect();
+        let total = |c: usize| self.channels[c].total;
+        order.sort_by(|&a, &b| total(b).total_cmp(&total(a)).then(a.cmp(&b)));
+        order
+    }
+
+    /// One for all channels, whichever are shown. Few activations are many times as large as the others: if the colours
+    /// reached to the largest, nearly all of a sheet would be dark, so [`BEYOND`] of them have the end's colour.
+    fn scale(&self, colours: Option<Colours>) -> Scale {
+        let values = || self.channels.iter().flat_map(|channel| &channel.map);
+        let mut sizes: Vec<f32> = values().map(|value| value.abs()).filter(|size| *size > 0.0).collect();
+        sizes.sort_by(f32::total_cmp);
+        let most = sizes.len().saturating_sub(1 + (sizes.len() as f64 * BEYOND) as usize);
+        let limit = sizes.get(most).copied().unwrap_or(0.0);
+        let [low, high] = range(values()).map(|end| end.clamp(-limit, limit));
+        let default = if low < 0.0 { Colours::Diverging } else { Colours::Viridis };
+        let colours = colours.unwrap_or(default);
+        // The middle of the diverging colours is 0, even where nothing is below it.
+        if low < 0.0 || colours == Colours::Diverging {
+            Scale::of_drops(colours, &[low, high])
+        } else {
+            Scale { colours, low: 0.0, high }
+        }
+    }
+
+    fn title(&self, times: &str) -> String {
+        let (name, side) = (self.name, self.side);
+        format!("{name}: {side}{times}{side}{times}{}", self.channels.len())
+    }
+
+    fn density(&self) -> String {
+        let all = self.channels.len();
+        let share =
+            self.channels.iter().map(|channel| f64::from(channel.nonzero_share)).sum::<f64>() / all as f64;
+        let dead = self.channels.iter().filter(|channel| channel.peak.is_none()).count();
+        let dead = match dead {
+            0 => "no channel is 0 everywhere".to_string(),
+            1 => "1 channel is 0 everywhere".to_string(),
+            dead => format!("{dead} channels are 0 everywhere"),
+        };
+        format!("{:.1} % of the values are not 0; {dead}", 100.0 * share)
+    }
+
+    fn notes(&self, strongest: Option<usize>) -> Vec<String> {
+        let all = self.channels.len();
+        let which = match strongest {
+            Some(count) => format!("The {count} strongest of {all} channels, the largest total first"),
+            None => format!("All {all} channels"),
+        };
+        let what = if self.side == 1 { "a single value" } else { "a map of the whole picture" };
+        let (size, step) = (self.field.size, self.field.step);
+        let depends = match self.side {
+            1 => "A value depends on the whole picture.".to_string(),
+            _ if size >= INPUT_SIDE => format!(
+                "A value depends on up to {size}×{size} pixels, so on most of the picture or all of it; \
+                 its neighbour on those {step} further."
+            ),
+            _ => format!(
+                "A value depends on up to {size}×{size} pixels of the picture on the left, its neighbour on those \
+                 {step} further."
+            ),
+        };
+        let mut notes = vec![
+            format!("{which}, each {what} with its number below; one scale for all."),
+            depends,
+            format!("{}.", self.density()),
+            format!("The largest {:.0} % of those have the end's colour.", 100.0 * BEYOND),
+        ];
+        if !self.branches.is_empty() {
+            let branch = |(name, last): &(String, usize)| format!("{name} up to {last}");
+            let branches: Vec<String> = self.branches.iter().map(branch).collect();
+            notes.push(format!("Channels of {}.", branches.join(", ")));
+        }
+        notes
+    }
+
+    /// The strongest channels in a table, and the file.
+    fn summary(&self, by_strength: &[usize], written: &[PathBuf]) -> String {
+        let mut text = format!("{}\n{}\n", self.title("x"), self.density());
+        let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string");
+        line(String::new());
+        line("strongest channels, by their totals".to_string());
+        line("channel       total     maximum    not 0  maximum at row, column, from pixels of the 224x224 picture".into());
+        let listed = &by_strength[..by_strength.len().min(LISTED)];
+        let largest = listed.iter().map(|&c| self.channels[c].total.abs()).fold(0.0, f32::max);
+        // The same for all, as many as make four digits of the largest.
+        let decimals = (3 - largest.max(f32::MIN_POSITIVE).log10().floor() as i32).clamp(1, 6) as usize;
+        for &c in listed {
+            let Channel { total, maximum, nonzero_share, peak, .. } = &self.channels[c];
+            let place = |Peak { at: [row, column], depends_on: Rect { y0, x0, y1, x1 } }| {
+                format!("{row}, {column}, from rows {y0} to {} and columns {x0} to {}", y1 - 1, x1 - 1)
+            };
+            let (place, share) = (peak.map_or("nowhere".to_string(), place), 100.0 * nonzero_share);
+            line(format!("{c:>7} {total:>11.decimals$} {maximum:>11.decimals$} {share:>6.1} %  {place}"));
+        }
+        line(String::new());
+        for path in written {
+            line(format!("wrote {}", path.display()));
+        }
+        text
+    }
+
+    /// One line, with its end.
+    fn json(&self, session: &Session, source: &Source, shown: &[usize]) -> String {
+        let channel = |&c: &usize| {
+            let Channel { total, maximum, nonzero_share, peak, .. } = self.channels[c];
+            let depends_on = |Peak { depends_on: Rect { y0, x0, y1, x1 }, .. }| [y0, x0, y1, x1];
+            let (maximum_at, maximum_depends_on) = (peak.map(|peak| peak.at), peak.map(depends_on));
+            ChannelObject { channel: c, total, maximum, nonzero_share, maximum_at, maximum_depends_on }
+        };
+        json::line(&Object {
+            origin: Origin::of(session, source),
+            input_size: [INPUT_SIDE; 2],
+            resize: session.resize.to_string(),
+            layer: self.name,
+            shape: [self.side, self.side, self.channels.len()],
+            channels: shown.iter().map(channel).collect(),
+            threads: rayon::current_num_threads(),
+            isa: session.net.isa().to_string(),
+        })
+    }
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Object<'a> {
+    #[serde(flatten)]
+    origin: Origin<'a>,
+    input_size: [usize; 2],
+    resize: String,
+    layer: &'a str,
+    shape: [usize; 3],
+    channels: Vec<ChannelObject>,
+    threads: usize,
+    isa: String,
+}
+
+#[derive(Serialize)]
+struct ChannelObject {
+    channel: usize,
+    total: f32,
+    maximum: f32,
+    nonzero_share: f32,
+    maximum_at: Option<[usize; 2]>,
+    maximum_depends_on: Option<[usize; 4]>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use occlude::{GoogLeNet, Input, Weights};
+
+    fn layer(maps: &[[f32; 4]]) -> Layer<'static> {
+        let field = ReceptiveField { size: 11, step: 4, start: -3 };
+        let channels = maps.iter().map(|map| Channel::new(map.to_vec(), 2, field)).collect();
+        Layer { name: "a/b", side: 2, field, branches: Vec::new(), channels }
+    }
+
+    #[test]
+    fn a_channel_is_summed_up() {
+        let layer = layer(&[[0.0, 1.0, 3.0, 3.0], [0.0; 4], [-1.0, -0.5, -2.0, 0.0]]);
+        let [first, dead, negative] = &layer.channels[..] else { panic!("three channels") };
+        assert_eq!((first.total, first.maximum, first.nonzero_share), (7.0, 3.0, 0.75));
+        // Row 1, column 0: rows -3 + 4 on, columns -3 on, 11 of each, as far as they are in the picture.
+        let depends_on = Rect { y0: 1, x0: 0, y1: 12, x1: 8 };
+        assert_eq!(first.peak, Some(Peak { at: [1, 0], depends_on }));
+        assert_eq!((dead.total, dead.maximum, dead.nonzero_share, dead.peak), (0.0, 0.0, 0.0, None));
+        assert_eq!((negative.total, negative.maximum), (-3.5, 0.0));
+        assert_eq!(layer.density(), "50.0 % of the values are not 0; 1 channel is 0 everywhere");
+    }
+
+    #[test]
+    fn a_branch_by_itself_is_no_block() {
+        let net = GoogLeNet::new(&Weights::seeded(1)).unwrap();
+        let values = (0..INPUT_SIDE * INPUT_SIDE * 3).map(|i| (i % 241) as f32 - 110.0).collect();
+        let activations = net.forward(&Input::from_nhwc_bgr(values).unwrap());
+        let layer = |name| Layer::of(net.network(), &activations, name).unwrap();
+        let (block, branch) = (layer("inception_3a/output"), layer("inception_3a/3x3"));
+        let names: Vec<_> = block.branches.iter().map(|(name, last)| (&name[13..], *last)).collect();
+        assert_eq!(names, [("1x1", 63), ("3x3", 191), ("5x5", 223), ("pool_proj", 255)]);
+        assert_eq!((branch.branches.len(), branch.channels.len()), (0, 128));
+        assert_eq!((block.field.size, branch.field.size), (59, 43));
+        assert_eq!(branch.channels[5].map, block.channels[64 + 5].map);
+    }
+
+    #[test]
+    fn the_strongest_come_first_and_equal_ones_by_number() {
+        let layer = layer(&[[1.0; 4], [0.0, 0.0, 0.0, 9.0], [4.0, 0.0, 0.0, 0.0], [-1.0; 4]]);
+        assert_eq!(layer.by_strength(), [1, 0, 2, 3]);
+    }
+
+    #[test]
+    fn scales_begin_at_zero_or_lie_around_it() {
+        let scale = |maps: &[[f32; 4]], colours| {
+            let Scale { colours, low, high } = layer(maps).scale(colours);
+            (colours, low, high)
+        };
+        let (above, below) = ([[2.0, 3.0, 8.0, 4.0]], [[1.0, 2.0, -5.0, 0.0]]);
+        assert_eq!(scale(&above, None), (Colours::Viridis, 0.0, 8.0));
+        assert_eq!(scale(&above, Some(Colours::Jet)), (Colours::Jet, 0.0, 8.0));
+        assert_eq!(scale(&above, Some(Colours::Diverging)), (Colours::Diverging, -8.0, 8.0));
+        assert_eq!(scale(&below, None), (Colours::Diverging, -5.0, 5.0));
+        assert_eq!(scale(&below, Some(Colours::Viridis)), (Colours::Viridis, -5.0, 2.0));
+        // A hundredth of 200 values, zeros not counted, is beyond the end.
+        let mut rising = vec![[0.0; 4]];
+        rising.extend((0..50).map(|i| std::array::from_fn(|k| (4 * i + k + 1) as f32)));
+        assert_eq!(scale(&rising, None), (Colours::Viridis, 0.0, 198.0));
+    }
+}

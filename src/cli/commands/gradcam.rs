@@ -1,0 +1,115 @@
+//! `occlude gradcam`: a picture a class, `gradcam.json`, and a summary in words.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use occlude::image::resize::upsample;
+use occlude::network::INPUT_SIDE;
+use occlude::network::geometry::Rect;
+use occlude::{Classification, GradCam, Labels, Result, Upsampling};
+
+use crate::cli::args::{Common, Gradcam};
+use crate::cli::explanation::{Session, Source, require_finite};
+use crate::cli::output::files::Output;
+use crate::cli::output::json;
+use crate::cli::output::names::{slugs, stem};
+use crate::cli::output::table::{LISTED, table};
+use crate::cli::render::canvas::{Canvas, Format};
+use crate::cli::render::colours::Colours;
+use crate::cli::render::figure::{self, MapFigure, Overlay, PHOTO_SIDE, Scale, readable};
+use crate::cli::terminal::console;
+use crate::cli::terminal::threads::on_threads;
+
+pub fn run(common: &Common, args: &Gradcam) -> Result<ExitCode> {
+    let output = Output::check(&args.out)?;
+    on_threads(args.pool.threads, || gradcam(common, args, &output))
+}
+
+fn gradcam(common: &Common, args: &Gradcam, output: &Output) -> Result<ExitCode> {
+    let session = Session::open(common)?;
+    let source = Source::open(&args.image)?;
+    let activations = session.net.forward(&source.photograph.picture(session.resize).input());
+    let said = activations.classification();
+    require_finite(&said.logits)?;
+    let maps = session.net.grad_cam(&activations, &session.classes(&args.classes)?.resolve(&said))?;
+    // Activations below the logits may be larger than these.
+    require_finite(&maps.maps)?;
+
+    let json = json::gradcams(&session, &source, &said, &maps);
+    let photograph = source.photograph.square(PHOTO_SIDE, session.resize);
+    let mut files = Vec::new();
+    for (k, slug) in slugs(&maps.classes, &session.labels).iter().enumerate() {
+        let name = format!("{}-{slug}-gradcam.png", stem(&source.image));
+        files.push((name, draw(&photograph, &said, &maps, k, &session.labels).encode(Format::Png)));
+    }
+    files.push(("gradcam.json".to_string(), json.clone().into_bytes()));
+    let written = output.write(&files)?;
+    console::print(&if args.json { json } else { summary(&said, &maps, &written, &session.labels) })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn draw(photograph: &[u8], said: &Classification, maps: &GradCam, k: usize, labels: &Labels) -> Canvas {
+    let (class, [ny, nx]) = (maps.classes[k], maps.grid);
+    // Enlarged here, because bicubic overshoots below 0, where no value is.
+    let smooth = upsample(maps.map(k), ny, nx, PHOTO_SIDE, PHOTO_SIDE, Upsampling::Bicubic);
+    let map: Vec<f32> = smooth.into_iter().map(|value| value.max(0.0)).collect();
+    let scale = Scale::of_values(Colours::Viridis, map.iter().chain([&0.0]));
+    let most = maps.map(k).iter().copied().fold(0.0, f32::max);
+    figure::map(&MapFigure {
+        photograph,
+        overlay: Overlay {
+            map: &map,
+            grid: [PHOTO_SIDE; 2],
+            area: Rect::plane(INPUT_SIDE),
+            upsampling: Upsampling::Nearest,
+            opacity: 0.5,
+        },
+        scale,
+        title: labels.words(class),
+        value: &format!("probability {}", readable(said.probabilities[class])),
+        note: &format!("Grad-CAM at {}: {ny}×{nx} cells; nothing was covered", maps.layer),
+        meaning: [
+            "activation times the probability's mean gradient: yellow raises it, violet does not",
+            &format!("what would lower it is cut off at 0; cells from 0 to {}", readable(most)),
+        ],
+        mark: None,
+        base: None,
+    })
+}
+
+fn summary(said: &Classification, maps: &GradCam, written: &[PathBuf], labels: &Labels) -> String {
+    let mut text = table(said, &said.top(LISTED), labels);
+    let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string");
+    let [rows, columns] = maps.grid;
+    let [height, width] = maps.grid.map(|cells| INPUT_SIDE / cells);
+    line(String::new());
+    line(format!(
+        "Grad-CAM at {}: {rows}x{columns} cells of {height}x{width} pixels; nothing was covered",
+        maps.layer
+    ));
+    for (k, &class) in maps.classes.iter().enumerate() {
+        let map = maps.map(k);
+        let raising = map.iter().filter(|&&value| value > 0.0).count();
+        let name = labels.short(class);
+        line(String::new());
+        line(format!("{name} ({class}): probability {:.4}", said.probabilities[class]));
+        match (0..map.len()).max_by(|&a, &b| map[a].total_cmp(&map[b]).then(b.cmp(&a))) {
+            Some(at) if raising > 0 => {
+                let (y, x) = (at / columns * height + height / 2, at % columns * width + width / 2);
+                line(format!("  strongest at x {x}, y {y}: {:.2e}", map[at]));
+                line(format!("  {raising} of {} cells raise its probability", map.len()));
+            }
+            _ => line("  no cell raises its probability".to_string()),
+        }
+    }
+    line(String::new());
+    line(
+        "x and y: the cell's centre in pixels of the 224x224 picture, from the left and from the top"
+            .to_string(),
+    );
+    for path in written {
+        line(format!("wrote {}", path.display()));
+    }
+    text
+}

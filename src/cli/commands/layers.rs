@@ -1,0 +1,304 @@
+//! `occlude layers`: the network as a table and as a diagram, both from its table of layers.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use occlude::Result;
+use occlude::network::{Layer, Network, Op};
+use serde_json::json;
+
+use crate::cli::args::{Common, Layers};
+use crate::cli::output::files;
+use crate::cli::render::canvas::{Canvas, Format};
+use crate::cli::render::figure::{FAINT_INK, INK, MARGIN, PAGE};
+use crate::cli::render::text::Style;
+use crate::cli::terminal::console;
+use crate::cli::weights;
+
+pub fn run(common: &Common, args: &Layers) -> Result<ExitCode> {
+    if let Some(path) = &args.diagram {
+        files::check_apart(path)?;
+    }
+    let weights = weights::open(common)?;
+    let network = weights.network();
+    let mut text = if args.json { as_json(network) } else { table(network) };
+    if let Some(path) = &args.diagram {
+        let picture = diagram(network).encode(Format::Svg);
+        files::write_apart(path, &picture)?;
+        if !args.json {
+            writeln!(text, "wrote {}", path.display()).expect("writing to a string");
+        }
+    }
+    console::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// "convolution 7x7, step 2, padding 3".
+fn kind(op: Op) -> String {
+    match op {
+        Op::Convolution(w) | Op::MaxPool(w) => {
+            let name = if matches!(op, Op::MaxPool(_)) { "maximum" } else { "convolution" };
+            let step = if w.stride > 1 { format!(", step {}", w.stride) } else { String::new() };
+            let padding = if w.padding > 0 { format!(", padding {}", w.padding) } else { String::new() };
+            format!("{name} {0}x{0}{step}{padding}", w.size)
+        }
+        Op::Lrn => "response normalisation".to_string(),
+        Op::AveragePool => "mean".to_string(),
+        Op::Classifier => "fully connected".to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn parameters(network: &Network, layer: &Layer) -> usize {
+    network.weight_shape(layer).map_or(0, |shape| shape.iter().product::<usize>() + shape[0])
+}
+
+fn multiply_adds(network: &Network, layer: &Layer) -> usize {
+    network.multiply_adds_per_pixel(layer) * network.blobs[layer.output].side.pow(2)
+}
+
+/// What the layer writes: a part of its blob's channels.
+fn shape(network: &Network, layer: &Layer) -> String {
+    let side = network.blobs[layer.output].side;
+    format!("{side}x{side}x{}", layer.channels)
+}
+
+fn table(network: &Network) -> String {
+    let mut text = String::new();
+    let line = "writing to a string";
+    writeln!(text, "{}, {} classes\n", network.name, network.classes()).expect(line);
+    let name_width = network.layers.iter().map(|layer| layer.name.len()).max().unwrap_or(0);
+    writeln!(
+        text,
+        "{:<name_width$}  {:<33} {:>11} {:>10} {:>13} {:>5} {:>4}",
+        "layer", "computes", "output", "parameters", "multiply-adds", "field", "step"
+    )
+    .expect(line);
+    for layer in &network.layers {
+        let field = network.receptive_field_of(layer);
+        let number = |number: usize| if number == 0 { String::new() } else { number.to_string() };
+        let millions = multiply_adds(network, layer) as f64 / 1e6;
+        let millions = if millions == 0.0 { String::new() } else { format!("{millions:.1} M") };
+        writeln!(
+            text,
+            "{:<name_width$}  {:<33} {:>11} {:>10} {millions:>13} {:>5} {:>4}",
+            layer.name,
+            kind(layer.op),
+            shape(network, layer),
+            number(parameters(network, layer)),
+            field.size,
+            field.step,
+        )
+        .expect(line);
+    }
+    let sum =
+        |of: fn(&Network, &Layer) -> usize| network.layers.iter().map(|l| of(network, l)).sum::<usize>();
+    let (parameters, millions) = (sum(parameters), sum(multiply_adds) as f64 / 1e6);
+    let total = format!("{millions:.1} M");
+    writeln!(text, "{:<name_width$}  {:<33} {:>11} {parameters:>10} {total:>13}", "all", "", "").expect(line);
+    text
+}
+
+fn as_json(network: &Network) -> String {
+    let layer = |layer: &Layer| {
+        let field = network.receptive_field_of(layer);
+        json!({
+            "name": layer.name,
+            "computes": kind(layer.op),
+            "input": network.blobs[layer.input].name,
+            "output": network.blobs[layer.output].name,
+            "first_channel": layer.channel,
+            "shape": [network.blobs[layer.output].side, network.blobs[layer.output].side, layer.channels],
+            "parameters": parameters(network, layer),
+            "multiply_adds": multiply_adds(network, layer),
+            "receptive_field": { "size": field.size, "step": field.step, "start": field.start },
+        })
+    };
+    let object = json!({
+        "network": network.name,
+        "classes": network.classes(),
+        "layers": network.layers.iter().map(layer).collect::<Vec<_>>(),
+    });
+    format!("{object:#}\n")
+}
+
+const BOX: [u32; 2] = [236, 50];
+/// From box to box.
+const STEP: [u32; 2] = [256, 74];
+const TITLE: u32 = 56;
+/// Branches side by side.
+const ACROSS: u32 = 4;
+
+/// Where a layer is drawn: column in halves, because the trunk runs between the branches; and row.
+#[derive(Clone, Copy)]
+struct Place {
+    half: u32,
+    row: u32,
+}
+
+impl Place {
+    fn corner(self) -> [u32; 2] {
+        [MARGIN + self.half * STEP[0] / 2, MARGIN + TITLE + self.row * STEP[1]]
+    }
+}
+
+/// A box of the diagram: a layer, or the concatenation of a block's branches.
+struct Node {
+    name: String,
+    what: String,
+    colour: [u8; 3],
+    place: Place,
+    /// The nodes that it reads.
+    reads: Vec<usize>,
+}
+
+/// Layers that write a part of a blob stand side by side; what one of them alone reads stands above it.
+fn nodes(network: &Network) -> Vec<Node> {
+    let is_branch = |layer: &Layer| layer.channels < network.blobs[layer.output].channels;
+    let branch_after = |layer: &Layer| {
+        let mut readers = network.layers.iter().filter(|reader| reader.input == layer.output);
+        readers.next().filter(|reader| is_branch(reader) && readers.next().is_none())
+    };
+    let half_of = |branch: &Layer| {
+        let branches = network.layers.iter().filter(|layer| layer.output == branch.output);
+        2 * branches.take_while(|layer| layer.channel < branch.channel).count() as u32
+    };
+    let trunk = ACROSS - 1;
+    let mut nodes: Vec<Node> = Vec::new();
+    // For each blob, the node that has all of it.
+    let mut node_of = vec![None; network.blobs.len()];
+    let mut next_row = 0;
+    for (at, layer) in network.layers.iter().enumerate() {
+        let place = match branch_after(layer) {
+            _ if is_branch(layer) => Place { half: half_of(layer), row: next_row + 1 },
+            Some(branch) => Place { half: half_of(branch), row: next_row },
+            None => Place { half: trunk, row: next_row },
+        };
+        next_row += u32::from(place.half == trunk);
+        node_of[layer.output] = Some(nodes.len());
+        nodes.push(Node {
+            name: layer.name.clone(),
+            what: format!("{} → {}", short_kind(layer.op), shape(network, layer).replace('x', "×")),
+            colour: match layer.op {
+                Op::Convolution(_) => [222, 235, 247],
+                Op::MaxPool(_) => [253, 231, 213],
+                Op::Classifier => [226, 240, 217],
+                _ => [238, 232, 245],
+            },
+            place,
+            reads: node_of[layer.input].into_iter().collect(),
+        });
+        let blob = &network.blobs[layer.output];
+        if is_branch(layer) && network.layers.get(at + 1).is_none_or(|next| next.output != layer.output) {
+            let first = network.layers[..at]
+                .iter()
+                .rposition(|other| other.output != layer.output)
+                .map_or(0, |i| i + 1);
+            // The branches follow each other in the table, the last of the block's layers.
+            let branches = at - first + 1;
+            let reads = nodes.len() - branches..nodes.len();
+            node_of[layer.output] = Some(nodes.len());
+            nodes.push(Node {
+                name: blob.name.clone(),
+                what: format!("side by side → {0}×{0}×{1}", blob.side, blob.channels),
+                colour: [245; 3],
+                place: Place { half: trunk, row: next_row + 2 },
+                reads: reads.collect(),
+            });
+            next_row += 3;
+        }
+    }
+    nodes
+}
+
+fn diagram(network: &Network) -> Canvas {
+    let nodes = nodes(network);
+    let rows = nodes.iter().map(|node| node.place.row).max().unwrap_or(0) + 1;
+    let width = 2 * MARGIN + (ACROSS - 1) * STEP[0] + BOX[0];
+    let height = 2 * MARGIN + TITLE + (rows - 1) * STEP[1] + BOX[1];
+    let line = [150, 150, 160];
+    let mut canvas = Canvas::new(width, height, PAGE);
+    let title = format!("{}, {} classes", network.name, network.classes());
+    canvas.text(Style::bold(30, INK), MARGIN, MARGIN, &title);
+    let middle = |node: &Node, down: u32| {
+        let [x, y] = node.place.corner();
+        [(x + BOX[0] / 2) as f32, (y + down) as f32]
+    };
+    for node in &nodes {
+        for &read in &node.reads {
+            let (from, to) = (middle(&nodes[read], BOX[1]), middle(node, 0));
+            // Along the gap below what is read, then down.
+            let bend = match nodes[read].place.half == ACROSS - 1 {
+                true => from[1] + (STEP[1] - BOX[1]) as f32 / 2.0,
+                false => to[1] - (STEP[1] - BOX[1]) as f32 / 2.0,
+            };
+            canvas.curve(vec![from, [from[0], bend], [to[0], bend], to], line);
+        }
+    }
+    for node in &nodes {
+        let [x, y] = node.place.corner();
+        canvas.fill([x, y, BOX[0], BOX[1]], node.colour);
+        canvas.outline([x, y, BOX[0], BOX[1]], line);
+        let (name, small) = (Style::bold(17, INK), Style::book(15, FAINT_INK));
+        canvas.text(name, x + 8, y + 5, &name.shorten(&node.name, BOX[0] - 16));
+        canvas.text(small, x + 8, y + 28, &small.shorten(&node.what, BOX[0] - 16));
+    }
+    canvas
+}
+
+/// "conv 7×7/2": what fits into a box.
+fn short_kind(op: Op) -> String {
+    match op {
+        Op::Convolution(w) | Op::MaxPool(w) => {
+            let name = if matches!(op, Op::MaxPool(_)) { "max" } else { "conv" };
+            let step = if w.stride > 1 { format!("/{}", w.stride) } else { String::new() };
+            format!("{name} {0}×{0}{step}", w.size)
+        }
+        Op::Lrn => "LRN".to_string(),
+        other => kind(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn boxes_do_not_overlap_and_come_after_what_they_read() {
+        for network in [Network::googlenet(), Network::torchvision(5)] {
+            let nodes = nodes(&network);
+            let taken: HashSet<_> = nodes.iter().map(|node| (node.place.row, node.place.half)).collect();
+            // Nine blocks have a box beside those of their layers.
+            assert_eq!((taken.len(), nodes.len()), (nodes.len(), network.layers.len() + 9));
+            for (i, node) in nodes.iter().enumerate() {
+                let is_output = i >= 3 && nodes[i].what.starts_with("side by side");
+                assert_eq!(
+                    node.reads.len(),
+                    if i == 0 {
+                        0
+                    } else if is_output {
+                        4
+                    } else {
+                        1
+                    },
+                    "{}",
+                    node.name
+                );
+                assert!(
+                    node.reads.iter().all(|&read| nodes[read].place.row < node.place.row),
+                    "{}",
+                    node.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_table_counts_what_is_published() {
+        let text = table(&Network::googlenet());
+        assert!(text.contains("conv1/7x7_s2"), "{text}");
+        let total: Vec<&str> = text.lines().last().unwrap().split_whitespace().collect();
+        assert_eq!(total, ["all", "6998552", "1582.7", "M"]);
+    }
+}

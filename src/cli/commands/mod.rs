@@ -1,0 +1,12 @@
+//! The subcommands. None of them uses another; what two need is in `args`, `explanation`, `output`, `render` or `weights`.
+
+pub mod batch;
+pub mod classify;
+pub mod compare;
+pub mod explain;
+pub mod features;
+pub mod gradcam;
+pub mod layers;
+pub mod profile;
+pub mod trace;
+pub mod weights;

@@ -1,0 +1,311 @@
+//! `occlude weights fetch`: downloads weights from the first source that has them, checks, converts and installs them.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use occlude::weights::cache_file;
+use occlude::{Error, Result};
+
+use super::download::{Download, Failure, Partial, Place, blame, check_scheme, forget, redacted, server};
+use super::import::install;
+use super::manifest::{Manifest, Source, read_sources};
+use crate::cli::args::{Common, Fetch, FetchLimits};
+use crate::cli::checksum::{Checksum, file_sha256, read_and_hash};
+use crate::cli::output::files;
+use crate::cli::terminal::console;
+use crate::cli::terminal::interrupt::Orderly;
+use crate::cli::weights::describe::form_of;
+use crate::cli::weights::with_labels;
+
+const BY_HAND: &str = "download it in another way and run: occlude weights import FILE";
+
+pub fn run(common: &Common, args: &Fetch) -> Result<ExitCode> {
+    console::print(&fetch(common, args)?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The sources or the address to download from.
+enum Wanted {
+    /// From the first of these that has it.
+    Sources(Vec<Source>),
+    Address(String, Option<Checksum>),
+}
+
+impl Wanted {
+    fn of(args: &Fetch, sources: Vec<Source>) -> Result<Wanted> {
+        let from = if args.torchvision { Some("torchvision") } else { args.from.as_deref() };
+        let Some(from) = from else {
+            return Ok(Wanted::Sources(sources.into_iter().filter(|source| source.file.is_none()).collect()));
+        };
+        if let Some(source) = sources.iter().find(|source| source.name == from) {
+            if args.checksum.is_some() {
+                return Err(Error::Option {
+                    name: "--checksum",
+                    found: format!("with --from {from}"),
+                    expected: "an address: a source has a checksum of its own".to_string(),
+                });
+            }
+            return Ok(Wanted::Sources(vec![source.clone()]));
+        }
+        match check_scheme(from) {
+            Ok(()) => Ok(Wanted::Address(from.to_string(), args.checksum.clone())),
+            Err(_) => {
+                let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
+                let names = names.join(", ");
+                let expected = format!("an address that begins with http:// or https://, or one of {names}");
+                Err(Error::Option { name: "--from", found: redacted(from), expected })
+            }
+        }
+    }
+
+    /// True if only the published network is accepted.
+    fn is_published(&self) -> bool {
+        match self {
+            Wanted::Sources(sources) => sources.iter().all(|source| source.file.is_none()),
+            Wanted::Address(_, checksum) => checksum.is_none(),
+        }
+    }
+
+    /// Where it goes, unless the user says something else.
+    fn default_place(&self) -> Option<PathBuf> {
+        let published = cache_file()?;
+        match self {
+            Wanted::Sources(sources) => match sources.iter().find_map(|source| source.file.as_ref()) {
+                Some(file) => Some(published.with_file_name(file)),
+                None => Some(published),
+            },
+            Wanted::Address(..) => Some(published),
+        }
+    }
+}
+
+/// Downloads, checks, converts; returns what is to be said about it.
+fn fetch(common: &Common, args: &Fetch) -> Result<String> {
+    let sources = match &args.sources {
+        Some(file) => read_sources(file)?,
+        None => Manifest::published().sources,
+    };
+    let wanted = Wanted::of(args, sources)?;
+    if let (Wanted::Address(_, Some(_)), None) = (&wanted, &args.out) {
+        return Err(Error::Option {
+            name: "--out",
+            found: "nothing".to_string(),
+            expected: "a file: with --checksum, other weights than the published ones are accepted, which must not go where \
+                       those are looked for"
+                .to_string(),
+        });
+    }
+    let out = args.out.clone().or_else(|| wanted.default_place()).ok_or_else(|| Error::Option {
+        name: "--out",
+        found: "in the user's cache directory".to_string(),
+        expected: "a file, because the environment does not say where that directory is".to_string(),
+    })?;
+    files::check_apart(&out)?;
+    if out.exists() && !args.force {
+        if wanted.is_published() && file_sha256(&out)? == Manifest::published().sha256 {
+            return Ok(format!("unchanged {}, which is the published file\n", out.display()));
+        }
+        return Err(Error::Weights {
+            name: out.display().to_string(),
+            problem: "is there already; --force replaces it, --out names another file".to_string(),
+        });
+    }
+
+    // Until the place is as it was, or the weights are in it.
+    let _orderly = Orderly::new();
+    let _place = Place::take(&out)?;
+    let job = Job { common, out: &out, force: args.force, limits: args.limits };
+    match &wanted {
+        Wanted::Sources(sources) => {
+            let text =
+                try_sources(sources, |source| job.run(&source.url, source.size, Some(&source.checksum)))?;
+            for source in sources {
+                // What others have begun with.
+                forget(&out, &source.checksum);
+            }
+            Ok(text)
+        }
+        Wanted::Address(url, checksum) => {
+            job.run(url, None, checksum.as_ref()).map_err(|failure| the_only_one(redacted(url), failure))
+        }
+    }
+}
+
+/// The settings that all sources share.
+struct Job<'a> {
+    common: &'a Common,
+    out: &'a Path,
+    force: bool,
+    limits: FetchLimits,
+}
+
+impl Job<'_> {
+    fn run(
+        &self,
+        url: &str,
+        size: Option<u64>,
+        checksum: Option<&Checksum>,
+    ) -> std::result::Result<String, Failure> {
+        let mut partial = Partial::open(self.out, checksum)?;
+        Download { url, size, limits: self.limits }.run(&mut partial)?;
+        let text = self.install(url, checksum.is_some(), &mut partial);
+        if !matches!(text, Err(Failure::Here(_))) {
+            // What is not weights will not become any by going on.
+            partial.discard();
+        }
+        text
+    }
+
+    fn install(
+        &self,
+        url: &str,
+        checked: bool,
+        partial: &mut Partial,
+    ) -> std::result::Result<String, Failure> {
+        let shown = redacted(url);
+        let size = partial.length();
+        let form = form_of(&shown, partial.rewound()?).map_err(of_content)?;
+        let (weights, sha256) = read_and_hash(&shown, size, partial.rewound()?, self.common.transform_input)
+            .map_err(of_content)?;
+        let weights = with_labels(self.common, weights)?;
+        let manifest = Manifest::published();
+        let differing = manifest.differing(&weights);
+        if !checked && !differing.is_empty() {
+            return Err(blame(format!(
+                "it is not the published network: tensors: {}; if it is what you want, name its checksum with --checksum",
+                manifest.compared(&differing)
+            )));
+        }
+        let source = format!("{shown}, {form}, sha256 {sha256}");
+        Ok(install(&weights, &source, self.out, self.force)?)
+    }
+}
+
+/// Blames the source for a file that the library refuses.
+fn of_content(error: Error) -> Failure {
+    match error {
+        Error::Weights { problem, .. } => blame(problem),
+        error => Failure::Here(error),
+    }
+}
+
+/// Takes from the first source that has it. Says on standard error why another one is tried.
+fn try_sources(
+    sources: &[Source],
+    mut attempt: impl FnMut(&Source) -> std::result::Result<String, Failure>,
+) -> Result<String> {
+    if let [source] = sources {
+        let name = format!("{} ({})", source.name, redacted(&source.url));
+        return attempt(source).map_err(|failure| the_only_one(name, failure));
+    }
+    let mut dead = HashSet::new();
+    let mut failures = Vec::new();
+    for (i, source) in sources.iter().enumerate() {
+        let reason = if dead.contains(server(&source.url)) {
+            "not tried, because its server cannot be reached".to_string()
+        } else {
+            match attempt(source) {
+                Ok(text) => return Ok(text),
+                Err(Failure::Source { reason, unreachable }) => {
+                    if unreachable {
+                        dead.insert(server(&source.url));
+                    }
+                    reason
+                }
+                Err(Failure::Here(error)) => return Err(error),
+            }
+        };
+        if let Some(next) = sources.get(i + 1) {
+            console::note(&format!("{}: {reason}; next: {}", source.name, next.name));
+        }
+        failures.push(format!("  {} ({}): {reason}", source.name, redacted(&source.url)));
+    }
+    Err(Error::Weights {
+        name: "the published weights".to_string(),
+        problem: format!(
+            "no source has brought them:\n{}\ntry again, or another address with --from, or {BY_HAND}",
+            failures.join("\n")
+        ),
+    })
+}
+
+fn the_only_one(name: String, failure: Failure) -> Error {
+    match failure {
+        Failure::Source { reason, .. } => Error::Weights {
+            name,
+            problem: format!("{reason}; try another source with --from, or {BY_HAND}"),
+        },
+        Failure::Here(error) => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::Arguments;
+    use clap::CommandFactory;
+
+    fn source(name: &str, url: &str) -> Source {
+        let checksum = Checksum::Sha1("a".repeat(40));
+        Source { name: name.to_string(), url: url.to_string(), size: None, checksum, file: None }
+    }
+
+    #[test]
+    fn sources_are_tried_in_turn_but_not_on_a_dead_server() {
+        let names = [
+            ("a", "https://x/1"),
+            ("b", "https://me:secret@x/2"),
+            ("c", "https://y/1"),
+            ("d", "https://y/2"),
+        ];
+        let sources = names.map(|(name, url)| source(name, url));
+        let mut tried = String::new();
+        let mut attempts = |good: &str| {
+            tried.clear();
+            let result = try_sources(&sources, |source| {
+                tried += &source.name;
+                match source.name.as_str() {
+                    name if name == good => Ok(format!("from {name}")),
+                    "a" => Err(Failure::Source { reason: "unplugged".to_string(), unreachable: true }),
+                    _ => Err(blame("lost")),
+                }
+            });
+            (tried.clone(), result.map_err(|error| error.to_string()))
+        };
+        assert_eq!(attempts("a"), ("a".to_string(), Ok("from a".to_string())));
+        assert_eq!(attempts("d"), ("acd".to_string(), Ok("from d".to_string())));
+        let (tried, result) = attempts("b");
+        let error = result.unwrap_err();
+        assert_eq!(tried, "acd");
+        for expected in [
+            "a (https://x/1): unplugged",
+            "b (https://***@x/2): not tried",
+            "c (https://y/1): lost",
+            "import FILE",
+        ] {
+            assert!(error.contains(expected), "{error}");
+        }
+        // What no other source would mend.
+        let mut count = 0;
+        let cancelled = try_sources(&sources, |_| {
+            count += 1;
+            Err(Failure::Here(Error::Cancelled))
+        });
+        assert!(matches!(cancelled, Err(Error::Cancelled)) && count == 1);
+    }
+
+    #[test]
+    fn the_help_lists_the_sources() {
+        let mut command = Arguments::command();
+        let weights = command.find_subcommand_mut("weights").unwrap();
+        let help = weights.find_subcommand_mut("fetch").unwrap().render_long_help().to_string();
+        let help = help.split_once("Sources, in the order").expect("a list").1;
+        let mut at = 0;
+        for source in Manifest::published().sources {
+            let found = help[at..].find(&source.name).unwrap_or_else(|| panic!("{} after {at}", source.name));
+            at += found;
+            assert!(help.contains(server(&source.url)), "{}", source.url);
+        }
+    }
+}

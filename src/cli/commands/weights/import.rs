@@ -1,0 +1,169 @@
+//! `occlude weights import`: a weights file of any form becomes a safetensors file.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use occlude::weights::{FILE_NAME, Source};
+use occlude::{Error, Result, Weights};
+use serde::Serialize;
+
+use super::manifest::Manifest;
+use crate::cli::args::{Common, Import};
+use crate::cli::checksum::{file_sha256, load_and_hash, sha256};
+use crate::cli::output::files;
+use crate::cli::terminal::console;
+use crate::cli::weights::describe::{describe, form};
+use crate::cli::weights::{named, with_labels};
+
+pub fn run(common: &Common, args: &Import) -> Result<ExitCode> {
+    let source = named(&args.file)?;
+    let Source::File(file) = &source else {
+        return Err(Error::Option {
+            name: "FILE",
+            found: args.file.display().to_string(),
+            expected: "a file; the built-in network is inside this program and needs no import".to_string(),
+        });
+    };
+    let form = form(file)?;
+    let (weights, source_sha256) = load_and_hash(&source, common.transform_input)?;
+    let weights = with_labels(common, weights)?;
+    let manifest = Manifest::published();
+    let out = match &args.out {
+        Some(out) => out.clone(),
+        None => default_place(&args.file, manifest.differing(&weights).is_empty())?,
+    };
+    let from = format!("{}, {form}, sha256 {source_sha256}", args.file.display());
+    console::print(&install(&weights, &from, &out, args.force)?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The published network goes where it is looked for. Another one must not be taken for it.
+fn default_place(file: &Path, published: bool) -> Result<PathBuf> {
+    let own = Path::new(file.file_name().unwrap_or_default()).with_extension("safetensors");
+    if published {
+        return Ok(Path::new("weights").join(FILE_NAME));
+    }
+    if own.as_os_str() == FILE_NAME {
+        return Err(Error::Option {
+            name: "--out",
+            found: format!("weights/{FILE_NAME}"),
+            expected: "another file, because this is not the published network, which is looked for there"
+                .to_string(),
+        });
+    }
+    Ok(Path::new("weights").join(own))
+}
+
+/// Writes weights to a safetensors file, unless other ones are there. Returns what is to be said about it; `from` says where
+/// they come from.
+pub fn install(weights: &Weights, from: &str, out: &Path, force: bool) -> Result<String> {
+    files::check_apart(out)?;
+    let manifest = Manifest::published();
+    let differing = manifest.differing(weights);
+    let bytes = safetensors(weights, differing.is_empty().then_some(&manifest));
+    let sha = sha256(&bytes);
+    let already = out.exists() && file_sha256(out)? == sha;
+    if out.exists() && !already && !force {
+        return Err(Error::Weights {
+            name: out.display().to_string(),
+            problem: "holds something else already; --force replaces it, --out names another file"
+                .to_string(),
+        });
+    }
+    if !already {
+        files::write_apart(out, &bytes)?;
+    }
+
+    let mut text = String::new();
+    let mut line =
+        |name: &str, value: &str| writeln!(text, "{name:<9} {value}").expect("writing to a string");
+    line("from", from);
+    line("network", &describe(weights));
+    line("tensors", &manifest.compared(&differing));
+    let what = if already { "unchanged" } else { "wrote" };
+    let published = if sha == manifest.sha256 { " (the published one)" } else { "" };
+    line(what, &format!("{}, {} bytes, sha256 {sha}{published}", out.display(), bytes.len()));
+    if !differing.is_empty() {
+        line("to use it", &format!("--weights {}", out.display()));
+    }
+    Ok(text)
+}
+
+/// What a safetensors file's header says of a tensor, in the order of the published file's.
+#[derive(Serialize)]
+struct TensorInfo<'a> {
+    dtype: &'static str,
+    shape: &'a [usize],
+    data_offsets: [usize; 2],
+}
+
+/// The bytes of a safetensors file: tensors by their names, as in the published file, and of the published network that
+/// file's metadata, so that the whole is that file.
+fn safetensors(weights: &Weights, manifest: Option<&Manifest>) -> Vec<u8> {
+    let mut tensors: Vec<_> = weights.tensors().collect();
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+
+    let metadata = match manifest {
+        Some(manifest) => json(&manifest.metadata),
+        None => json(&BTreeMap::from_iter(weights.metadata())),
+    };
+    let mut header = format!("{{\"__metadata__\":{metadata}");
+    let mut offset = 0;
+    for (name, shape, values) in &tensors {
+        let end = offset + 4 * values.len();
+        let info = TensorInfo { dtype: "F32", shape, data_offsets: [offset, end] };
+        write!(header, ",{}:{}", json(name), json(&info)).expect("writing to a string");
+        offset = end;
+    }
+    header.push('}');
+    // Numbers begin where a machine likes them to.
+    header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
+
+    let mut bytes = Vec::with_capacity(8 + header.len() + offset);
+    bytes.extend((header.len() as u64).to_le_bytes());
+    bytes.extend(header.bytes());
+    for (_, _, values) in tensors {
+        bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    }
+    bytes
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("plain data")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use occlude::network::Network;
+
+    #[test]
+    fn what_is_written_is_read_as_the_same_weights() {
+        for network in [Network::googlenet(), Network::bvlc(3), Network::torchvision(7)] {
+            let weights = Weights::seeded_for(network, 5);
+            let bytes = safetensors(&weights, None);
+            let read = Weights::from_bytes("w", &bytes).unwrap();
+            assert_eq!(read.network().name, weights.network().name);
+            assert_eq!(read.network().classes(), weights.network().classes());
+            assert!(read.tensors().eq(weights.tensors()));
+        }
+    }
+
+    #[test]
+    fn the_published_file_has_its_tensors_in_this_order_and_this_size() {
+        let manifest = Manifest::published();
+        assert!(manifest.tensors.is_sorted_by(|a, b| a.name < b.name));
+        let bytes = safetensors(&Weights::seeded(1), Some(&manifest));
+        assert_eq!(bytes.len() as u64, manifest.size);
+    }
+
+    #[test]
+    fn only_the_published_network_goes_where_weights_are_looked_for() {
+        let place = |file: &str, published| default_place(Path::new(file), published).unwrap();
+        assert!(default_place(Path::new("a/bvlc_googlenet.pth"), false).is_err());
+        assert_eq!(place("a/b.caffemodel", true), Path::new("weights/bvlc_googlenet.safetensors"));
+        assert_eq!(place("a/flowers.caffemodel", false), Path::new("weights/flowers.safetensors"));
+    }
+}

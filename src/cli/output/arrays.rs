@@ -1,0 +1,155 @@
+//! The numbers of an explanation as arrays for other programs: NumPy's `.npy` and `.npz`, and safetensors. The bytes depend
+//! only on the numbers and options.
+
+use std::collections::HashMap;
+use std::io::{Cursor, Write};
+
+use occlude::network::INPUT_SIDE;
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+use serde_json::json;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, DateTime, ZipWriter};
+
+use crate::cli::args::{Aggregate, ArrayFile};
+use crate::cli::explanation::Explanation;
+
+/// Little-endian values in row-major order.
+struct Array {
+    name: &'static str,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl Array {
+    fn floats(name: &'static str, shape: &[usize], values: &[f32]) -> Array {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        Array { name, dtype: Dtype::F32, shape: shape.to_vec(), bytes }
+    }
+
+    fn indices(name: &'static str, shape: &[usize], values: &[usize]) -> Array {
+        let bytes = values.iter().flat_map(|&value| (value as i64).to_le_bytes()).collect();
+        Array { name, dtype: Dtype::I64, shape: shape.to_vec(), bytes }
+    }
+
+    /// Format version 1.0, as `numpy.lib.format` describes it.
+    fn npy(&self) -> Vec<u8> {
+        let dtype = match self.dtype {
+            Dtype::F32 => "<f4",
+            _ => "<i8",
+        };
+        // A tuple of one has a comma, too.
+        let shape: String = self.shape.iter().map(|length| format!("{length}, ")).collect();
+        let header =
+            format!("{{'descr': '{dtype}', 'fortran_order': False, 'shape': ({}), }}", shape.trim_end());
+        // Padded so that the values begin at a multiple of 64 bytes; magic, version and length are 10.
+        let length = (10 + header.len() + 1).next_multiple_of(64) - 10;
+        let mut file = b"\x93NUMPY\x01\x00".to_vec();
+        file.extend((length as u16).to_le_bytes());
+        file.extend(format!("{header:<0$}\n", length - 1).into_bytes());
+        file.extend(&self.bytes);
+        file
+    }
+}
+
+/// All arrays of an explanation, the maps first: what each file has.
+fn arrays(explanation: &Explanation) -> Vec<Array> {
+    let maps = &explanation.maps;
+    let ([ny, nx], classes, features) = (maps.grid, maps.classes.len(), &maps.features);
+    let of_classes = |map: &dyn Fn(usize) -> Vec<f32>| (0..classes).flat_map(map).collect::<Vec<f32>>();
+    let mut arrays = vec![
+        Array::floats("maps", &[classes, ny, nx], &of_classes(&|k| maps.map(k))),
+        Array::floats("scores", &[classes, ny, nx], &maps.scores),
+        Array::floats("base_scores", &[classes], &maps.base_scores),
+        Array::indices("classes", &[classes], &maps.classes),
+        Array::indices("argmax", &[ny, nx], &maps.argmax),
+        Array::floats("argmax_scores", &[ny, nx], &maps.argmax_scores),
+    ];
+    if explanation.aggregate == Aggregate::Windows {
+        let shape = [classes, INPUT_SIDE, INPUT_SIDE];
+        arrays.push(Array::floats("attributions", &shape, &of_classes(&|k| maps.attributions(k))));
+    }
+    if !features.is_empty() {
+        let grids = [features.len(), ny, nx];
+        let drops: Vec<f32> = features.iter().flat_map(|feature| feature.map()).collect();
+        let totals: Vec<f32> = features.iter().flat_map(|feature| &feature.totals).copied().collect();
+        let base_totals: Vec<f32> = features.iter().map(|feature| feature.base_total).collect();
+        let channels: Vec<usize> = features.iter().map(|feature| feature.channel).collect();
+        arrays.push(Array::floats("activations", &grids, &drops));
+        arrays.push(Array::floats("activation_totals", &grids, &totals));
+        arrays.push(Array::floats("activation_base_totals", &[features.len()], &base_totals));
+        arrays.push(Array::indices("activation_channels", &[features.len()], &channels));
+    }
+    arrays
+}
+
+/// (name, contents) of each file asked for.
+pub fn files(explanation: &Explanation, asked: &[ArrayFile]) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    if asked.is_empty() {
+        return files;
+    }
+    let arrays = arrays(explanation);
+    let mut add = |file, name: &str, contents: &dyn Fn() -> Vec<u8>| {
+        if asked.contains(&file) {
+            files.push((name.to_string(), contents()));
+        }
+    };
+    add(ArrayFile::Npy, "maps.npy", &|| arrays[0].npy());
+    add(ArrayFile::Npz, "maps.npz", &|| npz(&arrays));
+    add(ArrayFile::Safetensors, "maps.safetensors", &|| safetensors(&arrays, options(explanation)));
+    files
+}
+
+fn npz(arrays: &[Array]) -> Vec<u8> {
+    // Of the same day always: a date would make two files of the same numbers differ.
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Stored)
+        .last_modified_time(DateTime::default())
+        .unix_permissions(0o644);
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    for array in arrays {
+        let written = zip.start_file(format!("{}.npy", array.name), options);
+        written.expect("names differ, and memory can be written");
+        zip.write_all(&array.npy()).expect("far below the 4 GB of a file in a zip");
+    }
+    zip.finish().expect("memory can be written").into_inner()
+}
+
+fn safetensors(arrays: &[Array], options: String) -> Vec<u8> {
+    let views = arrays.iter().map(|array| {
+        let view = TensorView::new(array.dtype, array.shape.clone(), &array.bytes);
+        (array.name, view.expect("as many values as the shape says"))
+    });
+    // One entry alone: several would come in another order each time.
+    let metadata = HashMap::from([("options".to_string(), options)]);
+    safetensors::serialize(views, Some(metadata)).expect("names differ, and the header is small")
+}
+
+/// What was run, with which options, each as it would be given: a JSON object of strings.
+fn options(explanation: &Explanation) -> String {
+    let maps = &explanation.maps;
+    let size = |[height, width]: [usize; 2]| format!("{height}x{width}");
+    let region = &maps.region;
+    let features = maps.features.iter().map(|feature| format!("{}:{}", feature.layer, feature.channel));
+    let options = json!({
+        "image": explanation.image.to_string_lossy(),
+        "image_sha256": explanation.image_sha256,
+        "network": explanation.network,
+        "weights_sha256": explanation.weights_sha256,
+        "resize": explanation.resize.to_string(),
+        "mask_size": size(maps.mask_size),
+        "stride": size(maps.stride),
+        "mask_value": maps.mask_value.to_string(),
+        "mask_clipping": if maps.mask_clipping { "on" } else { "off" },
+        "region": format!("{},{},{},{}", region.y0, region.x0, region.y1, region.x1),
+        "score": maps.score.to_string(),
+        "aggregate": match explanation.aggregate {
+            Aggregate::None => "none",
+            Aggregate::Windows => "windows",
+        },
+        "activation": features.collect::<Vec<_>>().join(","),
+    });
+    options.to_string()
+}

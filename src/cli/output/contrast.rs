@@ -1,0 +1,59 @@
+//! How the maps of two classes of one photograph differ, in numbers.
+
+use crate::cli::explanation::Explanation;
+
+/// Two classes' maps of one photograph against each other: the first two.
+pub struct Contrast {
+    pub classes: [usize; 2],
+    /// The first class's drop minus the second's, `[ny][nx]`: positive where the evidence is for the first rather than the second.
+    pub difference: Vec<f32>,
+    /// Pearson's, -1..=1, of the two maps; 0 where one of them is flat.
+    pub correlation: f32,
+    /// Of the positions, where the first class's drop is the larger one.
+    pub share: f32,
+}
+
+impl Contrast {
+    /// Nothing where there is one class alone.
+    pub fn new(explanation: &Explanation) -> Option<Contrast> {
+        let maps = &explanation.maps;
+        let &[first, second, ..] = &maps.classes[..] else { return None };
+        let (a, b) = (maps.map(0), maps.map(1));
+        let larger = a.iter().zip(&b).filter(|(a, b)| a > b).count();
+        Some(Contrast {
+            classes: [first, second],
+            difference: difference(&a, &b),
+            correlation: correlation(&a, &b),
+            share: larger as f32 / a.len() as f32,
+        })
+    }
+}
+
+/// Value by value.
+pub fn difference(a: &[f32], b: &[f32]) -> Vec<f32> {
+    a.iter().zip(b).map(|(a, b)| a - b).collect()
+}
+
+fn correlation(a: &[f32], b: &[f32]) -> f32 {
+    let mean = |values: &[f32]| values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len() as f64;
+    let (mean_a, mean_b) = (mean(a), mean(b));
+    let product = |a: &[f32], mean_a: f64, b: &[f32], mean_b: f64| -> f64 {
+        a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - mean_a) * (f64::from(b) - mean_b)).sum()
+    };
+    let spread = product(a, mean_a, a, mean_a) * product(b, mean_b, b, mean_b);
+    if spread > 0.0 { (product(a, mean_a, b, mean_b) / spread.sqrt()) as f32 } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn correlation_is_pearsons() {
+        assert_eq!(correlation(&[1.0, 2.0, 3.0], &[10.0, 20.0, 30.0]), 1.0);
+        assert_eq!(correlation(&[1.0, 2.0, 3.0], &[3.0, 2.0, 1.0]), -1.0);
+        assert_eq!(correlation(&[1.0, 2.0], &[5.0, 5.0]), 0.0);
+        // numpy.corrcoef([1, 2, 4, 8], [3, -1, 2, 7])[0, 1]
+        assert!((correlation(&[1.0, 2.0, 4.0, 8.0], &[3.0, -1.0, 2.0, 7.0]) - 0.773_997).abs() < 1e-5);
+    }
+}

@@ -1,0 +1,338 @@
+//! What the commands print and write as JSON, each kind of file a struct with its fields. Floats are written with as many
+//! digits as make the same `f32` again.
+
+use std::path::Path;
+
+use occlude::network::INPUT_SIDE;
+use occlude::{Classification, GradCam, Labels, MaskValue, Score};
+use serde::Serialize;
+
+use super::contrast::Contrast;
+use crate::cli::args::Aggregate;
+use crate::cli::explanation::{Explanation, Session, Source};
+
+/// What an object's numbers were made of.
+#[derive(Serialize)]
+pub struct Origin<'a> {
+    image: String,
+    image_sha256: &'a str,
+    /// For example "built-in network of 30 classes".
+    network: &'a str,
+    weights_sha256: &'a str,
+}
+
+impl<'a> Origin<'a> {
+    pub fn of(session: &'a Session, source: &'a Source) -> Origin<'a> {
+        Origin {
+            image: source.image.to_string_lossy().into_owned(),
+            image_sha256: &source.sha256,
+            network: &session.network,
+            weights_sha256: &session.weights_sha256,
+        }
+    }
+}
+
+/// The object of `map.json` and of `occlude explain --json`.
+#[derive(Serialize)]
+struct Maps<'a> {
+    #[serde(flatten)]
+    origin: Origin<'a>,
+    input_size: [usize; 2],
+    mask_size: [usize; 2],
+    stride: [usize; 2],
+    mask_value: Fill,
+    mask_clipping: bool,
+    region: [usize; 4],
+    resize: String,
+    score: String,
+    grid: [usize; 2],
+    classes: Vec<MappedClass<'a>>,
+    scores: Vec<Vec<&'a [f32]>>,
+    maps: Vec<Vec<Vec<f32>>>,
+    argmax: Vec<&'a [usize]>,
+    argmax_scores: Vec<&'a [f32]>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    activations: Vec<Activation<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attributions: Vec<Vec<Vec<f32>>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    faithfulness: Vec<Faithful<'a>>,
+    positions: usize,
+    #[serde(flatten)]
+    run: Option<Run<'a>>,
+}
+
+/// How the numbers were come by, which none of them depends on.
+#[derive(Serialize)]
+struct Run<'a> {
+    elapsed_seconds: f64,
+    threads: usize,
+    isa: &'a str,
+}
+
+/// A colour, red first, or the name of what differs from pixel to pixel.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum Fill {
+    Colour([f32; 3]),
+    Image(String),
+}
+
+#[derive(Serialize)]
+struct MappedClass<'a> {
+    index: usize,
+    label: &'a str,
+    base_score: f32,
+}
+
+/// A feature's map.
+#[derive(Serialize)]
+struct Activation<'a> {
+    layer: &'a str,
+    channel: usize,
+    base_total: f32,
+    totals: Vec<&'a [f32]>,
+    map: Vec<Vec<f32>>,
+}
+
+#[derive(Serialize)]
+struct Faithful<'a> {
+    method: &'static str,
+    class: usize,
+    deletion_area: f32,
+    insertion_area: f32,
+    shares: &'a [f32],
+    deletion: &'a [f32],
+    insertion: &'a [f32],
+}
+
+/// The object of `compare.json`.
+#[derive(Serialize)]
+struct Comparison<'a> {
+    images: Vec<Maps<'a>>,
+    contrasts: Vec<Contrasted>,
+}
+
+/// The first two classes of an image.
+#[derive(Serialize)]
+struct Contrasted {
+    classes: [usize; 2],
+    difference: Vec<Vec<f32>>,
+    correlation: f32,
+    share: f32,
+}
+
+/// The object of `gradcam.json` and of `occlude gradcam --json`.
+#[derive(Serialize)]
+struct GradCams<'a> {
+    #[serde(flatten)]
+    origin: Origin<'a>,
+    input_size: [usize; 2],
+    resize: String,
+    layer: &'a str,
+    score: String,
+    grid: [usize; 2],
+    classes: Vec<MappedClass<'a>>,
+    maps: Vec<Vec<Vec<f32>>>,
+    threads: usize,
+    isa: String,
+}
+
+/// The object of `occlude classify --json`.
+#[derive(Serialize)]
+struct Classes<'a> {
+    image: String,
+    network: String,
+    classes: Vec<RankedClass<'a>>,
+}
+
+#[derive(Serialize)]
+struct RankedClass<'a> {
+    index: usize,
+    synset: &'a str,
+    label: &'a str,
+    probability: f32,
+    logit: f32,
+}
+
+/// One line, with its end.
+pub fn maps(explanation: &Explanation) -> String {
+    line(&with_run(explanation))
+}
+
+/// The same as [`maps`] of no more than the first `most` classes.
+pub fn first_maps(explanation: &Explanation, most: usize) -> String {
+    let mut object = with_run(explanation);
+    object.classes.truncate(most);
+    object.scores.truncate(most);
+    object.maps.truncate(most);
+    object.attributions.truncate(most);
+    line(&object)
+}
+
+/// The same without `elapsed_seconds`, `threads` and `isa`: the same bytes on every machine, and in every run.
+pub fn reproducible_maps(explanation: &Explanation) -> String {
+    line(&result(explanation))
+}
+
+/// The object of `compare.json`, in one line with its end.
+pub fn comparison(explanations: &[Explanation], contrasts: &[Contrast]) -> String {
+    let columns = explanations[0].maps.grid[1];
+    let contrast = |contrast: &Contrast| Contrasted {
+        classes: contrast.classes,
+        difference: nested(&contrast.difference, columns),
+        correlation: contrast.correlation,
+        share: contrast.share,
+    };
+    line(&Comparison {
+        images: explanations.iter().map(with_run).collect(),
+        contrasts: contrasts.iter().map(contrast).collect(),
+    })
+}
+
+fn with_run(explanation: &Explanation) -> Maps<'_> {
+    let Explanation { elapsed_seconds, threads, ref isa, .. } = *explanation;
+    Maps { run: Some(Run { elapsed_seconds, threads, isa }), ..result(explanation) }
+}
+
+fn result(explanation: &Explanation) -> Maps<'_> {
+    let maps = &explanation.maps;
+    let [rows, columns] = maps.grid;
+    Maps {
+        origin: Origin {
+            image: explanation.image.to_string_lossy().into_owned(),
+            image_sha256: &explanation.image_sha256,
+            network: &explanation.network,
+            weights_sha256: &explanation.weights_sha256,
+        },
+        input_size: [INPUT_SIDE; 2],
+        mask_size: maps.mask_size,
+        stride: maps.stride,
+        mask_value: fill(maps.mask_value),
+        mask_clipping: maps.mask_clipping,
+        region: [maps.region.y0, maps.region.x0, maps.region.y1, maps.region.x1],
+        resize: explanation.resize.to_string(),
+        score: maps.score.to_string(),
+        grid: maps.grid,
+        classes: maps
+            .classes
+            .iter()
+            .zip(&maps.base_scores)
+            .map(|(&c, &score)| mapped(&explanation.labels, c, score))
+            .collect(),
+        scores: maps.scores.chunks(rows * columns).map(|map| map.chunks(columns).collect()).collect(),
+        maps: (0..maps.classes.len()).map(|class| nested(&maps.map(class), columns)).collect(),
+        argmax: maps.argmax.chunks(columns).collect(),
+        argmax_scores: maps.argmax_scores.chunks(columns).collect(),
+        activations: maps
+            .features
+            .iter()
+            .map(|feature| Activation {
+                layer: &feature.layer,
+                channel: feature.channel,
+                base_total: feature.base_total,
+                totals: feature.totals.chunks(columns).collect(),
+                map: nested(&feature.map(), columns),
+            })
+            .collect(),
+        attributions: match explanation.aggregate {
+            Aggregate::None => Vec::new(),
+            Aggregate::Windows => {
+                (0..maps.classes.len()).map(|class| nested(&maps.attributions(class), INPUT_SIDE)).collect()
+            }
+        },
+        faithfulness: explanation
+            .faithfulness
+            .iter()
+            .map(|(method, curves)| Faithful {
+                method: method.name(),
+                class: curves.class,
+                deletion_area: curves.deletion_area(),
+                insertion_area: curves.insertion_area(),
+                shares: &curves.shares,
+                deletion: &curves.deletion,
+                insertion: &curves.insertion,
+            })
+            .collect(),
+        positions: rows * columns,
+        run: None,
+    }
+}
+
+/// The object of `gradcam.json`, in one line with its end.
+pub fn gradcams(session: &Session, source: &Source, said: &Classification, maps: &GradCam) -> String {
+    let [_, columns] = maps.grid;
+    line(&GradCams {
+        origin: Origin::of(session, source),
+        input_size: [INPUT_SIDE; 2],
+        resize: session.resize.to_string(),
+        layer: &maps.layer,
+        score: Score::Probability.to_string(),
+        grid: maps.grid,
+        classes: maps
+            .classes
+            .iter()
+            .map(|&class| mapped(&session.labels, class, said.probabilities[class]))
+            .collect(),
+        maps: (0..maps.classes.len()).map(|k| nested(maps.map(k), columns)).collect(),
+        threads: rayon::current_num_threads(),
+        isa: session.net.isa().to_string(),
+    })
+}
+
+fn mapped(labels: &Labels, index: usize, base_score: f32) -> MappedClass<'_> {
+    MappedClass { index, label: labels.words(index), base_score }
+}
+
+fn nested(map: &[f32], columns: usize) -> Vec<Vec<f32>> {
+    map.chunks(columns).map(<[f32]>::to_vec).collect()
+}
+
+pub fn fill(value: MaskValue) -> Fill {
+    match value {
+        MaskValue::Rgb(rgb) => Fill::Colour(rgb),
+        other => Fill::Image(other.to_string()),
+    }
+}
+
+/// One line, with its end.
+pub fn classes(
+    image: &Path,
+    network: String,
+    classification: &Classification,
+    top: &[usize],
+    labels: &Labels,
+) -> String {
+    let ranked = |&index: &usize| RankedClass {
+        index,
+        synset: labels.get(index).map_or("", |label| &label.synset),
+        label: labels.words(index),
+        probability: classification.probabilities[index],
+        logit: classification.logits[index],
+    };
+    let image = image.to_string_lossy().into_owned();
+    line(&Classes { image, network, classes: top.iter().map(ranked).collect() })
+}
+
+/// One line, with its end.
+pub fn line(object: &impl Serialize) -> String {
+    let text = serde_json::to_string(object).expect("strings, numbers and lists of them");
+    text + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn floats_come_back_as_the_same_bits() {
+        // Read back as f64 first, as most readers do. 0x9e3779b9: steps that visit all exponents.
+        let mut bits = 1u32;
+        for _ in 0..100_000 {
+            bits = bits.wrapping_add(0x9e37_79b9);
+            let value = f32::from_bits(bits);
+            if value.is_finite() {
+                let text = serde_json::to_string(&value).unwrap();
+                assert_eq!((text.parse::<f64>().unwrap() as f32).to_bits(), bits, "{text}");
+            }
+        }
+    }
+}

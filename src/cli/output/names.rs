@@ -1,0 +1,78 @@
+//! What files of results are called: after the photograph, and after the class. They depend on nothing else, so that two runs
+//! agree.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use occlude::Labels;
+
+use crate::cli::checksum::sha256;
+
+/// Characters of a class's name in a file name; file systems take 255 bytes for all of it.
+const LONGEST_SLUG: usize = 60;
+
+/// Bytes of a picture's name in the names of its results. File systems have 255 for all of a name: `compare` puts two of them
+/// into one, and `batch` adds a hash of 64 digits.
+const LONGEST_STEM: usize = 100;
+
+/// The picture's file name without its ending, fit to begin the names of other files: without control characters, and where it
+/// is so long that two of them and a class would be no file name any more, with a hash in place of its end.
+pub fn stem(image: &Path) -> String {
+    let stem = image.file_stem().map_or("image".into(), |stem| stem.to_string_lossy());
+    let stem = stem.replace(|c: char| c.is_control(), "_");
+    if stem.len() <= LONGEST_STEM {
+        return stem;
+    }
+    let hash = sha256(stem.as_bytes());
+    let ends = stem.char_indices().map(|(at, _)| at).take_while(|&at| at <= LONGEST_STEM - 9);
+    format!("{}-{}", &stem[..ends.last().unwrap_or(0)], &hash[..8])
+}
+
+/// One a class: its short name in letters, digits and hyphens; with its index where several classes have the same.
+pub fn slugs(classes: &[usize], labels: &Labels) -> Vec<String> {
+    let slug = |class: usize| {
+        let name = labels.short(class).to_lowercase();
+        let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+        // A name without a Latin letter, and a bound on the file name's length.
+        let slug = words.collect::<Vec<_>>().join("-");
+        if slug.is_empty() { format!("class-{class}") } else { slug.chars().take(LONGEST_SLUG).collect() }
+    };
+    let mut taken = HashSet::new();
+    classes
+        .iter()
+        .map(|&class| {
+            let slug = slug(class);
+            if taken.insert(slug.clone()) { slug } else { format!("{slug}-{class}") }
+        })
+        .collect()
+}
+
+/// A layer's name in a file name.
+pub fn layer_slug(layer: &str) -> String {
+    layer.replace('/', "-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slugs_are_plain_and_differ() {
+        // 134 and 517 are both called "crane".
+        let slugs = |classes: &[usize]| slugs(classes, Labels::imagenet());
+        assert_eq!(slugs(&[285, 134, 517]), ["egyptian-cat", "crane", "crane-517"]);
+        let all = slugs(&(0..1000).collect::<Vec<_>>());
+        assert_eq!(all.iter().collect::<HashSet<_>>().len(), 1000);
+        assert!(all.iter().all(|slug| slug.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')));
+    }
+
+    #[test]
+    fn stems() {
+        assert_eq!(stem(Path::new("a/chelsea.png")), "chelsea");
+        assert_eq!(stem(Path::new("chelsea")), "chelsea");
+        assert_eq!(stem(Path::new("a\x1b[2J\nb.png")), "a_[2J_b");
+        let long = |end: &str| stem(Path::new(&format!("{}{end}.png", "ä".repeat(120))));
+        assert!(long("").len() <= LONGEST_STEM && long("").starts_with("ääää"));
+        assert_ne!(long("1"), long("2"));
+    }
+}

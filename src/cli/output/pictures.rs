@@ -1,0 +1,245 @@
+//! Which pictures an explanation comes to, and what stands on them: from an [`Explanation`] to what `figure.rs` draws.
+
+use std::collections::HashSet;
+
+use occlude::network::INPUT_SIDE;
+use occlude::network::geometry::Rect;
+use occlude::{Curves, OcclusionMaps};
+
+use super::names::{layer_slug, slugs, stem};
+use crate::cli::args::{Aggregate, Drawing, Pictures, Show};
+use crate::cli::explanation::{Explanation, Method};
+use crate::cli::render::canvas::Canvas;
+use crate::cli::render::colours::{Colours, KINDS};
+use crate::cli::render::figure::{
+    self, Kind, KindsFigure, Line, MapFigure, Overlay, PHOTO_SIDE, Scale, range, readable,
+};
+
+/// Kinds of a legend that have a name: as many as there are colours, and the quiet one.
+const NAMED: usize = KINDS.len() + 1;
+
+/// What covers the photograph where the network's answer stays the same, and where it is a rare one.
+pub const UNCHANGED: [u8; 3] = [235; 3];
+pub const OTHER: [u8; 3] = [60; 3];
+
+impl Explanation {
+    /// (name, contents) of each picture.
+    pub fn pictures(&self, asked: &Pictures) -> Vec<(String, Vec<u8>)> {
+        let drawing = &asked.drawing;
+        let photograph = self.photograph.square(PHOTO_SIDE, self.resize);
+        let mut files = Vec::new();
+        let mut add = |name: &str, canvas: Canvas| {
+            let name = format!("{}-{name}.{}", stem(&self.image), drawing.format.ending());
+            files.push((name, canvas.encode(drawing.format)));
+        };
+        let slugs = slugs(&self.maps.classes, &self.labels);
+        for show in &asked.show.0 {
+            match show {
+                Show::Drop => {
+                    for (k, slug) in slugs.iter().enumerate() {
+                        add(slug, self.drop_figure(&photograph, k, drawing));
+                    }
+                }
+                Show::Score => {
+                    for (k, slug) in slugs.iter().enumerate() {
+                        add(&format!("{slug}-score"), self.score_figure(&photograph, k, drawing));
+                    }
+                }
+                Show::Class => add("most-probable", self.class_figure(&photograph, drawing)),
+            }
+        }
+        for (f, feature) in self.maps.features.iter().enumerate() {
+            let layer = layer_slug(&feature.layer);
+            add(&format!("{layer}-{}", feature.channel), self.feature_figure(&photograph, f, drawing));
+        }
+        if !self.faithfulness.is_empty() {
+            for (k, slug) in slugs.iter().enumerate() {
+                add(&format!("{slug}-faithfulness"), self.faithfulness_figure(k));
+            }
+        }
+        files
+    }
+
+    /// The map of a class's drops: at positions, or spread over the pixels.
+    pub fn drops(&self, k: usize) -> (Vec<f32>, [usize; 2], Rect) {
+        match self.aggregate {
+            Aggregate::None => (self.maps.map(k), self.maps.grid, self.maps.area()),
+            Aggregate::Windows => (self.maps.attributions(k), [INPUT_SIDE; 2], Rect::plane(INPUT_SIDE)),
+        }
+    }
+
+    /// What a map of [`Explanation::drops`] shows.
+    pub fn drop_in_words(&self) -> String {
+        match self.aggregate {
+            Aggregate::None => format!("drop in {} when covered", self.maps.score),
+            Aggregate::Windows => {
+                format!("mean drop in {} under the masks that cover a pixel", self.maps.score)
+            }
+        }
+    }
+
+    fn drop_figure(&self, photograph: &[u8], k: usize, drawing: &Drawing) -> Canvas {
+        let maps = &self.maps;
+        let (map, grid, area) = self.drops(k);
+        let scale = Scale::of_drops(drawing.colours.unwrap_or(Colours::Jet), &map);
+        figure::map(&MapFigure {
+            photograph,
+            overlay: overlay(&map, grid, area, drawing),
+            scale,
+            title: self.labels.words(maps.classes[k]),
+            value: &format!("{} {}", maps.score, readable(maps.base_scores[k])),
+            note: &sizes(maps, drawing.mark),
+            meaning: [
+                &format!("{}: {}", self.drop_in_words(), scale.colours.meaning()),
+                &measured(&scale, map.iter()),
+            ],
+            mark: drawing.mark.then_some(maps.mask_size),
+            base: None,
+        })
+    }
+
+    fn score_figure(&self, photograph: &[u8], k: usize, drawing: &Drawing) -> Canvas {
+        let maps = &self.maps;
+        let count = maps.argmax.len();
+        let scores = &maps.scores[k * count..(k + 1) * count];
+        let base = maps.base_scores[k];
+        let colours = drawing.colours.unwrap_or(Colours::Viridis);
+        figure::map(&MapFigure {
+            photograph,
+            overlay: overlay(scores, maps.grid, maps.area(), drawing),
+            scale: Scale::of_values(colours, scores.iter().chain([&base])),
+            title: self.labels.words(maps.classes[k]),
+            value: &format!("{} {}", maps.score, readable(base)),
+            note: &sizes(maps, drawing.mark),
+            meaning: [
+                &format!("{} of the class with the mask at each place", maps.score),
+                &format!("the dark mark at the colours is the whole picture's, {}", readable(base)),
+            ],
+            mark: drawing.mark.then_some(maps.mask_size),
+            base: Some(base),
+        })
+    }
+
+    fn feature_figure(&self, photograph: &[u8], f: usize, drawing: &Drawing) -> Canvas {
+        let maps = &self.maps;
+        let feature = &maps.features[f];
+        let map = feature.map();
+        let scale = Scale::of_drops(drawing.colours.unwrap_or(Colours::Jet), &map);
+        let meaning = match scale.colours {
+            Colours::Viridis => "yellow is where it is found",
+            _ => "red is where it is found, blue where it is kept down",
+        };
+        figure::map(&MapFigure {
+            photograph,
+            overlay: overlay(&map, maps.grid, maps.area(), drawing),
+            scale,
+            title: &format!("{}, channel {}", feature.layer, feature.channel),
+            value: &format!("total {}", readable(feature.base_total)),
+            note: &sizes(maps, drawing.mark),
+            meaning: [&format!("drop in the total when covered: {meaning}"), &measured(&scale, map.iter())],
+            mark: drawing.mark.then_some(maps.mask_size),
+            base: None,
+        })
+    }
+
+    fn class_figure(&self, photograph: &[u8], drawing: &Drawing) -> Canvas {
+        let maps = &self.maps;
+        let positions = maps.argmax.len();
+        // The whole picture's class, then the others by how often they are seen.
+        let whole = maps.classification.best();
+        let count = |class: usize| maps.argmax.iter().filter(|&&c| c == class).count();
+        let others: HashSet<usize> = maps.argmax.iter().copied().filter(|&class| class != whole).collect();
+        let mut others: Vec<usize> = others.into_iter().collect();
+        others.sort_by_key(|&class| (positions - count(class), class));
+        let mut shown = vec![whole];
+        shown.extend(others.iter().take(NAMED - 1));
+        let mut kinds: Vec<Kind> = shown
+            .iter()
+            .enumerate()
+            .map(|(i, &class)| Kind {
+                colour: i.checked_sub(1).map_or(UNCHANGED, |i| KINDS[i]),
+                name: self.labels.words(class).to_string(),
+                count: match i {
+                    0 => format!("as uncovered: {} of {positions}", count(class)),
+                    _ => format!("{} of {positions}", count(class)),
+                },
+            })
+            .collect();
+        let rest = &others[others.len().min(NAMED - 1)..];
+        if !rest.is_empty() {
+            let seen: usize = rest.iter().map(|&class| count(class)).sum();
+            let name = format!("{} other class{}", rest.len(), if rest.len() == 1 { "" } else { "es" });
+            kinds.push(Kind { colour: OTHER, name, count: format!("{seen} of {positions}") });
+        }
+        let kind = |class: &usize| shown.iter().position(|shown| shown == class).unwrap_or(shown.len());
+        let tiles: Vec<usize> = maps.argmax.iter().map(kind).collect();
+        figure::kinds(&KindsFigure {
+            photograph,
+            tiles: &tiles,
+            grid: maps.grid,
+            area: maps.area(),
+            opacity: drawing.opacity,
+            kinds: &kinds,
+            title: "Most probable class with the mask at each place",
+            note: &sizes(maps, false),
+            meaning: [
+                "a tile is a position of the mask: what the network calls the picture when that is covered",
+                "",
+            ],
+        })
+    }
+
+    fn faithfulness_figure(&self, k: usize) -> Canvas {
+        let class = self.maps.classes[k];
+        let measured: Vec<_> = self.faithfulness.iter().filter(|(_, curves)| curves.class == class).collect();
+        let colour = |method: Method| match method {
+            Method::Occlusion => KINDS[5],
+            Method::GradCam => KINDS[4],
+        };
+        let lines = |curve: for<'c> fn(&'c Curves) -> (&'c [f32], f32)| -> Vec<Line> {
+            let of = measured.iter().map(|(method, curves)| (*method, curve(curves)));
+            of.map(|(method, (values, area))| {
+                let name = format!("{}: area {}", method.name(), readable(area));
+                Line { colour: colour(method), name, values }
+            })
+            .collect()
+        };
+        let deletion = lines(|curves| (&curves.deletion, curves.deletion_area()));
+        let insertion = lines(|curves| (&curves.insertion, curves.insertion_area()));
+        let score = self.maps.score;
+        figure::plots(
+            &format!("{}: how faithful are the maps?", self.labels.words(class)),
+            &[
+                ("deletion: the lower, the better", deletion),
+                ("insertion: the higher, the better", insertion),
+            ],
+            &measured[0].1.shares,
+            "of the pixels, the most important first",
+            &[
+                &format!("{score} when the most important pixels are covered (deletion), and when"),
+                "only they are uncovered (insertion), in the order of each map",
+            ],
+        )
+    }
+}
+
+fn overlay<'a>(map: &'a [f32], grid: [usize; 2], area: Rect, drawing: &Drawing) -> Overlay<'a> {
+    Overlay { map, grid, area, upsampling: drawing.upsampling, opacity: drawing.opacity }
+}
+
+/// How the map was made, in one line.
+pub fn sizes(maps: &OcclusionMaps, is_outlined: bool) -> String {
+    let [mask_height, mask_width] = maps.mask_size;
+    let [down, across] = maps.stride;
+    let outline = if is_outlined { " (white outline)" } else { "" };
+    format!(
+        "mask {mask_height}×{mask_width}{outline}, stride {down}×{across}, in network pixels ({INPUT_SIDE}×{INPUT_SIDE})"
+    )
+}
+
+/// Which values the colours stand for, and which were found.
+fn measured<'v>(scale: &Scale, values: impl Iterator<Item = &'v f32>) -> String {
+    let [low, high] = range(values);
+    let symmetric = if scale.colours.is_symmetric() { "colours symmetric around 0; " } else { "" };
+    format!("{symmetric}measured from {} to {}", readable(low), readable(high))
+}

@@ -1,0 +1,18 @@
+//! All files that one explanation comes to, for `explain` and for each picture of a batch.
+
+use super::arrays;
+use crate::cli::args::{ArrayFile, Pictures};
+use crate::cli::explanation::Explanation;
+
+/// (name, contents) of all that is written: the pictures, the arrays, and `json` as `map.json`.
+pub fn files(
+    explanation: &Explanation,
+    pictures: &Pictures,
+    arrays: &[ArrayFile],
+    json: &str,
+) -> Vec<(String, Vec<u8>)> {
+    let mut files = explanation.pictures(pictures);
+    files.extend(arrays::files(explanation, arrays));
+    files.push(("map.json".to_string(), json.as_bytes().to_vec()));
+    files
+}

@@ -1,0 +1,223 @@
+//! A contact sheet: many small maps on one page and one scale, with their numbers. What the maps are of is not known here.
+
+use occlude::network::INPUT_SIDE;
+
+use super::canvas::Canvas;
+use super::figure::{
+    BAR_ROOM, GAP, INK, MARGIN, PAGE, Scale, TITLE_LINES, draw_bar, note_style, title_style,
+};
+use super::text::Style;
+
+/// The photograph is shown as the network sees it, pixel by pixel.
+const PHOTO: u32 = INPUT_SIDE as u32;
+/// Least side of a tile where there is a map; coarse maps are enlarged to it.
+const TILE: u32 = 56;
+/// Side of a tile that has a single value.
+const SMALLEST_TILE: u32 = 28;
+/// From a tile, with its number, to the next.
+const BETWEEN: u32 = 5;
+/// Room for a few words beside photograph and colour bar, whatever the number of tiles.
+const LEAST_WIDTH: u32 = MARGIN + PHOTO + BAR_ROOM + MARGIN + 360 + MARGIN;
+/// Numbers of the tiles in a row are easier to follow when they go up in steps like this.
+const COLUMNS: usize = 8;
+/// Lines of a note.
+const NOTE_LINES: usize = 4;
+const EDGE: [u8; 3] = [200; 3];
+
+fn number_style() -> Style {
+    Style::book(14, INK)
+}
+
+/// A map and its number.
+pub struct Tile {
+    pub number: usize,
+    /// `[side][side]`.
+    pub map: Vec<f32>,
+}
+
+/// What a sheet shows.
+pub struct Sheet<'a> {
+    /// `[INPUT_SIDE][INPUT_SIDE][3]`.
+    pub photograph: &'a [u8],
+    pub tiles: &'a [Tile],
+    /// Of each map.
+    pub side: usize,
+    pub scale: Scale,
+    pub title: &'a str,
+    /// How to read it.
+    pub notes: &'a [String],
+}
+
+/// Where the tiles are.
+#[derive(Debug, PartialEq)]
+struct Layout {
+    columns: u32,
+    rows: u32,
+    /// Side of a tile: a whole multiple of the map's.
+    tile: u32,
+    /// From tile to tile, across and down.
+    step: [u32; 2],
+}
+
+impl Layout {
+    fn new(tiles: usize, side: usize, widest_number: u32) -> Layout {
+        let columns = tiles.isqrt() + usize::from(tiles.isqrt().pow(2) < tiles);
+        let columns = columns.next_multiple_of(COLUMNS).min(tiles).max(1) as u32;
+        let side = side as u32;
+        let mut tile = if side == 1 { SMALLEST_TILE } else { side * (TILE / side).max(1) };
+        // A few maps may take the room that the page has anyway.
+        while side > 1 && tile < PHOTO && columns * (2 * tile + BETWEEN) <= LEAST_WIDTH - 2 * MARGIN {
+            tile *= 2;
+        }
+        Layout {
+            columns,
+            rows: (tiles as u32).div_ceil(columns),
+            tile,
+            step: [tile.max(widest_number) + BETWEEN, tile + number_style().height + BETWEEN],
+        }
+    }
+
+    /// The upper left corner of a tile, from that of the first.
+    fn corner(&self, index: usize) -> [u32; 2] {
+        let index = index as u32;
+        [index % self.columns * self.step[0], index / self.columns * self.step[1]]
+    }
+}
+
+/// Draws the photograph, the scale and the notes, and the tiles below them, row by row.
+pub fn draw(content: &Sheet) -> Canvas {
+    let numbers: Vec<String> = content.tiles.iter().map(|tile| tile.number.to_string()).collect();
+    let widest = numbers.iter().map(|number| number_style().width(number)).max().unwrap_or(0);
+    let layout = Layout::new(content.tiles.len(), content.side, widest);
+    let width = LEAST_WIDTH.max(2 * MARGIN + layout.columns * layout.step[0] - BETWEEN);
+    let title = title_style().wrap(content.title, width - 2 * MARGIN, TITLE_LINES);
+    let head = MARGIN + title.len() as u32 * title_style().height + 2 * GAP;
+    let notes_left = MARGIN + PHOTO + BAR_ROOM + MARGIN;
+    // Lines longer than this are hard to read.
+    let notes_width = (width - MARGIN - notes_left).min(3 * PHOTO);
+    let notes: Vec<Vec<String>> =
+        content.notes.iter().map(|note| note_style().wrap(note, notes_width, NOTE_LINES)).collect();
+    let notes_height = notes.iter().map(|lines| lines.len() as u32 * note_style().height + GAP).sum::<u32>();
+    let top = head + PHOTO.max(notes_height) + MARGIN;
+
+    let mut page = Canvas::new(width, top + layout.rows * layout.step[1] - BETWEEN + MARGIN, PAGE);
+    for (line, y) in title.iter().zip((MARGIN..).step_by(title_style().height as usize)) {
+        page.text(title_style(), MARGIN, y, line);
+    }
+    page.picture([MARGIN, head, PHOTO, PHOTO], content.photograph.to_vec());
+    draw_bar(&mut page, [MARGIN + PHOTO + MARGIN, head], PHOTO, &content.scale, None);
+    let mut y = head;
+    for lines in notes {
+        for line in lines {
+            page.text(note_style(), notes_left, y, &line);
+            y += note_style().height;
+        }
+        y += GAP;
+    }
+    for (index, (tile, number)) in content.tiles.iter().zip(&numbers).enumerate() {
+        let [x, y] = layout.corner(index);
+        let (x, y, side) = (MARGIN + x, top + y, layout.tile);
+        // White stands for 0 in some colours, and the page is white.
+        page.outline([x - 1, y - 1, side + 2, side + 2], EDGE);
+        page.picture([x, y, side, side], enlarged(&tile.map, content.side, side as usize, &content.scale));
+        let middle = (side - number_style().width(number).min(side)) / 2;
+        page.text(number_style(), x + middle, y + side + 1, number);
+    }
+    page
+}
+
+/// The map's colours, each value a square, `[to][to][3]`.
+fn enlarged(map: &[f32], side: usize, to: usize, scale: &Scale) -> Vec<u8> {
+    let cell = to / side;
+    let rows = map.chunks(side).flat_map(|row| {
+        let row: Vec<u8> = row.iter().flat_map(|&value| scale.colour(value).repeat(cell)).collect();
+        row.repeat(cell)
+    });
+    rows.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::render::colours::Colours;
+
+    #[test]
+    fn rows_are_about_as_many_as_columns_and_begin_with_round_numbers() {
+        let grid = |tiles| {
+            let layout = Layout::new(tiles, 14, 0);
+            [layout.columns, layout.rows]
+        };
+        let found = [1, 5, 16, 64, 192, 256, 480, 512, 832, 1000, 1024].map(grid);
+        let expected = [
+            [1, 1],
+            [5, 1],
+            [8, 2],
+            [8, 8],
+            [16, 12],
+            [16, 16],
+            [24, 20],
+            [24, 22],
+            [32, 26],
+            [32, 32],
+            [32, 32],
+        ];
+        assert_eq!(found, expected);
+        for tiles in 1..3000 {
+            let [columns, rows] = grid(tiles).map(|count| count as usize);
+            assert!(columns * rows >= tiles && columns * (rows - 1) < tiles, "{tiles}");
+        }
+    }
+
+    #[test]
+    fn tiles_are_whole_multiples_of_maps_and_do_not_overlap() {
+        for (side, tile) in [(1, 28), (7, 56), (14, 56), (28, 56), (56, 56), (112, 112)] {
+            for widest in [0, 40, 200] {
+                let layout = Layout::new(100, side, widest);
+                assert_eq!(layout.tile, tile);
+                assert_eq!(layout.corner(0), [0, 0]);
+                let [right, below] = [layout.corner(1)[0], layout.corner(layout.columns as usize)[1]];
+                assert!(right >= tile.max(widest) + BETWEEN && below >= tile + number_style().height);
+            }
+        }
+    }
+
+    #[test]
+    fn a_few_maps_are_larger() {
+        let tile = |tiles, side| Layout::new(tiles, side, 0).tile;
+        assert_eq!([tile(1, 7), tile(3, 14), tile(5, 28), tile(16, 7)], [224, 224, 112, 56]);
+        assert_eq!([tile(2, 112), tile(9, 112), tile(3, 1)], [224, 112, 28]);
+    }
+
+    #[test]
+    fn each_value_is_a_square_of_its_colour() {
+        let scale = Scale { colours: Colours::Viridis, low: 0.0, high: 2.0 };
+        let pixels = enlarged(&[0.0, 1.0, 2.0, 0.5], 2, 6, &scale);
+        assert_eq!(pixels.len(), 6 * 6 * 3);
+        for (i, pixel) in pixels.chunks(3).enumerate() {
+            let value = [0.0, 1.0, 2.0, 0.5][i / 6 / 3 * 2 + i % 6 / 3];
+            assert_eq!(pixel, Colours::Viridis.at(value / 2.0), "{i}");
+        }
+    }
+
+    #[test]
+    fn nothing_touches_the_edge_of_the_page() {
+        let photograph = vec![7; INPUT_SIDE * INPUT_SIDE * 3];
+        let long = "a note of many words ".repeat(20);
+        for (count, side, number) in [(1, 1, 32_767), (3, 7, 0), (65, 1, 31_000), (70, 28, 9)] {
+            let tile = |i: usize| Tile { number: number + i, map: vec![i as f32; side * side] };
+            let tiles: Vec<Tile> = (0..count).map(tile).collect();
+            let scale = Scale { colours: Colours::Diverging, low: -80.0, high: 80.0 };
+            let notes = vec![long.clone(); 4];
+            let content =
+                Sheet { photograph: &photograph, tiles: &tiles, side, scale, title: &long, notes: &notes };
+            let image = draw(&content).pixels();
+            let (width, height) = image.dimensions();
+            for (x, y, pixel) in image.enumerate_pixels() {
+                let edge = MARGIN / 2;
+                if x < edge || y < edge || x >= width - edge || y >= height - edge {
+                    assert_eq!(pixel.0, PAGE, "{count} tiles: {x} {y}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Pictures of a trace: how far a mask's effect has come at each stage of the network, side by side and one after the other.
+//! Knows the trace's stages and how to draw them; not where they come from or go to.
+
+use image::codecs::gif::{GifEncoder, Repeat};
+use image::{Delay, DynamicImage, Frame};
+use occlude::Trace;
+use occlude::network::Network;
+use occlude::network::geometry::Rect;
+
+use super::canvas::{Area, Canvas};
+use super::colours::{Colours, KINDS};
+use super::figure::{FAINT_INK, GAP, INK, MARGIN, PAGE, note_style, title_style};
+use super::text::{Style, mix};
+
+/// The frame around what the mask can have changed: no colour of viridis.
+const REACHED: [u8; 3] = KINDS[5];
+
+/// Side of a stage's picture in the strip; planes of 7 to 112 pixels divide it.
+pub const PANEL: usize = 224;
+/// Side in the animation.
+pub const FRAME: usize = 2 * PANEL;
+/// Stages in a row of the strip: three rows for GoogLeNet.
+const ACROSS: usize = 7;
+/// Of the photograph under the colours.
+const OPACITY: f32 = 0.8;
+/// How long a stage is shown, in milliseconds.
+const SHOWN: u32 = 900;
+
+/// A blob of the network's trunk, and the layers on the way to it from the one before.
+pub struct Stage {
+    pub name: String,
+    /// The first one, which is not computed.
+    pub is_picture: bool,
+    /// Height and width.
+    pub side: usize,
+    pub channels: usize,
+    pub reached: Rect,
+    /// `[side][side]`, as in [`occlude::LayerTrace`].
+    pub computed: Vec<bool>,
+    pub difference: Vec<f32>,
+    /// Multiply-adds of the layers, and those spent.
+    pub dense: u64,
+    pub executed: u64,
+}
+
+/// The stages that are planes: the picture with the mask, then all but the pooled mean and the logits.
+pub fn stages(network: &Network, trace: &Trace) -> Vec<Stage> {
+    let picture = network.blobs[0].side;
+    let is_masked = |i: usize| {
+        let rows = trace.mask.y0..trace.mask.y1;
+        rows.contains(&(i / picture)) && (trace.mask.x0..trace.mask.x1).contains(&(i % picture))
+    };
+    let mut stages = vec![Stage {
+        name: "the mask".to_string(),
+        is_picture: true,
+        side: picture,
+        channels: network.blobs[0].channels,
+        reached: trace.mask,
+        computed: (0..picture * picture).map(is_masked).collect(),
+        difference: vec![0.0; picture * picture],
+        dense: 0,
+        executed: 0,
+    }];
+    // Layers stand in the table in the order in which they are computed: those up to the last that writes a stage are its own.
+    let mut before = 0;
+    for &id in network.trunk()[1..].iter().filter(|&&id| network.blobs[id].side > 1) {
+        let blob = &network.blobs[id];
+        let mut stage = Stage {
+            name: blob.name.clone(),
+            is_picture: false,
+            side: blob.side,
+            channels: blob.channels,
+            reached: Rect::default(),
+            computed: vec![false; blob.side * blob.side],
+            difference: vec![0.0; blob.side * blob.side],
+            dense: 0,
+            executed: 0,
+        };
+        let last = network.layers.iter().rposition(|layer| layer.output == id).expect("a layer writes it");
+        for (layer, found) in network.layers.iter().zip(&trace.layers).take(last + 1).skip(before) {
+            stage.dense += found.dense;
+            stage.executed += found.executed;
+            if layer.output == id {
+                stage.reached = stage.reached.union(&found.reached);
+                stage.computed.iter_mut().zip(&found.computed).for_each(|(all, own)| *all |= own);
+                // Parts of a vector, side by side.
+                let parts = stage.difference.iter_mut().zip(&found.difference);
+                parts.for_each(|(all, own)| *all = (*all * *all + own * own).sqrt());
+            }
+        }
+        before = last + 1;
+        stages.push(stage);
+    }
+    stages
+}
+
+impl Stage {
+    /// The photograph in grey, `[side][side][3]`, with the change in colours where something was computed.
+    fn over(&self, photograph: &[u8], side: usize) -> Vec<u8> {
+        let largest = self.difference.iter().copied().fold(0.0, f32::max);
+        let pixels = photograph.as_chunks::<3>().0.iter().enumerate().map(|(i, &[red, green, blue])| {
+            let luma = (u32::from(red) * 299 + u32::from(green) * 587 + u32::from(blue) * 114) / 1000;
+            let grey = [luma as u8; 3];
+            let at = i / side * self.side / side * self.side + i % side * self.side / side;
+            if !self.computed[at] {
+                return grey;
+            }
+            let share = if largest > 0.0 { self.difference[at] / largest } else { 0.0 };
+            mix(grey, Colours::Viridis.at(share), OPACITY)
+        });
+        pixels.flatten().collect()
+    }
+
+    /// The same, framed, on a page.
+    fn draw(&self, canvas: &mut Canvas, [left, top]: [u32; 2], photograph: &[u8], side: usize) {
+        canvas.picture([left, top, side as u32, side as u32], self.over(photograph, side));
+        let place = |edge: usize| (edge * side / self.side) as u32;
+        let Rect { y0, x0, y1, x1 } = self.reached;
+        let frame: Area = [left + place(x0), top + place(y0), place(x1 - x0), place(y1 - y0)];
+        for inset in 0..2 {
+            let size = |length: u32| length.saturating_sub(2 * inset).max(1);
+            canvas.outline([frame[0] + inset, frame[1] + inset, size(frame[2]), size(frame[3])], REACHED);
+        }
+    }
+
+    /// "28×28×256, 40 % computed".
+    fn in_words(&self) -> String {
+        let computed = self.computed.iter().filter(|is| **is).count();
+        let share = 100.0 * computed as f64 / self.computed.len() as f64;
+        let what = if self.is_picture { "covered" } else { "computed" };
+        format!("{0}×{0}×{1}, {share:.0} % {what}", self.side, self.channels)
+    }
+
+    /// "spent 12.3 of 123.4 M".
+    fn cost(&self) -> String {
+        match self.dense {
+            0 => String::new(),
+            dense => {
+                format!("spent {:.1} of {:.1} M", 1e-6 * self.executed as f64, 1e-6 * dense as f64)
+            }
+        }
+    }
+}
+
+/// How to read either picture.
+const LEGEND: [&str; 4] = [
+    "orange frame: what the receptive fields let the mask change",
+    "colours: pixels computed again, from violet (came out the same) to yellow (the stage's largest change)",
+    "grey: nothing that these pixels read has changed, so they were left as they are",
+    "spent: millions of multiply-adds since the stage before, of those of a whole pass",
+];
+
+/// All stages, row by row, over the photograph, `[PANEL][PANEL][3]`.
+pub fn strip(title: &str, stages: &[Stage], photograph: &[u8]) -> Canvas {
+    let (heading, note) = (title_style(), note_style());
+    let (name, small) = (Style::bold(18, INK), Style::book(16, FAINT_INK));
+    let panel = PANEL as u32;
+    let head = name.height + 2 * small.height + GAP;
+    let rows = stages.len().div_ceil(ACROSS) as u32;
+    let width = MARGIN + ACROSS.min(stages.len()) as u32 * (panel + MARGIN);
+    let first = MARGIN + heading.height + GAP;
+    let notes = first + rows * (head + panel + MARGIN);
+    let height = notes + (LEGEND.len() as u32) * note.height + MARGIN;
+    let mut canvas = Canvas::new(width, height, PAGE);
+    canvas.text(heading, MARGIN, MARGIN, &heading.shorten(title, width - 2 * MARGIN));
+    for (i, stage) in stages.iter().enumerate() {
+        let (row, column) = ((i / ACROSS) as u32, (i % ACROSS) as u32);
+        let (left, top) = (MARGIN + column * (panel + MARGIN), first + row * (head + panel + MARGIN));
+        canvas.text(name, left, top, &name.shorten(&stage.name, panel));
+        canvas.text(small, left, top + name.height, &small.shorten(&stage.in_words(), panel));
+        let cost = small.shorten(&stage.cost(), panel);
+        canvas.text(small, left, top + name.height + small.height, &cost);
+        stage.draw(&mut canvas, [left, top + head], photograph, PANEL);
+    }
+    for (line, text) in LEGEND.iter().enumerate() {
+        canvas.text(note, MARGIN, notes + line as u32 * note.height, text);
+    }
+    canvas
+}
+
+/// One stage after the other over the photograph, `[FRAME][FRAME][3]`: a GIF that begins again at its end.
+pub fn animation(stages: &[Stage], photograph: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = GifEncoder::new_with_speed(&mut bytes, 30);
+    let in_memory = "memory can be written, and the frame's size is a GIF's";
+    encoder.set_repeat(Repeat::Infinite).expect(in_memory);
+    for (i, stage) in stages.iter().enumerate() {
+        let page = frame(stage, &format!("{} of {}", i + 1, stages.len()), photograph);
+        let pixels = DynamicImage::ImageRgb8(page.pixels()).into_rgba8();
+        let delay = Delay::from_numer_denom_ms(SHOWN, 1);
+        encoder.encode_frame(Frame::from_parts(pixels, 0, 0, delay)).expect(in_memory);
+    }
+    drop(encoder);
+    bytes
+}
+
+fn frame(stage: &Stage, count: &str, photograph: &[u8]) -> Canvas {
+    let (name, small) = (Style::bold(24, INK), Style::book(18, FAINT_INK));
+    let side = FRAME as u32;
+    let top = MARGIN + name.height + small.height + GAP;
+    let width = side + 2 * MARGIN;
+    let mut canvas = Canvas::new(width, top + side + GAP + small.height + MARGIN, PAGE);
+    canvas.text(name, MARGIN, MARGIN, &name.shorten(&stage.name, side - small.width(count) - GAP));
+    canvas.text_ending(small, width - MARGIN, MARGIN, count);
+    canvas.text(small, MARGIN, MARGIN + name.height, &stage.in_words());
+    stage.draw(&mut canvas, [MARGIN, top], photograph, FRAME);
+    if stage.dense > 0 {
+        canvas.text(small, MARGIN, top + side + GAP, &format!("{} multiply-adds", stage.cost()));
+    }
+    canvas
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use occlude::{GoogLeNet, Input, MaskValue, Weights};
+
+    /// Each layer's multiply-adds are some stage's, and a block's difference is that of all its branches.
+    #[test]
+    fn stages_leave_nothing_out() {
+        for network in [Network::googlenet(), Network::torchvision(7)] {
+            let net = GoogLeNet::new(&Weights::seeded_for(network.clone(), 3)).unwrap();
+            let values = (0..224 * 224 * 3_i64).map(|i| (i * i % 241) as f32 - 110.0).collect();
+            let input = Input::from_nhwc_bgr(values).unwrap();
+            let mask = Rect::centred([100, 40], [30, 20], 224);
+            let trace = net.trace(&input, mask, MaskValue::TrainingMean).unwrap();
+            let stages = stages(&network, &trace);
+            assert_eq!(stages.len(), network.trunk().len() - 2);
+            let planes = &trace.layers[..trace.layers.len() - 2];
+            assert_eq!(
+                stages.iter().map(|s| s.dense).sum::<u64>(),
+                planes.iter().map(|l| l.dense).sum::<u64>()
+            );
+            assert_eq!(
+                stages.iter().map(|s| s.executed).sum::<u64>(),
+                planes.iter().map(|l| l.executed).sum::<u64>()
+            );
+            let block = stages.iter().find(|stage| stage.name.contains("4b")).unwrap();
+            let branches: Vec<_> = network
+                .layers
+                .iter()
+                .zip(&trace.layers)
+                .filter(|(layer, _)| network.blobs[layer.output].name == block.name)
+                .collect();
+            assert_eq!(branches.len(), 4);
+            for (at, difference) in block.difference.iter().enumerate() {
+                let squares: f32 = branches.iter().map(|(_, found)| found.difference[at].powi(2)).sum();
+                assert!((difference - squares.sqrt()).abs() <= 1e-5 * squares.sqrt());
+                assert_eq!(block.computed[at], branches.iter().any(|(_, found)| found.computed[at]));
+            }
+        }
+    }
+
+    #[test]
+    fn colours_lie_where_something_was_computed() {
+        let mut stage = Stage {
+            name: String::new(),
+            is_picture: false,
+            side: 2,
+            channels: 1,
+            reached: Rect { y0: 0, x0: 0, y1: 1, x1: 2 },
+            computed: vec![true, true, false, false],
+            difference: vec![2.0, 0.0, 0.0, 0.0],
+            dense: 0,
+            executed: 0,
+        };
+        let photograph = [200, 100, 50].repeat(16);
+        let pixels = stage.over(&photograph, 4);
+        let at = |y: usize, x: usize| pixels.as_chunks::<3>().0[y * 4 + x];
+        let grey = [(200 * 299 + 100 * 587 + 50 * 114) / 1000; 3].map(|luma| luma as u8);
+        assert_eq!((at(3, 0), at(2, 3)), (grey, grey));
+        assert_eq!((at(0, 0), at(1, 1)), (mix(grey, Colours::Viridis.at(1.0), OPACITY), at(0, 0)));
+        assert_eq!(at(0, 2), mix(grey, Colours::Viridis.at(0.0), OPACITY));
+        // Nothing has changed at all: no division by zero.
+        stage.difference = vec![0.0; 4];
+        assert_eq!(stage.over(&photograph, 4)[..3], mix(grey, Colours::Viridis.at(0.0), OPACITY));
+    }
+}

@@ -1,0 +1,6 @@
+//! The process and its terminal: messages, progress bars, signals, threads.
+
+pub mod console;
+pub mod interrupt;
+pub mod progress;
+pub mod threads;

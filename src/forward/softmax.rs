@@ -1,0 +1,75 @@
+//! Softmax by the crate's own exponential: the same bits on every machine, which a C library's `exp` is not
+//! (`docs/04-scores.md`). Numbers in, numbers out: it uses no other module.
+
+/// Class probabilities from logits: `exp(l - max) / sum`, evaluated in f64 in the order of the classes and rounded
+/// once to f32. Each is in 0..=1. Adding a number to all logits changes no probability, but for rounding.
+///
+/// ```
+/// let probabilities = occlude::forward::softmax(&[2.0, 1.0, 1.0]);
+/// assert!((probabilities[0] / probabilities[1] - 1f32.exp()).abs() < 1e-5);
+/// assert_eq!(occlude::forward::softmax(&[102.0, 101.0, 101.0]), probabilities);
+/// ```
+pub fn softmax(logits: &[f32]) -> Vec<f32> {
+    let logits: Vec<f64> = logits.iter().map(|&l| f64::from(l)).collect();
+    softmax_f64(&logits).into_iter().map(|p| p as f32).collect()
+}
+
+/// The same before it is rounded to f32.
+pub(crate) fn softmax_f64(logits: &[f64]) -> Vec<f64> {
+    let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let powers: Vec<f64> = logits.iter().map(|&l| exp(l - max)).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.iter().map(|p| p / sum).collect()
+}
+
+/// `e^x` for `x <= 0`, to about 1e-15 relative: `x = n ln 2 + r` with |r| <= ln 2 / 2, a Taylor polynomial for `e^r`,
+/// and `2^n` put together from its bits. Only additions and multiplications, which every machine rounds alike.
+pub(crate) fn exp(x: f64) -> f64 {
+    // ln 2 in two parts; the first has few enough bits that its product with `n` is exact.
+    const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
+    const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
+    // Below that, f32 cannot tell the result from 0.
+    if x < -150.0 {
+        return 0.0;
+    }
+    let n = (x / std::f64::consts::LN_2 - 0.5) as i64; // truncation rounds up here: x <= 0
+    let r = x - n as f64 * LN_2_HIGH - n as f64 * LN_2_LOW;
+    let sum = TAYLOR.iter().rev().fold(0.0, |sum, coefficient| sum * r + coefficient);
+    sum * f64::from_bits(((1023 + n) as u64) << 52)
+}
+
+/// `1 / k!`.
+const TAYLOR: [f64; 15] = {
+    let mut coefficients = [1.0; 15];
+    let mut k = 1;
+    while k < 15 {
+        coefficients[k] = coefficients[k - 1] / k as f64;
+        k += 1;
+    }
+    coefficients
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exponential_is_the_exponential() {
+        for i in 0..150_000 {
+            let x = -f64::from(i) * 1e-3;
+            let (got, want) = (exp(x), x.exp());
+            assert!((got - want).abs() <= 2e-15 * want, "exp({x}) = {got}, expected {want}");
+        }
+        assert_eq!(exp(0.0), 1.0);
+        assert_eq!(exp(f64::NEG_INFINITY), 0.0);
+    }
+
+    #[test]
+    fn probabilities_sum_to_one_and_survive_large_logits() {
+        let p = softmax(&[1e30, 0.0, 1e30]);
+        assert_eq!(p, [0.5, 0.0, 0.5]);
+        let p = softmax(&[0.1, 3.0, -2.0, 0.7]);
+        assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+        assert!(p[1] > p[3] && p[3] > p[0] && p[0] > p[2]);
+    }
+}

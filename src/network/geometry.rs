@@ -1,0 +1,289 @@
+//! Which outputs of a layer can change when a rectangle of its inputs changes (receptive fields, forwards), and which pixels
+//! of the image an activation depends on (backwards): `docs/06-receptive-fields.md`.
+//!
+//! It is geometry of windows and planes, and uses no other module: nothing is known here of activations, weights or masks.
+
+/// A square sliding window: a convolution's or a pooling's geometry (`kernel_size`, `stride` and `pad` of the prototxt). Output
+/// pixel `o` reads the input pixels `o * stride - padding .. o * stride - padding + size`, as far as they lie in the plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Height and width in pixels.
+    pub size: usize,
+    /// Step in pixels.
+    pub stride: usize,
+    /// Rows and columns of padding on each side.
+    pub padding: usize,
+}
+
+/// A rectangle of pixels, `y0..y1` by `x0..x1`; empty when `y0 >= y1` or `x0 >= x1`.
+///
+/// ```
+/// use occlude::network::geometry::{Rect, Window};
+///
+/// // What a mask of 45x45 pixels can change in the output of conv1, whose pixel o reads pixels 2o - 3 .. 2o + 4.
+/// let mask = Rect { y0: 88, x0: 0, y1: 133, x1: 45 };
+/// let conv1 = Window { size: 7, stride: 2, padding: 3 };
+/// let reached = mask.through(conv1, conv1.output_side(224));
+/// assert_eq!(reached, Rect { y0: 43, x0: 0, y1: 68, x1: 24 });
+/// assert_eq!((mask.area(), reached.area()), (45 * 45, 25 * 24));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Rect {
+    /// First row.
+    pub y0: usize,
+    /// First column.
+    pub x0: usize,
+    /// One past the last row.
+    pub y1: usize,
+    /// One past the last column.
+    pub x1: usize,
+}
+
+/// Along an axis, the pixels of the image that an activation depends on: `start + o * step .. start + o * step + size` for
+/// the `o`-th one, as far as the image goes. The same for rows and columns.
+///
+/// ```
+/// use occlude::network::geometry::{ReceptiveField, Window};
+///
+/// let conv1 = ReceptiveField::PIXEL.then(Window { size: 7, stride: 2, padding: 3 });
+/// assert_eq!(conv1, ReceptiveField { size: 7, step: 2, start: -3 });
+/// // Three neighbours of conv1, two pixels apart, of 7 pixels each.
+/// let pool1 = conv1.then(Window { size: 3, stride: 2, padding: 0 });
+/// assert_eq!(pool1, ReceptiveField { size: 11, step: 4, start: -3 });
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReceptiveField {
+    /// Pixels.
+    pub size: usize,
+    /// Pixels between those of neighbouring activations.
+    pub step: usize,
+    /// The first pixel of the first activation's; negative where padding is read.
+    pub start: isize,
+}
+
+impl ReceptiveField {
+    /// A pixel's own.
+    pub const PIXEL: ReceptiveField = ReceptiveField { size: 1, step: 1, start: 0 };
+
+    /// That of a layer which slides this window over activations with this field.
+    pub fn then(self, window: Window) -> ReceptiveField {
+        ReceptiveField {
+            size: self.size + (window.size - 1) * self.step,
+            step: self.step * window.stride,
+            start: self.start - (window.padding * self.step) as isize,
+        }
+    }
+
+    /// The pixels of a square image that the activation at a row and column depends on.
+    pub fn pixels(self, [row, column]: [usize; 2], image_side: usize) -> Rect {
+        let edge = |at: isize| at.clamp(0, image_side as isize) as usize;
+        let range = |at: usize| {
+            let start = self.start + (at * self.step) as isize;
+            (edge(start), edge(start + self.size as isize))
+        };
+        let ((y0, y1), (x0, x1)) = (range(row), range(column));
+        Rect { y0, x0, y1, x1 }
+    }
+
+    /// The smallest that holds both, of activations side by side in one pixel; their steps are the same.
+    pub fn union(self, other: ReceptiveField) -> ReceptiveField {
+        debug_assert_eq!(self.step, other.step);
+        let start = self.start.min(other.start);
+        let end = (self.start + self.size as isize).max(other.start + other.size as isize);
+        ReceptiveField { size: (end - start) as usize, step: self.step, start }
+    }
+}
+
+impl Window {
+    /// Side of the output for a plane of `side` pixels, which with its padding is not smaller than the window: the places from
+    /// the first window to the last, in strides, and one. Where the stride does not divide them, Caffe's convolution rounds down
+    /// and its pooling up (ceil). This does so for both variants of the network, whose windows leave a remainder only there:
+    /// conv1, padded, (224 + 6 - 7) / 2 + 1 = 112.5 becomes 112; a 3x3/2 pool, unpadded, (112 - 3) / 2 + 1 = 55.5 becomes 56.
+    pub fn output_side(&self, side: usize) -> usize {
+        let span = side + 2 * self.padding - self.size;
+        if self.padding > 0 { span / self.stride + 1 } else { span.div_ceil(self.stride) + 1 }
+    }
+
+    /// Calls `f(y, x)` for the input pixels, in a plane of `side`, that output pixel (`y`, `x`) reads, row by row.
+    pub(crate) fn places(&self, y: usize, x: usize, side: usize, mut f: impl FnMut(usize, usize)) {
+        let range = |o: usize| {
+            let start = o * self.stride;
+            start.saturating_sub(self.padding)..(start + self.size).saturating_sub(self.padding).min(side)
+        };
+        for in_y in range(y) {
+            for in_x in range(x) {
+                f(in_y, in_x);
+            }
+        }
+    }
+
+    /// The outputs, in a plane of `output_side`, whose window overlaps `start..end` of the input.
+    fn reached(&self, start: usize, end: usize, output_side: usize) -> (usize, usize) {
+        if start >= end {
+            return (0, 0);
+        }
+        // o * stride - padding + size > start  <=>  o > (start + padding - size) / stride
+        let first = (start + self.padding + 1).saturating_sub(self.size).div_ceil(self.stride);
+        // o * stride - padding <= end - 1
+        let last = (end - 1 + self.padding) / self.stride;
+        (first.min(output_side), (last + 1).min(output_side))
+    }
+}
+
+impl Rect {
+    /// All pixels of a square plane.
+    pub fn plane(side: usize) -> Rect {
+        Rect { y0: 0, x0: 0, y1: side, x1: side }
+    }
+
+    /// `size` (height, width) around a pixel (row, column), as far as a square plane goes: from `floor(size / 2)` before it on.
+    pub fn centred([y, x]: [usize; 2], [height, width]: [usize; 2], side: usize) -> Rect {
+        let range = |at: usize, size: usize| (at.saturating_sub(size / 2), (at + size - size / 2).min(side));
+        let ((y0, y1), (x0, x1)) = (range(y, height), range(x, width));
+        Rect { y0, x0, y1, x1 }
+    }
+
+    /// Whether it holds no pixel.
+    pub fn is_empty(&self) -> bool {
+        self.y0 >= self.y1 || self.x0 >= self.x1
+    }
+
+    /// Rows.
+    pub fn height(&self) -> usize {
+        self.y1.saturating_sub(self.y0)
+    }
+
+    /// Columns.
+    pub fn width(&self) -> usize {
+        self.x1.saturating_sub(self.x0)
+    }
+
+    /// Number of pixels.
+    pub fn area(&self) -> usize {
+        self.height() * self.width()
+    }
+
+    /// The index of a pixel in it, row by row.
+    pub(crate) fn index(&self, y: usize, x: usize) -> usize {
+        (y - self.y0) * self.width() + (x - self.x0)
+    }
+
+    /// Its pixels, (y, x), row by row.
+    pub(crate) fn pixels(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let Rect { y0, x0, y1, x1 } = *self;
+        (y0..y1).flat_map(move |y| (x0..x1).map(move |x| (y, x)))
+    }
+
+    /// The smallest rectangle that holds both.
+    pub fn union(&self, other: &Rect) -> Rect {
+        if self.is_empty() {
+            return *other;
+        }
+        if other.is_empty() {
+            return *self;
+        }
+        Rect {
+            y0: self.y0.min(other.y0),
+            x0: self.x0.min(other.x0),
+            y1: self.y1.max(other.y1),
+            x1: self.x1.max(other.x1),
+        }
+    }
+
+    /// The pixels, in a square plane of `input_side`, that this rectangle of outputs reads.
+    pub(crate) fn reads(&self, window: Window, input_side: usize) -> Rect {
+        if self.is_empty() {
+            return Rect::default();
+        }
+        let start = |o: usize| (o * window.stride).saturating_sub(window.padding);
+        let end = |o: usize| ((o - 1) * window.stride + window.size - window.padding).min(input_side);
+        Rect { y0: start(self.y0), x0: start(self.x0), y1: end(self.y1), x1: end(self.x1) }
+    }
+
+    /// The outputs, in a square plane of `output_side`, whose window overlaps this rectangle of the input: all that can change
+    /// when it does. Empty for an empty one.
+    pub fn through(&self, window: Window, output_side: usize) -> Rect {
+        if self.is_empty() {
+            return Rect::default();
+        }
+        let (y0, y1) = window.reached(self.y0, self.y1, output_side);
+        let (x0, x1) = window.reached(self.x0, self.x1, output_side);
+        Rect { y0, x0, y1, x1 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn window() -> impl Strategy<Value = Window> {
+        // Padding below the size, as in every network: each window then overlaps the plane.
+        (1usize..8, 1usize..4)
+            .prop_flat_map(|(size, stride)| (Just(size), Just(stride), 0..size))
+            .prop_map(|(size, stride, padding)| Window { size, stride, padding })
+    }
+
+    proptest! {
+        /// Against brute force: an output is affected if and only if one of the pixels it reads lies in the rectangle.
+        #[test]
+        fn a_rectangle_reaches_what_reads_from_it(
+            window in window(),
+            side in 8usize..30,
+            (y, x) in ((0usize..30, 1usize..10), (0usize..30, 1usize..10)),
+        ) {
+            let within = |(at, size): (usize, usize)| (at.min(side - 1), (at + size).min(side).max(at.min(side - 1) + 1));
+            let ((y0, y1), (x0, x1)) = (within(y), within(x));
+            let rect = Rect { y0, x0, y1, x1 };
+            let output_side = window.output_side(side);
+            let reached = rect.through(window, output_side);
+            for (y, x) in Rect::plane(output_side).pixels() {
+                let mut reads = false;
+                window.places(y, x, side, |y, x| reads |= (y0..y1).contains(&y) && (x0..x1).contains(&x));
+                let inside = (reached.y0..reached.y1).contains(&y) && (reached.x0..reached.x1).contains(&x);
+                prop_assert_eq!(inside, reads, "output ({}, {}), reached {:?}", y, x, reached);
+            }
+            let mut read = Rect::default();
+            for (y, x) in reached.pixels() {
+                window.places(y, x, side, |y, x| read = read.union(&Rect { y0: y, x0: x, y1: y + 1, x1: x + 1 }));
+            }
+            prop_assert_eq!(reached.reads(window, side), read);
+        }
+
+        #[test]
+        fn a_window_reads_its_places_and_no_others(window in window(), side in 8usize..20) {
+            let output_side = window.output_side(side);
+            for (y, x) in Rect::plane(output_side).pixels() {
+                let mut got = Vec::new();
+                window.places(y, x, side, |y, x| got.push((y, x)));
+                let mut want = Vec::new();
+                for ky in 0..window.size {
+                    for kx in 0..window.size {
+                        let at = |o: usize, k: usize| (o * window.stride + k).checked_sub(window.padding);
+                        if let (Some(y), Some(x)) = (at(y, ky), at(x, kx))
+                            && y < side
+                            && x < side
+                        {
+                            want.push((y, x));
+                        }
+                    }
+                }
+                prop_assert_eq!(got, want);
+            }
+        }
+    }
+
+    #[test]
+    fn a_rectangle_around_a_pixel_ends_at_the_border() {
+        assert_eq!(Rect::centred([10, 100], [3, 4], 224), Rect { y0: 9, x0: 98, y1: 12, x1: 102 });
+        assert_eq!(Rect::centred([0, 223], [5, 5], 224), Rect { y0: 0, x0: 221, y1: 3, x1: 224 });
+        assert_eq!(Rect::centred([7, 7], [1, 1], 224).area(), 1);
+    }
+
+    #[test]
+    fn nothing_reaches_nothing() {
+        let window = Window { size: 3, stride: 1, padding: 1 };
+        assert!(Rect::default().through(window, 10).is_empty());
+        assert_eq!(Rect::default().union(&Rect::plane(3)), Rect::plane(3));
+    }
+}

@@ -1,0 +1,285 @@
+//! The names of the classes, and the search for one by what a person would type (`docs/04-scores.md`). To the rest of the library
+//! a class is a number; nothing of the network is known here.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use super::suggest::near;
+use crate::error::{Error, Result};
+
+/// Most bytes of a file of labels: those of ImageNet take 32 kB.
+const MAX_BYTES: u64 = 1 << 24;
+
+/// One class's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// The WordNet id, as in "n02124075"; empty if the class has none.
+    pub synset: String,
+    /// All its names, separated by ", ": "tabby, tabby cat".
+    pub words: String,
+}
+
+impl Label {
+    /// A line of a file: the names, after the WordNet id if there is one.
+    fn parse(line: &str) -> Label {
+        let is_synset = |word: &str| {
+            word.len() == 9 && word.starts_with('n') && word[1..].bytes().all(|b| b.is_ascii_digit())
+        };
+        let (synset, words) = line.split_once(' ').filter(|(word, _)| is_synset(word)).unwrap_or(("", line));
+        Label { synset: synset.to_string(), words: words.trim().to_string() }
+    }
+
+    /// The first of the names: "tabby".
+    pub fn short(&self) -> &str {
+        self.names().next().unwrap_or(&self.words)
+    }
+
+    /// Each name by itself.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.words.split(", ")
+    }
+}
+
+/// The names of a network's classes, in the order of its outputs.
+///
+/// ```
+/// use occlude::Labels;
+///
+/// let labels = Labels::imagenet();
+/// assert_eq!(labels.find("egyptian cat")?, 285);
+/// assert_eq!(labels.words(281), "tabby, tabby cat");
+/// let error = labels.find("egyptain cat").unwrap_err();
+/// assert!(error.to_string().contains("did you mean Egyptian cat"));
+///
+/// let own = Labels::parse("flowers.txt", b"daisy\nrose, roses\n")?;
+/// assert_eq!((own.count(), own.short(1)), (2, "rose"));
+/// # Ok::<(), occlude::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Labels {
+    labels: Vec<Label>,
+}
+
+/// Source: Caffe's `synset_words.txt`; torchvision has the same order.
+static IMAGENET: LazyLock<Labels> = LazyLock::new(|| Labels {
+    labels: include_str!("../../weights/synset_words.txt").lines().map(Label::parse).collect(),
+});
+
+impl Labels {
+    /// Those of the published networks: ImageNet's 1000.
+    pub fn imagenet() -> &'static Labels {
+        &IMAGENET
+    }
+
+    /// "class 0", "class 1", ..: for a network whose classes have no known names.
+    pub fn numbered(classes: usize) -> Labels {
+        let label = |class| Label { synset: String::new(), words: format!("class {class}") };
+        Labels { labels: (0..classes).map(label).collect() }
+    }
+
+    /// Those to use where none are given: ImageNet's for as many classes as it has, else numbers.
+    pub(crate) fn of_classes(classes: usize) -> Labels {
+        let imagenet = Labels::imagenet();
+        if imagenet.count() == classes { imagenet.clone() } else { Labels::numbered(classes) }
+    }
+
+    /// Reads a text file with a line for each class, in the order of the network's outputs: its names, separated by ", ",
+    /// after its WordNet id if it has one. Empty lines at the end do not count.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the file cannot be read; [`Error::Labels`] when it is not UTF-8, larger than 16 MB, has no line, or
+    /// an empty one.
+    pub fn open(path: impl AsRef<Path>) -> Result<Labels> {
+        let path = path.as_ref();
+        let failed = |source| Error::Io { path: path.to_path_buf(), action: "read", source };
+        let mut bytes = Vec::new();
+        File::open(path).map_err(failed)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+        Labels::parse(&path.display().to_string(), &bytes)
+    }
+
+    /// Reads the contents of such a file; `name` serves only for messages.
+    ///
+    /// # Errors
+    /// [`Error::Labels`] as [`Labels::open`].
+    pub fn parse(name: &str, bytes: &[u8]) -> Result<Labels> {
+        let refuse = |problem: String| Error::Labels { name: name.to_string(), problem };
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(refuse(format!(
+                "larger than {MAX_BYTES} bytes, expected a line of text for each class"
+            )));
+        }
+        let text = str::from_utf8(bytes).map_err(|error| {
+            let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+            refuse(format!("line {line} is not UTF-8, expected a line of text for each class"))
+        })?;
+        let labels: Vec<Label> = text.trim_end().lines().map(|line| Label::parse(line.trim())).collect();
+        if let Some(at) = labels.iter().position(|label| label.words.is_empty()) {
+            return Err(refuse(format!("line {} is empty, expected the name of class {at}", at + 1)));
+        }
+        if labels.is_empty() {
+            return Err(refuse("is empty, expected a line of text for each class".to_string()));
+        }
+        Ok(Labels { labels })
+    }
+
+    /// A line for each class, as [`Labels::parse`] reads them.
+    pub(crate) fn lines(&self) -> String {
+        let line = |label: &Label| match label.synset.as_str() {
+            "" => label.words.clone(),
+            synset => format!("{synset} {}", label.words),
+        };
+        self.labels.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// The class's label; `None` beyond the last.
+    pub fn get(&self, class: usize) -> Option<&Label> {
+        self.labels.get(class)
+    }
+
+    /// All names of a class, separated by ", "; empty beyond the last.
+    pub fn words(&self, class: usize) -> &str {
+        self.get(class).map_or("", |label| &label.words)
+    }
+
+    /// The first name of a class; empty beyond the last.
+    pub fn short(&self, class: usize) -> &str {
+        self.get(class).map_or("", Label::short)
+    }
+
+    /// The class that a text names: its index, its WordNet id, one of its names, or all of them as in
+    /// [`Label::words`]. Letter case and surrounding space do not matter.
+    ///
+    /// # Errors
+    /// [`Error::UnknownClass`] with the nearest names when there is no such name, [`Error::Option`] for an index beyond the
+    /// last and for a name that several classes have ("crane" is a bird and a machine).
+    pub fn find(&self, text: &str) -> Result<usize> {
+        let text = text.trim();
+        if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+            return text.parse().ok().filter(|&index| index < self.count()).ok_or_else(|| Error::Option {
+                name: "class index",
+                found: text.to_string(),
+                expected: format!("0 to {}", self.count() - 1),
+            });
+        }
+        let wanted = text.to_lowercase();
+        let matching = |accept: &dyn Fn(&Label) -> bool| -> Vec<usize> {
+            (0..self.count()).filter(|&index| accept(&self.labels[index])).collect()
+        };
+        let mut found = matching(&|label| {
+            label.words.to_lowercase() == wanted || label.synset == wanted && !wanted.is_empty()
+        });
+        if found.is_empty() {
+            found = matching(&|label| label.names().any(|name| name.to_lowercase() == wanted));
+        }
+        match found[..] {
+            [index] => Ok(index),
+            [] => Err(Error::UnknownClass {
+                name: text.to_string(),
+                near: near(&wanted, self.labels.iter().flat_map(Label::names)),
+                elsewhere: None,
+            }),
+            _ => Err(Error::Option {
+                name: "class name",
+                found: format!("\"{text}\""),
+                expected: format!(
+                    "an index, because several classes have this name: {}",
+                    found.iter().map(|&class| self.numbered_name(class)).collect::<Vec<_>>().join(", ")
+                ),
+            }),
+        }
+    }
+
+    /// "134 (n02012849)".
+    fn numbered_name(&self, class: usize) -> String {
+        match self.labels[class].synset.as_str() {
+            "" => class.to_string(),
+            synset => format!("{class} ({synset})"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::CLASSES;
+
+    fn find(text: &str) -> Result<usize> {
+        Labels::imagenet().find(text)
+    }
+
+    #[test]
+    fn there_are_1000_and_each_is_found_by_all_of_its_text() {
+        assert_eq!(Labels::imagenet().count(), CLASSES);
+        assert_eq!(Labels::imagenet().get(CLASSES), None);
+        for index in 0..CLASSES {
+            let label = Labels::imagenet().get(index).unwrap();
+            assert_eq!(find(&label.synset).unwrap(), index);
+            assert_eq!(find(&index.to_string()).unwrap(), index);
+            match find(&label.words) {
+                Ok(found) => assert_eq!(found, index),
+                Err(error) => assert!(error.to_string().contains(&index.to_string()), "{error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_is_found_in_any_case_and_by_any_of_its_words() {
+        assert_eq!(find("Egyptian cat").unwrap(), 285);
+        assert_eq!(find(" EGYPTIAN CAT ").unwrap(), 285);
+        assert_eq!(find("tabby cat").unwrap(), 281);
+        assert_eq!(find("tabby, tabby cat").unwrap(), 281);
+        assert_eq!(Labels::imagenet().short(281), "tabby");
+    }
+
+    #[test]
+    fn an_unknown_name_suggests_near_ones() {
+        let near = |text: &str| match find(text) {
+            Err(Error::UnknownClass { near, .. }) => near,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(near("egyptain cat")[0], "Egyptian cat");
+        assert_eq!(near("poodle"), ["toy poodle", "standard poodle", "miniature poodle"]);
+        assert_eq!(near("poddle")[..2], ["paddle", "toy poodle"]);
+        assert_eq!(near("retriev").len(), 3);
+        assert_eq!(near("qqqqqqqqqqqq"), Vec::<String>::new());
+        assert_eq!(near(""), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_index_past_the_last_and_a_shared_name_say_what_would_do() {
+        let message = |text: &str| find(text).unwrap_err().to_string();
+        assert_eq!(message("1000"), "class index 1000 is not possible: expected 0 to 999");
+        assert_eq!(
+            message(&"9".repeat(40)),
+            format!("class index {} is not possible: expected 0 to 999", "9".repeat(40))
+        );
+        assert!(message("crane").contains("134 (n02012849), 517 (n03126707)"), "{}", message("crane"));
+    }
+
+    #[test]
+    fn a_file_of_ones_own_has_a_line_for_each_class() {
+        let text = "daisy\nn12345678 rose, roses\r\nd\u{e9}j\u{e0} vu\n\n";
+        let labels = Labels::parse("f", text.as_bytes()).unwrap();
+        assert_eq!((labels.count(), labels.words(1), labels.short(1)), (3, "rose, roses", "rose"));
+        assert_eq!((labels.find("N12345678").unwrap(), labels.find("D\u{c9}J\u{c0} VU").unwrap()), (1, 2));
+        assert_eq!(labels.find("").unwrap_err().to_string(), "no class is called \"\"");
+        assert_eq!(
+            labels.find("3").unwrap_err().to_string(),
+            "class index 3 is not possible: expected 0 to 2"
+        );
+        let twice = Labels::parse("f", b"a\nb\na").unwrap();
+        assert!(twice.find("a").unwrap_err().to_string().contains("several classes have this name: 0, 2"));
+        let message = |bytes: &[u8]| Labels::parse("f", bytes).unwrap_err().to_string();
+        assert_eq!(message(b"a\n\nb"), "f: line 2 is empty, expected the name of class 1");
+        assert!(message(b"a\nb\xff").contains("line 2 is not UTF-8"));
+        assert!(message(b"\n \n").contains("is empty"), "{}", message(b"\n \n"));
+        assert_eq!(Labels::numbered(3).find("class 2").unwrap(), 2);
+    }
+}

@@ -1,0 +1,116 @@
+//! One channel of a layer's output, summed over its plane: how strongly a feature is found anywhere in the image.
+//!
+//! Zeiler and Fergus, "Visualizing and understanding convolutional networks" (2014), fig. 7b, follow the strongest feature map of
+//! a layer in this way while a mask slides over the image.
+//!
+//! It finds the channel by the table and sums what others have computed: the unoccluded pass, or `src/sweep/batch/mod.rs`.
+
+use super::plan::{order, pool_before};
+use crate::forward::{Activations, GoogLeNet};
+use crate::network::geometry::{Rect, Window};
+use crate::network::{BlobId, Network, Op};
+use crate::{Error, Result};
+
+/// A channel of a layer's output, to be followed through a sweep
+/// ([`OcclusionSensitivity::features`](crate::OcclusionSensitivity::features)): its activations' sum over the plane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Feature {
+    /// A layer's name (`inception_4c/3x3`) or that of an inception block's output (`inception_4c/output`).
+    pub layer: String,
+    /// Which of its channels; `None` for the one with the largest sum on the unoccluded image (of equal ones, the first).
+    pub channel: Option<usize>,
+}
+
+/// Where a group finds the channel of a feature.
+pub(crate) struct Watch {
+    /// The blob that is summed, or what a pool reads that keeps no output of its own.
+    pub(crate) source: BlobId,
+    /// The layer after which the source is complete.
+    pub(crate) last_writer: usize,
+    /// The channel of the source.
+    pub(crate) channel: usize,
+    pool: Option<Window>,
+    side: usize,
+    /// The blob of the feature itself, and how the result names the channel.
+    blob: BlobId,
+    named: usize,
+}
+
+/// A feature's name in the table: its blob and the range of its channels there.
+fn find(network: &Network, feature: &Feature) -> Result<(BlobId, usize, usize)> {
+    let name = &feature.layer;
+    let (blob, range) = network.output(name)?;
+    let (first, channels) = (range.start, range.len());
+    match feature.channel {
+        Some(channel) if channel >= channels => Err(Error::Option {
+            name: "activation",
+            found: format!("channel {channel} of {name}"),
+            expected: format!("a channel of 0 to {}", channels - 1),
+        }),
+        _ => Ok((blob, first, channels)),
+    }
+}
+
+impl Feature {
+    pub(crate) fn check(&self, network: &Network) -> Result<()> {
+        find(network, self).map(drop)
+    }
+}
+
+impl Watch {
+    pub(crate) fn new(net: &GoogLeNet, base: &Activations, feature: &Feature) -> Result<Watch> {
+        let network = &net.network;
+        let (blob, first, channels) = find(network, feature)?;
+        let side = network.blobs[blob].side;
+        let pools = network.layers.iter().filter_map(|reader| pool_before(network, reader));
+        let pool = pools.map(|pool| &network.layers[pool]).find(|pool| pool.output == blob);
+        let source = pool.map_or(blob, |pool| pool.input);
+        let writes = |&layer: &usize| network.layers[layer].output == source;
+        let last_writer =
+            order(network).into_iter().rfind(writes).expect("every blob but the image is written");
+        let window = pool.map(|pool| match pool.op {
+            Op::MaxPool(window) => window,
+            _ => unreachable!("pool_before finds pools"),
+        });
+        let watch = |named: usize| Watch {
+            source,
+            last_writer,
+            channel: first + named,
+            pool: window,
+            side,
+            blob,
+            named,
+        };
+        let named = feature.channel.unwrap_or_else(|| {
+            let totals: Vec<f32> = (0..channels).map(|named| watch(named).unoccluded(base)).collect();
+            (0..channels).fold(0, |best, c| if totals[c] > totals[best] { c } else { best })
+        });
+        Ok(watch(named))
+    }
+
+    /// The channel's number in the layer that was named.
+    pub(crate) fn named_channel(&self) -> usize {
+        self.named
+    }
+
+    /// The total on the unoccluded image.
+    pub(crate) fn unoccluded(&self, base: &Activations) -> f32 {
+        let plane = base.plane(self.blob);
+        sum(Rect::plane(self.side).pixels().map(|(y, x)| plane.at(y, x)[self.channel]))
+    }
+
+    /// The total from the source's channel, `[side][side]`.
+    pub(crate) fn total(&self, source: &[f32]) -> f32 {
+        let Some(window) = self.pool else { return sum(source.iter().copied()) };
+        sum(Rect::plane(self.side).pixels().map(|(y, x)| {
+            let mut most = f32::NEG_INFINITY;
+            window.places(y, x, self.side, |y, x| most = most.max(source[y * self.side + x]));
+            most
+        }))
+    }
+}
+
+/// Row by row in f64, rounded once.
+fn sum(values: impl Iterator<Item = f32>) -> f32 {
+    values.map(f64::from).sum::<f64>() as f32
+}

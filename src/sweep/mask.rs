@@ -1,0 +1,284 @@
+//! What covers a part of the image: which pixels, and what they become (`docs/05-occlusion-map.md`).
+//!
+//! It changes images only. Where masks go is for the sweep to say (`src/sweep/mod.rs`), and what a mask does to the
+//! scores is not known here.
+
+use std::fmt;
+use std::ops::Range;
+
+use crate::forward::exp;
+use crate::forward::{IMAGE_PADDING, PADDED_SIDE, pad_image};
+use crate::image::resize::mirrored;
+use crate::kernels::Lines;
+use crate::network::geometry::Rect;
+use crate::network::{INPUT_SIDE, MEAN_BGR, Network};
+use crate::weights::splitmix64;
+use crate::{Error, Input, Result};
+
+/// What the mask is filled with; MATLAB's `MaskValue`.
+///
+/// ```
+/// use occlude::{GoogLeNet, Input, MaskValue, OcclusionSensitivity, Weights};
+///
+/// let net = GoogLeNet::new(&Weights::seeded(1))?;
+/// let input = Input::from_nhwc_bgr([0.0, 10.0, -23.0].repeat(224 * 224))?;
+/// let sweep = OcclusionSensitivity::new(&net).stride([224, 224]);
+/// // The mean of this image is its one colour: covering it changes nothing.
+/// let maps = sweep.clone().mask_value(MaskValue::Auto).run(&input)?;
+/// assert_eq!(maps.mask_value, MaskValue::Rgb([100.0, 127.0, 104.0]));
+/// assert_eq!(maps.map(0), [0.0]);
+/// let maps = sweep.mask_value(MaskValue::Noise(7)).run(&input)?;
+/// assert_ne!(maps.map(0), [0.0]);
+/// # Ok::<(), occlude::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum MaskValue {
+    /// The mean of each channel of the image that is explained. The default.
+    #[default]
+    Auto,
+    /// The mean of ImageNet's pictures, [`MEAN_BGR`](crate::network::MEAN_BGR): 0 in an [`Input`].
+    TrainingMean,
+    /// Red, green, blue, on the scale 0..=255 of the image; values beyond are allowed if finite.
+    Rgb([f32; 3]),
+    /// The image itself, blurred: a Gaussian with this standard deviation in pixels, 0.5..=100, over the image mirrored at
+    /// its borders. It takes detail away and brings no edges of its own, where a patch of one colour can look like something.
+    Blur(f32),
+    /// For each pixel and channel a level of 0..=255, all equally likely, from a generator with this seed. A pixel is the
+    /// same in all masks.
+    Noise(u64),
+}
+
+impl MaskValue {
+    pub(crate) fn check(self) -> Result<()> {
+        let (found, expected) = match self {
+            MaskValue::Rgb(rgb) if !rgb.iter().all(|v| v.is_finite()) => {
+                (format!("{rgb:?}"), "finite numbers, usually 0 to 255")
+            }
+            MaskValue::Blur(sigma) if !(0.5..=100.0).contains(&sigma) => {
+                (self.to_string(), "a standard deviation of 0.5 to 100 pixels")
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::Option { name: "mask value", found, expected: expected.to_string() })
+    }
+
+    /// The value with the image's own mean, or the training images', as a colour.
+    pub(crate) fn resolve(self, input: &Input) -> MaskValue {
+        match self {
+            MaskValue::Auto => MaskValue::Rgb(mean_rgb(input)),
+            MaskValue::TrainingMean => MaskValue::Rgb(std::array::from_fn(|c| MEAN_BGR[2 - c])),
+            value => value,
+        }
+    }
+
+    /// The image when all of it is covered, as the network's first blob has it, padded.
+    pub(crate) fn cover(self, network: &Network, input: &Input) -> Lines {
+        let values = match self.resolve(input) {
+            MaskValue::Rgb(rgb) => {
+                let pixel: [f32; 3] = std::array::from_fn(|c| rgb[2 - c] - MEAN_BGR[c]);
+                pixel.repeat(INPUT_SIDE * INPUT_SIDE)
+            }
+            MaskValue::Blur(sigma) => blur(input.values(), f64::from(sigma)),
+            MaskValue::Noise(seed) => splitmix64(seed)
+                .take(INPUT_SIDE * INPUT_SIDE * 3)
+                .zip(MEAN_BGR.iter().cycle())
+                // 24 bits are exact in f32.
+                .map(|(bits, mean)| (bits >> 40) as f32 * (255.0 / (1 << 24) as f32) - mean)
+                .collect(),
+            MaskValue::Auto | MaskValue::TrainingMean => unreachable!("resolve makes colours of them"),
+        };
+        let mut padded = Lines::zeros(PADDED_SIDE * PADDED_SIDE * 3);
+        pad_image(network, &values, &mut padded);
+        padded
+    }
+}
+
+impl fmt::Display for MaskValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MaskValue::Auto => f.write_str("auto"),
+            MaskValue::TrainingMean => f.write_str("mean"),
+            MaskValue::Rgb([red, green, blue]) => write!(f, "{red},{green},{blue}"),
+            MaskValue::Blur(sigma) => write!(f, "blur:{sigma}"),
+            MaskValue::Noise(seed) => write!(f, "noise:{seed}"),
+        }
+    }
+}
+
+/// The mean of each channel of the image, red, green, blue, 0..=255.
+fn mean_rgb(input: &Input) -> [f32; 3] {
+    std::array::from_fn(|c| {
+        let channel = 2 - c;
+        let sum: f64 = input.values().iter().skip(channel).step_by(3).map(|&v| f64::from(v)).sum();
+        (sum / (INPUT_SIDE * INPUT_SIDE) as f64 + f64::from(MEAN_BGR[channel])) as f32
+    })
+}
+
+/// Gaussian blur, one pass along each axis in f64; four standard deviations each way, mirrored at the borders.
+fn blur(values: &[f32], sigma: f64) -> Vec<f32> {
+    let radius = (4.0 * sigma).ceil() as i64;
+    let weights: Vec<f64> =
+        (-radius..=radius).map(|d| exp(-0.5 * (d * d) as f64 / (sigma * sigma))).collect();
+    let sum: f64 = weights.iter().sum();
+    // For each row or column, those that its mean is taken over.
+    let around = |at: i64| (at - radius..=at + radius).map(|at| mirrored(at, INPUT_SIDE)).collect();
+    let neighbours: Vec<Vec<usize>> = (0..INPUT_SIDE as i64).map(around).collect();
+    let row = INPUT_SIDE * 3;
+    let mut wide = vec![0.0; values.len()];
+    for (i, mean) in wide.iter_mut().enumerate() {
+        let first = i / row * row + i % 3;
+        let along = neighbours[i % row / 3].iter().zip(&weights);
+        *mean = along.map(|(x, weight)| f64::from(values[first + x * 3]) * weight).sum::<f64>() / sum;
+    }
+    let mut both = Vec::with_capacity(values.len());
+    for along in &neighbours {
+        let mut sums = vec![0.0; row];
+        for (y, weight) in along.iter().zip(&weights) {
+            for (sum, value) in sums.iter_mut().zip(&wide[y * row..]) {
+                *sum += value * weight;
+            }
+        }
+        both.extend(sums.iter().map(|weighted| (weighted / sum) as f32));
+    }
+    both
+}
+
+/// Pixels of the image that are covered: runs in rows, ascending.
+pub(crate) struct Mask {
+    spans: Vec<(usize, Range<usize>)>,
+    /// The smallest rectangle that holds them.
+    pub(crate) bounds: Rect,
+}
+
+impl Mask {
+    pub(crate) fn rectangle(rect: Rect) -> Mask {
+        Mask { spans: (rect.y0..rect.y1).map(|y| (y, rect.x0..rect.x1)).collect(), bounds: rect }
+    }
+
+    /// The pixels for which `covered`, `[224][224]`, is true.
+    pub(crate) fn pixels(covered: &[bool]) -> Mask {
+        let mut mask = Mask { spans: Vec::new(), bounds: Rect::default() };
+        for (y, row) in covered.chunks_exact(INPUT_SIDE).enumerate() {
+            let mut start = 0;
+            for run in row.chunk_by(|a, b| a == b) {
+                let end = start + run.len();
+                if run[0] {
+                    mask.spans.push((y, start..end));
+                    mask.bounds = mask.bounds.union(&Rect { y0: y, x0: start, y1: y + 1, x1: end });
+                }
+                start = end;
+            }
+        }
+        mask
+    }
+
+    /// Copies the masked pixels of one padded image into another.
+    pub(crate) fn copy(&self, from: &[f32], to: &mut [f32]) {
+        for (y, columns) in &self.spans {
+            let start = (y + IMAGE_PADDING) * PADDED_SIDE + IMAGE_PADDING;
+            let values = (start + columns.start) * 3..(start + columns.end) * 3;
+            to[values.clone()].copy_from_slice(&from[values]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn input() -> Input {
+        let values = (0..INPUT_SIDE * INPUT_SIDE * 3).map(|i| (i * i % 251) as f32 - 100.0).collect();
+        Input::from_nhwc_bgr(values).unwrap()
+    }
+
+    /// Without padding.
+    fn covered(value: MaskValue) -> Vec<f32> {
+        let padded = value.cover(&Network::googlenet(), &input());
+        let rows = padded.chunks_exact(PADDED_SIDE * 3).skip(IMAGE_PADDING).take(INPUT_SIDE);
+        rows.flat_map(|row| row[IMAGE_PADDING * 3..][..INPUT_SIDE * 3].to_vec()).collect()
+    }
+
+    #[test]
+    fn colours_are_blue_first_without_the_mean() {
+        assert_eq!(covered(MaskValue::Rgb([10.0, 200.0, 90.5]))[300..303], [-13.5, 83.0, -113.0]);
+        assert!(covered(MaskValue::TrainingMean).iter().all(|v| *v == 0.0));
+        let mean = covered(MaskValue::Auto);
+        let green: f64 = input().values().iter().skip(1).step_by(3).map(|v| f64::from(*v)).sum();
+        assert!((f64::from(mean[1]) - green / (224.0 * 224.0)).abs() < 1e-4);
+    }
+
+    /// Against the definition in two dimensions at some pixels, corners among them.
+    #[test]
+    fn blur_is_gaussian() {
+        let input = input();
+        let value = |y: i64, x: i64, c: usize| {
+            let fold = |at: i64| {
+                if at < 0 {
+                    -1 - at
+                } else if at >= 224 {
+                    447 - at
+                } else {
+                    at
+                }
+            };
+            f64::from(input.values()[((fold(y) * 224 + fold(x)) * 3) as usize + c])
+        };
+        let blurred = covered(MaskValue::Blur(2.5));
+        for (y, x, c) in [(0, 0, 0), (3, 223, 1), (120, 77, 2), (223, 100, 0)] {
+            let (mut sum, mut weights) = (0.0, 0.0);
+            for dy in -10i64..=10 {
+                for dx in -10i64..=10 {
+                    let weight = (-((dy * dy + dx * dx) as f64) / 12.5).exp();
+                    sum += weight * value(y + dy, x + dx, c);
+                    weights += weight;
+                }
+            }
+            let found = blurred[((y * 224 + x) * 3) as usize + c];
+            assert!((f64::from(found) - sum / weights).abs() < 1e-5, "{y} {x}: {found}, {}", sum / weights);
+        }
+        // Wider than the image.
+        assert!(covered(MaskValue::Blur(100.0)).iter().all(|v| v.is_finite()));
+    }
+
+    #[test]
+    fn noise_covers_all_levels_alike_and_follows_its_seed() {
+        let noise = covered(MaskValue::Noise(1));
+        assert_eq!(noise, covered(MaskValue::Noise(1)));
+        assert_ne!(noise, covered(MaskValue::Noise(2)));
+        let mut counts = [0; 8];
+        for (value, mean) in noise.iter().zip(MEAN_BGR.iter().cycle()) {
+            let level = value + mean;
+            assert!((-0.001..=255.001).contains(&level), "{level}");
+            counts[(level / 32.0).clamp(0.0, 7.0) as usize] += 1;
+        }
+        assert!(counts.iter().all(|count| (18_000..19_600).contains(count)), "{counts:?}");
+    }
+
+    proptest! {
+        /// Copying a mask's pixels changes those and no others.
+        #[test]
+        fn masks_hold_their_pixels(
+            rects in prop::collection::vec((0usize..224, 0usize..224, 1usize..90, 1usize..90), 0..4),
+        ) {
+            let mut wanted = vec![false; INPUT_SIDE * INPUT_SIDE];
+            for (y, x, h, w) in rects {
+                for y in y..(y + h).min(INPUT_SIDE) {
+                    wanted[y * INPUT_SIDE..][x..(x + w).min(INPUT_SIDE)].fill(true);
+                }
+            }
+            let mask = Mask::pixels(&wanted);
+            let mut image = vec![0.0; PADDED_SIDE * PADDED_SIDE * 3];
+            mask.copy(&vec![1.0; image.len()], &mut image);
+            for (i, wanted) in wanted.iter().enumerate() {
+                let (y, x) = (i / INPUT_SIDE, i % INPUT_SIDE);
+                let at = ((y + IMAGE_PADDING) * PADDED_SIDE + x + IMAGE_PADDING) * 3;
+                prop_assert_eq!(&image[at..at + 3], &[f32::from(u8::from(*wanted)); 3]);
+                let Rect { y0, x0, y1, x1 } = mask.bounds;
+                prop_assert!(!wanted || (y0..y1).contains(&y) && (x0..x1).contains(&x));
+            }
+            prop_assert_eq!(image.iter().filter(|v| **v != 0.0).count(), 3 * wanted.iter().filter(|w| **w).count());
+        }
+    }
+}
