@@ -61,7 +61,7 @@ pub enum Error {
         /// The name that was asked for.
         name: String,
         /// Labels that resemble it, the nearest first.
-        near: Vec<String>,
+        similar: Vec<String>,
         /// Another network that has such a class, and how to use that one.
         elsewhere: Option<String>,
     },
@@ -70,7 +70,7 @@ pub enum Error {
         /// The name that was asked for.
         name: String,
         /// Names of the network that resemble it, the nearest first.
-        near: Vec<String>,
+        similar: Vec<String>,
         /// All names of the network.
         all: Vec<String>,
     },
@@ -101,17 +101,17 @@ impl fmt::Display for Error {
             Error::Option { name, found, expected } => {
                 write!(f, "{name} {found} is not possible: expected {expected}")
             }
-            Error::UnknownClass { name, near, elsewhere } => {
+            Error::UnknownClass { name, similar, elsewhere } => {
                 write!(f, "no class is called \"{name}\"")?;
-                if !near.is_empty() {
-                    write!(f, "; did you mean {}?", near.join(" or "))?;
+                if !similar.is_empty() {
+                    write!(f, "; did you mean {}?", similar.join(" or "))?;
                 }
                 elsewhere.iter().try_for_each(|network| write!(f, "\n{network}"))
             }
-            Error::UnknownLayer { name, near, all } => {
+            Error::UnknownLayer { name, similar, all } => {
                 write!(f, "no layer is called \"{name}\"")?;
-                if !near.is_empty() {
-                    write!(f, "; did you mean {}?", near.join(" or "))?;
+                if !similar.is_empty() {
+                    write!(f, "; did you mean {}?", similar.join(" or "))?;
                 }
                 write!(f, "\nexpected one of {}", all.join(", "))
             }

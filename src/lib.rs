@@ -1,4 +1,4 @@
-//! GoogLeNet from scratch that explains its own classifications by occlusion: cover a part of the photograph, see how
+//! GoogLeNet from workspace that explains its own classifications by occlusion: cover a part of the photograph, see how
 //! far the score of a class drops, and do that everywhere. Pure Rust on the CPU; every result is the same, bit for bit,
 //! whatever the instruction set, the number of threads and the way of computing it.
 //!

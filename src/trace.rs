@@ -5,7 +5,7 @@
 //! here: eight positions share a list of channels, which keeps what is zero for some of them.
 
 use crate::forward::{Activations, Classification, GoogLeNet};
-use crate::kernels::Lines;
+use crate::kernels::AlignedBuf;
 use crate::network::geometry::{Rect, Window};
 use crate::network::{INPUT_SIDE, Layer};
 use crate::sweep::mask::{Mask, MaskValue};
@@ -86,7 +86,7 @@ impl GoogLeNet {
         }
         let mask_value = mask_value.resolve(input);
         let whole = self.forward(input);
-        let mut image: Lines = whole.blobs[0].clone();
+        let mut image: AlignedBuf = whole.blobs[0].clone();
         Mask::rectangle(mask).copy(&mask_value.cover(self.network(), input), &mut image);
         let covered = self.forward_padded(&image);
 
@@ -148,7 +148,7 @@ impl GoogLeNet {
         let mut nonzero = 0;
         for (y, x) in reached.pixels() {
             let (mut is_affected, mut inputs) = (false, 0);
-            window.places(y, x, input.side, |y, x| {
+            window.taps(y, x, input.side, |y, x| {
                 is_affected |= changed_input[y * input.side + x];
                 // Blob 0 is stored with its padding, and an image has no zeros to leave out.
                 if layer.input != 0 {

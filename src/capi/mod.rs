@@ -846,7 +846,7 @@ mod tests {
             Error::Labels { name: name.clone(), problem },
             Error::WeightsNotFound { tried: Vec::new() },
             Error::Option { name: "", found: String::new(), expected: String::new() },
-            Error::UnknownClass { name: name.clone(), near: Vec::new(), elsewhere: None },
+            Error::UnknownClass { name: name.clone(), similar: Vec::new(), elsewhere: None },
             Error::Cancelled,
         ];
         for (error, expected) in errors.into_iter().zip(1..) {

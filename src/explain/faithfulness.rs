@@ -15,7 +15,7 @@ use crate::forward::{Activations, GoogLeNet};
 use crate::network::geometry::Rect;
 use crate::network::{INPUT_SIDE, Network};
 use crate::sweep::mask::{Mask, MaskValue};
-use crate::sweep::runner::MaskedCopies;
+use crate::sweep::runner::BatchRunner;
 use crate::sweep::{OnProgress, Progress, Score, check_classes, scores_of};
 use crate::{Error, Input, Result};
 
@@ -150,11 +150,11 @@ impl<'a> Faithfulness<'a> {
         // Each copy is computed from that of the two images of which it holds more, and shares that one's activations.
         for (base, other, near_whole) in [(&whole, &covered, true), (&covered, &whole, false)] {
             let points = self.points(maps.len(), near_whole);
-            let copies = MaskedCopies {
+            let copies = BatchRunner {
                 net: self.net,
                 base,
                 cover: &other.blobs[0],
-                watches: &[],
+                channel_sums: &[],
                 exhaustive: self.exhaustive,
                 cancel: self.cancel,
                 max_memory: usize::MAX,

@@ -2,7 +2,7 @@
 
 /// `pixel` values lie between neighbours, of which `channels` are the pixel's.
 #[derive(Clone, Copy)]
-pub(crate) struct Plane<'a> {
+pub(crate) struct BlobView<'a> {
     pub(crate) values: &'a [f32],
     pub(crate) width: usize,
     pub(crate) height: usize,
@@ -10,7 +10,7 @@ pub(crate) struct Plane<'a> {
     pub(crate) channels: usize,
 }
 
-impl<'a> Plane<'a> {
+impl<'a> BlobView<'a> {
     pub(crate) fn at(&self, y: usize, x: usize) -> &'a [f32] {
         let start = (y * self.width + x) * self.pixel;
         &self.values[start..start + self.channels]

@@ -2,7 +2,9 @@
 //!
 //! It drives the kernels. It knows nothing of the table, of masks, or of what the classes are.
 
-use crate::kernels::{COLUMNS, Isa, PackedWeights, Run, Sites, Sum, Tile, convolve_tile, pitch};
+use crate::kernels::{
+    BATCH, Isa, PackedWeights, SparseActivations, Sum, Tile, WindowRow, convolve_tile, pitch,
+};
 use crate::parallel;
 
 /// Inputs that are summed in one chain. The sums are long and their results large: one chain over 1024 inputs is off by up
@@ -17,22 +19,22 @@ pub(crate) fn classify(
     pooled: &[&[f32]],
     parallel: bool,
 ) -> (Vec<Vec<f32>>, u64) {
-    let mut sites = Sites::default();
+    let mut sites = SparseActivations::default();
     sites.clear(pooled.len());
     let parts = pooled[0].len() / PART;
     for part in 0..parts {
         let columns: Vec<&[f32]> = pooled.iter().map(|p| &p[part * PART..(part + 1) * PART]).collect();
-        sites.push(isa, part * PART, &columns);
+        sites.push_pixel(isa, part * PART, &columns);
     }
     let (outputs, step) = (weights.outputs(), pitch(weights.outputs()));
-    let all: [usize; COLUMNS] = std::array::from_fn(|i| i);
-    let starts: [usize; COLUMNS] = std::array::from_fn(|i| i * step);
+    let all: [usize; BATCH] = std::array::from_fn(|i| i);
+    let starts: [usize; BATCH] = std::array::from_fn(|i| i * step);
     let compute = |panels: std::ops::Range<usize>| {
         let mut out = vec![0.0; pooled.len() * step];
         for panel in panels.clone() {
             for part in 0..parts {
                 let tile = Tile {
-                    runs: &[Run { sites: part..part + 1, shift: 0 }],
+                    runs: &[WindowRow { sites: part..part + 1, shift: 0 }],
                     columns: &all[..pooled.len()],
                     out: &starts[..pooled.len()],
                 };
@@ -55,6 +57,6 @@ pub(crate) fn classify(
             logits[channels.clone()].copy_from_slice(&out[channels.clone()]);
         }
     }
-    let products = sites.products(&[Run { sites: 0..parts, shift: 0 }]);
+    let products = sites.macs(&[WindowRow { sites: 0..parts, shift: 0 }]);
     (logits, (products * pooled.len() * outputs) as u64)
 }

@@ -17,15 +17,15 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::kernels::{
-    Isa, Item, Lines, PackedWeights, PairRow, Pairs, Windows, average, convolve_image, lrn, maximum, pitch,
-    zeros,
+    AlignedBuf, Isa, Item, PackedWeights, PairRow, Pairs, Windows, average, convolve_image, lrn, maximum,
+    pitch, zeros,
 };
 use crate::network::geometry::Window;
 use crate::network::{BlobId, INPUT_SIDE, Layer, Network, Op};
 use crate::parallel;
 use crate::profile::{Cost, Profile};
 use crate::{Input, Result, Weights};
-use activations::Plane;
+use activations::BlobView;
 use classifier::classify;
 
 /// Pixels that a convolution takes at a time: few enough for their sums to stay in the second-level cache.
@@ -82,7 +82,7 @@ pub struct Classification {
 pub struct Activations {
     pub(crate) network: Network,
     /// `[y][x][channel]`, a pixel every `pitch(channels)` values; blob 0 is the image with its padding.
-    pub(crate) blobs: Vec<Lines>,
+    pub(crate) blobs: Vec<AlignedBuf>,
 }
 
 /// The blob that convolutions read, without its zeros: for each row, pairs of neighbouring pixels.
@@ -95,7 +95,7 @@ struct Reads {
 impl Reads {
     /// Takes the values of a blob, unless it has them: in each row as many pairs as `sites`, which begin at every `every`-th
     /// pixel, the first one `padding` left of the plane.
-    fn take(&mut self, isa: Isa, blob: BlobId, plane: Plane, padding: usize, every: usize, sites: usize) {
+    fn take(&mut self, isa: Isa, blob: BlobId, plane: BlobView, padding: usize, every: usize, sites: usize) {
         if self.blob == Some(blob) {
             return;
         }
@@ -170,7 +170,7 @@ impl GoogLeNet {
 
     /// Runs one image through all layers, on the threads of the current rayon pool, and keeps every blob.
     pub fn forward(&self, input: &Input) -> Activations {
-        let mut padded = Lines::zeros(PADDED_SIDE * PADDED_SIDE * 3);
+        let mut padded = AlignedBuf::zeros(PADDED_SIDE * PADDED_SIDE * 3);
         pad_image(&self.network, input.values(), &mut padded);
         self.forward_padded(&padded)
     }
@@ -205,9 +205,9 @@ impl GoogLeNet {
 
     /// Memory for one pass.
     fn activations(&self) -> Activations {
-        let mut blobs = vec![Lines::zeros(PADDED_SIDE * PADDED_SIDE * 3)];
+        let mut blobs = vec![AlignedBuf::zeros(PADDED_SIDE * PADDED_SIDE * 3)];
         for blob in &self.network.blobs[1..] {
-            blobs.push(Lines::zeros(blob.side * blob.side * pitch(blob.channels)));
+            blobs.push(AlignedBuf::zeros(blob.side * blob.side * pitch(blob.channels)));
         }
         Activations { network: self.network.clone(), blobs }
     }
@@ -267,7 +267,7 @@ impl GoogLeNet {
             Op::Convolution(window) => products = self.convolve(index, window, input, reads, &mut out),
             Op::MaxPool(window) => for_each_pixel(&mut out, side, step, |y, x, out| {
                 let mut pixels = Vec::with_capacity(9);
-                window.places(y, x, input.height, |y, x| pixels.push(input.at(y, x)));
+                window.taps(y, x, input.height, |y, x| pixels.push(input.at(y, x)));
                 maximum(isa, &pixels, &mut out[..layer.channels]);
             }),
             Op::Lrn => for_each_pixel(&mut out, side, step, |y, x, out| {
@@ -290,7 +290,7 @@ impl GoogLeNet {
     }
 
     /// The first convolution, which reads the image itself.
-    fn convolve_image(&self, index: usize, window: Window, input: Plane, out: &mut [f32]) -> u64 {
+    fn convolve_image(&self, index: usize, window: Window, input: BlobView, out: &mut [f32]) -> u64 {
         let blob = &self.network.blobs[self.network.layers[index].output];
         let (side, step) = (blob.side, pitch(blob.channels));
         let weights = self.weights(index);
@@ -302,7 +302,7 @@ impl GoogLeNet {
                 convolve_image(self.isa, input.values, windows, weights, out, [y * side * step, step]);
             }
         });
-        (side * side * weights.outputs() * weights.products()) as u64
+        (side * side * weights.outputs() * weights.k()) as u64
     }
 
     /// Any other convolution: two neighbouring output pixels at a time, without what is zero in both.
@@ -310,7 +310,7 @@ impl GoogLeNet {
         &self,
         index: usize,
         window: Window,
-        input: Plane,
+        input: BlobView,
         reads: &mut Reads,
         out: &mut [f32],
     ) -> u64 {
@@ -350,7 +350,7 @@ impl GoogLeNet {
             for panels in &sets {
                 pairs.convolve(self.isa, panels.clone(), &items, out);
             }
-            pairs.products(&items)
+            pairs.macs(&items)
         });
         products.iter().sum()
     }
@@ -416,13 +416,13 @@ impl Activations {
         Classification::new(logits[..self.network.blobs.last().expect("as above").channels].to_vec())
     }
 
-    pub(crate) fn plane(&self, blob: usize) -> Plane<'_> {
+    pub(crate) fn plane(&self, blob: usize) -> BlobView<'_> {
         if blob == 0 {
             let (width, height) = (PADDED_SIDE, PADDED_SIDE);
-            return Plane { values: &self.blobs[0], width, height, pixel: 3, channels: 3 };
+            return BlobView { values: &self.blobs[0], width, height, pixel: 3, channels: 3 };
         }
         let shape = &self.network.blobs[blob];
-        Plane {
+        BlobView {
             values: &self.blobs[blob],
             width: shape.side,
             height: shape.side,

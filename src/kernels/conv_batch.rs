@@ -1,19 +1,19 @@
 //! Convolution that skips zeros, of up to eight columns: the kernel to which most of a sweep's time goes.
 //!
-//! A tile is up to eight columns (see [`Sites`]) times a few vectors of output channels, all in registers. For each
+//! A tile is up to eight columns (see [`SparseActivations`]) times a few vectors of output channels, all in registers. For each
 //! place of the window and each channel that is non-zero in some column, the weights of the tile's output channels are
 //! loaded once and multiplied with each column's value: with 8 columns and 48 output channels, 3 loads and 8
 //! broadcasts feed 24 fused multiply-adds. Each output sums `bias + place 0 (channel 0, 1, ..) + place 1 ..` one product
 //! after the other, so tile shape and skipped zeros leave no trace in the bits.
 //!
-//! The places of a row of the window are one loop: their sites lie side by side (see [`Sites`]), as their weights do.
+//! The places of a row of the window are one loop: their sites lie side by side (see [`SparseActivations`]), as their weights do.
 
 use std::ops::Range;
 
-use super::aligned::{Lines, pitch};
+use super::aligned::{AlignedBuf, pitch};
 use super::isa::for_each_isa;
-use super::simd::{self, COLUMNS, Columns, Simd};
-use super::sparse::{Run, Sites};
+use super::simd::{self, BATCH, BatchValues, Simd};
+use super::sparse::{SparseActivations, WindowRow};
 
 /// The most output channels whose weights lie together: what a tile of eight columns holds in AVX-512 registers.
 const PANEL: usize = 48;
@@ -22,10 +22,10 @@ const PANEL: usize = 48;
 /// products are numbered by row of the window, column, input channel.
 pub(crate) struct PackedWeights {
     outputs: usize,
-    products: usize,
+    k: usize,
     panels: Vec<Panel>,
-    data: Lines,
-    bias: Lines,
+    data: AlignedBuf,
+    bias: AlignedBuf,
 }
 
 /// Output channels whose weights lie together.
@@ -47,7 +47,7 @@ impl PackedWeights {
         let products = inputs * area;
         assert_eq!(weights.len(), outputs * products);
         let panels = panels(outputs, products);
-        let mut data = Lines::zeros(pitch(outputs) * products);
+        let mut data = AlignedBuf::zeros(pitch(outputs) * products);
         for panel in &panels {
             for output in panel.first..outputs.min(panel.first + panel.width) {
                 let kernel = &weights[output * products..(output + 1) * products];
@@ -59,9 +59,9 @@ impl PackedWeights {
                 }
             }
         }
-        let mut padded = Lines::zeros(outputs);
+        let mut padded = AlignedBuf::zeros(outputs);
         padded[..outputs].copy_from_slice(bias);
-        PackedWeights { outputs, products, panels, data, bias: padded }
+        PackedWeights { outputs, k: products, panels, data, bias: padded }
     }
 
     /// Output channels.
@@ -81,15 +81,15 @@ impl PackedWeights {
     }
 
     /// Multiply-adds of an output.
-    pub(crate) fn products(&self) -> usize {
-        self.products
+    pub(crate) fn k(&self) -> usize {
+        self.k
     }
 
     /// The weights of one output, unpacked: product after product.
     pub(crate) fn weights_of(&self, output: usize) -> impl Iterator<Item = f32> {
         let panel = self.panels.iter().rfind(|panel| panel.first <= output).expect("the first begins at 0");
         let column = panel.start + output - panel.first;
-        (0..self.products).map(move |product| self.data[column + product * panel.width])
+        (0..self.k).map(move |product| self.data[column + product * panel.width])
     }
 
     pub(super) fn panel(&self, panel: usize) -> Panel {
@@ -121,7 +121,7 @@ impl PackedWeights {
     pub(crate) fn cached_panels(&self) -> impl Iterator<Item = Range<usize>> {
         const CACHED_FLOATS: usize = 64 * 1024; // 256 kB of typically 1 MB: the next panels and the activations want the rest
         let panels = self.panels();
-        let step = (CACHED_FLOATS / (self.products * PANEL)).clamp(1, 4);
+        let step = (CACHED_FLOATS / (self.k * PANEL)).clamp(1, 4);
         (0..panels).step_by(step).map(move |p| p..(p + step).min(panels))
     }
 
@@ -181,7 +181,7 @@ pub(crate) enum Sum {
 /// What one call computes: the outputs of up to eight columns at the same place of the window.
 pub(crate) struct Tile<'t> {
     /// The rows of the window that lie in the plane, ascending.
-    pub(crate) runs: &'t [Run],
+    pub(crate) runs: &'t [WindowRow],
     /// Which of the sites' columns to compute.
     pub(crate) columns: &'t [usize],
     /// For each of them, where in `out` its first output channel goes.
@@ -192,7 +192,7 @@ for_each_isa! {
     /// Computes the outputs in `panels` of a tile's columns: the sum over the window's non-zero channels, as `sum` says.
     /// Whole vectors are written: up to `pitch(outputs)` values a column.
     fn convolve_tile(
-        sites: &Sites,
+        sites: &SparseActivations,
         weights: &PackedWeights,
         panels: Range<usize>,
         tile: &Tile<'_>,
@@ -205,7 +205,7 @@ for_each_isa! {
 /// The machine has the instruction set of `S`. All else is asserted.
 #[inline(always)]
 unsafe fn convolve_tile_generic<S: Simd>(
-    sites: &Sites,
+    sites: &SparseActivations,
     weights: &PackedWeights,
     panels: Range<usize>,
     tile: &Tile<'_>,
@@ -214,7 +214,7 @@ unsafe fn convolve_tile_generic<S: Simd>(
 ) {
     let outputs = pitch(weights.outputs);
     assert!(panels.end <= weights.panels());
-    assert!(tile.columns.len() == tile.out.len() && tile.columns.len() <= COLUMNS);
+    assert!(tile.columns.len() == tile.out.len() && tile.columns.len() <= BATCH);
     for (&column, &start) in tile.columns.iter().zip(tile.out) {
         assert!(column < sites.columns() && start + outputs <= out.len());
     }
@@ -222,7 +222,7 @@ unsafe fn convolve_tile_generic<S: Simd>(
     let out = out.as_mut_ptr();
     let mut at = 0;
     while at < tile.columns.len() {
-        let count = (tile.columns.len() - at).min(S::TILE_COLUMNS);
+        let count = (tile.columns.len() - at).min(S::TILE_POSITIONS);
         let (columns, starts) = (&tile.columns[at..at + count], &tile.out[at..at + count]);
         // SAFETY: asserted above: columns exist, output channels up to `outputs` fit behind each start.
         unsafe {
@@ -248,9 +248,9 @@ unsafe fn convolve_tile_generic<S: Simd>(
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 unsafe fn run<S: Simd, const P: usize>(
-    sites: &Sites,
+    sites: &SparseActivations,
     weights: &PackedWeights,
-    runs: &[Run],
+    runs: &[WindowRow],
     columns: &[usize],
     starts: &[usize],
     panels: &[Panel],
@@ -264,13 +264,13 @@ unsafe fn run<S: Simd, const P: usize>(
     let end = first + full * PANEL;
     // SAFETY: passed on; each call stays below `end`, or in the panel.
     unsafe {
-        if S::TILE_COLUMNS / P >= 4 {
+        if S::TILE_POSITIONS / P >= 4 {
             while first + 4 * block <= end {
                 tile::<S, P, 4, 3, PANEL>(sites, weights, runs, columns, starts, first, sum, out);
                 first += 4 * block;
             }
         }
-        if S::TILE_COLUMNS / P >= 2 {
+        if S::TILE_POSITIONS / P >= 2 {
             while first + 2 * block <= end {
                 tile::<S, P, 2, 3, PANEL>(sites, weights, runs, columns, starts, first, sum, out);
                 first += 2 * block;
@@ -306,9 +306,9 @@ unsafe fn run<S: Simd, const P: usize>(
 #[allow(clippy::too_many_arguments)]
 #[allow(clippy::needless_range_loop)] // loops over constant bounds, which the compiler unrolls into registers
 unsafe fn tile<S: Simd, const P: usize, const B: usize, const R: usize, const W: usize>(
-    sites: &Sites,
+    sites: &SparseActivations,
     weights: &PackedWeights,
-    runs: &[Run],
+    runs: &[WindowRow],
     columns: &[usize],
     starts: &[usize],
     first: usize,
@@ -323,11 +323,11 @@ unsafe fn tile<S: Simd, const P: usize, const B: usize, const R: usize, const W:
         weights.panels.iter().rfind(|panel| panel.first <= first).expect("the first panel begins at 0");
     debug_assert!(panel.width == W && W.is_multiple_of(block) && (first - panel.first).is_multiple_of(block));
     // SAFETY: all offsets lie in `data` and `bias`, which hold whole panels, for the products of each run are asserted to
-    // exist: entries ascend (invariant of `Sites`), so that the first and the last speak for all. `out` as the caller vouches.
+    // exist: entries ascend (invariant of `SparseActivations`), so that the first and the last speak for all. `out` as the caller vouches.
     unsafe {
         let base: [*const f32; B] = std::array::from_fn(|b| {
             let channel = first - panel.first + b * block;
-            weights.data.as_ptr().add(panel.start + channel / W * W * weights.products + channel % W)
+            weights.data.as_ptr().add(panel.start + channel / W * W * weights.k + channel % W)
         });
         let mut acc: [[[S::V; R]; B]; P] = [std::array::from_fn(|b| {
             std::array::from_fn(|r| match sum {
@@ -339,11 +339,11 @@ unsafe fn tile<S: Simd, const P: usize, const B: usize, const R: usize, const W:
             let (entries, values) = sites.run(&run.sites);
             let (Some(&least), Some(&most)) = (entries.first(), entries.last()) else { continue };
             let product = |entry: u32| (entry as usize).wrapping_add_signed(run.shift);
-            assert!(product(least) <= product(most) && product(most) < weights.products);
-            let x: [*const Columns; P] =
+            assert!(product(least) <= product(most) && product(most) < weights.k);
+            let x: [*const BatchValues; P] =
                 std::array::from_fn(|p| values.as_ptr().cast::<f32>().add(*columns.get_unchecked(p)).cast());
             for (i, &entry) in entries.iter().enumerate() {
-                debug_assert!(product(entry) < weights.products);
+                debug_assert!(product(entry) < weights.k);
                 let at = product(entry) * W;
                 // Whichever of weights and values are fewer stay in registers while the others pass by.
                 if P >= B * R {
@@ -411,7 +411,7 @@ mod tests {
     fn case() -> impl Strategy<Value = Case> {
         // Outputs around the panel and vector widths.
         let shape = (1usize..200, 1usize..40, 1usize..4, 1usize..4);
-        let columns = prop::sample::subsequence((0..COLUMNS).collect::<Vec<_>>(), 1..=COLUMNS);
+        let columns = prop::sample::subsequence((0..BATCH).collect::<Vec<_>>(), 1..=BATCH);
         (shape, columns, 0usize..3, any::<u32>()).prop_map(
             |((outputs, channels, rows, width), columns, first_place, seed)| Case {
                 rows,
@@ -432,9 +432,9 @@ mod tests {
         let products = rows * width * channels;
         // [row][site][column][channel], most of them zero, as activations are.
         let activations: Vec<f32> =
-            (0..products * COLUMNS).map(|_| if values() < 0.3 { 0.0 } else { values() + 1.01 }).collect();
+            (0..products * BATCH).map(|_| if values() < 0.3 { 0.0 } else { values() + 1.01 }).collect();
         let activations =
-            |site: usize, column: usize| &activations[(site * COLUMNS + column) * channels..][..channels];
+            |site: usize, column: usize| &activations[(site * BATCH + column) * channels..][..channels];
         // The products are in the kernel's order already, which is that of a 1x1 window with as many inputs.
         let weights: Vec<f32> = (0..outputs * products).map(|_| values()).collect();
         let bias: Vec<f32> = (0..outputs).map(|_| values()).collect();
@@ -442,18 +442,18 @@ mod tests {
         let step = pitch(outputs);
         let starts: Vec<usize> = (0..case.columns.len()).map(|i| i * step).collect();
         // Windows need not begin where their row does.
-        let runs: Vec<Run> = (0..rows)
-            .map(|row| Run {
+        let runs: Vec<WindowRow> = (0..rows)
+            .map(|row| WindowRow {
                 sites: row * width..(row + 1) * width,
                 shift: (row * width) as isize * channels as isize - (first_place * channels) as isize,
             })
             .collect();
         for isa in Isa::all_available() {
-            let mut sites = Sites::default();
-            sites.clear(COLUMNS);
+            let mut sites = SparseActivations::default();
+            sites.clear(BATCH);
             for site in 0..rows * width {
-                let columns: [&[f32]; COLUMNS] = std::array::from_fn(|c| activations(site, c));
-                sites.push(isa, (first_place + site % width) * channels, &columns);
+                let columns: [&[f32]; BATCH] = std::array::from_fn(|c| activations(site, c));
+                sites.push_pixel(isa, (first_place + site % width) * channels, &columns);
             }
             let tile = Tile { runs: &runs, columns: &case.columns, out: &starts };
             let mut out = vec![7.0; step * case.columns.len()];
@@ -497,10 +497,10 @@ mod tests {
     fn sums_are_right_at_the_edges_of_vectors_panels_and_columns() {
         for (i, outputs) in [1, 15, 16, 17, 33, 48, 49, 64, 97, 192].into_iter().enumerate() {
             // All numbers of columns with each; under Miri, which takes a thousand times as long, two.
-            for count in (1..=COLUMNS).filter(|count| !cfg!(miri) || (count + 3 * i).is_multiple_of(4)) {
+            for count in (1..=BATCH).filter(|count| !cfg!(miri) || (count + 3 * i).is_multiple_of(4)) {
                 let i = i + count;
                 let sum = [Sum::Relu, Sum::Start, Sum::Continue][i % 3];
-                let (channels, columns) = ([1, 7, 8, 9][i % 4], (COLUMNS - count..COLUMNS).collect());
+                let (channels, columns) = ([1, 7, 8, 9][i % 4], (BATCH - count..BATCH).collect());
                 let shape = Case {
                     rows: 1 + i % 2,
                     width: 2,
@@ -549,11 +549,11 @@ mod tests {
     }
 
     /// Four ones in one column, and a window over them.
-    fn ones() -> (Sites, Run) {
-        let mut sites = Sites::default();
+    fn ones() -> (SparseActivations, WindowRow) {
+        let mut sites = SparseActivations::default();
         sites.clear(1);
-        sites.push(Isa::Scalar, 0, &[&[1.0; 4]]);
-        (sites, Run { sites: 0..1, shift: 0 })
+        sites.push_pixel(Isa::Scalar, 0, &[&[1.0; 4]]);
+        (sites, WindowRow { sites: 0..1, shift: 0 })
     }
 
     #[test]
@@ -584,7 +584,7 @@ mod tests {
     fn products_that_do_not_exist_are_refused() {
         let packed = PackedWeights::new(&[1.0; 80], &[1.0; 20], 4, 1);
         let (sites, run) = ones();
-        let tile = Tile { runs: &[Run { shift: 1, ..run }], columns: &[0], out: &[0] };
+        let tile = Tile { runs: &[WindowRow { shift: 1, ..run }], columns: &[0], out: &[0] };
         convolve_tile(Isa::detect(), &sites, &packed, 0..1, &tile, Sum::Relu, &mut [0.0; 64]);
     }
 }

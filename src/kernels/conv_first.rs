@@ -33,8 +33,8 @@ pub(crate) fn convolve_image(
     if count == 0 {
         return;
     }
-    assert_eq!(weights.products() % width, 0);
-    let last = (count - 1) * windows.step + (weights.products() / width - 1) * windows.row + width;
+    assert_eq!(weights.k() % width, 0);
+    let last = (count - 1) * windows.step + (weights.k() / width - 1) * windows.row + width;
     assert!(windows.start + last <= image.len(), "the windows reach beyond the image");
     assert!(start + (count - 1) * step + pitch(weights.outputs()) <= out.len());
     convolve_windows(isa, &image[windows.start..], windows, weights, &mut out[start..], step);
@@ -131,7 +131,7 @@ unsafe fn sums<S: Simd, const P: usize, const R: usize>(
         let start: [S::V; R] =
             std::array::from_fn(|r| S::load(bias.as_ptr().add(panel.first + r * S::LANES)));
         let mut sums = [start; P];
-        for row in 0..weights.products() / windows.width {
+        for row in 0..weights.k() / windows.width {
             let from = image.as_ptr().add(first * windows.step + row * windows.row);
             for i in 0..windows.width {
                 debug_assert!(

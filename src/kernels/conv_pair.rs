@@ -46,7 +46,7 @@ impl PairRow {
 #[derive(Clone, Copy)]
 pub(crate) struct Pairs<'i> {
     pub(crate) rows: &'i [PairRow],
-    /// Sites in each row, and channels of each.
+    /// SparseActivations in each row, and channels of each.
     pub(crate) sites: usize,
     pub(crate) channels: usize,
     /// The window, as many rows as sites.
@@ -73,7 +73,7 @@ impl Pairs<'_> {
     /// Computes the output channels in `panels` (a set of [`PackedWeights::sets`]) of some items.
     pub(crate) fn convolve(&self, isa: Isa, panels: Range<usize>, items: &[Item], out: &mut [f32]) {
         let row_products = self.window * self.channels;
-        assert!(self.weights.products() == self.window * row_products && self.channels.is_multiple_of(8));
+        assert!(self.weights.k() == self.window * row_products && self.channels.is_multiple_of(8));
         assert!(self.rows.iter().all(|row| row.starts.len() == self.sites * self.channels / 8 + 1));
         let end = pitch(self.weights.channels(panels.clone()).end);
         let fits = |item: &Item| item.out.max(item.second.unwrap_or(0)) + end <= out.len();
@@ -92,14 +92,14 @@ impl Pairs<'_> {
                 };
                 // The products of the block that follows.
                 let next = row * row_products + end;
-                let next = next..(next + length).min(self.weights.products());
+                let next = next..(next + length).min(self.weights.k());
                 convolve_block(isa, self, panels.clone(), &block, items, out, next);
             }
         }
     }
 
     /// Multiply-adds of all output channels of some items.
-    pub(crate) fn products(&self, items: &[Item]) -> u64 {
+    pub(crate) fn macs(&self, items: &[Item]) -> u64 {
         let whole = 0..self.window * self.channels;
         let mut products = 0;
         for item in items {
@@ -165,7 +165,7 @@ unsafe fn push_generic<S: Simd>(row: &mut PairRow, columns: [&[f32]; 2]) {
     let mut entry = (row.starts.len() - 1) * 8;
     assert!(entry + channels <= u32::MAX as usize);
     row.starts.reserve(channels / 8);
-    // Room for all, and for what the last step writes beyond.
+    // WorkspaceSize for all, and for what the last step writes beyond.
     row.entries.reserve(channels + 8);
     row.values.reserve(channels + 8);
     let mut count = row.entries.len();
@@ -301,7 +301,7 @@ unsafe fn sums<S: Simd, const P: usize, const A: usize, const B: usize, const C:
         let [data_a, data_b, data_c] = panels.map(|panel| data.as_ptr().add(panel.start));
         for (i, &entry) in entries.iter().enumerate() {
             let at = (entry as usize).wrapping_add_signed(shift);
-            debug_assert!(at < weights.products());
+            debug_assert!(at < weights.k());
             let mut value = [S::splat(0.0); P];
             for p in 0..P {
                 value[p] = S::splat(*values.add(2 * i + p));
@@ -450,7 +450,7 @@ mod tests {
                     }
                 }
             }
-            assert_eq!(pairs.products(&items), nonzero * case.outputs as u64);
+            assert_eq!(pairs.macs(&items), nonzero * case.outputs as u64);
         }
     }
 

@@ -24,14 +24,14 @@ mod sparse;
 
 pub use isa::Isa;
 
-pub(crate) use aligned::{Lines, pitch};
+pub(crate) use aligned::{AlignedBuf, pitch};
 pub(crate) use conv_batch::{PackedWeights, Sum, Tile, convolve_tile};
 pub(crate) use conv_first::{Windows, convolve_image};
 pub(crate) use conv_pair::{Item, PairRow, Pairs};
 pub(crate) use gemm::multiply_transposed;
 pub(crate) use pool_lrn::{average, lrn, maximum};
-pub(crate) use simd::{COLUMNS, prefetch};
-pub(crate) use sparse::{Run, Sites, zeros};
+pub(crate) use simd::{BATCH, prefetch};
+pub(crate) use sparse::{SparseActivations, WindowRow, zeros};
 
 /// What the tests of the kernels share.
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::isa::{Isa, for_each_isa};
-use super::simd::{COLUMNS, Columns, Simd};
+use super::simd::{BATCH, BatchValues, Simd};
 
 /// A list of sites. A site is a place that a kernel window can read at: up to eight columns (the same pixel for
 /// eight mask positions, or a part of the classifier's input) of channels, of which those are kept that are
@@ -16,31 +16,31 @@ use super::simd::{COLUMNS, Columns, Simd};
 /// Invariants, which the kernels rely on: site `i` has the entries `ends[i - 1]..ends[i]`, as many values, and the bytes
 /// `kept_ends[i - 1]..kept_ends[i]` of `kept`.
 #[derive(Default)]
-pub(crate) struct Sites {
+pub(crate) struct SparseActivations {
     columns: usize,
     ends: Vec<usize>,
     /// What is kept: a number that says channel and place, ascending from site to site of a row of the plane.
     entries: Vec<u32>,
-    values: Vec<Columns>,
+    values: Vec<BatchValues>,
     /// For each site, a bit a channel: whether it is kept.
     kept: Vec<u8>,
     kept_ends: Vec<usize>,
-    /// Memory for [`push_maximum`](Sites::push_maximum), zero between calls.
-    most: Vec<Columns>,
+    /// Memory for [`push_maximum`](SparseActivations::push_maximum), zero between calls.
+    most: Vec<BatchValues>,
 }
 
 /// A row of a window that lies in the plane: consecutive sites, and which weights they meet.
 #[derive(Clone, Debug)]
-pub(crate) struct Run {
+pub(crate) struct WindowRow {
     pub(crate) sites: Range<usize>,
     /// Entry `e` is multiplied with the weight of product `e + shift` (see [`PackedWeights`](crate::kernels::PackedWeights)).
     pub(crate) shift: isize,
 }
 
-impl Sites {
+impl SparseActivations {
     /// Forgets all sites, but not their memory; the next ones have `columns` columns.
     pub(crate) fn clear(&mut self, columns: usize) {
-        assert!((1..=COLUMNS).contains(&columns));
+        assert!((1..=BATCH).contains(&columns));
         self.columns = columns;
         self.ends.clear();
         self.entries.clear();
@@ -51,34 +51,34 @@ impl Sites {
 
     /// Makes room for `entries` in all, and not for more: lists that grow as they are filled take up to three times as much.
     /// Memory that is never written to costs nothing.
-    pub(crate) fn make_room(&mut self, entries: usize) {
+    pub(crate) fn reserve(&mut self, entries: usize) {
         let entries = entries + MOST_CHANNELS + 8;
         self.entries.reserve_exact(entries.saturating_sub(self.entries.len()));
         self.values.reserve_exact(entries.saturating_sub(self.values.len()));
     }
 
     /// Bytes that room for so many entries takes.
-    pub(crate) fn bytes(entries: usize) -> usize {
-        (entries + MOST_CHANNELS + 8) * (size_of::<u32>() + size_of::<Columns>())
+    pub(crate) fn bytes_for(entries: usize) -> usize {
+        (entries + MOST_CHANNELS + 8) * (size_of::<u32>() + size_of::<BatchValues>())
     }
 
     /// Adds a site without its zeros; its channels are the entries from `first` on.
-    pub(crate) fn push(&mut self, isa: Isa, first: usize, columns: &[&[f32]]) {
-        self.begin(isa, first, columns);
-        self.end();
+    pub(crate) fn push_pixel(&mut self, isa: Isa, first: usize, columns: &[&[f32]]) {
+        self.append(isa, first, columns);
+        self.finish_pixel();
     }
 
-    /// Adds channels, without their zeros, to a site that [`end`](Sites::end) completes. But for the last, a multiple of eight.
-    pub(crate) fn begin(&mut self, isa: Isa, first: usize, columns: &[&[f32]]) {
+    /// Adds channels, without their zeros, to a site that [`finish_pixel`](SparseActivations::finish_pixel) completes. But for the last, a multiple of eight.
+    pub(crate) fn append(&mut self, isa: Isa, first: usize, columns: &[&[f32]]) {
         begin(isa, self, first, columns);
     }
 
-    /// Adds what another list keeps of some sites, whose channels ascend, to the one that [`end`](Sites::end) completes; their
+    /// Adds what another list keeps of some sites, whose channels ascend, to the one that [`finish_pixel`](SparseActivations::finish_pixel) completes; their
     /// entries count from `first`.
-    pub(crate) fn begin_with(
+    pub(crate) fn append_from(
         &mut self,
         isa: Isa,
-        from: &Sites,
+        from: &SparseActivations,
         sites: impl Iterator<Item = usize>,
         first: usize,
     ) {
@@ -89,24 +89,30 @@ impl Sites {
     }
 
     /// Completes a site.
-    pub(crate) fn end(&mut self) {
+    pub(crate) fn finish_pixel(&mut self) {
         self.ends.push(self.entries.len());
         self.kept_ends.push(self.kept.len());
     }
 
     /// Adds a site that no window will read, to keep the numbering of a plane.
-    pub(crate) fn skip(&mut self) {
-        self.end();
+    pub(crate) fn push_empty(&mut self) {
+        self.finish_pixel();
     }
 
-    /// Sites so far.
+    /// SparseActivations so far.
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
     }
 
     /// Adds the site that has the largest value in a window for each channel and column: max pooling. The window's sites are
     /// those of the runs, and their entries begin at multiples of `channels`. Its own begin at 0.
-    pub(crate) fn push_maximum(&mut self, isa: Isa, from: &Sites, window: &[Run], channels: usize) {
+    pub(crate) fn push_maximum(
+        &mut self,
+        isa: Isa,
+        from: &SparseActivations,
+        window: &[WindowRow],
+        channels: usize,
+    ) {
         maximum_of_sites(isa, self, from, window, channels);
     }
 
@@ -118,7 +124,7 @@ impl Sites {
     }
 
     /// The mean of all sites, summed in their order, `[channel][column]`. Their entries begin at multiples of `channels`.
-    pub(crate) fn average(&self, isa: Isa, channels: usize, means: &mut Vec<[f32; COLUMNS]>) {
+    pub(crate) fn mean(&self, isa: Isa, channels: usize, means: &mut Vec<[f32; BATCH]>) {
         average_of_sites(isa, self, channels, means);
     }
 
@@ -129,7 +135,7 @@ impl Sites {
     }
 
     /// Multiply-adds that the runs cost each column and output channel.
-    pub(crate) fn products(&self, runs: &[Run]) -> usize {
+    pub(crate) fn macs(&self, runs: &[WindowRow]) -> usize {
         runs.iter().map(|run| self.entries_of(&run.sites).len()).sum()
     }
 
@@ -139,7 +145,7 @@ impl Sites {
 
     /// The entries of consecutive sites, and their values.
     #[inline(always)]
-    pub(crate) fn run(&self, sites: &Range<usize>) -> (&[u32], &[Columns]) {
+    pub(crate) fn run(&self, sites: &Range<usize>) -> (&[u32], &[BatchValues]) {
         let range = self.entries_of(sites);
         (&self.entries[range.clone()], &self.values[range])
     }
@@ -175,46 +181,46 @@ pub(crate) fn zeros(channels: usize) -> &'static [f32] {
 }
 
 for_each_isa! {
-    /// [`Sites::begin`].
-    fn begin(sites: &mut Sites, first: usize, columns: &[&[f32]]) => begin_generic
+    /// [`SparseActivations::append`].
+    fn begin(sites: &mut SparseActivations, first: usize, columns: &[&[f32]]) => begin_generic
 }
 
 for_each_isa! {
-    /// [`Sites::begin_with`].
-    fn append(into: &mut Sites, from: &Sites, site: usize, first: usize) => append_generic
+    /// [`SparseActivations::begin_with`].
+    fn append(into: &mut SparseActivations, from: &SparseActivations, site: usize, first: usize) => append_generic
 }
 
 for_each_isa! {
-    /// [`Sites::push_maximum`].
-    fn maximum_of_sites(into: &mut Sites, from: &Sites, window: &[Run], channels: usize) => maximum_generic
+    /// [`SparseActivations::push_maximum`].
+    fn maximum_of_sites(into: &mut SparseActivations, from: &SparseActivations, window: &[WindowRow], channels: usize) => maximum_generic
 }
 
 for_each_isa! {
-    /// [`Sites::average`].
-    fn average_of_sites(sites: &Sites, channels: usize, means: &mut Vec<[f32; COLUMNS]>) => average_generic
+    /// [`SparseActivations::mean`].
+    fn average_of_sites(sites: &SparseActivations, channels: usize, means: &mut Vec<[f32; BATCH]>) => average_generic
 }
 
 for_each_isa! {
-    /// [`Sites::differing`].
-    fn differing(sites: &Sites, site: usize, pixel: &[f32], columns: &mut u8) => differing_generic
+    /// [`SparseActivations::differing`].
+    fn differing(sites: &SparseActivations, site: usize, pixel: &[f32], columns: &mut u8) => differing_generic
 }
 
 /// # Safety
 /// The machine has the instruction set of `S` (this and those below).
 #[inline(always)]
-unsafe fn begin_generic<S: Simd>(sites: &mut Sites, first: usize, columns: &[&[f32]]) {
+unsafe fn begin_generic<S: Simd>(sites: &mut SparseActivations, first: usize, columns: &[&[f32]]) {
     let channels = columns[0].len();
     assert!(columns.len() == sites.columns && columns.iter().all(|column| column.len() == channels));
     assert!(channels <= MOST_CHANNELS);
     assert!(first + channels <= u32::MAX as usize);
-    let mut column: [*const f32; COLUMNS] =
+    let mut column: [*const f32; BATCH] =
         std::array::from_fn(|i| columns.get(i).map_or(ZEROS.as_ptr(), |column| column.as_ptr()));
     // The last channels, if fewer than eight, are read from a copy.
     let whole = channels / 8 * 8;
-    let mut rest = [[0.0; 8]; COLUMNS];
+    let mut rest = [[0.0; 8]; BATCH];
     let mut kept = [0u8; MOST_CHANNELS / 8];
     let mut count = 0;
-    // Room for all, and for what the last step writes beyond.
+    // WorkspaceSize for all, and for what the last step writes beyond.
     sites.entries.reserve(channels + 8);
     sites.values.reserve(channels + 8);
     // SAFETY: all columns hold `channels` values. A step writes eight entries, of which `count` grows by those kept: room
@@ -241,7 +247,12 @@ unsafe fn begin_generic<S: Simd>(sites: &mut Sites, first: usize, columns: &[&[f
 }
 
 #[inline(always)]
-unsafe fn append_generic<S: Simd>(into: &mut Sites, from: &Sites, site: usize, first: usize) {
+unsafe fn append_generic<S: Simd>(
+    into: &mut SparseActivations,
+    from: &SparseActivations,
+    site: usize,
+    first: usize,
+) {
     let (entries, values) = from.run(&(site..site + 1));
     let (start, count) = (into.entries.len(), entries.len());
     debug_assert!(start == into.values.len() && count == values.len());
@@ -263,7 +274,12 @@ unsafe fn append_generic<S: Simd>(into: &mut Sites, from: &Sites, site: usize, f
 }
 
 #[inline(always)]
-unsafe fn maximum_generic<S: Simd>(into: &mut Sites, from: &Sites, window: &[Run], channels: usize) {
+unsafe fn maximum_generic<S: Simd>(
+    into: &mut SparseActivations,
+    from: &SparseActivations,
+    window: &[WindowRow],
+    channels: usize,
+) {
     assert!(into.columns == from.columns && channels <= MOST_CHANNELS);
     let bytes = channels.div_ceil(8);
     // A channel is kept if it is in any site: values are not negative, so that a maximum with one that is not zero is not.
@@ -283,7 +299,7 @@ unsafe fn maximum_generic<S: Simd>(into: &mut Sites, from: &Sites, window: &[Run
     }
     // SAFETY: `count` more have been written.
     unsafe { into.entries.set_len(start + count) };
-    into.most.resize(channels, Columns::default());
+    into.most.resize(channels, BatchValues::default());
     let most = &mut into.most[..];
     for site in window.iter().flat_map(|run| run.sites.clone()) {
         let (entries, values) = from.run(&(site..site + 1));
@@ -300,13 +316,17 @@ unsafe fn maximum_generic<S: Simd>(into: &mut Sites, from: &Sites, window: &[Run
     into.values
         .extend(into.entries[start..].iter().map(|&channel| std::mem::take(&mut most[channel as usize])));
     into.kept.extend(&kept[..bytes]);
-    into.end();
+    into.finish_pixel();
 }
 
 #[inline(always)]
-unsafe fn average_generic<S: Simd>(sites: &Sites, channels: usize, means: &mut Vec<[f32; COLUMNS]>) {
+unsafe fn average_generic<S: Simd>(
+    sites: &SparseActivations,
+    channels: usize,
+    means: &mut Vec<[f32; BATCH]>,
+) {
     means.clear();
-    means.resize(channels, [0.0; COLUMNS]);
+    means.resize(channels, [0.0; BATCH]);
     // Adding the zeros that are left out would change nothing.
     for site in 0..sites.len() {
         let (entries, values) = sites.run(&(site..site + 1));
@@ -322,10 +342,15 @@ unsafe fn average_generic<S: Simd>(sites: &Sites, channels: usize, means: &mut V
 }
 
 #[inline(always)]
-unsafe fn differing_generic<S: Simd>(sites: &Sites, site: usize, pixel: &[f32], columns: &mut u8) {
+unsafe fn differing_generic<S: Simd>(
+    sites: &SparseActivations,
+    site: usize,
+    pixel: &[f32],
+    columns: &mut u8,
+) {
     let (entries, values) = sites.run(&(site..site + 1));
     let all = (0xffu16 >> (8 - sites.columns)) as u8;
-    let mut bits = [0u32; COLUMNS];
+    let mut bits = [0u32; BATCH];
     let mut nonzero = 0;
     for (entries, values) in entries.chunks(16).zip(values.chunks(16)) {
         for (&channel, values) in entries.iter().zip(values) {
@@ -356,7 +381,7 @@ mod tests {
 
     type Row = Vec<Vec<Vec<f32>>>;
 
-    /// Sites of a row, `[site][column][channel]`: most values are zero, as activations are.
+    /// SparseActivations of a row, `[site][column][channel]`: most values are zero, as activations are.
     fn row(channels: usize, columns: usize, sites: usize, seed: u32) -> Row {
         let mut values = test::values(seed);
         let mut value = || if values() < 0.66 { 0.0 } else { values() + 1.01 };
@@ -370,13 +395,13 @@ mod tests {
             .prop_map(|(channels, columns, sites, seed)| (channels, row(channels, columns, sites, seed)))
     }
 
-    fn fill(isa: Isa, channels: usize, row: &[Vec<Vec<f32>>]) -> Sites {
-        let mut sites = Sites::default();
+    fn fill(isa: Isa, channels: usize, row: &[Vec<Vec<f32>>]) -> SparseActivations {
+        let mut sites = SparseActivations::default();
         sites.clear(row[0].len());
-        sites.skip();
+        sites.push_empty();
         for (place, site) in row.iter().enumerate() {
             let columns: Vec<&[f32]> = site.iter().map(|c| c.as_slice()).collect();
-            sites.push(isa, place * channels, &columns);
+            sites.push_pixel(isa, place * channels, &columns);
         }
         sites
     }
@@ -413,14 +438,14 @@ mod tests {
         let [low, high]: [Vec<&[f32]>; 2] = parts;
         for isa in Isa::all_available() {
             let whole = fill(isa, channels, &row[..1]);
-            let mut store = Sites::default();
+            let mut store = SparseActivations::default();
             store.clear(columns.len());
-            store.push(isa, split, &high);
-            let mut sites = Sites::default();
+            store.push_pixel(isa, split, &high);
+            let mut sites = SparseActivations::default();
             sites.clear(columns.len());
-            sites.begin(isa, 100, &low);
-            sites.begin_with(isa, &store, [0].into_iter(), 100);
-            sites.end();
+            sites.append(isa, 100, &low);
+            sites.append_from(isa, &store, [0].into_iter(), 100);
+            sites.finish_pixel();
             let ((got, got_values), (want, want_values)) = (sites.run(&(0..1)), whole.run(&(1..2)));
             assert!(got.iter().eq(want.iter().map(|entry| entry + 100).collect::<Vec<_>>().iter()));
             assert_eq!(got_values, want_values);
@@ -435,13 +460,13 @@ mod tests {
         for isa in Isa::all_available() {
             let from = fill(isa, channels, row);
             let expected = fill(isa, channels, std::slice::from_ref(&columns));
-            let mut into = Sites::default();
+            let mut into = SparseActivations::default();
             into.clear(columns.len());
             let split = row.len() / 2 + 1;
             into.push_maximum(
                 isa,
                 &from,
-                &[0..split, split..row.len() + 1].map(|sites| Run { sites, shift: 0 }),
+                &[0..split, split..row.len() + 1].map(|sites| WindowRow { sites, shift: 0 }),
                 channels,
             );
             let ((got, got_values), (want, want_values)) = (into.run(&(0..1)), expected.run(&(1..2)));
@@ -493,7 +518,7 @@ mod tests {
     /// Channels around the eight that are looked at together, and each number of columns.
     #[test]
     fn sites_are_right_at_the_edges_of_eight_channels_and_columns() {
-        for (columns, channels) in (1..=COLUMNS).zip([1, 7, 8, 9, 15, 16, 17, 33]) {
+        for (columns, channels) in (1..=BATCH).zip([1, 7, 8, 9, 15, 16, 17, 33]) {
             let row = row(channels, columns, 3, 5);
             assert_keeps_what_is_not_zero_in_all_columns(channels, &row);
             assert_a_site_may_be_added_in_parts(channels, &row);

@@ -105,7 +105,7 @@ impl Window {
     }
 
     /// Calls `f(y, x)` for the input pixels, in a plane of `side`, that output pixel (`y`, `x`) reads, row by row.
-    pub(crate) fn places(&self, y: usize, x: usize, side: usize, mut f: impl FnMut(usize, usize)) {
+    pub(crate) fn taps(&self, y: usize, x: usize, side: usize, mut f: impl FnMut(usize, usize)) {
         let range = |o: usize| {
             let start = o * self.stride;
             start.saturating_sub(self.padding)..(start + self.size).saturating_sub(self.padding).min(side)
@@ -239,13 +239,13 @@ mod tests {
             let reached = rect.through(window, output_side);
             for (y, x) in Rect::plane(output_side).pixels() {
                 let mut reads = false;
-                window.places(y, x, side, |y, x| reads |= (y0..y1).contains(&y) && (x0..x1).contains(&x));
+                window.taps(y, x, side, |y, x| reads |= (y0..y1).contains(&y) && (x0..x1).contains(&x));
                 let inside = (reached.y0..reached.y1).contains(&y) && (reached.x0..reached.x1).contains(&x);
                 prop_assert_eq!(inside, reads, "output ({}, {}), reached {:?}", y, x, reached);
             }
             let mut read = Rect::default();
             for (y, x) in reached.pixels() {
-                window.places(y, x, side, |y, x| read = read.union(&Rect { y0: y, x0: x, y1: y + 1, x1: x + 1 }));
+                window.taps(y, x, side, |y, x| read = read.union(&Rect { y0: y, x0: x, y1: y + 1, x1: x + 1 }));
             }
             prop_assert_eq!(reached.reads(window, side), read);
         }
@@ -255,7 +255,7 @@ mod tests {
             let output_side = window.output_side(side);
             for (y, x) in Rect::plane(output_side).pixels() {
                 let mut got = Vec::new();
-                window.places(y, x, side, |y, x| got.push((y, x)));
+                window.taps(y, x, side, |y, x| got.push((y, x)));
                 let mut want = Vec::new();
                 for ky in 0..window.size {
                     for kx in 0..window.size {

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use super::suggest::near;
+use super::suggest::suggest;
 use crate::error::{Error, Result};
 
 /// Most bytes of a file of labels: those of ImageNet take 32 kB.
@@ -182,7 +182,7 @@ impl Labels {
             [index] => Ok(index),
             [] => Err(Error::UnknownClass {
                 name: text.to_string(),
-                near: near(&wanted, self.labels.iter().flat_map(Label::names)),
+                similar: suggest(&wanted, self.labels.iter().flat_map(Label::names)),
                 elsewhere: None,
             }),
             _ => Err(Error::Option {
@@ -239,17 +239,17 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_suggests_near_ones() {
-        let near = |text: &str| match find(text) {
-            Err(Error::UnknownClass { near, .. }) => near,
+    fn an_unknown_name_suggests_similar_ones() {
+        let similar = |text: &str| match find(text) {
+            Err(Error::UnknownClass { similar, .. }) => similar,
             other => panic!("{other:?}"),
         };
-        assert_eq!(near("egyptain cat")[0], "Egyptian cat");
-        assert_eq!(near("poodle"), ["toy poodle", "standard poodle", "miniature poodle"]);
-        assert_eq!(near("poddle")[..2], ["paddle", "toy poodle"]);
-        assert_eq!(near("retriev").len(), 3);
-        assert_eq!(near("qqqqqqqqqqqq"), Vec::<String>::new());
-        assert_eq!(near(""), Vec::<String>::new());
+        assert_eq!(similar("egyptain cat")[0], "Egyptian cat");
+        assert_eq!(similar("poodle"), ["toy poodle", "standard poodle", "miniature poodle"]);
+        assert_eq!(similar("poddle")[..2], ["paddle", "toy poodle"]);
+        assert_eq!(similar("retriev").len(), 3);
+        assert_eq!(similar("qqqqqqqqqqqq"), Vec::<String>::new());
+        assert_eq!(similar(""), Vec::<String>::new());
     }
 
     #[test]

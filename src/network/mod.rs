@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use crate::{Error, Result};
 use geometry::{ReceptiveField, Window};
-use suggest::near;
+use suggest::suggest;
 
 /// Side of the square input image in pixels.
 pub const INPUT_SIDE: usize = 224;
@@ -305,9 +305,9 @@ impl Network {
         let blob = self.find(name).filter(|&blob| blob != 0);
         blob.map(|blob| (blob, 0..self.blobs[blob].channels)).ok_or_else(|| {
             let all = self.output_names();
-            let near = near(&name.to_lowercase(), all.iter().copied());
+            let similar = suggest(&name.to_lowercase(), all.iter().copied());
             let all = all.into_iter().map(str::to_string).collect();
-            Error::UnknownLayer { name: name.to_string(), near, all }
+            Error::UnknownLayer { name: name.to_string(), similar, all }
         })
     }
 

@@ -1,7 +1,7 @@
 //! Names that a person may have meant.
 
 /// At most three names that resemble `wanted` (lower case), the nearest first.
-pub(crate) fn near<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Vec<String> {
+pub(crate) fn suggest<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Vec<String> {
     // The distance takes time in proportion to the product of the lengths.
     if wanted.is_empty() || wanted.len() > 1000 {
         return Vec::new();

@@ -22,7 +22,7 @@ pub struct Feature {
 }
 
 /// Where a group finds the channel of a feature.
-pub(crate) struct Watch {
+pub(crate) struct ChannelSum {
     /// The blob that is summed, or what a pool reads that keeps no output of its own.
     pub(crate) source: BlobId,
     /// The layer after which the source is complete.
@@ -57,8 +57,8 @@ impl Feature {
     }
 }
 
-impl Watch {
-    pub(crate) fn new(net: &GoogLeNet, base: &Activations, feature: &Feature) -> Result<Watch> {
+impl ChannelSum {
+    pub(crate) fn new(net: &GoogLeNet, base: &Activations, feature: &Feature) -> Result<ChannelSum> {
         let network = &net.network;
         let (blob, first, channels) = find(network, feature)?;
         let side = network.blobs[blob].side;
@@ -72,7 +72,7 @@ impl Watch {
             Op::MaxPool(window) => window,
             _ => unreachable!("pool_before finds pools"),
         });
-        let watch = |named: usize| Watch {
+        let watch = |named: usize| ChannelSum {
             source,
             last_writer,
             channel: first + named,
@@ -104,7 +104,7 @@ impl Watch {
         let Some(window) = self.pool else { return sum(source.iter().copied()) };
         sum(Rect::plane(self.side).pixels().map(|(y, x)| {
             let mut most = f32::NEG_INFINITY;
-            window.places(y, x, self.side, |y, x| most = most.max(source[y * self.side + x]));
+            window.taps(y, x, self.side, |y, x| most = most.max(source[y * self.side + x]));
             most
         }))
     }

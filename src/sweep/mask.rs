@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::forward::exp;
 use crate::forward::{IMAGE_PADDING, PADDED_SIDE, pad_image};
 use crate::image::resize::mirrored;
-use crate::kernels::Lines;
+use crate::kernels::AlignedBuf;
 use crate::network::geometry::Rect;
 use crate::network::{INPUT_SIDE, MEAN_BGR, Network};
 use crate::weights::splitmix64;
@@ -73,7 +73,7 @@ impl MaskValue {
     }
 
     /// The image when all of it is covered, as the network's first blob has it, padded.
-    pub(crate) fn cover(self, network: &Network, input: &Input) -> Lines {
+    pub(crate) fn cover(self, network: &Network, input: &Input) -> AlignedBuf {
         let values = match self.resolve(input) {
             MaskValue::Rgb(rgb) => {
                 let pixel: [f32; 3] = std::array::from_fn(|c| rgb[2 - c] - MEAN_BGR[c]);
@@ -88,7 +88,7 @@ impl MaskValue {
                 .collect(),
             MaskValue::Auto | MaskValue::TrainingMean => unreachable!("resolve makes colours of them"),
         };
-        let mut padded = Lines::zeros(PADDED_SIDE * PADDED_SIDE * 3);
+        let mut padded = AlignedBuf::zeros(PADDED_SIDE * PADDED_SIDE * 3);
         pad_image(network, &values, &mut padded);
         padded
     }

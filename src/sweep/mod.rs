@@ -30,9 +30,9 @@ use crate::network::{INPUT_SIDE, Network};
 use crate::parallel;
 use crate::profile::{Cost, Profile};
 use crate::{Error, Input, Result};
-use channel_sum::Watch;
+use channel_sum::ChannelSum;
 use mask::Mask;
-use runner::MaskedCopies;
+use runner::BatchRunner;
 
 /// Which number of the network a map follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -397,20 +397,20 @@ impl<'a> OcclusionSensitivity<'a> {
         if classes.is_empty() {
             classes.push(classification.best());
         }
-        let watches: Vec<Watch> =
-            self.features.iter().map(|f| Watch::new(self.net, &base, f)).collect::<Result<_>>()?;
-        let copies = MaskedCopies {
+        let channel_sums: Vec<ChannelSum> =
+            self.features.iter().map(|f| ChannelSum::new(self.net, &base, f)).collect::<Result<_>>()?;
+        let copies = BatchRunner {
             net: self.net,
             base: &base,
             cover: &self.mask_value.cover(self.net.network(), input),
-            watches: &watches,
+            channel_sums: &channel_sums,
             exhaustive: self.exhaustive,
             cancel: self.cancel,
             max_memory: self.max_memory,
             fixed_memory,
             spare: Mutex::default(),
         };
-        let mut maps = self.maps_before(input, &base, classification, classes, &watches);
+        let mut maps = self.maps_before(input, &base, classification, classes, &channel_sums);
         let costs = match refined {
             None => {
                 let order = serpentine(maps.grid, 1, None);
@@ -428,11 +428,11 @@ impl<'a> OcclusionSensitivity<'a> {
         base: &Activations,
         classification: Classification,
         classes: Vec<usize>,
-        watches: &[Watch],
+        channel_sums: &[ChannelSum],
     ) -> OcclusionMaps {
         let (rows, columns) = (self.positions(0), self.positions(1));
         let count = rows.len() * columns.len();
-        let feature_map = |(feature, watch): (&Feature, &Watch)| FeatureMap {
+        let feature_map = |(feature, watch): (&Feature, &ChannelSum)| FeatureMap {
             layer: feature.layer.clone(),
             channel: watch.named_channel(),
             base_total: watch.unoccluded(base),
@@ -451,7 +451,7 @@ impl<'a> OcclusionSensitivity<'a> {
             scores: vec![0.0; classes.len() * count],
             argmax: vec![0; count],
             argmax_scores: vec![0.0; count],
-            features: self.features.iter().zip(watches).map(feature_map).collect(),
+            features: self.features.iter().zip(channel_sums).map(feature_map).collect(),
             classes,
             classification,
         }
@@ -574,7 +574,7 @@ impl OcclusionMaps {
 /// has cost since the first of them.
 fn fill(
     maps: &mut OcclusionMaps,
-    copies: &MaskedCopies,
+    copies: &BatchRunner,
     order: &[usize],
     before: usize,
     progress: &OnProgress,
@@ -602,7 +602,7 @@ fn fill(
 /// [`fill`] for all positions, those of the coarsest grid first; after each but the last step, the maps so far go to `refined`.
 fn fill_coarse_to_fine(
     maps: &mut OcclusionMaps,
-    copies: &MaskedCopies,
+    copies: &BatchRunner,
     progress: &OnProgress,
     refined: &OnRefinement,
 ) -> Result<Vec<Cost>> {

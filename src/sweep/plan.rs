@@ -8,7 +8,7 @@ use crate::network::{BlobId, Layer, Network, Op};
 pub(crate) const ONE: Window = Window { size: 1, stride: 1, padding: 0 };
 
 /// The pool that only this 1x1 convolution reads, as in every inception block: the two run as one, see
-/// `Group::pool_and_convolve`.
+/// `MaskBatch::pool_and_convolve`.
 pub(crate) fn pool_before(network: &Network, layer: &Layer) -> Option<usize> {
     let pool = network.layers.iter().position(|l| l.output == layer.input)?;
     let stays = matches!(network.layers[pool].op, Op::MaxPool(window) if window.stride == 1);
@@ -35,13 +35,13 @@ pub(crate) fn order(network: &Network) -> Vec<usize> {
 
 /// Whether a group keeps the layer's outputs as a list without zeros, not as a dense blob: those of an inception block's
 /// branches, and what is pooled from them for the next block. They are read a pixel at a time, by 1x1 convolutions and pools.
-pub(crate) fn is_listed(network: &Network, layer: &Layer) -> bool {
+pub(crate) fn is_sparse(network: &Network, layer: &Layer) -> bool {
     let is_branch = |layer: &Layer| layer.channels < network.blobs[layer.output].channels;
     let reads_branches = || network.layers.iter().any(|l| l.output == layer.input && is_branch(l));
     is_branch(layer) || matches!(layer.op, Op::MaxPool(window) if window.stride > 1) && reads_branches()
 }
 
-/// Gives each blob that is not listed a slot that is free from its first writer to its last reader.
+/// Gives each blob that is not sparse_blobs a slot that is free from its first writer to its last reader.
 pub(crate) fn share_slots(network: &Network, order: &[usize]) -> Vec<usize> {
     let reads = |layer: &Layer, blob| match pool_before(network, layer) {
         Some(pool) => network.layers[pool].input == blob,
@@ -55,7 +55,7 @@ pub(crate) fn share_slots(network: &Network, order: &[usize]) -> Vec<usize> {
     let mut sizes: Vec<usize> = Vec::new();
     for (i, &index) in order.iter().enumerate() {
         let layer = &network.layers[index];
-        if !is_listed(network, layer) {
+        if !is_sparse(network, layer) {
             let wanted = size(layer.output);
             let best = (0..free.len()).min_by_key(|&f| sizes[free[f]].abs_diff(wanted));
             slot_of[layer.output] = best.map(|f| free.swap_remove(f)).unwrap_or_else(|| {
@@ -69,7 +69,7 @@ pub(crate) fn share_slots(network: &Network, order: &[usize]) -> Vec<usize> {
             free.push(slot_of[layer.input]);
         }
     }
-    // The images and listed blobs have memory of their own, and outputs of pools that run with a convolution are not kept.
+    // The images and sparse_blobs blobs have memory of their own, and outputs of pools that run with a convolution are not kept.
     slot_of.iter_mut().filter(|slot| **slot == usize::MAX).for_each(|slot| *slot = 0);
     slot_of
 }
@@ -99,7 +99,7 @@ mod tests {
     }
 
     /// Follows the blobs through their slots: what a layer reads must not have been overwritten by another blob.
-    /// Listed blobs have two buffers in turns: each is read before the next but one is begun.
+    /// SparseBlob blobs have two buffers in turns: each is read before the next but one is begun.
     #[test]
     fn no_blob_loses_its_slot_before_it_is_read() {
         for network in [Network::googlenet(), Network::torchvision(1000)] {
@@ -115,8 +115,8 @@ mod tests {
         for &index in &order {
             let layer = &network.layers[index];
             let reads = pool_before(&network, layer).map_or(layer.input, |pool| network.layers[pool].input);
-            let reads_listed = network.layers.iter().any(|l| l.output == reads && is_listed(&network, l));
-            if is_listed(&network, layer) && !begun.contains(&layer.output) {
+            let reads_listed = network.layers.iter().any(|l| l.output == reads && is_sparse(&network, l));
+            if is_sparse(&network, layer) && !begun.contains(&layer.output) {
                 begun.push(layer.output);
             }
             if reads_listed {
@@ -124,7 +124,7 @@ mod tests {
             } else {
                 assert!(reads == 0 || holds[slot_of[reads]] == reads, "{} has lost its input", layer.name);
             }
-            if !is_listed(&network, layer) {
+            if !is_sparse(&network, layer) {
                 assert!(
                     reads == 0 || reads_listed || slot_of[reads] != slot_of[layer.output],
                     "{}",

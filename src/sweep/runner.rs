@@ -8,23 +8,23 @@ use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::batch::{Group, Room, Scratch};
-use super::channel_sum::Watch;
+use super::batch::{MaskBatch, Workspace, WorkspaceSize};
+use super::channel_sum::ChannelSum;
 use super::mask::Mask;
 use crate::forward::{Activations, Classification, GoogLeNet};
-use crate::kernels::COLUMNS;
+use crate::kernels::BATCH;
 use crate::network::geometry::Rect;
 use crate::parallel;
 use crate::profile::{Cost, sum};
 use crate::{Error, Result};
 
 /// One image, what covers parts of it, and what is asked about each copy.
-pub(crate) struct MaskedCopies<'r> {
+pub(crate) struct BatchRunner<'r> {
     pub(crate) net: &'r GoogLeNet,
     pub(crate) base: &'r Activations,
     /// What pixels become when they are covered: an image as blob 0 has it.
     pub(crate) cover: &'r [f32],
-    pub(crate) watches: &'r [Watch],
+    pub(crate) channel_sums: &'r [ChannelSum],
     pub(crate) exhaustive: bool,
     /// Set from outside to stop a run.
     pub(crate) cancel: Option<&'r AtomicBool>,
@@ -32,14 +32,14 @@ pub(crate) struct MaskedCopies<'r> {
     pub(crate) max_memory: usize,
     pub(crate) fixed_memory: usize,
     /// Memory that an earlier run has left for a later one.
-    pub(crate) spare: Mutex<Vec<Scratch>>,
+    pub(crate) spare: Mutex<Vec<Workspace>>,
 }
 
 /// What the network says about a copy, and the total of each watched channel.
 pub(crate) type Answer = (Classification, Vec<f32>);
 
 /// Positions side by side, and how fast that is against eight (`docs/performance.md`).
-const SIDE_BY_SIDE: [(usize, f64); 4] = [(COLUMNS, 1.0), (4, 0.93), (2, 0.7), (1, 0.45)];
+const SIDE_BY_SIDE: [(usize, f64); 4] = [(BATCH, 1.0), (4, 0.93), (2, 0.7), (1, 0.45)];
 
 /// Stops the other threads when this one panics in a callback: the panic reaches the caller when all have ended.
 struct StopOnPanic<'s>(&'s AtomicBool);
@@ -52,7 +52,7 @@ impl Drop for StopOnPanic<'_> {
     }
 }
 
-impl MaskedCopies<'_> {
+impl BatchRunner<'_> {
     /// Runs the copies that `order` numbers, whose masks lie in `bounds`: `mask` says what is covered, `done` receives the
     /// answers of some copies that follow each other in the order, on the thread that made them, and may stop the run. Copies
     /// should have masks like their neighbours'. Returns what each layer has cost, with earlier runs.
@@ -80,31 +80,31 @@ impl MaskedCopies<'_> {
             }
             stop.load(Ordering::Relaxed)
         };
-        // One loop a thread, so that each allocates its scratch memory once; groups go to whoever is free.
-        let scratches = parallel::on_each(|| {
+        // One loop a thread, so that each allocates its workspace once; groups go to whoever is free.
+        let workspaces = parallel::on_each(|| {
             if started.fetch_add(1, Ordering::Relaxed) >= workers {
                 return None;
             }
             let _guard = StopOnPanic(&stop);
             let spare = self.spare.lock().expect("no panic while it is held").pop();
-            let mut scratch = spare.unwrap_or_else(|| Scratch::new(self.net.network()));
-            scratch.make_room(&room, self.base);
+            let mut workspace = spare.unwrap_or_else(|| Workspace::new(self.net.network()));
+            workspace.grow(&room, self.base);
             loop {
                 let at = next.fetch_add(1, Ordering::Relaxed);
                 if at >= groups.len() || stopped() {
-                    return Some(scratch);
+                    return Some(workspace);
                 }
                 let masks: Vec<Mask> = groups[at].iter().map(|&i| mask(i)).collect();
-                let group = Group {
+                let group = MaskBatch {
                     net: self.net,
                     base: self.base,
                     masks: &masks,
                     cover: self.cover,
-                    watches: self.watches,
+                    channel_sums: self.channel_sums,
                     exhaustive: self.exhaustive,
                     stop: &stopped,
                 };
-                let Some(answers) = group.run(&mut scratch) else { return Some(scratch) };
+                let Some(answers) = group.run(&mut workspace) else { return Some(workspace) };
                 let answers = answers.into_iter();
                 let answers = answers.map(|(logits, totals)| (Classification::new(logits), totals));
                 if done(groups[at], answers.collect()).is_break() {
@@ -112,9 +112,9 @@ impl MaskedCopies<'_> {
                 }
             }
         });
-        let scratches: Vec<Scratch> = scratches.into_iter().flatten().collect();
-        let costs = sum(scratches.iter().map(|scratch| scratch.costs.clone()).collect());
-        self.spare.lock().expect("no panic while it is held").extend(scratches);
+        let workspaces: Vec<Workspace> = workspaces.into_iter().flatten().collect();
+        let costs = sum(workspaces.iter().map(|workspace| workspace.costs.clone()).collect());
+        self.spare.lock().expect("no panic while it is held").extend(workspaces);
         if stop.into_inner() { Err(Error::Cancelled) } else { Ok(costs) }
     }
 
@@ -127,7 +127,7 @@ impl MaskedCopies<'_> {
             // Half groups in the end are parts of these.
             let groups = groups(order, 1, columns).into_iter();
             let groups = groups.map(|group| group.iter().map(|&i| bounds(i)));
-            let room = Room::of(self.net.network(), groups, self.watches, self.exhaustive);
+            let room = WorkspaceSize::of(self.net.network(), groups, self.channel_sums, self.exhaustive);
             least = room.bytes();
             let workers = parallel::count().min(memory / least);
             let speed = workers as f64 * speed;
@@ -151,7 +151,7 @@ impl MaskedCopies<'_> {
 struct Plan {
     workers: usize,
     columns: usize,
-    room: Room,
+    room: WorkspaceSize,
 }
 
 /// The copies in groups for the kernels' columns. The last few groups are half as large, so that no thread waits long

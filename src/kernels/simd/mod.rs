@@ -4,12 +4,12 @@
 //! (see `for_each_isa`); called from anywhere else, the intrinsics would be slow or illegal.
 
 /// Mask positions that one kernel call takes side by side.
-pub(crate) const COLUMNS: usize = 8;
+pub(crate) const BATCH: usize = 8;
 
 /// The values of one channel in each column. Aligned so that none straddles two cache lines, which most of them would otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[repr(C, align(32))]
-pub(crate) struct Columns(pub(crate) [f32; COLUMNS]);
+pub(crate) struct BatchValues(pub(crate) [f32; BATCH]);
 
 /// A vector of `f32`. Each operation works lane by lane and rounds once, so lanes hold the same bits at any width.
 pub(crate) trait Simd {
@@ -17,8 +17,8 @@ pub(crate) trait Simd {
     type V: Copy;
     /// Lanes in a register.
     const LANES: usize;
-    /// Columns that a tile of three vectors a column may have before accumulators no longer fit the registers.
-    const TILE_COLUMNS: usize;
+    /// BatchValues that a tile of three vectors a column may have before accumulators no longer fit the registers.
+    const TILE_POSITIONS: usize;
 
     /// # Safety
     /// `LANES` values at `from` are readable.
@@ -42,7 +42,8 @@ pub(crate) trait Simd {
     ///
     /// # Safety
     /// Eight values are readable at each column; room for eight entries at `kept` and at `values` is writable and may be overwritten.
-    unsafe fn keep(columns: &[*const f32; COLUMNS], first: u32, kept: *mut u32, values: *mut Columns) -> u8;
+    unsafe fn keep(columns: &[*const f32; BATCH], first: u32, kept: *mut u32, values: *mut BatchValues)
+    -> u8;
     /// [`keep`](Simd::keep) for two columns; returns how many are kept.
     ///
     /// # Safety
@@ -52,7 +53,7 @@ pub(crate) trait Simd {
     /// Writes `first +` the place of each bit in `mask`, ascending, to `to`, where room for eight is writable and may be overwritten.
     unsafe fn places(mask: u8, first: u32, to: *mut u32);
     /// Sets each of `most` to the larger of itself and that of `values`. Neither is NaN.
-    unsafe fn raise(most: &mut Columns, values: &Columns);
+    unsafe fn raise(most: &mut BatchValues, values: &BatchValues);
 }
 
 /// Asks for the cache line of a value to be brought into the second-level cache; a hint without effect on results.
@@ -74,7 +75,7 @@ pub(crate) struct Portable;
 impl Simd for Portable {
     type V = [f32; 8];
     const LANES: usize = 8;
-    const TILE_COLUMNS: usize = 4;
+    const TILE_POSITIONS: usize = 4;
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> [f32; 8] {
@@ -107,17 +108,22 @@ impl Simd for Portable {
         std::array::from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
     }
     #[inline(always)]
-    unsafe fn keep(columns: &[*const f32; COLUMNS], first: u32, kept: *mut u32, values: *mut Columns) -> u8 {
+    unsafe fn keep(
+        columns: &[*const f32; BATCH],
+        first: u32,
+        kept: *mut u32,
+        values: *mut BatchValues,
+    ) -> u8 {
         let mut mask = 0;
         let mut count = 0;
         for channel in 0..8 {
             // Write every channel and advance only past those to keep: no branch to mispredict.
             // SAFETY: `channel` and `count <= channel` are below 8, for which the caller vouches.
             unsafe {
-                let row: [f32; COLUMNS] = columns.map(|column| *column.add(channel));
+                let row: [f32; BATCH] = columns.map(|column| *column.add(channel));
                 let any = row.iter().fold(0, |any, x| any | x.to_bits()) != 0;
                 kept.add(count).write(first + channel as u32);
-                values.add(count).write(Columns(row));
+                values.add(count).write(BatchValues(row));
                 count += usize::from(any);
                 mask |= u8::from(any) << channel;
             }
@@ -153,7 +159,7 @@ impl Simd for Portable {
         }
     }
     #[inline(always)]
-    unsafe fn raise(most: &mut Columns, values: &Columns) {
+    unsafe fn raise(most: &mut BatchValues, values: &BatchValues) {
         for (most, value) in most.0.iter_mut().zip(values.0) {
             *most = if *most > value { *most } else { value };
         }
@@ -165,7 +171,7 @@ pub(crate) use x86::{Avx2, Avx512};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{COLUMNS, Columns, Simd};
+    use super::{BATCH, BatchValues, Simd};
     use std::arch::x86_64::*;
 
     /// AVX2 with FMA: 16 registers of 8 lanes.
@@ -195,7 +201,7 @@ mod x86 {
         type V = __m256;
         const LANES: usize = 8;
         // 4 x 3 accumulators, 3 weights, 1 broadcast: all 16 registers.
-        const TILE_COLUMNS: usize = 4;
+        const TILE_POSITIONS: usize = 4;
 
         #[inline(always)]
         unsafe fn load(from: *const f32) -> __m256 {
@@ -235,10 +241,10 @@ mod x86 {
         }
         #[inline(always)]
         unsafe fn keep(
-            columns: &[*const f32; COLUMNS],
+            columns: &[*const f32; BATCH],
             first: u32,
             kept: *mut u32,
-            values: *mut Columns,
+            values: *mut BatchValues,
         ) -> u8 {
             // By an 8 x 8 transpose.
             // SAFETY: the caller vouches for the memory: eight values a column, eight entries written at most.
@@ -261,7 +267,7 @@ mod x86 {
                         _mm256_permute2f128_ps::<0x31>(low[i], high[i])
                     };
                     _mm256_storeu_ps(to, row);
-                    to = to.add(usize::from(mask >> channel & 1) * COLUMNS);
+                    to = to.add(usize::from(mask >> channel & 1) * BATCH);
                 }
                 mask
             }
@@ -300,7 +306,7 @@ mod x86 {
         }
 
         #[inline(always)]
-        unsafe fn raise(most: &mut Columns, values: &Columns) {
+        unsafe fn raise(most: &mut BatchValues, values: &BatchValues) {
             // SAFETY: see above; both are eight values.
             unsafe {
                 let larger =
@@ -359,7 +365,7 @@ mod x86 {
         type V = __m512;
         const LANES: usize = 16;
         // 8 x 3 accumulators, 3 weights, 1 broadcast: 28 of 32 registers.
-        const TILE_COLUMNS: usize = 8;
+        const TILE_POSITIONS: usize = 8;
 
         #[inline(always)]
         unsafe fn load(from: *const f32) -> __m512 {
@@ -398,10 +404,10 @@ mod x86 {
         }
         #[inline(always)]
         unsafe fn keep(
-            columns: &[*const f32; COLUMNS],
+            columns: &[*const f32; BATCH],
             first: u32,
             kept: *mut u32,
-            values: *mut Columns,
+            values: *mut BatchValues,
         ) -> u8 {
             // Eight channels or columns at a time are what AVX2's registers hold: here and below.
             // SAFETY: see above.
@@ -426,7 +432,7 @@ mod x86 {
         }
 
         #[inline(always)]
-        unsafe fn raise(most: &mut Columns, values: &Columns) {
+        unsafe fn raise(most: &mut BatchValues, values: &BatchValues) {
             // SAFETY: see above.
             unsafe { Avx2::raise(most, values) }
         }

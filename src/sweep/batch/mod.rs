@@ -13,66 +13,66 @@
 //! `docs/06-receptive-fields.md` explains both measures, `docs/07-zeros-and-bits.md` the zeros.
 //!
 //! Memory is the second bound. The outputs of inception blocks, most of them zeros, are kept as lists from the start
-//! ([`Listed`]), and pools read those lists; the other blobs lie in memory that they share ([`share_slots`]).
+//! ([`SparseBlob`]), and pools read those lists; the other blobs lie in memory that they share ([`share_slots`]).
 
 use std::ops::Range;
 use std::time::Instant;
 
-use crate::forward::activations::Plane;
+use crate::forward::activations::BlobView;
 use crate::forward::classifier::classify;
 use crate::forward::{Activations, GoogLeNet, PADDED_SIDE, image_windows};
 use crate::kernels::{
-    COLUMNS, Isa, Lines, PackedWeights, Run, Sites, Sum, Tile, convolve_image, convolve_tile, lrn, maximum,
-    pitch, prefetch, zeros,
+    AlignedBuf, BATCH, Isa, PackedWeights, SparseActivations, Sum, Tile, WindowRow, convolve_image,
+    convolve_tile, lrn, maximum, pitch, prefetch, zeros,
 };
 use crate::network::geometry::{Rect, Window};
 use crate::network::{Blob, BlobId, Layer, Network, Op};
 use crate::profile::Cost;
-use crate::sweep::channel_sum::Watch;
+use crate::sweep::channel_sum::ChannelSum;
 use crate::sweep::mask::Mask;
-use crate::sweep::plan::{ONE, is_listed, order, pool_before, share_slots};
+use crate::sweep::plan::{ONE, is_sparse, order, pool_before, share_slots};
 
 /// Memory for one group at a time: allocated by the first groups, then reused.
-pub(crate) struct Scratch {
+pub(crate) struct Workspace {
     /// Copies of the padded image, one a position, masked while the group runs.
-    images: Vec<Lines>,
+    images: Vec<AlignedBuf>,
     /// Buffers that blobs share when their lifetimes do not overlap.
-    slots: Vec<Lines>,
+    slots: Vec<AlignedBuf>,
     /// The layers in the order in which they run; without the pools that run with the convolution after them.
     order: Vec<usize>,
-    /// For each blob that is not listed, which slot is its own.
+    /// For each blob that is not sparse_blobs, which slot is its own.
     slot_of: Vec<usize>,
-    /// The listed blob that is being made and the one before, which it is made from, in turns.
-    listed: [Listed; 2],
+    /// The sparse_blobs blob that is being made and the one before, which it is made from, in turns.
+    sparse_blobs: [SparseBlob; 2],
     /// For each blob, what the masks can reach.
     rects: Vec<Rect>,
     /// For each blob and pixel of its plane, the positions whose values differ.
     changed: Vec<Vec<u8>>,
     reads: Reads,
     /// One pixel's outputs.
-    outputs: Lines,
-    /// For each layer, what it has cost since the scratch memory was made.
+    outputs: AlignedBuf,
+    /// For each layer, what it has cost since the workspace was made.
     pub(crate) costs: Vec<Cost>,
 }
 
 /// The pixels that a convolution reads, without zeros.
 #[derive(Default)]
 struct Reads {
-    sites: Sites,
+    sites: SparseActivations,
     blob: Option<BlobId>,
 }
 
 /// A blob as the branches of an inception block leave it, or a pool: without zeros, which makes it small enough for
-/// the second-level cache. What reads it puts a pixel's parts together ([`Group::read_rows`]).
+/// the second-level cache. What reads it puts a pixel's parts together ([`MaskBatch::read_rows`]).
 #[derive(Default)]
-struct Listed {
+struct SparseBlob {
     blob: Option<BlobId>,
     branches: Vec<Branch>,
     /// For each part of a branch's outputs, each pixel of the blob's rectangle; nothing where it was not computed.
-    sites: Sites,
+    sites: SparseActivations,
 }
 
-/// A channel range of a listed blob.
+/// A channel range of a sparse_blobs blob.
 struct Branch {
     channels: Range<usize>,
     /// For each pixel of the plane, the positions for which it was computed.
@@ -82,52 +82,53 @@ struct Branch {
 }
 
 /// One group: what is masked and what to compare with.
-pub(crate) struct Group<'a> {
+pub(crate) struct MaskBatch<'a> {
     pub(crate) net: &'a GoogLeNet,
     /// The unoccluded image's activations.
     pub(crate) base: &'a Activations,
-    /// What is covered, one a position, at most [`COLUMNS`].
+    /// What is covered, one a position, at most [`BATCH`].
     pub(crate) masks: &'a [Mask],
     /// What pixels become when they are covered: an image as blob 0 has it.
     pub(crate) cover: &'a [f32],
     /// Channels to sum up over their plane.
-    pub(crate) watches: &'a [Watch],
+    pub(crate) channel_sums: &'a [ChannelSum],
     /// Recompute everything, whatever the masks can have changed.
     pub(crate) exhaustive: bool,
     /// Whether to give up, which is asked every few milliseconds. Once yes, it stays so: what was left out is not looked at.
     pub(crate) stop: &'a (dyn Fn() -> bool + Sync),
 }
 
-/// What groups need room for at most. Scratch memory never grows beyond it while they run.
+/// What groups need room for at most. Workspace memory never grows beyond it while they run.
 #[derive(Clone, Default)]
-pub(crate) struct Room {
+pub(crate) struct WorkspaceSize {
     positions: usize,
     /// Values of each slot.
     slots: Vec<usize>,
-    /// Entries of a listed blob, of what a layer reads, and of what a watch reads.
-    listed: usize,
+    /// Entries of a sparse_blobs blob, of what a layer reads, and of what a watch reads.
+    sparse_blobs: usize,
     reads: usize,
     watched: usize,
 }
 
-/// Bytes of a worker's scratch memory that [`Room`] does not count one by one: lists of pixels and of sites, a pixel's outputs,
+/// Bytes of a worker's workspace that [`WorkspaceSize`] does not count one by one: lists of pixels and of sites, a pixel's outputs,
 /// the answers. `tests/memory.rs` holds the sum against what is allocated.
 const SMALL: usize = 2 << 20;
 
-impl Room {
+impl WorkspaceSize {
     /// What groups with these masks need: the bounds of each group's masks.
     pub(crate) fn of<'m>(
         network: &Network,
         groups: impl Iterator<Item = impl Iterator<Item = Rect> + Clone + 'm>,
-        watches: &[Watch],
+        channel_sums: &[ChannelSum],
         exhaustive: bool,
-    ) -> Room {
+    ) -> WorkspaceSize {
         let order = order(network);
         let slot_of = share_slots(network, &order);
-        let mut room = Room { slots: vec![0; slots(&slot_of)], ..Room::default() };
+        let mut room = WorkspaceSize { slots: vec![0; slots(&slot_of)], ..WorkspaceSize::default() };
         let mut rects = vec![Rect::default(); network.blobs.len()];
         // The same for all groups, of which there can be thousands.
-        let needs: Vec<_> = order.iter().map(|&index| Needs::of(network, &network.layers[index])).collect();
+        let needs: Vec<_> =
+            order.iter().map(|&index| LayerMemory::of(network, &network.layers[index])).collect();
         for bounds in groups {
             let positions = bounds.clone().count();
             room.positions = room.positions.max(positions);
@@ -137,8 +138,8 @@ impl Room {
                 let output = network.layers[index].output;
                 let blob = &network.blobs[output];
                 let area = rects[output].area();
-                if needs.is_listed {
-                    room.listed = room.listed.max(area * blob.channels);
+                if needs.is_sparse {
+                    room.sparse_blobs = room.sparse_blobs.max(area * blob.channels);
                 } else {
                     let slot = &mut room.slots[slot_of[output]];
                     *slot = (*slot).max(area * positions * pitch(blob.channels));
@@ -150,19 +151,23 @@ impl Room {
                 }
             }
         }
-        for watch in watches {
+        for watch in channel_sums {
             let blob = &network.blobs[watch.source];
             room.watched = room.watched.max(blob.side.pow(2) * blob.channels);
         }
         room
     }
 
-    /// Bytes of one worker's scratch memory.
+    /// Bytes of one worker's workspace.
     pub(crate) fn bytes(&self) -> usize {
         let image = PADDED_SIDE * PADDED_SIDE * 3;
         let values = self.positions * image.next_multiple_of(16) + self.slots.iter().sum::<usize>();
-        let watched = if self.watched == 0 { 0 } else { 3 * Sites::bytes(self.watched) };
-        values * size_of::<f32>() + 2 * Sites::bytes(self.listed) + Sites::bytes(self.reads) + watched + SMALL
+        let watched = if self.watched == 0 { 0 } else { 3 * SparseActivations::bytes_for(self.watched) };
+        values * size_of::<f32>()
+            + 2 * SparseActivations::bytes_for(self.sparse_blobs)
+            + SparseActivations::bytes_for(self.reads)
+            + watched
+            + SMALL
     }
 }
 
@@ -170,14 +175,14 @@ impl Room {
 const STOP_EVERY: usize = 256;
 
 /// What a layer of a group takes memory for.
-struct Needs {
-    is_listed: bool,
+struct LayerMemory {
+    is_sparse: bool,
     /// What it reads without zeros: a blob, by windows, for a plane of so many pixels a side.
     reads: Option<(BlobId, Window, usize)>,
 }
 
-impl Needs {
-    fn of(network: &Network, layer: &Layer) -> Needs {
+impl LayerMemory {
+    fn of(network: &Network, layer: &Layer) -> LayerMemory {
         // A pool that runs with the convolution after it reads for both.
         let reader = pool_before(network, layer).map_or(layer, |pool| &network.layers[pool]);
         let window = match reader.op {
@@ -185,8 +190,8 @@ impl Needs {
             Op::Convolution(_) | Op::MaxPool(_) | Op::AveragePool => Some(network.window(reader)),
             Op::Lrn | Op::Classifier => None,
         };
-        Needs {
-            is_listed: is_listed(network, layer),
+        LayerMemory {
+            is_sparse: is_sparse(network, layer),
             reads: window.map(|window| (reader.input, window, network.blobs[reader.output].side)),
         }
     }
@@ -212,75 +217,75 @@ fn reach(network: &Network, bounds: Rect, exhaustive: bool, rects: &mut [Rect]) 
     }
 }
 
-impl Scratch {
-    pub(crate) fn new(network: &Network) -> Scratch {
+impl Workspace {
+    pub(crate) fn new(network: &Network) -> Workspace {
         let order = order(network);
         let slot_of = share_slots(network, &order);
-        Scratch {
+        Workspace {
             images: Vec::new(),
-            slots: vec![Lines::default(); slots(&slot_of)],
+            slots: vec![AlignedBuf::default(); slots(&slot_of)],
             slot_of,
             order,
-            listed: Default::default(),
+            sparse_blobs: Default::default(),
             rects: vec![Rect::default(); network.blobs.len()],
             reads: Reads::default(),
-            outputs: Lines::default(),
+            outputs: AlignedBuf::default(),
             costs: vec![Cost::default(); network.layers.len()],
             changed: network.blobs.iter().map(|b| vec![0; b.side * b.side]).collect(),
         }
     }
 
     /// Takes the memory that groups need, for copies of this image.
-    pub(crate) fn make_room(&mut self, room: &Room, base: &Activations) {
+    pub(crate) fn grow(&mut self, room: &WorkspaceSize, base: &Activations) {
         let positions = room.positions.max(self.images.len());
         self.images.reserve_exact(positions - self.images.len());
         self.images.resize_with(positions, || base.blobs[0].clone());
-        self.slots.iter_mut().zip(&room.slots).for_each(|(slot, &values)| slot.make_room(values));
-        for listed in &mut self.listed {
-            listed.sites.clear(1);
-            listed.sites.make_room(room.listed);
+        self.slots.iter_mut().zip(&room.slots).for_each(|(slot, &values)| slot.grow(values));
+        for sparse_blobs in &mut self.sparse_blobs {
+            sparse_blobs.sites.clear(1);
+            sparse_blobs.sites.reserve(room.sparse_blobs);
         }
         self.reads.sites.clear(1);
-        self.reads.sites.make_room(room.reads);
+        self.reads.sites.reserve(room.reads);
     }
 }
 
-impl Group<'_> {
+impl MaskBatch<'_> {
     /// Runs all layers; for each position, in order, its logits and the total of each watched channel. Nothing if it was
     /// stopped.
-    pub(crate) fn run(&self, scratch: &mut Scratch) -> Option<Vec<(Vec<f32>, Vec<f32>)>> {
-        debug_assert!(self.masks.len() <= COLUMNS);
-        self.mask_images(scratch);
-        self.reach(scratch);
-        let mut reads = std::mem::take(&mut scratch.reads);
-        let mut outputs = std::mem::take(&mut scratch.outputs);
+    pub(crate) fn run(&self, workspace: &mut Workspace) -> Option<Vec<(Vec<f32>, Vec<f32>)>> {
+        debug_assert!(self.masks.len() <= BATCH);
+        self.mask_images(workspace);
+        self.reach(workspace);
+        let mut reads = std::mem::take(&mut workspace.reads);
+        let mut outputs = std::mem::take(&mut workspace.outputs);
         reads.blob = None;
-        scratch.listed.iter_mut().for_each(|list| list.blob = None);
-        let mut totals = vec![vec![0.0; self.watches.len()]; self.masks.len()];
-        for i in 0..scratch.order.len() {
+        workspace.sparse_blobs.iter_mut().for_each(|list| list.blob = None);
+        let mut totals = vec![vec![0.0; self.channel_sums.len()]; self.masks.len()];
+        for i in 0..workspace.order.len() {
             if (self.stop)() {
                 break;
             }
-            let index = scratch.order[i];
+            let index = workspace.order[i];
             let layer = &self.net.network.layers[index];
             let blob = &self.net.network.blobs[layer.output];
-            let slot = scratch.slot_of[layer.output];
-            let mut changed = std::mem::take(&mut scratch.changed[layer.output]);
-            let rect = scratch.rects[layer.output];
-            let is_list = is_listed(&self.net.network, layer);
+            let slot = workspace.slot_of[layer.output];
+            let mut changed = std::mem::take(&mut workspace.changed[layer.output]);
+            let rect = workspace.rects[layer.output];
+            let is_list = is_sparse(&self.net.network, layer);
             let (values, places) = if is_list {
-                if scratch.listed[0].blob != Some(layer.output) {
-                    scratch.listed.swap(0, 1);
-                    scratch.listed[0].start(layer.output, self.masks.len());
+                if workspace.sparse_blobs[0].blob != Some(layer.output) {
+                    workspace.sparse_blobs.swap(0, 1);
+                    workspace.sparse_blobs[0].start(layer.output, self.masks.len());
                 }
                 // The outputs of one pixel at a time, on their way to the list.
                 let position = pitch(layer.channels);
-                outputs.make_room(position * COLUMNS);
+                outputs.grow(position * BATCH);
                 (std::mem::take(&mut outputs), Places { rect, pixel: 0, position })
             } else {
                 let position = pitch(blob.channels);
                 let places = Places { rect, pixel: position * self.masks.len(), position };
-                (std::mem::take(&mut scratch.slots[slot]), places)
+                (std::mem::take(&mut workspace.slots[slot]), places)
             };
             let mut output = Output {
                 places,
@@ -288,55 +293,55 @@ impl Group<'_> {
                 channel: layer.channel,
                 base: (!self.exhaustive).then(|| self.base.plane(layer.output)),
                 values,
-                sites: is_list.then(|| std::mem::take(&mut scratch.listed[0].sites)),
+                sites: is_list.then(|| std::mem::take(&mut workspace.sparse_blobs[0].sites)),
                 parts: Vec::new(),
                 positions: self.masks.len(),
                 isa: self.net.isa,
                 changed: &mut changed,
-                products: 0,
+                macs: 0,
             };
             let start = Instant::now();
-            let computed = self.run_layer(index, scratch, &mut reads, &mut output);
+            let computed = self.run_layer(index, workspace, &mut reads, &mut output);
             let pixels: u64 = computed.iter().map(|bits| u64::from(bits.count_ones())).sum();
-            scratch.costs[index] += Cost {
+            workspace.costs[index] += Cost {
                 affected: pixels * self.net.network.multiply_adds_per_pixel(layer) as u64,
-                executed: output.products,
+                executed: output.macs,
                 seconds: start.elapsed().as_secs_f64(),
             };
             let Output { values, sites, parts, .. } = output;
             if let Some(sites) = sites {
                 outputs = values;
                 let channels = layer.channel..layer.channel + layer.channels;
-                scratch.listed[0].sites = sites;
-                scratch.listed[0].add(Branch { channels, computed, parts });
+                workspace.sparse_blobs[0].sites = sites;
+                workspace.sparse_blobs[0].add(Branch { channels, computed, parts });
             } else {
-                scratch.slots[slot] = values;
+                workspace.slots[slot] = values;
             }
-            scratch.changed[layer.output] = changed;
-            for (w, watch) in self.watches.iter().enumerate() {
+            workspace.changed[layer.output] = changed;
+            for (w, watch) in self.channel_sums.iter().enumerate() {
                 // Other blobs will lie where it lies now.
                 if watch.source == layer.output && watch.last_writer == index {
-                    let sums = self.watched(watch, scratch);
+                    let sums = self.watched(watch, workspace);
                     totals.iter_mut().zip(sums).for_each(|(totals, sum)| totals[w] = sum);
                 }
             }
         }
-        scratch.outputs = outputs;
-        scratch.reads = reads;
-        self.unmask_images(scratch);
+        workspace.outputs = outputs;
+        workspace.reads = reads;
+        self.unmask_images(workspace);
         if (self.stop)() {
             return None;
         }
         let logits = self.net.network.blobs.len() - 1;
-        let logits = (0..self.masks.len()).map(|p| self.pixel(scratch, logits, 0, 0, p).to_vec());
+        let logits = (0..self.masks.len()).map(|p| self.pixel(workspace, logits, 0, 0, p).to_vec());
         Some(logits.zip(totals).collect())
     }
 
     /// The total of a watched channel for each position.
-    fn watched(&self, watch: &Watch, scratch: &Scratch) -> Vec<f32> {
+    fn watched(&self, watch: &ChannelSum, workspace: &Workspace) -> Vec<f32> {
         let shape = &self.net.network.blobs[watch.source];
         let mut reads = Reads::default();
-        self.read_rows(watch.source, 0..shape.side, scratch, &mut reads, &vec![true; shape.side.pow(2)]);
+        self.read_rows(watch.source, 0..shape.side, workspace, &mut reads, &vec![true; shape.side.pow(2)]);
         let planes = |p: usize| -> Vec<f32> {
             let pixels = Rect::plane(shape.side).pixels().enumerate();
             let value = |(site, (_, x))| reads.sites.value(site, x * shape.channels + watch.channel, p);
@@ -345,88 +350,101 @@ impl Group<'_> {
         (0..self.masks.len()).map(|p| watch.total(&planes(p))).collect()
     }
 
-    fn mask_images(&self, scratch: &mut Scratch) {
-        for (image, mask) in scratch.images.iter_mut().zip(self.masks) {
+    fn mask_images(&self, workspace: &mut Workspace) {
+        for (image, mask) in workspace.images.iter_mut().zip(self.masks) {
             mask.copy(self.cover, image);
         }
     }
 
-    fn unmask_images(&self, scratch: &mut Scratch) {
-        for (image, mask) in scratch.images.iter_mut().zip(self.masks) {
+    fn unmask_images(&self, workspace: &mut Workspace) {
+        for (image, mask) in workspace.images.iter_mut().zip(self.masks) {
             mask.copy(&self.base.blobs[0], image);
         }
     }
 
     /// The rectangle of every blob that the masks can reach.
-    fn reach(&self, scratch: &mut Scratch) {
+    fn reach(&self, workspace: &mut Workspace) {
         let network = &self.net.network;
         let bounds = self.masks.iter().fold(Rect::default(), |all, mask| all.union(&mask.bounds));
-        reach(network, bounds, self.exhaustive, &mut scratch.rects);
-        for &index in &scratch.order {
+        reach(network, bounds, self.exhaustive, &mut workspace.rects);
+        for &index in &workspace.order {
             let output = network.layers[index].output;
-            scratch.changed[output].fill(0);
+            workspace.changed[output].fill(0);
             debug_assert!(
-                is_listed(network, &network.layers[index])
-                    || scratch.rects[output].area()
+                is_sparse(network, &network.layers[index])
+                    || workspace.rects[output].area()
                         * self.masks.len()
                         * pitch(network.blobs[output].channels)
-                        <= scratch.slots[scratch.slot_of[output]].len()
+                        <= workspace.slots[workspace.slot_of[output]].len()
             );
         }
     }
 
     /// Position `p`'s values of a pixel: its own where they differ, else the unoccluded image's.
-    fn pixel<'s>(&'s self, scratch: &'s Scratch, blob: BlobId, y: usize, x: usize, p: usize) -> &'s [f32] {
+    fn pixel<'s>(
+        &'s self,
+        workspace: &'s Workspace,
+        blob: BlobId,
+        y: usize,
+        x: usize,
+        p: usize,
+    ) -> &'s [f32] {
         let shape = &self.net.network.blobs[blob];
-        if scratch.changed[blob][y * shape.side + x] >> p & 1 == 0 {
+        if workspace.changed[blob][y * shape.side + x] >> p & 1 == 0 {
             return self.base.plane(blob).at(y, x);
         }
-        let start = (scratch.rects[blob].index(y, x) * self.masks.len() + p) * pitch(shape.channels);
-        &scratch.slots[scratch.slot_of[blob]][start..start + shape.channels]
+        let start = (workspace.rects[blob].index(y, x) * self.masks.len() + p) * pitch(shape.channels);
+        &workspace.slots[workspace.slot_of[blob]][start..start + shape.channels]
     }
 
     /// Runs one layer; for each pixel of the output plane, the positions that it was computed for.
-    fn run_layer(&self, index: usize, scratch: &Scratch, reads: &mut Reads, output: &mut Output) -> Vec<u8> {
+    fn run_layer(
+        &self,
+        index: usize,
+        workspace: &Workspace,
+        reads: &mut Reads,
+        output: &mut Output,
+    ) -> Vec<u8> {
         let layer = &self.net.network.layers[index];
         let isa = self.net.isa;
         let input = &self.net.network.blobs[layer.input];
         let weights = || self.net.weights(index);
         match layer.op {
             Op::Convolution(window) if layer.input == 0 => {
-                self.convolve_images(layer, window, weights(), scratch, output)
+                self.convolve_images(layer, window, weights(), workspace, output)
             }
             Op::Convolution(window) => match pool_before(&self.net.network, layer) {
-                Some(pool) => self.pool_and_convolve(pool, weights(), scratch, reads, output),
-                None => self.convolve(layer, window, weights(), scratch, reads, output),
+                Some(pool) => self.pool_and_convolve(pool, weights(), workspace, reads, output),
+                None => self.convolve(layer, window, weights(), workspace, reads, output),
             },
-            Op::MaxPool(window) if is_listed(&self.net.network, layer) => {
-                self.pool_listed(layer, window, scratch, reads, output)
+            Op::MaxPool(window) if is_sparse(&self.net.network, layer) => {
+                self.pool_listed(layer, window, workspace, reads, output)
             }
-            Op::MaxPool(window) => self.each_pixel(layer, window, scratch, output, |y, x, p, out| {
-                self.pool_pixel(layer, window, y, x, p, scratch, out);
+            Op::MaxPool(window) => self.each_pixel(layer, window, workspace, output, |y, x, p, out| {
+                self.pool_pixel(layer, window, y, x, p, workspace, out);
             }),
-            Op::Lrn => self.each_pixel(layer, ONE, scratch, output, |y, x, p, out| {
-                lrn(isa, self.pixel(scratch, layer.input, y, x, p), out);
+            Op::Lrn => self.each_pixel(layer, ONE, workspace, output, |y, x, p, out| {
+                lrn(isa, self.pixel(workspace, layer.input, y, x, p), out);
             }),
             Op::AveragePool => {
                 let plane = Window { size: input.side, stride: 1, padding: 0 };
                 let area = input.side * input.side;
                 let mut means = Vec::new();
-                if self.affected(layer, plane, 0, 0, scratch) != 0 {
-                    self.read_rows(layer.input, 0..input.side, scratch, reads, &vec![true; area]);
-                    reads.sites.average(isa, input.channels, &mut means);
+                if self.affected(layer, plane, 0, 0, workspace) != 0 {
+                    self.read_rows(layer.input, 0..input.side, workspace, reads, &vec![true; area]);
+                    reads.sites.mean(isa, input.channels, &mut means);
                 }
-                self.each_pixel(layer, plane, scratch, output, |_, _, p, out| {
+                self.each_pixel(layer, plane, workspace, output, |_, _, p, out| {
                     out.iter_mut().zip(&means).for_each(|(out, mean)| *out = mean[p]);
                 })
             }
             Op::Classifier => {
-                let bits = self.affected(layer, ONE, 0, 0, scratch);
+                let bits = self.affected(layer, ONE, 0, 0, workspace);
                 let pooled: Vec<&[f32]> =
-                    positions(bits).map(|p| self.pixel(scratch, layer.input, 0, 0, p)).collect();
+                    positions(bits).map(|p| self.pixel(workspace, layer.input, 0, 0, p)).collect();
                 if bits != 0 {
                     let (logits, products) = classify(isa, weights(), &pooled, false);
-                    output.products += products;
+                    output.macs += products;
                     for (p, logits) in positions(bits).zip(logits) {
                         let start = output.places.start(0, 0, p);
                         output.values[start..start + layer.channels].copy_from_slice(&logits);
@@ -439,14 +457,14 @@ impl Group<'_> {
     }
 
     /// The positions for which an output pixel has to be computed: those that differ somewhere in its window.
-    fn affected(&self, layer: &Layer, window: Window, y: usize, x: usize, scratch: &Scratch) -> u8 {
+    fn affected(&self, layer: &Layer, window: Window, y: usize, x: usize, workspace: &Workspace) -> u8 {
         if self.exhaustive {
             return ((1u32 << self.masks.len()) - 1) as u8;
         }
         let side = self.net.network.blobs[layer.input].side;
-        let changed = &scratch.changed[layer.input];
+        let changed = &workspace.changed[layer.input];
         let mut bits = 0;
-        window.places(y, x, side, |y, x| bits |= changed[y * side + x]);
+        window.taps(y, x, side, |y, x| bits |= changed[y * side + x]);
         bits
     }
 
@@ -456,17 +474,17 @@ impl Group<'_> {
         &self,
         layer: &Layer,
         window: Window,
-        scratch: &Scratch,
+        workspace: &Workspace,
         output: &Output,
     ) -> (Vec<u8>, Vec<bool>) {
         let side = self.net.network.blobs[layer.input].side;
         let mut computed = vec![0; output.side * output.side];
         let mut wanted = vec![false; side * side];
         for (y, x) in output.places.rect.pixels() {
-            let bits = self.affected(layer, window, y, x, scratch);
+            let bits = self.affected(layer, window, y, x, workspace);
             computed[y * output.side + x] = bits;
             if bits != 0 {
-                window.places(y, x, side, |y, x| wanted[y * side + x] = true);
+                window.taps(y, x, side, |y, x| wanted[y * side + x] = true);
             }
         }
         (computed, wanted)
@@ -477,13 +495,13 @@ impl Group<'_> {
         &self,
         layer: &Layer,
         window: Window,
-        scratch: &Scratch,
+        workspace: &Workspace,
         output: &mut Output,
         mut f: impl FnMut(usize, usize, usize, &mut [f32]),
     ) -> Vec<u8> {
         let mut computed = vec![0; output.side * output.side];
         for (y, x) in output.places.rect.pixels() {
-            let bits = self.affected(layer, window, y, x, scratch);
+            let bits = self.affected(layer, window, y, x, workspace);
             computed[y * output.side + x] = bits;
             for p in positions(bits) {
                 let start = output.places.start(y, x, p);
@@ -500,7 +518,7 @@ impl Group<'_> {
         layer: &Layer,
         window: Window,
         weights: &PackedWeights,
-        scratch: &Scratch,
+        workspace: &Workspace,
         output: &mut Output,
     ) -> Vec<u8> {
         let mut computed = vec![0; output.side * output.side];
@@ -519,9 +537,9 @@ impl Group<'_> {
             for y in rect.y0..rect.y1 {
                 let windows = image_windows(window, y, rect.x0..rect.x1);
                 let to = [output.places.start(y, rect.x0, p), output.places.pixel];
-                convolve_image(self.net.isa, &scratch.images[p], windows, weights, &mut output.values, to);
+                convolve_image(self.net.isa, &workspace.images[p], windows, weights, &mut output.values, to);
             }
-            output.products += (rect.area() * weights.outputs() * weights.products()) as u64;
+            output.macs += (rect.area() * weights.outputs() * weights.k()) as u64;
             for (y, x) in rect.pixels() {
                 computed[y * output.side + x] |= 1 << p;
                 output.compare(y, x, p, 0..layer.channels);
@@ -536,15 +554,15 @@ impl Group<'_> {
         layer: &Layer,
         window: Window,
         weights: &PackedWeights,
-        scratch: &Scratch,
+        workspace: &Workspace,
         reads: &mut Reads,
         output: &mut Output,
     ) -> Vec<u8> {
         let input = &self.net.network.blobs[layer.input];
-        let (computed, wanted) = self.to_compute(layer, window, scratch, output);
+        let (computed, wanted) = self.to_compute(layer, window, workspace, output);
         // An inception block's 1x1 convolutions read the same pixels, which its pool has left here.
         if reads.blob != Some(layer.input) {
-            self.read_rows(layer.input, 0..input.side, scratch, reads, &wanted);
+            self.read_rows(layer.input, 0..input.side, workspace, reads, &wanted);
         }
         let mut runs = Vec::with_capacity(window.size);
         let area = output.places.rect.area();
@@ -567,13 +585,13 @@ impl Group<'_> {
     }
 }
 
-impl Group<'_> {
+impl MaskBatch<'_> {
     /// Adds rows of a blob to `reads`; only the pixels that are `wanted`, by their index in the plane, can then be read.
     fn read_rows(
         &self,
         blob: BlobId,
         rows: Range<usize>,
-        scratch: &Scratch,
+        workspace: &Workspace,
         reads: &mut Reads,
         wanted: &[bool],
     ) {
@@ -583,44 +601,44 @@ impl Group<'_> {
             reads.blob = Some(blob);
             reads.sites.clear(count);
         }
-        let list = scratch.listed.iter().find(|list| list.blob == Some(blob));
-        let (rect, unoccluded) = (scratch.rects[blob], self.base.plane(blob));
+        let list = workspace.sparse_blobs.iter().find(|list| list.blob == Some(blob));
+        let (rect, unoccluded) = (workspace.rects[blob], self.base.plane(blob));
         for y in rows {
             for x in 0..shape.side {
                 let at = y * shape.side + x;
                 if !wanted[at] {
-                    reads.sites.skip();
+                    reads.sites.push_empty();
                     continue;
                 }
                 let first = x * shape.channels;
                 match list {
-                    Some(list) if scratch.changed[blob][at] != 0 => {
+                    Some(list) if workspace.changed[blob][at] != 0 => {
                         let pixel = rect.index(y, x);
                         for branch in &list.branches {
                             if branch.computed[at] != 0 {
-                                reads.sites.begin_with(
+                                reads.sites.append_from(
                                     self.net.isa,
                                     &list.sites,
                                     branch.parts.iter().map(|part| part + pixel),
                                     first,
                                 );
                             } else {
-                                let same = [&unoccluded.at(y, x)[branch.channels.clone()]; COLUMNS];
-                                reads.sites.begin(
+                                let same = [&unoccluded.at(y, x)[branch.channels.clone()]; BATCH];
+                                reads.sites.append(
                                     self.net.isa,
                                     first + branch.channels.start,
                                     &same[..count],
                                 );
                             }
                         }
-                        reads.sites.end();
+                        reads.sites.finish_pixel();
                     }
                     _ => {
-                        let mut columns = [zeros(0); COLUMNS];
+                        let mut columns = [zeros(0); BATCH];
                         for (p, column) in columns[..count].iter_mut().enumerate() {
-                            *column = self.pixel(scratch, blob, y, x, p);
+                            *column = self.pixel(workspace, blob, y, x, p);
                         }
-                        reads.sites.push(self.net.isa, first, &columns[..count]);
+                        reads.sites.push_pixel(self.net.isa, first, &columns[..count]);
                     }
                 }
             }
@@ -634,17 +652,17 @@ impl Group<'_> {
         &self,
         pool: usize,
         weights: &PackedWeights,
-        scratch: &Scratch,
+        workspace: &Workspace,
         reads: &mut Reads,
         output: &mut Output,
     ) -> Vec<u8> {
         let pool = &self.net.network.layers[pool];
         let Op::MaxPool(window) = pool.op else { unreachable!("pool_before finds pools") };
         let side = output.side;
-        let (mut computed, wanted) = self.to_compute(pool, window, scratch, output);
+        let (mut computed, wanted) = self.to_compute(pool, window, workspace, output);
         let unoccluded = self.base.plane(pool.output);
         let input = &self.net.network.blobs[pool.input];
-        let mut sites = Sites::default();
+        let mut sites = SparseActivations::default();
         let mut runs = Vec::with_capacity(window.size);
         output.begin_part();
         for y in 0..side {
@@ -652,7 +670,7 @@ impl Group<'_> {
                 break;
             }
             let rows = if y == 0 { 0..2.min(side) } else { (y + 1).min(side)..(y + 2).min(side) };
-            self.read_rows(pool.input, rows, scratch, reads, &wanted);
+            self.read_rows(pool.input, rows, workspace, reads, &wanted);
             for x in output.places.rect.x0..output.places.rect.x1 {
                 if !(output.places.rect.y0..output.places.rect.y1).contains(&y) {
                     continue;
@@ -666,32 +684,32 @@ impl Group<'_> {
                         *bits &= sites.differing(self.net.isa, 0, unoccluded.at(y, x));
                     }
                 }
-                let runs = [Run { sites: 0..1, shift: 0 }];
+                let runs = [WindowRow { sites: 0..1, shift: 0 }];
                 output.convolve(y, x, *bits, &sites, &runs, weights, 0..weights.panels());
             }
         }
         computed
     }
 
-    /// A pool that reads a listed blob and has other readers than one convolution: its own are listed, too.
+    /// A pool that reads a sparse_blobs blob and has other readers than one convolution: its own are sparse_blobs, too.
     fn pool_listed(
         &self,
         layer: &Layer,
         window: Window,
-        scratch: &Scratch,
+        workspace: &Workspace,
         reads: &mut Reads,
         output: &mut Output,
     ) -> Vec<u8> {
         let input = &self.net.network.blobs[layer.input];
-        let (computed, wanted) = self.to_compute(layer, window, scratch, output);
-        self.read_rows(layer.input, 0..input.side, scratch, reads, &wanted);
+        let (computed, wanted) = self.to_compute(layer, window, workspace, output);
+        self.read_rows(layer.input, 0..input.side, workspace, reads, &wanted);
         output.begin_part();
         let mut runs = Vec::with_capacity(window.size);
         for (y, x) in output.places.rect.pixels() {
             let at = y * output.side + x;
-            let sites = output.sites.as_mut().expect("is_listed says so");
+            let sites = output.sites.as_mut().expect("is_sparse says so");
             if computed[at] == 0 {
-                sites.skip();
+                sites.push_empty();
                 continue;
             }
             runs_of(window, y, x, input, &mut runs);
@@ -713,20 +731,20 @@ impl Group<'_> {
         y: usize,
         x: usize,
         p: usize,
-        scratch: &Scratch,
+        workspace: &Workspace,
         out: &mut [f32],
     ) {
         let mut pixels: [&[f32]; 9] = [&[]; 9];
         let mut count = 0;
-        window.places(y, x, self.net.network.blobs[layer.input].side, |y, x| {
-            pixels[count] = self.pixel(scratch, layer.input, y, x, p);
+        window.taps(y, x, self.net.network.blobs[layer.input].side, |y, x| {
+            pixels[count] = self.pixel(workspace, layer.input, y, x, p);
             count += 1;
         });
         maximum(self.net.isa, &pixels[..count], out);
     }
 }
 
-impl Listed {
+impl SparseBlob {
     fn start(&mut self, blob: BlobId, positions: usize) {
         self.blob = Some(blob);
         self.branches.clear();
@@ -746,18 +764,18 @@ struct Output<'o> {
     /// The layer's first channel in the blob.
     channel: usize,
     /// The unoccluded image's values, unless everything counts as changed.
-    base: Option<Plane<'o>>,
-    /// The blob's slot, `[pixel of the rectangle][position][channel]`, or one pixel of a branch of a listed blob ..
-    values: Lines,
+    base: Option<BlobView<'o>>,
+    /// The blob's slot, `[pixel of the rectangle][position][channel]`, or one pixel of a branch of a sparse_blobs blob ..
+    values: AlignedBuf,
     /// .. which goes here.
-    sites: Option<Sites>,
+    sites: Option<SparseActivations>,
     /// The first site of each part of the outputs.
     parts: Vec<usize>,
     positions: usize,
     isa: Isa,
     changed: &'o mut [u8],
     /// Multiply-adds so far.
-    products: u64,
+    macs: u64,
 }
 
 /// Where pixels and positions lie.
@@ -778,7 +796,7 @@ impl Places {
 impl Output<'_> {
     /// To be called before [`convolve`](Output::convolve) is called with other panels, for each pixel of the rectangle in turn.
     fn begin_part(&mut self) {
-        self.parts.extend(self.sites.as_ref().map(Sites::len));
+        self.parts.extend(self.sites.as_ref().map(SparseActivations::len));
     }
 
     /// Some outputs of a pixel for the positions in `bits`: computes, compares and keeps them.
@@ -788,25 +806,25 @@ impl Output<'_> {
         y: usize,
         x: usize,
         bits: u8,
-        sites: &Sites,
-        runs: &[Run],
+        sites: &SparseActivations,
+        runs: &[WindowRow],
         weights: &PackedWeights,
         panels: Range<usize>,
     ) {
         if bits == 0 {
             if let Some(sites) = &mut self.sites {
-                sites.skip();
+                sites.push_empty();
             }
             return;
         }
-        let (mut columns, mut starts, mut count) = ([0; COLUMNS], [0; COLUMNS], 0);
+        let (mut columns, mut starts, mut count) = ([0; BATCH], [0; BATCH], 0);
         for p in positions(bits) {
             columns[count] = p;
             starts[count] = self.places.start(y, x, p);
             count += 1;
         }
         let channels = weights.channels(panels.clone());
-        self.products += (sites.products(runs) * count * channels.len()) as u64;
+        self.macs += (sites.macs(runs) * count * channels.len()) as u64;
         let tile = Tile { runs, columns: &columns[..count], out: &starts[..count] };
         let undecided = bits & !self.changed[y * self.side + x];
         if let (Some(base), true) = (self.base, undecided != 0) {
@@ -816,7 +834,7 @@ impl Output<'_> {
         positions(undecided).for_each(|p| self.compare(y, x, p, channels.clone()));
         let Some(sites) = &mut self.sites else { return };
         let first = self.channel + channels.start;
-        let columns: [&[f32]; COLUMNS] = std::array::from_fn(|p| {
+        let columns: [&[f32]; BATCH] = std::array::from_fn(|p| {
             if p < self.positions && bits >> p & 1 == 0 {
                 let base = self.base.expect("without it, every position is computed");
                 return &base.at(y, x)[first..first + channels.len()];
@@ -824,7 +842,7 @@ impl Output<'_> {
             let start = p * self.places.position;
             &self.values[start + channels.start..start + channels.end]
         });
-        sites.push(self.isa, first, &columns[..self.positions]);
+        sites.push_pixel(self.isa, first, &columns[..self.positions]);
     }
 
     /// Sets the bit of a computed pixel if `channels` of the layer came out different from the unoccluded image's.
@@ -846,7 +864,7 @@ impl Output<'_> {
 }
 
 /// The rows of a window that lie in the plane, where a site is a pixel.
-fn runs_of(window: Window, y: usize, x: usize, plane: &Blob, runs: &mut Vec<Run>) {
+fn runs_of(window: Window, y: usize, x: usize, plane: &Blob, runs: &mut Vec<WindowRow>) {
     runs.clear();
     // Where the window's first place would be; left of the plane if there is padding.
     let (y0, x0) = (y * window.stride, x * window.stride);
@@ -856,7 +874,7 @@ fn runs_of(window: Window, y: usize, x: usize, plane: &Blob, runs: &mut Vec<Run>
         if in_y < plane.side {
             let first = in_y * plane.side;
             let products = (row * window.size + window.padding) as isize - x0 as isize;
-            runs.push(Run {
+            runs.push(WindowRow {
                 sites: first + columns.start..first + columns.end,
                 shift: products * plane.channels as isize,
             });
@@ -869,7 +887,7 @@ fn positions(mut bits: u8) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
         let p = bits.trailing_zeros() as usize;
         bits &= bits.wrapping_sub(1);
-        (p < COLUMNS).then_some(p)
+        (p < BATCH).then_some(p)
     })
 }
 
