@@ -5,7 +5,7 @@
 //!
 //! It finds the channel by the table and sums what others have computed: the unoccluded pass, or `src/sweep/batch/mod.rs`.
 
-use super::plan::{order, pool_before};
+use super::plan::{LayerId, Plan};
 use crate::forward::{Activations, GoogLeNet};
 use crate::network::geometry::{Rect, Window};
 use crate::network::{BlobId, Network, Op};
@@ -26,7 +26,7 @@ pub(crate) struct ChannelSum {
     /// The blob that is summed, or what a pool reads that keeps no output of its own.
     pub(crate) source: BlobId,
     /// The layer after which the source is complete.
-    pub(crate) last_writer: usize,
+    pub(crate) last_writer: LayerId,
     /// The channel of the source.
     pub(crate) channel: usize,
     pool: Option<Window>,
@@ -62,15 +62,15 @@ impl ChannelSum {
         let network = &net.network;
         let (blob, first, channels) = find(network, feature)?;
         let side = network.blobs[blob].side;
-        let pools = network.layers.iter().filter_map(|reader| pool_before(network, reader));
-        let pool = pools.map(|pool| &network.layers[pool]).find(|pool| pool.output == blob);
+        let steps = Plan::new(network).steps;
+        let pools = steps.iter().filter_map(|step| step.pool).map(|pool| &network.layers[pool.0]);
+        let pool = pools.into_iter().find(|pool| pool.output == blob);
         let source = pool.map_or(blob, |pool| pool.input);
-        let writes = |&layer: &usize| network.layers[layer].output == source;
-        let last_writer =
-            order(network).into_iter().rfind(writes).expect("every blob but the image is written");
+        let writes = steps.iter().rfind(|step| step.output == source);
+        let last_writer = writes.expect("every blob except the image is written").layer;
         let window = pool.map(|pool| match pool.op {
             Op::MaxPool(window) => window,
-            _ => unreachable!("pool_before finds pools"),
+            _ => unreachable!("a step has no other pool"),
         });
         let watch = |named: usize| ChannelSum {
             source,

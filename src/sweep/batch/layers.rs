@@ -1,0 +1,278 @@
+//! Runs each kind of layer for a batch: which pixels have to be computed, and from what.
+
+use super::input::{SparseInput, window_rows};
+use super::workspace::{BlobReader, Output, Workspace};
+use super::writer::{DenseWriter, Operands, SparseWriter, Target, Writer};
+use super::{MaskBatch, positions};
+use crate::forward::classifier::classify;
+use crate::forward::image_windows;
+use crate::kernels::{AlignedBuf, PackedWeights, SparseActivations, WindowRow, convolve_image, lrn, maximum};
+use crate::network::Op;
+use crate::network::geometry::{Rect, Window};
+use crate::sweep::plan::{ONE, Step};
+
+/// Pixels between two looks at whether to stop: at most some milliseconds of the largest layer.
+const STOP_EVERY: usize = 256;
+
+/// For each pixel of a plane, a bit for each position for which it was computed.
+type Computed = Vec<u8>;
+
+impl MaskBatch<'_> {
+    /// Runs one step. Returns for how many pixels and positions its layer was computed, and the multiply-adds.
+    pub(super) fn run_step(&self, step: &Step, workspace: &mut Workspace) -> (u64, u64) {
+        let Workspace { images, blobs, input, pixel, .. } = workspace;
+        let (reader, target, output) = blobs.split(self, step);
+        let count = |computed: &Computed| computed.iter().map(|bits| u64::from(bits.count_ones())).sum();
+        match output {
+            Output::Dense(values) => {
+                let mut writer = DenseWriter::new(target, values);
+                let computed = self.run_dense(step, images, &reader, input, &mut writer);
+                (count(&computed), writer.target.macs)
+            }
+            Output::Sparse(blob) => {
+                let mut writer = SparseWriter::new(target, blob, pixel);
+                let computed = self.run_sparse(step, &reader, input, &mut writer);
+                let result = (count(&computed), writer.target.macs);
+                writer.finish(computed);
+                result
+            }
+        }
+    }
+
+    fn run_dense(
+        &self,
+        step: &Step,
+        images: &[AlignedBuf],
+        reader: &BlobReader,
+        input: &mut SparseInput,
+        writer: &mut DenseWriter,
+    ) -> Computed {
+        let isa = self.net.isa;
+        let weights = || self.net.weights(step.layer.0);
+        match self.net.network.layers[step.layer.0].op {
+            Op::Convolution(window) if step.input == 0 => {
+                self.convolve_images(window, weights(), images, writer)
+            }
+            Op::Convolution(window) => self.convolve(window, weights(), reader, input, writer),
+            Op::MaxPool(window) => each_pixel(window, reader, writer, |y, x, p, out| {
+                let mut taps: [&[f32]; 9] = [&[]; 9];
+                let mut count = 0;
+                window.taps(y, x, reader.shape.side, |y, x| {
+                    taps[count] = reader.pixel(y, x, p);
+                    count += 1;
+                });
+                maximum(isa, &taps[..count], out);
+            }),
+            Op::Lrn => each_pixel(ONE, reader, writer, |y, x, p, out| lrn(isa, reader.pixel(y, x, p), out)),
+            Op::AveragePool => {
+                let plane = Window { size: reader.shape.side, stride: 1, padding: 0 };
+                let mut means = Vec::new();
+                if reader.affected(plane, 0, 0) != 0 {
+                    input.fill(isa, reader, &vec![true; reader.shape.side.pow(2)]);
+                    input.activations.mean(isa, reader.shape.channels, &mut means);
+                }
+                each_pixel(plane, reader, writer, |_, _, p, out| {
+                    out.iter_mut().zip(&means).for_each(|(out, mean)| *out = mean[p]);
+                })
+            }
+            Op::Classifier => {
+                let bits = reader.affected(ONE, 0, 0);
+                if bits != 0 {
+                    let pooled: Vec<&[f32]> = positions(bits).map(|p| reader.pixel(0, 0, p)).collect();
+                    let (logits, macs) = classify(isa, weights(), &pooled, false);
+                    writer.target.macs += macs;
+                    for (p, logits) in positions(bits).zip(logits) {
+                        writer.write(0, 0, p, |out| out.copy_from_slice(&logits));
+                    }
+                }
+                vec![bits]
+            }
+        }
+    }
+
+    fn run_sparse(
+        &self,
+        step: &Step,
+        reader: &BlobReader,
+        input: &mut SparseInput,
+        writer: &mut SparseWriter,
+    ) -> Computed {
+        let layers = &self.net.network.layers;
+        let pool = step.pool.map(|pool| layers[pool.0].op);
+        match (pool, layers[step.layer.0].op) {
+            (Some(Op::MaxPool(window)), _) => {
+                self.pool_and_convolve(step, window, self.net.weights(step.layer.0), reader, input, writer)
+            }
+            (_, Op::Convolution(window)) => {
+                self.convolve(window, self.net.weights(step.layer.0), reader, input, writer)
+            }
+            (_, Op::MaxPool(window)) => self.pool_sparse(window, reader, input, writer),
+            (_, op) => unreachable!("the plan stores no output of {op:?} sparse"),
+        }
+    }
+
+    /// The first layer: each position's image on its own, neighbouring pixels side by side, because images have no zeros that
+    /// positions could share.
+    fn convolve_images(
+        &self,
+        window: Window,
+        weights: &PackedWeights,
+        images: &[AlignedBuf],
+        writer: &mut DenseWriter,
+    ) -> Computed {
+        let side = writer.target.side;
+        let mut computed = vec![0; side * side];
+        for (p, (mask, image)) in self.masks.iter().zip(images).enumerate() {
+            if (self.stop)() {
+                break;
+            }
+            let rect = if self.exhaustive { Rect::plane(side) } else { mask.bounds.through(window, side) };
+            if rect.is_empty() {
+                continue;
+            }
+            for y in rect.y0..rect.y1 {
+                let windows = image_windows(window, y, rect.x0..rect.x1);
+                writer.write_row(y, rect.x0..rect.x1, p, |out, to| {
+                    convolve_image(self.net.isa, image, windows, weights, out, to);
+                });
+            }
+            writer.target.macs += (rect.area() * weights.outputs() * weights.k()) as u64;
+            rect.pixels().for_each(|(y, x)| computed[y * side + x] |= 1 << p);
+        }
+        computed
+    }
+
+    /// Any other convolution: the positions side by side, a pixel at a time.
+    fn convolve(
+        &self,
+        window: Window,
+        weights: &PackedWeights,
+        reader: &BlobReader,
+        input: &mut SparseInput,
+        writer: &mut impl Writer,
+    ) -> Computed {
+        let (computed, wanted) = to_compute(window, reader, writer.target());
+        input.reuse_or_fill(self.net.isa, reader, &wanted);
+        let (rect, side) = (writer.target().rect, writer.target().side);
+        let mut rows = Vec::with_capacity(window.size);
+        'all: for panels in weights.cached_panels() {
+            let next = panels.end..panels.end + panels.len();
+            writer.begin_part();
+            for (i, (y, x)) in rect.pixels().enumerate() {
+                if i % STOP_EVERY == 0 && (self.stop)() {
+                    break 'all;
+                }
+                weights.prefetch(next.clone(), i, rect.area());
+                let bits = computed[y * side + x];
+                if bits != 0 {
+                    window_rows(window, y, x, reader.shape, &mut rows);
+                }
+                let (activations, rows) = (&input.activations, &rows[..]);
+                writer.convolve(y, x, bits, &Operands { activations, rows, weights, panels: panels.clone() });
+            }
+        }
+        computed
+    }
+
+    /// An inception block's pool and the 1x1 convolution that reads it, pixel by pixel: the pooled values are read again from
+    /// the nearest cache and never written to memory, which would be slower than the arithmetic here. For the same reason the
+    /// pool's input is prepared for the block's other convolutions a row ahead of the pool.
+    fn pool_and_convolve(
+        &self,
+        step: &Step,
+        window: Window,
+        weights: &PackedWeights,
+        reader: &BlobReader,
+        input: &mut SparseInput,
+        writer: &mut SparseWriter,
+    ) -> Computed {
+        let isa = self.net.isa;
+        let (side, rect) = (writer.target.side, writer.target.rect);
+        let (mut computed, wanted) = to_compute(window, reader, &writer.target);
+        let pooled = step.pool.map(|pool| self.base.plane(self.net.network.layers[pool.0].output));
+        let unoccluded = pooled.filter(|_| !self.exhaustive);
+        let mut maximum = SparseActivations::default();
+        let mut rows = Vec::with_capacity(window.size);
+        input.start(reader.blob, self.masks.len());
+        writer.begin_part();
+        for y in 0..side {
+            if (self.stop)() {
+                break;
+            }
+            input.append(isa, reader, (y + 2).min(side), &wanted);
+            if !(rect.y0..rect.y1).contains(&y) {
+                continue;
+            }
+            for x in rect.x0..rect.x1 {
+                let bits = &mut computed[y * side + x];
+                if *bits != 0 {
+                    maximum.clear(self.masks.len());
+                    window_rows(window, y, x, reader.shape, &mut rows);
+                    maximum.push_maximum(isa, &input.activations, &rows, reader.shape.channels);
+                    if let Some(unoccluded) = unoccluded {
+                        *bits &= maximum.differing(isa, 0, unoccluded.at(y, x));
+                    }
+                }
+                let rows = &[WindowRow { sites: 0..1, shift: 0 }];
+                let panels = 0..weights.panels();
+                writer.convolve(y, x, *bits, &Operands { activations: &maximum, rows, weights, panels });
+            }
+        }
+        computed
+    }
+
+    /// A pool between two inception blocks: it reads a sparse blob and writes one.
+    fn pool_sparse(
+        &self,
+        window: Window,
+        reader: &BlobReader,
+        input: &mut SparseInput,
+        writer: &mut SparseWriter,
+    ) -> Computed {
+        let (computed, wanted) = to_compute(window, reader, &writer.target);
+        input.fill(self.net.isa, reader, &wanted);
+        writer.begin_part();
+        let mut rows = Vec::with_capacity(window.size);
+        for (y, x) in writer.target.rect.pixels() {
+            let bits = computed[y * writer.target.side + x];
+            if bits != 0 {
+                window_rows(window, y, x, reader.shape, &mut rows);
+            }
+            writer.push_maximum(y, x, bits, &input.activations, &rows);
+        }
+        computed
+    }
+}
+
+/// For each pixel of the output plane, the positions for which it has to be computed, and for each pixel of the input plane,
+/// whether a window reads it for that.
+fn to_compute(window: Window, reader: &BlobReader, target: &Target) -> (Computed, Vec<bool>) {
+    let side = reader.shape.side;
+    let mut computed = vec![0; target.side * target.side];
+    let mut wanted = vec![false; side * side];
+    for (y, x) in target.rect.pixels() {
+        let bits = reader.affected(window, y, x);
+        computed[y * target.side + x] = bits;
+        if bits != 0 {
+            window.taps(y, x, side, |y, x| wanted[y * side + x] = true);
+        }
+    }
+    (computed, wanted)
+}
+
+/// Calls `f(y, x, position, outputs)` for every pixel and position that has to be computed.
+fn each_pixel(
+    window: Window,
+    reader: &BlobReader,
+    writer: &mut DenseWriter,
+    mut f: impl FnMut(usize, usize, usize, &mut [f32]),
+) -> Computed {
+    let side = writer.target.side;
+    let mut computed = vec![0; side * side];
+    for (y, x) in writer.target.rect.pixels() {
+        let bits = reader.affected(window, y, x);
+        computed[y * side + x] = bits;
+        positions(bits).for_each(|p| writer.write(y, x, p, |out| f(y, x, p, out)));
+    }
+    computed
+}
