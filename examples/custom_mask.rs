@@ -35,11 +35,11 @@ fn main() -> occlude::Result<()> {
             "{:<9} {rows}x{columns} positions, class {}: drops {:+.3} to {:+.3}; channel {} of {}: {:+.1} at most",
             value.to_string(),
             maps.classes[0],
-            drops.iter().copied().fold(f32::INFINITY, f32::min),
-            drops.iter().copied().fold(f32::NEG_INFINITY, f32::max),
+            drops.min(),
+            drops.max(),
             feature.channel,
             feature.layer,
-            feature.map().into_iter().fold(f32::NEG_INFINITY, f32::max),
+            maps.feature_map(0).max(),
         );
     }
 

@@ -38,10 +38,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (picture, result) in pictures.iter().zip(&results) {
         match result {
             Ok(maps) => {
-                let drops = maps.map(0);
-                let most =
-                    (0..drops.len()).max_by(|&a, &b| drops[a].total_cmp(&drops[b])).unwrap_or_default();
-                let [y, x] = maps.centre(most / maps.grid[1], most % maps.grid[1]);
+                let [row, column] = maps.map(0).max_position();
+                let [y, x] = maps.centre(row, column);
                 println!("{picture}: class {}, most important around row {y}, column {x}", maps.classes[0]);
             }
             Err(error) => println!("failed: {error}"),

@@ -2,7 +2,9 @@
 //!
 //! `cargo run --release --example progress_and_cancel`
 
-use occlude::{Error, GoogLeNet, OcclusionSensitivity, Picture, Resize, Weights, weights};
+use occlude::{
+    Error, GoogLeNet, OcclusionSensitivity, Picture, Progress, Refinement, Resize, Weights, weights,
+};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -18,32 +20,32 @@ fn main() -> occlude::Result<()> {
 
     // Callbacks run on the sweep's threads and should be quick. They share what they need by reference.
     let most = AtomicUsize::new(0);
-    let maps = sweep.run_progressively(
-        &input,
-        &|progress| {
-            most.fetch_max(progress.done * 100 / progress.total, Ordering::Relaxed);
-            ControlFlow::Continue(())
-        },
-        &|refinement| {
-            let drops = refinement.maps.map(0);
-            let largest = drops.into_iter().fold(f32::NEG_INFINITY, f32::max);
-            println!(
-                "every {} rows and columns ({} of {} positions): largest drop so far {largest:+.5}",
-                refinement.step, refinement.progress.done, refinement.progress.total
-            );
-            ControlFlow::Continue(())
-        },
-    )?;
+    let on_progress = |progress: Progress| {
+        most.fetch_max(progress.done * 100 / progress.total, Ordering::Relaxed);
+        ControlFlow::Continue(())
+    };
+    let on_refinement = |refinement: &Refinement| {
+        println!(
+            "every {} rows and columns ({} of {} positions): largest drop so far {:+.5}",
+            refinement.step,
+            refinement.progress.done,
+            refinement.progress.total,
+            refinement.maps.map(0).max()
+        );
+        ControlFlow::Continue(())
+    };
+    let maps = sweep.clone().on_progress(&on_progress).on_refinement(&on_refinement).run(&input)?;
     println!("all {} positions, {} %", maps.argmax.len(), most.into_inner());
 
     // From anywhere else, say a button: the sweep stops within some milliseconds.
     let stop = AtomicBool::new(false);
-    let stopped = sweep.cancel(&stop).run_with_progress(&input, &|progress| {
+    let press = |progress: Progress| {
         if progress.done * 2 >= progress.total {
             stop.store(true, Ordering::Relaxed);
         }
         ControlFlow::Continue(())
-    });
+    };
+    let stopped = sweep.cancel(&stop).on_progress(&press).run(&input);
     match stopped {
         Err(Error::Cancelled) => println!("stopped half way, as asked"),
         Err(other) => return Err(other),

@@ -24,8 +24,8 @@
 //!
 //! // Mask centres at rows 0, 112 and columns 0, 75, 150; one map a class, from one sweep.
 //! assert_eq!(maps.grid, [2, 3]);
-//! assert_eq!(maps.map(0).len(), 2 * 3);
-//! assert_eq!(maps.map(0)[4], maps.base_scores[0] - maps.scores[4]);
+//! assert_eq!(maps.map(0).grid(), [2, 3]);
+//! assert_eq!(maps.map(0).get(1, 1), maps.base_scores[0] - maps.scores[4]);
 //! assert_eq!(maps.upsampled(1, Upsampling::Bicubic).len(), 224 * 224);
 //! # Ok::<(), occlude::Error>(())
 //! ```
@@ -116,8 +116,7 @@
 //!
 //! Called from outside of any pool, rayon's global one is used, and started if it has not been yet.
 //!
-//! [`run_with_progress`](OcclusionSensitivity::run_with_progress) reports each group of positions and stops when told
-//! to. A panic in such a function of the caller's reaches the caller of the sweep, whichever thread it came from, and leaves
+//! [`on_progress`](OcclusionSensitivity::on_progress) reports each batch of positions and stops the sweep when told to. A panic in such a function of the caller's reaches the caller of the sweep, whichever thread it came from, and leaves
 //! the network as it was. Everything that is refused is an [`Error`] that says what was found, what was expected and what to do.
 //!
 //! # Features
@@ -179,8 +178,8 @@ pub use kernels::Isa;
 pub use network::labels::Labels;
 pub use profile::{LayerProfile, Profile};
 pub use sweep::{
-    Choose, Feature, FeatureMap, MaskValue, OcclusionMaps, OcclusionSensitivity, OnProgress, OnRefinement,
-    Progress, Refinement, Score,
+    Choose, Feature, FeatureMap, Map, MaskValue, OcclusionMaps, OcclusionSensitivity, OnProgress,
+    OnRefinement, Progress, Refinement, Score,
 };
 pub use trace::{LayerTrace, Trace};
 pub use weights::Weights;

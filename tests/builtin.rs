@@ -220,7 +220,7 @@ fn its_maps_tell_a_cat_from_a_dog_beside_it() {
     let maps = sweep.run(&input).unwrap();
     let (cat, dog) = (maps.map(0), maps.map(1));
     let mean = |map: &[f32]| map.iter().sum::<f32>() / map.len() as f32;
-    let (of_cat, of_dog) = (mean(&cat), mean(&dog));
+    let (of_cat, of_dog) = (mean(cat.values()), mean(dog.values()));
     let covariance: f32 = cat.iter().zip(&dog).map(|(cat, dog)| (cat - of_cat) * (dog - of_dog)).sum();
     assert!(covariance < 0.0, "{covariance}");
 }

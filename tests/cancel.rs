@@ -6,7 +6,7 @@ mod common;
 use common::{SEED, picture_input};
 use occlude::{
     Classification, Error, Faithfulness, GoogLeNet, Input, MaskValue, OcclusionMaps, OcclusionSensitivity,
-    Refinement, Weights,
+    Progress, Refinement, Weights,
 };
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -56,12 +56,12 @@ fn a_flag_stops_a_sweep_at_any_moment() {
     let sweep = OcclusionSensitivity::new(&NET).stride([3, 3]);
     let go = |_: &Refinement| ControlFlow::Continue(());
     worst = worst.max(latency(Duration::from_millis(300), |cancel| {
-        sweep.clone().cancel(cancel).run_progressively(&INPUT, &|_| ControlFlow::Continue(()), &go).map(drop)
+        sweep.clone().cancel(cancel).on_refinement(&go).run(&INPUT).map(drop)
     }));
     let ranking: Vec<f32> = (0..224 * 224).map(|i| (i % 1009) as f32).collect();
     worst = worst.max(latency(Duration::from_millis(200), |cancel| {
         let test = Faithfulness::new(&NET).steps(5000).mask_value(MaskValue::TrainingMean).cancel(cancel);
-        test.run(&INPUT, &[(0, &ranking)], &|_| ControlFlow::Continue(())).map(drop)
+        test.run(&INPUT, &[(0, &ranking)]).map(drop)
     }));
     println!("the slowest of 26: {worst:?}");
     assert!(worst < bound, "{worst:?}");
@@ -76,11 +76,12 @@ fn a_flag_that_is_set_already_stops_at_once_and_one_that_is_taken_back_stops_all
     cancel.store(false, Ordering::Relaxed);
     let done = AtomicUsize::new(0);
     // Set for a moment only: what has been left out meanwhile is missing in the result.
-    let result = sweep.run_with_progress(&INPUT, &|progress| {
+    let blink = |progress: Progress| {
         done.store(progress.done, Ordering::Relaxed);
         cancel.store(progress.done < 20, Ordering::Relaxed);
         ControlFlow::Continue(())
-    });
+    };
+    let result = sweep.on_progress(&blink).run(&INPUT);
     let is_right = match result {
         Err(Error::Cancelled) => true,
         // The flag was gone before anyone looked.
@@ -100,12 +101,13 @@ fn a_panic_in_a_callback_reaches_the_caller_and_leaves_the_network_usable() {
     };
     let calls = AtomicUsize::new(0);
     let in_progress = message(&|| {
-        let _ = sweep.run_with_progress(&INPUT, &|_| {
+        let fail = |_| {
             if calls.fetch_add(1, Ordering::Relaxed) == 3 {
                 panic!("in progress");
             }
             ControlFlow::Continue(())
-        });
+        };
+        let _ = sweep.clone().on_progress(&fail).run(&INPUT);
     });
     assert_eq!(in_progress, "in progress");
     // The other threads end with their groups, not with the sweep: of 67 groups hardly any more have run.
@@ -113,8 +115,7 @@ fn a_panic_in_a_callback_reaches_the_caller_and_leaves_the_network_usable() {
     let choose = |_: &Classification| -> Vec<usize> { panic!("in choose") };
     let chosen = message(&|| drop(OcclusionSensitivity::new(&NET).choose_classes(&choose).run(&INPUT)));
     assert_eq!(chosen, "in choose");
-    let go = |_| ControlFlow::Continue(());
-    let refined = message(&|| drop(sweep.run_progressively(&INPUT, &go, &|_| panic!("in refined"))));
+    let refined = message(&|| drop(sweep.clone().on_refinement(&|_| panic!("in refined")).run(&INPUT)));
     assert_eq!(refined, "in refined");
     assert_eq!(maps(), before);
     assert_eq!(NET.classify(&INPUT), before.classification);

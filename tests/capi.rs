@@ -253,6 +253,7 @@ fn example(stride: usize) -> String {
     let input = Picture::from_rgb(224, 224, &picture(), Resize::Stretch).unwrap().input();
     let maps = OcclusionSensitivity::new(&net).stride([stride, stride]).run(&input).unwrap();
     let map = maps.map(0);
+    let map = map.values();
     let strongest = (0..map.len()).fold(0, |best, i| if map[i] > map[best] { i } else { best });
     let [ny, nx] = maps.grid;
     let Rect { y0, x0, y1, x1 } = maps.mask_rect(strongest / nx, strongest % nx);
@@ -356,7 +357,7 @@ impl Printed {
             self.sizes("class", &[class]);
             self.floats("base_score", &maps.base_scores[k..=k]);
             self.floats("scores", &maps.scores[k * count..][..count]);
-            self.floats("map", &maps.map(k));
+            self.floats("map", maps.map(k).values());
             self.floats("upsampled", &maps.upsampled(k, Upsampling::Bicubic));
         }
         self.sizes("argmax", &maps.argmax);

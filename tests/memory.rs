@@ -92,9 +92,8 @@ fn a_sweep_takes_no_more_than_it_may_and_says_what_would_do() {
         assert!(used.iter().max() > used.iter().min(), "more memory is used where it may be: {used:?}");
         let progressive = sweep.max_memory(least).threads(1);
         let run = || {
-            let (progress, refined) =
-                (&|_| ControlFlow::Continue(()), &|_: &Refinement| ControlFlow::Continue(()));
-            progressive.run_progressively(&input, progress, refined).unwrap()
+            let refined = |_: &Refinement| ControlFlow::Continue(());
+            progressive.clone().on_refinement(&refined).run(&input).unwrap()
         };
         let (maps, most) = most(run);
         assert!(most <= least && maps == free, "{mask:?}, coarse to fine: {most} bytes, allowed {least}");

@@ -288,7 +288,11 @@ fn the_colours_are_those_of_the_enlarged_map() {
     let class = map["classes"][0]["index"].as_u64().unwrap() as usize;
     let cam = net.grad_cam(&net.forward(&picture.input()), &[class]).unwrap();
     let small = 2 * INPUT_SIDE;
-    assert_jet(&mut browser, "pair-gradcam", &upsample(cam.map(0), 7, 7, small, small, Upsampling::Bicubic));
+    assert_jet(
+        &mut browser,
+        "pair-gradcam",
+        &upsample(cam.map(0).values(), 7, 7, small, small, Upsampling::Bicubic),
+    );
     assert_jet(&mut browser, "pair-occlusion", &upsample(&values, 4, 3, small, small, Upsampling::Bicubic));
     // The middle of symmetric colours is zero; viridis goes from the smallest value to the largest.
     for (name, ends, middle) in [

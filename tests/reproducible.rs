@@ -8,7 +8,6 @@ use occlude::{
     Faithfulness, Feature, GoogLeNet, Isa, MaskValue, OcclusionSensitivity, Picture, Resize, Score,
     Upsampling, Weights,
 };
-use std::ops::ControlFlow;
 
 /// FNV-1a of the bits, low byte first.
 fn hash(values: impl IntoIterator<Item = u32>) -> u64 {
@@ -60,8 +59,7 @@ fn results(net: &GoogLeNet, threads: usize, exhaustive: bool) -> Vec<(&'static s
         let cam = net.grad_cam(&activations, &grey.classes).unwrap();
         let ranking = grey.attributions(0);
         let curves = Faithfulness::new(net).steps(2).exhaustive(exhaustive);
-        let curves =
-            curves.run(&input, &[(grey.classes[0], &ranking)], &|_| ControlFlow::Continue(())).unwrap();
+        let curves = curves.run(&input, &[(grey.classes[0], &ranking)]).unwrap();
         let most_probable = grey.argmax.iter().map(|&class| class as u32);
         let scores = grey.scores.iter().chain(&grey.argmax_scores).map(|score| score.to_bits());
         let totals = &grey.features[0].totals;

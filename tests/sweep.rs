@@ -200,7 +200,7 @@ fn the_sweep_agrees_with_pytorch_on_the_seeded_network() {
         .unwrap();
     assert_eq!(maps.grid, [4, 4]);
     assert_eq!(maps.argmax, reference.sweep_argmax);
-    let drops: Vec<f32> = (0..2).flat_map(|k| maps.map(k)).collect();
+    let drops: Vec<f32> = (0..2).flat_map(|k| maps.map(k).values().to_vec()).collect();
     assert_eq!(drops.len(), reference.sweep_drop.len());
     for (got, want) in drops.iter().zip(&reference.sweep_drop) {
         assert!((got - want).abs() <= 5e-6, "{got} against {want}");
@@ -211,15 +211,14 @@ fn the_sweep_agrees_with_pytorch_on_the_seeded_network() {
 fn progress_counts_all_positions_and_can_stop_the_sweep() {
     let sweep = OcclusionSensitivity::new(&NET).mask_size([10, 10]).stride([50, 50]).threads(2);
     let most = AtomicUsize::new(0);
-    sweep
-        .run_with_progress(&INPUT, &|p| {
-            assert_eq!(p.total, 25);
-            most.fetch_max(p.done, Ordering::Relaxed);
-            ControlFlow::Continue(())
-        })
-        .unwrap();
+    let count = |p: occlude::Progress| {
+        assert_eq!(p.total, 25);
+        most.fetch_max(p.done, Ordering::Relaxed);
+        ControlFlow::Continue(())
+    };
+    sweep.clone().on_progress(&count).run(&INPUT).unwrap();
     assert_eq!(most.into_inner(), 25);
-    let stopped = sweep.run_with_progress(&INPUT, &|_| ControlFlow::Break(()));
+    let stopped = sweep.on_progress(&|_| ControlFlow::Break(())).run(&INPUT);
     assert!(matches!(stopped, Err(Error::Cancelled)));
 }
 
@@ -285,7 +284,7 @@ fn a_feature_is_the_sum_of_a_channel_of_the_masked_image() {
     assert_eq!(maps.features.len(), FEATURES.len());
     let [ny, nx] = maps.grid;
     let whole = NET.forward(&INPUT);
-    for map in &maps.features {
+    for (f, map) in maps.features.iter().enumerate() {
         let feature = Feature { layer: map.layer.clone(), channel: Some(map.channel) };
         assert_eq!(map.base_total, total(&whole, &feature), "{feature:?}");
         // The strongest channel, and no earlier one as strong.
@@ -293,7 +292,7 @@ fn a_feature_is_the_sum_of_a_channel_of_the_masked_image() {
             let other = total(&whole, &Feature { layer: map.layer.clone(), channel: Some(channel) });
             assert!(if channel < map.channel { other < map.base_total } else { other <= map.base_total });
         }
-        assert!(map.map().iter().any(|drop| *drop != 0.0), "{feature:?} feels the masks");
+        assert!(maps.feature_map(f).iter().any(|drop| *drop != 0.0), "{feature:?} feels the masks");
         for at in [0, nx + 1, ny * nx - 1] {
             let rect = maps.mask_rect(at / nx, at % nx);
             let inside = |y, x| (rect.y0..rect.y1).contains(&y) && (rect.x0..rect.x1).contains(&x);
@@ -337,7 +336,7 @@ fn a_region_has_the_whole_sweeps_numbers() {
         let area = part.area();
         for (i, value) in cells.iter().enumerate() {
             let inside = (area.y0..area.y1).contains(&(i / 224)) && (area.x0..area.x1).contains(&(i % 224));
-            assert_eq!(inside, part.map(0).contains(value), "{} {}", i / 224, i % 224);
+            assert_eq!(inside, part.map(0).values().contains(value), "{} {}", i / 224, i % 224);
         }
         assert_eq!(part.upsampled(0, occlude::Upsampling::Nearest).len(), area.area());
         assert_eq!(whole.area(), Rect::plane(224));
@@ -371,11 +370,11 @@ fn coarse_to_fine_ends_in_the_same_bits() {
         }
         ControlFlow::Continue(())
     };
-    let fine = sweep.run_progressively(&INPUT, &progress, &refined).unwrap();
+    let fine = sweep.clone().on_progress(&progress).on_refinement(&refined).run(&INPUT).unwrap();
     assert_same_bits(&fine, &plain);
     assert_eq!(*seen.lock().unwrap(), [(4, 6), (2, 20)]);
     assert_eq!(most.load(Ordering::Relaxed), 63);
-    let stopped = sweep.run_progressively(&INPUT, &progress, &|_| ControlFlow::Break(()));
+    let stopped = sweep.on_progress(&progress).on_refinement(&|_| ControlFlow::Break(())).run(&INPUT);
     assert!(matches!(stopped, Err(Error::Cancelled)));
 }
 
@@ -392,7 +391,8 @@ fn attributions_are_means_over_the_masks_that_cover_a_pixel() {
             let rect = maps.mask_rect(at / maps.grid[1], at % maps.grid[1]);
             (rect.y0..rect.y1).contains(&y) && (rect.x0..rect.x1).contains(&x)
         };
-        let covering: Vec<f32> = (0..drops.len()).filter(covers).map(|at| drops[at]).collect();
+        let covering: Vec<f32> =
+            (0..drops.values().len()).filter(covers).map(|at| drops.values()[at]).collect();
         uncovered += usize::from(covering.is_empty());
         let mean = covering.iter().sum::<f32>() / covering.len().max(1) as f32;
         assert!((found - mean).abs() <= 1e-7, "{y} {x}: {found}, {mean}");
@@ -414,7 +414,7 @@ fn deletion_and_insertion_classify_plainly_covered_images() {
                 .score(Score::Logit)
                 .exhaustive(exhaustive)
                 .mask_value(MaskValue::Rgb([123.0, 117.0, 104.0]))
-                .run(&INPUT, &[(class, &first), (7, &second)], &|_| ControlFlow::Continue(()))
+                .run(&INPUT, &[(class, &first), (7, &second)])
                 .unwrap()
         })
     };
@@ -450,7 +450,7 @@ fn a_measurement_outside_its_range_is_refused_by_name() {
     ] {
         let error = bad.check().unwrap_err().to_string();
         assert!(error.starts_with(name), "{error}");
-        let ran = bad.run(&INPUT, &[], &|_| ControlFlow::Continue(()));
+        let ran = bad.run(&INPUT, &[]);
         assert_eq!(ran.unwrap_err().to_string(), error);
     }
     let flat = vec![0.0; 224 * 224];
@@ -458,7 +458,7 @@ fn a_measurement_outside_its_range_is_refused_by_name() {
     broken[7] = f32::INFINITY;
     for (class, importance, name) in [(5, &flat[1..], "map"), (5, &broken[..], "map"), (1000, &flat, "class")]
     {
-        let ran = measurement.run(&INPUT, &[(class, importance)], &|_| ControlFlow::Continue(()));
+        let ran = measurement.run(&INPUT, &[(class, importance)]);
         let error = ran.unwrap_err().to_string();
         assert!(error.starts_with(name), "{error}");
     }

@@ -607,14 +607,12 @@ pub unsafe extern "C" fn occlude_explain(
             sweep = sweep.cancel(&cancel.requested);
         }
         let listener = Mutex::new(Listener { progress, user, told: 0 });
-        let maps = sweep.run_with_progress(&image.input, &|now| {
+        let on_progress = |now: crate::sweep::Progress| match listener.lock() {
+            Ok(mut listener) => listener.tell(now.done, now.total),
             // Poisoned by a panic in the function, which ends the sweep anyway.
-            match listener.lock() {
-                Ok(mut listener) => listener.tell(now.done, now.total),
-                Err(_) => ControlFlow::Break(()),
-            }
-        })?;
-        Ok(Maps { maps })
+            Err(_) => ControlFlow::Break(()),
+        };
+        Ok(Maps { maps: sweep.on_progress(&on_progress).run(&image.input)? })
     })
 }
 
@@ -717,7 +715,7 @@ pub unsafe extern "C" fn occlude_maps_map(
         let maps = &given(maps, "maps")?.maps;
         let map = maps.map(below(k, maps.classes.len(), "k")?);
         // SAFETY: the header asks for room for `count`.
-        unsafe { copy(&map, drops, count, "drops") }
+        unsafe { copy(map.values(), drops, count, "drops") }
     })
 }
 

@@ -10,7 +10,7 @@ use occlude::image::resize::upsample;
 use occlude::network::INPUT_SIDE;
 use occlude::{
     Classification, Curves, Error, Faithfulness, GoogLeNet, Labels, MaskValue, OcclusionMaps,
-    OcclusionSensitivity, Photograph, Progress, Ranking, Resize, Result, Upsampling, Weights,
+    OcclusionSensitivity, Photograph, Progress, Ranking, Refinement, Resize, Result, Upsampling, Weights,
 };
 
 use crate::cli::args::classes::Classes;
@@ -114,13 +114,17 @@ impl Session {
             progress(done);
             interrupt::go_on()
         };
-        let maps = match refined {
-            None => options.run_with_progress(&input, &progress),
-            Some(refined) => options.run_progressively(&input, &progress, &|refinement| {
+        let on_refinement = |refinement: &Refinement| {
+            if let Some(refined) = refined {
                 refined(&explanation(refinement.maps.clone()));
-                interrupt::go_on()
-            }),
-        }?;
+            }
+            interrupt::go_on()
+        };
+        let mut options = options.on_progress(&progress);
+        if refined.is_some() {
+            options = options.on_refinement(&on_refinement);
+        }
+        let maps = options.run(&input)?;
         require_finite(&maps.classification.logits)?;
         require_finite(&maps.scores)?;
         maps.features.iter().try_for_each(|feature| require_finite(&feature.totals))?;
@@ -141,15 +145,17 @@ impl Session {
         let mut rankings = Vec::new();
         for (k, &class) in maps.classes.iter().enumerate() {
             rankings.push((Method::Occlusion, class, explanation.importance(k)));
-            let enlarged = upsample(cam.map(k), rows, columns, INPUT_SIDE, INPUT_SIDE, Upsampling::Bicubic);
+            let enlarged =
+                upsample(cam.map(k).values(), rows, columns, INPUT_SIDE, INPUT_SIDE, Upsampling::Bicubic);
             rankings.push((Method::GradCam, class, enlarged));
         }
         let asked: Vec<Ranking> = rankings.iter().map(|(_, class, pixels)| (*class, &pixels[..])).collect();
-        let test = Faithfulness::new(&self.net).mask_value(sweep.mask_value).score(sweep.score);
-        let curves = test.run(&input, &asked, &|done| {
+        let on_progress = |done| {
             progress(done);
             interrupt::go_on()
-        })?;
+        };
+        let test = Faithfulness::new(&self.net).mask_value(sweep.mask_value).score(sweep.score);
+        let curves = test.on_progress(&on_progress).run(&input, &asked)?;
         explanation.faithfulness = rankings.iter().map(|(method, ..)| *method).zip(curves).collect();
         Ok(())
     }

@@ -8,6 +8,8 @@
 //! It ranks pixels, makes masks of them, and has `src/sweep/runner.rs` run the copies. A map is a number for each pixel to
 //! it, whichever method it came from.
 
+use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -25,14 +27,12 @@ const PIXELS: usize = INPUT_SIDE * INPUT_SIDE;
 ///
 /// ```
 /// use occlude::{Faithfulness, GoogLeNet, Input, Weights};
-/// use std::ops::ControlFlow;
 ///
 /// let net = GoogLeNet::new(&Weights::seeded(1))?;
 /// let values = (0..224 * 224 * 3).map(|i| (i % 241) as f32 - 110.0).collect();
 /// // A map that calls the pixels important from the top down, for class 7.
 /// let map: Vec<f32> = (0..224 * 224).map(|i| -(i as f32)).collect();
-/// let go_on = |_| ControlFlow::Continue(());
-/// let curves = Faithfulness::new(&net).steps(2).run(&Input::from_nhwc_bgr(values)?, &[(7, &map)], &go_on)?;
+/// let curves = Faithfulness::new(&net).steps(2).run(&Input::from_nhwc_bgr(values)?, &[(7, &map)])?;
 /// assert_eq!(curves[0].shares, [0.0, 0.5, 1.0]);
 /// // Nothing covered, and all uncovered, is the whole image.
 /// assert_eq!(curves[0].deletion[0], curves[0].insertion[2]);
@@ -40,6 +40,7 @@ const PIXELS: usize = INPUT_SIDE * INPUT_SIDE;
 /// # Ok::<(), occlude::Error>(())
 /// ```
 #[derive(Clone)]
+#[must_use = "nothing runs before `run`"]
 pub struct Faithfulness<'a> {
     net: &'a GoogLeNet,
     mask_value: MaskValue,
@@ -47,6 +48,7 @@ pub struct Faithfulness<'a> {
     steps: usize,
     exhaustive: bool,
     cancel: Option<&'a AtomicBool>,
+    on_progress: Option<&'a OnProgress<'a>>,
 }
 
 /// A map to be measured: the class it is for, and how important each pixel is, `[224][224]`, finite.
@@ -93,6 +95,17 @@ struct Point {
     insertion: bool,
 }
 
+impl fmt::Debug for Faithfulness<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Faithfulness")
+            .field("mask_value", &self.mask_value)
+            .field("score", &self.score)
+            .field("steps", &self.steps)
+            .field("exhaustive", &self.exhaustive)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<'a> Faithfulness<'a> {
     /// 50 steps of 2 % of the pixels, covered by the image's mean, for the class's probability.
     pub fn new(net: &'a GoogLeNet) -> Self {
@@ -103,6 +116,7 @@ impl<'a> Faithfulness<'a> {
             steps: 50,
             exhaustive: false,
             cancel: None,
+            on_progress: None,
         }
     }
 
@@ -132,14 +146,20 @@ impl<'a> Faithfulness<'a> {
         Faithfulness { cancel: Some(cancel), ..self }
     }
 
+    /// Calls `f` after every few copies of the image, from several threads; `ControlFlow::Break` stops the measurement.
+    pub fn on_progress(self, f: &'a OnProgress<'a>) -> Self {
+        Faithfulness { on_progress: Some(f), ..self }
+    }
+
     /// Measures maps on the image that they explain, on the threads of the current rayon pool. Of equally important pixels,
     /// the first row by row comes first.
     ///
     /// # Errors
-    /// [`Error::Option`] for an option, a class or a map outside its range; [`Error::Cancelled`] when `progress` or the flag stops it.
-    pub fn run(&self, input: &Input, maps: &[Ranking], progress: &OnProgress) -> Result<Vec<Curves>> {
+    /// [`Error::Option`] for an option, a class or a map outside its range; [`Error::Cancelled`] when the flag or the callback stops it.
+    pub fn run(&self, input: &Input, maps: &[Ranking]) -> Result<Vec<Curves>> {
         self.check()?;
         check_maps(maps, self.net.network())?;
+        let progress = self.on_progress.unwrap_or(&|_| ControlFlow::Continue(()));
         let cover = self.mask_value.cover(self.net.network(), input);
         let (whole, covered) = (self.net.forward(input), self.net.forward_padded(&cover));
         let orders: Vec<Vec<usize>> = maps.iter().map(|(_, importance)| descending(importance)).collect();

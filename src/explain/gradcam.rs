@@ -24,7 +24,7 @@
 
 use crate::forward::softmax_f64;
 use crate::parallel;
-use crate::sweep::check_classes;
+use crate::sweep::{Map, check_classes};
 use crate::{Activations, GoogLeNet, Result};
 
 /// One Grad-CAM a class; see [`GoogLeNet::grad_cam`].
@@ -57,13 +57,13 @@ pub struct GradCam {
 }
 
 impl GradCam {
-    /// The map of the `k`-th class asked for, `[7][7]`, row by row.
+    /// The map of the `k`-th class asked for.
     ///
     /// # Panics
     /// If `k` is not below the number of classes.
-    pub fn map(&self, k: usize) -> &[f32] {
+    pub fn map(&self, k: usize) -> Map<'_> {
         let cells = self.grid[0] * self.grid[1];
-        &self.maps[k * cells..(k + 1) * cells]
+        Map::new(self.grid, &self.maps[k * cells..(k + 1) * cells])
     }
 }
 

@@ -26,9 +26,9 @@ use crate::{Error, Input, Result};
 /// // The mean of this image is its one colour: covering it changes nothing.
 /// let maps = sweep.clone().mask_value(MaskValue::Auto).run(&input)?;
 /// assert_eq!(maps.mask_value, MaskValue::Rgb([100.0, 127.0, 104.0]));
-/// assert_eq!(maps.map(0), [0.0]);
+/// assert_eq!(maps.map(0).values(), [0.0]);
 /// let maps = sweep.mask_value(MaskValue::Noise(7)).run(&input)?;
-/// assert_ne!(maps.map(0), [0.0]);
+/// assert_ne!(maps.map(0).values(), [0.0]);
 /// # Ok::<(), occlude::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -10,27 +10,30 @@
 
 pub(crate) mod batch;
 pub(crate) mod channel_sum;
+mod grid;
+mod maps;
 pub(crate) mod mask;
 pub(crate) mod plan;
 pub(crate) mod runner;
 
 pub use channel_sum::Feature;
+pub use maps::{FeatureMap, Map, OcclusionMaps};
 pub use mask::MaskValue;
 
 use std::fmt;
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crate::forward::{Activations, Classification, GoogLeNet};
-use crate::image::resize::{Upsampling, upsample};
 use crate::network::geometry::Rect;
 use crate::network::{INPUT_SIDE, Network};
 use crate::parallel;
 use crate::profile::{Cost, Profile};
 use crate::{Error, Input, Result};
 use channel_sum::ChannelSum;
+use grid::{Grid, serpentine};
 use mask::Mask;
 use runner::BatchRunner;
 
@@ -87,6 +90,7 @@ pub struct Progress {
 /// # Ok::<(), occlude::Error>(())
 /// ```
 #[derive(Clone)]
+#[must_use = "nothing runs before `run`"]
 pub struct OcclusionSensitivity<'a> {
     net: &'a GoogLeNet,
     mask_size: [usize; 2],
@@ -102,85 +106,8 @@ pub struct OcclusionSensitivity<'a> {
     threads: usize,
     cancel: Option<&'a AtomicBool>,
     max_memory: usize,
-}
-
-/// The result of a sweep. Grids are row by row: element (row, column) of class `k` is
-/// `[(k * ny + row) * nx + column]`.
-///
-/// ```
-/// use occlude::network::geometry::Rect;
-/// use occlude::{GoogLeNet, Input, OcclusionSensitivity, Weights};
-///
-/// let net = GoogLeNet::new(&Weights::seeded(1))?;
-/// let values = (0..224 * 224 * 3).map(|i| (i % 241) as f32 - 110.0).collect();
-/// let maps = OcclusionSensitivity::new(&net)
-///     .classes([285, 7])
-///     .mask_size([60, 60])
-///     .stride([112, 112])
-///     .run(&Input::from_nhwc_bgr(values)?)?;
-/// let [ny, nx] = maps.grid;
-/// assert_eq!([ny, nx], [2, 2]);
-/// // The second class, with the mask at the second row and the first column of the grid.
-/// let (k, row, column) = (1, 1, 0);
-/// assert_eq!(maps.mask_rect(row, column), Rect { y0: 82, x0: 0, y1: 142, x1: 30 });
-/// let score = maps.scores[(k * ny + row) * nx + column];
-/// assert_eq!(maps.map(k)[row * nx + column], maps.base_scores[k] - score);
-/// # Ok::<(), occlude::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct OcclusionMaps {
-    /// Height and width of the mask in pixels.
-    pub mask_size: [usize; 2],
-    /// Step down and across in pixels.
-    pub stride: [usize; 2],
-    /// What the mask was filled with; a mean is the colour that it came to.
-    pub mask_value: MaskValue,
-    /// Whether masks are centred on the grid and clipped at the border.
-    pub mask_clipping: bool,
-    /// The part of the image, in pixels, that the sweep was restricted to.
-    pub region: Rect,
-    /// Which number the scores are.
-    pub score: Score,
-    /// Rows and columns of mask positions, `[ny, nx]`.
-    pub grid: [usize; 2],
-    /// Row and column of the first position among those of a sweep over the whole image: `[0, 0]` without a region.
-    pub first: [usize; 2],
-    /// The classes asked for, in that order; the predicted one if none was.
-    pub classes: Vec<usize>,
-    /// Their scores on the unoccluded image, one a class.
-    pub base_scores: Vec<f32>,
-    /// Their scores on the occluded image, `[class][ny][nx]`.
-    pub scores: Vec<f32>,
-    /// The most probable class at each position, `[ny][nx]`.
-    pub argmax: Vec<usize>,
-    /// Its score, `[ny][nx]`.
-    pub argmax_scores: Vec<f32>,
-    /// The features asked for, in that order.
-    pub features: Vec<FeatureMap>,
-    /// What the network says about the unoccluded image.
-    pub classification: Classification,
-}
-
-/// A feature's total activation at each position.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct FeatureMap {
-    /// The layer, as it was named.
-    pub layer: String,
-    /// The channel; the strongest one, if none was named.
-    pub channel: usize,
-    /// The channel's activations on the unoccluded image, summed over the plane: 0 or more, but for logits.
-    pub base_total: f32,
-    /// The same on the occluded image, `[ny][nx]`.
-    pub totals: Vec<f32>,
-}
-
-impl FeatureMap {
-    /// `total(unoccluded) - total(occluded)` at each position, `[ny][nx]`.
-    pub fn map(&self) -> Vec<f32> {
-        self.totals.iter().map(|total| self.base_total - total).collect()
-    }
+    on_progress: Option<&'a OnProgress<'a>>,
+    on_refinement: Option<&'a OnRefinement<'a>>,
 }
 
 /// A sweep that is still running: a map of the whole grid, some of it by the values of neighbours.
@@ -201,6 +128,24 @@ pub const MASK_SIZE: [usize; 2] = [45, 45];
 /// Steps through the grid, coarse to fine; each visits what those before have left out. The first visits a sixteenth.
 const REFINEMENTS: [usize; 3] = [4, 2, 1];
 
+impl fmt::Debug for OcclusionSensitivity<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OcclusionSensitivity")
+            .field("mask_size", &self.mask_size)
+            .field("stride", &self.stride)
+            .field("mask_value", &self.mask_value)
+            .field("mask_clipping", &self.mask_clipping)
+            .field("region", &self.region)
+            .field("classes", &self.classes)
+            .field("features", &self.features)
+            .field("score", &self.score)
+            .field("exhaustive", &self.exhaustive)
+            .field("threads", &self.threads)
+            .field("max_memory", &self.max_memory)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<'a> OcclusionSensitivity<'a> {
     /// The default sweep: mask 45 x 45 (20 % of the image) filled with the image's mean, every 22 pixels, clipped at
     /// the border, for the predicted class's probability.
@@ -220,6 +165,8 @@ impl<'a> OcclusionSensitivity<'a> {
             threads: 0,
             cancel: None,
             max_memory: usize::MAX,
+            on_progress: None,
+            on_refinement: None,
         }
     }
 
@@ -295,48 +242,36 @@ impl<'a> OcclusionSensitivity<'a> {
         OcclusionSensitivity { max_memory, ..self }
     }
 
+    /// Calls `f` after every few positions, from the sweep's threads; `ControlFlow::Break` stops the sweep.
+    pub fn on_progress(self, f: &'a OnProgress<'a>) -> Self {
+        OcclusionSensitivity { on_progress: Some(f), ..self }
+    }
+
+    /// Runs the sweep coarse to fine and calls `f` when every fourth row and column of the grid has been computed, which takes
+    /// about a tenth of the time, and again at every second one; `ControlFlow::Break` stops the sweep. The result has the same
+    /// bits.
+    pub fn on_refinement(self, f: &'a OnRefinement<'a>) -> Self {
+        OcclusionSensitivity { on_refinement: Some(f), ..self }
+    }
+
     /// Runs the sweep.
     ///
     /// # Errors
     /// [`Error::Option`] for an option outside its range, before anything is computed, and for a class that was chosen and does
-    /// not exist; [`Error::Cancelled`] when the flag of [`cancel`](Self::cancel) was set.
+    /// not exist; [`Error::Cancelled`] when the flag of [`cancel`](Self::cancel) was set or a callback stopped the sweep.
     pub fn run(&self, input: &Input) -> Result<OcclusionMaps> {
-        self.run_with_progress(input, &|_| ControlFlow::Continue(()))
-    }
-
-    /// Runs the sweep and calls `progress` from its threads after every few positions; `ControlFlow::Break` stops it.
-    ///
-    /// # Errors
-    /// As [`run`](Self::run), and [`Error::Cancelled`] after a `Break`.
-    pub fn run_with_progress(&self, input: &Input, progress: &OnProgress) -> Result<OcclusionMaps> {
         self.check()?;
-        parallel::in_pool(self.threads, || Ok(self.sweep(input, progress, None)?.0))
+        parallel::in_pool(self.threads, || Ok(self.sweep(input)?.0))
     }
 
-    /// Runs the sweep coarse to fine and calls `refined` when every fourth row and column of the grid has been computed, which
-    /// takes about a tenth of the time, and again at every second one. The result is that of [`run`](Self::run), bit for bit.
-    ///
-    /// # Errors
-    /// As [`run_with_progress`](Self::run_with_progress); `refined` may stop it, too.
-    pub fn run_progressively(
-        &self,
-        input: &Input,
-        progress: &OnProgress,
-        refined: &OnRefinement,
-    ) -> Result<OcclusionMaps> {
-        self.check()?;
-        parallel::in_pool(self.threads, || Ok(self.sweep(input, progress, Some(refined))?.0))
-    }
-
-    /// Runs the sweep for what each layer costs in it.
+    /// Runs the sweep and returns the cost of each layer instead of the maps.
     ///
     /// # Errors
     /// As [`run`](Self::run).
     pub fn profile(&self, input: &Input) -> Result<Profile> {
         self.check()?;
         let start = Instant::now();
-        let go_on = |_| ControlFlow::Continue(());
-        let (maps, costs) = parallel::in_pool(self.threads, || self.sweep(input, &go_on, None))?;
+        let (maps, costs) = parallel::in_pool(self.threads, || self.sweep(input))?;
         let positions = maps.grid[0] * maps.grid[1];
         Ok(Profile::new(self.net.network(), positions, start.elapsed().as_secs_f64(), costs))
     }
@@ -366,19 +301,14 @@ impl<'a> OcclusionSensitivity<'a> {
                 "first row, first column and the ends of both, in 0 to 224, not empty",
             );
         }
-        if (0..2).any(|axis| self.positions(axis).is_empty()) {
+        if (0..2).any(|axis| self.grid().within(self.region, axis).is_empty()) {
             return refuse("region", found, "a part of the image in which a mask has its centre");
         }
         self.features.iter().try_for_each(|feature| feature.check(self.net.network()))?;
         check_classes(&self.classes, self.net.network())
     }
 
-    fn sweep(
-        &self,
-        input: &Input,
-        progress: &OnProgress,
-        refined: Option<&OnRefinement>,
-    ) -> Result<(OcclusionMaps, Vec<Cost>)> {
+    fn sweep(&self, input: &Input) -> Result<(OcclusionMaps, Vec<Cost>)> {
         let fixed_memory = self.net.pass_memory();
         if fixed_memory > self.max_memory {
             return Err(Error::Option {
@@ -411,7 +341,8 @@ impl<'a> OcclusionSensitivity<'a> {
             spare: Mutex::default(),
         };
         let mut maps = self.maps_before(input, &base, classification, classes, &channel_sums);
-        let costs = match refined {
+        let progress = self.on_progress.unwrap_or(&|_| ControlFlow::Continue(()));
+        let costs = match self.on_refinement {
             None => {
                 let order = serpentine(maps.grid, 1, None);
                 fill(&mut maps, &copies, &order, 0, progress)?
@@ -430,7 +361,7 @@ impl<'a> OcclusionSensitivity<'a> {
         classes: Vec<usize>,
         channel_sums: &[ChannelSum],
     ) -> OcclusionMaps {
-        let (rows, columns) = (self.positions(0), self.positions(1));
+        let [rows, columns] = [0, 1].map(|axis| self.grid().within(self.region, axis));
         let count = rows.len() * columns.len();
         let feature_map = |(feature, watch): (&Feature, &ChannelSum)| FeatureMap {
             layer: feature.layer.clone(),
@@ -457,116 +388,8 @@ impl<'a> OcclusionSensitivity<'a> {
         }
     }
 
-    /// Along an axis, which of the whole image's mask positions lie in the region.
-    fn positions(&self, axis: usize) -> Range<usize> {
-        let all = whole_grid(self.mask_size, self.stride, self.mask_clipping)[axis];
-        let (start, end) = [(self.region.y0, self.region.y1), (self.region.x0, self.region.x1)][axis];
-        let before = |limit: usize| {
-            (0..all)
-                .filter(|&i| centre(self.mask_size, self.stride, self.mask_clipping, axis, i) < limit)
-                .count()
-        };
-        before(start)..before(end)
-    }
-}
-
-impl OcclusionMaps {
-    /// The map of the `k`-th class asked for, `[ny][nx]`: `score(unoccluded) - score(occluded)`.
-    ///
-    /// # Panics
-    /// If `k` is not below the number of classes.
-    pub fn map(&self, k: usize) -> Vec<f32> {
-        let count = self.grid[0] * self.grid[1];
-        self.scores[k * count..(k + 1) * count].iter().map(|s| self.base_scores[k] - s).collect()
-    }
-
-    /// The map of the `k`-th class asked for, enlarged to its [`area`](Self::area), `[height][width]`: 224x224 without a
-    /// region. Or the grid itself, `[ny][nx]`, for [`Upsampling::None`].
-    ///
-    /// # Panics
-    /// If `k` is not below the number of classes.
-    pub fn upsampled(&self, k: usize, upsampling: Upsampling) -> Vec<f32> {
-        let ([ny, nx], area) = (self.grid, self.area());
-        upsample(&self.map(k), ny, nx, area.height(), area.width(), upsampling)
-    }
-
-    /// The part of the image that the grid stands for: its share of the 224x224 pixels, as that of the whole grid is all.
-    pub fn area(&self) -> Rect {
-        let whole = whole_grid(self.mask_size, self.stride, self.mask_clipping);
-        // The first pixel whose middle lies in the cell or after it.
-        let pixel = |axis: usize, cell: usize| (2 * cell * INPUT_SIDE).div_ceil(whole[axis]) / 2;
-        let edges = |axis: usize| {
-            let (first, count) = (self.first[axis], self.grid[axis]);
-            (pixel(axis, first), pixel(axis, first + count))
-        };
-        let ((y0, y1), (x0, x1)) = (edges(0), edges(1));
-        Rect { y0, x0, y1, x1 }
-    }
-
-    /// The drops of the `k`-th class spread over the pixels, `[224][224]`: a pixel has the mean of the map's values at
-    /// all positions whose mask covers it, and 0 if none does. Captum's `Occlusion`, whose windows are those of
-    /// [`mask_clipping`](OcclusionSensitivity::mask_clipping) off where the stride divides 224 minus the mask's size.
-    ///
-    /// # Panics
-    /// If `k` is not below the number of classes.
-    pub fn attributions(&self, k: usize) -> Vec<f32> {
-        let mut sums = vec![(0.0f64, 0u32); INPUT_SIDE * INPUT_SIDE];
-        for (i, drop) in self.map(k).into_iter().enumerate() {
-            let rect = self.mask_rect(i / self.grid[1], i % self.grid[1]);
-            for y in rect.y0..rect.y1 {
-                for (sum, count) in &mut sums[y * INPUT_SIDE..][rect.x0..rect.x1] {
-                    *sum += f64::from(drop);
-                    *count += 1;
-                }
-            }
-        }
-        sums.into_iter().map(|(sum, count)| (sum / f64::from(count.max(1))) as f32).collect()
-    }
-
-    /// Row and column of the pixel that the mask at a grid position is centred on: `floor(size / 2)` from its first
-    /// row and column, clipped or not.
-    pub fn centre(&self, row: usize, column: usize) -> [usize; 2] {
-        let at = [row, column];
-        std::array::from_fn(|axis| {
-            centre(self.mask_size, self.stride, self.mask_clipping, axis, self.first[axis] + at[axis])
-        })
-    }
-
-    /// Pixels of the image that the mask at a grid position covered.
-    pub fn mask_rect(&self, row: usize, column: usize) -> Rect {
-        Rect::centred(self.centre(row, column), self.mask_size, INPUT_SIDE)
-    }
-
-    fn record(&mut self, position: usize, result: &Classification, totals: &[f32]) {
-        let count = self.grid[0] * self.grid[1];
-        let all = scores_of(self.score, result);
-        for (k, &class) in self.classes.iter().enumerate() {
-            self.scores[k * count + position] = all[class];
-        }
-        let best = result.best();
-        self.argmax[position] = best;
-        self.argmax_scores[position] = all[best];
-        for (feature, &total) in self.features.iter_mut().zip(totals) {
-            feature.totals[position] = total;
-        }
-    }
-
-    /// The maps with each position's values replaced by those of the nearest among every `step`-th row and column.
-    fn with_neighbours(&self, step: usize) -> OcclusionMaps {
-        let [ny, nx] = self.grid;
-        let nearest = |at: usize, n: usize| ((at + step / 2) / step).min((n - 1) / step) * step;
-        let from = |i: usize| nearest(i / nx, ny) * nx + nearest(i % nx, nx);
-        let count = ny * nx;
-        let spread =
-            |values: &[f32]| (0..values.len()).map(|i| values[i / count * count + from(i % count)]).collect();
-        let mut maps = self.clone();
-        maps.scores = spread(&self.scores);
-        maps.argmax = (0..count).map(|i| self.argmax[from(i)]).collect();
-        maps.argmax_scores = spread(&self.argmax_scores);
-        for feature in &mut maps.features {
-            feature.totals = spread(&feature.totals);
-        }
-        maps
+    fn grid(&self) -> Grid {
+        Grid { mask_size: self.mask_size, stride: self.stride, clipping: self.mask_clipping }
     }
 }
 
@@ -639,35 +462,4 @@ pub(crate) fn scores_of(score: Score, classification: &Classification) -> &[f32]
         Score::Probability => &classification.probabilities,
         Score::Logit => &classification.logits,
     }
-}
-
-/// Rows and columns of mask positions over the whole image.
-fn whole_grid(size: [usize; 2], stride: [usize; 2], clipping: bool) -> [usize; 2] {
-    std::array::from_fn(|axis| {
-        // With clipping the centres are 0, s, 2s, ... < 224; without, the corners leave every mask inside.
-        let room = if clipping { INPUT_SIDE } else { INPUT_SIDE - size[axis] + 1 };
-        room.div_ceil(stride[axis])
-    })
-}
-
-/// The pixel, along an axis, that the `i`-th mask is centred on: `floor(size / 2)` from its first one, clipped or not.
-fn centre(size: [usize; 2], stride: [usize; 2], clipping: bool, axis: usize, i: usize) -> usize {
-    i * stride[axis] + if clipping { 0 } else { size[axis] / 2 }
-}
-
-/// Indices of the positions at every `step`-th row and column of a grid, without those at every `coarser`-th, in an order
-/// that keeps neighbours together: bands of two rows, there and back, column by column, so that any eight in a row
-/// are (nearly) a block of two by four.
-fn serpentine([ny, nx]: [usize; 2], step: usize, coarser: Option<usize>) -> Vec<usize> {
-    let is_new = |y: usize, x: usize| coarser.is_none_or(|c| !y.is_multiple_of(c) || !x.is_multiple_of(c));
-    let mut order = Vec::with_capacity(ny.div_ceil(step) * nx.div_ceil(step));
-    for (band, y0) in (0..ny).step_by(2 * step).enumerate() {
-        let columns = (0..nx).step_by(step);
-        let mut visit = |x: usize| {
-            let rows = (y0..ny.min(y0 + 2 * step)).step_by(step);
-            order.extend(rows.filter(|&y| is_new(y, x)).map(|y| y * nx + x));
-        };
-        if band % 2 == 0 { columns.for_each(&mut visit) } else { columns.rev().for_each(&mut visit) }
-    }
-    order
 }

@@ -1,8 +1,7 @@
-//! Many masked copies of one image through the network, on all threads: how many side by side in how much memory, who takes the
-//! next ones, and how a run is stopped.
+//! Runs many masked copies of one image through the network on all threads, in batches, within a bound on memory.
 //!
-//! A copy is a number here, with a mask and an answer. What the numbers stand for is known to the callers, the sweep and the
-//! curves of `src/explain/faithfulness.rs`; how a few copies are computed, to `src/sweep/batch/mod.rs`.
+//! A copy is a number here, with a mask and an answer. The callers know what the numbers stand for: the sweep, and the curves of
+//! `src/explain/faithfulness.rs`. `src/sweep/batch` computes one batch.
 
 use std::ops::ControlFlow;
 use std::sync::Mutex;
@@ -18,28 +17,28 @@ use crate::parallel;
 use crate::profile::{Cost, sum};
 use crate::{Error, Result};
 
-/// One image, what covers parts of it, and what is asked about each copy.
+/// One image, the values that cover parts of it, and the options of a run.
 pub(crate) struct BatchRunner<'r> {
     pub(crate) net: &'r GoogLeNet,
     pub(crate) base: &'r Activations,
-    /// What pixels become when they are covered: an image as blob 0 has it.
+    /// The values that covered pixels take: an image in the form of blob 0.
     pub(crate) cover: &'r [f32],
     pub(crate) channel_sums: &'r [ChannelSum],
     pub(crate) exhaustive: bool,
-    /// Set from outside to stop a run.
+    /// A flag that stops a run when it is set.
     pub(crate) cancel: Option<&'r AtomicBool>,
-    /// Bytes that may be taken, and how many of them the caller has taken already.
+    /// The most bytes to take, and the bytes among them that the caller has taken already.
     pub(crate) max_memory: usize,
     pub(crate) fixed_memory: usize,
-    /// Memory that an earlier run has left for a later one.
+    /// Workspaces that an earlier run has left for a later one.
     pub(crate) spare: Mutex<Vec<Workspace>>,
 }
 
-/// What the network says about a copy, and the total of each watched channel.
+/// The classification of a copy, and the total of each channel sum.
 pub(crate) type Answer = (Classification, Vec<f32>);
 
-/// Positions side by side, and how fast that is against eight (`docs/performance.md`).
-const SIDE_BY_SIDE: [(usize, f64); 4] = [(BATCH, 1.0), (4, 0.93), (2, 0.7), (1, 0.45)];
+/// Positions in a batch, and the speed relative to eight (`docs/performance.md`).
+const BATCH_SIZES: [(usize, f64); 4] = [(BATCH, 1.0), (4, 0.93), (2, 0.7), (1, 0.45)];
 
 /// Stops the other threads when this one panics in a callback: the panic reaches the caller when all have ended.
 struct StopOnPanic<'s>(&'s AtomicBool);
@@ -70,17 +69,17 @@ impl BatchRunner<'_> {
             // What an earlier run has left is not in this one's plan.
             self.spare.lock().expect("no panic while it is held").clear();
         }
-        let Plan { workers, columns, room } = self.plan(order, bounds)?;
-        let groups = groups(order, workers, columns);
+        let Load { workers, batch, size } = self.plan(order, bounds)?;
+        let batches = batches(order, workers, batch);
         let (next, started, stop) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
-        // Once stopped it stays so, whatever becomes of the flag: what a group has left out is missing.
+        // A run that was stopped stays so, whatever becomes of the flag: a batch that gave up has left results out.
         let stopped = || {
             if self.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed)) {
                 stop.store(true, Ordering::Relaxed);
             }
             stop.load(Ordering::Relaxed)
         };
-        // One loop a thread, so that each allocates its workspace once; groups go to whoever is free.
+        // One loop for each thread, so that each allocates its workspace once; a thread that is free takes the next batch.
         let workspaces = parallel::on_each(|| {
             if started.fetch_add(1, Ordering::Relaxed) >= workers {
                 return None;
@@ -88,14 +87,14 @@ impl BatchRunner<'_> {
             let _guard = StopOnPanic(&stop);
             let spare = self.spare.lock().expect("no panic while it is held").pop();
             let mut workspace = spare.unwrap_or_else(|| Workspace::new(self.net.network()));
-            workspace.grow(&room, self.base);
+            workspace.grow(&size, self.base);
             loop {
                 let at = next.fetch_add(1, Ordering::Relaxed);
-                if at >= groups.len() || stopped() {
+                if at >= batches.len() || stopped() {
                     return Some(workspace);
                 }
-                let masks: Vec<Mask> = groups[at].iter().map(|&i| mask(i)).collect();
-                let group = MaskBatch {
+                let masks: Vec<Mask> = batches[at].iter().map(|&i| mask(i)).collect();
+                let batch = MaskBatch {
                     net: self.net,
                     base: self.base,
                     masks: &masks,
@@ -104,10 +103,10 @@ impl BatchRunner<'_> {
                     exhaustive: self.exhaustive,
                     stop: &stopped,
                 };
-                let Some(answers) = group.run(&mut workspace) else { return Some(workspace) };
+                let Some(answers) = batch.run(&mut workspace) else { return Some(workspace) };
                 let answers = answers.into_iter();
                 let answers = answers.map(|(logits, totals)| (Classification::new(logits), totals));
-                if done(groups[at], answers.collect()).is_break() {
+                if done(batches[at], answers.collect()).is_break() {
                     stop.store(true, Ordering::Relaxed);
                 }
             }
@@ -118,21 +117,21 @@ impl BatchRunner<'_> {
         if stop.into_inner() { Err(Error::Cancelled) } else { Ok(costs) }
     }
 
-    /// As fast as the memory allows.
-    fn plan(&self, order: &[usize], bounds: impl Fn(usize) -> Rect) -> Result<Plan> {
+    /// Chooses the fastest combination of threads and batch size that fits the memory.
+    fn plan(&self, order: &[usize], bounds: impl Fn(usize) -> Rect) -> Result<Load> {
         let memory = self.max_memory.saturating_sub(self.fixed_memory);
-        let mut fastest: Option<(f64, Plan)> = None;
+        let mut fastest: Option<(f64, Load)> = None;
         let mut least = 0;
-        for (columns, speed) in SIDE_BY_SIDE {
-            // Half groups in the end are parts of these.
-            let groups = groups(order, 1, columns).into_iter();
-            let groups = groups.map(|group| group.iter().map(|&i| bounds(i)));
-            let room = WorkspaceSize::of(self.net.network(), groups, self.channel_sums, self.exhaustive);
-            least = room.bytes();
+        for (batch, speed) in BATCH_SIZES {
+            // The half-size batches at the end are parts of these.
+            let batches = batches(order, 1, batch).into_iter();
+            let bounds = batches.map(|batch| batch.iter().map(|&i| bounds(i)));
+            let size = WorkspaceSize::of(self.net.network(), bounds, self.channel_sums, self.exhaustive);
+            least = size.bytes();
             let workers = parallel::count().min(memory / least);
             let speed = workers as f64 * speed;
             if workers > 0 && fastest.as_ref().is_none_or(|(most, _)| speed > *most) {
-                fastest = Some((speed, Plan { workers, columns, room }));
+                fastest = Some((speed, Load { workers, batch, size }));
             }
             if workers == parallel::count() {
                 break;
@@ -147,17 +146,16 @@ impl BatchRunner<'_> {
     }
 }
 
-/// How much at a time.
-struct Plan {
+/// The number of threads, the positions in a batch, and the size of each thread's workspace.
+struct Load {
     workers: usize,
-    columns: usize,
-    room: WorkspaceSize,
+    batch: usize,
+    size: WorkspaceSize,
 }
 
-/// The copies in groups for the kernels' columns. The last few groups are half as large, so that no thread waits long
-/// for another in the end.
-fn groups(order: &[usize], workers: usize, columns: usize) -> Vec<&[usize]> {
-    let (last, few) = if workers > 1 { (workers * columns, columns.div_ceil(2)) } else { (0, columns) };
-    let whole = order.len().saturating_sub(last) / columns * columns;
-    order[..whole].chunks(columns).chain(order[whole..].chunks(few)).collect()
+/// Splits positions into batches. The last few are half-size, to balance load at the end.
+fn batches(order: &[usize], workers: usize, batch: usize) -> Vec<&[usize]> {
+    let (last, half) = if workers > 1 { (workers * batch, batch.div_ceil(2)) } else { (0, batch) };
+    let whole = order.len().saturating_sub(last) / batch * batch;
+    order[..whole].chunks(batch).chain(order[whole..].chunks(half)).collect()
 }

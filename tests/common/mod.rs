@@ -219,7 +219,7 @@ impl Reference {
             assert!((said.logits[class] - self.logits[i]).abs() <= TOLERANCE * self.logits[0].abs());
             assert!((said.probabilities[class] - self.prob[i]).abs() <= TOLERANCE);
         }
-        let drops = [maps.map(0), maps.map(1)].concat();
+        let drops = [maps.map(0).values(), maps.map(1).values()].concat();
         for (found, wanted) in drops.iter().zip(&self.sweep_drop) {
             assert!((found - wanted).abs() <= TOLERANCE, "{found}, not {wanted}");
         }

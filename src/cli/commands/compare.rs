@@ -190,9 +190,8 @@ fn summary(explanations: &[Explanation], contrasts: &[Contrast], stems: &[String
         line(format!("{}: {} {:.4}", stems[i], labels.short(best), maps.classification.probabilities[best]));
         for (k, &class) in maps.classes.iter().enumerate() {
             let map = maps.map(k);
-            let strongest = (0..map.len()).max_by(|&a, &b| map[a].total_cmp(&map[b]));
-            let [y, x] = strongest.map_or([0, 0], |at| maps.centre(at / maps.grid[1], at % maps.grid[1]));
-            let most = map.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let [row, column] = map.max_position();
+            let ([y, x], most) = (maps.centre(row, column), map.get(row, column));
             line(format!(
                 "  {} ({class}): {} {:.4}, strongest evidence {most:+.4} under the mask at x {x}, y {y}",
                 labels.short(class),

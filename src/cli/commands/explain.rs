@@ -132,21 +132,19 @@ fn summary(explanation: &Explanation, written: &[PathBuf]) -> String {
 /// A class, and where the strongest evidence is for it and against it: three lines.
 fn evidence(maps: &OcclusionMaps, k: usize, labels: &Labels) -> [String; 3] {
     let (class, map) = (maps.classes[k], maps.map(k));
-    let place = |at: usize| {
-        let [y, x] = maps.centre(at / maps.grid[1], at % maps.grid[1]);
-        format!("{:+.4} under the mask at x {x}, y {y}", map[at])
+    let under = |[row, column]: [usize; 2]| {
+        let [y, x] = maps.centre(row, column);
+        format!("{:+.4} under the mask at x {x}, y {y}", map.get(row, column))
     };
-    let best = (0..map.len()).max_by(|&a, &b| map[a].total_cmp(&map[b]));
-    let worst = (0..map.len()).min_by(|&a, &b| map[a].total_cmp(&map[b]));
     [
         format!("{} ({class}): {} {:.4}", labels.short(class), maps.score, maps.base_scores[k]),
-        match best.filter(|&at| map[at] > 0.0) {
-            Some(at) => format!("  strongest evidence for      {}", place(at)),
-            None => "  no evidence for it at any position".to_string(),
+        match map.max() > 0.0 {
+            true => format!("  strongest evidence for      {}", under(map.max_position())),
+            false => "  no evidence for it at any position".to_string(),
         },
-        match worst.filter(|&at| map[at] < 0.0) {
-            Some(at) => format!("  strongest evidence against  {}", place(at)),
-            None => "  no evidence against it at any position".to_string(),
+        match map.min() < 0.0 {
+            true => format!("  strongest evidence against  {}", under(map.min_position())),
+            false => "  no evidence against it at any position".to_string(),
         },
     ]
 }

@@ -52,10 +52,10 @@ fn gradcam(common: &Common, args: &Gradcam, output: &Output) -> Result<ExitCode>
 fn draw(photograph: &[u8], said: &Classification, maps: &GradCam, k: usize, labels: &Labels) -> Canvas {
     let (class, [ny, nx]) = (maps.classes[k], maps.grid);
     // Enlarged here, because bicubic overshoots below 0, where no value is.
-    let smooth = upsample(maps.map(k), ny, nx, PHOTO_SIDE, PHOTO_SIDE, Upsampling::Bicubic);
+    let smooth = upsample(maps.map(k).values(), ny, nx, PHOTO_SIDE, PHOTO_SIDE, Upsampling::Bicubic);
     let map: Vec<f32> = smooth.into_iter().map(|value| value.max(0.0)).collect();
     let scale = Scale::of_values(Colours::Viridis, map.iter().chain([&0.0]));
-    let most = maps.map(k).iter().copied().fold(0.0, f32::max);
+    let most = maps.map(k).max();
     figure::map(&MapFigure {
         photograph,
         overlay: Overlay {
@@ -94,13 +94,13 @@ fn summary(said: &Classification, maps: &GradCam, written: &[PathBuf], labels: &
         let name = labels.short(class);
         line(String::new());
         line(format!("{name} ({class}): probability {:.4}", said.probabilities[class]));
-        match (0..map.len()).max_by(|&a, &b| map[a].total_cmp(&map[b]).then(b.cmp(&a))) {
-            Some(at) if raising > 0 => {
-                let (y, x) = (at / columns * height + height / 2, at % columns * width + width / 2);
-                line(format!("  strongest at x {x}, y {y}: {:.2e}", map[at]));
-                line(format!("  {raising} of {} cells raise its probability", map.len()));
-            }
-            _ => line("  no cell raises its probability".to_string()),
+        if raising > 0 {
+            let [row, column] = map.max_position();
+            let (y, x) = (row * height + height / 2, column * width + width / 2);
+            line(format!("  strongest at x {x}, y {y}: {:.2e}", map.max()));
+            line(format!("  {raising} of {} cells raise its probability", rows * columns));
+        } else {
+            line("  no cell raises its probability".to_string());
         }
     }
     line(String::new());

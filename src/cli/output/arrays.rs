@@ -59,7 +59,7 @@ fn arrays(explanation: &Explanation) -> Vec<Array> {
     let ([ny, nx], classes, features) = (maps.grid, maps.classes.len(), &maps.features);
     let of_classes = |map: &dyn Fn(usize) -> Vec<f32>| (0..classes).flat_map(map).collect::<Vec<f32>>();
     let mut arrays = vec![
-        Array::floats("maps", &[classes, ny, nx], &of_classes(&|k| maps.map(k))),
+        Array::floats("maps", &[classes, ny, nx], &of_classes(&|k| maps.map(k).values().to_vec())),
         Array::floats("scores", &[classes, ny, nx], &maps.scores),
         Array::floats("base_scores", &[classes], &maps.base_scores),
         Array::indices("classes", &[classes], &maps.classes),
@@ -72,7 +72,8 @@ fn arrays(explanation: &Explanation) -> Vec<Array> {
     }
     if !features.is_empty() {
         let grids = [features.len(), ny, nx];
-        let drops: Vec<f32> = features.iter().flat_map(|feature| feature.map()).collect();
+        let drops: Vec<f32> =
+            (0..features.len()).flat_map(|f| maps.feature_map(f).values().to_vec()).collect();
         let totals: Vec<f32> = features.iter().flat_map(|feature| &feature.totals).copied().collect();
         let base_totals: Vec<f32> = features.iter().map(|feature| feature.base_total).collect();
         let channels: Vec<usize> = features.iter().map(|feature| feature.channel).collect();

@@ -19,12 +19,12 @@ impl Contrast {
         let maps = &explanation.maps;
         let &[first, second, ..] = &maps.classes[..] else { return None };
         let (a, b) = (maps.map(0), maps.map(1));
-        let larger = a.iter().zip(&b).filter(|(a, b)| a > b).count();
+        let larger = a.iter().zip(b.iter()).filter(|(a, b)| a > b).count();
         Some(Contrast {
             classes: [first, second],
-            difference: difference(&a, &b),
-            correlation: correlation(&a, &b),
-            share: larger as f32 / a.len() as f32,
+            difference: difference(a.values(), b.values()),
+            correlation: correlation(a.values(), b.values()),
+            share: larger as f32 / a.values().len() as f32,
         })
     }
 }

@@ -221,18 +221,19 @@ fn result(explanation: &Explanation) -> Maps<'_> {
             .map(|(&c, &score)| mapped(&explanation.labels, c, score))
             .collect(),
         scores: maps.scores.chunks(rows * columns).map(|map| map.chunks(columns).collect()).collect(),
-        maps: (0..maps.classes.len()).map(|class| nested(&maps.map(class), columns)).collect(),
+        maps: (0..maps.classes.len()).map(|class| nested(maps.map(class).values(), columns)).collect(),
         argmax: maps.argmax.chunks(columns).collect(),
         argmax_scores: maps.argmax_scores.chunks(columns).collect(),
         activations: maps
             .features
             .iter()
-            .map(|feature| Activation {
+            .enumerate()
+            .map(|(f, feature)| Activation {
                 layer: &feature.layer,
                 channel: feature.channel,
                 base_total: feature.base_total,
                 totals: feature.totals.chunks(columns).collect(),
-                map: nested(&feature.map(), columns),
+                map: nested(maps.feature_map(f).values(), columns),
             })
             .collect(),
         attributions: match explanation.aggregate {
@@ -274,7 +275,7 @@ pub fn gradcams(session: &Session, source: &Source, said: &Classification, maps:
             .iter()
             .map(|&class| mapped(&session.labels, class, said.probabilities[class]))
             .collect(),
-        maps: (0..maps.classes.len()).map(|k| nested(maps.map(k), columns)).collect(),
+        maps: (0..maps.classes.len()).map(|k| nested(maps.map(k).values(), columns)).collect(),
         threads: rayon::current_num_threads(),
         isa: session.net.isa().to_string(),
     })

@@ -63,7 +63,7 @@ impl Explanation {
     /// The map of a class's drops: at positions, or spread over the pixels.
     pub fn drops(&self, k: usize) -> (Vec<f32>, [usize; 2], Rect) {
         match self.aggregate {
-            Aggregate::None => (self.maps.map(k), self.maps.grid, self.maps.area()),
+            Aggregate::None => (self.maps.map(k).values().to_vec(), self.maps.grid, self.maps.area()),
             Aggregate::Windows => (self.maps.attributions(k), [INPUT_SIDE; 2], Rect::plane(INPUT_SIDE)),
         }
     }
@@ -123,15 +123,16 @@ impl Explanation {
     fn feature_figure(&self, photograph: &[u8], f: usize, drawing: &Drawing) -> Canvas {
         let maps = &self.maps;
         let feature = &maps.features[f];
-        let map = feature.map();
-        let scale = Scale::of_drops(drawing.colours.unwrap_or(Colours::Jet), &map);
+        let map = maps.feature_map(f);
+        let map = map.values();
+        let scale = Scale::of_drops(drawing.colours.unwrap_or(Colours::Jet), map);
         let meaning = match scale.colours {
             Colours::Viridis => "yellow is where it is found",
             _ => "red is where it is found, blue where it is kept down",
         };
         figure::map(&MapFigure {
             photograph,
-            overlay: overlay(&map, maps.grid, maps.area(), drawing),
+            overlay: overlay(map, maps.grid, maps.area(), drawing),
             scale,
             title: &format!("{}, channel {}", feature.layer, feature.channel),
             value: &format!("total {}", readable(feature.base_total)),

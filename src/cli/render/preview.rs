@@ -52,9 +52,10 @@ fn depth(colorterm: &str) -> Depth {
 
 fn draw(photograph: &[u8], maps: &OcclusionMaps, depth: Depth) -> String {
     let map = maps.map(0);
+    let map = map.values();
     let area = maps.area();
-    let overlay = Overlay { map: &map, grid: maps.grid, area, upsampling: Upsampling::Bicubic, opacity: 0.5 };
-    let pixels = overlay.over(photograph, SIDE, &Scale::of_drops(Colours::Jet, &map));
+    let overlay = Overlay { map, grid: maps.grid, area, upsampling: Upsampling::Bicubic, opacity: 0.5 };
+    let pixels = overlay.over(photograph, SIDE, &Scale::of_drops(Colours::Jet, map));
     let (pixels, _) = pixels.as_chunks::<3>();
     let mut text = String::new();
     for rows in pixels.chunks_exact(2 * SIDE) {

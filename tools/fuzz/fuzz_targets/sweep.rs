@@ -96,7 +96,7 @@ fuzz_target!(|options: Options| {
         sweep = sweep.region(Rect { y0, x0, y1, x1 });
     }
     // It has begun when it can be stopped.
-    match sweep.run_with_progress(&INPUT, &|_| ControlFlow::Break(())) {
+    match sweep.on_progress(&|_| ControlFlow::Break(())).run(&INPUT) {
         Ok(maps) => assert!(maps.grid[0] * maps.grid[1] > 0),
         Err(Error::Cancelled) => {}
         Err(error) => assert!(matches!(error, Error::Option { .. }), "{error}"),
@@ -104,7 +104,7 @@ fuzz_target!(|options: Options| {
     let map = vec![0.0; 224 * 224];
     let rankings: Vec<(usize, &[f32])> = classes.iter().map(|&class| (class, &map[..])).collect();
     let test = Faithfulness::new(&NET).mask_value(mask_value).score(score).steps(options.steps.into());
-    let _ = test.run(&INPUT, &rankings[..rankings.len().min(2)], &|_| ControlFlow::Break(()));
+    let _ = test.on_progress(&|_| ControlFlow::Break(())).run(&INPUT, &rankings[..rankings.len().min(2)]);
 
     let (height, width, rgb) = options.raw;
     if let Ok(photograph) = Photograph::from_rgb(height.into(), width.into(), &rgb) {

@@ -93,18 +93,17 @@ impl Row {
 
 fn mapped(maps: &OcclusionMaps, k: usize, labels: &Labels) -> Mapped {
     let map = maps.map(k);
-    let columns = maps.grid[1];
     let sum: f64 = map.iter().map(|&value| f64::from(value)).sum();
-    let best = (0..map.len()).max_by(|&a, &b| map[a].total_cmp(&map[b])).filter(|&at| map[at] > 0.0);
+    let [row, column] = map.max_position();
     Mapped {
         index: maps.classes[k],
         label: labels.words(maps.classes[k]).to_string(),
         base_score: maps.base_scores[k],
-        min: map.iter().copied().fold(f32::INFINITY, f32::min),
-        max: map.iter().copied().fold(f32::NEG_INFINITY, f32::max),
-        mean: (sum / map.len() as f64) as f32,
-        strongest: best.map(|at| {
-            let [y, x] = maps.centre(at / columns, at % columns);
+        min: map.min(),
+        max: map.max(),
+        mean: (sum / map.values().len() as f64) as f32,
+        strongest: (map.max() > 0.0).then(|| {
+            let [y, x] = maps.centre(row, column);
             [x, y]
         }),
     }

@@ -253,7 +253,8 @@ fn more<'a>(
         columns: (0..columns).map(column).collect(),
         left_out: maps.classes.len().saturating_sub(MOST_CLASSES),
         gradcam: (0..gradcam.classes.len())
-            .map(|k| gradcam.map(k).chunks(gradcam.grid[1]).collect())
+            .map(|k| gradcam.maps.chunks(gradcam.grid[1]).skip(k * gradcam.grid[0]).take(gradcam.grid[0]))
+            .map(Iterator::collect)
             .collect(),
         tables: COLOURS
             .iter()

@@ -1,0 +1,57 @@
+//! The grid of mask positions: how many there are, where their centres lie, and the order in which they run.
+
+use std::ops::Range;
+
+use crate::network::INPUT_SIDE;
+use crate::network::geometry::Rect;
+
+/// The options that place masks on the whole image, those of MATLAB's `occlusionSensitivity`.
+#[derive(Clone, Copy)]
+pub(super) struct Grid {
+    /// Height and width of a mask in pixels.
+    pub(super) mask_size: [usize; 2],
+    /// Step down and across in pixels.
+    pub(super) stride: [usize; 2],
+    /// Whether masks are centred on multiples of the stride and clipped at the border, or lie wholly inside.
+    pub(super) clipping: bool,
+}
+
+impl Grid {
+    /// Rows and columns of mask positions over the whole image.
+    pub(super) fn size(&self) -> [usize; 2] {
+        std::array::from_fn(|axis| {
+            // With clipping the centres are 0, s, 2s, ... < 224; without, the first corners that leave every mask inside.
+            let starts = if self.clipping { INPUT_SIDE } else { INPUT_SIDE - self.mask_size[axis] + 1 };
+            starts.div_ceil(self.stride[axis])
+        })
+    }
+
+    /// The pixel, along an axis, on which the `i`-th mask is centred: `floor(size / 2)` from its first one, clipped or not.
+    pub(super) fn centre(&self, axis: usize, i: usize) -> usize {
+        i * self.stride[axis] + if self.clipping { 0 } else { self.mask_size[axis] / 2 }
+    }
+
+    /// The mask positions along an axis whose centre lies in the region.
+    pub(super) fn within(&self, region: Rect, axis: usize) -> Range<usize> {
+        let (start, end) = [(region.y0, region.y1), (region.x0, region.x1)][axis];
+        let before = |limit: usize| (0..self.size()[axis]).filter(|&i| self.centre(axis, i) < limit).count();
+        before(start)..before(end)
+    }
+}
+
+/// Indices of the positions at every `step`-th row and column of a grid, without those at every `coarser`-th, in an order
+/// that keeps neighbours together: bands of two rows, there and back, column by column, so that any eight in a row
+/// are (nearly) a block of two by four.
+pub(super) fn serpentine([ny, nx]: [usize; 2], step: usize, coarser: Option<usize>) -> Vec<usize> {
+    let is_new = |y: usize, x: usize| coarser.is_none_or(|c| !y.is_multiple_of(c) || !x.is_multiple_of(c));
+    let mut order = Vec::with_capacity(ny.div_ceil(step) * nx.div_ceil(step));
+    for (band, y0) in (0..ny).step_by(2 * step).enumerate() {
+        let columns = (0..nx).step_by(step);
+        let mut visit = |x: usize| {
+            let rows = (y0..ny.min(y0 + 2 * step)).step_by(step);
+            order.extend(rows.filter(|&y| is_new(y, x)).map(|y| y * nx + x));
+        };
+        if band % 2 == 0 { columns.for_each(&mut visit) } else { columns.rev().for_each(&mut visit) }
+    }
+    order
+}
