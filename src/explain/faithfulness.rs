@@ -1,12 +1,12 @@
-//! How faithful a map is to the network: cover the pixels that it calls important, and see whether the score falls.
+//! Faithfulness of a map: whether the score falls when the pixels that the map calls important are covered.
 //!
-//! Deletion covers the image pixel by pixel, the most important first; insertion uncovers a covered image in the same order.
-//! The better map makes the score fall early and rise early: a small area under the deletion curve, a large one under the
-//! insertion curve. After Petsiuk, Das and Saenko, "RISE: Randomized input sampling for explanation of black-box models" (2018),
+//! Deletion covers the image pixel by pixel, the most important first; insertion uncovers a covered image in the same order. A
+//! better map makes the score fall earlier and rise earlier: it has a smaller area under the deletion curve and a larger one under
+//! the insertion curve. After Petsiuk, Das and Saenko, "RISE: Randomized input sampling for explanation of black-box models" (2018),
 //! section 3.3; they uncover a blurred image, for which there is [`MaskValue::Blur`]. The chapter is `docs/09-grad-cam.md`.
 //!
-//! It ranks pixels, makes masks of them, and has `src/sweep/runner.rs` run the copies. A map is a number for each pixel to
-//! it, whichever method it came from.
+//! This module ranks pixels, makes masks of them, and has `src/sweep/runner.rs` run the copies. A map is one number for each
+//! pixel, whichever method made it.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -23,14 +23,14 @@ use crate::{Error, Input, Result};
 
 const PIXELS: usize = INPUT_SIDE * INPUT_SIDE;
 
-/// A measurement of maps to be run on a network: options, then [`run`](Faithfulness::run).
+/// The options of a measurement of maps on a network, and [`run`](Faithfulness::run).
 ///
 /// ```
 /// use occlude::{Faithfulness, GoogLeNet, Input, Weights};
 ///
 /// let net = GoogLeNet::new(&Weights::seeded(1))?;
 /// let values = (0..224 * 224 * 3).map(|i| (i % 241) as f32 - 110.0).collect();
-/// // A map that calls the pixels important from the top down, for class 7.
+/// // A map for class 7 whose importance falls from the top down.
 /// let map: Vec<f32> = (0..224 * 224).map(|i| -(i as f32)).collect();
 /// let curves = Faithfulness::new(&net).steps(2).run(&Input::from_nhwc_bgr(values)?, &[(7, &map)])?;
 /// assert_eq!(curves[0].shares, [0.0, 0.5, 1.0]);
@@ -51,7 +51,7 @@ pub struct Faithfulness<'a> {
     on_progress: Option<&'a OnProgress<'a>>,
 }
 
-/// A map to be measured: the class it is for, and how important each pixel is, `[224][224]`, finite.
+/// A map to measure: its class, and the importance of each pixel, `[224][224]`, finite.
 pub type Ranking<'m> = (usize, &'m [f32]);
 
 /// Deletion and insertion for one map. All three lists have one element more than there are steps; scores are probabilities,
@@ -61,7 +61,7 @@ pub type Ranking<'m> = (usize, &'m [f32]);
 pub struct Curves {
     /// The class.
     pub class: usize,
-    /// Which share of the pixels is covered (deletion) or uncovered (insertion), from 0 to 1.
+    /// Share of the pixels that is covered (deletion) or uncovered (insertion), from 0 to 1.
     pub shares: Vec<f32>,
     /// The class's score with that share covered, the most important pixels first.
     pub deletion: Vec<f32>,
@@ -81,7 +81,7 @@ impl Curves {
     }
 }
 
-/// By trapezoids.
+/// The area under a curve, by trapezoids.
 fn area(shares: &[f32], scores: &[f32]) -> f32 {
     let pairs = shares.windows(2).zip(scores.windows(2));
     let parts = pairs.map(|(x, y)| f64::from(x[1] - x[0]) * (f64::from(y[0]) + f64::from(y[1])) / 2.0);
@@ -107,7 +107,7 @@ impl fmt::Debug for Faithfulness<'_> {
 }
 
 impl<'a> Faithfulness<'a> {
-    /// 50 steps of 2 % of the pixels, covered by the image's mean, for the class's probability.
+    /// The default measurement: 50 steps of 2 % of the pixels, covered with the image's mean, for the class's probability.
     pub fn new(net: &'a GoogLeNet) -> Self {
         Faithfulness {
             net,
@@ -120,22 +120,22 @@ impl<'a> Faithfulness<'a> {
         }
     }
 
-    /// What pixels are covered with: the image's mean (the default), or as RISE has it, [`MaskValue::Blur`].
+    /// Fill of covered pixels: the image's mean (the default), or [`MaskValue::Blur`] as in RISE.
     pub fn mask_value(self, mask_value: MaskValue) -> Self {
         Faithfulness { mask_value, ..self }
     }
 
-    /// Which number to follow: the probability (the default), or the logit.
+    /// The score to follow: the probability (the default) or the logit.
     pub fn score(self, score: Score) -> Self {
         Faithfulness { score, ..self }
     }
 
-    /// In how many steps all pixels are covered, 1..=50176; each costs two classifications a map.
+    /// Number of steps in which all pixels are covered, 1..=50176; each costs two classifications for each map.
     pub fn steps(self, steps: usize) -> Self {
         Faithfulness { steps, ..self }
     }
 
-    /// Recompute the whole network at each step instead of what has changed: the same bits, slower.
+    /// Recomputes the whole network at each step instead of what has changed: the same bits, slower.
     pub fn exhaustive(self, exhaustive: bool) -> Self {
         Faithfulness { exhaustive, ..self }
     }
@@ -151,8 +151,8 @@ impl<'a> Faithfulness<'a> {
         Faithfulness { on_progress: Some(f), ..self }
     }
 
-    /// Measures maps on the image that they explain, on the threads of the current rayon pool. Of equally important pixels,
-    /// the first row by row comes first.
+    /// Measures maps on the image that they explain, on the threads of the current rayon pool. Equally important pixels are
+    /// covered row by row.
     ///
     /// # Errors
     /// [`Error::Option`] for an option, a class or a map outside its range; [`Error::Cancelled`] when the flag or the callback stops it.
@@ -167,7 +167,7 @@ impl<'a> Faithfulness<'a> {
         let total = maps.len() * 2 * (self.steps - 1);
         let done = AtomicUsize::new(0);
         let shared = Mutex::new(&mut curves);
-        // Each copy is computed from that of the two images of which it holds more, and shares that one's activations.
+        // Each copy is computed from the image, whole or covered, of which it holds more, and shares its activations.
         for (base, other, near_whole) in [(&whole, &covered, true), (&covered, &whole, false)] {
             let points = self.points(maps.len(), near_whole);
             let copies = BatchRunner {
@@ -223,12 +223,12 @@ impl<'a> Faithfulness<'a> {
         Ok(())
     }
 
-    /// Pixels that are covered, or uncovered, after a step.
+    /// Number of pixels that are covered, or uncovered, after a step.
     fn count(&self, step: usize) -> usize {
         step * PIXELS / self.steps
     }
 
-    /// The curves with only their ends, which are known: nothing covered, and everything.
+    /// The curves with only their ends, which are known: nothing covered and everything covered.
     fn curves_before(&self, maps: &[Ranking], whole: &Activations, covered: &Activations) -> Vec<Curves> {
         let (whole, covered) = (whole.classification(), covered.classification());
         let shares: Vec<f32> =
@@ -243,7 +243,7 @@ impl<'a> Faithfulness<'a> {
         curves.collect()
     }
 
-    /// The points of all curves but their ends: those at which more of the image is to be seen than is covered, or the others.
+    /// The points of all curves except their ends: those that show more than half of the image (`near_whole`), or the others.
     fn points(&self, maps: usize, near_whole: bool) -> Vec<Point> {
         (0..maps)
             .flat_map(|map| [false, true].map(|insertion| (map, insertion)))
@@ -268,10 +268,10 @@ fn refuse(name: &'static str, found: String, expected: &str) -> Error {
     Error::Option { name, found, expected: expected.to_string() }
 }
 
-/// The pixels' indices, the largest value first.
+/// The indices of the pixels, the largest value first.
 fn descending(importance: &[f32]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..importance.len()).collect();
-    // Stable, and zeros of either sign are equal.
+    // The sort is stable, and zeros of either sign are equal.
     order.sort_by(|&a, &b| importance[b].partial_cmp(&importance[a]).expect("checked to be finite"));
     order
 }

@@ -1,7 +1,7 @@
-//! Grad-CAM: which parts of the last convolutions' plane raise a class's probability, by the gradient there.
+//! Grad-CAM: a map of the cells of the last convolutions' output that raise a class's probability, by the gradient there.
 //!
-//! Selvaraju et al., "Grad-CAM: visual explanations from deep networks via gradient-based localization" (2017), of the
-//! probability after softmax, at the last convolutions' output. With `A` that blob, `[7][7][1024]`, and `p` the probabilities,
+//! The method is that of Selvaraju et al., "Grad-CAM: visual explanations from deep networks via gradient-based localization"
+//! (2017), for the probability after softmax, at the last convolutions' output. With `A` that blob, `[7][7][1024]`, and `p` the probabilities,
 //! the map of class `c` is
 //!
 //! ```text
@@ -10,24 +10,23 @@
 //! ```
 //!
 //! Behind this blob the network is only a mean and a fully connected layer, `l = W mean(A) + b`, `p = softmax(l)`, so
-//! the gradient needs no backward pass: it is the same at every place,
+//! the gradient needs no backward pass: it is the same at every pixel,
 //!
 //! ```text
 //! dp_c / dA_k(y, x) = alpha_k = p_c / 49 * sum over j of p_j (W_ck - W_jk)
 //! ```
 //!
-//! (`docs/09-grad-cam.md` derives it). All of it is evaluated in f64, each sum in the order of
-//! its index, by additions and multiplications alone, and rounded once to f32: the same bits on every machine and any number of
-//! threads.
+//! (`docs/09-grad-cam.md` derives it). Everything is evaluated in f64 by additions and multiplications alone, each sum in the order
+//! of its index, and rounded once to f32, so that the bits are the same on every machine and for any number of threads.
 //!
-//! It reads the activations that a pass has kept, and the classifier's weights; it runs no layer and knows nothing of masks.
+//! This module reads the activations of a forward pass and the classifier's weights. It runs no layer.
 
 use crate::forward::softmax_f64;
 use crate::parallel;
 use crate::sweep::{Map, check_classes};
 use crate::{Activations, GoogLeNet, Result};
 
-/// One Grad-CAM a class; see [`GoogLeNet::grad_cam`].
+/// A Grad-CAM for each class; see [`GoogLeNet::grad_cam`].
 ///
 /// ```
 /// use occlude::{GoogLeNet, Input, Weights};
@@ -44,20 +43,20 @@ use crate::{Activations, GoogLeNet, Result};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct GradCam {
-    /// The blob whose gradient was taken, the last one with a plane, 7x7 places of 1024 channels: `inception_5b/output`, or
+    /// The blob whose gradient was taken, the last one with a plane: 7x7 pixels of 1024 channels, `inception_5b/output` or
     /// torchvision's `inception5b`.
     pub layer: String,
-    /// Rows and columns of a map: `[7, 7]`, those of the blob. A cell is where a 32x32 block of the image is.
+    /// Rows and columns of a map: `[7, 7]`, as in the blob. A cell stands for a 32x32 block of the image.
     pub grid: [usize; 2],
-    /// The classes asked for, in that order.
+    /// The requested classes, in that order.
     pub classes: Vec<usize>,
-    /// `[class][7][7]`, none below 0: how much the channels at that place raise the class's probability, to first order.
-    /// All zero where no place does.
+    /// `[class][7][7]`, not negative: the first-order effect of a cell's channels on the class's probability. A cell that lowers
+    /// the probability has 0.
     pub maps: Vec<f32>,
 }
 
 impl GradCam {
-    /// The map of the `k`-th class asked for.
+    /// The map of the `k`-th requested class.
     ///
     /// # Panics
     /// If `k` is not below the number of classes.
@@ -68,9 +67,9 @@ impl GradCam {
 }
 
 impl GoogLeNet {
-    /// The Grad-CAM of each of `classes`, from the blobs that [`forward`](GoogLeNet::forward) of this network has kept. A
-    /// class costs as much as the classifier, the classes side by side on the threads of the current rayon pool. Activations of
-    /// another network are not noticed, and make no sense.
+    /// The Grad-CAM of each of `classes`, from the activations of [`forward`](GoogLeNet::forward). Each class costs as much as
+    /// the classifier; classes run in parallel on the current rayon pool. The activations must be this network's own: those of
+    /// another network are not detected and give a meaningless map.
     ///
     /// # Errors
     /// [`Error::Option`](crate::Error::Option) for a class that the network does not have.
@@ -79,7 +78,7 @@ impl GoogLeNet {
         let blob = self.network.last_plane();
         let plane = activations.plane(blob);
         let classifier = self.weights(self.network.layers.len() - 1);
-        // Row by row for the time of the call: all of them are read for each class.
+        // Unpacked once, because every class reads all rows.
         let rows: Vec<Vec<f32>> =
             (0..self.network.classes()).map(|output| classifier.weights_of(output).collect()).collect();
         let logits = activations.classification().logits;

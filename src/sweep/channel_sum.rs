@@ -1,9 +1,9 @@
-//! One channel of a layer's output, summed over its plane: how strongly a feature is found anywhere in the image.
+//! The sum of one channel of a layer's output over its plane: a measure of how strongly the image shows a feature.
 //!
 //! Zeiler and Fergus, "Visualizing and understanding convolutional networks" (2014), fig. 7b, follow the strongest feature map of
 //! a layer in this way while a mask slides over the image.
 //!
-//! It finds the channel by the table and sums what others have computed: the unoccluded pass, or `src/sweep/batch/mod.rs`.
+//! This module finds the channel in the table of layers and sums activations that the forward pass or a batch has computed.
 
 use super::plan::{LayerId, Plan};
 use crate::forward::{Activations, GoogLeNet};
@@ -11,19 +11,19 @@ use crate::network::geometry::{Rect, Window};
 use crate::network::{BlobId, Network, Op};
 use crate::{Error, Result};
 
-/// A channel of a layer's output, to be followed through a sweep
-/// ([`OcclusionSensitivity::features`](crate::OcclusionSensitivity::features)): its activations' sum over the plane.
+/// A channel of a layer's output whose activations a sweep sums over the plane at each position
+/// ([`OcclusionSensitivity::features`](crate::OcclusionSensitivity::features)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Feature {
     /// A layer's name (`inception_4c/3x3`) or that of an inception block's output (`inception_4c/output`).
     pub layer: String,
-    /// Which of its channels; `None` for the one with the largest sum on the unoccluded image (of equal ones, the first).
+    /// A channel of that output; `None` for the channel with the largest sum on the unoccluded image (of equal ones, the first).
     pub channel: Option<usize>,
 }
 
-/// Where a group finds the channel of a feature.
+/// The place in a batch's blobs where a feature's channel is found.
 pub(crate) struct ChannelSum {
-    /// The blob that is summed, or what a pool reads that keeps no output of its own.
+    /// The blob that is summed; the input of the pool, if the feature is the output of a pool that is not stored.
     pub(crate) source: BlobId,
     /// The layer after which the source is complete.
     pub(crate) last_writer: LayerId,
@@ -31,12 +31,12 @@ pub(crate) struct ChannelSum {
     pub(crate) channel: usize,
     pool: Option<Window>,
     side: usize,
-    /// The blob of the feature itself, and how the result names the channel.
+    /// The blob of the feature itself, and the number of the channel in the result.
     blob: BlobId,
     named: usize,
 }
 
-/// A feature's name in the table: its blob and the range of its channels there.
+/// Finds a feature in the table: its blob, and the first and the number of its layer's channels there.
 fn find(network: &Network, feature: &Feature) -> Result<(BlobId, usize, usize)> {
     let name = &feature.layer;
     let (blob, range) = network.output(name)?;
@@ -88,7 +88,7 @@ impl ChannelSum {
         Ok(watch(named))
     }
 
-    /// The channel's number in the layer that was named.
+    /// The channel's number in the named layer.
     pub(crate) fn named_channel(&self) -> usize {
         self.named
     }
@@ -99,7 +99,7 @@ impl ChannelSum {
         sum(Rect::plane(self.side).pixels().map(|(y, x)| plane.at(y, x)[self.channel]))
     }
 
-    /// The total from the source's channel, `[side][side]`.
+    /// The total, given the source's channel, `[side][side]`.
     pub(crate) fn total(&self, source: &[f32]) -> f32 {
         let Some(window) = self.pool else { return sum(source.iter().copied()) };
         sum(Rect::plane(self.side).pixels().map(|(y, x)| {
@@ -110,7 +110,7 @@ impl ChannelSum {
     }
 }
 
-/// Row by row in f64, rounded once.
+/// Sums row by row in f64 and rounds once.
 fn sum(values: impl Iterator<Item = f32>) -> f32 {
     values.map(f64::from).sum::<f64>() as f32
 }

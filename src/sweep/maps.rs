@@ -10,8 +10,8 @@ use crate::image::resize::{Upsampling, upsample};
 use crate::network::INPUT_SIDE;
 use crate::network::geometry::Rect;
 
-/// The result of a sweep. Grids are row by row: element (row, column) of class `k` is
-/// `[(k * ny + row) * nx + column]`.
+/// The result of a sweep. Grids are stored row by row: the element of class `k` at (row, column) has index
+/// `(k * ny + row) * nx + column`.
 ///
 /// ```
 /// use occlude::network::geometry::Rect;
@@ -40,31 +40,31 @@ pub struct OcclusionMaps {
     pub mask_size: [usize; 2],
     /// Step down and across in pixels.
     pub stride: [usize; 2],
-    /// What the mask was filled with; a mean is the colour that it came to.
+    /// The fill of the mask; a mean is given as the colour that it was.
     pub mask_value: MaskValue,
     /// Whether masks are centred on the grid and clipped at the border.
     pub mask_clipping: bool,
-    /// The part of the image, in pixels, that the sweep was restricted to.
+    /// The part of the image, in pixels, in which the masks have their centres.
     pub region: Rect,
-    /// Which number the scores are.
+    /// The kind of the scores.
     pub score: Score,
     /// Rows and columns of mask positions, `[ny, nx]`.
     pub grid: [usize; 2],
-    /// Row and column of the first position among those of a sweep over the whole image: `[0, 0]` without a region.
+    /// Row and column of the first position in the grid of the whole image: `[0, 0]` without a region.
     pub first: [usize; 2],
-    /// The classes asked for, in that order; the predicted one if none was.
+    /// The requested classes, in that order; the predicted class if none was requested.
     pub classes: Vec<usize>,
-    /// Their scores on the unoccluded image, one a class.
+    /// For each class, its score on the unoccluded image.
     pub base_scores: Vec<f32>,
-    /// Their scores on the occluded image, `[class][ny][nx]`.
+    /// For each class, its score on the occluded image, `[class][ny][nx]`.
     pub scores: Vec<f32>,
     /// The most probable class at each position, `[ny][nx]`.
     pub argmax: Vec<usize>,
-    /// Its score, `[ny][nx]`.
+    /// The score of that class, `[ny][nx]`.
     pub argmax_scores: Vec<f32>,
-    /// The features asked for, in that order.
+    /// The requested features, in that order.
     pub features: Vec<FeatureMap>,
-    /// What the network says about the unoccluded image.
+    /// The classification of the unoccluded image.
     pub classification: Classification,
 }
 
@@ -72,13 +72,13 @@ pub struct OcclusionMaps {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct FeatureMap {
-    /// The layer, as it was named.
+    /// The layer's name as it was given.
     pub layer: String,
-    /// The channel; the strongest one, if none was named.
+    /// The channel; the strongest channel if none was given.
     pub channel: usize,
-    /// The channel's activations on the unoccluded image, summed over the plane: 0 or more, but for logits.
+    /// The sum of the channel's activations over the plane on the unoccluded image; not negative, except for logits.
     pub base_total: f32,
-    /// The same on the occluded image, `[ny][nx]`.
+    /// The same sum on the occluded image, `[ny][nx]`.
     pub totals: Vec<f32>,
 }
 
@@ -100,7 +100,7 @@ pub struct Map<'m> {
 }
 
 impl<'m> Map<'m> {
-    /// A map of a grid of `[rows, columns]`.
+    /// Makes a map of a grid of `[rows, columns]`.
     ///
     /// # Panics
     /// If the grid is empty or has another number of positions than there are values.
@@ -178,7 +178,7 @@ impl<'a> IntoIterator for &'a Map<'_> {
 }
 
 impl OcclusionMaps {
-    /// The map of the `k`-th class asked for: `score(unoccluded) - score(occluded)` at each position.
+    /// The map of the `k`-th requested class: `score(unoccluded) - score(occluded)` at each position.
     ///
     /// # Panics
     /// If `k` is not below the number of classes.
@@ -188,7 +188,7 @@ impl OcclusionMaps {
         Map::new(self.grid, Vec::from_iter(scores.iter().map(|score| self.base_scores[k] - score)))
     }
 
-    /// The map of the `f`-th feature asked for: `total(unoccluded) - total(occluded)` at each position.
+    /// The map of the `f`-th requested feature: `total(unoccluded) - total(occluded)` at each position.
     ///
     /// # Panics
     /// If `f` is not below the number of features.
@@ -197,7 +197,7 @@ impl OcclusionMaps {
         Map::new(self.grid, Vec::from_iter(totals.iter().map(|total| base_total - total)))
     }
 
-    /// The map of the `k`-th class asked for, enlarged to its [`area`](Self::area), `[height][width]`: 224x224 without a
+    /// The map of the `k`-th requested class, enlarged to its [`area`](Self::area), `[height][width]`: 224x224 without a
     /// region. Or the grid itself, `[ny][nx]`, for [`Upsampling::None`].
     ///
     /// # Panics
@@ -207,7 +207,8 @@ impl OcclusionMaps {
         upsample(self.map(k).values(), ny, nx, area.height(), area.width(), upsampling)
     }
 
-    /// The part of the image that the grid stands for: its share of the 224x224 pixels, as that of the whole grid is all.
+    /// The part of the image that the grid represents. The grid of a whole image represents all of it, and a part of that grid
+    /// the same share of the pixels.
     pub fn area(&self) -> Rect {
         let whole = self.positions().size();
         // The first pixel whose middle lies in the cell or after it.
@@ -220,8 +221,8 @@ impl OcclusionMaps {
         Rect { y0, x0, y1, x1 }
     }
 
-    /// The drops of the `k`-th class spread over the pixels, `[224][224]`: a pixel has the mean of the map's values at
-    /// all positions whose mask covers it, and 0 if none does. Captum's `Occlusion`, whose windows are those of
+    /// The drops of the `k`-th requested class spread over the pixels, `[224][224]`: each pixel gets the mean drop of all masks
+    /// that cover it, and 0 if none does. Captum's `Occlusion`, whose windows are those of
     /// [`mask_clipping`](OcclusionSensitivity::mask_clipping) off where the stride divides 224 minus the mask's size.
     ///
     /// # Panics
@@ -247,7 +248,7 @@ impl OcclusionMaps {
         std::array::from_fn(|axis| self.positions().centre(axis, self.first[axis] + at[axis]))
     }
 
-    /// Pixels of the image that the mask at a grid position covered.
+    /// The pixels that the mask at a grid position covers.
     pub fn mask_rect(&self, row: usize, column: usize) -> Rect {
         Rect::centred(self.centre(row, column), self.mask_size, INPUT_SIDE)
     }
@@ -270,7 +271,7 @@ impl OcclusionMaps {
         }
     }
 
-    /// The maps with each position's values replaced by those of the nearest among every `step`-th row and column.
+    /// A copy in which each position has the values of the nearest one among every `step`-th row and column.
     pub(super) fn with_neighbours(&self, step: usize) -> OcclusionMaps {
         let [ny, nx] = self.grid;
         let nearest = |at: usize, n: usize| ((at + step / 2) / step).min((n - 1) / step) * step;

@@ -1,7 +1,6 @@
-//! What covers a part of the image: which pixels, and what they become (`docs/05-occlusion-map.md`).
+//! Masks: the pixels that are covered and the values that they take (`docs/05-occlusion-map.md`).
 //!
-//! It changes images only. Where masks go is for the sweep to say (`src/sweep/mod.rs`), and what a mask does to the
-//! scores is not known here.
+//! This module changes images only. The sweep (`src/sweep/mod.rs`) says where masks go.
 
 use std::fmt;
 use std::ops::Range;
@@ -15,7 +14,7 @@ use crate::network::{INPUT_SIDE, MEAN_BGR, Network};
 use crate::weights::splitmix64;
 use crate::{Error, Input, Result};
 
-/// What the mask is filled with; MATLAB's `MaskValue`.
+/// The fill of a mask; MATLAB's `MaskValue`.
 ///
 /// ```
 /// use occlude::{GoogLeNet, Input, MaskValue, OcclusionSensitivity, Weights};
@@ -23,7 +22,7 @@ use crate::{Error, Input, Result};
 /// let net = GoogLeNet::new(&Weights::seeded(1))?;
 /// let input = Input::from_nhwc_bgr([0.0, 10.0, -23.0].repeat(224 * 224))?;
 /// let sweep = OcclusionSensitivity::new(&net).stride([224, 224]);
-/// // The mean of this image is its one colour: covering it changes nothing.
+/// // This image has one colour, which is also its mean, so that covering it changes nothing.
 /// let maps = sweep.clone().mask_value(MaskValue::Auto).run(&input)?;
 /// assert_eq!(maps.mask_value, MaskValue::Rgb([100.0, 127.0, 104.0]));
 /// assert_eq!(maps.map(0).values(), [0.0]);
@@ -34,18 +33,18 @@ use crate::{Error, Input, Result};
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum MaskValue {
-    /// The mean of each channel of the image that is explained. The default.
+    /// The mean of each channel over the image that is explained. The default.
     #[default]
     Auto,
-    /// The mean of ImageNet's pictures, [`MEAN_BGR`](crate::network::MEAN_BGR): 0 in an [`Input`].
+    /// Per-channel ImageNet mean, [`MEAN_BGR`](crate::network::MEAN_BGR): 0 in an [`Input`].
     TrainingMean,
-    /// Red, green, blue, on the scale 0..=255 of the image; values beyond are allowed if finite.
+    /// Red, green, blue on the image's scale of 0..=255; any finite value is accepted.
     Rgb([f32; 3]),
-    /// The image itself, blurred: a Gaussian with this standard deviation in pixels, 0.5..=100, over the image mirrored at
-    /// its borders. It takes detail away and brings no edges of its own, where a patch of one colour can look like something.
+    /// The image, blurred by a Gaussian with this standard deviation in pixels, 0.5..=100, and mirrored at its borders. A blur
+    /// removes detail without adding edges, whereas a patch of one colour can itself look like an object.
     Blur(f32),
-    /// For each pixel and channel a level of 0..=255, all equally likely, from a generator with this seed. A pixel is the
-    /// same in all masks.
+    /// Uniform noise in 0..=255 for each pixel and channel, from a generator with this seed. A pixel has the same noise in all
+    /// masks.
     Noise(u64),
 }
 
@@ -63,7 +62,7 @@ impl MaskValue {
         Err(Error::Option { name: "mask value", found, expected: expected.to_string() })
     }
 
-    /// The value with the image's own mean, or the training images', as a colour.
+    /// Replaces the two means by the colours that they are.
     pub(crate) fn resolve(self, input: &Input) -> MaskValue {
         match self {
             MaskValue::Auto => MaskValue::Rgb(mean_rgb(input)),
@@ -72,7 +71,7 @@ impl MaskValue {
         }
     }
 
-    /// The image when all of it is covered, as the network's first blob has it, padded.
+    /// The completely covered image in the form of the network's first blob, padded.
     pub(crate) fn cover(self, network: &Network, input: &Input) -> AlignedBuf {
         let values = match self.resolve(input) {
             MaskValue::Rgb(rgb) => {
@@ -106,7 +105,7 @@ impl fmt::Display for MaskValue {
     }
 }
 
-/// The mean of each channel of the image, red, green, blue, 0..=255.
+/// The mean of each channel over the image: red, green, blue, 0..=255.
 fn mean_rgb(input: &Input) -> [f32; 3] {
     std::array::from_fn(|c| {
         let channel = 2 - c;
@@ -121,7 +120,7 @@ fn blur(values: &[f32], sigma: f64) -> Vec<f32> {
     let weights: Vec<f64> =
         (-radius..=radius).map(|d| exp(-0.5 * (d * d) as f64 / (sigma * sigma))).collect();
     let sum: f64 = weights.iter().sum();
-    // For each row or column, those that its mean is taken over.
+    // For each row or column, the rows or columns that its mean is taken over.
     let around = |at: i64| (at - radius..=at + radius).map(|at| mirrored(at, INPUT_SIDE)).collect();
     let neighbours: Vec<Vec<usize>> = (0..INPUT_SIDE as i64).map(around).collect();
     let row = INPUT_SIDE * 3;
@@ -144,7 +143,7 @@ fn blur(values: &[f32], sigma: f64) -> Vec<f32> {
     both
 }
 
-/// Pixels of the image that are covered: runs in rows, ascending.
+/// The covered pixels of the image: runs within rows, ascending.
 pub(crate) struct Mask {
     spans: Vec<(usize, Range<usize>)>,
     /// The smallest rectangle that holds them.

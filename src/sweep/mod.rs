@@ -1,12 +1,12 @@
-//! Occlusion sensitivity: how the score of a class changes when a mask hides a part of the image.
+//! Occlusion sensitivity: the change of a class's score when a mask covers a part of the image.
 //!
 //! Semantics and defaults are those of MATLAB's `occlusionSensitivity`; the idea is Zeiler and Fergus, "Visualizing and
 //! understanding convolutional networks" (2014), section 4.2. The value at a mask position is
 //! `score(unoccluded) - score(occluded)`: positive where the image holds evidence for the class. The chapter is
 //! `docs/05-occlusion-map.md`.
 //!
-//! It holds the options, the grid of positions and their order, and the maps. It has `src/sweep/runner.rs` run the positions;
-//! how a score is computed, and that most of the work is left out, is not known here.
+//! This file has the options and the run. `grid` places the masks, `mask` fills them, `runner` gives batches of positions to the
+//! threads, `batch` computes one batch by the steps that `plan` lists, `maps` holds the result.
 
 pub(crate) mod batch;
 pub(crate) mod channel_sum;
@@ -37,7 +37,7 @@ use grid::{Grid, serpentine};
 use mask::Mask;
 use runner::BatchRunner;
 
-/// Which number of the network a map follows.
+/// The number of a class that a map follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Score {
@@ -57,7 +57,7 @@ impl fmt::Display for Score {
     }
 }
 
-/// Chooses classes by what the network says about the unoccluded image.
+/// Chooses classes by the classification of the unoccluded image.
 pub type Choose<'a> = dyn Fn(&Classification) -> Vec<usize> + Sync + 'a;
 
 /// Called from a sweep's threads.
@@ -66,18 +66,18 @@ pub type OnProgress<'a> = dyn Fn(Progress) -> ControlFlow<()> + Sync + 'a;
 /// Called between a sweep's refinements.
 pub type OnRefinement<'a> = dyn Fn(&Refinement) -> ControlFlow<()> + Sync + 'a;
 
-/// How far a sweep is.
+/// Progress of a sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// Mask positions done.
+    /// Mask positions that are done.
     pub done: usize,
     /// Mask positions in all.
     pub total: usize,
 }
 
-/// An occlusion sweep to be run on a network: options, then [`run`](OcclusionSensitivity::run). Options that are outside their
-/// range are refused when it runs, or earlier by [`check`](OcclusionSensitivity::check).
+/// The options of an occlusion sweep on a network, and [`run`](OcclusionSensitivity::run). A run refuses options that are outside
+/// their range; [`check`](OcclusionSensitivity::check) refuses them earlier.
 ///
 /// ```
 /// use occlude::{GoogLeNet, OcclusionSensitivity, Weights};
@@ -110,22 +110,22 @@ pub struct OcclusionSensitivity<'a> {
     on_refinement: Option<&'a OnRefinement<'a>>,
 }
 
-/// A sweep that is still running: a map of the whole grid, some of it by the values of neighbours.
+/// The intermediate result of a sweep: a map of the whole grid in which some positions have the values of neighbours.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Refinement<'m> {
-    /// Positions that have not been computed have the values of the nearest that has.
+    /// The maps; a position that has not been computed has the values of the nearest one that has.
     pub maps: &'m OcclusionMaps,
-    /// Every so many rows and columns of the grid have been computed.
+    /// Every `step`-th row and column of the grid has been computed.
     pub step: usize,
-    /// How far the sweep is.
+    /// Progress of the sweep.
     pub progress: Progress,
 }
 
-/// Height and width of the mask unless another size is asked for: a fifth of the image.
+/// Default height and width of the mask: a fifth of the image.
 pub const MASK_SIZE: [usize; 2] = [45, 45];
 
-/// Steps through the grid, coarse to fine; each visits what those before have left out. The first visits a sixteenth.
+/// Steps through the grid, coarse to fine; each visits the positions that those before have left out. The first visits a sixteenth.
 const REFINEMENTS: [usize; 3] = [4, 2, 1];
 
 impl fmt::Debug for OcclusionSensitivity<'_> {
@@ -147,8 +147,8 @@ impl fmt::Debug for OcclusionSensitivity<'_> {
 }
 
 impl<'a> OcclusionSensitivity<'a> {
-    /// The default sweep: mask 45 x 45 (20 % of the image) filled with the image's mean, every 22 pixels, clipped at
-    /// the border, for the predicted class's probability.
+    /// The default sweep: a mask of 45x45 pixels (20 % of the image's side) filled with the image's mean, moved by 22 pixels,
+    /// clipped at the border, for the probability of the predicted class.
     pub fn new(net: &'a GoogLeNet) -> Self {
         OcclusionSensitivity {
             net,
@@ -180,64 +180,64 @@ impl<'a> OcclusionSensitivity<'a> {
         OcclusionSensitivity { stride, ..self }
     }
 
-    /// What the mask is filled with; [`MaskValue`] has the ranges.
+    /// Fill of the mask; [`MaskValue`] has the ranges.
     pub fn mask_value(self, mask_value: MaskValue) -> Self {
         OcclusionSensitivity { mask_value, ..self }
     }
 
-    /// On (the default): masks centred at 0, stride, 2 stride, ..., clipped at the border. Off: the first mask in
-    /// the image's corner, every mask whole. MATLAB's `MaskClipping`.
+    /// On (the default): masks are centred at 0, stride, 2 stride, ..., and clipped at the border. Off: the first mask lies in the
+    /// image's corner, and every mask lies wholly inside the image. MATLAB's `MaskClipping`.
     pub fn mask_clipping(self, mask_clipping: bool) -> Self {
         OcclusionSensitivity { mask_clipping, ..self }
     }
 
-    /// Only the masks whose centre lies in this part of the image, in pixels, at most 224x224 (the default). Their results are
-    /// those that the whole sweep has there. MONAI calls it `b_box`.
+    /// Restricts the sweep to masks whose centre lies in this part of the image, in pixels, at most 224x224 (the default). The
+    /// results are those of the whole sweep at these positions. MONAI's `b_box`.
     pub fn region(self, region: Rect) -> Self {
         OcclusionSensitivity { region, ..self }
     }
 
-    /// The classes to follow, each below the network's number of them; none (the default) for the predicted one. More cost
-    /// nothing.
+    /// The classes to map, each below the network's number of classes; none (the default) for the predicted class. Further classes
+    /// cost nothing.
     pub fn classes(self, classes: impl Into<Vec<usize>>) -> Self {
         OcclusionSensitivity { classes: classes.into(), choose: None, ..self }
     }
 
-    /// Chooses the classes to follow, as [`classes`](Self::classes) has them, when the unoccluded image has been classified:
+    /// Chooses the classes to map once the unoccluded image has been classified:
     /// `&|classification| classification.top(3)`.
     pub fn choose_classes(self, choose: &'a Choose<'a>) -> Self {
         OcclusionSensitivity { choose: Some(choose), ..self }
     }
 
-    /// Features to follow beside the classes: their total activations.
+    /// Features to map beside the classes, by their total activation.
     pub fn features(self, features: impl Into<Vec<Feature>>) -> Self {
         OcclusionSensitivity { features: features.into(), ..self }
     }
 
-    /// Which number to follow: the probability (the default), or the logit.
+    /// The score to map: the probability (the default) or the logit.
     pub fn score(self, score: Score) -> Self {
         OcclusionSensitivity { score, ..self }
     }
 
-    /// Recompute the whole network at each position instead of what the mask can have changed: the same bits, slower.
+    /// Recomputes the whole network at each position instead of what the mask can have changed: the same bits, slower.
     pub fn exhaustive(self, exhaustive: bool) -> Self {
         OcclusionSensitivity { exhaustive, ..self }
     }
 
-    /// Number of threads, in a pool of the sweep's own; 0 (the default) for the current rayon pool.
+    /// Number of threads in a pool of the sweep's own; 0 (the default) uses the current rayon pool.
     pub fn threads(self, threads: usize) -> Self {
         OcclusionSensitivity { threads, ..self }
     }
 
-    /// A flag that stops the sweep when it is set, from any thread: within a few milliseconds, but not during the pass
-    /// over the unoccluded image. [`run`](Self::run) then returns [`Error::Cancelled`].
+    /// A flag that stops the sweep when any thread sets it: within a few milliseconds, except during the pass over the unoccluded
+    /// image. [`run`](Self::run) then returns [`Error::Cancelled`].
     pub fn cancel(self, cancel: &'a AtomicBool) -> Self {
         OcclusionSensitivity { cancel: Some(cancel), ..self }
     }
 
-    /// The most memory that the sweep may take while it runs, in bytes: fewer positions go side by side, and fewer threads work,
-    /// where it would take more. Counted is what the sweep itself needs: activations of the unoccluded image and each thread's
-    /// work. Not counted are the network (28 MB of weights for 1000 classes) and the result. The numbers do not depend on it.
+    /// Limits the memory that the sweep takes while it runs, in bytes. Where it would take more, batches are smaller and fewer
+    /// threads work. The limit covers the activations of the unoccluded image and each thread's workspace, but not the network
+    /// (28 MB of weights for 1000 classes) and the result. The numbers do not depend on it.
     pub fn max_memory(self, max_memory: usize) -> Self {
         OcclusionSensitivity { max_memory, ..self }
     }
@@ -276,12 +276,12 @@ impl<'a> OcclusionSensitivity<'a> {
         Ok(Profile::new(self.net.network(), positions, start.elapsed().as_secs_f64(), costs))
     }
 
-    /// Checks the options without an image: what a program that builds them from its own input asks before the photograph
-    /// is there. Each way of running begins with it.
+    /// Checks the options without an image, for a program that takes them from its own input before it has the photograph.
+    /// [`run`](Self::run) begins with this check.
     ///
     /// # Errors
-    /// [`Error::Option`] for the first option outside its range. What [`choose_classes`](Self::choose_classes) will choose
-    /// and whether the system can start so many [`threads`](Self::threads) is known when the sweep runs.
+    /// [`Error::Option`] for the first option outside its range. Only a run can tell whether the classes of
+    /// [`choose_classes`](Self::choose_classes) exist and whether the system can start so many [`threads`](Self::threads).
     pub fn check(&self) -> Result<()> {
         let refuse = |name, found: String, expected: &str| {
             Err(Error::Option { name, found, expected: expected.to_string() })
@@ -295,14 +295,10 @@ impl<'a> OcclusionSensitivity<'a> {
         let Rect { y0, x0, y1, x1 } = self.region;
         let found = format!("{y0},{x0},{y1},{x1}");
         if self.region.is_empty() || y1 > INPUT_SIDE || x1 > INPUT_SIDE {
-            return refuse(
-                "region",
-                found,
-                "first row, first column and the ends of both, in 0 to 224, not empty",
-            );
+            return refuse("region", found, "y0,x0,y1,x1 within 0 to 224, with y0 < y1 and x0 < x1");
         }
         if (0..2).any(|axis| self.grid().within(self.region, axis).is_empty()) {
-            return refuse("region", found, "a part of the image in which a mask has its centre");
+            return refuse("region", found, "a part of the image that holds the centre of at least one mask");
         }
         self.features.iter().try_for_each(|feature| feature.check(self.net.network()))?;
         check_classes(&self.classes, self.net.network())
@@ -314,7 +310,7 @@ impl<'a> OcclusionSensitivity<'a> {
             return Err(Error::Option {
                 name: "max memory",
                 found: format!("{} bytes", self.max_memory),
-                expected: format!("more than {fixed_memory} bytes, which the unoccluded image takes alone"),
+                expected: format!("more than the {fixed_memory} bytes of the pass over the unoccluded image"),
             });
         }
         if self.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed)) {
@@ -352,7 +348,7 @@ impl<'a> OcclusionSensitivity<'a> {
         Ok((maps, costs))
     }
 
-    /// The maps before any position has been run.
+    /// Makes the maps before any position has run.
     fn maps_before(
         &self,
         input: &Input,
@@ -393,8 +389,8 @@ impl<'a> OcclusionSensitivity<'a> {
     }
 }
 
-/// Runs some positions and writes their scores into the maps; `before` positions have been run already. Returns what each layer
-/// has cost since the first of them.
+/// Runs some positions and writes their scores into the maps; `before` positions have run already. Returns the cost of each layer
+/// since the first of them.
 fn fill(
     maps: &mut OcclusionMaps,
     copies: &BatchRunner,
@@ -422,7 +418,7 @@ fn fill(
     )
 }
 
-/// [`fill`] for all positions, those of the coarsest grid first; after each but the last step, the maps so far go to `refined`.
+/// Runs all positions, those of the coarsest grid first. After each step except the last, `refined` receives the maps so far.
 fn fill_coarse_to_fine(
     maps: &mut OcclusionMaps,
     copies: &BatchRunner,
