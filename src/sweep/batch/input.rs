@@ -45,7 +45,7 @@ impl SparseInput {
 
     /// Takes a blob, of which only the pixels that are `wanted`, by their index in the plane, can then be read.
     pub(super) fn fill(&mut self, isa: Isa, reader: &BlobReader, wanted: &[bool]) {
-        self.start(reader.blob, reader.positions());
+        self.start(reader.blob, reader.positions);
         self.append(isa, reader, reader.shape.side, wanted);
     }
 
@@ -71,7 +71,7 @@ impl SparseInput {
                 Values::Sparse(_) if reader.changed[at] != 0 => self.append_branches(isa, reader, y, x),
                 _ => {
                     let mut copies = [zeros(0); BATCH];
-                    let copies = &mut copies[..reader.positions()];
+                    let copies = &mut copies[..reader.positions];
                     copies.iter_mut().enumerate().for_each(|(p, copy)| *copy = reader.pixel(y, x, p));
                     self.activations.push_pixel(isa, x * reader.shape.channels, copies);
                 }
@@ -93,7 +93,7 @@ impl SparseInput {
                 self.activations.append_from(isa, &sparse.activations, parts, first);
             } else {
                 let same = [&reader.unoccluded.at(y, x)[branch.channels.clone()]; BATCH];
-                self.activations.append(isa, first + branch.channels.start, &same[..reader.positions()]);
+                self.activations.append(isa, first + branch.channels.start, &same[..reader.positions]);
             }
         }
         self.activations.finish_pixel();

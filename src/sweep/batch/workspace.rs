@@ -79,7 +79,8 @@ pub(super) struct BlobReader<'w> {
     pub(super) rect: Rect,
     pub(super) changed: &'w [u8],
     pub(super) values: Values<'w>,
-    positions: usize,
+    /// Number of positions of the batch.
+    pub(super) positions: usize,
     exhaustive: bool,
 }
 
@@ -105,10 +106,6 @@ impl<'w> BlobReader<'w> {
         let Values::Dense(values) = self.values else { unreachable!("sparse blobs are read by SparseInput") };
         let start = (self.rect.index(y, x) * self.positions + position) * pitch(self.shape.channels);
         &values[start..start + self.shape.channels]
-    }
-
-    pub(super) fn positions(&self) -> usize {
-        self.positions
     }
 
     /// The positions for which an output pixel has to be computed, as bits: those that differ somewhere in its window.

@@ -12,7 +12,7 @@ use crate::kernels::{
 use crate::network::Layer;
 use crate::network::geometry::Rect;
 
-/// The output of a layer, without its values.
+/// The output of a layer except its values: its shape, and the bits that say where it has changed.
 pub(super) struct Target<'w> {
     pub(super) rect: Rect,
     /// Side of the output's plane.
@@ -31,7 +31,7 @@ pub(super) struct Target<'w> {
     pub(super) macs: u64,
 }
 
-/// A pixel's input for a convolution: where the window's rows are, and the weights of some output channels.
+/// The operands of a convolution at one pixel: the window's rows of the input, and the weights of some output channels.
 pub(super) struct Operands<'o> {
     pub(super) activations: &'o SparseActivations,
     pub(super) rows: &'o [WindowRow],
@@ -39,7 +39,7 @@ pub(super) struct Operands<'o> {
     pub(super) panels: Range<usize>,
 }
 
-/// Where the outputs of convolutions go.
+/// Takes the outputs of convolutions.
 pub(super) trait Writer {
     /// Begins a part of the output channels. Calls of [`convolve`](Writer::convolve) for every pixel of the rectangle follow, in
     /// row order, with the same panels.
