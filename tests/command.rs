@@ -706,12 +706,84 @@ fn a_reader_that_leaves_early_is_no_error() {
 #[test]
 fn every_help_has_examples() {
     let folder = folder();
-    for command in ["", "classify", "explain", "compare", "gradcam", "batch", "merge", "profile", "weights"] {
+    for command in [&[""], &SUBCOMMANDS[..]].concat() {
         let arguments = [command, "--help"];
         let text = succeed(occlude(&folder, &arguments[usize::from(command.is_empty())..]));
         assert!(text.contains("Examples:\n  occlude "), "{text}");
         assert!(text.contains("--weights <FILE>") && text.contains("--resize <HOW>"), "{text}");
     }
+}
+
+/// All subcommands, as the help lists them.
+const SUBCOMMANDS: [&str; 13] = [
+    "classify",
+    "explain",
+    "compare",
+    "gradcam",
+    "features",
+    "batch",
+    "merge",
+    "profile",
+    "layers",
+    "trace",
+    "weights",
+    "completions",
+    "man",
+];
+
+/// Whether the program is there, and accepts what it is given on standard input.
+fn accepts(program: &str, arguments: &[&str], text: &str) -> Option<bool> {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().ok()?;
+    // A program that refuses the text may not read all of it.
+    let _ = child.stdin.take().unwrap().write_all(text.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    Some(output.status.success() && stderr(&output).is_empty())
+}
+
+#[test]
+fn completions_know_every_subcommand_and_option() {
+    let folder = folder();
+    let help = succeed(occlude(&folder, &["--help"]));
+    let listed = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let listed: Vec<&str> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(listed, [&SUBCOMMANDS[..], &["help"]].concat());
+
+    for (shell, check) in [
+        ("bash", &["-n"][..]),
+        ("zsh", &["-n"]),
+        ("fish", &["--no-execute"]),
+        // These two cannot check a script without running it.
+        ("elvish", &[]),
+        ("powershell", &[]),
+    ] {
+        let script = succeed(occlude(&folder, &["completions", shell]));
+        for word in SUBCOMMANDS.iter().chain(&["mask-size", "strongest", "transform-input"]) {
+            assert!(script.contains(word), "{shell}: no {word}");
+        }
+        if !check.is_empty() {
+            assert_ne!(accepts(shell, check, &script), Some(false), "{shell} refuses its script");
+        }
+    }
+    let shells = "[possible values: bash, elvish, fish, powershell, zsh]";
+    refuse(&folder, occlude(&folder, &["completions", "csh"]), 2, &["'csh'", shells]);
+    refuse(&folder, occlude(&folder, &["completions"]), 2, &["<SHELL>"]);
+}
+
+#[test]
+fn the_manual_page_has_a_section_for_each_subcommand() {
+    let folder = folder();
+    let page = succeed(occlude(&folder, &["man"]));
+    let title = format!(".TH occlude 1 \"\" \"occlude {}\" \"User Commands\"\n", env!("CARGO_PKG_VERSION"));
+    assert!(page.contains(&title), "{page}");
+    for subcommand in SUBCOMMANDS {
+        let title = format!("\n.SH \"OCCLUDE {}\"\n", subcommand.to_uppercase());
+        assert_eq!(page.matches(&title).count(), 1, "{title}");
+    }
+    // Warnings of every kind, on standard error.
+    assert_ne!(accepts("groff", &["-man", "-Tutf8", "-ww"], &page), Some(false), "groff warns");
+    assert_ne!(accepts("mandoc", &["-T", "lint", "-W", "error"], &page), Some(false), "mandoc refuses");
 }
 
 /// The command on the published weights, for a photograph of the folder `images` beside them.

@@ -37,6 +37,8 @@ pub fn run() -> ExitCode {
         Command::Layers(args) => commands::layers::run(common, args),
         Command::Trace(args) => commands::trace::run(common, args),
         Command::Weights(args) => commands::weights::run(common, args),
+        Command::Completions(args) => commands::completions::run(args),
+        Command::Man(_) => commands::man::run(),
     };
     match result {
         Ok(code) => code,

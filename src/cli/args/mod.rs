@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use occlude::network::geometry::Rect;
 use occlude::network::{INPUT_SIDE, MAX_CLASSES};
 use occlude::{Feature, MaskValue, Resize, Score, Upsampling};
@@ -36,6 +37,8 @@ Examples:
   occlude layers
   occlude trace cat.jpg --at 112,112
   occlude weights fetch
+  occlude completions bash
+  occlude man
 
 Exit code: 0 done, 1 refused or failed (the reason is on standard error), 2 not a valid command line,
 130 and 143 interrupted by Ctrl-C and SIGTERM: then no part of a file is left."
@@ -90,6 +93,8 @@ pub enum Command {
     Layers(Layers),
     Trace(Trace),
     Weights(Weights),
+    Completions(Completions),
+    Man(Man),
 }
 
 /// Say whether the weights are the published network's; download them, or convert a file of another form
@@ -752,6 +757,34 @@ pub struct Trace {
     #[arg(long)]
     pub json: bool,
 }
+
+/// Print a script by which a shell completes subcommands, options and file names
+#[derive(Args)]
+#[command(after_help = "\
+The script goes where the shell looks for it; a new shell then completes `occlude` after the tab key.
+zsh looks in the folders of $fpath, so FOLDER below is one of these. PowerShell reads $PROFILE when it starts.
+
+Examples:
+  occlude completions bash > ~/.local/share/bash-completion/completions/occlude
+  occlude completions zsh > FOLDER/_occlude
+  occlude completions fish > ~/.config/fish/completions/occlude.fish
+  occlude completions elvish >> ~/.config/elvish/rc.elv
+  occlude completions powershell >> $PROFILE")]
+pub struct Completions {
+    /// The shell that the script is for
+    #[arg(value_name = "SHELL")]
+    pub shell: Shell,
+}
+
+/// Print the manual page: this help and that of every subcommand, as roff for the program man
+#[derive(Args)]
+#[command(after_help = "\
+`man` looks for the page in the folders that `manpath` prints. The folder must exist.
+
+Examples:
+  occlude man | man -l -
+  occlude man > ~/.local/share/man/man1/occlude.1")]
+pub struct Man {}
 
 /// A kind of file with arrays in it.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -3,10 +3,12 @@
 pub mod batch;
 pub mod classify;
 pub mod compare;
+pub mod completions;
 pub mod explain;
 pub mod features;
 pub mod gradcam;
 pub mod layers;
+pub mod man;
 pub mod profile;
 pub mod trace;
 pub mod weights;
