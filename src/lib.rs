@@ -32,22 +32,22 @@
 //!
 //! # The tour, from a photograph to its map
 //!
-//! The book in `docs/` explains each step with its pictures and its numbers; `tests/exercises.rs` has exercises to its chapters, with
-//! solutions that run.
+//! The [book](mod@book) explains each step with its numbers, in the files of `docs/` also with its pictures; `tests/exercises.rs`
+//! has exercises to its chapters, with solutions that run.
 //!
 //! | chapter | explains | here |
 //! |---|---|---|
-//! | `docs/01-pixel-to-tensor.md` | pixels, channel order, mean | [`picture`], [`resize`] |
-//! | `docs/02-convolution.md` | convolution as a sum, and as im2col and a matrix product | [`mod@reference`] |
-//! | `docs/03-pooling-lrn-inception.md` | the other layers, and the table that joins them | [`mod@reference`], [`network`] |
-//! | `docs/04-scores.md` | logits, softmax, classes | [`softmax()`], [`Classification`], [`labels`] |
-//! | `docs/05-occlusion-map.md` | the sweep and its map | [`occlusion`], [`MaskValue`] |
-//! | `docs/06-receptive-fields.md` | what a mask can reach | [`rect`], [`trace`] |
-//! | `docs/07-zeros-and-bits.md` | fewer products and the same bits | `src/kernels/`, [`profile`] |
-//! | `docs/08-reading-a-map.md` | what a map says and what it does not | [`OcclusionMaps`] |
-//! | `docs/09-grad-cam.md` | the other method, and which is better | [`gradcam`], [`faithfulness`] |
+//! | [`book::pixel_to_tensor`] | pixels, channel order, mean | [`mod@image`], [`image::resize`] |
+//! | [`book::convolution`] | convolution as a sum, and as im2col and a matrix product | [`mod@reference`] |
+//! | [`book::pooling_lrn_inception`] | the other layers, and the table that joins them | [`mod@reference`], [`network`] |
+//! | [`book::scores`] | logits, softmax, classes | [`softmax()`], [`Classification`], [`network::labels`] |
+//! | [`book::occlusion_map`] | the sweep and its map | [`sweep`], [`MaskValue`] |
+//! | [`book::receptive_fields`] | what a mask can reach | [`network::geometry`], [`trace`] |
+//! | [`book::zeros_and_bits`] | fewer products and the same bits | `src/kernels/`, [`profile`] |
+//! | [`book::reading_a_map`] | what a map says and what it does not | [`OcclusionMaps`] |
+//! | [`book::grad_cam`] | the other method, and which is better | [`explain::gradcam`], [`explain::faithfulness`] |
 //!
-//! 1. **Photograph to picture** ([`picture`], [`resize`]). [`Photograph::open`] decodes a file, upright, to RGB. [`Resize`]
+//! 1. **Photograph to picture** ([`mod@image`], [`image::resize`]). [`Photograph::open`] decodes a file, upright, to RGB. [`Resize`]
 //!    says how it becomes the square [`Picture`] of 224x224 pixels, by antialiased bicubic interpolation.
 //! 2. **Picture to tensor.** [`Picture::input`] puts blue first and subtracts [`network::MEAN_BGR`]: an [`Input`],
 //!    `[224][224][3]`, channels side by side, as in all blobs of this crate.
@@ -60,7 +60,7 @@
 //!    [`GoogLeNet::new`] packs them for the kernels. `Weights::builtin` (feature `builtin`) is the network inside this crate,
 //!    [`Weights::seeded`] makes a random one. [`Weights::labels`] names the classes.
 //! 5. **Layers to scores.** [`GoogLeNet::forward`] runs layer after layer and keeps all [`Activations`];
-//!    [`GoogLeNet::classify`] keeps the [`Classification`]: logits, and probabilities by [`softmax()`]. [`labels`] names
+//!    [`GoogLeNet::classify`] keeps the [`Classification`]: logits, and probabilities by [`softmax()`]. [`network::labels`] names
 //!    the classes.
 //! 6. **The arithmetic** (`src/kernels/`, where all `unsafe` is but the C interface's). One generic algorithm a kernel, instantiated
 //!    for each [`Isa`]. An output adds up its products in one fixed order by fused multiply-adds, and leaves out those with
@@ -68,10 +68,10 @@
 //!    differ in what shares a weight that has been loaded: two neighbouring pixels in a single pass (`conv_pair.rs`), eight mask
 //!    positions in a sweep (`conv_batch.rs`), a row of the image in the first layer (`conv_first.rs`). For readers and for tests,
 //!    [`mod@reference`] does the same work in the plainest way, by im2col and matrix multiplication.
-//! 7. **The sweep** ([`occlusion`]). [`OcclusionSensitivity`] slides the mask; the options are those of MATLAB's
+//! 7. **The sweep** ([`sweep`]). [`OcclusionSensitivity`] slides the mask; the options are those of MATLAB's
 //!    `occlusionSensitivity`. Eight neighbouring positions go through the network side by side (`src/sweep/runner.rs`,
 //!    `src/sweep/batch/mod.rs`, `src/sweep/plan.rs`), because their zeros lie at nearly the same places. Only what a mask can have changed
-//!    is computed: [`rect`] follows the mask's rectangle through the layers, and of its pixels only those are computed whose
+//!    is computed: [`network::geometry`] follows the mask's rectangle through the layers, and of its pixels only those are computed whose
 //!    inputs did change.
 //!    [`exhaustive`](OcclusionSensitivity::exhaustive) computes everything, to show that it comes to the same bits.
 //! 8. **Scores to maps.** [`OcclusionMaps::map`] is `score(whole) - score(covered)` at each position: positive is evidence
@@ -189,21 +189,44 @@ pub use weights::Weights;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// The book's examples, which have to give what it says.
-#[cfg(doctest)]
-mod book {
-    macro_rules! chapters {
-        ($($name:ident $file:literal),*) => { $(#[doc = include_str!(concat!("../docs/", $file))] struct $name;)* };
-    }
-    chapters!(
-        PixelToTensor "01-pixel-to-tensor.md",
-        Convolution "02-convolution.md",
-        PoolingLrnInception "03-pooling-lrn-inception.md",
-        Scores "04-scores.md",
-        OcclusionMap "05-occlusion-map.md",
-        ReceptiveFields "06-receptive-fields.md",
-        ZerosAndBits "07-zeros-and-bits.md",
-        ReadingAMap "08-reading-a-map.md",
-        GradCam "09-grad-cam.md"
-    );
+// These modules exist in the documentation alone, and their examples are its tests: they have to give what the book says.
+#[cfg(any(doc, doctest))]
+pub mod book {
+    //! The book: how a convolutional network runs and explains itself, a chapter in each module below.
+    //!
+    //! The chapters are files of the folder `docs/` of this package and of its repository. They are
+    //! written to be read there, so that their pictures are missing on these pages, and their links to other
+    //! chapters and to source files lead nowhere: go to the chapters by the list of modules. The
+    //! whole book, in its order, is `docs/SUMMARY.md`; `mdbook serve docs` makes pages of it.
+    //!
+    //! ---
+    //!
+    #![doc = include_str!("../docs/README.md")]
+
+    #[doc = include_str!("../docs/01-pixel-to-tensor.md")]
+    pub mod pixel_to_tensor {}
+
+    #[doc = include_str!("../docs/02-convolution.md")]
+    pub mod convolution {}
+
+    #[doc = include_str!("../docs/03-pooling-lrn-inception.md")]
+    pub mod pooling_lrn_inception {}
+
+    #[doc = include_str!("../docs/04-scores.md")]
+    pub mod scores {}
+
+    #[doc = include_str!("../docs/05-occlusion-map.md")]
+    pub mod occlusion_map {}
+
+    #[doc = include_str!("../docs/06-receptive-fields.md")]
+    pub mod receptive_fields {}
+
+    #[doc = include_str!("../docs/07-zeros-and-bits.md")]
+    pub mod zeros_and_bits {}
+
+    #[doc = include_str!("../docs/08-reading-a-map.md")]
+    pub mod reading_a_map {}
+
+    #[doc = include_str!("../docs/09-grad-cam.md")]
+    pub mod grad_cam {}
 }
