@@ -1,6 +1,8 @@
 //! The rules for what this crate is built from: every package of the resolved graph has a licence that we accept, comes from
 //! crates.io with a checksum, is there once, and runs no code while building that nobody has read. Offline, from what cargo
 //! knows; a package that breaks a rule is either not taken or added to a list below, with the reason.
+//!
+//! The last tests are about the repository's own files: the commands for contributors, and what is published.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -257,4 +259,102 @@ fn code_that_runs_while_building_is_known() {
     for package in packages.iter().filter(|package| !package["links"].is_null()) {
         assert!(LINKS.contains(&name(package)), "{} links the library {}", name(package), package["links"]);
     }
+}
+
+/// What is inside ```sh blocks of a page: a command a line, without comments at the end.
+fn commands_of(page: &str) -> Vec<String> {
+    let mut commands = Vec::new();
+    for block in page.split("```sh\n").skip(1) {
+        let lines = block.split("```").next().unwrap_or_default().lines();
+        commands.extend(lines.map(|line| line.split("  #").next().unwrap_or_default().trim().to_string()));
+    }
+    commands
+}
+
+/// The commands of a justfile, a line each, with parameters as CONTRIBUTING.md writes them.
+fn recipes(justfile: &str) -> Vec<String> {
+    let indented = justfile.lines().filter_map(|line| line.strip_prefix("    "));
+    // The default recipe only lists the others.
+    let commands = indented.filter(|line| *line != "just --list");
+    commands.map(|line| line.replace("{{", "").replace("}}", "")).collect()
+}
+
+#[test]
+fn the_justfile_has_the_commands_of_contributing() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("CONTRIBUTING.md")).unwrap();
+    let recipes = recipes(&fs::read_to_string(root.join(".justfile")).unwrap());
+    assert!(recipes.len() > 10, "only {}: this test no longer sees what it looks for", recipes.len());
+    let in_blocks = commands_of(&page);
+    for command in &recipes {
+        let is_known = in_blocks.iter().any(|line| line.split(" # ").next().unwrap_or_default() == command)
+            || page.contains(&format!("`{command}`"))
+            || page.contains(&format!("[{command}]"));
+        assert!(is_known, ".justfile has `{command}`, CONTRIBUTING.md does not: change one of them");
+    }
+    let is_cargo = |line: &&String| {
+        let mut words = line.split(' ').skip_while(|word| word.contains('='));
+        words.next() == Some("cargo")
+    };
+    for command in in_blocks.iter().filter(is_cargo) {
+        assert!(
+            recipes.contains(command),
+            "CONTRIBUTING.md has `{command}`, .justfile does not: add a recipe, or take it off the page"
+        );
+    }
+}
+
+/// What `cargo package` puts into the published crate.
+fn packaged() -> BTreeSet<String> {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
+    cargo.args(["package", "--list", "--allow-dirty", "--offline", "--quiet"]);
+    let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // On Windows, with its own separators.
+    String::from_utf8(output.stdout).unwrap().lines().map(|line| line.replace('\\', "/")).collect()
+}
+
+/// The files that a source takes in by `include_str!` and `include_bytes!`, as paths from the root.
+fn included(source: &Path, text: &str) -> Vec<String> {
+    let folder = source.parent().unwrap();
+    let mut files = Vec::new();
+    for call in text.split("include_").skip(1) {
+        let quoted = call.strip_prefix("str!(\"").or(call.strip_prefix("bytes!(\""));
+        let Some(path) = quoted.and_then(|rest| rest.split('"').next()) else { continue };
+        let mut parts: Vec<&str> = folder.iter().filter_map(|part| part.to_str()).collect();
+        for part in path.split('/') {
+            match part {
+                ".." => drop(parts.pop()),
+                part => parts.push(part),
+            }
+        }
+        files.push(parts.join("/"));
+    }
+    files
+}
+
+#[test]
+fn the_published_crate_has_what_it_is_built_from_and_not_much_else() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let packaged = packaged();
+    let sources = packaged.iter().filter(|file| file.starts_with("src/") && file.ends_with(".rs"));
+    let mut checked = 0;
+    for source in sources {
+        for file in included(Path::new(source), &fs::read_to_string(root.join(source)).unwrap()) {
+            assert!(packaged.contains(&file), "{source} includes {file}: add it to `include` in Cargo.toml");
+            checked += 1;
+        }
+    }
+    assert!(checked > 15, "only {checked}: this test no longer sees what it looks for");
+    for file in ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "CHANGELOG.md", "src/capi/occlude.h"] {
+        assert!(packaged.contains(file), "{file} is missing: add it to `include` in Cargo.toml");
+    }
+    for file in &packaged {
+        let is_kept_out = file.starts_with("tools/") || file.starts_with("tests/") && file.ends_with(".rs");
+        assert!(!is_kept_out, "{file} would be published: see `include` in Cargo.toml");
+    }
+    // Registries take 10 MB, packed. The built-in network is 3 MB and cannot be packed.
+    let size = |file: &String| fs::metadata(root.join(file)).map_or(0, |metadata| metadata.len());
+    let total: u64 = packaged.iter().map(size).sum();
+    assert!(total < 6_000_000, "{total} bytes would be published");
 }
