@@ -223,7 +223,7 @@ impl OcclusionMaps {
 
     /// The drops of the `k`-th requested class spread over the pixels, `[224][224]`: each pixel gets the mean drop of all masks
     /// that cover it, and 0 if none does. Captum's `Occlusion`, whose windows are those of
-    /// [`mask_clipping`](OcclusionSensitivity::mask_clipping) off where the stride divides 224 minus the mask's size.
+    /// [`mask_clipping`](crate::OcclusionSensitivity::mask_clipping) off where the stride divides 224 minus the mask's size.
     ///
     /// # Panics
     /// If `k` is not below the number of classes.

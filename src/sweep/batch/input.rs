@@ -1,6 +1,6 @@
 //! A blob without its zeros, as convolutions and pools read it.
 
-use super::workspace::{BlobReader, Values};
+use super::blob::{BlobReader, Values};
 use crate::kernels::{BATCH, Isa, SparseActivations, WindowRow, zeros};
 use crate::network::geometry::Window;
 use crate::network::{Blob, BlobId};

@@ -1,7 +1,8 @@
 //! Runs each kind of layer for a batch: which pixels have to be computed, and from what.
 
+use super::blob::BlobReader;
 use super::input::{SparseInput, window_rows};
-use super::workspace::{BlobReader, Output, Workspace};
+use super::workspace::{Output, Workspace};
 use super::writer::{DenseWriter, Operands, SparseWriter, Target, Writer};
 use super::{MaskBatch, positions};
 use crate::forward::classifier::classify;

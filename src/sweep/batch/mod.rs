@@ -12,10 +12,11 @@
 //!
 //! `docs/06-receptive-fields.md` explains both measures, `docs/07-zeros-and-bits.md` the zeros.
 //!
-//! `workspace` has the memory, `input` a layer's input without zeros, `writer` its output, `layers` the work in between. The plan
+//! `blob` has the values, `workspace` the memory, `input` a layer's input without zeros, `writer` its output, `layers` the work in between. The plan
 //! (`src/sweep/plan.rs`) says in which order the layers run and how blobs are stored: the outputs of inception blocks, most of
 //! them zeros, are kept sparse; the other blobs share a few buffers.
 
+mod blob;
 mod input;
 mod layers;
 mod workspace;

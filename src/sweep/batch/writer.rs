@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::workspace::{Branch, SparseBlob};
+use super::blob::{Branch, SparseBlob};
 use super::{MaskBatch, positions};
 use crate::forward::activations::BlobView;
 use crate::kernels::{
