@@ -1,11 +1,11 @@
 #!/bin/sh
-# One batch as several processes of one machine, by GNU parallel: `sh tools/jobs/parallel.sh`, in the folder that holds the
-# photographs' folder. A single `occlude batch` uses all cores, too; shards are for when it does not keep them busy, as
-# with very large photographs, or for several machines (parallel's --sshlogin, on a file system that all of them see).
+# Runs one batch as several processes on one machine, with GNU parallel: `sh tools/jobs/parallel.sh`. Start it in the folder
+# that contains the folder photos. A single `occlude batch` also uses all cores. Use shards if it does not keep them busy, for
+# example with very large photographs, or for several machines (parallel's --sshlogin and a shared file system).
 #
-# Edit: SHARDS, the number of processes; --threads, cores for each of them; photographs and options.
-# After an interruption run it again: pictures that are finished are skipped.
-# The merge runs even when some pictures failed, which the summary says; not when a shard did not come to its end.
+# Edit: SHARDS, the number of processes; --threads, the cores for each process; photographs and options.
+# After an interruption run it again: it skips finished photographs.
+# The merge also runs if some photographs failed; the summary lists them. It is refused if a shard did not finish.
 
 SHARDS=4
 

@@ -1,10 +1,10 @@
 #!/bin/sh
-# One batch as a Slurm job array: `sbatch tools/jobs/slurm.sh`, in the folder that holds the photographs' folder.
+# Runs one batch as a Slurm job array: `sbatch tools/jobs/slurm.sh`. Submit it in the folder that contains the folder photos.
 #
 # Edit: SHARDS, and --array to match it (0 to SHARDS - 1); photographs and options below; time, processors and memory.
-# A task that was killed or timed out is submitted again by itself, `sbatch --array=3 tools/jobs/slurm.sh`: it skips the
-# pictures that are finished. So SHARDS is not taken from SLURM_ARRAY_TASK_COUNT, which would be 1 then.
-# A task fails when some of its pictures failed, too; its standard error says which and why.
+# If a task was killed or timed out, submit this task alone: `sbatch --array=3 tools/jobs/slurm.sh`. It skips finished
+# photographs. SLURM_ARRAY_TASK_COUNT would be 1 in such a job, so SHARDS does not use it.
+# A task also fails if some of its photographs failed; its standard error lists them with the reasons.
 
 #SBATCH --job-name=occlude
 #SBATCH --array=0-9
@@ -18,5 +18,5 @@ SHARDS=10
 occlude batch photos --out maps --classes top3 \
     --shard "$SLURM_ARRAY_TASK_ID/$SHARDS" --threads "${SLURM_CPUS_PER_TASK:-1}"
 
-# When all tasks are done, once:
+# After all tasks, run once:
 #   occlude merge maps
