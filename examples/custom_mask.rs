@@ -1,5 +1,5 @@
-//! The same question with other masks: what covers the picture changes what the map says. Sizes, colours, a region, a feature
-//! inside the network, and positions of one's own.
+//! Sweeps with different masks. The map depends on the size, the colour and the content of the mask. The example also limits a
+//! sweep to a region, follows a feature inside the network, and classifies copies with masks at positions of its own.
 //!
 //! `cargo run --release --example custom_mask [PICTURE]`
 
@@ -17,7 +17,7 @@ fn main() -> occlude::Result<()> {
     let picture = std::env::args().nth(1).unwrap_or("tests/data/chelsea.png".to_string());
     let input = Picture::open(picture, Resize::Stretch)?.input();
 
-    // One sweep for each thing to cover with: options are values, and a half-configured sweep can be cloned.
+    // One sweep for each mask value. A sweep is a plain value: clone it and set the remaining options.
     let upper = Rect { y0: 0, x0: 0, y1: 112, x1: 224 };
     let sweep = OcclusionSensitivity::new(&net)
         .mask_size([90, 60])
@@ -43,18 +43,18 @@ fn main() -> occlude::Result<()> {
         );
     }
 
-    // What can be wrong is said before there is a picture.
+    // Options can be checked before there is a picture.
     if let Err(error) = sweep.clone().mask_size([90, 500]).check() {
         println!("refused: {error}");
     }
 
-    // Masks that are no rectangles on a grid, and a schedule of one's own: cover what you like and classify. The library's sweep
-    // is faster, because it computes only what changes; a handful of positions does not need that.
+    // Masks of any shape at any position: cover the pixels and classify the copy. The library's sweep is faster, because it
+    // computes only the activations that change, but for a few positions a complete pass is fast enough.
     let class = net.classify(&input).best();
     let whole = net.classify(&input).logits[class];
     for (name, centre) in [("left", 60), ("middle", 112), ("right", 164)] {
         let disc = |y: usize, x: usize| y.abs_diff(112).pow(2) + x.abs_diff(centre).pow(2) < 50 * 50;
-        let mut values = input.values().to_vec(); // [224][224][3], the training mean is 0
+        let mut values = input.values().to_vec(); // [224][224][3]; 0 is the training mean
         for (i, pixel) in values.chunks_exact_mut(3).enumerate() {
             if disc(i / 224, i % 224) {
                 pixel.fill(0.0);

@@ -1,4 +1,4 @@
-//! The library in twenty lines: a picture in memory, what the network says about it, and the map of why.
+//! The library in twenty lines: it takes a picture from memory, classifies it, and maps the evidence for the class.
 //!
 //! `cargo run --release --example embed`
 
@@ -10,7 +10,7 @@ fn main() -> occlude::Result<()> {
         Weights::seeded(1)
     });
     let net = GoogLeNet::new(&weights)?;
-    // Pixels as any decoder or camera gives them, [height][width][red, green, blue]: here a disc before a gradient.
+    // Pixels in the usual order of decoders and cameras, [height][width][red, green, blue]: a disc before a gradient.
     let pixel = |y: usize, x: usize| {
         if y.abs_diff(60).pow(2) + x.abs_diff(90).pow(2) < 1600 {
             [250, 200, 30]

@@ -1,5 +1,5 @@
-//! Several pictures on one network and one pool of threads: the network is immutable and shared, each picture's passes take the
-//! whole pool, and what fails is reported without ending the rest.
+//! Several pictures with one network and one thread pool. The network is immutable and shared, and each sweep uses the whole
+//! pool. If a picture fails, the example reports it and continues.
 //!
 //! `cargo run --release --example many_images [PICTURE..]`
 
@@ -22,11 +22,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         named
     };
 
-    // A pool of one's own, so that the rest of the program keeps its threads; without `install`, rayon's global pool.
+    // A separate pool leaves the other threads to the rest of the program. Without `install`, the sweeps use rayon's global pool.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build()?;
     let start = Instant::now();
     let results: Vec<_> = pool.install(|| {
-        // Decoding is a thread a picture. The sweeps come one after the other, each on all threads: in parallel they would only
+        // Each picture is decoded on one thread. The sweeps run one after another, each on all threads; parallel sweeps would
         // compete for the caches.
         let decoded: Vec<_> = pictures.par_iter().map(Photograph::open).collect();
         let map = |photograph: Photograph| {

@@ -1,4 +1,5 @@
-//! A sweep that reports how far it is, shows a coarse map first, and is stopped half way, as a program with a window does it.
+//! A sweep that reports its progress and shows a coarse map first, and a second sweep that is cancelled half way, as in a
+//! program with a window.
 //!
 //! `cargo run --release --example progress_and_cancel`
 
@@ -18,7 +19,7 @@ fn main() -> occlude::Result<()> {
     let input = Picture::from_rgb(100, 100, &rgb, Resize::Stretch)?.input();
     let sweep = OcclusionSensitivity::new(&net).mask_size([60, 60]).stride([32, 32]);
 
-    // Callbacks run on the sweep's threads and should be quick. They share what they need by reference.
+    // Callbacks run on the sweep's threads and should be quick. They capture shared data by reference.
     let most = AtomicUsize::new(0);
     let on_progress = |progress: Progress| {
         most.fetch_max(progress.done * 100 / progress.total, Ordering::Relaxed);
@@ -37,7 +38,7 @@ fn main() -> occlude::Result<()> {
     let maps = sweep.clone().on_progress(&on_progress).on_refinement(&on_refinement).run(&input)?;
     println!("all {} positions, {} %", maps.argmax.len(), most.into_inner());
 
-    // From anywhere else, say a button: the sweep stops within some milliseconds.
+    // Other code, such as a button, can set the flag at any time; the sweep stops within a few milliseconds.
     let stop = AtomicBool::new(false);
     let press = |progress: Progress| {
         if progress.done * 2 >= progress.total {

@@ -1,10 +1,10 @@
-/* Which part of a picture speaks for the most probable class?
+/* Finds the part of a picture that is the strongest evidence for the most probable class.
  *
  *     cargo rustc --release --lib --no-default-features --features rayon,capi --crate-type cdylib,staticlib
  *     cc -I src/capi examples/c/explain.c target/release/libocclude.a -lpthread -ldl -lm -o explain
  *     ./explain weights/bvlc_googlenet.safetensors [PICTURE.ppm [STRIDE]]
  *
- * The picture is a binary PPM (`convert cat.jpg cat.ppm`), or else rings and a saddle by formula.
+ * The picture is a binary PPM file (`convert cat.jpg cat.ppm`). Without one, a formula draws rings and a saddle.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,7 +97,7 @@ int main(int argc, char **argv)
     }
     check(occlude_maps_mask_rect(maps, strongest / grid[1], strongest % grid[1], rect));
 
-    /* Nine digits tell all floats apart. */
+    /* Nine digits distinguish all floats. */
     printf("class %zu: %s\n", class_index, occlude_label(network, class_index));
     printf("probability %.9g\n", (double)probability);
     printf("grid %zu x %zu\n", grid[0], grid[1]);

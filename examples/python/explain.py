@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Which part of a picture speaks for the most probable class? By the C interface, with nothing but NumPy.
+"""Finds the part of a picture that is the strongest evidence for the most probable class. It needs only the C interface and NumPy.
 
     cargo rustc --release --lib --no-default-features --features rayon,capi --crate-type cdylib,staticlib
     python3 examples/python/explain.py target/release/libocclude.so weights/bvlc_googlenet.safetensors [PICTURE.ppm [STRIDE]]
 
-The picture is a binary PPM (`convert cat.jpg cat.ppm`), or else rings and a saddle by formula.
+The picture is a binary PPM file (`convert cat.jpg cat.ppm`). Without one, a formula draws rings and a saddle.
 """
 import re
 import sys
@@ -94,7 +94,7 @@ def main(path, weights, picture=None, stride="22"):
     row, column = divmod(int(drops.argmax()), grid[1])
     library.occlude_maps_mask_rect(maps, row, column, rect)
 
-    # Nine digits tell all floats apart.
+    # Nine digits distinguish all floats.
     print(f"class {class_index.value}: {library.occlude_label(network, class_index).decode()}")
     print(f"probability {probability.value:.9g}")
     print(f"grid {grid[0]} x {grid[1]}")
