@@ -39,34 +39,35 @@ test-command:
 
 # Runs one file of tests/.
 test-sweep:
-    cargo test --release --test sweep
+    cargo test --release --test engine
+    cargo test --release --test engine sweep::
 
 # Runs a test with another instruction set than the fastest.
 test-avx2:
-    OCCLUDE_ISA=avx2 cargo test --release --test seeded
+    OCCLUDE_ISA=avx2 cargo test --release --test engine seeded::
 
 # Runs the tests that compare with the published network, which lies in FOLDER.
 test-trained FOLDER:
-    OCCLUDE_WEIGHTS={{FOLDER}}/weights/bvlc_googlenet.safetensors OCCLUDE_REQUIRE_WEIGHTS=1 cargo test --release --test trained
+    OCCLUDE_WEIGHTS={{FOLDER}}/weights/bvlc_googlenet.safetensors OCCLUDE_REQUIRE_WEIGHTS=1 cargo test --release --test engine trained::
 
 # Runs the tests of a new kernel.
 test-kernel:
     cargo test --release --lib kernels::pool_lrn
-    cargo test --release --test unsafe_code --test reproducible
+    cargo test --release --test repository unsafe_code::
+    cargo test --release --test engine reproducible::
 
 # Runs the tests of a new layer.
 test-layer:
     cargo test --release --lib network:: && cargo test --release --lib reference::
-    cargo test --release --test seeded --test variants
-    cargo test --release --test sweep --test reproducible
+    cargo test --release --test engine
 
 # Compares the modules' imports with ARCHITECTURE.md.
 test-architecture:
-    cargo test --release --test architecture
+    cargo test --release --test repository architecture::
 
 # Puts into the book what its commands print now.
 write-book:
-    OCCLUDE_BOOK=write cargo test --release --test book
+    OCCLUDE_BOOK=write cargo test --release --test repository book::
 
 # Runs what must pass before a merge.
 ci:

@@ -32,7 +32,7 @@
 //!
 //! # The tour, from a photograph to its map
 //!
-//! The [book](mod@book) explains each step with its numbers, in the files of `docs/` also with its pictures; `tests/exercises.rs`
+//! The [book](mod@book) explains each step with its numbers, in the files of `docs/` also with its pictures; `tests/engine/exercises.rs`
 //! has exercises to its chapters, with solutions that run.
 //!
 //! | chapter | explains | here |
@@ -137,7 +137,7 @@
 //!
 //! Versions follow semantic versioning. Within a major version (before 1.0: a minor one) stay as they are: the public API, the C
 //! interface, names and meaning of the fields of `map.json` and of the other files, command line options, and the **bits of results**
-//! for the same weights, picture and options (`tests/reproducible.rs` holds them). What may come at any time: functions, options,
+//! for the same weights, picture and options (`tests/engine/reproducible.rs` holds them). What may come at any time: functions, options,
 //! fields, variants of enums and fields of structs that are `#[non_exhaustive]`, the text of messages and the look of pictures. The
 //! oldest Rust that is supported, 1.89, may rise with a minor version.
 

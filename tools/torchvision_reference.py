@@ -5,7 +5,7 @@
     torchvision_reference.py builtin BUILTIN.safetensors PHOTOGRAPH OUT.safetensors
 
 `formula` runs torchvision's own `googlenet` on weights and batch statistics by formula: `tests/data/torchvision.safetensors`;
-`tests/variants.rs` makes the same state dict, which the second file holds for the command. `builtin` runs the built-in network
+`tests/engine/variants.rs` makes the same state dict, which the second file holds for the command. `builtin` runs the built-in network
 on the middle 224x224 pixels of a photograph: `tests/data/builtin.safetensors`.
 
 Install with: pip install -r requirements.txt

@@ -1,4 +1,4 @@
-//! The C interface, the feature `capi`. `occlude.h` declares it and is where each function is documented; `tests/capi.rs`
+//! The C interface, the feature `capi`. `occlude.h` declares it and is where each function is documented; `tests/capi/main.rs`
 //! holds the two together.
 //!
 //! Arguments have the types that say what C's pointers mean: `Option<&T>` a handle that is lent, `Option<Box<T>>` one that is given

@@ -1,4 +1,4 @@
-/* Calls every function of the C interface, right and wrong. Prints the numbers, floats by their bits, for tests/capi.rs to compare with
+/* Calls every function of the C interface, right and wrong. Prints the numbers, floats by their bits, for tests/capi/main.rs to compare with
  * those of the Rust library; ends with 1 and a line on standard error if a function does not do as the header says.
  *
  *     every WEIGHTS PICTURE

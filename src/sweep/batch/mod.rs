@@ -53,7 +53,7 @@ pub(crate) struct MaskBatch<'a> {
 }
 
 /// Bytes of a worker's workspace that [`WorkspaceSize`] does not count one by one: lists of pixels, a pixel's outputs, the
-/// results. `tests/memory.rs` holds the sum against the memory that is allocated.
+/// results. `tests/limits/memory.rs` holds the sum against the memory that is allocated.
 const SMALL: usize = 2 << 20;
 
 impl MaskBatch<'_> {

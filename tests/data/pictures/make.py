@@ -1,6 +1,6 @@
 """Makes the pictures in this folder that the image crate has no encoder for, and prints what Pillow reads in them.
 
-Usage: python make.py    (Pillow 13.0.0; the numbers printed are those in tests/picture.rs)
+Usage: python make.py    (Pillow 13.0.0; the numbers printed are those in tests/files/picture.rs)
 """
 from PIL import Image, ImageOps
 

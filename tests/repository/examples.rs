@@ -5,7 +5,7 @@ use std::process::Command;
 
 /// What an example prints.
 fn run(name: &str, arguments: &[&str]) -> String {
-    // target/release/deps/examples-0123: what `cargo test` has built anyway, and `cargo test --test examples` has not.
+    // target/release/deps/repository-0123: what `cargo test` has built anyway, and `cargo test --test repository` has not.
     let target = env::current_exe().unwrap().ancestors().nth(3).unwrap().to_path_buf();
     let mut build = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
     build.args(["build", "--quiet", "--locked", "--example", name, "--target-dir"]).arg(&target);

@@ -1,8 +1,5 @@
 //! `occlude batch` and `occlude merge`: the same bytes in one run or in shards, interrupted or not; what is kept, what is
 //! done again, and what fails.
-#![cfg(feature = "cli")]
-
-mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,8 +7,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use common::command::{stderr, write_png};
-use common::{safetensors, seeded_tensors, seeded_weights};
+use crate::common::command::{stderr, write_png};
+use crate::common::{safetensors, seeded_tensors, seeded_weights};
 use image::{Rgb, RgbImage};
 use occlude::Isa;
 use serde_json::Value;
@@ -198,7 +195,7 @@ fn shards_merged_are_one_run() {
     assert_eq!(run(batch(folder.path(), "whole", &options)).status.code(), Some(1));
     let whole = tree(&folder.path().join("whole"));
     assert_eq!(whole.len(), 5 * 4 + 2);
-    // The scalar one takes too long here; tests/command.rs compares it with these.
+    // The scalar one takes too long here; tests/command/basics.rs compares it with these.
     let mut fast: Vec<String> = Isa::all_available().iter().map(|isa| isa.to_string()).collect();
     fast.retain(|isa| isa != "scalar");
     for n in [1, 2, 3, 7] {

@@ -1,9 +1,7 @@
 //! The network's other variants: torchvision's `googlenet` against torchvision itself (`tools/torchvision_reference.py`), and
 //! classifiers of any number of classes. Needs no weights file.
 
-mod common;
-
-use common::{Reference, SEED, TOLERANCE, picture_input};
+use crate::common::{Reference, SEED, TOLERANCE, picture_input};
 use occlude::network::Network;
 use occlude::{
     Feature, GoogLeNet, Input, Labels, MaskValue, OcclusionMaps, OcclusionSensitivity, Score, Weights,
@@ -208,8 +206,8 @@ fn labels_of_ones_own_name_the_classes() {
 
 #[cfg(feature = "cli")]
 mod commands {
-    use super::common::command::{folder, listing, occlude, refuse, succeed};
     use super::*;
+    use crate::common::command::{folder, listing, occlude, refuse, succeed};
     use serde_json::Value;
     use std::fs;
 

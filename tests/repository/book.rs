@@ -6,19 +6,15 @@
 //! shares of multiply-adds. A figure `figures/05-NAME.jpg` of a chapter is the picture `out/NAME.png` that its commands have
 //! written, made smaller.
 //!
-//! `OCCLUDE_BOOK=write cargo test --test book` puts in what the commands print and draw now.
-// The folder for the commands has a symbolic link.
-#![cfg(all(feature = "cli", unix))]
-
-mod common;
+//! `OCCLUDE_BOOK=write cargo test --test repository book::` puts in what the commands print and draw now.
 
 use std::collections::HashSet;
 use std::fs;
 use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 
-use common::command::{listing, occlude, read_picture, succeed};
-use common::shared;
+use crate::common::command::{listing, occlude, read_picture, succeed};
+use crate::common::shared;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{FilterType, resize};
 use tempfile::TempDir;
@@ -363,7 +359,7 @@ fn links_lead_somewhere() {
 
 #[test]
 fn each_exercise_has_a_solution_and_each_solution_an_exercise() {
-    let solutions = fs::read_to_string(docs().join("../tests/exercises.rs")).unwrap();
+    let solutions = fs::read_to_string(docs().join("../tests/engine/exercises.rs")).unwrap();
     let number = |name: &str| name.split('_').take(2).collect::<Vec<_>>().join(".");
     let solved: Vec<String> = solutions.split("fn exercise_").skip(1).map(number).collect();
     let mut asked = Vec::new();

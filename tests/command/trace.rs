@@ -1,13 +1,10 @@
 //! `occlude trace` by the real binary, against the library's trace.
-#![cfg(feature = "cli")]
-
-mod common;
 
 use std::fs;
 use std::io::Cursor;
 
-use common::command::{floats, folder, read_picture, refuse, seeded, succeed, write_png};
-use common::seeded_weights;
+use crate::common::command::{floats, folder, read_picture, refuse, seeded, succeed, write_png};
+use crate::common::seeded_weights;
 use image::AnimationDecoder;
 use image::codecs::gif::GifDecoder;
 use occlude::network::INPUT_SIDE;

@@ -1,9 +1,7 @@
 //! Grad-CAM on the seeded network: against PyTorch's gradients, against numerical derivatives, and the same bits
 //! everywhere. Needs no weights file.
 
-mod common;
-
-use common::{Reference, SEED, picture_input};
+use crate::common::{Reference, SEED, picture_input};
 use occlude::network::{CLASSES, INPUT_SIDE};
 use occlude::{Activations, GoogLeNet, Input, Isa, Weights};
 use proptest::prelude::*;

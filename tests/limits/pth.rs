@@ -1,25 +1,13 @@
 //! PyTorch's files through the library's door: what is said of them, and how much memory those take that ask for much.
-#![cfg(feature = "pth")]
 
-use std::sync::{Mutex, MutexGuard};
-
+use crate::{MEMORY, alone};
 use occlude::Weights;
-use peak_alloc::PeakAlloc;
-
-#[global_allocator]
-static MEMORY: PeakAlloc = PeakAlloc;
 
 const MB: usize = 1 << 20;
 
 /// The beginning of a file before PyTorch 1.6: magic number, version, byte order.
 const HEAD: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.\
     \x80\x02}X\x0d\0\0\0little_endian\x88s.";
-
-/// One test at a time, so that nobody else's memory is counted.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
 
 /// Asserts that the bytes are refused by a message with these words, and that reading them takes at most so much memory beside a
 /// copy of the file.
@@ -37,9 +25,11 @@ fn refuse(bytes: &[u8], most: usize, words: &str) {
 #[test]
 fn what_is_not_googlenet_is_refused_after_reading() {
     let _alone = alone();
-    let file = include_bytes!("data/pth/model.pth");
+    let file = include_bytes!("../data/pth/model.pth");
     refuse(file, MB, "no code of a file is ever run");
-    for file in [&include_bytes!("data/pth/state_zip.pth")[..], include_bytes!("data/pth/state_legacy.pth")] {
+    for file in
+        [&include_bytes!("../data/pth/state_zip.pth")[..], include_bytes!("../data/pth/state_legacy.pth")]
+    {
         refuse(file, MB, "");
     }
 }

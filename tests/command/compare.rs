@@ -1,13 +1,10 @@
 //! `occlude compare` and the pictures of `occlude explain`: what is written, and that the options change it.
-#![cfg(feature = "cli")]
-
-mod common;
 
 use std::collections::HashSet;
 use std::fs;
 
-use common::command::{floats, folder, listing, occlude, refuse, seeded, shape, succeed, write_png};
-use common::shared;
+use crate::common::command::{floats, folder, listing, occlude, refuse, seeded, shape, succeed, write_png};
+use crate::common::shared;
 use occlude::{GoogLeNet, OcclusionSensitivity, Picture, Resize, Weights};
 use serde_json::Value;
 use tempfile::TempDir;

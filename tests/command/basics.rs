@@ -1,16 +1,13 @@
 //! The command as its users meet it: the real binary, real files, exit codes, and what it prints and leaves behind.
-#![cfg(feature = "cli")]
-
-mod common;
 
 use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use common::command::{
+use crate::common::command::{
     bits, floats, folder, listing, occlude, read_picture, refuse, seeded, shape, stderr, succeed, write_png,
 };
-use common::{Tensor, safetensors, seeded_tensors, seeded_weights};
+use crate::common::{Tensor, safetensors, seeded_tensors, seeded_weights};
 use occlude::network::geometry::Rect;
 use occlude::{
     Faithfulness, Feature, GoogLeNet, Isa, MaskValue, OcclusionSensitivity, Picture, Resize, Weights,
@@ -788,8 +785,8 @@ fn the_manual_page_has_a_section_for_each_subcommand() {
 
 /// The command on the published weights, for a photograph of the folder `images` beside them.
 fn real(folder: &TempDir, command: &str, image: &str, more: &[&str]) -> Option<Command> {
-    let weights = common::shared("weights/bvlc_googlenet.safetensors")?;
-    let image = common::shared(&format!("images/{image}"))?;
+    let weights = crate::common::shared("weights/bvlc_googlenet.safetensors")?;
+    let image = crate::common::shared(&format!("images/{image}"))?;
     let mut command = occlude(folder, &[&[command, image.to_str().unwrap()], more].concat());
     command.env("OCCLUDE_WEIGHTS", weights);
     Some(command)
@@ -810,7 +807,7 @@ fn chelsea_is_an_egyptian_cat() {
     assert!(folder.path().join("out/chelsea-egyptian-cat.png").exists());
 }
 
-/// From the references' own pixels, so that this says nothing about decoding and resizing: `tests/picture.rs` does.
+/// From the references' own pixels, so that this says nothing about decoding and resizing: `tests/files/picture.rs` does.
 #[test]
 fn maps_agree_with_the_references_on_the_same_pixels() {
     for (stem, tag, options) in [
@@ -823,8 +820,8 @@ fn maps_agree_with_the_references_on_the_same_pixels() {
         ),
         ("miniature_poodle", "m45_s22_auto", &[]),
     ] {
-        let Some(weights) = common::shared("weights/bvlc_googlenet.safetensors") else { return };
-        let Some(reference) = common::shared(&format!("reference/{stem}.safetensors")) else { return };
+        let Some(weights) = crate::common::shared("weights/bvlc_googlenet.safetensors") else { return };
+        let Some(reference) = crate::common::shared(&format!("reference/{stem}.safetensors")) else { return };
         let bytes = fs::read(reference).unwrap();
         let reference = safetensors::SafeTensors::deserialize(&bytes).unwrap();
         let tensor = |name: &str| reference.tensor(name).unwrap();
@@ -870,7 +867,7 @@ fn one_sweep_maps_three_poodles() {
 #[test]
 fn the_published_weights_match_the_manifest() {
     let folder = folder();
-    let Some(weights) = common::shared("weights/bvlc_googlenet.safetensors") else { return };
+    let Some(weights) = crate::common::shared("weights/bvlc_googlenet.safetensors") else { return };
     let text = succeed(occlude(&folder, &["weights", "--weights", weights.to_str().unwrap()]));
     for part in ["(matches)", "all 116 match", "405fc5acd08a3bb12de8ee5e23a96bec22f08204", "unrestricted use"]
     {

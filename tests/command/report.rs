@@ -1,17 +1,14 @@
 //! The page that `explain --report` writes, as its readers meet it: in a real browser, with mouse, touch and keyboard.
-#![cfg(feature = "cli")]
 
-#[path = "common/browser.rs"]
+#[path = "../common/browser.rs"]
 mod browser;
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::common::command::{folder, refuse, seeded, succeed};
+use crate::common::seeded_weights;
 use browser::Browser;
-use common::command::{folder, refuse, seeded, succeed};
-use common::seeded_weights;
 use occlude::image::resize::upsample;
 use occlude::network::INPUT_SIDE;
 use occlude::{GoogLeNet, Photograph, Resize, Upsampling, Weights};
@@ -697,7 +694,7 @@ fn chelsea_is_explained_by_the_built_in_network() {
 #[test]
 fn screenshots_for_a_person_who_asks_for_them() {
     let Some(shots) = std::env::var_os("OCCLUDE_SCREENSHOTS").map(PathBuf::from) else { return };
-    let weights = common::shared("weights/bvlc_googlenet.safetensors").expect("the trained weights");
+    let weights = crate::common::shared("weights/bvlc_googlenet.safetensors").expect("the trained weights");
     let shoot = |browser: &mut Browser, name: &str| {
         let whole = json!({"format": "png", "captureBeyondViewport": true});
         let shot = browser.call("Page.captureScreenshot", whole);
@@ -709,7 +706,7 @@ fn screenshots_for_a_person_who_asks_for_them() {
         ("cat_dog.png", &["--classes", "top3", "--mask-value", "noise"]),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let image = common::shared(&format!("images/{image}")).unwrap().canonicalize().unwrap();
+        let image = crate::common::shared(&format!("images/{image}")).unwrap().canonicalize().unwrap();
         let stem = image.file_stem().unwrap().to_str().unwrap();
         let page = folder.path().join("report.html");
         let arguments = [&[image.to_str().unwrap(), "--report", "report.html"], options].concat();

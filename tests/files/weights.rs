@@ -1,10 +1,8 @@
 //! `occlude weights import` and `fetch`: every form that weights are published in, and downloads that go well, stop half way,
 //! bring something else or nothing, from a server on loopback. There is no TLS here: what a redirect from https may do is a unit
 //! test of `download.rs`.
-#![cfg(feature = "cli")]
 
-mod common;
-#[path = "common/encode.rs"]
+#[path = "../common/encode.rs"]
 #[allow(dead_code, reason = "the unit tests of the readers use the rest")]
 mod encode;
 
@@ -17,8 +15,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::command::{folder, listing, occlude, refuse, stderr, succeed};
-use common::{SEED, Tensor, safetensors, seeded_tensors, seeded_weights, shared};
+use crate::common::command::{folder, listing, occlude, refuse, stderr, succeed};
+use crate::common::{SEED, Tensor, safetensors, seeded_tensors, seeded_weights, shared};
 use occlude::Weights;
 use occlude::network::Network;
 use safetensors::{Dtype, SafeTensors};

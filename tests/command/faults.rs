@@ -1,8 +1,5 @@
 //! What goes wrong around the program: disks that are full, folders that disappear, readers that leave, signals. No part of a
 //! file is left, what was there before is as it was, and a batch goes on to the same bytes.
-#![cfg(all(feature = "cli", unix))]
-
-mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use common::command::{
+use crate::common::command::{
     folder, listing, occlude, refuse, seeded, stderr, succeed, without_network, write_png,
 };
 use tempfile::TempDir;

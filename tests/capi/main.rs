@@ -1,5 +1,6 @@
 //! The C interface: the header and the code are the same, and programs in C and Python get the Rust library's numbers.
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::collections::BTreeMap;

@@ -1,7 +1,4 @@
 //! `occlude explain --arrays`: the files hold map.json's numbers, bit for bit, and NumPy reads them.
-#![cfg(feature = "cli")]
-
-mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +6,7 @@ use std::io::{Cursor, Read, Write};
 use std::path::Path;
 use std::process::Command;
 
-use common::command::{floats, folder, listing, refuse, seeded, shape, succeed};
+use crate::common::command::{floats, folder, listing, refuse, seeded, shape, succeed};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use tempfile::TempDir;

@@ -1,15 +1,12 @@
 //! The built-in network: against PyTorch in float64 (`tools/torchvision_reference.py`), its sweeps against exhaustive ones on
 //! photographs, and the command where nothing but itself is there.
-#![cfg(feature = "cli")]
-
-mod common;
 
 use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
 
-use common::command::{folder, occlude, read_picture, refuse, stderr, succeed};
-use common::{Reference, shared};
+use crate::common::command::{folder, occlude, read_picture, refuse, stderr, succeed};
+use crate::common::{Reference, shared};
 use occlude::network::geometry::Rect;
 use occlude::{
     GoogLeNet, Input, Isa, MaskValue, OcclusionSensitivity, Photograph, Picture, Resize, Score, Weights,
@@ -130,7 +127,7 @@ fn the_first_command_maps_a_cat() {
     assert_eq!((&map["network"], &map["classes"][0]["label"]), (&network.into(), &"cat".into()));
     assert_eq!(map["grid"], serde_json::json!([11, 11]));
     // Something on the photograph matters, and not everywhere as much.
-    let drops = common::command::floats(&map["maps"]);
+    let drops = crate::common::command::floats(&map["maps"]);
     let score = map["classes"][0]["base_score"].as_f64().unwrap() as f32;
     let strongest = drops.iter().copied().fold(0.0, f32::max);
     let weakest = drops.iter().copied().fold(f32::MAX, f32::min);
@@ -171,10 +168,10 @@ fn a_class_that_only_another_network_has_is_answered_with_a_hint() {
         "the published network has it: `occlude weights fetch`",
     ];
     refuse(&folder, bare(&folder, &explain("Egyptian cat")), 1, &message);
-    let seeded = common::command::seeded(&folder, &explain("parachuter"));
+    let seeded = crate::common::command::seeded(&folder, &explain("parachuter"));
     refuse(&folder, seeded, 1, &["error: no class is called \"parachuter\""]);
     let message = ["error: no class is called \"house\"", "the built-in network has it: --weights builtin"];
-    refuse(&folder, common::command::seeded(&folder, &explain("house")), 1, &message);
+    refuse(&folder, crate::common::command::seeded(&folder, &explain("house")), 1, &message);
 }
 
 #[test]
@@ -183,7 +180,7 @@ fn the_built_in_network_is_asked_for_by_name() {
     let mut by_variable = bare(&folder, &["classify", CHELSEA, "--json"]);
     by_variable.env("OCCLUDE_WEIGHTS", "builtin");
     let by_option =
-        common::command::seeded(&folder, &["classify", CHELSEA, "--json", "--weights", "builtin"]);
+        crate::common::command::seeded(&folder, &["classify", CHELSEA, "--json", "--weights", "builtin"]);
     assert_eq!(json(by_variable), json(by_option));
     let text = succeed(bare(&folder, &["weights"]));
     assert!(text.starts_with("network   built-in network of ") && text.contains("(matches)"), "{text}");

@@ -1,8 +1,6 @@
 //! The reference path on the seeded network, against what PyTorch computes in float64. Needs no weights file.
 
-mod common;
-
-use common::{Reference, SEED, picture_input};
+use crate::common::{Reference, SEED, picture_input};
 use occlude::network::{INPUT_SIDE, Network, Op};
 use occlude::reference::forward;
 use occlude::weights::Weights;

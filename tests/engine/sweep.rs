@@ -1,9 +1,7 @@
 //! The sweep: incremental equals exhaustive bit for bit, whatever the options, threads and instruction set; and both agree
 //! with an independent implementation.
 
-mod common;
-
-use common::{Reference, SEED, picture_input};
+use crate::common::{Reference, SEED, picture_input};
 use occlude::network::geometry::Rect;
 use occlude::network::{Network, Op};
 use occlude::{

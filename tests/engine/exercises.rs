@@ -1,10 +1,8 @@
 //! Exercises to the chapters of `docs/`, with solutions. The comment above a test is the exercise, its body a solution; the last
 //! lines compare with what the library says. Everything runs on the random network of `Weights::seeded`, without a file:
-//! `cargo test --release --test exercises`.
+//! `cargo test --release --test engine exercises::`.
 
-mod common;
-
-use common::{SEED, picture};
+use crate::common::{SEED, picture};
 use occlude::forward::softmax;
 use occlude::network::geometry::{Rect, Window};
 use occlude::network::{Layer, Network, Op};
@@ -443,9 +441,9 @@ fn exercise_7_1_zeros_may_be_left_out_but_the_order_counts() {
     assert_ne!(bits(&backwards), library);
     // Zero times infinity is not a number, so a product with zero would not be zero. `Weights` refuses such weights.
     assert!((0.0 * f32::INFINITY).is_nan());
-    let mut file = common::seeded_tensors();
+    let mut file = crate::common::seeded_tensors();
     file[1].bytes[..4].copy_from_slice(&f32::INFINITY.to_le_bytes());
-    let refused = Weights::from_bytes("infinite", &common::safetensors(&file));
+    let refused = Weights::from_bytes("infinite", &crate::common::safetensors(&file));
     assert!(matches!(refused, Err(Error::Weights { .. })));
 }
 

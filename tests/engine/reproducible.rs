@@ -1,9 +1,7 @@
 //! The claim of the same bits, on the whole path from a picture to its maps: any instruction set, any number of threads,
 //! incremental or not, and the bits that are written down here, which every other machine and every later version is held to.
 
-mod common;
-
-use common::{SEED, picture};
+use crate::common::{SEED, picture};
 use occlude::{
     Faithfulness, Feature, GoogLeNet, Isa, MaskValue, OcclusionSensitivity, Picture, Resize, Score,
     Upsampling, Weights,
@@ -107,7 +105,7 @@ fn the_scalar_kernels_have_the_golden_bits() {
 /// The files that the command writes.
 #[cfg(feature = "cli")]
 mod command {
-    use super::common::command::{folder, seeded, succeed};
+    use crate::common::command::{folder, seeded, succeed};
     use occlude::Isa;
     use serde_json::Value;
     use std::fs;
@@ -176,7 +174,7 @@ mod command {
 
     /// Paths below a folder with their bytes.
     fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
-        let all = super::common::command::listing(folder).into_iter().filter(|path| path.is_file());
+        let all = crate::common::command::listing(folder).into_iter().filter(|path| path.is_file());
         let name = |path: &Path| path.strip_prefix(folder).unwrap().display().to_string();
         all.map(|path| (name(&path), fs::read(path).unwrap())).collect()
     }

@@ -1,8 +1,6 @@
 //! The trained network against the reference outputs of an independent float64 implementation.
 
-mod common;
-
-use common::shared;
+use crate::common::shared;
 use occlude::network::geometry::Rect;
 use occlude::{GoogLeNet, Input, MaskValue, OcclusionSensitivity};
 use safetensors::SafeTensors;

@@ -1,12 +1,9 @@
 //! `occlude features` as its users meet it: its numbers against the library's activations, its pictures, its refusals.
-#![cfg(feature = "cli")]
-
-mod common;
 
 use std::sync::LazyLock;
 
-use common::command::{bits, floats, folder, listing, occlude, read_picture, refuse, seeded, succeed};
-use common::{safetensors, seeded_tensors};
+use crate::common::command::{bits, floats, folder, listing, occlude, read_picture, refuse, seeded, succeed};
+use crate::common::{safetensors, seeded_tensors};
 use occlude::network::Network;
 use occlude::{Activations, Feature, GoogLeNet, OcclusionSensitivity, Picture, Resize, Weights};
 use serde_json::{Value, json};

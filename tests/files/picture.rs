@@ -1,7 +1,4 @@
 //! Photographs in, network input out: against the reference pictures, in every format, and with hostile files.
-#![cfg(feature = "all-formats")]
-
-mod common;
 
 use std::fs;
 use std::io::Cursor;
@@ -75,8 +72,8 @@ fn pictures_agree_with_the_references() {
     ] {
         let stem = image.split('.').next().unwrap();
         let (Some(photo), Some(reference)) = (
-            common::shared(&format!("images/{image}")),
-            common::shared(&format!("reference/{stem}.safetensors")),
+            crate::common::shared(&format!("images/{image}")),
+            crate::common::shared(&format!("reference/{stem}.safetensors")),
         ) else {
             return;
         };
@@ -117,7 +114,7 @@ fn pictures_agree_with_the_references() {
 
 #[test]
 fn transparency_is_dropped_from_a_photograph() {
-    let Some(path) = common::shared("images/spider.png") else {
+    let Some(path) = crate::common::shared("images/spider.png") else {
         return;
     };
     let rgba = image::open(&path).unwrap().into_rgba8();
@@ -128,7 +125,7 @@ fn transparency_is_dropped_from_a_photograph() {
 /// Numbers from Pillow 13.0.0: `resize((384, 256), BICUBIC).crop((80, 16, 304, 240))`, torchvision's sizes and offsets.
 #[test]
 fn center_crop_of_a_photograph() {
-    let Some(path) = common::shared("images/chelsea.png") else {
+    let Some(path) = crate::common::shared("images/chelsea.png") else {
         return;
     };
     let picture = Picture::open(path, Resize::CenterCrop).unwrap();

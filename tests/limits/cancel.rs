@@ -1,9 +1,8 @@
 //! A sweep stops when it is told to, wherever it is, and a panic of the caller's own code reaches the caller; neither leaves
 //! anything behind in the network.
 
-mod common;
-
-use common::{SEED, picture_input};
+use crate::alone;
+use crate::common::{SEED, picture_input};
 use occlude::{
     Classification, Error, Faithfulness, GoogLeNet, Input, MaskValue, OcclusionMaps, OcclusionSensitivity,
     Progress, Refinement, Weights,
@@ -43,6 +42,7 @@ fn latency(delay: Duration, run: impl FnOnce(&AtomicBool) -> Result<(), Error>) 
 /// without vector units.
 #[test]
 fn a_flag_stops_a_sweep_at_any_moment() {
+    let _alone = alone();
     let before = maps();
     let bound = Duration::from_secs(if cfg!(target_arch = "x86_64") { 2 } else { 20 });
     let mut worst = Duration::ZERO;
@@ -70,6 +70,7 @@ fn a_flag_stops_a_sweep_at_any_moment() {
 
 #[test]
 fn a_flag_that_is_set_already_stops_at_once_and_one_that_is_taken_back_stops_all_the_same() {
+    let _alone = alone();
     let cancel = AtomicBool::new(true);
     let sweep = OcclusionSensitivity::new(&NET).stride([20, 20]).cancel(&cancel);
     assert!(matches!(sweep.run(&INPUT), Err(Error::Cancelled)));
@@ -93,6 +94,7 @@ fn a_flag_that_is_set_already_stops_at_once_and_one_that_is_taken_back_stops_all
 
 #[test]
 fn a_panic_in_a_callback_reaches_the_caller_and_leaves_the_network_usable() {
+    let _alone = alone();
     let before = maps();
     let sweep = OcclusionSensitivity::new(&NET).stride([10, 10]);
     let message = |run: &dyn Fn()| {

@@ -1,53 +1,16 @@
-//! A bound on the sweep's memory is kept, by what is really allocated, and changes no bit. One test alone in this file: the
-//! allocator counts the whole process.
+//! A bound on the sweep's memory is kept, by what is really allocated, and changes no bit.
 
-mod common;
-
-use common::{SEED, picture_input};
+use crate::common::{SEED, picture_input};
+use crate::{MEMORY, alone};
 use occlude::{Error, Feature, GoogLeNet, Input, OcclusionSensitivity, Refinement, Score, Weights};
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-struct Counting;
-
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static MOST: AtomicUsize = AtomicUsize::new(0);
-
-fn count(more: usize) {
-    MOST.fetch_max(NOW.fetch_add(more, Ordering::Relaxed) + more, Ordering::Relaxed);
-}
-
-#[allow(unsafe_code, reason = "an allocator cannot be had without; it only counts and passes on")]
-// SAFETY: every call is passed on to the system's allocator as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
-        unsafe { System.dealloc(at, layout) }
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // As if old and new memory were there side by side.
-        count(size);
-        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// The most that is allocated on top of what is there while `run` runs.
 fn most<T>(run: impl FnOnce() -> T) -> (T, usize) {
-    let before = NOW.load(Ordering::Relaxed);
-    MOST.store(before, Ordering::Relaxed);
+    MEMORY.reset_peak_usage();
+    let before = MEMORY.current_usage();
     let result = run();
-    (result, MOST.load(Ordering::Relaxed) - before)
+    (result, MEMORY.peak_usage().saturating_sub(before))
 }
 
 /// What an error says would be enough.
@@ -59,6 +22,7 @@ fn least(error: &Error) -> usize {
 
 #[test]
 fn a_sweep_takes_no_more_than_it_may_and_says_what_would_do() {
+    let _alone = alone();
     let net = GoogLeNet::new(&Weights::seeded(SEED)).unwrap();
     let input = Input::from_nhwc_bgr(picture_input()).unwrap();
     let feature = Feature { layer: "inception_3b/output".to_string(), channel: None };

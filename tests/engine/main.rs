@@ -1,0 +1,12 @@
+//! The network and the sweep: the same bits on every machine, and the numbers of PyTorch and of plain formulas.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod exercises;
+mod gradcam;
+mod reproducible;
+mod seeded;
+mod sweep;
+mod trained;
+mod variants;

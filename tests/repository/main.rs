@@ -1,0 +1,14 @@
+//! The repository itself: its modules, packages, `unsafe` blocks and examples, and the book.
+
+// The folder for the book's commands has a symbolic link.
+#[cfg(all(feature = "cli", unix))]
+mod book;
+#[cfg(all(feature = "cli", unix))]
+#[path = "../common/mod.rs"]
+mod common;
+
+mod architecture;
+mod dependencies;
+mod examples;
+mod policy;
+mod unsafe_code;
