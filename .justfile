@@ -1,5 +1,5 @@
 # The commands of CONTRIBUTING.md by short names, for https://just.systems: `just`, `just test`.
-# tests/policy.rs compares this file with that page, and needs no `just` for it.
+# tests/repository/policy.rs compares this file with that page, and needs no `just` for it.
 
 # Lists the recipes.
 @_:
@@ -16,6 +16,10 @@ check:
 # Checks the library with no feature.
 check-bare:
     cargo clippy --no-default-features --lib -- -D warnings
+
+# Checks the fuzz targets.
+check-fuzz:
+    CUSTOM_LIBFUZZER_PATH=/dev/null cargo check --locked --manifest-path tools/fuzz/Cargo.toml
 
 # Opens the documentation.
 doc:
@@ -37,8 +41,8 @@ test-kernels:
 test-command:
     cargo test --release --bin occlude
 
-# Runs one file of tests/.
-test-sweep:
+# Runs one folder of tests/, then one file of it.
+test-engine:
     cargo test --release --test engine
     cargo test --release --test engine sweep::
 

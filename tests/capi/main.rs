@@ -1,4 +1,5 @@
 //! The C interface: the header and the code are the same, and programs in C and Python get the Rust library's numbers.
+#![cfg(feature = "image")]
 
 #[path = "../common/mod.rs"]
 mod common;

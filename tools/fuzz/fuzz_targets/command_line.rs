@@ -6,8 +6,8 @@
 mod cli;
 
 use clap::Parser;
+use cli::args::classes::Classes;
 use cli::args::{Arguments, Command, Drawing, Size, Sweep};
-use cli::classes::Classes;
 use libfuzzer_sys::fuzz_target;
 use occlude::{Labels, MaskValue};
 
@@ -15,22 +15,22 @@ fuzz_target!(|text: &str| {
     let arguments = std::iter::once("occlude").chain(text.split('\n'));
     let Ok(arguments) = Arguments::try_parse_from(arguments) else { return };
     match &arguments.command {
-        Command::Classify(classify) => assert!(classify.top >= 1),
+        Command::Classify(classify) => assert!(classify.top != Some(0)),
         Command::Explain(explain) => {
             check_sweep(&explain.sweep);
             check_drawing(&explain.pictures.drawing);
             assert!(!explain.pictures.show.0.is_empty());
-            check_threads(explain.threads);
+            check_threads(explain.pool.threads);
             check_classes(&explain.classes);
         }
         Command::Compare(compare) => {
             check_sweep(&compare.sweep);
             check_drawing(&compare.drawing);
-            check_threads(compare.threads);
+            check_threads(compare.pool.threads);
             check_classes(&compare.classes);
         }
         Command::Gradcam(gradcam) => {
-            check_threads(gradcam.threads);
+            check_threads(gradcam.pool.threads);
             check_classes(&gradcam.classes);
         }
         Command::Batch(batch) => {
@@ -42,6 +42,8 @@ fuzz_target!(|text: &str| {
                 assert!(shard.index < shard.of);
             }
         }
+        Command::Features(features) => check_threads(features.pool.threads),
+        Command::Trace(trace) => check_threads(trace.pool.threads),
         Command::Profile(profile) => {
             check_threads(profile.threads);
             assert!((1..=1000).contains(&profile.runs));
