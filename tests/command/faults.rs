@@ -2,11 +2,12 @@
 //! file is left, what was there before is as it was, and a batch goes on to the same bytes.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread::sleep;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use crate::common::command::{
@@ -18,6 +19,9 @@ use tempfile::TempDir;
 const QUICK: [&str; 2] = ["--stride", "224"];
 /// More than 3000 positions on one thread: time enough for anything to happen.
 const SLOW: [&str; 4] = ["--stride", "4", "--threads", "1"];
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The command after a line of shell that changes what it meets, such as `ulimit`, in which it is `"$@"`.
 fn under(shell: &str, command: &Command) -> Command {
@@ -38,7 +42,11 @@ fn spawn(mut command: Command) -> Child {
 }
 
 fn signal(child: &Child, name: &str) {
-    let kill = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
+    signal_to(&child.id().to_string(), name);
+}
+
+fn signal_to(process: &str, name: &str) {
+    let kill = Command::new("kill").args([&format!("-{name}"), process]).status();
     assert!(kill.unwrap().success());
 }
 
@@ -48,7 +56,7 @@ fn end(child: &mut Child) -> ExitStatus {
     loop {
         match child.try_wait().unwrap() {
             Some(status) => return status,
-            None if start.elapsed() > Duration::from_secs(300) => {
+            None if start.elapsed() > PATIENCE => {
                 child.kill().unwrap();
                 panic!("it did not end");
             }
@@ -66,9 +74,45 @@ fn errors(child: &mut Child) -> String {
 fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
     let start = Instant::now();
     while !happened() {
-        assert!(start.elapsed() < Duration::from_secs(300), "{what} did not happen");
+        assert!(start.elapsed() < PATIENCE, "{what} did not happen");
         sleep(Duration::from_millis(1));
     }
+}
+
+/// Waits until the command says which network answers: from then on it minds signals.
+fn wait_for_network(child: &mut Child) {
+    let (told, mut line) = (child.stderr.as_mut().unwrap(), Vec::new());
+    // Byte by byte, so that what follows is left to [`errors`].
+    while told.by_ref().take(1).read_to_end(&mut line).unwrap() > 0 && !line.ends_with(b"\n") {}
+    assert!(line.starts_with(b"network: "), "{}", String::from_utf8_lossy(&line));
+}
+
+/// Waits until the command has worked for so long, or has ended: a moment that does not depend on what else the machine does.
+fn wait_for_work(child: &mut Child, work: Duration) {
+    let start = Instant::now();
+    wait_for("some work", || {
+        let worked = processor_time(child).unwrap_or_else(|| start.elapsed());
+        worked >= work || child.try_wait().unwrap().is_some()
+    });
+}
+
+/// The processor's time that a running process has taken, where the system says so in a file.
+fn processor_time(child: &Child) -> Option<Duration> {
+    let text = fs::read_to_string(format!("/proc/{}/stat", child.id())).ok()?;
+    // After the name, which may have blanks in it, the first field is the third; user's and system's time are the 14th and 15th,
+    // in hundredths of a second.
+    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks: u64 = fields.get(11..13)?.iter().filter_map(|field| field.parse::<u64>().ok()).sum();
+    Some(Duration::from_millis(10 * ticks))
+}
+
+/// A pipe with a name, and an end to write to it as soon as somebody has opened it to read.
+fn pipe(folder: &TempDir, name: &str) -> Receiver<File> {
+    let path = folder.path().join(name);
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let (sender, receiver) = channel();
+    thread::spawn(move || sender.send(File::options().write(true).open(path).unwrap()));
+    receiver
 }
 
 /// Every file below a folder, by its path in it.
@@ -281,11 +325,12 @@ fn signals_end_a_sweep_without_leftovers() {
             [&["explain", "picture.png", "--faithfulness"][..], &["compare", "picture.png", "photo.png"]]
         {
             fs::copy(folder.path().join("picture.png"), folder.path().join("photo.png")).unwrap();
-            for delay in [100, 600] {
+            for work in [0, 300, 600] {
                 let mut child = spawn(seeded(&folder, &[command, &SLOW[..]].concat()));
-                sleep(Duration::from_millis(delay));
+                wait_for_network(&mut child);
+                wait_for_work(&mut child, Duration::from_millis(work));
                 signal(&child, name);
-                assert_eq!(end(&mut child).code(), Some(code), "after {delay} ms: {}", errors(&mut child));
+                assert_eq!(end(&mut child).code(), Some(code), "after {work} ms: {}", errors(&mut child));
                 assert!(!folder.path().join("out").exists() && staging(folder.path()).is_empty());
             }
         }
@@ -295,20 +340,27 @@ fn signals_end_a_sweep_without_leftovers() {
 #[test]
 fn a_signal_ends_what_waits_for_a_pipe_at_once_and_a_second_one_anything() {
     let folder = folder();
-    assert!(Command::new("mkfifo").arg(folder.path().join("pipe.png")).status().unwrap().success());
+    let opened = pipe(&folder, "pipe.png");
     let mut child = spawn(seeded(&folder, &["classify", "pipe.png"]));
-    sleep(Duration::from_millis(500));
+    let writer = opened.recv_timeout(PATIENCE).expect("the pipe is opened");
     signal(&child, "INT");
     assert_eq!(end(&mut child).code(), Some(130));
 
+    drop(writer);
+
     // A batch has a bar to remove and a message to give, and so waits for its picture.
-    let mut child = spawn(seeded(&folder, &["batch", "pipe.png", "--out", "out"]));
-    sleep(Duration::from_millis(1000));
+    let opened = pipe(&folder, "other.png");
+    let mut child = spawn(seeded(&folder, &["batch", "other.png", "--out", "out"]));
+    let writer = opened.recv_timeout(PATIENCE).expect("the pipe is opened");
     signal(&child, "INT");
-    sleep(Duration::from_millis(300));
-    assert!(child.try_wait().unwrap().is_none());
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(300) {
+        assert!(child.try_wait().unwrap().is_none(), "it waits");
+        sleep(Duration::from_millis(5));
+    }
     signal(&child, "INT");
     assert_eq!(end(&mut child).code(), Some(130));
+    drop(writer);
     assert!(staging(folder.path()).is_empty());
 }
 
@@ -358,16 +410,16 @@ fn a_batch_that_is_killed_again_and_again_comes_to_the_same_bytes() {
         };
         let before = stage();
         while stage() <= before && child.try_wait().unwrap().is_none() {
-            assert!(start.elapsed() < Duration::from_secs(300));
+            assert!(start.elapsed() < PATIENCE);
         }
         child.kill().unwrap();
         child.wait().unwrap();
         println!("killed for the {kill}th time, {} files are not in their place", stage());
     }
     // And at moments that nobody has chosen.
-    for delay in [1, 30, 110, 190, 270, 350, 430] {
+    for work in [0, 30, 110, 190, 270, 350, 430] {
         let mut child = spawn(batch(&folder, "out"));
-        sleep(Duration::from_millis(delay));
+        wait_for_work(&mut child, Duration::from_millis(work));
         child.kill().unwrap();
         child.wait().unwrap();
     }
@@ -376,7 +428,7 @@ fn a_batch_that_is_killed_again_and_again_comes_to_the_same_bytes() {
     assert!(staging(&out).is_empty());
 }
 
-/// In a terminal, the bar is gone and the cursor is there.
+/// In a terminal, the bar is gone and the cursor is there. The signal comes when the bar has been seen.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_terminal_is_left_as_it_was() {
@@ -384,15 +436,22 @@ fn a_terminal_is_left_as_it_was() {
     let explain = seeded(&folder, &[&["explain", "picture.png"], &SLOW[..]].concat());
     let words = [explain.get_program()].into_iter().chain(explain.get_args());
     let line: Vec<String> = words.map(|word| format!("'{}'", word.to_string_lossy())).collect();
-    let line = format!("timeout --foreground -s INT 2 {}", line.join(" "));
+    let line = format!("echo $$ > process; exec {}", line.join(" "));
     let mut script = Command::new("script");
     script.args(["--quiet", "--return", "--command", &line, "/dev/null"]).current_dir(folder.path());
     script.envs(explain.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let Ok(output) = script.env("TERM", "xterm-256color").stdin(Stdio::null()).output() else {
+    script.env("TERM", "xterm-256color").stdin(Stdio::null()).stdout(Stdio::piped());
+    let Ok(mut child) = script.spawn() else {
         eprintln!("SKIPPED: a test that needs `script`, which is not installed");
         return;
     };
-    let text = String::from_utf8_lossy(&output.stdout);
+    let (mut terminal, mut shown) = (child.stdout.take().unwrap(), Vec::new());
+    let has_bar = |shown: &[u8]| String::from_utf8_lossy(shown).contains(" positions, ");
+    while !has_bar(&shown) && terminal.by_ref().take(1).read_to_end(&mut shown).unwrap() > 0 {}
+    signal_to(fs::read_to_string(folder.path().join("process")).unwrap().trim(), "INT");
+    terminal.read_to_end(&mut shown).unwrap();
+    end(&mut child);
+    let text = String::from_utf8_lossy(&shown);
     assert!(text.contains(" positions, "), "no bar: {text:?}");
     assert_eq!(text.matches("\x1b[?25l").count(), text.matches("\x1b[?25h").count(), "{text:?}");
     let (_, last) = text.rsplit_once('\r').unwrap_or_default();

@@ -22,17 +22,28 @@ fn maps() -> OcclusionMaps {
     OcclusionSensitivity::new(&NET).stride([80, 80]).run(&INPUT).unwrap()
 }
 
-/// Sets the flag after `delay` and says how much later `run` came back.
-fn latency(delay: Duration, run: impl FnOnce(&AtomicBool) -> Result<(), Error>) -> Duration {
-    let cancel = AtomicBool::new(false);
+/// Sets the flag when `run` has reported its progress so many times, and says how much later it came back. How often that is looked at
+/// differs, so that the flag is not always set right after a report.
+fn latency(
+    reports: usize,
+    run: impl FnOnce(&AtomicBool, &(dyn Fn(Progress) -> ControlFlow<()> + Sync)) -> Result<(), Error>,
+) -> Duration {
+    let (cancel, count, ended) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicBool::new(false));
     thread::scope(|scope| {
         let setter = scope.spawn(|| {
-            thread::sleep(delay);
+            while count.load(Ordering::Relaxed) < reports && !ended.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_millis(1 + 5 * reports as u64));
+            }
             cancel.store(true, Ordering::Relaxed);
             Instant::now()
         });
-        let result = run(&cancel);
+        let report = |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+            ControlFlow::Continue(())
+        };
+        let result = run(&cancel, &report);
         let back = Instant::now();
+        ended.store(true, Ordering::Relaxed);
         assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
         back - setter.join().unwrap()
     })
@@ -46,22 +57,23 @@ fn a_flag_stops_a_sweep_at_any_moment() {
     let before = maps();
     let bound = Duration::from_secs(if cfg!(target_arch = "x86_64") { 2 } else { 20 });
     let mut worst = Duration::ZERO;
-    for step in 0..8u32 {
+    for reports in 0..8 {
         let sweep = OcclusionSensitivity::new(&NET).mask_size([45, 224]).stride([2, 2]);
         for sweep in [sweep.clone().threads(1), sweep.clone().threads(2), sweep.threads(1).exhaustive(true)] {
-            let delay = Duration::from_millis(60 + u64::from(step) * 17);
-            worst = worst.max(latency(delay, |cancel| sweep.clone().cancel(cancel).run(&INPUT).map(drop)));
+            worst = worst.max(latency(reports, |cancel, report| {
+                sweep.clone().cancel(cancel).on_progress(report).run(&INPUT).map(drop)
+            }));
         }
     }
     let sweep = OcclusionSensitivity::new(&NET).stride([3, 3]);
     let go = |_: &Refinement| ControlFlow::Continue(());
-    worst = worst.max(latency(Duration::from_millis(300), |cancel| {
-        sweep.clone().cancel(cancel).on_refinement(&go).run(&INPUT).map(drop)
+    worst = worst.max(latency(5, |cancel, report| {
+        sweep.clone().cancel(cancel).on_progress(report).on_refinement(&go).run(&INPUT).map(drop)
     }));
     let ranking: Vec<f32> = (0..224 * 224).map(|i| (i % 1009) as f32).collect();
-    worst = worst.max(latency(Duration::from_millis(200), |cancel| {
+    worst = worst.max(latency(3, |cancel, report| {
         let test = Faithfulness::new(&NET).steps(5000).mask_value(MaskValue::TrainingMean).cancel(cancel);
-        test.run(&INPUT, &[(0, &ranking)]).map(drop)
+        test.on_progress(report).run(&INPUT, &[(0, &ranking)]).map(drop)
     }));
     println!("the slowest of 26: {worst:?}");
     assert!(worst < bound, "{worst:?}");
