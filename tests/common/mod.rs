@@ -13,6 +13,7 @@ use occlude::network::{INPUT_SIDE, MEAN_BGR};
 use occlude::{GoogLeNet, Input, MaskValue, OcclusionSensitivity, Weights, reference};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
+use tempfile::NamedTempFile;
 
 /// A file of the folder that holds `weights/bvlc_googlenet.safetensors`, the published network, photographs and reference
 /// outputs: `$OCCLUDE_WEIGHTS` names that file. Without it the test says so and passes, except with
@@ -66,8 +67,11 @@ pub fn safetensors(tensors: &[Tensor]) -> Vec<u8> {
 pub fn seeded_weights() -> &'static Path {
     static FILE: OnceLock<PathBuf> = OnceLock::new();
     FILE.get_or_init(|| {
-        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("seeded.safetensors");
-        fs::write(&file, safetensors(&seeded_tensors())).unwrap();
+        // Another test program that runs at the same time has the same file: it never sees a part of it.
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let (file, whole) = (folder.join("seeded.safetensors"), NamedTempFile::new_in(folder).unwrap());
+        fs::write(&whole, safetensors(&seeded_tensors())).unwrap();
+        whole.persist(&file).unwrap();
         file
     })
 }
