@@ -39,8 +39,9 @@ fn header() -> String {
 
 /// The code without its tests.
 fn interface() -> String {
-    let text = read("src/capi/mod.rs");
-    text.split("#[cfg(test)]").next().unwrap_or_default().to_string()
+    let files = fs::read_dir(root().join("src/capi")).unwrap().map(|entry| entry.unwrap().path());
+    let is_code = |path: &PathBuf| path.extension() == Some(OsStr::new("rs")) && !path.ends_with("tests.rs");
+    files.filter(is_code).map(|path| fs::read_to_string(path).unwrap()).collect()
 }
 
 /// Of each function the types of its arguments and of what it returns, in C's words.

@@ -4,6 +4,9 @@
 //! storages are entries of a ZIP archive; before, storages follow after a row of pickles. See `pickle` for what is kept from
 //! being run.
 
+mod machine;
+mod pickle;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, Cursor};
 
@@ -11,7 +14,8 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::Tensor;
 use super::number::Number;
-use super::pickle::{self, Kind, Object, Pickle, SAVE, Storage, Value, View, shown};
+use machine::load;
+use pickle::{Kind, Object, Pickle, SAVE, Storage, Value, View, shown};
 
 /// The first number in a file of PyTorch before 1.6, little-endian.
 const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
@@ -51,7 +55,7 @@ fn of_archive(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
         ));
     }
     let program = archive.get(&format!("{root}/data.pkl"))?;
-    let pickle = pickle::load(program, &mut 0)?;
+    let pickle = load(program, &mut 0)?;
     let mut storages = Storages::new();
     for key in described(&pickle)?.into_keys() {
         storages.insert(key, archive.get(&format!("{root}/data/{key}"))?);
@@ -142,21 +146,21 @@ impl<'a> Archive<'a> {
 /// Reads the form of PyTorch before 1.6.
 fn of_pickles(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
     let mut at = 0;
-    if pickle::load(bytes, &mut at)?.root != Value::Long(&MAGIC) {
+    if load(bytes, &mut at)?.root != Value::Long(&MAGIC) {
         return Err(format!("a Python pickle that torch.save did not write; {SAVE}"));
     }
-    match pickle::load(bytes, &mut at)?.root {
+    match load(bytes, &mut at)?.root {
         Value::Int(VERSION) => {}
         other => return Err(format!("is of version {other:?}, expected {VERSION}; {SAVE}")),
     }
-    let machine = pickle::load(bytes, &mut at)?;
+    let machine = load(bytes, &mut at)?;
     let endian = (Value::Text("little_endian"), Value::Bool(true));
     if !machine.dict(machine.root).is_some_and(|entries| entries.contains(&endian)) {
         return Err("does not say that its numbers are little-endian; save it on another machine".to_string());
     }
-    let pickle = pickle::load(bytes, &mut at)?;
+    let pickle = load(bytes, &mut at)?;
     let described = described(&pickle)?;
-    let keys = pickle::load(bytes, &mut at)?;
+    let keys = load(bytes, &mut at)?;
     let Some(Object::List(items)) = keys.object(keys.root) else {
         return Err(format!(
             "has {} in the place of its list of storages; fetch or save the file again",
@@ -364,5 +368,5 @@ fn gather(view: &View, run: &Run, number: Number, stored: &[u8]) -> Vec<f32> {
 }
 
 #[cfg(test)]
-#[path = "../../tests/common/pth.rs"]
+#[path = "../../../tests/common/pth.rs"]
 mod tests;

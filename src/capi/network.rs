@@ -1,0 +1,159 @@
+//! Networks, images and the classification of an image by a network.
+
+use std::ffi::{CString, c_char, c_int, c_void};
+use std::path::Path;
+use std::{ptr, slice};
+
+#[cfg(not(feature = "image"))]
+use super::{Failure, OCCLUDE_ERROR_UNSUPPORTED};
+use super::{OCCLUDE_RESIZE_CENTER_CROP, OCCLUDE_RESIZE_STRETCH, OutHandle, Outcome};
+use super::{array, copy, given, make, not_null, path, refuse, status};
+use crate::weights;
+use crate::{GoogLeNet, Input, Photograph, Resize, Weights};
+
+pub struct Network {
+    pub(super) net: GoogLeNet,
+    pub(super) labels: Vec<CString>,
+}
+
+pub struct Image {
+    pub(super) input: Input,
+}
+
+fn resize(number: c_int) -> Outcome<Resize> {
+    match number {
+        OCCLUDE_RESIZE_STRETCH => Ok(Resize::Stretch),
+        OCCLUDE_RESIZE_CENTER_CROP => Ok(Resize::CenterCrop),
+        _ => Err(refuse("resize", format!("is {number}, expected a constant of occlude_resize"))),
+    }
+}
+
+pub(super) fn network(weights: &Weights) -> Outcome<Network> {
+    let net = GoogLeNet::new(weights)?;
+    let classes = net.network().classes();
+    let labels = weights.labels();
+    let label = |class| CString::new(labels.short(class)).unwrap_or_default();
+    Ok(Network { labels: (0..classes).map(label).collect(), net })
+}
+
+/// # Safety
+/// See the header.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn occlude_network_load(file: *const c_char, out: OutHandle<Network>) -> c_int {
+    make(out, "network", || {
+        // SAFETY: the header asks for a string.
+        let file = unsafe { path(file) }?;
+        let source = match file {
+            file if file == weights::BUILTIN_NAME => weights::find(Some(Path::new(file)))?,
+            file => weights::Source::File(file.into()),
+        };
+        network(&source.load()?)
+    })
+}
+
+/// # Safety
+/// See the header.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn occlude_network_from_memory(
+    bytes: *const c_void,
+    length: usize,
+    out: OutHandle<Network>,
+) -> c_int {
+    make(out, "network", || {
+        // SAFETY: the header asks for as many bytes.
+        let bytes = unsafe { array(bytes.cast::<u8>(), length, "bytes") }?;
+        network(&Weights::from_bytes("the weights in memory", bytes)?)
+    })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn occlude_network_free(_network: Option<Box<Network>>) {}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn occlude_network_classes(network: Option<&Network>) -> usize {
+    network.map_or(0, |network| network.labels.len())
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn occlude_label(network: Option<&Network>, class: usize) -> *const c_char {
+    network.and_then(|network| network.labels.get(class)).map_or(ptr::null(), |label| label.as_ptr())
+}
+
+/// # Safety
+/// See the header.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn occlude_image_from_rgb(
+    rgb: *const u8,
+    height: usize,
+    width: usize,
+    row_bytes: usize,
+    how: c_int,
+    out: OutHandle<Image>,
+) -> c_int {
+    make(out, "image", || {
+        not_null(rgb, "rgb")?;
+        let how = resize(how)?;
+        let of_pixels = width.checked_mul(3).filter(|bytes| *bytes <= row_bytes).ok_or_else(|| {
+            refuse("row_bytes", format!("is {row_bytes}, expected at least 3 for each of {width} pixels"))
+        })?;
+        let too_large = || refuse("height", format!("is {height}: rows of {row_bytes} bytes are too many"));
+        let all = height.checked_mul(row_bytes).filter(|bytes| *bytes <= isize::MAX as usize);
+        all.ok_or_else(too_large)?;
+        let mut pixels = Vec::new();
+        pixels.try_reserve_exact(height * of_pixels).map_err(|_| too_large())?;
+        for row in 0..height {
+            // SAFETY: the header asks for the pixels of all rows. What lies between rows need not be there.
+            let row = unsafe { slice::from_raw_parts(rgb.add(row * row_bytes), of_pixels) };
+            pixels.extend_from_slice(row);
+        }
+        Ok(Image { input: Photograph::from_rgb(height, width, &pixels)?.picture(how).input() })
+    })
+}
+
+/// # Safety
+/// See the header.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn occlude_image_open(file: *const c_char, how: c_int, out: OutHandle<Image>) -> c_int {
+    make(out, "image", || {
+        // SAFETY: the header asks for a string.
+        let file = unsafe { path(file) }?;
+        let how = resize(how)?;
+        #[cfg(feature = "image")]
+        return Ok(Image { input: Photograph::open(file)?.picture(how).input() });
+        #[cfg(not(feature = "image"))]
+        {
+            let _ = how;
+            let text = format!(
+                "cannot open {}: occlude was built without the feature image; give it pixels by occlude_image_from_rgb",
+                file.display()
+            );
+            Err(Failure { status: OCCLUDE_ERROR_UNSUPPORTED, text })
+        }
+    })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn occlude_image_free(_image: Option<Box<Image>>) {}
+
+/// # Safety
+/// See the header.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn occlude_classify(
+    network: Option<&Network>,
+    image: Option<&Image>,
+    probabilities: *mut f32,
+    count: usize,
+) -> c_int {
+    status(|| {
+        let Network { net, labels } = given(network, "network")?;
+        let image = given(image, "image")?;
+        not_null(probabilities, "probabilities")?;
+        if count != labels.len() {
+            let expected = labels.len();
+            return Err(refuse("count", format!("is {count}, expected one for each of {expected} classes")));
+        }
+        let found = net.classify(&image.input).probabilities;
+        // SAFETY: the header asks for room for `count`.
+        unsafe { copy(&found, probabilities, count, "probabilities") }
+    })
+}

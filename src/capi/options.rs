@@ -1,0 +1,209 @@
+//! The options of an explanation.
+
+use std::ffi::c_int;
+
+use super::{OCCLUDE_SCORE_LOGIT, OCCLUDE_SCORE_PROBABILITY, OutHandle, Outcome};
+use super::{array, given, make, refuse, status};
+use crate::network::geometry::Rect;
+use crate::{GoogLeNet, MaskValue, OcclusionSensitivity, Score};
+
+/// Only what was set; the rest are [`OcclusionSensitivity`]'s defaults.
+#[derive(Default)]
+pub struct Options {
+    mask_size: Option<[usize; 2]>,
+    stride: Option<[usize; 2]>,
+    mask_value: MaskValue,
+    mask_clipping: Option<bool>,
+    region: Option<Rect>,
+    classes: Vec<usize>,
+    pub(super) top: Option<usize>,
+    score: Score,
+    exhaustive: bool,
+    threads: usize,
+    max_memory: Option<usize>,
+}
+
+impl Options {
+    pub(super) fn sweep<'a>(&self, net: &'a GoogLeNet) -> OcclusionSensitivity<'a> {
+        let mut sweep = OcclusionSensitivity::new(net)
+            .mask_value(self.mask_value)
+            .classes(self.classes.clone())
+            .score(self.score)
+            .exhaustive(self.exhaustive)
+            .threads(self.threads);
+        if let Some(size) = self.mask_size {
+            sweep = sweep.mask_size(size);
+        }
+        if let Some(stride) = self.stride {
+            sweep = sweep.stride(stride);
+        }
+        if let Some(on) = self.mask_clipping {
+            sweep = sweep.mask_clipping(on);
+        }
+        if let Some(region) = self.region {
+            sweep = sweep.region(region);
+        }
+        if let Some(bytes) = self.max_memory {
+            sweep = sweep.max_memory(bytes);
+        }
+        sweep
+    }
+}
+
+fn set(options: Option<&mut Options>, change: impl FnOnce(&mut Options) -> Outcome<()>) -> c_int {
+    status(|| change(given(options, "options")?))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn occlude_options_new(out: OutHandle<Options>) -> c_int {
+    make(out, "options", || Ok(Options::default()))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn occlude_options_free(_options: Option<Box<Options>>) {}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn occlude_options_mask_size(
+    options: Option<&mut Options>,
+    height: usize,
+    width: usize,
+) -> c_int {
+    set(options, |options| {
+        options.mask_size = Some([height, width]);
+        Ok(())
+    })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn occlude_options_stride(options: Option<&mut Options>, down: usize, across: usize) -> c_int {
+    set(options, |options| {
+        options.stride = Some([down, across]);
+        Ok(())
+    })
+}
+
+fn set_mask_value(options: Option<&mut Options>, value: MaskValue) -> c_int {
+    set(options, |options| {
+        value.check()?;
+        options.mask_value = value;
+        Ok(())
+    })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn occlude_options_mask_auto(options: Option<&mut Options>) -> c_int {
+    set_mask_value(options, MaskValue::Auto)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn occlude_options_mask_training_mean(options: Option<&mut Options>) -> c_int {
+    set_mask_value(options, MaskValue::TrainingMean)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn occlude_options_mask_rgb(
+    options: Option<&mut Options>,
+    red: f32,
+    green: f32,
+    blue: f32,
+) -> c_int {
+    set_mask_value(options, MaskValue::Rgb([red, green, blue]))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn occlude_options_mask_blur(options: Option<&mut Options>, sigma: f32) -> c_int {
+    set_mask_value(options, MaskValue::Blur(sigma))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn occlude_options_mask_noise(options: Option<&mut Options>, seed: u64) -> c_int {
+    set_mask_value(options, MaskValue::Noise(seed))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn occlude_options_mask_clipping(options: Option<&mut Options>, on: c_int) -> c_int {
+    set(options, |options| {
+        options.mask_clipping = Some(on != 0);
+        Ok(())
+    })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn occlude_options_region(
+    options: Option<&mut Options>,
+    y0: usize,
+    x0: usize,
+    y1: usize,
+    x1: usize,
+) -> c_int {
+    set(options, |options| {
+        options.region = Some(Rect { y0, x0, y1, x1 });
+        Ok(())
+    })
+}
+
+/// # Safety
+/// See the header.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn occlude_options_classes(
+    options: Option<&mut Options>,
+    classes: *const usize,
+    count: usize,
+) -> c_int {
+    set(options, |options| {
+        // SAFETY: the header asks for `count` of them.
+        let classes = unsafe { array(classes, count, "classes") }?;
+        if classes.is_empty() {
+            return Err(refuse("count", "is 0, expected at least one class"));
+        }
+        (options.classes, options.top) = (classes.to_vec(), None);
+        Ok(())
+    })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn occlude_options_top(options: Option<&mut Options>, count: usize) -> c_int {
+    set(options, |options| {
+        if count == 0 {
+            return Err(refuse("count", "is 0, expected at least one class"));
+        }
+        (options.classes, options.top) = (Vec::new(), Some(count));
+        Ok(())
+    })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn occlude_options_score(options: Option<&mut Options>, score: c_int) -> c_int {
+    set(options, |options| {
+        options.score = match score {
+            OCCLUDE_SCORE_PROBABILITY => Score::Probability,
+            OCCLUDE_SCORE_LOGIT => Score::Logit,
+            _ => return Err(refuse("score", format!("is {score}, expected a constant of occlude_score"))),
+        };
+        Ok(())
+    })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn occlude_options_exhaustive(options: Option<&mut Options>, on: c_int) -> c_int {
+    set(options, |options| {
+        options.exhaustive = on != 0;
+        Ok(())
+    })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn occlude_options_threads(options: Option<&mut Options>, count: usize) -> c_int {
+    set(options, |options| {
+        options.threads = count;
+        Ok(())
+    })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn occlude_options_max_memory(options: Option<&mut Options>, bytes: usize) -> c_int {
+    set(options, |options| {
+        options.max_memory = Some(bytes);
+        Ok(())
+    })
+}
