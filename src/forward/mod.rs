@@ -5,9 +5,13 @@
 //! arithmetic is the kernels', and nothing is known here of masks.
 
 pub(crate) mod activations;
+mod classification;
 pub(crate) mod classifier;
 mod softmax;
 
+pub use activations::Activations;
+pub(crate) use activations::{IMAGE_PADDING, PADDED_SIDE, pad_image};
+pub use classification::Classification;
 pub use softmax::softmax;
 pub(crate) use softmax::{exp, softmax_f64};
 
@@ -21,7 +25,7 @@ use crate::kernels::{
     pitch, zeros,
 };
 use crate::network::geometry::Window;
-use crate::network::{BlobId, INPUT_SIDE, Layer, Network, Op};
+use crate::network::{BlobId, Layer, Network, Op};
 use crate::parallel;
 use crate::profile::{Cost, Profile};
 use crate::{Input, Result, Weights};
@@ -31,11 +35,6 @@ use classifier::classify;
 /// Pixels that a convolution takes at a time: few enough for their sums to stay in the second-level cache.
 const PIXELS: usize = 448;
 
-/// Rows and columns of zeros stored around an input image: conv1's padding.
-pub(crate) const IMAGE_PADDING: usize = 3;
-/// Side of an input image with its padding.
-pub(crate) const PADDED_SIDE: usize = INPUT_SIDE + 2 * IMAGE_PADDING;
-
 /// GoogLeNet, either variant of it, with its weights packed for the kernels. `Send + Sync`, immutable: share it between threads.
 pub struct GoogLeNet {
     pub(crate) network: Network,
@@ -44,45 +43,6 @@ pub struct GoogLeNet {
     pub(crate) weights: Vec<Option<PackedWeights>>,
     /// Memory of earlier passes, for later ones.
     spare: Mutex<Vec<(Activations, Reads)>>,
-}
-
-/// What the network says about one image.
-///
-/// ```
-/// use occlude::Classification;
-///
-/// let classification = Classification::new(vec![0.5, 3.0, -1.0, 3.0]);
-/// assert_eq!(classification.best(), 1);
-/// assert_eq!(classification.top(3), [1, 3, 0]);
-/// assert!((classification.probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6);
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Classification {
-    /// One unbounded score a class, before softmax.
-    pub logits: Vec<f32>,
-    /// One a class, each in 0..=1, together 1.
-    pub probabilities: Vec<f32>,
-}
-
-/// All blobs of one image's pass, by [`GoogLeNet::forward`].
-///
-/// ```
-/// use occlude::{GoogLeNet, Input, Weights};
-///
-/// let net = GoogLeNet::new(&Weights::seeded(1))?;
-/// let activations = net.forward(&Input::from_nhwc_bgr(vec![20.0; 224 * 224 * 3])?);
-/// // [56][56][64], after ReLU and pooling: channel 5 of the pixel in row 10 and column 20.
-/// let pool1 = activations.blob("pool1/3x3_s2").unwrap();
-/// assert_eq!(pool1.len(), 56 * 56 * 64);
-/// assert!(pool1[(10 * 56 + 20) * 64 + 5] >= 0.0);
-/// assert_eq!(activations.blob("loss3/classifier").unwrap(), activations.classification().logits);
-/// # Ok::<(), occlude::Error>(())
-/// ```
-pub struct Activations {
-    pub(crate) network: Network,
-    /// `[y][x][channel]`, a pixel every `pitch(channels)` values; blob 0 is the image with its padding.
-    pub(crate) blobs: Vec<AlignedBuf>,
 }
 
 /// The blob that convolutions read, without its zeros: for each row, pairs of neighbouring pixels.
@@ -382,76 +342,4 @@ fn for_each_pixel(
             f(at / side, at % side, pixel);
         }
     });
-}
-
-/// Writes an [`Input`]'s values into the middle of a plane whose border stays zero, less the mean that this network wants.
-pub(crate) fn pad_image(network: &Network, image: &[f32], padded: &mut [f32]) {
-    let shift = network.input_shift();
-    for (y, row) in image.chunks_exact(INPUT_SIDE * 3).enumerate() {
-        let start = ((y + IMAGE_PADDING) * PADDED_SIDE + IMAGE_PADDING) * 3;
-        for (to, from) in padded[start..start + row.len()].chunks_exact_mut(3).zip(row.chunks_exact(3)) {
-            (0..3).for_each(|c| to[c] = from[c] + shift[c]);
-        }
-    }
-}
-
-impl Activations {
-    /// The values of the blob of this name, `[side][side][channels]`; `None` when there is no such blob.
-    /// The input image is `data`, minus the mean that this network wants; the logits have the last layer's name. All but these
-    /// two are 0 or more.
-    pub fn blob(&self, name: &str) -> Option<Vec<f32>> {
-        let id = self.network.find(name)?;
-        if id == 0 {
-            let row = PADDED_SIDE * 3;
-            let rows = self.blobs[0].chunks_exact(row).skip(IMAGE_PADDING).take(INPUT_SIDE);
-            return Some(rows.flat_map(|r| &r[IMAGE_PADDING * 3..][..INPUT_SIDE * 3]).copied().collect());
-        }
-        let channels = self.network.blobs[id].channels;
-        Some(self.blobs[id].chunks_exact(pitch(channels)).flat_map(|p| &p[..channels]).copied().collect())
-    }
-
-    /// The logits and probabilities.
-    pub fn classification(&self) -> Classification {
-        let logits = self.blobs.last().expect("the table ends with the logits");
-        Classification::new(logits[..self.network.blobs.last().expect("as above").channels].to_vec())
-    }
-
-    pub(crate) fn plane(&self, blob: usize) -> BlobView<'_> {
-        if blob == 0 {
-            let (width, height) = (PADDED_SIDE, PADDED_SIDE);
-            return BlobView { values: &self.blobs[0], width, height, pixel: 3, channels: 3 };
-        }
-        let shape = &self.network.blobs[blob];
-        BlobView {
-            values: &self.blobs[blob],
-            width: shape.side,
-            height: shape.side,
-            pixel: pitch(shape.channels),
-            channels: shape.channels,
-        }
-    }
-}
-
-impl Classification {
-    /// What logits mean: any number of classes, at least one, each logit finite.
-    pub fn new(logits: Vec<f32>) -> Classification {
-        let probabilities = softmax(&logits);
-        Classification { logits, probabilities }
-    }
-
-    /// The most probable class; of equal ones, the first.
-    pub fn best(&self) -> usize {
-        let better = |best: usize, class: usize| {
-            if self.logits[class].total_cmp(&self.logits[best]).is_gt() { class } else { best }
-        };
-        (0..self.logits.len()).fold(0, better)
-    }
-
-    /// The `k` most probable classes, the most probable first, equal ones by index; all of them if there are fewer.
-    pub fn top(&self, k: usize) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.probabilities.len()).collect();
-        order.sort_by(|&a, &b| self.logits[b].total_cmp(&self.logits[a]).then(a.cmp(&b)));
-        order.truncate(k);
-        order
-    }
 }
