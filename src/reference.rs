@@ -231,12 +231,12 @@ mod tests {
     /// Every geometry of the network.
     fn window() -> impl Strategy<Value = Window> {
         prop_oneof![
-            Just(Window { size: 7, stride: 2, padding: 3 }),
-            Just(Window { size: 5, stride: 1, padding: 2 }),
-            Just(Window { size: 3, stride: 1, padding: 1 }),
-            Just(Window { size: 3, stride: 2, padding: 0 }),
-            Just(Window { size: 2, stride: 2, padding: 0 }),
-            Just(Window { size: 1, stride: 1, padding: 0 }),
+            Just(Window::convolution(7, 2, 3)),
+            Just(Window::convolution(5, 1, 2)),
+            Just(Window::convolution(3, 1, 1)),
+            Just(Window::pool(3, 2, 0)),
+            Just(Window::pool(2, 2, 0)),
+            Just(Window::convolution(1, 1, 0)),
         ]
     }
 
@@ -292,9 +292,9 @@ mod tests {
             padded: bool, side in 3usize..15, eights in 1usize..3, salt: u32,
         ) {
             let window = if padded {
-                Window { size: 3, stride: 1, padding: 1 }
+                Window::pool(3, 1, 1)
             } else {
-                Window { size: 3, stride: 2, padding: 0 }
+                Window::pool(3, 2, 0)
             };
             let from = blob(side, 8 * eights);
             let to = blob(window.output_side(side), 8 * eights);

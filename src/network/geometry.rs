@@ -1,18 +1,42 @@
-//! Which outputs of a layer can change when a rectangle of its inputs changes (receptive fields, forwards), and which pixels
-//! of the image an activation depends on (backwards): `docs/06-receptive-fields.md`.
+//! Windows, rectangles and receptive fields (`docs/06-receptive-fields.md`).
 //!
-//! It is geometry of windows and planes, and uses no other module: nothing is known here of activations, weights or masks.
+//! [`Rect::through`] follows a rectangle of inputs forwards, to the outputs of a layer that read any
+//! of them. [`ReceptiveField`] goes backwards, from an activation to the pixels of the image that it
+//! depends on. The module works on positions only; it uses no activations, weights or masks.
 
-/// A square sliding window: a convolution's or a pooling's geometry (`kernel_size`, `stride` and `pad` of the prototxt). Output
-/// pixel `o` reads the input pixels `o * stride - padding .. o * stride - padding + size`, as far as they lie in the plane.
+/// How [`Window::output_side`] rounds where the stride does not divide the last step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rounding {
+    /// Rounds down, as Caffe's and PyTorch's convolutions: every window lies inside the padded
+    /// plane, and inputs at the end of a row may remain unread.
+    Floor,
+    /// Rounds up, as Caffe's pooling and PyTorch's with `ceil_mode=True`: every input is read, and the
+    /// last window may extend past the end. A last window that would begin past the end is dropped.
+    Ceil,
+}
+
+/// The geometry of a convolution or pooling with a square window: `kernel_size`, `stride` and `pad`
+/// of the prototxt. Output pixel `o` reads the input pixels
+/// `o * stride - padding .. o * stride - padding + size` that lie in the plane.
+///
+/// ```
+/// use occlude::network::geometry::Window;
+///
+/// // conv1 of GoogLeNet: (224 + 6 - 7) / 2 + 1 = 112.5 is rounded down.
+/// assert_eq!(Window::convolution(7, 2, 3).output_side(224), 112);
+/// // The pooling after it: (112 - 3) / 2 + 1 = 55.5 is rounded up.
+/// assert_eq!(Window::pool(3, 2, 0).output_side(112), 56);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// Height and width in pixels.
+    /// Height and width in pixels, at least 1.
     pub size: usize,
-    /// Step in pixels.
+    /// Distance between neighbouring windows in pixels, at least 1.
     pub stride: usize,
-    /// Rows and columns of padding on each side.
+    /// Rows and columns of padding on each side, less than `size`.
     pub padding: usize,
+    /// How the number of outputs is rounded.
+    pub rounding: Rounding,
 }
 
 /// A rectangle of pixels, `y0..y1` by `x0..x1`; empty when `y0 >= y1` or `x0 >= x1`.
@@ -22,7 +46,7 @@ pub struct Window {
 ///
 /// // What a mask of 45x45 pixels can change in the output of conv1, whose pixel o reads pixels 2o - 3 .. 2o + 4.
 /// let mask = Rect { y0: 88, x0: 0, y1: 133, x1: 45 };
-/// let conv1 = Window { size: 7, stride: 2, padding: 3 };
+/// let conv1 = Window::convolution(7, 2, 3);
 /// let reached = mask.through(conv1, conv1.output_side(224));
 /// assert_eq!(reached, Rect { y0: 43, x0: 0, y1: 68, x1: 24 });
 /// assert_eq!((mask.area(), reached.area()), (45 * 45, 25 * 24));
@@ -45,10 +69,10 @@ pub struct Rect {
 /// ```
 /// use occlude::network::geometry::{ReceptiveField, Window};
 ///
-/// let conv1 = ReceptiveField::PIXEL.then(Window { size: 7, stride: 2, padding: 3 });
+/// let conv1 = ReceptiveField::PIXEL.then(Window::convolution(7, 2, 3));
 /// assert_eq!(conv1, ReceptiveField { size: 7, step: 2, start: -3 });
 /// // Three neighbours of conv1, two pixels apart, of 7 pixels each.
-/// let pool1 = conv1.then(Window { size: 3, stride: 2, padding: 0 });
+/// let pool1 = conv1.then(Window::pool(3, 2, 0));
 /// assert_eq!(pool1, ReceptiveField { size: 11, step: 4, start: -3 });
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,13 +119,31 @@ impl ReceptiveField {
 }
 
 impl Window {
-    /// Side of the output for a plane of `side` pixels, which with its padding is not smaller than the window: the places from
-    /// the first window to the last, in strides, and one. Where the stride does not divide them, Caffe's convolution rounds down
-    /// and its pooling up (ceil). This does so for both variants of the network, whose windows leave a remainder only there:
-    /// conv1, padded, (224 + 6 - 7) / 2 + 1 = 112.5 becomes 112; a 3x3/2 pool, unpadded, (112 - 3) / 2 + 1 = 55.5 becomes 56.
+    /// The window of a convolution; its output size is rounded down.
+    #[must_use]
+    pub const fn convolution(size: usize, stride: usize, padding: usize) -> Window {
+        Window { size, stride, padding, rounding: Rounding::Floor }
+    }
+
+    /// The window of a pooling; its output size is rounded up.
+    #[must_use]
+    pub const fn pool(size: usize, stride: usize, padding: usize) -> Window {
+        Window { size, stride, padding, rounding: Rounding::Ceil }
+    }
+
+    /// Height and width of the output for a square input plane of `side` pixels.
+    ///
+    /// # Panics
+    /// If the plane with its padding is smaller than the window.
     pub fn output_side(&self, side: usize) -> usize {
-        let span = side + 2 * self.padding - self.size;
-        if self.padding > 0 { span / self.stride + 1 } else { span.div_ceil(self.stride) + 1 }
+        let padded = side + 2 * self.padding;
+        assert!(padded >= self.size, "a window of {} pixels on a plane of {padded}", self.size);
+        let span = padded - self.size;
+        match self.rounding {
+            Rounding::Floor => span / self.stride + 1,
+            // The second bound drops a last window that begins past the plane.
+            Rounding::Ceil => span.div_ceil(self.stride).min((side + self.padding - 1) / self.stride) + 1,
+        }
     }
 
     /// Calls `f(y, x)` for the input pixels, in a plane of `side`, that output pixel (`y`, `x`) reads, row by row.
@@ -220,11 +262,40 @@ mod tests {
     fn window() -> impl Strategy<Value = Window> {
         // Padding below the size, as in every network: each window then overlaps the plane.
         (1usize..8, 1usize..4)
-            .prop_flat_map(|(size, stride)| (Just(size), Just(stride), 0..size))
-            .prop_map(|(size, stride, padding)| Window { size, stride, padding })
+            .prop_flat_map(|(size, stride)| (Just(size), Just(stride), 0..size, any::<bool>()))
+            .prop_map(|(size, stride, padding, pool)| {
+                if pool {
+                    Window::pool(size, stride, padding)
+                } else {
+                    Window::convolution(size, stride, padding)
+                }
+            })
     }
 
     proptest! {
+        /// Against the definition: a convolution has the windows that fit into the padded plane; a
+        /// pooling has windows until one reaches the end, each beginning before the end of the plane.
+        #[test]
+        fn output_sides_are_rounded_as_defined(window in window(), side in 8usize..40) {
+            let Window { size, stride, padding, rounding } = window;
+            let padded = side + 2 * padding;
+            let exists = |o: usize| match rounding {
+                Rounding::Floor => o * stride + size <= padded,
+                Rounding::Ceil => {
+                    let ends_before = o == 0 || (o - 1) * stride + size < padded;
+                    ends_before && o * stride < side + padding
+                }
+            };
+            let expected = (0..).take_while(|&o| exists(o)).count();
+            prop_assert_eq!(window.output_side(side), expected);
+            // Every output reads at least one input.
+            for o in 0..expected {
+                let mut taps = 0;
+                window.taps(o, o, side, |_, _| taps += 1);
+                prop_assert!(taps > 0, "output {} of {}", o, expected);
+            }
+        }
+
         /// Against brute force: an output is affected if and only if one of the pixels it reads lies in the rectangle.
         #[test]
         fn a_rectangle_reaches_what_reads_from_it(
@@ -282,7 +353,7 @@ mod tests {
 
     #[test]
     fn nothing_reaches_nothing() {
-        let window = Window { size: 3, stride: 1, padding: 1 };
+        let window = Window::convolution(3, 1, 1);
         assert!(Rect::default().through(window, 10).is_empty());
         assert_eq!(Rect::default().union(&Rect::plane(3)), Rect::plane(3));
     }

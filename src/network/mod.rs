@@ -155,8 +155,8 @@ impl Network {
     pub(crate) fn window(&self, layer: &Layer) -> Window {
         match layer.op {
             Op::Convolution(window) | Op::MaxPool(window) => window,
-            Op::Lrn | Op::Classifier => Window { size: 1, stride: 1, padding: 0 },
-            Op::AveragePool => Window { size: self.blobs[layer.input].side, stride: 1, padding: 0 },
+            Op::Lrn | Op::Classifier => Window::convolution(1, 1, 0),
+            Op::AveragePool => Window::pool(self.blobs[layer.input].side, 1, 0),
         }
     }
 

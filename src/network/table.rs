@@ -166,9 +166,9 @@ impl Network {
 }
 
 fn convolution(size: usize, stride: usize, padding: usize) -> Op {
-    Op::Convolution(Window { size, stride, padding })
+    Op::Convolution(Window::convolution(size, stride, padding))
 }
 
 fn max_pool(size: usize, stride: usize, padding: usize) -> Op {
-    Op::MaxPool(Window { size, stride, padding })
+    Op::MaxPool(Window::pool(size, stride, padding))
 }

@@ -5,7 +5,7 @@ use crate::network::geometry::Window;
 use crate::network::{BlobId, Layer, Network, Op};
 
 /// A window that reads one pixel.
-pub(crate) const ONE: Window = Window { size: 1, stride: 1, padding: 0 };
+pub(crate) const ONE: Window = Window::convolution(1, 1, 0);
 
 /// Index of a layer in [`Network::layers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -86,7 +86,7 @@ fn exercise_1_2_the_tensor_is_the_picture() {
 /// A convolution with six loops: over the rows, columns and channels of the output, and over channels, rows and columns of the
 /// window. `x` is `[side][side][inputs]`, `weights` are `[outputs][inputs][size][size]`.
 fn convolve(x: &[f32], side: usize, weights: &[f32], bias: &[f32], window: Window) -> Vec<f32> {
-    let Window { size, stride, padding } = window;
+    let Window { size, stride, padding, .. } = window;
     let (inputs, outputs) = (x.len() / side / side, bias.len());
     let output_side = (side + 2 * padding - size) / stride + 1;
     let mut y = vec![0.0; output_side * output_side * outputs];
@@ -119,7 +119,7 @@ fn convolve(x: &[f32], side: usize, weights: &[f32], bias: &[f32], window: Windo
 #[test]
 fn exercise_2_1_a_convolution_is_six_loops() {
     let (weights, bias) = (WEIGHTS.weight("conv1/7x7_s2"), WEIGHTS.bias("conv1/7x7_s2"));
-    let y = convolve(INPUT.values(), 224, weights, bias, Window { size: 7, stride: 2, padding: 3 });
+    let y = convolve(INPUT.values(), 224, weights, bias, Window::convolution(7, 2, 3));
 
     let (expected, side, channels) = blob("conv1/7x7_s2");
     assert_eq!((side, channels), (112, 64));
@@ -340,7 +340,7 @@ fn exercise_5_2_a_map_is_a_difference_of_scores() {
 /// change when rows `a` to `b - 1` of the 112 do?
 #[test]
 fn exercise_6_1_a_rectangle_through_a_pool() {
-    let pool = Window { size: 3, stride: 2, padding: 0 };
+    let pool = Window::pool(3, 2, 0);
     for a in 0usize..112 {
         for b in a + 1..=112 {
             // The first row o whose last one, 2o + 2, is not before a; the last row o whose first one, 2o, is before b.

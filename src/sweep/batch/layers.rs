@@ -66,7 +66,7 @@ impl MaskBatch<'_> {
             }),
             Op::Lrn => each_pixel(ONE, reader, writer, |y, x, p, out| lrn(isa, reader.pixel(y, x, p), out)),
             Op::AveragePool => {
-                let plane = Window { size: reader.shape.side, stride: 1, padding: 0 };
+                let plane = Window::pool(reader.shape.side, 1, 0);
                 let mut means = Vec::new();
                 if reader.affected(plane, 0, 0) != 0 {
                     input.fill(isa, reader, &vec![true; reader.shape.side.pow(2)]);
