@@ -1,5 +1,4 @@
-//! Every way in which the library refuses: what was wrong with which input, and what to do about it. All modules may use it; it
-//! uses none.
+//! The error type of the library.
 
 use std::fmt;
 use std::io;
@@ -8,7 +7,12 @@ use std::path::PathBuf;
 /// `std::result::Result` with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What went wrong. The text of [`fmt::Display`] names the input, what was expected, what was found and what to do.
+/// The reason why a function of this crate failed.
+///
+/// The [`Display`](fmt::Display) text is complete: it names the input and says what was found, what
+/// was expected and what to do. It includes the operating system's message of an [`Error::Io`], so
+/// [`source`](std::error::Error::source) continues with the cause of that one, and a report that
+/// prints the whole chain repeats nothing.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -16,35 +20,35 @@ pub enum Error {
     Io {
         /// The file.
         path: PathBuf,
-        /// What was being done to it, as in "cannot {action} {path}".
+        /// The verb of "cannot {action} {path}": "read" or "write".
         action: &'static str,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A file is not a picture that can be used.
+    /// A file, or pixels in memory, cannot be used as a picture.
     Image {
-        /// The file, or a word for where the bytes came from.
+        /// The file, or a description of the bytes in memory.
         name: String,
-        /// What is wrong with it and what would be right.
+        /// What is wrong, what was expected and what to do.
         problem: String,
     },
-    /// A weights file is not this network's.
+    /// A weights file does not hold a network of this crate, or is damaged.
     Weights {
-        /// The file, or a word for where the bytes came from.
+        /// The file, or a description of the bytes in memory.
         name: String,
-        /// Which tensor or part of it, what was expected, what was found.
+        /// The tensor or part of the file, what was found and what was expected.
         problem: String,
     },
     /// A file of class names cannot be used.
     Labels {
         /// The file.
         name: String,
-        /// Which line, what was expected, what was found.
+        /// The line, what was found and what was expected.
         problem: String,
     },
     /// No weights file was found.
     WeightsNotFound {
-        /// The places looked at, in order.
+        /// The paths that were searched, in order.
         tried: Vec<PathBuf>,
     },
     /// An option has a value outside its range.
@@ -53,28 +57,28 @@ pub enum Error {
         name: &'static str,
         /// The value that was given.
         found: String,
-        /// What would be accepted.
+        /// The values that are accepted.
         expected: String,
     },
     /// No class has this name.
     UnknownClass {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
-        /// Labels that resemble it, the nearest first.
+        /// Labels with a similar spelling, the most similar first.
         similar: Vec<String>,
-        /// Another network that has such a class, and how to use that one.
+        /// A hint to another network that has such a class.
         elsewhere: Option<String>,
     },
     /// No layer has this name.
     UnknownLayer {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
-        /// Names of the network that resemble it, the nearest first.
+        /// Names of this network with a similar spelling, the most similar first.
         similar: Vec<String>,
-        /// All names of the network.
+        /// All layer names of this network.
         all: Vec<String>,
     },
-    /// The progress callback asked to stop.
+    /// The caller cancelled the work, by the progress callback or the cancel flag.
     Cancelled,
 }
 
@@ -123,8 +127,49 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Error::Io { source, .. } => Some(source),
+            // The text of `source` itself is part of `Display`.
+            Error::Io { source, .. } => source.source(),
             _ => None,
         }
+    }
+}
+
+impl Error {
+    /// Makes [`Error::Io`] from the operating system's error, for `map_err`.
+    pub(crate) fn io(path: impl Into<PathBuf>, action: &'static str) -> impl FnOnce(io::Error) -> Error {
+        move |source| Error::Io { path: path.into(), action, source }
+    }
+
+    pub(crate) fn image(name: impl Into<String>, problem: impl Into<String>) -> Error {
+        Error::Image { name: name.into(), problem: problem.into() }
+    }
+
+    pub(crate) fn weights(name: impl Into<String>, problem: impl Into<String>) -> Error {
+        Error::Weights { name: name.into(), problem: problem.into() }
+    }
+
+    pub(crate) fn labels(name: impl Into<String>, problem: impl Into<String>) -> Error {
+        Error::Labels { name: name.into(), problem: problem.into() }
+    }
+
+    pub(crate) fn option(name: &'static str, found: impl ToString, expected: impl Into<String>) -> Error {
+        Error::Option { name, found: found.to_string(), expected: expected.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error as _;
+
+    #[test]
+    fn a_chain_of_causes_repeats_no_text() {
+        let denied = Error::io("cat.jpg", "read")(io::Error::from(io::ErrorKind::PermissionDenied));
+        assert_eq!(denied.to_string(), "cannot read cat.jpg: permission denied");
+        assert!(denied.source().is_none());
+        let cause = io::Error::new(io::ErrorKind::InvalidData, Error::option("size", 0, "1 to 224"));
+        let nested = Error::io("cat.jpg", "read")(cause);
+        assert_eq!(nested.to_string(), "cannot read cat.jpg: size 0 is not possible: expected 1 to 224");
+        assert!(nested.source().is_none());
     }
 }

@@ -50,10 +50,9 @@ pub(crate) fn in_pool<T: Send>(threads: usize, run: impl FnOnce() -> Result<T> +
     #[cfg(feature = "rayon")]
     if threads > 0 {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let pool = pool.map_err(|e| Error::Option {
-            name: "number of threads",
-            found: threads.to_string(),
-            expected: format!("as many as the system can start ({e})"),
+        let pool = pool.map_err(|error| {
+            let expected = format!("at most as many as the system can start ({error})");
+            Error::option("number of threads", threads, expected)
         })?;
         return pool.install(run);
     }

@@ -78,11 +78,9 @@ impl GoogLeNet {
     pub fn trace(&self, input: &Input, mask: Rect, mask_value: MaskValue) -> Result<Trace> {
         mask_value.check()?;
         if mask.is_empty() || mask.y1 > INPUT_SIDE || mask.x1 > INPUT_SIDE {
-            return Err(Error::Option {
-                name: "mask",
-                found: format!("{},{},{},{}", mask.y0, mask.x0, mask.y1, mask.x1),
-                expected: "a rectangle inside the 224x224 pixels, not empty".to_string(),
-            });
+            let Rect { y0, x0, y1, x1 } = mask;
+            let expected = "a rectangle that is not empty and lies inside the 224x224 pixels";
+            return Err(Error::option("mask", format!("{y0},{x0},{y1},{x1}"), expected));
         }
         let mask_value = mask_value.resolve(input);
         let whole = self.forward(input);

@@ -80,11 +80,8 @@ pub unsafe extern "C" fn occlude_explain(
         let most_probable = |found: &Classification| found.top(options.top.unwrap_or(1));
         if let Some(top) = options.top {
             if top > labels.len() {
-                return Err(Failure::from(Error::Option {
-                    name: "number of most probable classes",
-                    found: top.to_string(),
-                    expected: format!("1 to {}", labels.len()),
-                }));
+                let expected = format!("1 to {}", labels.len());
+                return Err(Failure::from(Error::option("number of most probable classes", top, expected)));
             }
             sweep = sweep.choose_classes(&most_probable);
         }

@@ -1,15 +1,17 @@
-//! Activations of one image, seen as pixels in rows, wherever they are kept: it borrows values and knows nothing of layers.
+//! The activations of one image in memory, with the padding of the input and views of single blobs.
+
+use std::fmt;
 
 use super::Classification;
 use crate::kernels::{AlignedBuf, pitch};
 use crate::network::{INPUT_SIDE, Network};
 
-/// Rows and columns of zeros stored around an input image: conv1's padding.
+/// Rows and columns of zeros that are stored on each side of an input image: the padding of conv1.
 pub(crate) const IMAGE_PADDING: usize = 3;
-/// Side of an input image with its padding.
+/// Height and width of an input image with its padding, in pixels.
 pub(crate) const PADDED_SIDE: usize = INPUT_SIDE + 2 * IMAGE_PADDING;
 
-/// All blobs of one image's pass, by [`GoogLeNet::forward`].
+/// All blobs of one forward pass; see [`GoogLeNet::forward`](super::GoogLeNet::forward).
 ///
 /// ```
 /// use occlude::{GoogLeNet, Input, Weights};
@@ -25,11 +27,13 @@ pub(crate) const PADDED_SIDE: usize = INPUT_SIDE + 2 * IMAGE_PADDING;
 /// ```
 pub struct Activations {
     pub(crate) network: Network,
-    /// `[y][x][channel]`, a pixel every `pitch(channels)` values; blob 0 is the image with its padding.
+    /// `[y][x][channel]`, where consecutive pixels lie `pitch(channels)` values apart. Blob 0 is the
+    /// image with its padding.
     pub(crate) blobs: Vec<AlignedBuf>,
 }
 
-/// `pixel` values lie between neighbours, of which `channels` are the pixel's.
+/// A borrowed blob of one image: `height` rows of `width` pixels. Consecutive pixels lie `pixel` values
+/// apart, and the first `channels` of these are the values of the pixel.
 #[derive(Clone, Copy)]
 pub(crate) struct BlobView<'a> {
     pub(crate) values: &'a [f32],
@@ -40,13 +44,15 @@ pub(crate) struct BlobView<'a> {
 }
 
 impl<'a> BlobView<'a> {
+    /// The channels of the pixel in row `y` and column `x`.
     pub(crate) fn at(&self, y: usize, x: usize) -> &'a [f32] {
         let start = (y * self.width + x) * self.pixel;
         &self.values[start..start + self.channels]
     }
 }
 
-/// Writes an [`Input`]'s values into the middle of a plane whose border stays zero, less the mean that this network wants.
+/// Copies the values of an [`Input`](crate::Input) into the middle of `padded`, whose border stays zero,
+/// and shifts them to the mean that this network expects.
 pub(crate) fn pad_image(network: &Network, image: &[f32], padded: &mut [f32]) {
     let shift = network.input_shift();
     for (y, row) in image.chunks_exact(INPUT_SIDE * 3).enumerate() {
@@ -57,10 +63,19 @@ pub(crate) fn pad_image(network: &Network, image: &[f32], padded: &mut [f32]) {
     }
 }
 
+impl fmt::Debug for Activations {
+    /// Shows the table's name and the number of blobs, not the values.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Activations");
+        debug.field("network", &self.network.name).field("blobs", &self.blobs.len()).finish_non_exhaustive()
+    }
+}
+
 impl Activations {
-    /// The values of the blob of this name, `[side][side][channels]`; `None` when there is no such blob.
-    /// The input image is `data`, minus the mean that this network wants; the logits have the last layer's name. All but these
-    /// two are 0 or more.
+    /// A copy of the blob with this name, `[side][side][channels]`; `None` if there is none.
+    ///
+    /// The blob `data` is the input image minus the mean of this network. The logits have the name of
+    /// the last layer. All other blobs hold values of 0 or more.
     pub fn blob(&self, name: &str) -> Option<Vec<f32>> {
         let id = self.network.find(name)?;
         if id == 0 {
@@ -72,12 +87,13 @@ impl Activations {
         Some(self.blobs[id].chunks_exact(pitch(channels)).flat_map(|p| &p[..channels]).copied().collect())
     }
 
-    /// The logits and probabilities.
+    /// The logits and probabilities of the image.
     pub fn classification(&self) -> Classification {
         let logits = self.blobs.last().expect("the table ends with the logits");
         Classification::new(logits[..self.network.blobs.last().expect("as above").channels].to_vec())
     }
 
+    /// A view of a blob. Blob 0 includes its padding.
     pub(crate) fn plane(&self, blob: usize) -> BlobView<'_> {
         if blob == 0 {
             let (width, height) = (PADDED_SIDE, PADDED_SIDE);

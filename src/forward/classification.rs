@@ -1,8 +1,8 @@
-//! What the network says about one image: logits and probabilities.
+//! The result of classifying one image: logits, probabilities and their order.
 
 use super::softmax::softmax;
 
-/// What the network says about one image.
+/// The logits and probabilities of one image.
 ///
 /// ```
 /// use occlude::Classification;
@@ -15,20 +15,20 @@ use super::softmax::softmax;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Classification {
-    /// One unbounded score a class, before softmax.
+    /// The unbounded score of each class before softmax, in the order of the network's outputs.
     pub logits: Vec<f32>,
-    /// One a class, each in 0..=1, together 1.
+    /// The probability of each class, in 0..=1; their sum is 1 within rounding.
     pub probabilities: Vec<f32>,
 }
 
 impl Classification {
-    /// What logits mean: any number of classes, at least one, each logit finite.
+    /// Computes probabilities from logits: one finite value for each class, at least one class.
     pub fn new(logits: Vec<f32>) -> Classification {
         let probabilities = softmax(&logits);
         Classification { logits, probabilities }
     }
 
-    /// The most probable class; of equal ones, the first.
+    /// The class with the largest logit; the first of several equal ones.
     pub fn best(&self) -> usize {
         let better = |best: usize, class: usize| {
             if self.logits[class].total_cmp(&self.logits[best]).is_gt() { class } else { best }
@@ -36,7 +36,8 @@ impl Classification {
         (0..self.logits.len()).fold(0, better)
     }
 
-    /// The `k` most probable classes, the most probable first, equal ones by index; all of them if there are fewer.
+    /// The `k` most probable classes, or all classes if there are fewer, in descending order of their
+    /// logits. Equal ones are in ascending order of their index.
     pub fn top(&self, k: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.probabilities.len()).collect();
         order.sort_by(|&a, &b| self.logits[b].total_cmp(&self.logits[a]).then(a.cmp(&b)));

@@ -1,18 +1,17 @@
-//! The fully connected layer at the end: logits from the pooled activations of up to eight images (`docs/04-scores.md`).
-//!
-//! It drives the kernels. It knows nothing of the table, of masks, or of what the classes are.
+//! The fully connected layer, which computes logits from the pooled activations of up to eight images
+//! (`docs/04-scores.md`).
 
 use crate::kernels::{
     BATCH, Isa, PackedWeights, SparseActivations, Sum, Tile, WindowRow, convolve_tile, pitch,
 };
 use crate::parallel;
 
-/// Inputs that are summed in one chain. The sums are long and their results large: one chain over 1024 inputs is off by up
-/// to 2.5e-5, which moves a probability by 6e-6.
+/// Inputs that are summed in one chain of additions. A single chain over all 1024 inputs would have a
+/// rounding error of up to 2.5e-5, which changes a probability by 6e-6.
 const PART: usize = 64;
 
-/// The logits of up to eight images from their pooled activations, and how many multiply-adds they took. Panels of outputs are
-/// shared between the current threads if `parallel`.
+/// Computes the logits of up to eight images from their pooled activations, and the number of
+/// multiply-adds. With `parallel`, the threads of the current pool share the panels of outputs.
 pub(crate) fn classify(
     isa: Isa,
     weights: &PackedWeights,
@@ -57,6 +56,6 @@ pub(crate) fn classify(
             logits[channels.clone()].copy_from_slice(&out[channels.clone()]);
         }
     }
-    let products = sites.macs(&[WindowRow { sites: 0..parts, shift: 0 }]);
-    (logits, (products * pooled.len() * outputs) as u64)
+    let k = sites.macs(&[WindowRow { sites: 0..parts, shift: 0 }]);
+    (logits, (k * pooled.len() * outputs) as u64)
 }

@@ -1,8 +1,9 @@
-//! The network, ready to run, and one pass of one image through it: for each layer of the table, which pixels go to which kernel
-//! on which thread.
+//! The network with packed weights, and the forward pass of one image.
 //!
-//! It knows every kind of layer (`docs/02-convolution.md` and `docs/03-pooling-lrn-inception.md`) and no layer's name. The
-//! arithmetic is the kernels', and nothing is known here of masks.
+//! For each layer of the table, the pass divides the output pixels into bands of rows, gives each band
+//! to a thread and calls the kernel of the layer's kind (`docs/02-convolution.md`,
+//! `docs/03-pooling-lrn-inception.md`). The arithmetic itself is in `src/kernels`; batches of masked
+//! images are in `src/sweep`.
 
 pub(crate) mod activations;
 mod classification;
@@ -15,6 +16,7 @@ pub use classification::Classification;
 pub use softmax::softmax;
 pub(crate) use softmax::{exp, softmax_f64};
 
+use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -32,29 +34,34 @@ use crate::{Input, Result, Weights};
 use activations::BlobView;
 use classifier::classify;
 
-/// Pixels that a convolution takes at a time: few enough for their sums to stay in the second-level cache.
+/// Output pixels that a convolution computes at a time. Their sums fit into the second-level cache.
 const PIXELS: usize = 448;
 
-/// GoogLeNet, either variant of it, with its weights packed for the kernels. `Send + Sync`, immutable: share it between threads.
+/// A network, in either variant, whose weights are packed for the kernels.
+///
+/// It is immutable, `Send` and `Sync`, so threads can share one by reference. All methods that compute
+/// use the threads of the current rayon pool, or only the calling thread without the feature `rayon`.
 pub struct GoogLeNet {
     pub(crate) network: Network,
     pub(crate) isa: Isa,
-    /// One a layer of the table; `None` for layers without weights.
+    /// One entry for each layer of the table; `None` for layers without weights.
     pub(crate) weights: Vec<Option<PackedWeights>>,
-    /// Memory of earlier passes, for later ones.
-    spare: Mutex<Vec<(Activations, Reads)>>,
+    /// Workspaces of earlier passes, for reuse.
+    spare: Mutex<Vec<(Activations, PairedRows)>>,
 }
 
-/// The blob that convolutions read, without its zeros: for each row, pairs of neighbouring pixels.
+/// The input of convolutions without its zeros: for each row of a blob, the nonzero activations of
+/// pairs of neighbouring pixels. Kept from one layer to the next, because the branches of an inception
+/// block read the same blob.
 #[derive(Default)]
-struct Reads {
+struct PairedRows {
     blob: Option<BlobId>,
     rows: Vec<PairRow>,
 }
 
-impl Reads {
-    /// Takes the values of a blob, unless it has them: in each row as many pairs as `sites`, which begin at every `every`-th
-    /// pixel, the first one `padding` left of the plane.
+impl PairedRows {
+    /// Packs a blob, unless it is packed already. Each row gets `sites` pairs, which begin at every
+    /// `every`-th pixel; the first pair begins `padding` pixels left of the plane.
     fn take(&mut self, isa: Isa, blob: BlobId, plane: BlobView, padding: usize, every: usize, sites: usize) {
         if self.blob == Some(blob) {
             return;
@@ -75,20 +82,29 @@ impl Reads {
     }
 }
 
+impl fmt::Debug for GoogLeNet {
+    /// Shows the table's name and the instruction set, not the weights.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("GoogLeNet");
+        debug.field("network", &self.network.name).field("isa", &self.isa).finish_non_exhaustive()
+    }
+}
+
 impl GoogLeNet {
-    /// Reads, checks and packs a weights file.
+    /// Reads a weights file, checks it and packs the weights for the kernels.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::Error::Io), [`Error::Weights`](crate::Error::Weights); [`Error::Option`](crate::Error::Option) for an unusable `OCCLUDE_ISA`.
+    /// [`Error::Io`](crate::Error::Io), [`Error::Weights`](crate::Error::Weights); [`Error::Option`](crate::Error::Option) as for [`GoogLeNet::new`].
     pub fn load(path: impl AsRef<Path>) -> Result<GoogLeNet> {
         GoogLeNet::new(&Weights::load(path)?)
     }
 
-    /// Packs weights for the kernels. The instruction set is the fastest that the machine has, or what
-    /// the environment variable `OCCLUDE_ISA` says.
+    /// Packs weights for the kernels. The kernels use the instruction set that the environment variable
+    /// `OCCLUDE_ISA` names (`scalar`, `avx2`, `avx512`), by default the fastest one of this machine.
     ///
     /// # Errors
-    /// [`Error::Option`](crate::Error::Option) when `OCCLUDE_ISA` names an instruction set that does not exist or that the machine lacks.
+    /// [`Error::Option`](crate::Error::Option) if `OCCLUDE_ISA` names an unknown instruction set, or one that this
+    /// machine does not have.
     pub fn new(weights: &Weights) -> Result<GoogLeNet> {
         let isa = Isa::from_environment()?;
         let network = weights.network().clone();
@@ -107,63 +123,64 @@ impl GoogLeNet {
         self.isa
     }
 
-    /// The same network on another instruction set; results are the same bits.
+    /// The same network with kernels for another instruction set. All results stay the same, bit for bit.
     ///
     /// # Errors
-    /// [`Error::Option`](crate::Error::Option) when the machine does not have it.
+    /// [`Error::Option`](crate::Error::Option) if this machine does not have it.
     pub fn with_isa(self, isa: Isa) -> Result<GoogLeNet> {
         Ok(GoogLeNet { isa: isa.check()?, ..self })
     }
 
-    /// The layers and blobs.
+    /// The table of layers and blobs.
     pub fn network(&self) -> &Network {
         &self.network
     }
 
-    /// Classifies one image, on the threads of the current rayon pool.
+    /// Classifies one image.
     pub fn classify(&self, input: &Input) -> Classification {
-        self.with_memory(input, |activations, reads| {
-            self.run(activations, reads);
+        self.with_memory(input, |activations, paired| {
+            self.run(activations, paired);
             activations.classification()
         })
     }
 
-    /// Runs one image through all layers, on the threads of the current rayon pool, and keeps every blob.
+    /// Runs one image through all layers and keeps every blob.
     pub fn forward(&self, input: &Input) -> Activations {
         let mut padded = AlignedBuf::zeros(PADDED_SIDE * PADDED_SIDE * 3);
         pad_image(&self.network, input.values(), &mut padded);
         self.forward_padded(&padded)
     }
 
-    /// The same for an image as blob 0 has it.
+    /// [`GoogLeNet::forward`] for an image in the layout of blob 0, with its padding.
     pub(crate) fn forward_padded(&self, image: &[f32]) -> Activations {
         let mut activations = self.activations();
         activations.blobs[0].copy_from_slice(image);
-        self.run(&mut activations, &mut Reads::default());
+        self.run(&mut activations, &mut PairedRows::default());
         activations
     }
 
-    /// What each layer costs for one image, on the threads of the current rayon pool.
+    /// Runs one image through all layers and measures the multiply-adds and the time of each.
     pub fn profile(&self, input: &Input) -> Profile {
-        self.with_memory(input, |activations, reads| {
+        self.with_memory(input, |activations, paired| {
             let start = Instant::now();
-            let costs = self.run(activations, reads);
+            let costs = self.run(activations, paired);
             Profile::new(&self.network, 1, start.elapsed().as_secs_f64(), costs)
         })
     }
 
-    /// Puts an image into memory for a pass that an earlier call has left, or into new one, and leaves it for a later call:
-    /// taking 16 MB from the system costs a tenth of the pass.
-    fn with_memory<T>(&self, input: &Input, run: impl FnOnce(&mut Activations, &mut Reads) -> T) -> T {
+    /// Calls `run` with a workspace that holds the image. Workspaces are kept for later calls, because
+    /// allocating 16 MB takes a tenth of the time of a pass.
+    fn with_memory<T>(&self, input: &Input, run: impl FnOnce(&mut Activations, &mut PairedRows) -> T) -> T {
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let (mut activations, mut reads) = spare.unwrap_or_else(|| (self.activations(), Reads::default()));
+        let (mut activations, mut paired) =
+            spare.unwrap_or_else(|| (self.activations(), PairedRows::default()));
         pad_image(&self.network, input.values(), &mut activations.blobs[0]);
-        let result = run(&mut activations, &mut reads);
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner).push((activations, reads));
+        let result = run(&mut activations, &mut paired);
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).push((activations, paired));
         result
     }
 
-    /// Memory for one pass.
+    /// Allocates the blobs of one pass.
     fn activations(&self) -> Activations {
         let mut blobs = vec![AlignedBuf::zeros(PADDED_SIDE * PADDED_SIDE * 3)];
         for blob in &self.network.blobs[1..] {
@@ -172,7 +189,7 @@ impl GoogLeNet {
         Activations { network: self.network.clone(), blobs }
     }
 
-    /// Bytes that a pass takes at most, what covers the image and what convolutions read included.
+    /// The most bytes that one pass allocates, with the masked image and the packed input of convolutions.
     pub(crate) fn pass_memory(&self) -> usize {
         let images = 3 * (PADDED_SIDE * PADDED_SIDE * 3).next_multiple_of(16);
         let blobs: usize = self.network.blobs[1..].iter().map(|b| b.side * b.side * pitch(b.channels)).sum();
@@ -183,19 +200,19 @@ impl GoogLeNet {
             }
             _ => 0,
         };
-        // An entry takes 4 bytes, its values 8; lists that grow as they are filled take up to three times as much.
+        // An entry takes 4 bytes and its values 8. A vector that grows allocates up to three times as much.
         let reads = self.network.layers.iter().map(read).max().unwrap_or(0) * 3 * 12;
         (images + blobs) * size_of::<f32>() + reads
     }
 
-    /// Runs the image in the first blob through all layers.
-    fn run(&self, activations: &mut Activations, reads: &mut Reads) -> Vec<Cost> {
-        reads.blob = None;
+    /// Runs the image in blob 0 through all layers and returns the cost of each.
+    fn run(&self, activations: &mut Activations, paired: &mut PairedRows) -> Vec<Cost> {
+        paired.blob = None;
         let threads = parallel::count() as f64;
         let mut costs = Vec::with_capacity(self.network.layers.len());
         for (index, layer) in self.network.layers.iter().enumerate() {
             let start = Instant::now();
-            let executed = self.run_layer(index, activations, reads);
+            let executed = self.run_layer(index, activations, paired);
             let pixels = self.network.blobs[layer.output].side.pow(2);
             costs.push(Cost {
                 affected: (pixels * self.network.multiply_adds_per_pixel(layer)) as u64,
@@ -206,25 +223,28 @@ impl GoogLeNet {
         costs
     }
 
-    /// The packed weights of a layer that has weights.
+    /// The packed weights of a layer.
+    ///
+    /// # Panics
+    /// If the layer has no weights.
     pub(crate) fn weights(&self, layer: usize) -> &PackedWeights {
         self.weights[layer].as_ref().expect("convolutions and the classifier have weights")
     }
 
-    /// Runs one layer and says how many multiply-adds it took.
-    fn run_layer(&self, index: usize, activations: &mut Activations, reads: &mut Reads) -> u64 {
+    /// Runs one layer and returns the number of multiply-adds that were carried out.
+    fn run_layer(&self, index: usize, activations: &mut Activations, paired: &mut PairedRows) -> u64 {
         let layer = &self.network.layers[index];
         let side = self.network.blobs[layer.output].side;
         let step = pitch(self.network.blobs[layer.output].channels);
         let mut out = std::mem::take(&mut activations.blobs[layer.output]);
         let input = activations.plane(layer.input);
         let isa = self.isa;
-        let mut products = 0;
+        let mut macs = 0;
         match layer.op {
             Op::Convolution(window) if layer.input == 0 => {
-                products = self.convolve_image(index, window, input, &mut out);
+                macs = self.convolve_image(index, window, input, &mut out);
             }
-            Op::Convolution(window) => products = self.convolve(index, window, input, reads, &mut out),
+            Op::Convolution(window) => macs = self.convolve(index, window, input, paired, &mut out),
             Op::MaxPool(window) => for_each_pixel(&mut out, side, step, |y, x, out| {
                 let mut pixels = Vec::with_capacity(9);
                 window.taps(y, x, input.height, |y, x| pixels.push(input.at(y, x)));
@@ -241,20 +261,20 @@ impl GoogLeNet {
             }
             Op::Classifier => {
                 let logits;
-                (logits, products) = classify(isa, self.weights(index), &[input.at(0, 0)], true);
+                (logits, macs) = classify(isa, self.weights(index), &[input.at(0, 0)], true);
                 out[..layer.channels].copy_from_slice(&logits[0]);
             }
         }
         activations.blobs[layer.output] = out;
-        products
+        macs
     }
 
-    /// The first convolution, which reads the image itself.
+    /// Computes the first convolution, whose input is the image.
     fn convolve_image(&self, index: usize, window: Window, input: BlobView, out: &mut [f32]) -> u64 {
         let blob = &self.network.blobs[self.network.layers[index].output];
         let (side, step) = (blob.side, pitch(blob.channels));
         let weights = self.weights(index);
-        // Bands of rows, one a thread: each reads the weights once.
+        // One band of rows for each thread, so that each thread reads the weights once.
         let band = side.div_ceil(parallel::count());
         parallel::map_chunks(out, band * side * step, |i, out| {
             for y in 0..out.len() / (side * step) {
@@ -265,36 +285,37 @@ impl GoogLeNet {
         (side * side * weights.outputs() * weights.k()) as u64
     }
 
-    /// Any other convolution: two neighbouring output pixels at a time, without what is zero in both.
+    /// Computes any other convolution, for two neighbouring output pixels at a time. Inputs that are zero
+    /// for both pixels are skipped.
     fn convolve(
         &self,
         index: usize,
         window: Window,
         input: BlobView,
-        reads: &mut Reads,
+        paired: &mut PairedRows,
         out: &mut [f32],
     ) -> u64 {
         let layer = &self.network.layers[index];
         let blob = &self.network.blobs[layer.output];
         let (side, step) = (blob.side, pitch(blob.channels));
-        // A 1x1 window reads pairs that begin at every other pixel, a larger one those that begin at each, from left of the
-        // plane on.
+        // Pairs of output pixels read pairs of input pixels. For a 1x1 window these begin at every other
+        // pixel, for a larger one at every pixel, starting in the padding on the left.
         let every = if window.size == 1 { 2 } else { 1 };
         let sites = (input.width + 2 * window.padding).div_ceil(every);
-        reads.take(self.isa, layer.input, input, window.padding, every, sites);
+        paired.take(self.isa, layer.input, input, window.padding, every, sites);
         let weights = self.weights(index);
         let pairs = Pairs {
-            rows: &reads.rows[..input.height],
+            rows: &paired.rows[..input.height],
             sites,
             channels: input.channels,
             window: window.size,
             weights,
         };
-        // As many bands for each thread, and small enough.
+        // The same number of bands for each thread, each of at most PIXELS pixels if it has several rows.
         let bands = side.div_ceil((PIXELS / side).max(1)).next_multiple_of(parallel::count());
         let rows = side.div_ceil(bands);
         let sets = weights.sets();
-        let products = parallel::map_chunks(out, rows * side * step, |i, out| {
+        let macs = parallel::map_chunks(out, rows * side * step, |i, out| {
             let items: Vec<Item> = (i * rows..side.min((i + 1) * rows))
                 .flat_map(|y| (0..side).step_by(2).map(move |x| (y, x)))
                 .map(|(y, x)| {
@@ -312,11 +333,11 @@ impl GoogLeNet {
             }
             pairs.macs(&items)
         });
-        products.iter().sum()
+        macs.iter().sum()
     }
 }
 
-/// Windows of the first layer in row `y` of its output.
+/// The windows that the first layer reads for row `y` of its output.
 pub(crate) fn image_windows(window: Window, y: usize, columns: Range<usize>) -> Windows {
     debug_assert_eq!(window.padding, IMAGE_PADDING);
     Windows {
@@ -328,7 +349,7 @@ pub(crate) fn image_windows(window: Window, y: usize, columns: Range<usize>) -> 
     }
 }
 
-/// Calls `f(y, x, pixel)` for each output pixel, bands of rows in parallel.
+/// Calls `f(y, x, pixel)` for each output pixel; bands of rows run in parallel.
 fn for_each_pixel(
     out: &mut [f32],
     side: usize,

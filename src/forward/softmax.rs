@@ -1,8 +1,9 @@
-//! Softmax by the crate's own exponential: the same bits on every machine, which a C library's `exp` is not
-//! (`docs/04-scores.md`). Numbers in, numbers out: it uses no other module.
+//! Softmax (`docs/04-scores.md`). It uses an exponential of its own, because that of a C library differs
+//! from machine to machine in the last bits.
 
-/// Class probabilities from logits: `exp(l - max) / sum`, evaluated in f64 in the order of the classes and rounded
-/// once to f32. Each is in 0..=1. Adding a number to all logits changes no probability, but for rounding.
+/// Computes class probabilities from logits: `exp(l - max) / sum`, evaluated in f64 in the order of the
+/// classes and rounded once to f32. Each probability is in 0..=1. Adding the same number to all logits
+/// changes the probabilities by rounding only.
 ///
 /// ```
 /// let probabilities = occlude::forward::softmax(&[2.0, 1.0, 1.0]);
@@ -14,7 +15,7 @@ pub fn softmax(logits: &[f32]) -> Vec<f32> {
     softmax_f64(&logits).into_iter().map(|p| p as f32).collect()
 }
 
-/// The same before it is rounded to f32.
+/// [`softmax`] of f64 logits, not rounded to f32.
 pub(crate) fn softmax_f64(logits: &[f64]) -> Vec<f64> {
     let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let powers: Vec<f64> = logits.iter().map(|&l| exp(l - max)).collect();
@@ -22,13 +23,14 @@ pub(crate) fn softmax_f64(logits: &[f64]) -> Vec<f64> {
     powers.iter().map(|p| p / sum).collect()
 }
 
-/// `e^x` for `x <= 0`, to about 1e-15 relative: `x = n ln 2 + r` with |r| <= ln 2 / 2, a Taylor polynomial for `e^r`,
-/// and `2^n` put together from its bits. Only additions and multiplications, which every machine rounds alike.
+/// Computes `e^x` for `x <= 0` with a relative error of about 1e-15. It splits `x` into `n ln 2 + r` with
+/// |r| <= ln 2 / 2, evaluates a Taylor polynomial for `e^r` and builds `2^n` from its bits. It uses only
+/// additions and multiplications, which round the same on every machine.
 pub(crate) fn exp(x: f64) -> f64 {
-    // ln 2 in two parts; the first has few enough bits that its product with `n` is exact.
+    // ln 2 in two parts. The first has so few bits that its product with `n` is exact.
     const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
     const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
-    // Below that, f32 cannot tell the result from 0.
+    // Below this, the result is 0 in f32.
     if x < -150.0 {
         return 0.0;
     }
@@ -38,7 +40,7 @@ pub(crate) fn exp(x: f64) -> f64 {
     sum * f64::from_bits(((1023 + n) as u64) << 52)
 }
 
-/// `1 / k!`.
+/// The Taylor coefficients `1 / k!`.
 const TAYLOR: [f64; 15] = {
     let mut coefficients = [1.0; 15];
     let mut k = 1;

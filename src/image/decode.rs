@@ -9,7 +9,7 @@ use std::path::Path;
 use image::error::LimitErrorKind;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
-use super::{Photograph, Picture, Resize, refuse};
+use super::{Photograph, Picture, Resize};
 use crate::error::{Error, Result};
 
 /// Most pixels that are accepted: twice the largest cameras', and a bound on the memory that a small file can ask for.
@@ -74,11 +74,14 @@ impl Photograph {
     pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
         let path = path.as_ref();
         let name = &*path.display().to_string();
-        let io = |source| Error::Io { path: path.to_owned(), action: "read", source };
+        let io = |error| Error::io(path, "read")(error);
         let mut file = File::open(path).map_err(io)?;
         let metadata = file.metadata().map_err(io)?;
         if metadata.is_dir() {
-            return Err(refuse(name, format!("is a directory, expected {FORMATS}; name one file in it")));
+            return Err(Error::image(
+                name,
+                format!("is a directory, expected {FORMATS}; name one file in it"),
+            ));
         }
         let mut bytes = Vec::new();
         file.by_ref().take(SIGNATURE_BYTES as u64).read_to_end(&mut bytes).map_err(io)?;
@@ -87,7 +90,10 @@ impl Photograph {
             file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(io)?;
         }
         if metadata.len().max(bytes.len() as u64) > MAX_BYTES {
-            return Err(refuse(name, format!("is larger than {MAX_BYTES} bytes; save a smaller picture")));
+            return Err(Error::image(
+                name,
+                format!("is larger than {MAX_BYTES} bytes; save a smaller picture"),
+            ));
         }
         Ok(bytes)
     }
@@ -106,7 +112,7 @@ impl Picture {
 /// Which of the accepted formats the bytes begin as.
 fn format(name: &str, bytes: &[u8]) -> Result<ImageFormat> {
     if bytes.is_empty() {
-        return Err(refuse(
+        return Err(Error::image(
             name,
             format!("is empty (0 bytes), expected {FORMATS}; copy or download it again"),
         ));
@@ -114,12 +120,12 @@ fn format(name: &str, bytes: &[u8]) -> Result<ImageFormat> {
     match image::guess_format(bytes) {
         Ok(format) if format.reading_enabled() => Ok(format),
         Ok(format) => {
-            Err(refuse(name, format!("is in {format:?} format, expected {FORMATS}; convert it to PNG")))
+            Err(Error::image(name, format!("is in {format:?} format, expected {FORMATS}; convert it to PNG")))
         }
         Err(_) => {
             let shown = bytes.len().min(SIGNATURE_BYTES);
             let found = bytes[..shown].escape_ascii();
-            Err(refuse(
+            Err(Error::image(
                 name,
                 format!("is not a picture: expected {FORMATS}, found a file that begins \"{found}\""),
             ))
@@ -146,7 +152,10 @@ fn decode(name: &str, bytes: &[u8]) -> Result<DynamicImage> {
     let mut decoder = reader.into_decoder().map_err(refused)?;
     let (width, height) = decoder.dimensions();
     if width == 0 || height == 0 {
-        return Err(refuse(name, format!("has no pixels: its size is {width}x{height}; save it again")));
+        return Err(Error::image(
+            name,
+            format!("has no pixels: its size is {width}x{height}; save it again"),
+        ));
     }
     if u64::from(width) * u64::from(height) > MAX_PIXELS || decoder.total_bytes() > MAX_BYTES {
         return Err(too_large(name, &format!("{width}x{height} pixels")));
@@ -168,13 +177,13 @@ fn limits(bytes: u64) -> Limits {
 
 fn explain(name: &str, format: ImageFormat, error: ImageError) -> Error {
     match error {
-        ImageError::Limits(error) if error.kind() == LimitErrorKind::InsufficientMemory => refuse(
+        ImageError::Limits(error) if error.kind() == LimitErrorKind::InsufficientMemory => Error::image(
             name,
             "needs more memory than pictures of its size do, for its colour profile or for texts; save it without them"
                 .to_string(),
         ),
         ImageError::Limits(_) => too_large(name, "a larger size"),
-        ImageError::Unsupported(what) => refuse(
+        ImageError::Unsupported(what) => Error::image(
             name,
             format!("is a kind of {format:?} picture that cannot be read ({what}); convert it to 8-bit PNG"),
         ),
@@ -187,11 +196,14 @@ fn too_large(name: &str, found: &str) -> Error {
     let problem = format!(
         "announces {found}, expected at most {megapixels} megapixels and {MAX_SIDE} a side; reduce it first"
     );
-    refuse(name, problem)
+    Error::image(name, problem)
 }
 
 fn damaged(name: &str, format: ImageFormat, why: &str) -> Error {
-    refuse(name, format!("is a damaged or truncated {format:?} picture ({why}); copy or download it again"))
+    Error::image(
+        name,
+        format!("is a damaged or truncated {format:?} picture ({why}); copy or download it again"),
+    )
 }
 
 /// Whether a JPEG's markers lead to its end-of-image marker. (A thumbnail's end marker lies inside a segment and is

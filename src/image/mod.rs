@@ -65,7 +65,7 @@ impl Photograph {
         let expected = height.checked_mul(width).and_then(|pixels| pixels.checked_mul(3));
         if rgb.is_empty() || expected != Some(rgb.len()) {
             let found = rgb.len();
-            return Err(refuse(
+            return Err(Error::image(
                 "RGB pixels",
                 format!(
                     "{height} rows of {width} pixels need 3 bytes each and at least one pixel, found {found} bytes"
@@ -201,11 +201,11 @@ impl Input {
         let expected = INPUT_SIDE * INPUT_SIDE * 3;
         if values.len() != expected {
             let problem = format!("expected {expected} values ([224][224][3]), found {}", values.len());
-            return Err(refuse("network input", problem));
+            return Err(Error::image("network input", problem));
         }
         if let Some(at) = values.iter().position(|value| !value.is_finite()) {
             let problem = format!("expected finite values, found {} at index {at}", values[at]);
-            return Err(refuse("network input", problem));
+            return Err(Error::image("network input", problem));
         }
         Ok(Input { values })
     }
@@ -214,8 +214,4 @@ impl Input {
     pub fn values(&self) -> &[f32] {
         &self.values
     }
-}
-
-pub(crate) fn refuse(name: &str, problem: String) -> Error {
-    Error::Image { name: name.to_owned(), problem }
 }

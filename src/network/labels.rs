@@ -14,6 +14,7 @@ const MAX_BYTES: u64 = 1 << 24;
 
 /// One class's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Label {
     /// The WordNet id, as in "n02124075"; empty if the class has none.
     pub synset: String,
@@ -93,9 +94,10 @@ impl Labels {
     /// an empty one.
     pub fn open(path: impl AsRef<Path>) -> Result<Labels> {
         let path = path.as_ref();
-        let failed = |source| Error::Io { path: path.to_path_buf(), action: "read", source };
         let mut bytes = Vec::new();
-        File::open(path).map_err(failed)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+        File::open(path)
+            .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+            .map_err(Error::io(path, "read"))?;
         Labels::parse(&path.display().to_string(), &bytes)
     }
 
@@ -104,7 +106,7 @@ impl Labels {
     /// # Errors
     /// [`Error::Labels`] as [`Labels::open`].
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Labels> {
-        let refuse = |problem: String| Error::Labels { name: name.to_string(), problem };
+        let refuse = |problem: String| Error::labels(name, problem);
         if bytes.len() as u64 > MAX_BYTES {
             return Err(refuse(format!(
                 "larger than {MAX_BYTES} bytes, expected a line of text for each class"
@@ -162,11 +164,11 @@ impl Labels {
     pub fn find(&self, text: &str) -> Result<usize> {
         let text = text.trim();
         if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-            return text.parse().ok().filter(|&index| index < self.count()).ok_or_else(|| Error::Option {
-                name: "class index",
-                found: text.to_string(),
-                expected: format!("0 to {}", self.count() - 1),
-            });
+            return text
+                .parse()
+                .ok()
+                .filter(|&index| index < self.count())
+                .ok_or_else(|| Error::option("class index", text, format!("0 to {}", self.count() - 1)));
         }
         let wanted = text.to_lowercase();
         let matching = |accept: &dyn Fn(&Label) -> bool| -> Vec<usize> {
@@ -185,14 +187,12 @@ impl Labels {
                 similar: suggest(&wanted, self.labels.iter().flat_map(Label::names)),
                 elsewhere: None,
             }),
-            _ => Err(Error::Option {
-                name: "class name",
-                found: format!("\"{text}\""),
-                expected: format!(
-                    "an index, because several classes have this name: {}",
-                    found.iter().map(|&class| self.numbered_name(class)).collect::<Vec<_>>().join(", ")
-                ),
-            }),
+            _ => {
+                let names: Vec<_> = found.iter().map(|&class| self.numbered_name(class)).collect();
+                let expected =
+                    format!("an index, because several classes have this name: {}", names.join(", "));
+                Err(Error::option("class name", format!("\"{text}\""), expected))
+            }
         }
     }
 

@@ -4,12 +4,14 @@
 use std::fmt;
 
 use super::protobuf;
+use crate::error::{Error, Result};
 
 /// How many of the first bytes tell the form.
 pub(super) const HEAD: u64 = 32;
 
 /// The form of a weights file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Form {
     /// The one that this program writes; PyTorch's networks are published in it, too.
     Safetensors,
@@ -68,11 +70,13 @@ const OTHERS: [(&[u8], &str); 13] = [
 ];
 
 impl Form {
-    /// Tells the form from the first bytes; 32 are enough, more do no harm.
+    /// Recognises the form by the first bytes of a file. At least 32 bytes are needed, unless the file
+    /// is shorter; further ones are ignored. `name` is used in error messages only.
     ///
     /// # Errors
-    /// What the bytes look like instead and what to do.
-    pub fn of(head: &[u8]) -> Result<Form, String> {
+    /// [`Error::Weights`] if the bytes begin no such file; the message says what they resemble.
+    pub fn of(name: &str, head: &[u8]) -> Result<Form> {
+        let refuse = |problem: String| Err(Error::weights(name, problem));
         // A safetensors file begins with the length of its header, which can look like anything, and the header with a brace.
         if head.get(8) == Some(&b'{') && head[4..8] == [0; 4] {
             return Ok(Form::Safetensors);
@@ -84,10 +88,10 @@ impl Form {
             return Ok(Form::Pth);
         }
         if let Some((_, what)) = OTHERS.iter().find(|(start, _)| head.starts_with(start)) {
-            return Err(format!("{what}; {FORMS}"));
+            return refuse(format!("{what}; {FORMS}"));
         }
         if head.is_empty() {
-            return Err(format!("an empty file; {FORMS}"));
+            return refuse(format!("an empty file; {FORMS}"));
         }
         // Writers put the fields of a message in the order of their numbers. ONNX's first is `ir_version`, Caffe's `name`.
         let mut rest = head;
@@ -97,7 +101,7 @@ impl Form {
             Some((1, 0) | (7, 2)) => Ok(Form::Onnx),
             // `name`; or without a name `layers`, `input`, `input_dim`, `input_shape`, `layer`.
             Some((1 | 2 | 3 | 8 | 100, 2) | (4, 0)) => Ok(Form::Caffemodel),
-            _ => Err(format!(
+            _ => refuse(format!(
                 "not a weights file: it begins with {:02x?}; {FORMS}",
                 &head[..head.len().min(8)]
             )),
@@ -114,16 +118,16 @@ mod tests {
         let safetensors = |length: u64| [&length.to_le_bytes()[..], b"{\"__metadata__\":{"].concat();
         // The last lengths begin as a ZIP archive, a pickle, JSON and a web page do.
         for length in [11_000, 0x0403_4b50, 0x280, 0x7b, 0x3c] {
-            assert_eq!(Form::of(&safetensors(length)), Ok(Form::Safetensors), "{length:x}");
+            assert_eq!(Form::of("w", &safetensors(length)).unwrap(), Form::Safetensors, "{length:x}");
         }
         // A network with a name, and without one: its first layer (old and new), an input.
         let caffe: [&[u8]; 4] =
             [b"\x0a\x09GoogleNet\x12\x05", b"\x12\x99\x01", b"\xa2\x06\x10", b"\x1a\x04data"];
         for head in caffe {
-            assert_eq!(Form::of(head), Ok(Form::Caffemodel), "{head:x?}");
+            assert_eq!(Form::of("w", head).unwrap(), Form::Caffemodel, "{head:x?}");
         }
         for head in [&b"\x08\x03\x12\x06caffe2"[..], b"\x08\x08", b"\x3a\x80\x01"] {
-            assert_eq!(Form::of(head), Ok(Form::Onnx), "{head:x?}");
+            assert_eq!(Form::of("w", head).unwrap(), Form::Onnx, "{head:x?}");
         }
         // The first bytes of PyTorch's files: since 1.6, before, and before with protocol 4.
         let torch: [&[u8]; 3] = [
@@ -132,7 +136,7 @@ mod tests {
             b"\x80\x04\x95\x0d\0\0\0\0\0\0\0\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.",
         ];
         for head in torch {
-            assert_eq!(Form::of(head), Ok(Form::Pth), "{head:x?}");
+            assert_eq!(Form::of("w", head).unwrap(), Form::Pth, "{head:x?}");
             assert!(head.len() < HEAD as usize);
         }
     }
@@ -155,7 +159,7 @@ mod tests {
             (b"\x00", "not a weights file"),
         ];
         for (head, expected) in cases {
-            let problem = Form::of(head).unwrap_err();
+            let problem = Form::of("w", head).unwrap_err().to_string();
             assert!(
                 problem.contains(expected) && problem.contains("expected a safetensors file"),
                 "{problem}"

@@ -78,7 +78,7 @@ fn find_with(explicit: Option<&Path>, variable: &dyn Fn(&str) -> Option<OsString
 
 /// The source that was asked for, with no fallback; `by` says who asked.
 fn demanded(path: PathBuf, by: &str) -> Result<Source> {
-    let refuse = |problem: String| Err(Error::Weights { name: path.to_string_lossy().into_owned(), problem });
+    let refuse = |problem: String| Err(Error::weights(path.to_string_lossy(), problem));
     if path.as_os_str() == BUILTIN_NAME {
         #[cfg(feature = "builtin")]
         return Ok(Source::Builtin);

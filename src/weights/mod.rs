@@ -117,14 +117,14 @@ impl Weights {
         mut reader: impl Read,
         transform_input: Option<bool>,
     ) -> Result<Weights> {
-        let refuse = |problem: String| Error::Weights { name: name.to_string(), problem };
-        let failed = |source| Error::Io { path: name.into(), action: "read", source };
+        let refuse = |problem: String| Error::weights(name, problem);
+        let failed = |error| Error::io(name, "read")(error);
         if size > MAX_SIZE {
             return Err(refuse(format!("not a GoogLeNet: {size} bytes, expected at most {MAX_SIZE}")));
         }
         let mut head = Vec::new();
         (&mut reader).take(size.min(form::HEAD)).read_to_end(&mut head).map_err(failed)?;
-        let read_tensors = match Form::of(&head).map_err(refuse)? {
+        let read_tensors = match Form::of(name, &head)? {
             Form::Safetensors => {
                 return Weights::from_safetensors(name, size, &mut head.chain(reader), transform_input);
             }
@@ -157,7 +157,7 @@ impl Weights {
         reader: &mut dyn Read,
         transform_input: Option<bool>,
     ) -> Result<Weights> {
-        let refuse = |problem: String| Error::Weights { name: name.to_string(), problem };
+        let refuse = |problem: String| Error::weights(name, problem);
         let header = safetensors::read_header(name, size, reader)?;
         let used = || header.entries.iter().filter_map(|entry| Some((used_name(&entry.name)?, entry)));
         let layout = Layout::of(used().map(|(name, entry)| (name, entry.shape.clone())).collect());
@@ -250,7 +250,7 @@ impl Weights {
         if found != classes {
             let problem =
                 format!("has {found} names, expected one for each of the network's {classes} classes");
-            return Err(Error::Labels { name: "the labels".to_string(), problem });
+            return Err(Error::labels("the labels", problem));
         }
         Ok(Weights { labels: Some(labels), ..self })
     }
@@ -335,7 +335,7 @@ impl Source {
 /// # Errors
 /// [`Error::Io`] when it cannot be opened, or is a directory, a device or a pipe: these have no size, and may never end.
 pub fn open(path: &Path) -> Result<(File, u64)> {
-    let failed = |source| Error::Io { path: path.to_path_buf(), action: "read", source };
+    let failed = |error| Error::io(path, "read")(error);
     // Before it is opened, which waits for the other end of a pipe.
     let metadata = path.metadata().map_err(failed)?;
     if metadata.is_dir() {

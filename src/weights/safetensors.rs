@@ -38,7 +38,7 @@ pub(super) struct Header {
 
 /// Reads the header of a file of `size` bytes, and no tensor.
 pub(super) fn read_header(name: &str, size: u64, reader: &mut dyn Read) -> Result<Header> {
-    let refuse = |problem: String| Error::Weights { name: name.to_string(), problem };
+    let refuse = |problem: String| Error::weights(name, problem);
     let mut length = [0; 8];
     fill(name, size, reader, &mut length)?;
     let length = u64::from_le_bytes(length);
@@ -133,9 +133,8 @@ fn number(dtype: Dtype) -> Option<Number> {
 fn fill(name: &str, size: u64, reader: &mut dyn Read, bytes: &mut [u8]) -> Result<()> {
     reader.read_exact(bytes).map_err(|source| match source.kind() {
         io::ErrorKind::UnexpectedEof => {
-            let problem = format!("ended before its {size} bytes were read");
-            Error::Weights { name: name.to_string(), problem }
+            Error::weights(name, format!("ended before its {size} bytes were read"))
         }
-        _ => Error::Io { path: name.into(), action: "read", source },
+        _ => Error::io(name, "read")(source),
     })
 }

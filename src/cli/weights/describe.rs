@@ -27,5 +27,5 @@ pub fn form_of(name: &str, reader: impl Read) -> Result<Form> {
     let failed = |source| Error::Io { path: name.into(), action: "read", source };
     let mut head = Vec::new();
     reader.take(32).read_to_end(&mut head).map_err(failed)?;
-    Form::of(&head).map_err(|problem| Error::Weights { name: name.to_string(), problem })
+    Form::of(name, &head)
 }
