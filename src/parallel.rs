@@ -1,11 +1,12 @@
-//! Work side by side: on the threads of the current rayon pool, or, without the feature `rayon`, on the calling one. What is
-//! computed does not depend on it. Only here does the library call rayon; what the work is, is not known here.
+//! Parallel execution on the threads of the current rayon pool, or on the calling thread without
+//! the feature `rayon`. Results do not depend on the number of threads. No other module of the
+//! library calls rayon.
 
 use crate::Result;
 #[cfg(feature = "rayon")]
 use {crate::Error, rayon::prelude::*};
 
-/// How many threads there are.
+/// Returns the number of threads of the current pool.
 pub(crate) fn count() -> usize {
     #[cfg(feature = "rayon")]
     return rayon::current_num_threads();
@@ -13,7 +14,7 @@ pub(crate) fn count() -> usize {
     1
 }
 
-/// `f` of 0, 1, .. below `count`, in that order.
+/// Calls `f` for 0 to `count - 1` and returns the results in this order.
 pub(crate) fn map<R: Send>(count: usize, f: impl Fn(usize) -> R + Sync + Send) -> Vec<R> {
     #[cfg(feature = "rayon")]
     return (0..count).into_par_iter().map(f).collect();
@@ -21,7 +22,8 @@ pub(crate) fn map<R: Send>(count: usize, f: impl Fn(usize) -> R + Sync + Send) -
     (0..count).map(f).collect()
 }
 
-/// What `f(number, chunk)` says of the chunks of `size` values, the last of which may have fewer, in their order.
+/// Divides `values` into chunks of `size` values, the last of which may be shorter, calls
+/// `f(number, chunk)` for each and returns the results in the order of the chunks.
 pub(crate) fn map_chunks<T: Send, R: Send>(
     values: &mut [T],
     size: usize,
@@ -34,7 +36,7 @@ pub(crate) fn map_chunks<T: Send, R: Send>(
     chunks.enumerate().map(|(number, chunk)| f(number, chunk)).collect()
 }
 
-/// Calls `f` once on each thread.
+/// Calls `f` once on each thread of the current pool and returns the results.
 pub(crate) fn on_each<R: Send>(f: impl Fn() -> R + Sync) -> Vec<R> {
     #[cfg(feature = "rayon")]
     return rayon::broadcast(|_| f());
@@ -42,10 +44,10 @@ pub(crate) fn on_each<R: Send>(f: impl Fn() -> R + Sync) -> Vec<R> {
     vec![f()]
 }
 
-/// Runs something in a pool of `threads` threads of its own, or in the current one if that is 0.
+/// Calls `run` in a new pool of `threads` threads, or in the current pool if `threads` is 0.
 ///
 /// # Errors
-/// [`Error::Option`](crate::Error::Option) when the system cannot start as many.
+/// [`Error::Option`](crate::Error::Option) if the system cannot start that many threads.
 pub(crate) fn in_pool<T: Send>(threads: usize, run: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     #[cfg(feature = "rayon")]
     if threads > 0 {

@@ -1,18 +1,18 @@
-//! Where the multiply-adds and the time of a pass or a sweep go, layer by layer (`docs/07-zeros-and-bits.md`). Who runs layers
-//! measures; here the numbers are added up and named.
+//! Multiply-adds and time of each layer in a pass or a sweep (`docs/07-zeros-and-bits.md`). The
+//! code that runs the layers measures them; this module adds up the costs and names them.
 
 use std::ops::AddAssign;
 
 use crate::network::Network;
 
-/// What a layer has cost so far.
+/// The accumulated cost of a layer.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cost {
-    /// Multiply-adds of the pixels that were computed, zeros included.
+    /// Multiply-adds of the computed pixels, including those with an activation of zero.
     pub(crate) affected: u64,
     /// Multiply-adds that were carried out.
     pub(crate) executed: u64,
-    /// Time of one core.
+    /// Time in seconds, summed over the threads.
     pub(crate) seconds: f64,
 }
 
@@ -24,7 +24,7 @@ impl AddAssign for Cost {
     }
 }
 
-/// The costs of several threads together, layer by layer.
+/// Adds up the costs of several threads, layer by layer.
 pub(crate) fn sum(threads: Vec<Vec<Cost>>) -> Vec<Cost> {
     let mut threads = threads.into_iter();
     let mut total = threads.next().unwrap_or_default();
@@ -36,35 +36,38 @@ pub(crate) fn sum(threads: Vec<Vec<Cost>>) -> Vec<Cost> {
     total
 }
 
-/// What one layer costs in a pass or a sweep. Multiply-adds are counted over all images together; layers without
-/// weights have none.
+/// The cost of one layer in a pass or a sweep. Multiply-adds are summed over all images; layers
+/// without weights have none.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LayerProfile {
-    /// The layer's name in the table.
+    /// Name of the layer in the table.
     pub name: String,
-    /// Height, width and channels of what the layer writes.
+    /// Height, width and channels of the layer's output.
     pub shape: [usize; 3],
-    /// Multiply-adds that a dense engine carries out.
+    /// Multiply-adds of a dense engine, which computes every pixel of every image.
     pub dense: u64,
-    /// Those of them for pixels whose window holds a changed value: all, in a single pass.
+    /// Multiply-adds of the pixels that have to be computed, because a value in their window
+    /// differs from the unmasked image. In a single pass these are all pixels.
     pub affected: u64,
-    /// Those of them that were carried out: with an activation that is not zero in the kernel's columns, which are up to eight
-    /// mask positions, or two neighbouring pixels in a single pass.
+    /// Multiply-adds that were carried out. The kernels skip an input that is zero in all columns
+    /// that they compute together: up to eight mask positions in a sweep, or two neighbouring
+    /// pixels in a single pass.
     pub executed: u64,
-    /// Time of one core in seconds; in a single pass, the time of the layer on all threads times their number.
+    /// Time in seconds, summed over the threads. In a single pass it is the elapsed time of the
+    /// layer, multiplied by the number of threads.
     pub seconds: f64,
 }
 
 impl LayerProfile {
-    /// Billions of floating-point operations a second and core that were carried out, a multiply-add being two. Not a number, or
-    /// infinite, for a layer that took no measurable time.
+    /// Billions of floating-point operations per second and thread; a multiply-add counts as two.
+    /// Infinite or NaN for a layer without measurable time.
     pub fn gflops(&self) -> f64 {
         2e-9 * self.executed as f64 / self.seconds
     }
 }
 
-/// What a pass or a sweep costs, by [`GoogLeNet::profile`](crate::GoogLeNet::profile) and
+/// The costs of a pass or a sweep, from [`GoogLeNet::profile`](crate::GoogLeNet::profile) or
 /// [`OcclusionSensitivity::profile`](crate::OcclusionSensitivity::profile).
 ///
 /// ```
@@ -74,7 +77,7 @@ impl LayerProfile {
 /// let profile = net.profile(&Input::from_nhwc_bgr(vec![20.0; 224 * 224 * 3])?);
 /// let total = profile.total();
 /// assert_eq!(total.dense, 1_582_671_872);
-/// assert!(total.executed < total.dense, "products with zero are left out");
+/// assert!(total.executed < total.dense, "multiply-adds with zero are skipped");
 /// let slowest = profile.layers.iter().max_by(|a, b| a.seconds.total_cmp(&b.seconds)).unwrap();
 /// println!("{}: {:.1} ms, {:.0} Gflop/s", slowest.name, 1e3 * slowest.seconds, slowest.gflops());
 /// # Ok::<(), occlude::Error>(())
@@ -82,11 +85,11 @@ impl LayerProfile {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Profile {
-    /// In the order in which they run.
+    /// The layers in the order in which they run.
     pub layers: Vec<LayerProfile>,
-    /// Number of images: 1, or the mask positions.
+    /// Number of images: 1 for a pass, the number of mask positions for a sweep.
     pub images: usize,
-    /// Time from start to end in seconds; of a sweep, the unoccluded pass included.
+    /// Elapsed time in seconds. For a sweep it includes the pass over the unmasked image.
     pub seconds: f64,
 }
 
@@ -106,7 +109,7 @@ impl Profile {
         Profile { layers: network.layers.iter().zip(costs).map(layer).collect(), images, seconds }
     }
 
-    /// All layers as one, called "total", without a shape.
+    /// Returns the sums over all layers, named "total", with a shape of `[0, 0, 0]`.
     pub fn total(&self) -> LayerProfile {
         let sum = |f: fn(&LayerProfile) -> u64| self.layers.iter().map(f).sum();
         LayerProfile {

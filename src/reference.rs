@@ -1,14 +1,19 @@
-//! The reference path: the whole network from pixels to logits in plain, safe Rust, to be read in one sitting and
-//! to check the fast kernels against. In the order of the book: convolution (`docs/02-convolution.md`), then pooling,
-//! normalisation and the walk of the table, [`forward`] (`docs/03-pooling-lrn-inception.md`).
+//! The reference implementation: the complete forward pass in plain, safe Rust, against which the
+//! tests check the fast kernels. It follows the order of the book: convolution
+//! (`docs/02-convolution.md`), then pooling, normalisation and the loop over the layers,
+//! [`forward`] (`docs/03-pooling-lrn-inception.md`).
 //!
-//! Activations are NHWC: a blob holds `side` rows of `side` pixels of `channels` values, channels contiguous, so
-//! that everything but the convolution's sums runs along a pixel's channels, eight at a time. A convolution is
-//! im2col and one matrix product. Sums are blocked as `matrixmultiply` likes them, therefore results agree with
-//! the kernels' within rounding (some 1e-6 of a blob's largest value), not bit for bit.
+//! Activations are NHWC: a blob holds `side` rows of `side` pixels of `channels` values, and the
+//! channels of a pixel are contiguous. A convolution is im2col and one matrix product. The products
+//! sum in the block order of `matrixmultiply`, so results agree with those of the kernels within
+//! rounding (about 1e-6 of the largest value of a blob), not bit for bit.
 //!
-//! It reads the table and the weights as they are in the file. Of the fast path it uses nothing, and nothing is left out: zeros
-//! are multiplied, and there are no masks.
+//! The module shares with the fast path only the table of layers and the weights as they are in the
+//! file. It computes every multiply-add, including those with zero, and has no masks.
+//!
+//! The crates `matrixmultiply` (the matrix product) and `wide` (bias, ReLU, pooling and LRN on
+//! eight channels at a time) serve this module alone. They make it fast enough for tests on whole
+//! images.
 
 use wide::f32x8;
 
@@ -17,24 +22,26 @@ use crate::network::geometry::Window;
 use crate::network::{Blob, LRN_ALPHA, LRN_SIZE, Layer, Op};
 use crate::weights::Weights;
 
-// Convolution: a sum of products for each output pixel and channel, over the window and the channels of the input. Lay the
-// window's values out as a row, for each pixel one, and all sums together are one product of two matrices.
+// Convolution. Each output pixel and channel is a sum over the window and the input channels. With
+// the values of each window in a row of a matrix, all sums together are one product of two
+// matrices.
 
-/// The patch that each output pixel of a convolution sees, one a row: `[side * side][channels][height][width]`, in
-/// the order of a filter's weights; zero where the window is past the border, which is what padding means.
+/// Returns the patches of a convolution, one row for each output pixel: `[side *
+/// side][channels][height][width]`, in the order of a filter's weights. Values outside the plane
+/// are zero, which is the padding.
 fn im2col(x: &[f32], from: &Blob, window: Window, side: usize) -> Vec<f32> {
     let taps = window.size * window.size;
-    let depth = from.channels * taps;
-    let mut patches = vec![0.0; side * side * depth];
-    for (pixel, patch) in patches.chunks_exact_mut(depth).enumerate() {
+    let k = from.channels * taps;
+    let mut patches = vec![0.0; side * side * k];
+    for (pixel, patch) in patches.chunks_exact_mut(k).enumerate() {
         let rows = inside(window, pixel / side, from.side);
         let columns = inside(window, pixel % side, from.side);
         for (ky, iy) in rows {
             for (kx, ix) in columns.clone() {
                 let tap = ky * window.size + kx;
                 let values = &x[(iy * from.side + ix) * from.channels..][..from.channels];
-                for (place, value) in patch[tap..].iter_mut().step_by(taps).zip(values) {
-                    *place = *value;
+                for (entry, value) in patch[tap..].iter_mut().step_by(taps).zip(values) {
+                    *entry = *value;
                 }
             }
         }
@@ -42,7 +49,8 @@ fn im2col(x: &[f32], from: &Blob, window: Window, side: usize) -> Vec<f32> {
     patches
 }
 
-/// Along one axis, the (position in the window, position in the plane) pairs of output `o` that lie in the plane.
+/// Returns, along one axis, the pairs (position in the window, position in the plane) that output
+/// `o` reads inside the plane.
 fn inside(window: Window, o: usize, side: usize) -> impl Iterator<Item = (usize, usize)> + Clone {
     (0..window.size)
         .map(move |k| (k, o * window.stride + k))
@@ -50,15 +58,16 @@ fn inside(window: Window, o: usize, side: usize) -> impl Iterator<Item = (usize,
         .filter(move |&(_, i)| i < side)
 }
 
-/// `y = W x + bias` for each row `x` of `patches`, into the layer's channels of each pixel of `y`. A row of `W` is a filter: the
-/// weights of one output channel. The classifier is the same with the pooled activations as its only patch.
+/// Computes `y = W x + bias` for each row `x` of `patches` and writes it to the layer's channels of
+/// each pixel of `y`. A row of `W` is a filter: the weights of one output channel. The classifier
+/// has one patch, the pooled activations.
 fn linear(layer: &Layer, (weight, bias): (&[f32], &[f32]), patches: &[f32], to: &Blob, y: &mut [f32]) {
     let pixels = to.side * to.side;
     let shape = [pixels, layer.channels, patches.len() / pixels];
     multiply_transposed(shape, patches, weight, &mut y[layer.channel..], to.channels);
     for pixel in y.chunks_exact_mut(to.channels) {
         let channels = &mut pixel[layer.channel..][..layer.channels];
-        // Logits come in any number.
+        // The number of logits need not be a multiple of 8.
         let (eights, rest) = channels.split_at_mut(layer.channels / 8 * 8);
         let (bias_eights, bias_rest) = bias.split_at(eights.len());
         for (value, bias) in lanes_mut(eights).iter_mut().zip(lanes(bias_eights)) {
@@ -70,7 +79,7 @@ fn linear(layer: &Layer, (weight, bias): (&[f32], &[f32]), patches: &[f32], to: 
     }
 }
 
-/// `max(y, 0)` on the layer's channels.
+/// Replaces the layer's channels by `max(y, 0)`.
 fn relu(layer: &Layer, to: &Blob, y: &mut [f32]) {
     for pixel in y.chunks_exact_mut(to.channels) {
         for value in lanes_mut(&mut pixel[layer.channel..][..layer.channels]) {
@@ -79,9 +88,9 @@ fn relu(layer: &Layer, to: &Blob, y: &mut [f32]) {
     }
 }
 
-// Pooling: one value of each channel instead of a window full of them.
+// Pooling: each channel of a window is reduced to one value.
 
-/// The largest value of each channel in the window, as far as it lies in the plane.
+/// Computes the maximum of each channel over the part of the window that lies in the plane.
 fn max_pool(x: &[f32], from: &Blob, window: Window, side: usize, y: &mut [f32]) {
     for (pixel, output) in y.chunks_exact_mut(from.channels).enumerate() {
         output.fill(f32::NEG_INFINITY);
@@ -96,7 +105,7 @@ fn max_pool(x: &[f32], from: &Blob, window: Window, side: usize, y: &mut [f32]) 
     }
 }
 
-/// The mean of each channel over the whole plane.
+/// Computes the mean of each channel over the whole plane.
 fn average_pool(x: &[f32], channels: usize, y: &mut [f32]) {
     y.fill(0.0);
     for pixel in x.chunks_exact(channels) {
@@ -110,13 +119,14 @@ fn average_pool(x: &[f32], channels: usize, y: &mut [f32]) {
     }
 }
 
-// Normalisation: a value is divided by a number that grows with it and with its neighbours in other channels.
+// Normalisation: each value is divided by a function of the values in neighbouring channels.
 
-/// Divides each value by `t^0.75`, where `t = 1 + alpha / size * (sum of squares over the `size` channels around
-/// it)`. The power is made of square roots, `sqrt(t) * sqrt(sqrt(t))`, which every machine rounds alike.
+/// Divides each value by `t^0.75`, where `t = 1 + alpha / size * (sum of squares over the `size`
+/// channels around it)`. The power is computed as `sqrt(t) * sqrt(sqrt(t))`, which rounds the same
+/// on every machine.
 fn lrn(x: &[f32], channels: usize, y: &mut [f32]) {
     const REACH: usize = LRN_SIZE / 2;
-    // A pixel's squares with zeros on both ends, for channels that the plane does not have.
+    // The squares of a pixel, with zeros on both ends for channels that do not exist.
     let mut squares = vec![0.0; channels + 2 * REACH];
     for (input, output) in x.chunks_exact(channels).zip(y.chunks_exact_mut(channels)) {
         for (square, value) in squares[REACH..].iter_mut().zip(input) {
@@ -132,21 +142,25 @@ fn lrn(x: &[f32], channels: usize, y: &mut [f32]) {
     }
 }
 
-// The walk of the table. Branches of an inception block write side by side into one blob, so there is nothing to concatenate.
+// The loop over the layers. The branches of an inception block write to different channels of one
+// blob, so no concatenation is needed.
 
-/// Runs the network on one image and returns every blob, indexed by [`BlobId`](crate::network::BlobId), each
-/// `[side][side][channels]`; the last one holds the logits. `input` is `[224][224][3]`: blue, green, red on
-/// the 0..=255 scale, minus [`MEAN_BGR`](crate::network::MEAN_BGR).
+/// Runs the network on one image and returns every blob, indexed by
+/// [`BlobId`](crate::network::BlobId), each `[side][side][channels]`. The last blob holds the
+/// logits.
+///
+/// `input` is `[224][224][3]`: blue, green, red in 0..=255, minus
+/// [`MEAN_BGR`](crate::network::MEAN_BGR).
 ///
 /// # Panics
-/// If `input` has another length.
+/// If the length of `input` is not 224 * 224 * 3.
 ///
 /// ```
 /// use occlude::{Weights, reference};
 ///
 /// let weights = Weights::seeded(1);
 /// let blobs = reference::forward(&weights, &vec![20.0; 224 * 224 * 3]);
-/// // [112][112][64]: what conv1 makes of the image.
+/// // The output of conv1: [112][112][64].
 /// assert_eq!(blobs[1].len(), 112 * 112 * 64);
 /// assert_eq!(blobs.last().unwrap().len(), weights.network().classes());
 /// ```
@@ -160,7 +174,7 @@ pub fn forward(weights: &Weights, input: &[f32]) -> Vec<Vec<f32>> {
         pixel.iter_mut().zip(shift).for_each(|(value, shift)| *value += shift);
     }
     for layer in &net.layers {
-        // Taken out while it is written, for `blobs` is read at the same time; no layer reads what it writes.
+        // Taken out of `blobs` while it is written, because `blobs` is read at the same time.
         let mut output = std::mem::take(&mut blobs[layer.output]);
         let (from, to) = (&net.blobs[layer.input], &net.blobs[layer.output]);
         run(layer, weights, (from, &blobs[layer.input]), (to, &mut output));
@@ -169,7 +183,7 @@ pub fn forward(weights: &Weights, input: &[f32]) -> Vec<Vec<f32>> {
     blobs
 }
 
-/// Runs one layer from a blob to its channels of another.
+/// Computes one layer from its input blob to its channels of the output blob.
 fn run(layer: &Layer, weights: &Weights, (from, x): (&Blob, &[f32]), (to, y): (&Blob, &mut [f32])) {
     let parameters = || (weights.weight(&layer.name), weights.bias(&layer.name));
     match layer.op {
@@ -185,15 +199,15 @@ fn run(layer: &Layer, weights: &Weights, (from, x): (&Blob, &[f32]), (to, y): (&
     }
 }
 
-/// Channels in groups of eight. The network has no other numbers of channels, but for the image's three, which only
-/// `im2col` reads, and the logits.
+/// Divides channels into groups of eight. All blobs have a multiple of eight channels, except the
+/// image, which only `im2col` reads, and the logits.
 fn lanes(channels: &[f32]) -> &[[f32; 8]] {
     let (lanes, rest) = channels.as_chunks();
     assert!(rest.is_empty(), "{} channels are not a multiple of 8", channels.len());
     lanes
 }
 
-/// [`lanes`], to be written.
+/// [`lanes`] of a mutable slice.
 fn lanes_mut(channels: &mut [f32]) -> &mut [[f32; 8]] {
     assert!(channels.len().is_multiple_of(8), "{} channels are not a multiple of 8", channels.len());
     channels.as_chunks_mut().0
@@ -218,7 +232,7 @@ mod tests {
             .collect()
     }
 
-    /// The value of a channel at a place of the zero-padded or minus-infinity-padded plane.
+    /// Returns a channel at a position of the plane, or `outside` in the padding.
     fn at(x: &[f32], blob: &Blob, y: isize, column: isize, channel: usize, outside: f32) -> f32 {
         let inside = 0..blob.side as isize;
         if inside.contains(&y) && inside.contains(&column) {
@@ -228,7 +242,7 @@ mod tests {
         }
     }
 
-    /// Every geometry of the network.
+    /// The window geometries of the network.
     fn window() -> impl Strategy<Value = Window> {
         prop_oneof![
             Just(Window::convolution(7, 2, 3)),
@@ -240,7 +254,7 @@ mod tests {
         ]
     }
 
-    /// Top left of the window of an output pixel.
+    /// Returns the top left corner of the window of an output pixel.
     fn corner(window: Window, oy: usize, ox: usize) -> (isize, isize) {
         let start = |o: usize| (o * window.stride) as isize - window.padding as isize;
         (start(oy), start(ox))
@@ -252,7 +266,7 @@ mod tests {
             window in window(), side in 4usize..12, inputs in 1usize..5, eights in 1usize..4, salt: u32,
         ) {
             let from = blob(side, inputs);
-            // Two channel groups of 8 that belong to another layer, one on each side.
+            // Eight channels on each side belong to another layer.
             let to = blob(window.output_side(side), 8 * eights + 16);
             let layer = Layer {
                 name: "c".to_string(), op: Op::Convolution(window), input: 0, output: 1, channel: 8, channels: 8 * eights,
@@ -282,7 +296,7 @@ mod tests {
                     );
                     sum += f64::from(weight) * f64::from(at(&x, &from, y0 + ky, x0 + kx, ci, 0.0));
                 }
-                // At most 245 products below 100, each addition rounded to 2^-24 of a sum below 24500.
+                // At most 245 terms below 100; each addition rounds to 2^-24 of a sum below 24500.
                 prop_assert!((f64::from(found) - sum.max(0.0)).abs() < 0.02, "{} for {}", found, sum);
             }
         }

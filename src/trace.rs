@@ -1,8 +1,9 @@
-//! One mask followed through the layers: what it can have changed, what it did change, and what it takes to compute that.
+//! Follows one mask through the layers: for each layer, the pixels that the mask can change, those
+//! that it does change, and the multiply-adds that an update needs.
 //!
-//! It is found out in the plainest way, by comparing the activations of two whole passes. The sweep comes to the same sets of
-//! pixels on its way (`src/sweep/batch/mod.rs`) without the second pass. What the sweep multiplies is a little more than what is counted
-//! here: eight positions share a list of channels, which keeps what is zero for some of them.
+//! The trace compares the activations of two complete passes. The sweep (`src/sweep/batch/mod.rs`)
+//! finds the same sets of pixels without the second pass. It carries out slightly more
+//! multiply-adds than counted here, because eight positions share one list of nonzero channels.
 
 use crate::forward::{Activations, Classification, GoogLeNet};
 use crate::kernels::AlignedBuf;
@@ -11,55 +12,59 @@ use crate::network::{INPUT_SIDE, Layer};
 use crate::sweep::mask::{Mask, MaskValue};
 use crate::{Error, Input, Result};
 
-/// A mask's way through the network; see [`GoogLeNet::trace`].
+/// The effect of one mask on every layer; see [`GoogLeNet::trace`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Trace {
-    /// The pixels of the image that were covered.
+    /// The masked pixels of the image.
     pub mask: Rect,
-    /// What they became; [`MaskValue::Auto`] and [`MaskValue::TrainingMean`] as the colour that they were.
+    /// The value that replaced them. [`MaskValue::Auto`] and [`MaskValue::TrainingMean`] are given
+    /// as the colour that was used.
     pub mask_value: MaskValue,
-    /// What the network says about the whole image.
+    /// The classification of the unmasked image.
     pub whole: Classification,
-    /// What it says about the covered one.
+    /// The classification of the masked image.
     pub covered: Classification,
-    /// One a layer of the table.
+    /// One entry for each layer, in the order of the table.
     pub layers: Vec<LayerTrace>,
 }
 
-/// What a mask does to one layer.
+/// The effect of a mask on one layer.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct LayerTrace {
-    /// The layer's name.
+    /// Name of the layer.
     pub name: String,
-    /// Height, width and channels of its output.
+    /// Height, width and channels of the layer's output.
     pub shape: [usize; 3],
-    /// The pixels of the output that the mask can have changed, by the receptive fields.
+    /// The output pixels that the mask can change, by the geometry of the windows.
     pub reached: Rect,
-    /// The pixels that have to be computed, `[height][width]`: their window holds an input that did change.
+    /// True for the output pixels that an update has to compute, `[height][width]`: those whose
+    /// window holds a changed input.
     pub computed: Vec<bool>,
-    /// The pixels that came out different in some channel, `[height][width]`.
+    /// True for the output pixels of which at least one channel changed, `[height][width]`.
     pub changed: Vec<bool>,
-    /// How far they did, `[height][width]`: the root of the sum over all channels of the squared difference, 0 or more.
+    /// Size of the change, `[height][width]`: the Euclidean norm over the channels of the
+    /// difference, 0 or more.
     pub difference: Vec<f32>,
-    /// Share of the activations of the pixels to compute that are not zero, 0..=1; 0 if there are none.
+    /// Fraction of nonzero activations in the computed pixels, in 0..=1; 0 if there are no such
+    /// pixels.
     pub nonzero: f64,
-    /// Multiply-adds of the whole layer; 0 for layers without weights, as the two below.
+    /// Multiply-adds of the whole layer. Like the two fields below, 0 for layers without weights.
     pub dense: u64,
-    /// Those of the pixels to compute.
+    /// Multiply-adds of the computed pixels.
     pub affected: u64,
-    /// Those of them whose activation is not zero.
+    /// Multiply-adds of the computed pixels whose input is not zero.
     pub executed: u64,
 }
 
 impl LayerTrace {
-    /// How many pixels have to be computed.
+    /// Number of pixels that an update has to compute.
     pub fn computed_pixels(&self) -> usize {
         count(&self.computed)
     }
 
-    /// How many pixels came out different.
+    /// Number of pixels that changed.
     pub fn changed_pixels(&self) -> usize {
         count(&self.changed)
     }
@@ -70,11 +75,12 @@ fn count(pixels: &[bool]) -> usize {
 }
 
 impl GoogLeNet {
-    /// Covers a rectangle of the image and follows the change through all layers. Two passes, on the threads of the current
-    /// rayon pool.
+    /// Masks a rectangle of the image and compares all layers with those of the unmasked image.
+    /// Takes the time of two passes, on the threads of the current rayon pool.
     ///
     /// # Errors
-    /// [`Error::Option`] for a rectangle that is empty or not inside the 224x224 pixels, or an impossible mask value.
+    /// [`Error::Option`] if the rectangle is empty or not inside the 224x224 pixels, or if the mask
+    /// value is out of range.
     pub fn trace(&self, input: &Input, mask: Rect, mask_value: MaskValue) -> Result<Trace> {
         mask_value.check()?;
         if mask.is_empty() || mask.y1 > INPUT_SIDE || mask.x1 > INPUT_SIDE {
@@ -117,7 +123,7 @@ impl GoogLeNet {
         })
     }
 
-    /// One layer, given which pixels of its input did change.
+    /// Traces one layer, given the changed pixels of its input.
     fn follow(
         &self,
         layer: &Layer,
@@ -148,7 +154,7 @@ impl GoogLeNet {
             let (mut is_affected, mut inputs) = (false, 0);
             window.taps(y, x, input.side, |y, x| {
                 is_affected |= changed_input[y * input.side + x];
-                // Blob 0 is stored with its padding, and an image has no zeros to leave out.
+                // Blob 0 is stored with its padding, and no value of an image is skipped.
                 if layer.input != 0 {
                     inputs += read.at(y, x).iter().filter(|value| **value != 0.0).count();
                 }
@@ -209,16 +215,16 @@ mod tests {
                 assert!(layer.executed <= layer.affected && layer.affected <= layer.dense, "{}", layer.name);
                 assert!((0.0..=1.0).contains(&layer.nonzero));
             }
-            // 14x9 pixels: rows 45 to 52 of conv1's 112 read rows 2y - 3 .. 2y + 4 of them.
+            // The mask has 14x9 pixels. Rows 44 to 53 of conv1 read rows 2y - 3 .. 2y + 4.
             let first = &trace.layers[0];
             assert_eq!(first.reached, Rect { y0: 44, x0: 0, y1: 54, x1: 6 });
             assert_eq!((first.computed_pixels(), first.executed), (60, 60 * 64 * 147));
-            // Not everything is reached before the last blocks.
+            // Before the last blocks the mask reaches only a part of each layer.
             assert!(trace.layers[..20].iter().all(|layer| layer.affected * 2 <= layer.dense));
         }
     }
 
-    /// Pixels that were not computed are those of the whole image: the scores can be made without them.
+    /// Pixels outside `computed` have the activations of the unmasked image.
     #[test]
     fn what_was_not_computed_is_as_before() {
         let net = GoogLeNet::new(&Weights::seeded(2)).unwrap();

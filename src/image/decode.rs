@@ -1,6 +1,8 @@
-//! Opening picture files: decode, upright, 8-bit RGB (`docs/01-pixel-to-tensor.md`). The feature `image`.
+//! Decoding of picture files to upright 8-bit RGB (`docs/01-pixel-to-tensor.md`), with the feature
+//! `image`.
 //!
-//! It is the only place that knows file formats, and what a hostile file might ask for; of the network it knows nothing.
+//! All knowledge of picture formats is here, and all limits on the memory that a hostile file can
+//! request.
 
 use std::fs::File;
 use std::io::{Cursor, Read};
@@ -12,15 +14,18 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Li
 use super::{Photograph, Picture, Resize};
 use crate::error::{Error, Result};
 
-/// Most pixels that are accepted: twice the largest cameras', and a bound on the memory that a small file can ask for.
+/// Largest number of pixels that is accepted. It bounds the memory that a small file can request,
+/// and is twice that of the largest cameras.
 const MAX_PIXELS: u64 = 100_000_000;
-/// Longest side accepted, which is also JPEG's and GIF's.
+/// Longest side that is accepted, in pixels; the limit of JPEG and GIF.
 const MAX_SIDE: u32 = 65_535;
-/// Most bytes of a file, and of a decoded picture: [`MAX_PIXELS`] of four 16-bit channels.
+/// Largest size in bytes of a file and of a decoded picture: [`MAX_PIXELS`] with four 16-bit
+/// channels.
 const MAX_BYTES: u64 = 8 * MAX_PIXELS;
-/// Most bytes of a colour profile, EXIF data and texts, unpacked: far more than programs write.
+/// Largest size in bytes of a colour profile, EXIF data and texts after unpacking; programs write
+/// far less.
 const MAX_BYTES_BEFORE_PIXELS: u64 = 1 << 26;
-/// Enough of a file's beginning for every format's signature.
+/// Number of bytes at the beginning of a file in which every format has its signature.
 const SIGNATURE_BYTES: usize = 16;
 #[cfg(feature = "all-formats")]
 const FORMATS: &str = "a PNG, JPEG, WebP, BMP, GIF or TIFF picture";
@@ -28,33 +33,37 @@ const FORMATS: &str = "a PNG, JPEG, WebP, BMP, GIF or TIFF picture";
 const FORMATS: &str = "a PNG or JPEG picture";
 
 impl Photograph {
-    /// Decodes a PNG or JPEG file, with the feature `all-formats` a WebP, BMP, GIF or TIFF file, too; its content decides
-    /// which, not its name.
+    /// Decodes a PNG or JPEG file, and with the feature `all-formats` also a WebP, BMP, GIF or TIFF
+    /// file. The content of the file determines the format, not its name.
     ///
-    /// - Turned upright by its EXIF (or TIFF) orientation.
+    /// - The picture is turned upright by its EXIF or TIFF orientation.
     /// - Transparency is dropped, not blended: a pixel keeps its stored colour, as PIL's `convert("RGB")` does.
-    /// - 16-bit levels are divided by 257 and rounded (65535 becomes 255), as MATLAB's `im2uint8` does; floating-point
-    ///   ones are clipped to 0..=1 first.
-    /// - Grey becomes three equal channels, palettes are looked up, CMYK is multiplied out. Colour profiles are ignored.
-    /// - Of an animation, the first picture.
+    /// - 16-bit levels are divided by 257 and rounded (65535 becomes 255), as MATLAB's `im2uint8`
+    ///   does. Floating-point levels are first clipped to 0..=1.
+    /// - Grey becomes three equal channels, palettes are looked up, CMYK is converted by
+    ///   multiplication. Colour profiles are ignored.
+    /// - The first picture of an animation is used.
     ///
     /// # Errors
-    /// [`Error::Io`] when the file cannot be read. [`Error::Image`] when it is not one of these formats, is damaged or
-    /// cut short, is a directory, or has more than 100 megapixels, a side above 65535, or no pixel at all. Sizes are
-    /// checked before memory is taken for pixels.
+    /// [`Error::Io`] if the file cannot be read. [`Error::Image`] if it is a directory, is not in
+    /// one of these formats, is damaged or truncated, or has no pixels, more than 100 megapixels or
+    /// a side above 65535. Sizes are checked before memory for pixels is allocated.
     ///
     /// # Memory
-    /// For a while the file, the decoded picture and its 8-bit copy at once: of 100 megapixels 0.3 GB (JPEG, PNG), 0.7 GB
-    /// (progressive JPEG), 1.1 GB (PNG of 16 bits with transparency), at most 2 GB. Colour profiles and texts count for 64 MB at most.
+    /// The file, the decoded picture and its 8-bit copy are in memory at the same time. A picture
+    /// of 100 megapixels takes 0.3 GB (JPEG, PNG), 0.7 GB (progressive JPEG) or 1.1 GB (PNG of 16
+    /// bits with transparency), and no file takes more than 2 GB. Colour profiles and texts take at
+    /// most 64 MB.
     pub fn open(path: impl AsRef<Path>) -> Result<Photograph> {
         let path = path.as_ref();
         Photograph::from_bytes(&path.display().to_string(), &Photograph::read(path)?)
     }
 
-    /// Decodes a file's bytes as [`Photograph::open`] does; `name` serves only for messages.
+    /// Decodes the bytes of a file as [`Photograph::open`] does; `name` is used in error messages
+    /// only.
     ///
     /// # Errors
-    /// [`Error::Image`] as [`Photograph::open`].
+    /// [`Error::Image`] as for [`Photograph::open`].
     pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Photograph> {
         let image = decode(name, bytes)?.into_rgb8();
         Ok(Photograph {
@@ -64,13 +73,13 @@ impl Photograph {
         })
     }
 
-    /// Reads a picture file's bytes, for [`Photograph::from_bytes`] and for what else they are needed, such as a checksum. The
-    /// file is read once, from start to end, so it may be a pipe. What does not begin as a picture (`/dev/zero`, a film) is
-    /// refused before it is read.
+    /// Reads the bytes of a picture file, for [`Photograph::from_bytes`] and for other uses such as
+    /// a checksum. The file is read once from start to end, so it may be a pipe. Files that do not
+    /// begin as a picture (`/dev/zero`, a film) are refused after 16 bytes.
     ///
     /// # Errors
-    /// [`Error::Io`] when the file cannot be read; [`Error::Image`] when it does not begin as one of the formats of
-    /// [`Photograph::open`], is a directory, or has more than 800 MB.
+    /// [`Error::Io`] if the file cannot be read. [`Error::Image`] if it is a directory, does not
+    /// begin as one of the formats of [`Photograph::open`], or is larger than 800 MB.
     pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
         let path = path.as_ref();
         let name = &*path.display().to_string();
@@ -100,16 +109,17 @@ impl Photograph {
 }
 
 impl Picture {
-    /// Decodes a file as [`Photograph::open`] does, and resizes it: antialiased bicubic, as PIL's `BICUBIC`.
+    /// Decodes a file as [`Photograph::open`] does and resizes it to 224x224 pixels: antialiased
+    /// bicubic, as PIL's `BICUBIC`.
     ///
     /// # Errors
-    /// Those of [`Photograph::open`].
+    /// As for [`Photograph::open`].
     pub fn open(path: impl AsRef<Path>, resize: Resize) -> Result<Picture> {
         Ok(Photograph::open(path)?.picture(resize))
     }
 }
 
-/// Which of the accepted formats the bytes begin as.
+/// Recognises the format by the first bytes of a file.
 fn format(name: &str, bytes: &[u8]) -> Result<ImageFormat> {
     if bytes.is_empty() {
         return Err(Error::image(
@@ -133,10 +143,12 @@ fn format(name: &str, bytes: &[u8]) -> Result<ImageFormat> {
     }
 }
 
-/// Decodes a whole file, upright. The size in its header is checked before any pixel is decoded.
+/// Decodes a file and turns the picture upright. The size in the header is checked before any pixel
+/// is decoded.
 fn decode(name: &str, bytes: &[u8]) -> Result<DynamicImage> {
     let format = format(name, bytes)?;
-    // These two decoders fill what a cut file lacks and report success. (The other formats' refuse.)
+    // The JPEG and WebP decoders fill in what a truncated file lacks and report success; those of
+    // the other formats fail.
     let whole = match format {
         ImageFormat::Jpeg => jpeg_reaches_its_end(bytes).then_some(bytes),
         ImageFormat::WebP => whole_webp(bytes),
@@ -147,7 +159,7 @@ fn decode(name: &str, bytes: &[u8]) -> Result<DynamicImage> {
     };
     let refused = |error| explain(name, format, error);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    // What stands before the pixels is unpacked at once, such as a PNG's colour profile.
+    // Data before the pixels, such as the colour profile of a PNG, is unpacked at once.
     reader.limits(limits(MAX_BYTES_BEFORE_PIXELS));
     let mut decoder = reader.into_decoder().map_err(refused)?;
     let (width, height) = decoder.dimensions();
@@ -179,13 +191,12 @@ fn explain(name: &str, format: ImageFormat, error: ImageError) -> Error {
     match error {
         ImageError::Limits(error) if error.kind() == LimitErrorKind::InsufficientMemory => Error::image(
             name,
-            "needs more memory than pictures of its size do, for its colour profile or for texts; save it without them"
-                .to_string(),
+            "has a colour profile or texts of more than 64 MB; save it without them".to_string(),
         ),
         ImageError::Limits(_) => too_large(name, "a larger size"),
         ImageError::Unsupported(what) => Error::image(
             name,
-            format!("is a kind of {format:?} picture that cannot be read ({what}); convert it to 8-bit PNG"),
+            format!("is a {format:?} picture of an unsupported kind ({what}); convert it to 8-bit PNG"),
         ),
         other => damaged(name, format, &other.to_string()),
     }
@@ -206,8 +217,9 @@ fn damaged(name: &str, format: ImageFormat, why: &str) -> Error {
     )
 }
 
-/// Whether a JPEG's markers lead to its end-of-image marker. (A thumbnail's end marker lies inside a segment and is
-/// passed over with it; within the compressed data 0xFF is always followed by 0 or a restart marker.)
+/// True if the markers of a JPEG lead to its end-of-image marker. The end marker of a thumbnail
+/// lies inside a segment and is skipped with it. Within the compressed data, 0xFF is always
+/// followed by 0 or a restart marker.
 fn jpeg_reaches_its_end(bytes: &[u8]) -> bool {
     const END_OF_IMAGE: u8 = 0xD9;
     let mut rest = bytes;
@@ -231,8 +243,9 @@ fn jpeg_reaches_its_end(bytes: &[u8]) -> bool {
     false
 }
 
-/// A WebP file up to where its RIFF header says that it ends, if it and each chunk in it has as many bytes as it announces.
-/// (The decoder takes memory for what a chunk of EXIF data or of a colour profile announces.)
+/// Returns the bytes of a WebP file up to the end that its RIFF header announces, if the file and
+/// each of its chunks have as many bytes as announced. (The decoder allocates the size that a chunk
+/// of EXIF data or of a colour profile announces.)
 fn whole_webp(bytes: &[u8]) -> Option<&[u8]> {
     let announced =
         |header: &[u8; 8]| u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize;
@@ -240,7 +253,7 @@ fn whole_webp(bytes: &[u8]) -> Option<&[u8]> {
     let mut chunks = rest.get(..announced(riff))?.strip_prefix(b"WEBP")?;
     while let Some((header, rest)) = chunks.split_first_chunk() {
         let after = rest.get(announced(header)..)?;
-        // Chunks begin at even places.
+        // Chunks begin at even offsets.
         chunks = after.get(announced(header) % 2..).unwrap_or_default();
     }
     bytes.get(..8 + announced(riff))

@@ -1,7 +1,7 @@
-//! From a photograph to what the network reads: 224x224, blue-green-red minus the mean (`docs/01-pixel-to-tensor.md`).
+//! Photographs, the square picture made from one, and the network's input: 224x224 pixels, blue,
+//! green, red, minus the mean (`docs/01-pixel-to-tensor.md`).
 //!
-//! It holds pixels and has `src/image/resize.rs` scale them. `src/image/decode.rs` opens files. Of the network it knows the size of
-//! its image and the mean, no more.
+//! `src/image/resize.rs` scales pixels and `src/image/decode.rs` opens files.
 
 #[cfg(feature = "image")]
 mod decode;
@@ -14,12 +14,13 @@ use crate::network::geometry::Rect;
 use crate::network::{INPUT_SIDE, MEAN_BGR};
 use resize::resize_rgb;
 
-/// How a photograph of any shape becomes a square. Both interpolate as Pillow's `BICUBIC` ([`resize_rgb`]).
+/// The way in which a photograph of any shape becomes a square. Both variants interpolate as
+/// Pillow's `BICUBIC` ([`resize_rgb`]).
 ///
 /// ```
 /// use occlude::{Photograph, Resize};
 ///
-/// // Half as high as wide, black but for the outer quarters on the left and on the right.
+/// // 200 rows of 400 pixels: a black centre between two white quarters.
 /// let level = |x: usize| if (100..300).contains(&x) { 0 } else { 255 };
 /// let rgb: Vec<u8> = (0..200 * 400).flat_map(|i| [level(i % 400); 3]).collect();
 /// let photograph = Photograph::from_rgb(200, 400, &rgb)?;
@@ -31,11 +32,13 @@ use resize::resize_rgb;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Resize {
-    /// The whole photograph, its sides scaled independently, as MATLAB's `imresize(image, [224 224])`.
+    /// Scales the whole photograph to 224x224, each axis on its own, as MATLAB's `imresize(image,
+    /// [224 224])` does.
     #[default]
     Stretch,
-    /// The shorter side becomes 256 pixels, the longer one in proportion (rounded down); of that the central 224x224. Sizes and
-    /// offsets are those of torchvision's `Resize(256)` and `CenterCrop(224)`.
+    /// Scales the shorter side to 256 pixels and the longer one in proportion, rounded down, and
+    /// cuts out the central 224x224 pixels. Sizes and offsets are those of torchvision's
+    /// `Resize(256)` and `CenterCrop(224)`.
     CenterCrop,
 }
 
@@ -48,7 +51,7 @@ impl fmt::Display for Resize {
     }
 }
 
-/// A decoded photograph of any size: upright, 8-bit RGB.
+/// A decoded photograph of any size, upright, in 8-bit RGB.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Photograph {
     pub(crate) height: usize,
@@ -57,10 +60,11 @@ pub struct Photograph {
 }
 
 impl Photograph {
-    /// Takes raw pixels, `[height][width][3]`, red first.
+    /// Copies raw pixels, `[height][width][3]`, red first.
     ///
     /// # Errors
-    /// [`Error::Image`] when there are no pixels, or another number of bytes than `height * width * 3`.
+    /// [`Error::Image`] if there are no pixels, or if the number of bytes is not `height * width *
+    /// 3`.
     pub fn from_rgb(height: usize, width: usize, rgb: &[u8]) -> Result<Photograph> {
         let expected = height.checked_mul(width).and_then(|pixels| pixels.checked_mul(3));
         if rgb.is_empty() || expected != Some(rgb.len()) {
@@ -75,28 +79,28 @@ impl Photograph {
         Ok(Photograph { height, width, rgb: rgb.to_vec() })
     }
 
-    /// Rows.
+    /// Height in pixels.
     pub fn height(&self) -> usize {
         self.height
     }
 
-    /// Columns.
+    /// Width in pixels.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// `[height][width][3]`, red first.
+    /// The pixels, `[height][width][3]`, red first.
     pub fn rgb(&self) -> &[u8] {
         &self.rgb
     }
 
-    /// What the network sees of it.
+    /// Resizes the photograph to the network's 224x224 pixels.
     pub fn picture(&self, resize: Resize) -> Picture {
         Picture { rgb: self.square(INPUT_SIDE, resize) }
     }
 
-    /// The part that [`Photograph::picture`] shows, at `side` x `side` pixels: `[side][side][3]`, red first.
-    /// For figures, where 224 pixels would be blurred.
+    /// The same part of the photograph as [`Photograph::picture`], at `side` x `side` pixels, for
+    /// figures: `[side][side][3]`, red first.
     ///
     /// # Panics
     /// If `side` is 0.
@@ -108,9 +112,11 @@ impl Photograph {
         resize_rgb(&self.rgb, self.height, self.width, size, part)
     }
 
-    /// Size of the whole photograph when its centre fills `side` x `side`, and where that centre is.
+    /// The size to which [`Resize::CenterCrop`] scales the photograph, and the rectangle of `side`
+    /// x `side` pixels that it cuts out.
     fn center_crop(&self, side: usize) -> ([usize; 2], Rect) {
-        // 256 of 224, whatever the side. Sizes and offsets round as torchvision's Resize and CenterCrop.
+        // The proportion of 256 to 224 at every `side`. Sizes and offsets round as torchvision's
+        // `Resize` and `CenterCrop`.
         let shorter = side * 256 / 224;
         let least = self.height.min(self.width);
         let size = [self.height * shorter / least, self.width * shorter / least];
@@ -119,7 +125,7 @@ impl Photograph {
     }
 }
 
-/// A picture of the network's size, 224x224.
+/// A picture of 224x224 pixels in 8-bit RGB, the size of the network's input.
 ///
 /// ```
 /// use occlude::{Picture, Resize};
@@ -128,7 +134,7 @@ impl Photograph {
 /// let picture = Picture::from_rgb(50, 80, &orange, Resize::Stretch)?;
 /// assert_eq!(picture.rgb().len(), 224 * 224 * 3);
 /// assert_eq!(picture.mean_rgb(), [255.0, 128.0, 0.0]);
-/// // Blue, green, red, each minus its mean over ImageNet.
+/// // Blue, green, red, each minus the ImageNet mean of its channel.
 /// assert_eq!(picture.input().values()[..3], [0.0 - 104.0, 128.0 - 117.0, 255.0 - 123.0]);
 /// # Ok::<(), occlude::Error>(())
 /// ```
@@ -141,17 +147,17 @@ impl Picture {
     /// Resizes raw pixels, `[height][width][3]`, red first.
     ///
     /// # Errors
-    /// Those of [`Photograph::from_rgb`].
+    /// As for [`Photograph::from_rgb`].
     pub fn from_rgb(height: usize, width: usize, rgb: &[u8], resize: Resize) -> Result<Picture> {
         Ok(Photograph::from_rgb(height, width, rgb)?.picture(resize))
     }
 
-    /// `[224][224][3]`, red first.
+    /// The pixels, `[224][224][3]`, red first.
     pub fn rgb(&self) -> &[u8] {
         &self.rgb
     }
 
-    /// The network's input: blue, green, red, each minus its [`MEAN_BGR`].
+    /// The network's input: blue, green, red, minus the mean of each channel ([`MEAN_BGR`]).
     pub fn input(&self) -> Input {
         let [blue, green, red] = MEAN_BGR;
         let values = self
@@ -164,10 +170,10 @@ impl Picture {
         Input { values }
     }
 
-    /// Mean red, green and blue over all pixels, each 0..=255.
+    /// The mean of red, green and blue over all pixels, each in 0..=255.
     pub fn mean_rgb(&self) -> [f32; 3] {
         let (pixels, _) = self.rgb.as_chunks::<3>();
-        // Sums of levels are whole numbers far below 2^53: exact in any order.
+        // The sums are integers below 2^53, so they are exact in any order.
         std::array::from_fn(|c| {
             let sum: f64 = pixels.iter().map(|pixel| f64::from(pixel[c])).sum();
             (sum / pixels.len() as f64) as f32
@@ -175,13 +181,13 @@ impl Picture {
     }
 }
 
-/// What the network reads: `[224][224][3]`, channels blue, green, red, minus the training mean ([`MEAN_BGR`]): levels of 0..=255
-/// come to -123..=151. [`Picture::input`] makes one.
+/// The network's input: `[224][224][3]` values, channels blue, green, red, minus the ImageNet mean
+/// ([`MEAN_BGR`]). A level of 0..=255 becomes a value in -123..=151. [`Picture::input`] makes one.
 ///
 /// ```
 /// use occlude::Input;
 ///
-/// // A picture of the mean colour alone.
+/// // Every pixel has the mean colour.
 /// let input = Input::from_nhwc_bgr(vec![0.0; 224 * 224 * 3])?;
 /// assert_eq!(input.values().len(), 224 * 224 * 3);
 /// assert!(Input::from_nhwc_bgr(vec![0.0; 224 * 224]).is_err());
@@ -193,10 +199,11 @@ pub struct Input {
 }
 
 impl Input {
-    /// Takes values that were prepared elsewhere: `[224][224][3]`, blue first, mean already subtracted.
+    /// Takes prepared values: `[224][224][3]`, blue first, with the mean already subtracted.
     ///
     /// # Errors
-    /// [`Error::Image`] when there are not 224 * 224 * 3 of them or one is not finite.
+    /// [`Error::Image`] if the number of values is not 224 * 224 * 3, or if a value is infinite or
+    /// NaN.
     pub fn from_nhwc_bgr(values: Vec<f32>) -> Result<Input> {
         let expected = INPUT_SIDE * INPUT_SIDE * 3;
         if values.len() != expected {
@@ -210,7 +217,7 @@ impl Input {
         Ok(Input { values })
     }
 
-    /// `[224][224][3]`, blue first, minus the mean.
+    /// The values, `[224][224][3]`, blue first, minus the mean.
     pub fn values(&self) -> &[f32] {
         &self.values
     }

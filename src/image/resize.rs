@@ -1,10 +1,11 @@
-//! Bicubic resampling (Keys' kernel, a = -0.5), twice: photographs as PIL rounds them (`docs/01-pixel-to-tensor.md`), maps as
-//! MATLAB does (`docs/05-occlusion-map.md`). It knows levels and values in rows and columns, and nothing of what they show.
+//! Bicubic resampling with Keys' kernel (a = -0.5): of photographs with the rounding of Pillow
+//! (`docs/01-pixel-to-tensor.md`), and of maps as in MATLAB (`docs/05-occlusion-map.md`).
 
 use crate::network::geometry::Rect;
 use crate::parallel;
 
-/// How a map is enlarged to the size of the image; MATLAB's `OutputUpsampling`.
+/// The interpolation with which a map is enlarged to the size of the image; MATLAB's
+/// `OutputUpsampling`.
 ///
 /// ```
 /// use occlude::{Upsampling, resize::upsample};
@@ -17,31 +18,33 @@ use crate::parallel;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Upsampling {
-    /// Smooth: cubic convolution through the grid's values, as MATLAB's `imresize`.
+    /// Smooth: cubic convolution through the values of the grid, as in MATLAB's `imresize`.
     #[default]
     Bicubic,
-    /// Blocks: each pixel takes the value of the grid cell that it lies in.
+    /// Blocks: each pixel has the value of the grid cell that it lies in.
     Nearest,
     /// The grid itself, unchanged.
     None,
 }
 
-/// Antialiased bicubic resampling of interleaved 8-bit RGB, level for level as Pillow 13's `Image.resize(BICUBIC)`: one
-/// pass along each axis, each rounded to 8 bits, the vertical one first where more than twice as many rows as columns are
-/// lost; an axis that keeps its size is left alone.
+/// Resizes interleaved 8-bit RGB by antialiased bicubic interpolation, with the same levels as
+/// Pillow 13's `Image.resize(BICUBIC)`. It makes one pass along each axis and rounds each to 8
+/// bits. The vertical pass comes first if the height loses more than twice as many pixels as the
+/// width. An axis that keeps its size is not resampled.
 ///
-/// `rgb` is `[height][width][3]`. Of the resized picture (`size`: height and width), the pixels of `part` are computed
-/// and returned, `[part.height()][part.width()][3]`: cropping this way costs no memory for the rows that are cut off,
-/// nor, when the horizontal pass comes first, for the columns.
+/// `rgb` is `[height][width][3]` and `size` the new height and width. Only the pixels of `part` of
+/// the resized picture are computed and returned, `[part.height()][part.width()][3]`. Rows outside
+/// `part` take no memory, nor do columns if the horizontal pass comes first.
 ///
 /// # Panics
-/// When `rgb` has another length, a size is zero, or `part` is empty or reaches outside `size`.
+/// If the length of `rgb` is not `height * width * 3`, if a size is zero, or if `part` is empty or
+/// not inside `size`.
 pub fn resize_rgb(rgb: &[u8], height: usize, width: usize, size: [usize; 2], part: Rect) -> Vec<u8> {
     assert_eq!(rgb.len(), height * width * 3, "an RGB picture has height x width x 3 bytes");
     assert!(height > 0 && width > 0, "a picture has pixels");
     assert!(!part.is_empty() && part.y1 <= size[0] && part.x1 <= size[1], "{part:?} must lie in {size:?}");
     let rows = (height != size[0]).then(|| photograph_taps(height, size[0], part.y0, part.y1));
-    // Only the source rows that the vertical pass will read.
+    // The source rows that the vertical pass reads.
     let (top, bottom) = match &rows {
         Some(rows) => rows.iter().fold((height, 0), |(top, bottom), taps| {
             (top.min(taps.first), bottom.max(taps.first + taps.weights.len()))
@@ -65,19 +68,21 @@ pub fn resize_rgb(rgb: &[u8], height: usize, width: usize, size: [usize; 2], par
     }
 }
 
-/// Fraction bits of the 8-bit resampler's weights. 255 times a sum of magnitudes below 1.5 then stays inside an i32.
+/// Fraction bits of the weights of the 8-bit resampler. 255 times a sum of magnitudes below 1.5
+/// stays inside an i32.
 const FRACTION_BITS: u32 = 22;
 
-/// What one output pixel reads along one axis: consecutive inputs from `first`, and a fixed-point weight for each.
+/// The inputs of one output pixel along one axis: consecutive pixels from `first`, each with a
+/// fixed-point weight.
 struct Taps {
     first: usize,
     weights: Vec<i32>,
 }
 
-/// Taps of the outputs `start..end` when `input` pixels become `output`.
+/// Computes the taps of the outputs `start..end` for `input` pixels that become `output` pixels.
 ///
-/// The kernel widens when shrinking (antialiasing); at a border the part that hangs over is cut off and the rest
-/// weighs more. Both, and the order of the roundings, are those of Pillow's `Resample.c`.
+/// When the picture shrinks, the kernel widens (antialiasing). At a border the part outside is cut
+/// off and the rest is normalised. Both, and the order of roundings, follow Pillow's `Resample.c`.
 fn photograph_taps(input: usize, output: usize, start: usize, end: usize) -> Vec<Taps> {
     let scale = input as f64 / output as f64;
     let widening = scale.max(1.0);
@@ -86,7 +91,7 @@ fn photograph_taps(input: usize, output: usize, start: usize, end: usize) -> Vec
         let centre = (o as f64 + 0.5) * scale;
         let first = (centre - support + 0.5).max(0.0) as usize;
         let last = ((centre + support + 0.5) as usize).min(input);
-        // As Resample.c multiplies by the reciprocal instead of dividing.
+        // `Resample.c` multiplies by the reciprocal instead of dividing.
         let narrowing = 1.0 / widening;
         let raw: Vec<f64> = (first..last).map(|i| cubic((i as f64 - centre + 0.5) * narrowing)).collect();
         let sum: f64 = raw.iter().sum();
@@ -99,14 +104,15 @@ fn photograph_taps(input: usize, output: usize, start: usize, end: usize) -> Vec
     (start..end).map(taps).collect()
 }
 
-/// Rounds a fixed-point sum that began at one half, and clips it to 0..=255.
+/// Converts a fixed-point sum, to which one half was added, to a level in 0..=255.
 fn to_level(sum: i32) -> u8 {
     (sum >> FRACTION_BITS).clamp(0, 255) as u8
 }
 
-/// Whether Pillow resizes along columns before rows. It does when the height loses more than twice as many pixels as
-/// the width (a growing width loses a negative number), which leaves the horizontal pass fewer rows. Before Pillow 13 it
-/// never did. The picture between the passes is rounded to 8 bits, so the order shows in the last bits of the result.
+/// True if Pillow resizes along columns before rows. It does so if the height loses more than twice
+/// as many pixels as the width (a growing width loses a negative number), because the horizontal
+/// pass then has fewer rows. Versions before 13 never did. The picture is rounded to 8 bits between
+/// the passes, so the order affects the levels.
 fn columns_first(height: usize, width: usize, size: [usize; 2]) -> bool {
     let lost = |from: usize, to: usize| from as i64 - to as i64;
     let (lost_rows, lost_columns) = (lost(height, size[0]), lost(width, size[1]));
@@ -131,7 +137,8 @@ fn resize_rows(source: &[u8], width: usize, columns: &[Taps]) -> Vec<u8> {
     resized
 }
 
-/// Resamples along columns; `source` holds rows of `row_len` bytes, the first of which is the picture's row `top`.
+/// Resamples along columns. `source` holds rows of `row_len` bytes, the first of which is row `top`
+/// of the picture.
 fn resize_columns(source: &[u8], row_len: usize, rows: &[Taps], top: usize) -> Vec<u8> {
     let mut resized = vec![0; rows.len() * row_len];
     parallel::map_chunks(&mut resized, row_len, |y, out| {
@@ -149,15 +156,17 @@ fn resize_columns(source: &[u8], row_len: usize, rows: &[Taps], top: usize) -> V
     resized
 }
 
-/// Enlarges a map from `[ny][nx]` to `[height][width]`; with [`Upsampling::None`] returns it as it is.
+/// Enlarges a map from `[ny][nx]` to `[height][width]`. With [`Upsampling::None`] it returns the
+/// map unchanged.
 ///
-/// Pixel centres lie at half-integers in both, as everywhere in MATLAB's `imresize`: output pixel `o` sits at
-/// `(o + 0.5) * n / size - 0.5` in the grid. Bicubic mirrors the map at its borders, edge values included (`2 1 | 1 2`),
-/// interpolates in f64 and may overshoot the values of the grid. At equal size both methods return the map's values.
-/// Made for enlarging: a smaller target is sampled without antialiasing.
+/// Pixel centres lie at half-integers in both, as in MATLAB's `imresize`: output pixel `o` lies at
+/// `(o + 0.5) * n / size - 0.5` in the grid. Bicubic interpolation mirrors the map at its borders,
+/// with the edge values repeated (`2 1 | 1 2`), computes in f64 and may overshoot the values of the
+/// grid. At equal size both methods return the values of the map. A smaller target is sampled
+/// without antialiasing.
 ///
 /// # Panics
-/// When `map` has another length or `ny` or `nx` is zero.
+/// If the length of `map` is not `ny * nx`, or if `ny` or `nx` is zero.
 pub fn upsample(
     map: &[f32],
     ny: usize,
@@ -188,7 +197,8 @@ pub fn upsample(
 type MapTaps = [(usize, f64); 4];
 
 fn weigh(taps: &MapTaps, value: impl Fn(usize) -> f64) -> f64 {
-    // Cells of weight zero are left out, so that a non-finite neighbour cannot spoil a value that does not use it.
+    // Cells of weight zero are skipped, so that an infinite or NaN neighbour has no effect on a
+    // value that does not use it.
     taps.iter().filter(|(_, weight)| *weight != 0.0).map(|&(cell, weight)| weight * value(cell)).sum()
 }
 
@@ -202,7 +212,7 @@ fn bicubic_taps(output: usize, cells: usize, size: usize) -> MapTaps {
 }
 
 fn nearest_taps(output: usize, cells: usize, size: usize) -> MapTaps {
-    // floor((output + 0.5) * cells / size) in whole numbers.
+    // floor((output + 0.5) * cells / size) in integers.
     let cell = (2 * output + 1) * cells / (2 * size);
     [(cell, 1.0), (cell, 0.0), (cell, 0.0), (cell, 0.0)]
 }
@@ -220,10 +230,10 @@ fn cubic(x: f64) -> f64 {
     }
 }
 
-/// Pixels on each side of its centre that [`cubic`] reaches.
+/// Distance in pixels from its centre beyond which [`cubic`] is 0.
 const CUBIC_SUPPORT: f64 = 2.0;
 
-/// Folds an index that lies outside `0..cells` back in: the line of cells continues as its own mirror image.
+/// Maps an index outside `0..cells` to one inside: the line of cells continues as its mirror image.
 pub(crate) fn mirrored(cell: i64, cells: usize) -> usize {
     let cells = cells as i64;
     let folded = cell.rem_euclid(2 * cells);
@@ -270,7 +280,8 @@ mod tests {
         assert_eq!(resize_rgb(&levels(9 * 3), 1, 9, [2, 2], whole([2, 2])), from_one_row);
     }
 
-    /// On each side of Pillow's decision which pass comes first; in all of these the orders give different levels.
+    /// Sizes on both sides of Pillow's decision which pass comes first; in each the orders give
+    /// different levels.
     ///
     /// The digests, `d = (d * 31 + level) % 2**32` from 0 over all levels, are of Pillow 13.0.0's
     /// `Image.fromarray(levels.reshape(height, width, 3)).resize((new_width, new_height), Image.BICUBIC)`.

@@ -39,12 +39,13 @@ pub struct Window {
     pub rounding: Rounding,
 }
 
-/// A rectangle of pixels, `y0..y1` by `x0..x1`; empty when `y0 >= y1` or `x0 >= x1`.
+/// A rectangle of pixels: rows `y0..y1` and columns `x0..x1`. It is empty if `y0 >= y1` or `x0 >=
+/// x1`.
 ///
 /// ```
 /// use occlude::network::geometry::{Rect, Window};
 ///
-/// // What a mask of 45x45 pixels can change in the output of conv1, whose pixel o reads pixels 2o - 3 .. 2o + 4.
+/// // The outputs of conv1 that a mask of 45x45 pixels can change. Output o reads pixels 2o - 3 .. 2o + 4.
 /// let mask = Rect { y0: 88, x0: 0, y1: 133, x1: 45 };
 /// let conv1 = Window::convolution(7, 2, 3);
 /// let reached = mask.through(conv1, conv1.output_side(224));
@@ -63,33 +64,35 @@ pub struct Rect {
     pub x1: usize,
 }
 
-/// Along an axis, the pixels of the image that an activation depends on: `start + o * step .. start + o * step + size` for
-/// the `o`-th one, as far as the image goes. The same for rows and columns.
+/// The receptive field of a blob along one axis: the `o`-th activation depends on the pixels `start
+/// + o * step .. start + o * step + size` that lie in the image. It is the same for rows and
+/// columns.
 ///
 /// ```
 /// use occlude::network::geometry::{ReceptiveField, Window};
 ///
 /// let conv1 = ReceptiveField::PIXEL.then(Window::convolution(7, 2, 3));
 /// assert_eq!(conv1, ReceptiveField { size: 7, step: 2, start: -3 });
-/// // Three neighbours of conv1, two pixels apart, of 7 pixels each.
+/// // pool1 reads three neighbours in conv1, which are two pixels apart and read 7 pixels each.
 /// let pool1 = conv1.then(Window::pool(3, 2, 0));
 /// assert_eq!(pool1, ReceptiveField { size: 11, step: 4, start: -3 });
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReceptiveField {
-    /// Pixels.
+    /// Number of pixels, at least 1.
     pub size: usize,
-    /// Pixels between those of neighbouring activations.
+    /// Distance in pixels between the fields of neighbouring activations, at least 1.
     pub step: usize,
-    /// The first pixel of the first activation's; negative where padding is read.
+    /// First pixel of the first activation's field; negative if the field begins in the padding.
     pub start: isize,
 }
 
 impl ReceptiveField {
-    /// A pixel's own.
+    /// The field of the image itself: each pixel depends on itself.
     pub const PIXEL: ReceptiveField = ReceptiveField { size: 1, step: 1, start: 0 };
 
-    /// That of a layer which slides this window over activations with this field.
+    /// The field of a layer with this window, whose inputs have the field `self`.
+    #[must_use]
     pub fn then(self, window: Window) -> ReceptiveField {
         ReceptiveField {
             size: self.size + (window.size - 1) * self.step,
@@ -98,7 +101,8 @@ impl ReceptiveField {
         }
     }
 
-    /// The pixels of a square image that the activation at a row and column depends on.
+    /// The pixels of a square image of `image_side` that the activation at a row and column depends
+    /// on.
     pub fn pixels(self, [row, column]: [usize; 2], image_side: usize) -> Rect {
         let edge = |at: isize| at.clamp(0, image_side as isize) as usize;
         let range = |at: usize| {
@@ -109,7 +113,9 @@ impl ReceptiveField {
         Rect { y0, x0, y1, x1 }
     }
 
-    /// The smallest that holds both, of activations side by side in one pixel; their steps are the same.
+    /// The smallest field that contains both, for branches that write to one blob. Their steps must
+    /// be equal.
+    #[must_use]
     pub fn union(self, other: ReceptiveField) -> ReceptiveField {
         debug_assert_eq!(self.step, other.step);
         let start = self.start.min(other.start);
@@ -146,7 +152,8 @@ impl Window {
         }
     }
 
-    /// Calls `f(y, x)` for the input pixels, in a plane of `side`, that output pixel (`y`, `x`) reads, row by row.
+    /// Calls `f(y, x)` for each input pixel, in a plane of `side`, that output pixel (`y`, `x`)
+    /// reads, row by row.
     pub(crate) fn taps(&self, y: usize, x: usize, side: usize, mut f: impl FnMut(usize, usize)) {
         let range = |o: usize| {
             let start = o * self.stride;
@@ -159,7 +166,8 @@ impl Window {
         }
     }
 
-    /// The outputs, in a plane of `output_side`, whose window overlaps `start..end` of the input.
+    /// The outputs along one axis, out of `output_side`, whose window overlaps the inputs
+    /// `start..end`.
     fn reached(&self, start: usize, end: usize, output_side: usize) -> (usize, usize) {
         if start >= end {
             return (0, 0);
@@ -173,29 +181,30 @@ impl Window {
 }
 
 impl Rect {
-    /// All pixels of a square plane.
+    /// All pixels of a square plane of `side`.
     pub fn plane(side: usize) -> Rect {
         Rect { y0: 0, x0: 0, y1: side, x1: side }
     }
 
-    /// `size` (height, width) around a pixel (row, column), as far as a square plane goes: from `floor(size / 2)` before it on.
+    /// The rectangle of height `height` and width `width` around a pixel, clipped to a square plane
+    /// of `side`. It begins `floor(size / 2)` pixels before the given pixel.
     pub fn centred([y, x]: [usize; 2], [height, width]: [usize; 2], side: usize) -> Rect {
         let range = |at: usize, size: usize| (at.saturating_sub(size / 2), (at + size - size / 2).min(side));
         let ((y0, y1), (x0, x1)) = (range(y, height), range(x, width));
         Rect { y0, x0, y1, x1 }
     }
 
-    /// Whether it holds no pixel.
+    /// True if the rectangle contains no pixel.
     pub fn is_empty(&self) -> bool {
         self.y0 >= self.y1 || self.x0 >= self.x1
     }
 
-    /// Rows.
+    /// Number of rows.
     pub fn height(&self) -> usize {
         self.y1.saturating_sub(self.y0)
     }
 
-    /// Columns.
+    /// Number of columns.
     pub fn width(&self) -> usize {
         self.x1.saturating_sub(self.x0)
     }
@@ -205,18 +214,19 @@ impl Rect {
         self.height() * self.width()
     }
 
-    /// The index of a pixel in it, row by row.
+    /// The index of a pixel in row order.
     pub(crate) fn index(&self, y: usize, x: usize) -> usize {
         (y - self.y0) * self.width() + (x - self.x0)
     }
 
-    /// Its pixels, (y, x), row by row.
+    /// The pixels (y, x) in row order.
     pub(crate) fn pixels(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
         let Rect { y0, x0, y1, x1 } = *self;
         (y0..y1).flat_map(move |y| (x0..x1).map(move |x| (y, x)))
     }
 
-    /// The smallest rectangle that holds both.
+    /// The smallest rectangle that contains both.
+    #[must_use]
     pub fn union(&self, other: &Rect) -> Rect {
         if self.is_empty() {
             return *other;
@@ -232,7 +242,7 @@ impl Rect {
         }
     }
 
-    /// The pixels, in a square plane of `input_side`, that this rectangle of outputs reads.
+    /// The inputs, in a square plane of `input_side`, that this rectangle of outputs reads.
     pub(crate) fn reads(&self, window: Window, input_side: usize) -> Rect {
         if self.is_empty() {
             return Rect::default();
@@ -242,8 +252,9 @@ impl Rect {
         Rect { y0: start(self.y0), x0: start(self.x0), y1: end(self.y1), x1: end(self.x1) }
     }
 
-    /// The outputs, in a square plane of `output_side`, whose window overlaps this rectangle of the input: all that can change
-    /// when it does. Empty for an empty one.
+    /// The outputs, in a square plane of `output_side`, whose window overlaps this rectangle of
+    /// inputs. No other output depends on the rectangle. Empty if the rectangle is empty.
+    #[must_use]
     pub fn through(&self, window: Window, output_side: usize) -> Rect {
         if self.is_empty() {
             return Rect::default();
@@ -260,7 +271,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn window() -> impl Strategy<Value = Window> {
-        // Padding below the size, as in every network: each window then overlaps the plane.
+        // Padding below the size, so that each window overlaps the plane.
         (1usize..8, 1usize..4)
             .prop_flat_map(|(size, stride)| (Just(size), Just(stride), 0..size, any::<bool>()))
             .prop_map(|(size, stride, padding, pool)| {
@@ -322,7 +333,7 @@ mod tests {
         }
 
         #[test]
-        fn a_window_reads_its_places_and_no_others(window in window(), side in 8usize..20) {
+        fn a_window_reads_its_taps_and_no_others(window in window(), side in 8usize..20) {
             let output_side = window.output_side(side);
             for (y, x) in Rect::plane(output_side).pixels() {
                 let mut got = Vec::new();

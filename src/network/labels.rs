@@ -1,5 +1,5 @@
-//! The names of the classes, and the search for one by what a person would type (`docs/04-scores.md`). To the rest of the library
-//! a class is a number; nothing of the network is known here.
+//! The names of the classes, and the search for a class by name (`docs/04-scores.md`). The rest of
+//! the library refers to classes by index.
 
 use std::fs::File;
 use std::io::Read;
@@ -9,21 +9,21 @@ use std::sync::LazyLock;
 use super::suggest::suggest;
 use crate::error::{Error, Result};
 
-/// Most bytes of a file of labels: those of ImageNet take 32 kB.
+/// Largest size of a labels file in bytes. ImageNet's labels take 32 kB.
 const MAX_BYTES: u64 = 1 << 24;
 
-/// One class's name.
+/// The name of one class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Label {
-    /// The WordNet id, as in "n02124075"; empty if the class has none.
+    /// The WordNet id, for example "n02124075"; empty if the class has none.
     pub synset: String,
-    /// All its names, separated by ", ": "tabby, tabby cat".
+    /// All names of the class, separated by ", ": "tabby, tabby cat".
     pub words: String,
 }
 
 impl Label {
-    /// A line of a file: the names, after the WordNet id if there is one.
+    /// Parses one line of a labels file: an optional WordNet id, then the names.
     fn parse(line: &str) -> Label {
         let is_synset = |word: &str| {
             word.len() == 9 && word.starts_with('n') && word[1..].bytes().all(|b| b.is_ascii_digit())
@@ -32,18 +32,18 @@ impl Label {
         Label { synset: synset.to_string(), words: words.trim().to_string() }
     }
 
-    /// The first of the names: "tabby".
+    /// The first name: "tabby".
     pub fn short(&self) -> &str {
         self.names().next().unwrap_or(&self.words)
     }
 
-    /// Each name by itself.
+    /// Iterates over the names.
     fn names(&self) -> impl Iterator<Item = &str> {
         self.words.split(", ")
     }
 }
 
-/// The names of a network's classes, in the order of its outputs.
+/// The names of the classes of a network, in the order of its outputs.
 ///
 /// ```
 /// use occlude::Labels;
@@ -69,29 +69,30 @@ static IMAGENET: LazyLock<Labels> = LazyLock::new(|| Labels {
 });
 
 impl Labels {
-    /// Those of the published networks: ImageNet's 1000.
+    /// The 1000 labels of ImageNet, which the published networks use.
     pub fn imagenet() -> &'static Labels {
         &IMAGENET
     }
 
-    /// "class 0", "class 1", ..: for a network whose classes have no known names.
+    /// The labels "class 0", "class 1" and so on, for a network without known names.
     pub fn numbered(classes: usize) -> Labels {
         let label = |class| Label { synset: String::new(), words: format!("class {class}") };
         Labels { labels: (0..classes).map(label).collect() }
     }
 
-    /// Those to use where none are given: ImageNet's for as many classes as it has, else numbers.
+    /// The default labels of a network: ImageNet's if it has 1000 classes, else numbers.
     pub(crate) fn of_classes(classes: usize) -> Labels {
         let imagenet = Labels::imagenet();
         if imagenet.count() == classes { imagenet.clone() } else { Labels::numbered(classes) }
     }
 
-    /// Reads a text file with a line for each class, in the order of the network's outputs: its names, separated by ", ",
-    /// after its WordNet id if it has one. Empty lines at the end do not count.
+    /// Reads a text file with one line for each class, in the order of the network's outputs. A
+    /// line holds the WordNet id of the class, which is optional, and its names, separated by ", ".
+    /// Empty lines at the end are ignored.
     ///
     /// # Errors
-    /// [`Error::Io`] when the file cannot be read; [`Error::Labels`] when it is not UTF-8, larger than 16 MB, has no line, or
-    /// an empty one.
+    /// [`Error::Io`] if the file cannot be read. [`Error::Labels`] if it is not UTF-8, is larger
+    /// than 16 MB, has no line, or has an empty line before the last name.
     pub fn open(path: impl AsRef<Path>) -> Result<Labels> {
         let path = path.as_ref();
         let mut bytes = Vec::new();
@@ -101,10 +102,10 @@ impl Labels {
         Labels::parse(&path.display().to_string(), &bytes)
     }
 
-    /// Reads the contents of such a file; `name` serves only for messages.
+    /// Reads the contents of a labels file; `name` is used in error messages only.
     ///
     /// # Errors
-    /// [`Error::Labels`] as [`Labels::open`].
+    /// [`Error::Labels`] as for [`Labels::open`].
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Labels> {
         let refuse = |problem: String| Error::labels(name, problem);
         if bytes.len() as u64 > MAX_BYTES {
@@ -126,7 +127,7 @@ impl Labels {
         Ok(Labels { labels })
     }
 
-    /// A line for each class, as [`Labels::parse`] reads them.
+    /// The labels as text, in the form that [`Labels::parse`] reads.
     pub(crate) fn lines(&self) -> String {
         let line = |label: &Label| match label.synset.as_str() {
             "" => label.words.clone(),
@@ -135,32 +136,33 @@ impl Labels {
         self.labels.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 
-    /// How many there are.
+    /// Number of classes.
     pub fn count(&self) -> usize {
         self.labels.len()
     }
 
-    /// The class's label; `None` beyond the last.
+    /// The label of a class, or `None` if the index is too large.
     pub fn get(&self, class: usize) -> Option<&Label> {
         self.labels.get(class)
     }
 
-    /// All names of a class, separated by ", "; empty beyond the last.
+    /// All names of a class, separated by ", "; empty if the index is too large.
     pub fn words(&self, class: usize) -> &str {
         self.get(class).map_or("", |label| &label.words)
     }
 
-    /// The first name of a class; empty beyond the last.
+    /// The first name of a class; empty if the index is too large.
     pub fn short(&self, class: usize) -> &str {
         self.get(class).map_or("", Label::short)
     }
 
-    /// The class that a text names: its index, its WordNet id, one of its names, or all of them as in
-    /// [`Label::words`]. Letter case and surrounding space do not matter.
+    /// Finds a class by its index, its WordNet id, one of its names, or all of its names as in
+    /// [`Label::words`]. Case and surrounding spaces are ignored.
     ///
     /// # Errors
-    /// [`Error::UnknownClass`] with the nearest names when there is no such name, [`Error::Option`] for an index beyond the
-    /// last and for a name that several classes have ("crane" is a bird and a machine).
+    /// [`Error::UnknownClass`], with the most similar names, if no class matches. [`Error::Option`]
+    /// if an index is too large, or if several classes have the name ("crane" is a bird and a
+    /// machine).
     pub fn find(&self, text: &str) -> Result<usize> {
         let text = text.trim();
         if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {

@@ -1,10 +1,12 @@
-//! The network as data: one table of blobs and layers, read by both forward passes, the sweep, the receptive fields, the count of
-//! multiply-adds and the check of the weights (`docs/03-pooling-lrn-inception.md`).
+//! The network as data: one table of blobs and layers. The forward passes, the sweep, the receptive
+//! fields, the count of multiply-adds and the check of weights files all read it
+//! (`docs/03-pooling-lrn-inception.md`).
 //!
-//! Only here do layers get their names and sizes. The table holds no weight and no activation, and knows nothing of who reads it.
+//! The table holds the names and sizes of the layers, but no weights and no activations.
 //!
-//! GoogLeNet is published in two variants, which share all but this table: Berkeley's, after `deploy.prototxt` of BVLC
-//! GoogLeNet, and torchvision's `googlenet`. Both follow Szegedy et al., "Going deeper with convolutions" (2014), table 1.
+//! GoogLeNet is published in two variants, which differ in this table only: BVLC GoogLeNet, after
+//! Berkeley's `deploy.prototxt`, and torchvision's `googlenet`. Both follow Szegedy et al., "Going
+//! deeper with convolutions" (2014), table 1.
 
 pub mod geometry;
 pub mod labels;
@@ -20,74 +22,81 @@ use crate::{Error, Result};
 use geometry::{ReceptiveField, Window};
 use suggest::suggest;
 
-/// Side of the square input image in pixels.
+/// Height and width of the input image in pixels.
 pub const INPUT_SIDE: usize = 224;
-/// Classes of ImageNet (ILSVRC 2012), which the published networks are trained on: the classifier's `num_output`.
+/// Number of classes of ImageNet (ILSVRC 2012), on which the published networks were trained: the
+/// classifier's `num_output`.
 pub const CLASSES: usize = 1000;
-/// Most classes that a network can have; the largest collection that such networks are trained on has 21841.
+/// Largest number of classes that a network can have. (ImageNet-21k, the largest common collection,
+/// has 21841.)
 pub const MAX_CLASSES: usize = 32_768;
-/// Mean blue, green and red of ImageNet's pictures, 0..=255, which an [`Input`](crate::Input) is without: the `mean_value`s of
-/// BVLC GoogLeNet's `train_val.prototxt`.
+/// Per-channel ImageNet mean (B, G, R) in 0..=255, already subtracted from an
+/// [`Input`](crate::Input). These are the `mean_value`s of BVLC GoogLeNet's `train_val.prototxt`.
 pub const MEAN_BGR: [f32; 3] = [104.0, 117.0, 123.0];
 
-/// Local response normalisation: channels in a window, the prototxt's `local_size`. A value `x` becomes `x / t^0.75`, where
-/// `t = 1 + LRN_ALPHA / LRN_SIZE * (sum of squares in the window)`.
+/// Number of channels in a window of local response normalisation (LRN), the prototxt's
+/// `local_size`. LRN replaces a value `x` by `x / t^0.75`, where `t = 1 + LRN_ALPHA / LRN_SIZE *
+/// (sum of squares over the window)`.
 pub const LRN_SIZE: usize = 5;
-/// Local response normalisation: the prototxt's `alpha`, which Caffe divides by [`LRN_SIZE`].
+/// The factor `alpha` of LRN in the prototxt, which Caffe divides by [`LRN_SIZE`].
 pub const LRN_ALPHA: f32 = 1e-4;
 
 /// Index of a blob in [`Network::blobs`].
 pub type BlobId = usize;
 
-/// A plane of activations: `side` x `side` pixels of `channels` values each, channels contiguous (NHWC).
+/// A plane of activations: `side` x `side` pixels of `channels` values each, where the channels of
+/// a pixel are contiguous (NHWC).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Blob {
-    /// The prototxt's name, or that of torchvision's module.
+    /// Name of the blob in the prototxt, or of the module in torchvision.
     pub name: String,
     /// Height and width in pixels.
     pub side: usize,
-    /// Values a pixel.
+    /// Number of values of each pixel.
     pub channels: usize,
 }
 
-/// What a layer does.
+/// The operation of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Op {
-    /// Convolution, bias, ReLU: 0 or more.
+    /// Convolution, bias and ReLU. The outputs are 0 or more.
     Convolution(Window),
-    /// The largest value of each channel in the window, as far as it lies in the plane; [`Window::output_side`] has the size.
+    /// Maximum of each channel over the part of the window that lies in the plane.
+    /// [`Window::output_side`] gives the size of the output.
     MaxPool(Window),
-    /// Local response normalisation across the channels of a pixel: see [`LRN_SIZE`]. Krizhevsky et al. (2012), section 3.3, in
-    /// Caffe's form. Berkeley's variant only.
+    /// Local response normalisation across the channels of a pixel; see [`LRN_SIZE`]. Krizhevsky et
+    /// al. (2012), section 3.3, with Caffe's constants. Only BVLC GoogLeNet has it.
     Lrn,
-    /// The mean of each channel over the whole plane, which becomes one pixel.
+    /// Mean of each channel over the whole plane. The output is one pixel.
     AveragePool,
-    /// Fully connected, bias, no ReLU: the logits.
+    /// Fully connected layer with bias, without ReLU. The outputs are the logits.
     Classifier,
 }
 
-/// One layer: reads the blob `input`, writes channels `channel .. channel + channels` of the blob `output`.
-/// Concatenation is that channel offset; no layer copies.
+/// A layer, which reads the blob `input` and writes the channels `channel .. channel + channels` of
+/// the blob `output`. Concatenation is that channel offset; no layer copies.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Layer {
-    /// The prototxt's name, or that of torchvision's module; a layer with weights has `<name>.weight` and `<name>.bias`.
+    /// Name of the layer in the prototxt, or of the module in torchvision. A layer with weights has
+    /// the tensors `<name>.weight` and `<name>.bias`.
     pub name: String,
-    /// What it does.
+    /// The operation.
     pub op: Op,
-    /// Where it reads.
+    /// The blob that it reads.
     pub input: BlobId,
-    /// Where it writes.
+    /// The blob that it writes to.
     pub output: BlobId,
-    /// First channel of `output` that it writes.
+    /// The first channel of `output` that it writes.
     pub channel: usize,
-    /// Number of channels that it writes.
+    /// The number of channels that it writes.
     pub channels: usize,
 }
 
-/// The table: layers in the order in which they run, and the blobs between them. Blob 0 is the input image.
+/// The table of a network: its layers in the order in which they run, and the blobs between them.
+/// Blob 0 is the input image.
 ///
 /// ```
 /// use occlude::network::Network;
@@ -110,26 +119,29 @@ pub struct Layer {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Network {
-    /// The table's name: "BVLC GoogLeNet", "torchvision googlenet", "torchvision googlenet at half its width".
+    /// Name of the table: "BVLC GoogLeNet", "torchvision googlenet" or "torchvision googlenet at
+    /// half its width".
     pub name: String,
-    /// Mean that the first layer's images are without: blue, green, red, 0..=255. Its zero padding stands for this colour.
+    /// Per-channel mean (B, G, R), in 0..=255, that is subtracted from images before the first
+    /// layer. The zero padding of the first layer stands for this colour.
     pub mean_bgr: [f32; 3],
-    /// All blobs.
+    /// All blobs; a [`BlobId`] is an index into them.
     pub blobs: Vec<Blob>,
-    /// All layers, each after those that it reads from.
+    /// All layers. Each comes after the layers that write its input.
     pub layers: Vec<Layer>,
 }
 
 impl Network {
-    /// Number of classes: channels of the last blob, the logits.
+    /// Number of classes, which is the number of channels of the last blob.
     pub fn classes(&self) -> usize {
         self.blobs.last().map_or(0, |logits| logits.channels)
     }
 
-    /// The pixels of the image that an activation of this blob depends on. With branches side by side, the union of theirs.
+    /// The pixels of the image that an activation of this blob depends on. For the output of an
+    /// inception block, the union of the branches' fields.
     ///
     /// # Panics
-    /// If there is no such blob.
+    /// If the table has no such blob.
     pub fn receptive_field(&self, blob: BlobId) -> ReceptiveField {
         let mut fields: Vec<Option<ReceptiveField>> = vec![None; self.blobs.len()];
         fields[0] = Some(ReceptiveField::PIXEL);
@@ -142,7 +154,8 @@ impl Network {
         fields[blob].expect("every blob but the image is written")
     }
 
-    /// The same of what one layer of this table writes, which can be less than that of its whole blob.
+    /// The pixels of the image that an output of one layer depends on. For a branch of an inception
+    /// block they can be fewer than those of its blob.
     pub fn receptive_field_of(&self, layer: &Layer) -> ReceptiveField {
         self.field_after(layer, self.receptive_field(layer.input))
     }
@@ -151,7 +164,7 @@ impl Network {
         input.then(self.window(layer))
     }
 
-    /// What an output pixel of a layer reads.
+    /// The window that an output pixel of a layer reads.
     pub(crate) fn window(&self, layer: &Layer) -> Window {
         match layer.op {
             Op::Convolution(window) | Op::MaxPool(window) => window,
@@ -160,22 +173,24 @@ impl Network {
         }
     }
 
-    /// The shift from an [`Input`](crate::Input)'s values to the first layer's, blue, green, red. The sum is exact for whole
-    /// levels, but for a network without `transform_input`, whose mean is no multiple of a half: there it is rounded once.
+    /// The difference (B, G, R) between the values of an [`Input`](crate::Input) and those that the
+    /// first layer expects. Adding it is exact for whole levels, except for torchvision's variant
+    /// without `transform_input`, whose mean is not a multiple of 1/2: there the sum is rounded
+    /// once.
     pub(crate) fn input_shift(&self) -> [f32; 3] {
         std::array::from_fn(|c| MEAN_BGR[c] - self.mean_bgr[c])
     }
 
-    /// The last blob that is a plane, `[7][7][1024]`, which the mean is taken of.
+    /// The input of the global average pooling, `[7][7][1024]` at full width.
     pub fn last_plane(&self) -> BlobId {
         let pool = self.layers.iter().find(|layer| layer.op == Op::AveragePool);
         pool.expect("both variants have one").input
     }
 
-    /// The blobs that everything on its way from the image to the logits passes through, in order: the single layers' and those
-    /// where an inception block's branches meet.
+    /// The blobs through which every path from the image to the logits passes, in order: those
+    /// between single layers, and the outputs of the inception blocks.
     pub fn trunk(&self) -> Vec<BlobId> {
-        // The number of layers after which a blob is there as a whole.
+        // The number of layers after which a blob is complete.
         let complete =
             |blob: BlobId| self.layers.iter().rposition(|layer| layer.output == blob).map_or(0, |at| at + 1);
         let is_passed_by = |blob: BlobId| {
@@ -186,16 +201,18 @@ impl Network {
         trunk
     }
 
-    /// The blob of this name; `None` when there is none.
+    /// The blob with this name, or `None`.
     pub fn find(&self, name: &str) -> Option<BlobId> {
         self.blobs.iter().position(|blob| blob.name == name)
     }
 
-    /// The output of a layer or of a whole inception block, by name: the blob, and the range of its channels. A
-    /// convolution, the classifier and an inception block are also known by the name that the other variant has for them.
+    /// The output of a layer or of an inception block with this name: the blob and the range of its
+    /// channels. Convolutions, the classifier and inception blocks can also be named as in the
+    /// other variant.
     ///
     /// # Errors
-    /// [`Error::UnknownLayer`], with all the names that there are; the input image's is none of them.
+    /// [`Error::UnknownLayer`], with all names of this network, if there is no such layer. The
+    /// input image is not a layer.
     pub fn output(&self, name: &str) -> Result<(BlobId, Range<usize>)> {
         let other = [Network::googlenet(), Network::torchvision(CLASSES)];
         let name = other.iter().find_map(|other| self.same_place(other, name)).unwrap_or(name);
@@ -211,11 +228,12 @@ impl Network {
         })
     }
 
-    /// The name here of what another variant's table has under `name`, if it is a layer with weights or an inception block.
+    /// The name in this table of a layer with weights, or of an inception block, that another
+    /// variant calls `name`.
     fn same_place(&self, other: &Network, name: &str) -> Option<&str> {
         fn named(network: &Network) -> Vec<&str> {
             let weighted = network.layers.iter().filter(|layer| network.weight_shape(layer).is_some());
-            // Both variants have these in the same order.
+            // Both variants list them in the same order.
             let blocks = network.blobs.iter().enumerate().filter(|&(id, _)| network.writers(id) > 1);
             weighted.map(|layer| &layer.name[..]).chain(blocks.map(|(_, blob)| &blob.name[..])).collect()
         }
@@ -223,12 +241,13 @@ impl Network {
         named(self).get(at).copied()
     }
 
-    /// The number of layers that write to a blob.
+    /// Number of layers that write to a blob.
     fn writers(&self, blob: BlobId) -> usize {
         self.layers.iter().filter(|layer| layer.output == blob).count()
     }
 
-    /// The names that [`Network::output`] knows: the layers in their order, each inception block's output after its layers.
+    /// All names that [`Network::output`] accepts from this table: the layers in their order, and
+    /// the output of each inception block after its layers.
     fn output_names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
         for (at, layer) in self.layers.iter().enumerate() {
@@ -242,7 +261,8 @@ impl Network {
         names
     }
 
-    /// Multiply-adds of a layer for each pixel of its output, zeros included; 0 for layers without weights.
+    /// Number of multiply-adds of a layer for each pixel of its output, including those with an
+    /// activation of zero; 0 for layers without weights.
     pub fn multiply_adds_per_pixel(&self, layer: &Layer) -> usize {
         match self.weight_shape(layer) {
             Some(shape) => shape.iter().product(),
@@ -250,7 +270,8 @@ impl Network {
         }
     }
 
-    /// Shape of a layer's weight tensor, `[out, in, height, width]` or `[out, in]` for the classifier; `None` for layers without.
+    /// Shape of a layer's weight tensor: `[out, in, height, width]`, for the classifier `[out,
+    /// in]`; `None` for layers without weights.
     pub fn weight_shape(&self, layer: &Layer) -> Option<Vec<usize>> {
         let inputs = self.blobs[layer.input].channels;
         match layer.op {

@@ -1,8 +1,8 @@
-//! Names that a person may have meant.
+//! Suggestions for a misspelled name.
 
-/// At most three names that resemble `wanted` (lower case), the nearest first.
+/// Returns at most three names that resemble `wanted` (in lower case), the most similar first.
 pub(crate) fn suggest<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Vec<String> {
-    // The distance takes time in proportion to the product of the lengths.
+    // The time of the edit distance is proportional to the product of the lengths.
     if wanted.is_empty() || wanted.len() > 1000 {
         return Vec::new();
     }
@@ -10,10 +10,11 @@ pub(crate) fn suggest<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) ->
     for name in names {
         let lower = name.to_lowercase();
         let whole = edit_distance(wanted, &lower);
-        // "poddle" is meant for the poodles, too.
+        // Compares single words as well, so that "poddle" finds the poodles.
         let word = lower.split(' ').map(|word| edit_distance(wanted, word)).min().unwrap_or(whole);
         let edits = whole.min(word);
-        // More edits than a third of the letters is another word, unless one holds the other ("retriev").
+        // A name with more edits than a third of the letters is not suggested, unless one contains
+        // the other ("retriev").
         let contains = wanted.len() >= 3 && (lower.contains(wanted) || wanted.contains(&lower));
         if contains || edits * 3 <= wanted.chars().count() {
             ranked.push((edits, whole, name));
@@ -24,10 +25,10 @@ pub(crate) fn suggest<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) ->
     ranked.into_iter().take(3).map(|(.., name)| name.to_string()).collect()
 }
 
-/// Levenshtein distance in characters: insertions, deletions, replacements.
+/// Levenshtein distance in characters: the number of insertions, deletions and replacements.
 fn edit_distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
-    // row[j]: the distance from the part of `a` read so far to b[..j]
+    // row[j] is the distance between the part of `a` read so far and b[..j].
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, ca) in a.chars().enumerate() {
         let mut diagonal = row[0];

@@ -1,24 +1,26 @@
-//! The two published tables of layers, each for any number of classes.
+//! The tables of the two published variants, each for any number of classes.
 
 use super::geometry::Window;
 use super::{Blob, BlobId, CLASSES, INPUT_SIDE, Layer, MEAN_BGR, Network, Op};
 
-/// Channels after the first layer of the published networks.
+/// Number of channels of the first layer in the published networks.
 pub(crate) const FIRST_CHANNELS: usize = 64;
 
-/// The colour that is 0 after `x / 127.5 - 1`.
+/// The level (B, G, R) that `x / 127.5 - 1` maps to 0.
 pub(crate) const LEVELS_MEAN_BGR: [f32; 3] = [127.5; 3];
 
-/// Channels after the first layer at half the width.
+/// Number of channels of the first layer at half the width.
 const HALF: usize = 32;
 
-/// True if a network can have this many channels after its first layer: at other widths the last branch of a block would not
-/// end with a whole vector of the kernels, which store no less.
+/// True if a network can have this number of channels in its first layer. At other widths, the last
+/// branch of an inception block would not end with a whole vector, and the kernels store whole
+/// vectors only.
 pub(crate) fn is_width(first: usize) -> bool {
     [HALF, FIRST_CHANNELS].contains(&first)
 }
 
-/// Channels of an inception block's branches: 1x1, 3x3_reduce, 3x3, 5x5_reduce, 5x5, pool_proj.
+/// Channels of the layers of each inception block: 1x1, 3x3_reduce, 3x3, 5x5_reduce, 5x5,
+/// pool_proj.
 const INCEPTION: [(&str, [usize; 6]); 9] = [
     ("3a", [64, 96, 128, 16, 32, 32]),
     ("3b", [128, 128, 192, 32, 96, 64]),
@@ -31,7 +33,8 @@ const INCEPTION: [(&str, [usize; 6]); 9] = [
     ("5b", [384, 192, 384, 48, 128, 128]),
 ];
 
-/// Names of an inception block's parts, after the block's own: output, 1x1, 3x3_reduce, 3x3, 5x5_reduce, 5x5, pool, pool_proj.
+/// Suffixes of the names in an inception block: output, 1x1, 3x3_reduce, 3x3, 5x5_reduce, 5x5,
+/// pool, pool_proj.
 type Parts = [&'static str; 8];
 const BVLC_PARTS: Parts =
     ["/output", "/1x1", "/3x3_reduce", "/3x3", "/5x5_reduce", "/5x5", "/pool", "/pool_proj"];
@@ -39,12 +42,13 @@ const TORCHVISION_PARTS: Parts =
     ["", ".branch1", ".branch2.0", ".branch2.1", ".branch3.0", ".branch3.1", ".branch4.0", ".branch4.1"];
 
 impl Network {
-    /// The published BVLC GoogLeNet: 1000 classes.
+    /// BVLC GoogLeNet as published, with 1000 classes.
     pub fn googlenet() -> Network {
         Network::bvlc(CLASSES)
     }
 
-    /// BVLC GoogLeNet with its classifier for so many classes, 1..=[`MAX_CLASSES`].
+    /// BVLC GoogLeNet with a classifier for `classes` classes,
+    /// 1..=[`MAX_CLASSES`](super::MAX_CLASSES).
     pub fn bvlc(classes: usize) -> Network {
         let mut net = Network::new("BVLC GoogLeNet", MEAN_BGR);
         let mut x = net.blob("data", INPUT_SIDE, 3);
@@ -68,20 +72,25 @@ impl Network {
         net
     }
 
-    /// torchvision's `googlenet` with its classifier for so many classes, 1..=[`MAX_CLASSES`]. Batch normalisation is a part of
-    /// the convolution before it; the branch that is called 5x5 in the paper has 3x3 windows, pool4 2x2; there is no LRN. Images
-    /// are red first there, and divided by 127.5 minus 1 (`transform_input`): the first layer's weights have that here.
+    /// torchvision's `googlenet` with a classifier for `classes` classes,
+    /// 1..=[`MAX_CLASSES`](super::MAX_CLASSES).
+    ///
+    /// Each batch normalisation is folded into the convolution before it. The branch that the paper
+    /// calls 5x5 has 3x3 windows, pool4 has 2x2 windows, and there is no LRN. torchvision expects
+    /// red first and `x / 127.5 - 1` (`transform_input`); the first layer's weights are converted,
+    /// so this table takes an [`Input`](crate::Input) as the other one does.
     pub fn torchvision(classes: usize) -> Network {
         Network::torchvision_of_width(FIRST_CHANNELS, classes)
     }
 
-    /// torchvision's `googlenet` at half its width: each layer has half its channels, rounded to a multiple of 8, halves up. The
-    /// built-in network is one.
+    /// torchvision's `googlenet` at half its width: each layer has half as many channels, rounded
+    /// up to a multiple of 8. The built-in network is of this kind.
     pub fn torchvision_half(classes: usize) -> Network {
         Network::torchvision_of_width(HALF, classes)
     }
 
-    /// The table with `first` channels after the first layer, which is a width by [`is_width`].
+    /// torchvision's table with `first` channels in the first layer; `first` must satisfy
+    /// [`is_width`].
     pub(crate) fn torchvision_of_width(first: usize, classes: usize) -> Network {
         debug_assert!(is_width(first));
         let scaled = |channels: usize| (channels * first / FIRST_CHANNELS).next_multiple_of(8);
@@ -117,7 +126,7 @@ impl Network {
         self.blobs.len() - 1
     }
 
-    /// Adds a layer that has its output blob to itself.
+    /// Adds a layer and its output blob.
     fn layer(&mut self, name: &str, op: Op, input: BlobId, channels: usize) -> BlobId {
         let side = match op {
             Op::Convolution(w) | Op::MaxPool(w) => w.output_side(self.blobs[input].side),
@@ -129,13 +138,13 @@ impl Network {
         output
     }
 
-    /// Adds a layer that keeps the number of channels.
+    /// Adds a layer whose output has the channels of its input.
     fn pool(&mut self, name: &str, op: Op, input: BlobId) -> BlobId {
         self.layer(name, op, input, self.blobs[input].channels)
     }
 
-    /// Adds an inception block: four branches that write side by side into one output blob. The third one's windows have
-    /// `wide` pixels a side.
+    /// Adds an inception block: four branches that write to different channels of one output blob.
+    /// `wide` is the window size of the third branch.
     fn inception(
         &mut self,
         block: &str,

@@ -16,7 +16,7 @@ fn every_layer_and_blob_is_found_by_its_name_and_listed() {
     let block = net.find("inception_4c/output").unwrap();
     assert_eq!(net.output("inception_4c/output").unwrap(), (block, 0..512));
     assert_eq!(net.output("inception_4c/5x5").unwrap(), (block, 384..448));
-    // By torchvision's names, and the other way round at another width.
+    // Names of the other variant, in both directions and at another width.
     assert_eq!(net.output("inception4c").unwrap(), (block, 0..512));
     assert_eq!(net.output("inception4c.branch3.1").unwrap(), (block, 384..448));
     assert_eq!(net.output("fc").unwrap(), net.output("loss3/classifier").unwrap());
@@ -67,8 +67,8 @@ fn the_trunk_has_all_but_what_lies_in_a_block() {
 fn torchvisions_table_is_the_published_one() {
     let net = Network::torchvision(CLASSES);
     let weighted: Vec<_> = net.layers.iter().filter_map(|l| net.weight_shape(l)).collect();
-    // Of torchvision's 6,624,904 parameters without the auxiliary classifiers; each convolution has one bias here, in
-    // place of a batch normalisation's scale and shift.
+    // torchvision counts 6,624,904 parameters without the auxiliary classifiers. Here each
+    // convolution has one bias in place of a batch normalisation's scale and shift.
     let parameters: usize = weighted.iter().map(|s| s.iter().product::<usize>() + s[0]).sum();
     let shifts: usize = weighted[..57].iter().map(|s| s[0]).sum();
     assert_eq!(parameters + shifts, 6_624_904);
@@ -91,7 +91,8 @@ fn a_narrow_table_has_the_channels_of_its_recipe() {
     assert_eq!(["conv1", "conv2", "conv3"].map(channels), [32, 32, 96]);
     assert_eq!(["inception3a.branch3.0", "inception4b.branch3.0"].map(channels), [8, 16]);
     assert_eq!(["inception4a.branch2.1", "inception5b", "fc"].map(channels), [104, 512, 30]);
-    // What the kernels need: they take channels by 8 and store them by 16, over what the next branch writes later.
+    // The kernels read channels in groups of 8 and store groups of 16, which may reach into the
+    // channels that the next branch writes later.
     for net in [net, Network::googlenet(), Network::torchvision(3)] {
         assert!(net.blobs[1..net.blobs.len() - 1].iter().all(|blob| blob.channels.is_multiple_of(8)));
         for layer in &net.layers {
@@ -117,7 +118,8 @@ fn what_an_activation_depends_on_ends_with_the_picture() {
     assert_eq!(field("loss3/classifier").pixels([0, 0], INPUT_SIDE), Rect::plane(INPUT_SIDE));
 }
 
-/// Forwards and backwards are the same relation: a column of pixels reaches those activations whose field holds it.
+/// Both directions give the same relation: a column of pixels reaches the activations whose
+/// receptive field contains it.
 #[test]
 fn receptive_fields_are_what_pixels_reach() {
     for net in [Network::googlenet(), Network::torchvision(9)] {
@@ -133,7 +135,7 @@ fn receptive_fields_are_what_pixels_reach() {
                 };
                 rects[layer.output] = rects[layer.output].union(&reached);
             }
-            // From the logits on there is one activation, whose field is more than the image.
+            // The logits have one activation, whose field is larger than the image.
             for (id, blob) in net.blobs.iter().enumerate() {
                 let field = net.receptive_field(id);
                 for o in 0..blob.side {
