@@ -1,35 +1,38 @@
-//! A network as Caffe writes it: `.caffemodel`, the binary form of `NetParameter` in its `caffe.proto`.
+//! A reader for `.caffemodel` files: the binary form of `NetParameter` in Caffe's `caffe.proto`.
 //!
-//! Read are both generations of layers (`V1LayerParameter`, which the published file has, and `LayerParameter`), both ways to
-//! give a shape, and numbers packed or not, in single or double precision. The auxiliary classifiers, which serve only
-//! training, are left out.
+//! It reads both generations of layers (`V1LayerParameter`, which the published file uses, and
+//! `LayerParameter`), both encodings of shapes, and packed or unpacked numbers in single or double
+//! precision. It skips the auxiliary classifiers, which are used in training only.
 
-use super::protobuf::{Value, each_integer, each_run, fields};
+use super::protobuf::{FieldValue, each_integer, each_run, fields};
 use super::tensor::{Tensor, require_count, squeeze};
 use crate::network::{Network, Op};
 
-/// The classifier's name in the published network. A fine-tuned one is given another, so that Caffe does not load it.
+/// The classifier's name in the published network. Fine-tuned networks use another name, so that
+/// Caffe does not load the old weights.
 const CLASSIFIER: &str = "loss3/classifier";
 
-/// More than any network of this kind has, training layers included.
+/// Largest number of layers with weights; no GoogLeNet has as many, including training layers.
 const MAX_LAYERS: usize = 1000;
 
-/// Caffe's own limit is 32; ours have up to 4.
+/// Largest number of dimensions of a blob. Caffe's limit is 32; GoogLeNet needs 4.
 const MAX_DIMENSIONS: usize = 8;
 
-/// A layer that has weights.
-struct Layer<'a> {
+/// A layer with weights in the file.
+struct CaffeLayer<'a> {
     name: String,
     fully_connected: bool,
-    /// The messages of the first two.
+    /// The messages of the first two blobs: weights and biases.
     blobs: [&'a [u8]; 2],
     blob_count: usize,
 }
 
-/// The tensors of a GoogLeNet of any number of classes, in the order of the table, each layer's bias before its weight.
+/// Reads the tensors of BVLC GoogLeNet with any number of classes, in the order of the table, each
+/// layer's bias before its weight.
 ///
 /// # Errors
-/// When the bytes are not a whole caffemodel, or the network in it is another: which layer, what was found and expected.
+/// If the bytes are not a complete caffemodel, or hold another network. The message names the
+/// layer, and what was found and expected.
 pub(crate) fn tensors(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
     let mut layers = layers(bytes)?;
     name_classifier(&mut layers)?;
@@ -51,8 +54,8 @@ pub(crate) fn tensors(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
         }
         let in_layer =
             |part: &'static str| move |problem: String| format!("layer {}, {part}: {problem}", layer.name);
-        let weight = Blob::of(found.blobs[0]).map_err(in_layer("weights"))?;
-        let bias = Blob::of(found.blobs[1]).map_err(in_layer("biases"))?;
+        let weight = CaffeBlob::of(found.blobs[0]).map_err(in_layer("weights"))?;
+        let bias = CaffeBlob::of(found.blobs[1]).map_err(in_layer("biases"))?;
         if let (Op::Classifier, Some(&classes)) = (layer.op, squeeze(&weight.shape, 2).first()) {
             shape[0] = classes;
         }
@@ -68,25 +71,27 @@ pub(crate) fn tensors(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
     }
 }
 
-/// The layers with weights, but for the auxiliary classifiers'.
-fn layers(bytes: &[u8]) -> Result<Vec<Layer<'_>>, String> {
-    let mut layers: Vec<Layer> = Vec::new();
+/// Reads the layers with weights, except those of the auxiliary classifiers.
+fn layers(bytes: &[u8]) -> Result<Vec<CaffeLayer<'_>>, String> {
+    let mut layers: Vec<CaffeLayer> = Vec::new();
     for field in fields(bytes) {
-        // `layers`, whose name, type and blobs are fields 4, 5 and 6; `layer`, whose are 1, 2 and 7.
+        // `layers` has its name, type and blobs in the fields 4, 5 and 6; `layer` has them in 1, 2
+        // and 7.
         let (message, [name, kind, blobs]) = match field? {
-            (2, Value::Bytes(message)) => (message, [4, 5, 6]),
-            (100, Value::Bytes(message)) => (message, [1, 2, 7]),
+            (2, FieldValue::Bytes(message)) => (message, [4, 5, 6]),
+            (100, FieldValue::Bytes(message)) => (message, [1, 2, 7]),
             _ => continue,
         };
-        let mut layer = Layer { name: String::new(), fully_connected: false, blobs: [&[]; 2], blob_count: 0 };
+        let mut layer =
+            CaffeLayer { name: String::new(), fully_connected: false, blobs: [&[]; 2], blob_count: 0 };
         for field in fields(message) {
             match field.map_err(|problem| format!("layer \"{}\": {problem}", layer.name))? {
-                (n, Value::Bytes(text)) if n == name => {
+                (n, FieldValue::Bytes(text)) if n == name => {
                     layer.name = String::from_utf8_lossy(&text[..text.len().min(256)]).into_owned();
                 }
-                (n, Value::Varint(number)) if n == kind => layer.fully_connected = number == 14,
-                (n, Value::Bytes(text)) if n == kind => layer.fully_connected = text == b"InnerProduct",
-                (n, Value::Bytes(blob)) if n == blobs => {
+                (n, FieldValue::Varint(number)) if n == kind => layer.fully_connected = number == 14,
+                (n, FieldValue::Bytes(text)) if n == kind => layer.fully_connected = text == b"InnerProduct",
+                (n, FieldValue::Bytes(blob)) if n == blobs => {
                     if let Some(slot) = layer.blobs.get_mut(layer.blob_count) {
                         *slot = blob;
                     }
@@ -110,8 +115,8 @@ fn layers(bytes: &[u8]) -> Result<Vec<Layer<'_>>, String> {
     Ok(layers)
 }
 
-/// Calls the one fully connected layer what the table calls it.
-fn name_classifier(layers: &mut [Layer]) -> Result<(), String> {
+/// Renames the one fully connected layer to the classifier's name in the table.
+fn name_classifier(layers: &mut [CaffeLayer]) -> Result<(), String> {
     let mut connected: Vec<_> = layers.iter_mut().filter(|layer| layer.fully_connected).collect();
     match &mut connected[..] {
         [] => {}
@@ -128,26 +133,26 @@ fn name_classifier(layers: &mut [Layer]) -> Result<(), String> {
     Ok(())
 }
 
-/// An array of numbers, before they are read.
-struct Blob<'a> {
+/// A blob whose numbers have not been read.
+struct CaffeBlob<'a> {
     message: &'a [u8],
     shape: Vec<usize>,
 }
 
-impl<'a> Blob<'a> {
-    fn of(message: &'a [u8]) -> Result<Blob<'a>, String> {
+impl<'a> CaffeBlob<'a> {
+    fn of(message: &'a [u8]) -> Result<CaffeBlob<'a>, String> {
         let mut shape = Vec::new();
-        // `num`, `channels`, `height`, `width`, which were there before `shape`.
+        // `num`, `channels`, `height` and `width`, which older files have in place of `shape`.
         let mut legacy = [None; 4];
-        // A size that does not fit a machine's word is as wrong as any other that does not fit the values.
+        // A size beyond `usize` cannot match the number of values, so any too large size will do.
         let size = |size| usize::try_from(size).unwrap_or(usize::MAX);
         for field in fields(message) {
             match field? {
-                (n @ 1..=4, Value::Varint(dimension)) => legacy[n as usize - 1] = Some(size(dimension)),
-                (7, Value::Bytes(dimensions)) => {
+                (n @ 1..=4, FieldValue::Varint(dimension)) => legacy[n as usize - 1] = Some(size(dimension)),
+                (7, FieldValue::Bytes(dimensions)) => {
                     for field in fields(dimensions) {
                         if let (1, value) = field? {
-                            // One more than there may be is enough to be refused.
+                            // One dimension more than the limit suffices to refuse the blob.
                             each_integer(value, |dimension| {
                                 if shape.len() <= MAX_DIMENSIONS {
                                     shape.push(size(dimension));
@@ -162,11 +167,11 @@ impl<'a> Blob<'a> {
         if shape.is_empty() && legacy.iter().any(Option::is_some) {
             shape = legacy.map(|dimension| dimension.unwrap_or(0)).to_vec();
         }
-        Ok(Blob { message, shape })
+        Ok(CaffeBlob { message, shape })
     }
 
-    /// The numbers, if the blob has this shape and as many as that says. As Caffe does, those in double precision are taken
-    /// if there are any, rounded to the nearest.
+    /// Reads the numbers, if the blob has this shape and the right number of values. If there are
+    /// numbers in double precision, they are used, as in Caffe, and rounded to the nearest `f32`.
     fn values(&self, shape: &[usize]) -> Result<Vec<f32>, String> {
         if squeeze(&self.shape, shape.len()) != shape {
             return Err(format!("has shape {:?}, expected {shape:?}", self.shape));
@@ -246,10 +251,10 @@ mod tests {
     #[test]
     fn numbers_in_double_precision_are_rounded_to_the_nearest() {
         let blob = Message::default().packed(1, &[]).message(7, &Message::default().packed(1, &[2]));
-        // Halfway between two neighbours, and a little more.
+        // Halfway between two neighbouring `f32`, and slightly above.
         let (half, more) = (1.0 + f64::from(f32::EPSILON) / 2.0, 1.0 + f64::from(f32::EPSILON) * 0.51);
         let blob = blob.fixed32(5, 7.0).fixed64(8, half).fixed64(8, more);
-        assert_eq!(Blob::of(&blob.0).unwrap().values(&[2]).unwrap(), [1.0, 1.0 + f32::EPSILON]);
+        assert_eq!(CaffeBlob::of(&blob.0).unwrap().values(&[2]).unwrap(), [1.0, 1.0 + f32::EPSILON]);
     }
 
     #[test]
@@ -293,7 +298,7 @@ mod tests {
             |blobs: &[Message]| message(&PUBLISHED.add_with(Message::default(), &first.name, false, blobs).0);
         assert!(of(&blobs[..1]).contains("layer conv1/7x7_s2 has 1 blobs, expected 2"));
         assert!(of(&[&blobs[..], &blobs[..1]].concat()).contains("has 3 blobs, expected 2"));
-        // 64 numbers, and a byte of another; no shape; a shape of more dimensions than Caffe has.
+        // 64 numbers and one byte more; no shape; more dimensions than the limit.
         let bytes = Message::default().message(7, &Message::default().packed(1, &[64])).bytes(5, [0; 257]);
         assert!(of(&[blobs[0].clone(), bytes]).contains("biases: 257 bytes of numbers of 4 bytes each"));
         let bytes = Message::default().bytes(5, [0; 256]);
@@ -330,7 +335,8 @@ mod tests {
                 message(&bytes)
             );
         }
-        // Dimensions that multiply to more than any machine has, in the one layer that may have any number of rows.
+        // Dimensions with a product beyond any memory, in the one layer with a variable number of
+        // rows.
         for classes in [HUGE as usize, 0] {
             let mut layers = layers(1);
             layers.last_mut().unwrap().shape[0] = classes;
@@ -353,12 +359,13 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(128))]
 
-        /// Cut anywhere, and flipped where it is not only numbers: read or refused, never more.
+        /// Files that are truncated anywhere or have flipped bits outside long runs are read or
+        /// refused; nothing panics.
         #[test]
         fn damaged_files_are_refused_or_read(damage in mangle(), old in any::<bool>()) {
             static FILES: std::sync::OnceLock<[(Vec<u8>, Vec<usize>); 2]> = std::sync::OnceLock::new();
             let files = FILES.get_or_init(|| [PUBLISHED, NEW].map(|style| {
-                // Without the layer of no weights that ends the file and may be cut off.
+                // Without the last layer, which has no weights and may be cut off.
                 let net = layers(2).iter().fold(Message::default(), |net, layer| style.add(net, layer));
                 let places = structure(&net.0);
                 (net.0, places)

@@ -1,25 +1,25 @@
-//! Which of the forms that weights are published in a file has: by its first bytes, whatever its name is. What follows them is
-//! for that form's module to judge.
+//! The forms in which weights are published, recognised by the first bytes of a file. The module of
+//! the form checks the rest.
 
 use std::fmt;
 
 use super::protobuf;
 use crate::error::{Error, Result};
 
-/// How many of the first bytes tell the form.
+/// Number of first bytes that are needed to recognise the form.
 pub(super) const HEAD: u64 = 32;
 
 /// The form of a weights file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Form {
-    /// The one that this program writes; PyTorch's networks are published in it, too.
+    /// Safetensors, which this program writes, and in which many PyTorch networks are published.
     Safetensors,
-    /// Caffe's: the binary form of its `NetParameter` message.
+    /// The binary form of Caffe's `NetParameter` message (`.caffemodel`).
     Caffemodel,
-    /// The Open Neural Network Exchange's.
+    /// Open Neural Network Exchange.
     Onnx,
-    /// PyTorch's: what `torch.save` writes, a ZIP archive or (before PyTorch 1.6) a row of pickles.
+    /// The output of `torch.save`: a ZIP archive, or a sequence of pickles before PyTorch 1.6.
     Pth,
 }
 
@@ -36,13 +36,14 @@ impl fmt::Display for Form {
 
 const FORMS: &str = "expected a safetensors file, a caffemodel, an ONNX model or a PyTorch file (.pth)";
 
-/// Why a build without the feature `pth` does not read a PyTorch file, and what to do.
+/// The error message of a build without the feature `pth` for a PyTorch file.
 #[cfg(not(feature = "pth"))]
 pub(super) const NO_PTH: &str = "a PyTorch file (.pth), which this build does not read because it lacks the feature `pth`; \
     build with it, or save the state dict as safetensors: \
     `safetensors.torch.save_file(model.state_dict(), \"weights.safetensors\")`";
 
-/// The number that PyTorch before 1.6 began a file with, 0x1950a86a20f9469cfc6c, as a pickle has it: LONG1 and its length first.
+/// The magic number of PyTorch before 1.6, 0x1950a86a20f9469cfc6c, as it is pickled: after LONG1
+/// and its length.
 const MAGIC: [u8; 12] = [0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
 const PICKLE: &str = "a Python pickle that `torch.save` did not write; \
@@ -51,20 +52,22 @@ const PICKLE: &str = "a Python pickle that `torch.save` did not write; \
 const OLDEST: &str = "a tar archive; if it is a file of PyTorch 0.1, load it and save its state dict with a later version, \
     otherwise unpack it first";
 
-/// What else is found under the names of weights files: how it begins, and what to do.
+/// Other files that are found under the names of weights files: their first bytes, and a
+/// description with advice.
 const OTHERS: [(&[u8], &str); 13] = [
     (b"\x80\x02", PICKLE),
     (b"\x80\x03", PICKLE),
     (b"\x80\x04", PICKLE),
     (b"\x80\x05", PICKLE),
-    // PyTorch 0.1 wrote a tar archive, whose first file has this name, or with Python 3 a header in front.
+    // PyTorch 0.1 wrote a tar archive. Its first entry has this name, or, with Python 3, follows a
+    // PAX header.
     (b"sys_info\0", OLDEST),
     (b"././@PaxHeader\0", OLDEST),
     (b"\x89HDF", "an HDF5 file; have Caffe save the network as .caffemodel without .h5"),
     (b"\x1f\x8b", "compressed by gzip; unpack it first (`tar xzf`, or `gunzip`)"),
     (b"version https://git-lfs", "a Git LFS pointer in place of the file; `git lfs pull` fetches the file"),
-    (b"<", "a web page or XML, not weights; the download has gone wrong"),
-    (b"name:", "a description of a network as text (.prototxt), without weights; take its .caffemodel"),
+    (b"<", "a web page or XML, not weights; the download failed"),
+    (b"name:", "a network description in text form (.prototxt), without weights; use its .caffemodel"),
     (b"{", "JSON, not weights"),
     (b"\x7fELF", "a program, not weights"),
 ];
@@ -77,12 +80,13 @@ impl Form {
     /// [`Error::Weights`] if the bytes begin no such file; the message says what they resemble.
     pub fn of(name: &str, head: &[u8]) -> Result<Form> {
         let refuse = |problem: String| Err(Error::weights(name, problem));
-        // A safetensors file begins with the length of its header, which can look like anything, and the header with a brace.
+        // A safetensors file begins with the length of its header, which can be any bytes, and the
+        // header begins with a brace.
         if head.get(8) == Some(&b'{') && head[4..8] == [0; 4] {
             return Ok(Form::Safetensors);
         }
-        // Which ZIP archive it is, only its other end tells. Before the magic number, a pickle has its protocol and perhaps a
-        // frame of 9 bytes.
+        // The kind of a ZIP archive is known only from its end. In a pickle, the protocol and
+        // possibly a frame of 9 bytes precede the magic number.
         let pickled = head.starts_with(b"\x80") && head.windows(MAGIC.len()).take(12).any(|run| run == MAGIC);
         if pickled || head.starts_with(b"PK\x03\x04") {
             return Ok(Form::Pth);
@@ -93,13 +97,15 @@ impl Form {
         if head.is_empty() {
             return refuse(format!("an empty file; {FORMS}"));
         }
-        // Writers put the fields of a message in the order of their numbers. ONNX's first is `ir_version`, Caffe's `name`.
+        // Writers sort the fields of a message by number. The first field of ONNX is `ir_version`,
+        // that of Caffe `name`.
         let mut rest = head;
         let first = protobuf::varint(&mut rest).map(|key| (key >> 3, key & 7));
         match first {
-            // `ir_version`, or `graph` if a writer has no order.
+            // `ir_version`, or `graph` from a writer that does not sort.
             Some((1, 0) | (7, 2)) => Ok(Form::Onnx),
-            // `name`; or without a name `layers`, `input`, `input_dim`, `input_shape`, `layer`.
+            // `name`, or, in a network without a name, `layers`, `input`, `input_dim`,
+            // `input_shape` or `layer`.
             Some((1 | 2 | 3 | 8 | 100, 2) | (4, 0)) => Ok(Form::Caffemodel),
             _ => refuse(format!(
                 "not a weights file: it begins with {:02x?}; {FORMS}",
@@ -116,11 +122,12 @@ mod tests {
     #[test]
     fn each_form_is_told_by_its_first_bytes() {
         let safetensors = |length: u64| [&length.to_le_bytes()[..], b"{\"__metadata__\":{"].concat();
-        // The last lengths begin as a ZIP archive, a pickle, JSON and a web page do.
+        // The last four lengths look like a ZIP archive, a pickle, JSON and a web page.
         for length in [11_000, 0x0403_4b50, 0x280, 0x7b, 0x3c] {
             assert_eq!(Form::of("w", &safetensors(length)).unwrap(), Form::Safetensors, "{length:x}");
         }
-        // A network with a name, and without one: its first layer (old and new), an input.
+        // A network with a name, and networks without one that begin with a layer (old and new) or
+        // an input.
         let caffe: [&[u8]; 4] =
             [b"\x0a\x09GoogleNet\x12\x05", b"\x12\x99\x01", b"\xa2\x06\x10", b"\x1a\x04data"];
         for head in caffe {

@@ -1,11 +1,11 @@
-//! The tensors that a network must have, compared with those that a file has.
+//! Comparison of the tensors of a file with those that a network must have.
 
 use std::collections::HashMap;
 
 use super::torchvision;
 use crate::network::{CLASSES, FIRST_CHANNELS, MAX_CLASSES, Network, is_width};
 
-/// Name and shape of each tensor of a network.
+/// Name and shape of each tensor of a network, in the order of the table.
 pub(super) fn expected_tensors(network: &Network) -> Vec<(String, Vec<usize>)> {
     let mut tensors = Vec::new();
     for layer in &network.layers {
@@ -17,8 +17,8 @@ pub(super) fn expected_tensors(network: &Network) -> Vec<(String, Vec<usize>)> {
     tensors
 }
 
-/// A tensor's name without what wrappers of a model put before it; `None` for the tensors that only training uses: the
-/// auxiliary classifiers and torchvision's counts of batches.
+/// The name of a tensor without the prefixes of model wrappers, or `None` for tensors that are used
+/// in training only: those of the auxiliary classifiers and torchvision's counts of batches.
 pub(super) fn used_name(name: &str) -> Option<String> {
     const WRAPPERS: [&str; 3] = ["module.", "model.", "_orig_mod."];
     const TRAINING: [&str; 4] = ["loss1/", "loss2/", "aux1.", "aux2."];
@@ -31,26 +31,26 @@ pub(super) fn used_name(name: &str) -> Option<String> {
     is_used.then(|| plain.to_string())
 }
 
-/// The network and the naming scheme that a file's tensors follow, by their names and shapes.
+/// The network whose tensors a file holds, and the naming scheme of the file.
 pub(super) struct Layout {
     pub network: Network,
-    /// The tensors are those of torchvision's modules, batch normalisation apart, not the table's.
+    /// True for a state dict, in which batch normalisation has tensors of its own; false for the
+    /// names of the table.
     pub is_state_dict: bool,
 }
 
 impl Layout {
-    /// Finds the network that has exactly such tensors: its variant, its width, and as many classes as its classifier has
-    /// outputs.
+    /// Finds the network that has exactly these tensors: its variant, its width and its number of
+    /// classes.
     ///
     /// # Errors
-    /// The first tensors, by name, that are missing, unknown, twice there or of another shape than the table's.
+    /// Names the tensors that are missing, unknown, duplicate or of a wrong shape.
     pub fn of(tensors: Vec<(String, Vec<usize>)>) -> std::result::Result<Layout, String> {
         let count = tensors.len();
         let mut found: HashMap<String, Vec<usize>> = tensors.into_iter().collect();
         if found.len() != count {
             return Err(
-                "has a tensor under the same name twice, with and without \"module.\" or the like before it"
-                    .to_string(),
+                "has two tensors of the same name, with and without a prefix like \"module.\"".to_string()
             );
         }
         let first = |name: &str| found.get(name).and_then(|shape| shape.first()).copied();
@@ -67,7 +67,7 @@ impl Layout {
             }
         }
         let classifier = if is_torchvisions { torchvision::CLASSIFIER } else { "loss3/classifier.weight" };
-        // A file without it is refused for that below.
+        // A file without this tensor is refused below.
         let classes = first(classifier).unwrap_or(CLASSES);
         if !(1..=MAX_CLASSES).contains(&classes) {
             return Err(format!(

@@ -1,4 +1,5 @@
-//! Where the weights are: the places that are looked at, in their order, and the built-in network behind them.
+//! The search for a weights file in the usual directories, with the built-in network as the last
+//! choice.
 
 use std::env;
 use std::ffi::OsString;
@@ -6,16 +7,17 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// Name of the published network's file in the places where it is looked for.
+/// Name of the published network's file in the directories that [`find`] searches.
 pub const FILE_NAME: &str = "bvlc_googlenet.safetensors";
 
-/// The name that stands for the built-in network where a file can be named. A file of this name is `./builtin`.
+/// The name of the built-in network where a weights file can be given. A file of this name can be
+/// given as `./builtin`.
 pub const BUILTIN_NAME: &str = "builtin";
 
-/// torchvision's `googlenet` as PyTorch's hub keeps it.
+/// File name of torchvision's `googlenet` in PyTorch's hub cache.
 const HUB_FILE: &str = "googlenet-1378be20.pth";
 
-/// The weights to use: a file, or the network inside this program.
+/// The source of the weights: a file or the built-in network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Source {
@@ -26,35 +28,37 @@ pub enum Source {
     Builtin,
 }
 
-/// The weights to use: `explicit`, else what `$OCCLUDE_WEIGHTS` names, else the first file that exists of
+/// Finds the weights to use: `explicit` if it is given, else the file named by `$OCCLUDE_WEIGHTS`,
+/// else the first existing file of
 ///
 /// 1. `weights/bvlc_googlenet.safetensors` in the current directory,
 /// 2. `occlude/bvlc_googlenet.safetensors` in the user's cache directory ([`cache_file`]),
 /// 3. with the feature `pth`, torchvision's `googlenet-1378be20.pth` in PyTorch's hub cache (`$TORCH_HOME/hub/checkpoints`,
 ///    by default in `~/.cache/torch`),
 ///
-/// else the built-in network, if this build has one (feature `builtin`). "builtin" in place of a file asks for that network.
-/// No file is opened.
+/// else the built-in network if this build has one (feature `builtin`). The name "builtin" in place
+/// of a file selects the built-in network. No file is opened.
 ///
 /// # Errors
-/// [`Error::Weights`] when the file that was asked for does not exist: no other is used in its place.
-/// [`Error::WeightsNotFound`] with the places looked at when there is none and no built-in network.
+/// [`Error::Weights`] if the requested file does not exist; no other is used instead.
+/// [`Error::WeightsNotFound`], with the searched paths, if there is no file and no built-in
+/// network.
 pub fn find(explicit: Option<&Path>) -> Result<Source> {
     find_with(explicit, &variable)
 }
 
-/// Where [`find`] looks for the published network in the user's cache directory; `None` when the environment does not say
-/// where that is.
+/// The path of the published network in the user's cache directory, or `None` if the environment
+/// does not define that directory.
 pub fn cache_file() -> Option<PathBuf> {
     cache_directory(&variable).map(|cache| cache.join("occlude").join(FILE_NAME))
 }
 
-/// A variable of the environment, unless it is empty.
+/// The value of an environment variable, or `None` if it is empty.
 fn variable(name: &str) -> Option<OsString> {
     env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// [`find`] with the environment as an argument, which tests can choose.
+/// [`find`] with the environment as an argument, for tests.
 fn find_with(explicit: Option<&Path>, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Source> {
     if let Some(path) = explicit {
         return demanded(path.to_path_buf(), "");
@@ -76,7 +80,7 @@ fn find_with(explicit: Option<&Path>, variable: &dyn Fn(&str) -> Option<OsString
     }
 }
 
-/// The source that was asked for, with no fallback; `by` says who asked.
+/// The requested source, without fallback; `by` names the origin of the request.
 fn demanded(path: PathBuf, by: &str) -> Result<Source> {
     let refuse = |problem: String| Err(Error::weights(path.to_string_lossy(), problem));
     if path.as_os_str() == BUILTIN_NAME {
@@ -88,10 +92,10 @@ fn demanded(path: PathBuf, by: &str) -> Result<Source> {
     if path.exists() {
         return Ok(Source::File(path));
     }
-    refuse(format!("no such file, but the weights were asked for there{by}"))
+    refuse(format!("no such file, although it was requested{by}"))
 }
 
-/// The directory in which the platform keeps a user's caches.
+/// The user's cache directory on this platform.
 fn cache_directory(variable: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let from = |name: &str| variable(name).map(PathBuf::from);
     if cfg!(windows) {
@@ -103,7 +107,8 @@ fn cache_directory(variable: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBu
     }
 }
 
-/// The directory of PyTorch's hub, found as `torch.hub.get_dir` finds it, on every platform alike.
+/// The directory of PyTorch's hub, determined as by `torch.hub.get_dir`, which does so in the same
+/// way on every platform.
 fn hub_directory(variable: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let from = |name: &str| variable(name).map(PathBuf::from);
     let home = || from(if cfg!(windows) { "USERPROFILE" } else { "HOME" });
@@ -168,7 +173,7 @@ mod tests {
         let all = ["HOME", "XDG_CACHE_HOME", "TORCH_HOME"];
         assert_eq!(find(&all), Source::Builtin);
         assert_eq!(find(&[]), Source::Builtin);
-        // Each place wins over those before it here, which `find` looks at later.
+        // Each of these files has precedence over those created before it.
         let hub = put("HOME/.cache/torch/hub/checkpoints/googlenet-1378be20.pth");
         assert_eq!(find(&["HOME"]), hub);
         assert_eq!(find(&["HOME", "XDG_CACHE_HOME"]), Source::Builtin);

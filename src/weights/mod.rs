@@ -1,7 +1,9 @@
-//! The weights of a network: the forms of file that hold them, and the checks before a number of them is used.
+//! The weights of a network: reading them from files of several forms, and the checks that every
+//! value passes before it is used.
 //!
-//! Each form of file has a module below, which makes tensors of bytes. Here their names and shapes are compared with the
-//! network's table, and they are kept as they are: how the kernels want them packed is not known here.
+//! Each form of file has a module, which returns named tensors. [`Layout`] compares their names and
+//! shapes with the tables of the networks. Weights are kept in the order of the file;
+//! [`GoogLeNet::new`](crate::GoogLeNet::new) packs them for the kernels.
 
 mod caffemodel;
 #[cfg(test)]
@@ -35,14 +37,17 @@ use crate::network::Network;
 use crate::network::labels::Labels;
 use layout::{Layout, expected_tensors, used_name};
 
-/// A network of [`MAX_CLASSES`] with the auxiliary classifiers has fewer bytes.
+/// Largest size of a weights file in bytes. A network of
+/// [`MAX_CLASSES`](crate::network::MAX_CLASSES) with the auxiliary classifiers has fewer.
 const MAX_SIZE: u64 = 1 << 28;
 
-/// The file of the built-in network: a safetensors file with numbers of 16 bits, which `weights/README.md` describes.
+/// The file of the built-in network: safetensors with numbers of 16 bits, described in
+/// `weights/README.md`.
 #[cfg(feature = "builtin")]
 pub const BUILTIN: &[u8] = include_bytes!("../../weights/builtin.safetensors");
 
-/// The weights of a network: every tensor of its table, each with its right shape, every value finite.
+/// The weights of a network: every tensor of its table, with the right shape and only finite
+/// values.
 ///
 /// ```
 /// use occlude::Weights;
@@ -58,59 +63,62 @@ pub struct Weights {
     network: Network,
     name: String,
     labels: Option<Labels>,
-    /// The values of each tensor by its name, `<layer>.weight` or `<layer>.bias`.
+    /// The values of each tensor, by its name `<layer>.weight` or `<layer>.bias`.
     tensors: HashMap<String, Vec<f32>>,
 }
 
-/// Keys of a safetensors file's metadata, which say what tensors do not.
+/// Keys of the metadata of a safetensors file.
 pub mod metadata {
-    /// The network's name, a line of text.
+    /// The name of the network: one line of at most 80 bytes.
     pub const NETWORK: &str = "network";
-    /// The names of the classes, a line each, as a file of labels has them.
+    /// The names of the classes, one line for each, as in a labels file.
     pub const LABELS: &str = "labels";
-    /// Of a network in torchvision's form: "true" if its pictures are prepared by `transform_input`, "false" if not.
+    /// For torchvision's variant: "true" if its pictures are prepared with `transform_input`,
+    /// "false" if not.
     pub const TRANSFORM_INPUT: &str = "transform_input";
 }
 
 impl Weights {
-    /// The network inside this program: torchvision's topology at half its width, trained by this project on 30 classes of
-    /// everyday things. `weights/README.md` says how well it does.
+    /// The built-in network: torchvision's topology at half its width, trained by this project on
+    /// 30 classes of everyday things. Its accuracy is in `weights/README.md`.
     #[cfg(feature = "builtin")]
     pub fn builtin() -> Weights {
         Weights::from_bytes("the built-in network", BUILTIN).expect("a test reads this build's own file")
     }
 
-    /// Reads a weights file of any [`Form`], which its first bytes tell.
+    /// Reads a weights file. Its first bytes determine its [`Form`], not its name.
     ///
     /// # Errors
-    /// [`Error::Io`] when the file cannot be read, [`Error::Weights`] when it is not this network's: see
-    /// [`Weights::from_reader`].
+    /// [`Error::Io`] if the file cannot be read. [`Error::Weights`] if its content is not accepted
+    /// by [`Weights::from_reader`].
     pub fn load(path: impl AsRef<Path>) -> Result<Weights> {
         let path = path.as_ref();
         let (file, size) = open(path)?;
         Weights::from_reader(&path.to_string_lossy(), size, file, None)
     }
 
-    /// Reads the bytes of a weights file; `name` serves only for messages.
+    /// Reads the bytes of a weights file; `name` is used in error messages only.
     ///
     /// # Errors
-    /// [`Error::Weights`]: see [`Weights::from_reader`].
+    /// [`Error::Weights`] as for [`Weights::from_reader`].
     pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Weights> {
         Weights::from_reader(name, bytes.len() as u64, bytes, None)
     }
 
-    /// Reads a weights file of `size` bytes from a stream, from start to end, once; `name` serves only for messages.
-    /// Of a safetensors file, no tensor is read before the header is known to describe exactly this network.
+    /// Reads a weights file of `size` bytes from a stream, once from start to end. `name` is used
+    /// in error messages only. The header of a safetensors file is checked against the table before
+    /// any tensor is read.
     ///
-    /// `transform_input` says how the pictures of a network in torchvision's form were prepared in training: `Some(true)` as
-    /// for the published one (`x / 127.5 - 1`), `Some(false)` as torchvision's other networks' (minus ImageNet's mean, divided
-    /// by its standard deviation). `None` takes what the file's metadata says, else `true`.
+    /// `transform_input` is for torchvision's variant only and says how its pictures were prepared
+    /// in training: `Some(true)` for `x / 127.5 - 1`, as the published network, `Some(false)` for
+    /// ImageNet's mean and standard deviation, as torchvision's other networks. `None` uses the
+    /// metadata of the file, and `true` if it says nothing.
     ///
     /// # Errors
-    /// [`Error::Weights`] when the bytes are not a whole file of one of the forms, when a tensor is missing, unknown, or of
-    /// another shape than the table's, when its numbers are not floats of 16, 32 or 64 bits, when a value is infinite or NaN,
-    /// or when `transform_input` is given for another network than torchvision's or contradicts a converted file.
-    /// [`Error::Io`] when the stream fails.
+    /// [`Error::Weights`] if the bytes are not a complete file of one of the forms; if a tensor is
+    /// missing, unknown or has the wrong shape; if its numbers are not floats of 16, 32 or 64 bits;
+    /// if a value is infinite or NaN; or if `transform_input` is given for BVLC GoogLeNet or
+    /// contradicts a converted file. [`Error::Io`] if the stream fails.
     pub fn from_reader(
         name: &str,
         size: u64,
@@ -167,7 +175,7 @@ impl Weights {
         Weights::new(layout, tensors, &header.metadata, transform_input).map_err(refuse)
     }
 
-    /// Takes tensors whose names and shapes are the layout's.
+    /// Makes the weights from tensors that have the names and shapes of the layout.
     fn new(
         layout: Layout,
         tensors: Vec<Tensor>,
@@ -189,7 +197,7 @@ impl Weights {
         let tensors = match (torchvision::is_table(&network), layout.is_state_dict) {
             (false, _) if transform_input.is_some() => {
                 return Err(format!(
-                    "is {}, whose pictures are never prepared by transform_input; leave that option out",
+                    "is {}, which has no transform_input; leave that option out",
                     network.name
                 ));
             }
@@ -220,31 +228,35 @@ impl Weights {
         };
         let name = metadata.get(metadata::NETWORK).cloned().unwrap_or_else(|| network.name.clone());
         if name.len() > 80 || name.chars().any(char::is_control) {
-            return Err("has a network's name in its metadata that is not one short line".to_string());
+            return Err(
+                "has a network name in its metadata that is not one line of at most 80 bytes".to_string()
+            );
         }
         let tensors = tensors.into_iter().map(|tensor| (tensor.name, tensor.values)).collect();
         Ok(Weights { network, name, labels, tensors })
     }
 
-    /// The table of layers that these are the weights of.
+    /// The table of the network that these weights belong to.
     pub fn network(&self) -> &Network {
         &self.network
     }
 
-    /// The network's name: what the file's metadata says, else its table's, for example "BVLC GoogLeNet".
+    /// The name of the network from the metadata of the file, or else the name of its table, for
+    /// example "BVLC GoogLeNet".
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The names of the classes: what the file's metadata says, else ImageNet's for 1000 classes, else numbers.
+    /// The names of the classes from the metadata of the file. Without them, ImageNet's for 1000
+    /// classes, and "class 0" and so on for any other number.
     pub fn labels(&self) -> Labels {
         self.labels.clone().unwrap_or_else(|| Labels::of_classes(self.network.classes()))
     }
 
-    /// The same weights with other names of the classes.
+    /// Replaces the names of the classes.
     ///
     /// # Errors
-    /// [`Error::Labels`] when there are more or fewer than classes.
+    /// [`Error::Labels`] if the number of names is not the number of classes.
     pub fn with_labels(self, labels: Labels) -> Result<Weights> {
         let (found, classes) = (labels.count(), self.network.classes());
         if found != classes {
@@ -255,13 +267,14 @@ impl Weights {
         Ok(Weights { labels: Some(labels), ..self })
     }
 
-    /// True if a network in torchvision's form expects pictures prepared with `transform_input`, false if without; `None` for
-    /// Berkeley's.
+    /// True if this network expects pictures prepared with `transform_input`, false if it expects
+    /// torchvision's usual preparation; `None` for BVLC GoogLeNet.
     pub fn transform_input(&self) -> Option<bool> {
         torchvision::is_table(&self.network).then(|| torchvision::has_transform_input(&self.network))
     }
 
-    /// The metadata of a safetensors file of these weights: the network's name, `transform_input` and the labels.
+    /// The metadata to store with these weights in a safetensors file: the name, `transform_input`
+    /// and the labels; see [`metadata`].
     pub fn metadata(&self) -> Vec<(&'static str, String)> {
         let mut metadata = vec![(metadata::NETWORK, self.name.clone())];
         metadata.extend(self.transform_input().map(|on| (metadata::TRANSFORM_INPUT, on.to_string())));
@@ -271,20 +284,22 @@ impl Weights {
         metadata
     }
 
-    /// A network for tests and examples that needs no file: random weights, the same for the same `seed` on every
-    /// machine, scaled so that activations keep their range through the network and half of them are zero.
+    /// Random weights for BVLC GoogLeNet, for tests and examples. A seed gives the same weights on
+    /// every machine. Activations keep their range through the layers, and about half of them are
+    /// zero.
     pub fn seeded(seed: u64) -> Weights {
         Weights::seeded_for(Network::googlenet(), seed)
     }
 
-    /// The same for another variant of the network, or another number of classes.
+    /// [`Weights::seeded`] for another table.
     pub fn seeded_for(network: Network, seed: u64) -> Weights {
         let tensors = seeded::seeded_tensors(&network, seed);
         let layout = Layout { network, is_state_dict: false };
         Weights::new(layout, tensors, &HashMap::new(), None).expect("the generator follows the table")
     }
 
-    /// Name (`<layer>.bias`, `<layer>.weight`), shape and values of each tensor, in the order of the table.
+    /// Iterates over the tensors in the order of the table: name (`<layer>.bias` or
+    /// `<layer>.weight`), shape and values.
     pub fn tensors(&self) -> impl Iterator<Item = (String, Vec<usize>, &[f32])> {
         expected_tensors(&self.network).into_iter().map(|(name, shape)| {
             let values = &self.tensors[&name][..];
@@ -292,18 +307,18 @@ impl Weights {
         })
     }
 
-    /// A layer's weights: `[out, in, height, width]`, or `[out, in]` for the classifier.
+    /// The weights of a layer: `[out, in, height, width]`, for the classifier `[out, in]`.
     ///
     /// # Panics
-    /// When the network has no layer of this name with weights.
+    /// If the network has no layer of this name with weights.
     pub fn weight(&self, layer: &str) -> &[f32] {
         self.tensor(layer, "weight")
     }
 
-    /// A layer's biases: `[out]`.
+    /// The biases of a layer: `[out]`.
     ///
     /// # Panics
-    /// When the network has no layer of this name with weights.
+    /// If the network has no layer of this name with weights.
     pub fn bias(&self, layer: &str) -> &[f32] {
         self.tensor(layer, "bias")
     }
@@ -320,7 +335,7 @@ impl Source {
     /// Reads and checks the weights.
     ///
     /// # Errors
-    /// Those of [`Weights::load`].
+    /// As for [`Weights::load`].
     pub fn load(&self) -> Result<Weights> {
         match self {
             Source::File(path) => Weights::load(path),
@@ -330,13 +345,14 @@ impl Source {
     }
 }
 
-/// Opens a weights file; also its size in bytes.
+/// Opens a weights file and returns it with its size in bytes.
 ///
 /// # Errors
-/// [`Error::Io`] when it cannot be opened, or is a directory, a device or a pipe: these have no size, and may never end.
+/// [`Error::Io`] if it cannot be opened, or is a directory, a device or a pipe, which have no size
+/// and may never end.
 pub fn open(path: &Path) -> Result<(File, u64)> {
     let failed = |error| Error::io(path, "read")(error);
-    // Before it is opened, which waits for the other end of a pipe.
+    // Checked first, because opening a pipe waits for its other end.
     let metadata = path.metadata().map_err(failed)?;
     if metadata.is_dir() {
         return Err(failed(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory")));
@@ -349,9 +365,9 @@ pub fn open(path: &Path) -> Result<(File, u64)> {
     Ok((File::open(path).map_err(failed)?, metadata.len()))
 }
 
-/// Names the first value of a tensor that is not finite, if there is one.
+/// Describes the first value of a tensor that is infinite or NaN, if there is one.
 fn not_finite(tensor: &Tensor) -> Option<String> {
-    // Without an early exit, so that the compiler can vectorise it.
+    // No early exit, so that the compiler can vectorise the loop.
     if tensor.values.iter().fold(true, |all, value| all & value.is_finite()) {
         return None;
     }
@@ -362,7 +378,7 @@ fn not_finite(tensor: &Tensor) -> Option<String> {
     ))
 }
 
-/// The names of the classes in a file's metadata.
+/// Parses the names of the classes in the metadata of a file.
 fn labels(lines: &str, classes: usize) -> std::result::Result<Labels, String> {
     let labels =
         Labels::parse("labels in the metadata", lines.as_bytes()).map_err(|error| error.to_string())?;

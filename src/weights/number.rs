@@ -1,6 +1,7 @@
-//! The number types that weights files store. All are read as `f32`: F16 and BF16 exactly, F64 rounded to the nearest.
+//! The number types of weights files. All are read as `f32`: F16 and BF16 exactly, F64 rounded to
+//! the nearest.
 
-/// A type of number, little-endian.
+/// A floating-point type, stored in little-endian order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Number {
     F16,
@@ -10,7 +11,7 @@ pub(crate) enum Number {
 }
 
 impl Number {
-    /// Bytes a number.
+    /// Size of a number in bytes.
     pub fn size(self) -> usize {
         match self {
             Number::F16 | Number::Bf16 => 2,
@@ -19,7 +20,8 @@ impl Number {
         }
     }
 
-    /// Appends the numbers in `bytes`, whose length is a multiple of [`Number::size`].
+    /// Converts the numbers in `bytes` and appends them to `values`. The length of `bytes` must be
+    /// a multiple of [`Number::size`].
     pub fn extend(self, values: &mut Vec<f32>, bytes: &[u8]) {
         debug_assert_eq!(bytes.len() % self.size(), 0);
         match self {
@@ -31,11 +33,11 @@ impl Number {
     }
 }
 
-/// An IEEE 754 number of 16 bits: sign, 5 bits of exponent, 10 of mantissa.
+/// Converts an IEEE 754 number of 16 bits: sign, 5 bits of exponent, 10 bits of mantissa.
 pub(crate) fn half(bits: u16) -> f32 {
     let (exponent, mantissa) = (u32::from(bits >> 10 & 0x1f), u32::from(bits & 0x3ff));
     let magnitude = match exponent {
-        // Multiples of 2^-24.
+        // Subnormal numbers are multiples of 2^-24.
         0 => mantissa as f32 / (1 << 24) as f32,
         31 => f32::from_bits(0x7f80_0000 | mantissa << 13),
         _ => f32::from_bits((exponent + 127 - 15) << 23 | mantissa << 13),
@@ -43,7 +45,7 @@ pub(crate) fn half(bits: u16) -> f32 {
     if bits >> 15 == 1 { -magnitude } else { magnitude }
 }
 
-/// A BF16 number is the upper half of an `f32`.
+/// Converts a BF16 number, which is the upper half of an `f32`.
 fn bfloat(low: u8, high: u8) -> f32 {
     f32::from_le_bytes([0, 0, low, high])
 }
@@ -58,7 +60,8 @@ mod tests {
         values
     }
 
-    /// All 65536, against the standard's definition in `f64`, where every step is exact.
+    /// Compares all 65536 values with the standard's definition in `f64`, where every step is
+    /// exact.
     #[test]
     fn every_f16_is_read_exactly() {
         for bits in 0..=u16::MAX {

@@ -1,23 +1,24 @@
-//! The wire format of protocol buffers, in which Caffe and ONNX keep their networks, as far as reading needs it: a message
-//! is a run of numbered fields, and what a field means is known to who reads it.
+//! A reader for the wire format of protocol buffers, which Caffe and ONNX use. A message is a
+//! sequence of numbered fields; the modules of the two forms give the numbers their meaning.
 //!
-//! Source: <https://protobuf.dev/programming-guides/encoding/>. Nothing is copied, every length is compared with what is
-//! left, and a message in a message is only bytes until someone asks for its fields. So no file can make this take memory.
+//! Source: <https://protobuf.dev/programming-guides/encoding/>. The reader borrows from the message
+//! and allocates nothing. It compares every length with the remaining bytes, and reads a nested
+//! message only when its fields are requested.
 
-/// What a field holds.
+/// The value of a field.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Value<'a> {
+pub(crate) enum FieldValue<'a> {
     Varint(u64),
     Fixed64([u8; 8]),
-    /// A string, a message, or packed numbers.
+    /// A string, a nested message, or packed numbers.
     Bytes(&'a [u8]),
     Fixed32([u8; 4]),
 }
 
-/// A field's number and what it holds.
-pub(crate) type Field<'a> = (u64, Value<'a>);
+/// The number of a field and its value.
+pub(crate) type Field<'a> = (u64, FieldValue<'a>);
 
-/// The fields of a message in the order of its bytes; an error is the last item.
+/// Iterates over the fields of a message in the order of its bytes. Nothing follows an error.
 pub(crate) fn fields(message: &[u8]) -> impl Iterator<Item = Result<Field<'_>, String>> {
     let mut rest = message;
     std::iter::from_fn(move || {
@@ -30,40 +31,41 @@ pub(crate) fn fields(message: &[u8]) -> impl Iterator<Item = Result<Field<'_>, S
     })
 }
 
-/// Takes one field off the front.
+/// Reads one field and removes it from `rest`.
 fn field<'a>(rest: &mut &'a [u8]) -> Result<Field<'a>, String> {
     let key = varint(rest).ok_or("a field's number is cut off or too long")?;
     let (number, wire) = (key >> 3, key & 7);
     let cut_off = || format!("field {number} is cut off or too long");
     let value = match wire {
-        0 => Value::Varint(varint(rest).ok_or_else(cut_off)?),
-        1 => Value::Fixed64(chunk(rest).ok_or_else(cut_off)?),
+        0 => FieldValue::Varint(varint(rest).ok_or_else(cut_off)?),
+        1 => FieldValue::Fixed64(chunk(rest).ok_or_else(cut_off)?),
         2 => {
             let length = varint(rest).ok_or_else(cut_off)?;
             let bytes = usize::try_from(length).ok().and_then(|length| rest.split_off(..length));
-            Value::Bytes(
+            FieldValue::Bytes(
                 bytes.ok_or_else(|| format!("field {number} claims {length} bytes of {}", rest.len()))?,
             )
         }
-        5 => Value::Fixed32(chunk(rest).ok_or_else(cut_off)?),
-        // 3 and 4 are groups, which both formats are too young for.
+        5 => FieldValue::Fixed32(chunk(rest).ok_or_else(cut_off)?),
+        // Wire types 3 and 4 are groups, which neither format uses.
         _ => return Err(format!("field {number} is of wire type {wire}, expected 0, 1, 2 or 5")),
     };
     Ok((number, value))
 }
 
-/// Takes `N` bytes off the front.
+/// Reads `N` bytes and removes them from `rest`.
 fn chunk<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     let (taken, left) = rest.split_first_chunk()?;
     *rest = left;
     Some(*taken)
 }
 
-/// Takes a number of 1 to 10 bytes off the front: 7 bits a byte, the lowest first, the upper bit says that more follow.
+/// Reads a number of 1 to 10 bytes and removes it from `rest`. Each byte holds 7 bits, the lowest
+/// first; its upper bit is set if another byte follows.
 pub(crate) fn varint(rest: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for (i, &byte) in rest.iter().take(10).enumerate() {
-        // Of the tenth byte only one bit is left; as in Google's reader, the others are dropped.
+        // Only one bit of the tenth byte fits. The others are dropped, as in Google's reader.
         number |= u64::from(byte & 0x7f) << (7 * i);
         if byte < 0x80 {
             *rest = &rest[i + 1..];
@@ -74,10 +76,10 @@ pub(crate) fn varint(rest: &mut &[u8]) -> Option<u64> {
 }
 
 /// Calls `found` with each number of a repeated integer field, packed or not.
-pub(crate) fn each_integer(value: Value, mut found: impl FnMut(u64)) -> Result<(), String> {
+pub(crate) fn each_integer(value: FieldValue, mut found: impl FnMut(u64)) -> Result<(), String> {
     match value {
-        Value::Varint(number) => found(number),
-        Value::Bytes(mut packed) => {
+        FieldValue::Varint(number) => found(number),
+        FieldValue::Bytes(mut packed) => {
             while !packed.is_empty() {
                 found(varint(&mut packed).ok_or("a packed number is cut off or too long")?);
             }
@@ -87,17 +89,17 @@ pub(crate) fn each_integer(value: Value, mut found: impl FnMut(u64)) -> Result<(
     Ok(())
 }
 
-/// Calls `found` with each run of numbers of a repeated `float` field (`N` 4) or `double` field (`N` 8), as their bytes: all
-/// at once where they are packed, else one.
+/// Calls `found` with the bytes of the numbers of a repeated `float` field (`N` = 4) or `double`
+/// field (`N` = 8): with all numbers of a packed value, or with the one of an unpacked value.
 pub(crate) fn each_run<const N: usize>(
-    value: Value,
+    value: FieldValue,
     mut found: impl FnMut(&[[u8; N]]),
 ) -> Result<(), String> {
     let bytes = match &value {
-        Value::Bytes(packed) => packed,
-        Value::Fixed32(number) => &number[..],
-        Value::Fixed64(number) => &number[..],
-        Value::Varint(_) => return Err(format!("a varint where numbers of {N} bytes should be")),
+        FieldValue::Bytes(packed) => packed,
+        FieldValue::Fixed32(number) => &number[..],
+        FieldValue::Fixed64(number) => &number[..],
+        FieldValue::Varint(_) => return Err(format!("a varint where numbers of {N} bytes should be")),
     };
     match bytes.as_chunks() {
         (numbers, []) => found(numbers),
@@ -117,19 +119,19 @@ mod tests {
 
     #[test]
     fn each_kind_of_field_is_read() {
-        // The encoding guide's own examples: 150, and "testing".
-        assert_eq!(all(&[0x08, 0x96, 0x01]).unwrap(), [(1, Value::Varint(150))]);
+        // Examples of the encoding guide: 150, and "testing".
+        assert_eq!(all(&[0x08, 0x96, 0x01]).unwrap(), [(1, FieldValue::Varint(150))]);
         let testing = [0x12, 0x07, 0x74, 0x65, 0x73, 0x74, 0x69, 0x6e, 0x67];
-        assert_eq!(all(&testing).unwrap(), [(2, Value::Bytes(b"testing"))]);
+        assert_eq!(all(&testing).unwrap(), [(2, FieldValue::Bytes(b"testing"))]);
         let numbers = [&[0x1d][..], &1.5f32.to_le_bytes(), &[0x21], &2.5f64.to_le_bytes()].concat();
         assert_eq!(
             all(&numbers).unwrap(),
-            [(3, Value::Fixed32(1.5f32.to_le_bytes())), (4, Value::Fixed64(2.5f64.to_le_bytes()))]
+            [(3, FieldValue::Fixed32(1.5f32.to_le_bytes())), (4, FieldValue::Fixed64(2.5f64.to_le_bytes()))]
         );
         // -1 takes all ten bytes; field 100 takes two for its number.
         let minus_one = [&[0x08][..], &[0xff; 9], &[0x01]].concat();
-        assert_eq!(all(&minus_one).unwrap(), [(1, Value::Varint(u64::MAX))]);
-        assert_eq!(all(&[0xa2, 0x06, 0x00]).unwrap(), [(100, Value::Bytes(b""))]);
+        assert_eq!(all(&minus_one).unwrap(), [(1, FieldValue::Varint(u64::MAX))]);
+        assert_eq!(all(&[0xa2, 0x06, 0x00]).unwrap(), [(100, FieldValue::Bytes(b""))]);
         assert_eq!(all(&[]).unwrap(), []);
     }
 
@@ -167,10 +169,10 @@ mod tests {
             let mut all = Vec::new();
             each_integer(value, |n| all.push(n)).map(|()| all)
         };
-        assert_eq!(collect(Value::Varint(7)).unwrap(), [7]);
-        assert_eq!(collect(Value::Bytes(&[64, 0x80, 0x08])).unwrap(), [64, 1024]);
-        assert!(collect(Value::Bytes(&[64, 0x80])).is_err());
-        assert!(collect(Value::Fixed32([0; 4])).is_err());
+        assert_eq!(collect(FieldValue::Varint(7)).unwrap(), [7]);
+        assert_eq!(collect(FieldValue::Bytes(&[64, 0x80, 0x08])).unwrap(), [64, 1024]);
+        assert!(collect(FieldValue::Bytes(&[64, 0x80])).is_err());
+        assert!(collect(FieldValue::Fixed32([0; 4])).is_err());
     }
 
     #[test]
@@ -180,20 +182,20 @@ mod tests {
             each_run(value, |run| all.extend(run.iter().map(|&b| f32::from_le_bytes(b)))).map(|()| all)
         };
         let packed: Vec<u8> = [1.5f32, -2.0].iter().flat_map(|x| x.to_le_bytes()).collect();
-        assert_eq!(run(Value::Bytes(&packed)).unwrap(), [1.5, -2.0]);
-        assert_eq!(run(Value::Fixed32(0.5f32.to_le_bytes())).unwrap(), [0.5]);
-        assert!(run(Value::Bytes(&packed[..7])).unwrap_err().contains("7 bytes of numbers of 4 bytes"));
-        assert!(run(Value::Varint(1)).is_err());
+        assert_eq!(run(FieldValue::Bytes(&packed)).unwrap(), [1.5, -2.0]);
+        assert_eq!(run(FieldValue::Fixed32(0.5f32.to_le_bytes())).unwrap(), [0.5]);
+        assert!(run(FieldValue::Bytes(&packed[..7])).unwrap_err().contains("7 bytes of numbers of 4 bytes"));
+        assert!(run(FieldValue::Varint(1)).is_err());
     }
 
     proptest! {
-        /// Any bytes: it comes to an end, and what it reads lies inside.
+        /// For any bytes, the reader ends, and its values lie inside the message.
         #[test]
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let read: Vec<_> = fields(&bytes).collect();
             prop_assert!(read.len() <= bytes.len());
             let held: usize = read.iter().map(|field| match field {
-                Ok((_, Value::Bytes(held))) => held.len(),
+                Ok((_, FieldValue::Bytes(held))) => held.len(),
                 _ => 0,
             }).sum();
             prop_assert!(held <= bytes.len());

@@ -1,6 +1,7 @@
-//! The safetensors format: a header in JSON, then the numbers of all tensors.
+//! A reader for safetensors files: a header in JSON, then the numbers of all tensors.
 //!
-//! The header is read first and compared with the network's table by the module above; no number is read before.
+//! The header is read first and compared with the network's table (`Layout`). Numbers are read only
+//! after that.
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -12,31 +13,33 @@ use super::Tensor;
 use super::number::Number;
 use crate::error::{Error, Result};
 
-/// The header of the published file takes 11 kB, that of torchvision's twice as much, the names of 32768 classes a few MB more; a
-/// first number far beyond is not the length of a header.
+/// Largest header in bytes. The header of the published file has 11 kB, that of torchvision's twice
+/// as much, and the names of 32768 classes add a few MB. A larger first number is not the length of
+/// a header.
 const MAX_HEADER: u64 = 1 << 22;
 
-/// Bytes read at once: small enough to stay in the second-level cache until they are converted.
+/// Number of bytes that are read at once. They stay in the second-level cache until they are
+/// converted.
 const CHUNK: usize = 1 << 18;
 
-/// One tensor by the header.
+/// The entry of one tensor in the header.
 pub(super) struct Entry {
     pub name: String,
     pub shape: Vec<usize>,
     dtype: Dtype,
-    /// Where its numbers are, counted from the end of the header.
+    /// Position of its numbers in bytes after the end of the header.
     bytes: Range<usize>,
 }
 
 /// The header of a file.
 pub(super) struct Header {
-    /// In the order of their numbers in the file, which follow each other without gaps.
+    /// Sorted by the position of their numbers in the file, which has no gaps between them.
     pub entries: Vec<Entry>,
-    /// Text that the writer added.
+    /// Free text, by key.
     pub metadata: HashMap<String, String>,
 }
 
-/// Reads the header of a file of `size` bytes, and no tensor.
+/// Reads the header of a file of `size` bytes.
 pub(super) fn read_header(name: &str, size: u64, reader: &mut dyn Read) -> Result<Header> {
     let refuse = |problem: String| Error::weights(name, problem);
     let mut length = [0; 8];
@@ -52,8 +55,8 @@ pub(super) fn read_header(name: &str, size: u64, reader: &mut dyn Read) -> Resul
             "truncated: {size} bytes, but its header alone claims {length}; fetch the file again"
         )));
     }
-    // As long as the file, because safetensors compares its length with the header. Only the header is filled in, and
-    // fresh zeros that are never touched take no memory.
+    // The buffer has the length of the file, because the crate `safetensors` compares it with the
+    // header. Only the header is filled in; zeroed pages that are never written take no memory.
     let mut head = vec![0; size as usize];
     head[..8].copy_from_slice(&length.to_le_bytes());
     fill(name, size, reader, &mut head[8..8 + length as usize])?;
@@ -71,12 +74,13 @@ pub(super) fn read_header(name: &str, size: u64, reader: &mut dyn Read) -> Resul
         bytes: info.data_offsets.0..info.data_offsets.1,
     };
     let mut entries: Vec<Entry> = header.tensors().into_iter().map(entry).collect();
-    // By name where tensors are empty, so that messages do not depend on the order of a hash table.
+    // Empty tensors are sorted by name, so that messages do not depend on the order of a hash
+    // table.
     entries.sort_by(|a, b| (a.bytes.start, a.bytes.end, &a.name).cmp(&(b.bytes.start, b.bytes.end, &b.name)));
     Ok(Header { entries, metadata: header.metadata().clone().unwrap_or_default() })
 }
 
-/// Fails on the first tensor, by name, whose numbers are of a type that no network is stored in.
+/// Refuses tensors of an unsupported number type; the message names the first of them by name.
 pub(super) fn check_types<'a>(entries: impl Iterator<Item = &'a Entry>) -> std::result::Result<(), String> {
     match entries.filter(|entry| number(entry.dtype).is_none()).min_by_key(|entry| &entry.name) {
         Some(Entry { name, dtype, .. }) => {
@@ -86,7 +90,8 @@ pub(super) fn check_types<'a>(entries: impl Iterator<Item = &'a Entry>) -> std::
     }
 }
 
-/// Reads the numbers of a file of `size` bytes after its header. `keep` gives a tensor its name, or leaves it out.
+/// Reads the tensors of a file of `size` bytes after its header. `keep` returns the name of a
+/// tensor, or `None` to skip it.
 pub(super) fn read_tensors(
     name: &str,
     size: u64,
@@ -118,7 +123,7 @@ pub(super) fn read_tensors(
     Ok(tensors)
 }
 
-/// The numbers of a dtype; `None` for integers and for floats of 8 bits.
+/// The number type of a dtype; `None` for integers and floats of 8 bits.
 fn number(dtype: Dtype) -> Option<Number> {
     match dtype {
         Dtype::F16 => Some(Number::F16),
@@ -129,7 +134,7 @@ fn number(dtype: Dtype) -> Option<Number> {
     }
 }
 
-/// Fills `bytes` from a stream that was announced to have `size` bytes in all.
+/// Fills `bytes` from a stream that should have `size` bytes in total.
 fn fill(name: &str, size: u64, reader: &mut dyn Read, bytes: &mut [u8]) -> Result<()> {
     reader.read_exact(bytes).map_err(|source| match source.kind() {
         io::ErrorKind::UnexpectedEof => {

@@ -1,34 +1,37 @@
-//! The seeded network: weights from a small generator, for tests and examples that run without the trained file. It knows the
-//! table's shapes and no file.
+//! Random weights from a seed, for tests and examples that run without the trained file.
 //!
-//! It recognises nothing, but it behaves like a trained network where that matters to the code: activations stay
-//! in the same range from the first layer to the last, about half of what leaves a ReLU is zero, a mask on the
-//! picture is felt in every layer, and the class scores are neither flat nor saturated.
+//! The seeded network does not recognise anything, but it resembles a trained network in the
+//! properties that the code depends on: activations keep their range from the first layer to the
+//! last, about half of the outputs of a ReLU are zero, a mask changes every layer, and the class
+//! scores are neither flat nor saturated.
 //!
-//! The generator is defined by integers and single roundings, so that another language makes the same bits
-//! (`tools/seeded.py` does, and the committed reference outputs rest on that):
+//! The generator uses integers and single roundings only, so that other languages can produce the
+//! same bits. `tools/seeded.py` does so for the committed reference outputs.
 //!
-//! - `splitmix64(seed)` numbers the tensors: the n-th output is the seed of the n-th tensor, where a layer's weight
-//!   comes before its bias and layers come in the order of [`Network::layers`];
-//! - `splitmix64(tensor seed)` gives the tensor's elements in storage order, of each output the upper 24 bits,
-//!   minus 2^23: an integer in -2^23 .. 2^23;
-//! - from each filter (the weights of one output channel) half its mean is subtracted, rounded down to an integer;
-//! - the integers, all below 2^24 and so exact in `f32`, are multiplied by `bound / 2^23`.
+//! - The n-th output of `splitmix64(seed)` is the seed of the n-th tensor. Layers are in the order
+//!   of [`Network::layers`], and a layer's weight comes before its bias.
+//! - The upper 24 bits of each output of `splitmix64(tensor seed)`, minus 2^23, are the elements in
+//!   storage order: integers in -2^23 .. 2^23.
+//! - Half of its mean, rounded down to an integer, is subtracted from each filter (the weights of
+//!   one output channel).
+//! - The integers, which are below 2^24 and thus exact in `f32`, are multiplied by `bound / 2^23`.
 
 use super::Tensor;
 use crate::network::{Layer, Network, Op};
 
-/// Times the bound `sqrt(6 / fan_in)` that keeps the second moment through a ReLU (He et al., 2015). More than 1
-/// because a filter whose mean is halved sees less of its input's mean.
+/// Factor for the bound `sqrt(6 / fan_in)`, which keeps the second moment through a ReLU (He et
+/// al., 2015). It is larger than 1 because a filter with half its mean passes on less of the mean
+/// of its input.
 const GAIN: f64 = 1.1;
-/// The same for the classifier, smaller: logits with a standard deviation of about 3, so that the softmax has a
+/// [`GAIN`] for the classifier. It gives logits with a standard deviation of about 3, and thus a
 /// few probable classes among many improbable ones.
 const CLASSIFIER_GAIN: f64 = 0.06;
-/// Biases lie in -1 .. 1, where activations are tens: small, yet a lost bias is far outside every tolerance.
+/// Bound of the biases. They are small against activations, which are in the tens, but a missing bias still
+/// exceeds every tolerance by far.
 const BIAS_BOUND: f32 = 1.0;
 
-/// All tensors of a seeded network, in the order in which the generator makes them. The same seed gives the same bits
-/// everywhere.
+/// Generates all tensors of a seeded network, in the order of the generator. A seed gives the same
+/// bits on every machine.
 pub(super) fn seeded_tensors(net: &Network, seed: u64) -> Vec<Tensor> {
     let mut tensor_seeds = splitmix64(seed);
     let mut integers = |count| -> Vec<i64> {
@@ -51,10 +54,11 @@ pub(super) fn seeded_tensors(net: &Network, seed: u64) -> Vec<Tensor> {
     tensors
 }
 
-/// Halves a filter's mean. Activations are not negative, so random filters answer mainly to their own mean: they
-/// would be on or off for good, and after a few layers the picture would not matter. With no mean at all, on the
-/// other hand, every block would enlarge rounding errors against what it passes on (measured: tenfold more at the
-/// logits), and no tolerance could be as tight as the trained network's.
+/// Halves the mean of a filter. Activations are not negative, so a random filter with its mean
+/// would respond mainly to that: its output would be constant on or off, and after a few layers
+/// independent of the picture. A filter without any mean would amplify rounding errors in every
+/// block (measured: tenfold at the logits), and the tests would need larger tolerances than for the
+/// trained network.
 fn halve_mean(filter: &mut [i64]) {
     let half_mean = filter.iter().sum::<i64>().div_euclid(2 * filter.len() as i64);
     filter.iter_mut().for_each(|weight| *weight -= half_mean);
@@ -65,7 +69,7 @@ fn weight_bound(layer: &Layer, fan_in: usize) -> f32 {
     (gain * (6.0 / fan_in as f64).sqrt()) as f32
 }
 
-/// Integers to floats, -2^23 .. 2^23 to -bound .. bound.
+/// Converts integers in -2^23 .. 2^23 to floats in -bound .. bound.
 fn scale(integers: &[i64], bound: f32) -> Vec<f32> {
     let step = bound / (1 << 23) as f32;
     integers.iter().map(|&n| n as f32 * step).collect()

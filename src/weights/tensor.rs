@@ -1,6 +1,7 @@
-//! A tensor of a weights file, whatever the file's form, and what all readers of a form check about one.
+//! A tensor of a weights file of any form, and the checks that all readers share.
 
-/// Values in C order, named and shaped as the network's table has it (`<layer>.weight`, `<layer>.bias`).
+/// A named tensor with its values in C order. Names and shapes are those of the network's table
+/// (`<layer>.weight`, `<layer>.bias`).
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Tensor {
     pub name: String,
@@ -8,14 +9,14 @@ pub(crate) struct Tensor {
     pub values: Vec<f32>,
 }
 
-/// `found` without the leading ones that it has more than a shape of `rank` dimensions: Caffe's first files have four
-/// dimensions for everything, a bias in the last of them.
+/// Removes leading ones from `found` that exceed a shape of `rank` dimensions. Caffe's first files
+/// store four dimensions for every blob; those of a bias are `[1, 1, 1, n]`.
 pub(crate) fn squeeze(found: &[usize], rank: usize) -> &[usize] {
     let ones = found.iter().take_while(|&&size| size == 1).count();
     &found[ones.min(found.len().saturating_sub(rank))..]
 }
 
-/// That there are as many values as the shape says, which may be more than any machine has.
+/// Checks that the number of values is the product of `shape`, which can be larger than any memory.
 pub(crate) fn require_count(values: &[f32], shape: &[usize]) -> Result<(), String> {
     let expected = shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
     if expected == Some(values.len()) && !values.is_empty() {
@@ -28,7 +29,7 @@ pub(crate) fn require_count(values: &[f32], shape: &[usize]) -> Result<(), Strin
 pub(crate) mod tests {
     use super::*;
     use crate::weights::encode::Layer;
-    use crate::weights::protobuf::{Value, fields};
+    use crate::weights::protobuf::{FieldValue, fields};
     use proptest::prelude::*;
 
     #[test]
@@ -51,7 +52,7 @@ pub(crate) mod tests {
         assert!(require_count(&[], &[0, 6]).is_err());
     }
 
-    /// What a file of these layers is to be read as.
+    /// The tensors that a file of these layers must give.
     pub fn expected(layers: &[Layer]) -> Vec<Tensor> {
         let tensors = |layer: &Layer| {
             let tensor = |part: &str, shape: &[usize], values: &[f32]| Tensor {
@@ -64,12 +65,13 @@ pub(crate) mod tests {
         layers.iter().flat_map(tensors).collect()
     }
 
-    /// What is done to a file of protocol buffers.
+    /// Damage to a file of protocol buffers.
     #[derive(Clone, Debug)]
     pub struct Damage {
-        /// Where it is cut off, as a part of its length, or among the places that matter.
+        /// The end of the file, as a fraction of its length, or (if true) of the positions outside
+        /// long runs.
         cut: Option<(bool, f64)>,
-        /// Bits that are flipped: among the places that matter, and which.
+        /// Flipped bits: the position, as a fraction of those outside long runs, and the bit.
         flips: Vec<(f64, u8)>,
     }
 
@@ -80,7 +82,7 @@ pub(crate) mod tests {
     }
 
     impl Damage {
-        /// The damaged file, and whether it was only cut.
+        /// Returns the damaged file, and whether it was truncated only.
         pub fn apply(&self, file: &[u8], places: &[usize]) -> (Vec<u8>, bool) {
             let place = |part: f64| places[(part * places.len() as f64) as usize];
             let length = match self.cut {
@@ -98,11 +100,11 @@ pub(crate) mod tests {
         }
     }
 
-    /// Where the bytes are that are not numbers of a long run: those say what the others are.
+    /// The positions of all bytes that are not numbers of a long run.
     pub fn structure(file: &[u8]) -> Vec<usize> {
         fn long_runs(message: &[u8], file: &[u8], found: &mut Vec<std::ops::Range<usize>>) {
             for (_, value) in fields(message).map_while(Result::ok) {
-                let Value::Bytes(bytes) = value else { continue };
+                let FieldValue::Bytes(bytes) = value else { continue };
                 let whole_message = fields(bytes).all(|field| field.is_ok());
                 if whole_message {
                     long_runs(bytes, file, found);

@@ -4,7 +4,8 @@ use ::safetensors::Dtype;
 /// Name, dtype and shape of each tensor of a file.
 type Tensors = Vec<(String, &'static str, Vec<usize>)>;
 
-/// A file whose header is the right one after `edit`, followed by `data(bytes that the header promises)`.
+/// Makes a file whose header is the right one, changed by `edit`, followed by `data(size)` for the
+/// size that the header announces.
 fn file(edit: impl Fn(&mut Tensors), data: impl Fn(usize) -> Vec<u8>) -> Vec<u8> {
     let mut tensors: Tensors =
         expected_tensors(&Network::googlenet()).into_iter().map(|(n, s)| (n, "F32", s)).collect();
@@ -31,7 +32,7 @@ fn message(bytes: &[u8]) -> String {
     Weights::from_bytes("w", bytes).expect_err("accepted").to_string()
 }
 
-/// Header errors come before the data is looked at.
+/// The data of a file of which only the header is read.
 fn zeros(size: usize) -> Vec<u8> {
     vec![0; size]
 }
@@ -40,7 +41,7 @@ fn zeros(size: usize) -> Vec<u8> {
 fn a_right_file_gives_each_layer_its_values() {
     let bytes = file(|_| {}, |size| (0..size / 4).flat_map(|i| (i as f32).to_le_bytes()).collect());
     let weights = Weights::from_bytes("w", &bytes).unwrap();
-    // The table's first layer comes first here: 64 biases, then 64 x 3 x 7 x 7 weights.
+    // The tensors are in the order of the table: 64 biases, then 64 x 3 x 7 x 7 weights.
     assert_eq!(weights.bias("conv1/7x7_s2"), (0..64).map(|i| i as f32).collect::<Vec<_>>());
     assert_eq!(weights.weight("conv1/7x7_s2").len(), 64 * 3 * 7 * 7);
     assert_eq!(weights.weight("conv1/7x7_s2")[0], 64.0);
@@ -58,7 +59,7 @@ fn what_is_not_a_safetensors_file_is_refused_before_memory_is_taken() {
     let huge = "{\"a\":{\"dtype\":\"F32\",\"shape\":[1000000000000],\"data_offsets\":[0,4000000000000]}}";
     let bytes = [&(huge.len() as u64).to_le_bytes()[..], huge.as_bytes()].concat();
     assert!(message(&bytes).contains("truncated"), "{}", message(&bytes));
-    // It is said to have 4 TB.
+    // A stream that is announced with 4 TB.
     let error = Weights::from_reader("w", 4_000_000_000_000, &bytes[..], None).unwrap_err().to_string();
     assert!(error.contains("not a GoogLeNet: 4000000000000 bytes"), "{error}");
 }
@@ -88,7 +89,7 @@ fn a_file_of_another_length_than_its_header_says_is_refused() {
     assert!(message(&file(|_| {}, |_| Vec::new())).contains(other));
     assert!(message(&file(|_| {}, |size| vec![0; size - 1])).contains(other));
     assert!(message(&file(|_| {}, |size| vec![0; size + 1])).contains(other));
-    // The length is this network's, but one bias of 64 is not in the header.
+    // The length is right, but the header lacks one tensor of 64 biases.
     let one_less = file(|t| drop(t.remove(0)), |size| vec![0; size + 4 * 64]);
     assert!(message(&one_less).contains(other), "{}", message(&one_less));
 }
@@ -169,7 +170,8 @@ fn a_directory_and_a_missing_file_are_refused_by_name() {
     assert!(Weights::load(&missing).unwrap_err().to_string().starts_with("cannot read"));
 }
 
-/// All tensors of the seeded narrow network as a file of this type of number, under names that `rename` makes.
+/// A file with the tensors of a seeded network at half width, of this number type, under the names
+/// that `rename` returns.
 fn narrow(dtype: Dtype, rename: impl Fn(&str) -> String, metadata: &[(&str, &str)]) -> Vec<u8> {
     let weights = Weights::seeded_for(Network::torchvision_half(3), 1);
     let encode = |value: &f32| match dtype {
@@ -206,7 +208,7 @@ fn numbers_of_16_and_64_bits_are_read_and_the_width_is_that_of_the_first_layer()
         let weights = Weights::from_bytes("w", &narrow(dtype, same, &[])).unwrap();
         for ((name, _, found), (_, _, exact)) in weights.tensors().zip(full.tensors()) {
             for (found, exact) in found.iter().zip(exact) {
-                // Cut off, not rounded, when written, and 0 below the smallest normal F16.
+                // Written by truncation, not rounding, and 0 below the smallest normal F16.
                 let smallest = 2f32.powi(-14);
                 let step = if exact.abs() < smallest { smallest } else { exact.abs() * 2f32.powi(-bits) };
                 assert!((found - exact).abs() <= step, "{dtype:?} {name}: {found}, not {exact}");
@@ -293,7 +295,7 @@ fn metadata_has_the_name_the_labels_and_how_pictures_are_prepared() {
             &[("transform_input", "maybe")],
             "transform_input \"maybe\" in its metadata, expected true or false",
         ),
-        (&[("network", "a\nb")], "not one short line"),
+        (&[("network", "a\nb")], "not one line of at most 80 bytes"),
     ];
     for (metadata, expected) in refused {
         let error = read(metadata).unwrap_err().to_string();

@@ -1,40 +1,44 @@
-//! The state dict of torchvision's `googlenet`: from a convolution without bias and its batch normalisation to one
-//! convolution with bias.
+//! Conversion of the state dict of torchvision's `googlenet`: each convolution without bias and its
+//! batch normalisation become one convolution with bias.
 //!
-//! A normalised output is `(w * x - mean) / sqrt(var + eps) * scale + shift`, so `w' = w * scale / sqrt(var + eps)` and
-//! `bias' = shift - mean * scale / sqrt(var + eps)`; in f64, each rounded once. It takes named tensors, from whichever file.
+//! The output of the normalisation is `(w * x - mean) / sqrt(var + eps) * scale + shift`, so `w' =
+//! w * scale / sqrt(var + eps)` and `bias' = shift - mean * scale / sqrt(var + eps)`. Both are
+//! computed in f64 and rounded once.
 //!
-//! The published weights were trained with `transform_input`: after torchvision's usual preprocessing that comes to
-//! `x / 127.5 - 1` for a level `x` of 0..=255, red first. Without it a level becomes `(x / 255 - mean) / std`, with ImageNet's
-//! mean and standard deviation of each colour. The first convolution has the division in its weights here, whose images are
-//! blue first and `x - 127.5`, or `x - 255 * mean`.
+//! The published weights were trained with `transform_input`: together with torchvision's usual
+//! preprocessing, it maps a level `x` of 0..=255 to `x / 127.5 - 1`, red first. Without it a level
+//! becomes `(x / 255 - mean) / std`, with ImageNet's mean and standard deviation of each channel.
+//! Here the division is part of the first convolution's weights, and its inputs are `x - 127.5` or
+//! `x - 255 * mean`, blue first.
 
 use std::collections::HashMap;
 
 use super::Tensor;
 use crate::network::{LEVELS_MEAN_BGR, Layer, Network, Op};
 
-/// Added to each variance, as `torchvision.models.googlenet.BasicConv2d` does.
+/// The constant that `torchvision.models.googlenet.BasicConv2d` adds to each variance.
 const EPS: f64 = 0.001;
 
-/// True if a table is one of torchvision's, of any width, not Berkeley's.
+/// True if a table is torchvision's, at any width.
 pub(super) fn is_table(network: &Network) -> bool {
     network.layers[0].name == "conv1"
 }
 
-/// Its weights in a state dict, which no other form has.
+/// The first layer's weights in a state dict; files in the naming of the table have no tensor of
+/// this name.
 pub(super) const FIRST_OF_STATE_DICT: &str = "conv1.conv.weight";
 
-/// The tensor that says how many classes there are.
+/// The tensor whose first dimension is the number of classes.
 pub(super) const CLASSIFIER: &str = "fc.weight";
 
-/// Levels of a picture to one of what `transform_input` makes of it.
+/// Number of levels that `transform_input` maps to 1.
 const LEVELS: f64 = 127.5;
 
-/// ImageNet's mean and standard deviation of red, green and blue, 0..=1, as torchvision's preprocessing has them.
+/// Mean and standard deviation of red, green and blue over ImageNet, in 0..=1, as in torchvision's
+/// preprocessing.
 const IMAGENET: [(f64, f64); 3] = [(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)];
 
-/// Makes the table one for pictures that are prepared with `transform_input` or without.
+/// Sets the mean of the table for pictures with or without `transform_input`.
 pub(super) fn prepare_input(network: &mut Network, transform_input: bool) {
     network.mean_bgr = match transform_input {
         true => LEVELS_MEAN_BGR,
@@ -42,12 +46,12 @@ pub(super) fn prepare_input(network: &mut Network, transform_input: bool) {
     };
 }
 
-/// True if this table expects pictures prepared with `transform_input`.
+/// True if the table is for pictures with `transform_input`.
 pub(super) fn has_transform_input(network: &Network) -> bool {
     network.mean_bgr == LEVELS_MEAN_BGR
 }
 
-/// Name and shape of each tensor of a state dict that is used.
+/// Name and shape of each tensor of a state dict that is used, in the order of the table.
 pub(super) fn state_dict(network: &Network) -> Vec<(String, Vec<usize>)> {
     let mut tensors = Vec::new();
     for layer in &network.layers {
@@ -66,14 +70,14 @@ pub(super) fn state_dict(network: &Network) -> Vec<(String, Vec<usize>)> {
     tensors
 }
 
-/// The table's tensors of a state dict's, which are those of [`state_dict`].
+/// Converts the tensors of a state dict, which are those of [`state_dict`], to those of the table.
 ///
 /// # Errors
-/// Names a variance that is negative.
+/// Describes a negative variance.
 pub(super) fn fold(network: &Network, tensors: Vec<Tensor>) -> Result<Vec<Tensor>, String> {
     let mut found: HashMap<String, Vec<f32>> = tensors.into_iter().map(|t| (t.name, t.values)).collect();
     let mut take = |name: String| found.remove(&name).expect("names were compared with the table's");
-    // What a level is divided by, red first.
+    // The divisors of the levels, red first.
     let divisors = match has_transform_input(network) {
         true => [LEVELS; 3],
         false => IMAGENET.map(|(_, deviation)| 255.0 * deviation),
@@ -92,7 +96,7 @@ pub(super) fn fold(network: &Network, tensors: Vec<Tensor>) -> Result<Vec<Tensor
     Ok(folded)
 }
 
-/// Weights and biases of one convolution, from its tensors and those of its batch normalisation.
+/// Folds one convolution with its batch normalisation and returns weights and biases.
 fn fold_layer(
     layer: &Layer,
     shape: &[usize],
@@ -131,8 +135,8 @@ fn fold_layer(
     Ok((weight, bias))
 }
 
-/// Makes a first layer's weights, which have their batch normalisation already, those for pictures of blue, green and red
-/// levels.
+/// Converts the weights of a first layer, whose batch normalisation is folded in already, from
+/// `transform_input` to levels of blue, green and red.
 pub(super) fn take_levels(weight: &mut [f32], shape: &[usize]) {
     for filter in weight.chunks_exact_mut(shape[1..].iter().product()) {
         filter.iter_mut().for_each(|w| *w = (f64::from(*w) / LEVELS) as f32);
@@ -140,7 +144,7 @@ pub(super) fn take_levels(weight: &mut [f32], shape: &[usize]) {
     }
 }
 
-/// Of a filter of three planes, the first and the last change places.
+/// Swaps the first and the last plane of a filter with three planes.
 fn swap_red_and_blue(filter: &mut [f32]) {
     let (red, others) = filter.split_at_mut(filter.len() / 3);
     let blue = others.len() / 2;

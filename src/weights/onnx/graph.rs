@@ -3,19 +3,20 @@
 use std::collections::HashMap;
 
 use crate::weights::number::half;
-use crate::weights::protobuf::{Value, each_integer, each_run, fields};
+use crate::weights::protobuf::{FieldValue, each_integer, each_run, fields};
 use crate::weights::tensor::{require_count, squeeze};
 
-/// Far more nodes or tensors than any GoogLeNet has; the published file has 143 nodes.
+/// Largest number of nodes and of tensors. The published file has 143 nodes.
 pub(super) const MAX_NODES: usize = 2000;
 
-/// Inputs or attributes of a node, dimensions of a tensor, numbers of an attribute: the table needs up to 4.
+/// Largest number of inputs or attributes of a node, dimensions of a tensor, and numbers of an
+/// attribute. GoogLeNet needs up to 4.
 pub(super) const MAX_PARTS: usize = 16;
 
-/// Nodes between a layer and those that it reads from; the table needs up to 20.
+/// Largest number of nodes between a layer and those that it reads from. GoogLeNet needs up to 20.
 const MAX_STEPS: usize = 256;
 
-/// What happens between two layers with weights, the last first.
+/// A step between two layers with weights; lists of steps begin with the last one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Step {
     Relu,
@@ -24,24 +25,24 @@ pub(super) enum Step {
     Lrn,
 }
 
-/// A layer with weights that another reads from.
-pub(super) struct Source {
+/// A layer with weights from which another layer reads, and the steps between.
+pub(super) struct BlobSource {
     pub node: usize,
     pub steps: Vec<Step>,
 }
 
-/// A model's graph: all of it, but for the numbers, which stay where they are in the file.
+/// The graph of a model. The numbers of its tensors remain in the file.
 pub(super) struct Graph<'a> {
     pub nodes: Vec<Node<'a>>,
-    /// The node that a value comes from.
+    /// The index of the node that writes a value, by the name of the value.
     pub writers: HashMap<&'a str, usize>,
-    pub tensors: HashMap<&'a str, Stored<'a>>,
+    pub tensors: HashMap<&'a str, StoredTensor<'a>>,
 }
 
 pub(super) struct Node<'a> {
     pub op: &'a str,
     pub inputs: Vec<&'a str>,
-    /// Its first output: no node that may be here has two that matter.
+    /// The first output. No operation of GoogLeNet has a second one that is used.
     pub output: &'a str,
     pub attributes: Vec<Attribute<'a>>,
 }
@@ -53,13 +54,13 @@ pub(super) struct Attribute<'a> {
     pub tensor: Option<&'a [u8]>,
 }
 
-/// A tensor before its numbers are read.
-pub(super) struct Stored<'a> {
+/// A tensor whose numbers have not been read.
+pub(super) struct StoredTensor<'a> {
     pub name: &'a str,
     pub message: &'a [u8],
     pub shape: Vec<usize>,
     pub kind: u64,
-    /// Its numbers are in another file.
+    /// True if the numbers are in another file.
     pub external: bool,
 }
 
@@ -67,13 +68,13 @@ impl<'a> Graph<'a> {
     pub fn read(model: &'a [u8]) -> Result<Graph<'a>, String> {
         let mut graph = Graph { nodes: Vec::new(), writers: HashMap::new(), tensors: HashMap::new() };
         for field in fields(model) {
-            // `graph`, and in it `node` and `initializer`.
-            if let (7, Value::Bytes(message)) = field? {
+            // Field 7 is `graph`; in it, 1 is `node` and 5 is `initializer`.
+            if let (7, FieldValue::Bytes(message)) = field? {
                 for field in fields(message) {
                     match field.map_err(|problem| format!("its graph: {problem}"))? {
-                        (1, Value::Bytes(node)) => graph.add_node(node)?,
-                        (5, Value::Bytes(tensor)) => {
-                            let tensor = Stored::read(tensor)?;
+                        (1, FieldValue::Bytes(node)) => graph.add_node(node)?,
+                        (5, FieldValue::Bytes(tensor)) => {
+                            let tensor = StoredTensor::read(tensor)?;
                             graph.add_tensor(tensor)?;
                         }
                         _ => {}
@@ -87,8 +88,8 @@ impl<'a> Graph<'a> {
     fn add_node(&mut self, message: &'a [u8]) -> Result<(), String> {
         let node = Node::read(message).map_err(|problem| format!("node {}: {problem}", self.nodes.len()))?;
         if let ("Constant", Some(value)) = (node.op, node.attribute("value").and_then(|value| value.tensor)) {
-            let tensor = Stored::read(value)?;
-            return self.add_tensor(Stored { name: node.output, ..tensor });
+            let tensor = StoredTensor::read(value)?;
+            return self.add_tensor(StoredTensor { name: node.output, ..tensor });
         }
         if self.nodes.len() == MAX_NODES {
             return Err(format!("has more than {MAX_NODES} nodes, expected about 143 of GoogLeNet"));
@@ -100,7 +101,7 @@ impl<'a> Graph<'a> {
         Ok(())
     }
 
-    fn add_tensor(&mut self, tensor: Stored<'a>) -> Result<(), String> {
+    fn add_tensor(&mut self, tensor: StoredTensor<'a>) -> Result<(), String> {
         if self.tensors.len() == MAX_NODES {
             return Err(format!("has more than {MAX_NODES} tensors, expected about 116 of GoogLeNet"));
         }
@@ -110,8 +111,9 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// The tensor that a value is: it may have gone through `Identity`, where layers share it.
-    pub fn tensor(&self, value: &'a str) -> Option<&Stored<'a>> {
+    /// The tensor behind a value, through any `Identity` nodes, which occur where layers share a
+    /// tensor.
+    pub fn tensor(&self, value: &'a str) -> Option<&StoredTensor<'a>> {
         let mut value = value;
         for _ in 0..MAX_STEPS {
             if let Some(tensor) = self.tensors.get(value) {
@@ -126,8 +128,8 @@ impl<'a> Graph<'a> {
         None
     }
 
-    /// The layers with weights that a value comes from, in the order in which they are concatenated.
-    pub fn sources(&self, value: &'a str) -> Result<Vec<Source>, String> {
+    /// The layers with weights from which a value is computed, in the order of their concatenation.
+    pub fn sources(&self, value: &'a str) -> Result<Vec<BlobSource>, String> {
         let mut sources = Vec::new();
         let mut open = vec![(value, Vec::new())];
         for _ in 0..MAX_STEPS {
@@ -142,7 +144,7 @@ impl<'a> Graph<'a> {
             let node = &self.nodes[at];
             match node.op {
                 "Conv" | "Gemm" => {
-                    sources.push(Source { node: at, steps });
+                    sources.push(BlobSource { node: at, steps });
                     continue;
                 }
                 "Concat" => {
@@ -153,7 +155,7 @@ impl<'a> Graph<'a> {
                 "MaxPool" => steps.push(Step::MaxPool),
                 "LRN" => steps.push(Step::Lrn),
                 "AveragePool" | "GlobalAveragePool" | "ReduceMean" => steps.push(Step::AveragePool),
-                // What leaves the numbers as they are, once the network is trained.
+                // Operations that do not change the numbers of a trained network.
                 "Dropout" | "Reshape" | "Flatten" | "Squeeze" | "Identity" | "Pad" | "Cast" => {}
                 "BatchNormalization" => {
                     return Err("reads through BatchNormalization; export the network in evaluation mode, \
@@ -161,7 +163,9 @@ impl<'a> Graph<'a> {
                         .to_string());
                 }
                 other => {
-                    return Err(format!("reads through a node of type {other}, which GoogLeNet has not"));
+                    return Err(format!(
+                        "reads through a node of type {other}, which GoogLeNet does not have"
+                    ));
                 }
             }
             open.push((node.input(0), steps));
@@ -175,10 +179,12 @@ impl<'a> Node<'a> {
         let mut node = Node { op: "", inputs: Vec::new(), output: "", attributes: Vec::new() };
         for field in fields(message) {
             match field? {
-                (1, Value::Bytes(name)) if node.inputs.len() < MAX_PARTS => node.inputs.push(text(name)?),
-                (2, Value::Bytes(name)) if node.output.is_empty() => node.output = text(name)?,
-                (4, Value::Bytes(op)) => node.op = text(op)?,
-                (5, Value::Bytes(attribute)) if node.attributes.len() < MAX_PARTS => {
+                (1, FieldValue::Bytes(name)) if node.inputs.len() < MAX_PARTS => {
+                    node.inputs.push(text(name)?)
+                }
+                (2, FieldValue::Bytes(name)) if node.output.is_empty() => node.output = text(name)?,
+                (4, FieldValue::Bytes(op)) => node.op = text(op)?,
+                (5, FieldValue::Bytes(attribute)) if node.attributes.len() < MAX_PARTS => {
                     node.attributes.push(Attribute::read(attribute)?);
                 }
                 (1 | 5, _) => return Err(format!("it has more than {MAX_PARTS} inputs or attributes")),
@@ -188,7 +194,7 @@ impl<'a> Node<'a> {
         Ok(node)
     }
 
-    /// The name of an input, or nothing.
+    /// The name of an input; empty if there is none.
     pub fn input(&self, at: usize) -> &'a str {
         self.inputs.get(at).copied().unwrap_or_default()
     }
@@ -203,15 +209,15 @@ impl<'a> Attribute<'a> {
         let mut attribute = Attribute { name: "", float: None, integers: Vec::new(), tensor: None };
         for field in fields(message) {
             match field? {
-                (1, Value::Bytes(name)) => attribute.name = text(name)?,
-                (2, Value::Fixed32(float)) => attribute.float = Some(f32::from_le_bytes(float)),
+                (1, FieldValue::Bytes(name)) => attribute.name = text(name)?,
+                (2, FieldValue::Fixed32(float)) => attribute.float = Some(f32::from_le_bytes(float)),
                 // `i` and `ints`.
                 (3 | 8, value) => each_integer(value, |number| {
                     if attribute.integers.len() < MAX_PARTS {
                         attribute.integers.push(number as i64);
                     }
                 })?,
-                (5, Value::Bytes(tensor)) => attribute.tensor = Some(tensor),
+                (5, FieldValue::Bytes(tensor)) => attribute.tensor = Some(tensor),
                 _ => {}
             }
         }
@@ -219,9 +225,9 @@ impl<'a> Attribute<'a> {
     }
 }
 
-impl<'a> Stored<'a> {
-    fn read(message: &'a [u8]) -> Result<Stored<'a>, String> {
-        let mut tensor = Stored { name: "", message, shape: Vec::new(), kind: 0, external: false };
+impl<'a> StoredTensor<'a> {
+    fn read(message: &'a [u8]) -> Result<StoredTensor<'a>, String> {
+        let mut tensor = StoredTensor { name: "", message, shape: Vec::new(), kind: 0, external: false };
         let mut read = |field| -> Result<(), String> {
             match field {
                 (1, dimensions) => each_integer(dimensions, |size| {
@@ -229,10 +235,10 @@ impl<'a> Stored<'a> {
                         tensor.shape.push(usize::try_from(size).unwrap_or(usize::MAX));
                     }
                 })?,
-                (2, Value::Varint(kind)) => tensor.kind = kind,
-                (8, Value::Bytes(name)) => tensor.name = text(name)?,
+                (2, FieldValue::Varint(kind)) => tensor.kind = kind,
+                (8, FieldValue::Bytes(name)) => tensor.name = text(name)?,
                 // `data_location`.
-                (14, Value::Varint(location)) => tensor.external = location != 0,
+                (14, FieldValue::Varint(location)) => tensor.external = location != 0,
                 _ => {}
             }
             Ok(())
@@ -243,7 +249,8 @@ impl<'a> Stored<'a> {
         Ok(tensor)
     }
 
-    /// The numbers, if the tensor has this shape and as many as that says; in double precision rounded to the nearest.
+    /// Reads the numbers, if the tensor has this shape and the right number of values. Numbers in
+    /// double precision are rounded to the nearest `f32`.
     pub fn values(&self, shape: &[usize]) -> Result<Vec<f32>, String> {
         if squeeze(&self.shape, shape.len()) != shape {
             return Err(format!("has shape {:?}, expected {shape:?}", self.shape));
@@ -273,7 +280,7 @@ impl<'a> Stored<'a> {
         match self.kind {
             1 | 10 | 11 => require_count(&values, shape)?,
             kind => {
-                // The numbers of `DataType`.
+                // The values of the enum `DataType`.
                 let name = match kind {
                     2 | 3 | 21 | 22 => " (whole numbers: a quantised network)",
                     16 => " (bfloat16)",

@@ -1,10 +1,12 @@
-//! A network as an ONNX model: the model zoo's GoogLeNet, torchvision's as PyTorch exports it, and what other programs write.
+//! A reader for ONNX models: the model zoo's GoogLeNet, PyTorch's export of torchvision's, and
+//! exports of other programs.
 //!
-//! What the tensors are called is up to who wrote the file, and so is the order of the nodes. So the layers are found by
-//! what they do: from the classifier back to the input, graph and table are followed side by side, and each convolution
-//! of the one must be where the other has it.
+//! Exporters choose the names of tensors and the order of nodes freely. The reader therefore
+//! identifies the layers by their operations: it follows the graph and the table side by side from
+//! the classifier back to the input, and requires each convolution of the table at the same point
+//! of the graph.
 //!
-//! Source of the field numbers: `onnx.proto`.
+//! The field numbers are those of `onnx.proto`.
 
 mod graph;
 
@@ -13,12 +15,14 @@ use std::collections::{HashMap, VecDeque};
 use super::tensor::Tensor;
 use super::torchvision;
 use crate::network::{BlobId, CLASSES, Network, Op};
-use graph::{Graph, Node, Step, Stored};
+use graph::{Graph, Node, Step, StoredTensor};
 
-/// The tensors of a GoogLeNet of any number of classes, in the order of the table, each layer's bias before its weight.
+/// Reads the tensors of a GoogLeNet with any number of classes, in the order of the table, each
+/// layer's bias before its weight.
 ///
 /// # Errors
-/// When the bytes are not a whole ONNX model, or the network in it is another: which layer, what was found and expected.
+/// If the bytes are not a complete ONNX model, or hold another network. The message names the
+/// layer, and what was found and expected.
 pub(crate) fn tensors(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
     let graph = Graph::read(bytes)?;
     let is_bvlcs = graph.nodes.iter().any(|node| node.op == "LRN");
@@ -33,10 +37,10 @@ pub(crate) fn tensors(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
         let problem = |problem: String| format!("layer {} (node {}): {problem}", layer.name, node.output);
         let [bias, mut weight] = parameters(&graph, node, layer.op, shape).map_err(problem)?;
         if layer.input == 0 && !is_bvlcs {
-            // `transform_input` ends in a concatenation of the picture's channels.
+            // `transform_input` is exported with a concatenation of the channels at its end.
             let before = graph.writers.get(node.input(0)).map(|&before| graph.nodes[before].op);
             if before != Some("Concat") {
-                return Err("is torchvision's googlenet for pictures of other numbers than the published one's, expected \
+                return Err("is torchvision's googlenet for another preparation of pictures than the published one, expected \
                             `transform_input=True`"
                     .to_string());
             }
@@ -49,12 +53,13 @@ pub(crate) fn tensors(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
     Ok(tensors)
 }
 
-/// The node of each layer with weights.
+/// Finds the node of each layer with weights.
 fn find_layers(network: &Network, graph: &Graph) -> Result<HashMap<usize, usize>, String> {
     let classifier = network.layers.iter().position(|layer| layer.op == Op::Classifier);
     let classifier = classifier.expect("a network has a classifier");
     let candidates = (0..graph.nodes.len()).filter(|&node| graph.nodes[node].op == "Gemm");
-    // A network that is saved to be trained further has the auxiliary classifiers, too; the last is the main one.
+    // A network exported for training also has the auxiliary classifiers. The main classifier comes
+    // last.
     let mut found = Err("has no fully connected layer (Gemm), expected GoogLeNet's classifier".to_string());
     for node in candidates {
         match (follow(network, graph, classifier, node), &found) {
@@ -68,7 +73,7 @@ fn find_layers(network: &Network, graph: &Graph) -> Result<HashMap<usize, usize>
     found
 }
 
-/// Follows graph and table back from the classifier, supposing that it is this node.
+/// Follows graph and table back from the classifier, assuming that `node` is the classifier.
 fn follow(
     network: &Network,
     graph: &Graph,
@@ -83,7 +88,7 @@ fn follow(
             format!("not GoogLeNet: what should be layer {} (node {}) {problem}", layer.name, node.output)
         };
         check_operation(node, layer.op).map_err(problem)?;
-        // Before the first layer, a graph may prepare the picture in its own way.
+        // The nodes before the first layer prepare the picture and are not compared.
         if layer.input == 0 {
             continue;
         }
@@ -113,7 +118,8 @@ fn follow(
     Ok(found)
 }
 
-/// The layers of the table with weights that a blob comes from, in the order of its channels, and what happens between.
+/// The layers with weights from which a blob of the table is computed, in the order of its
+/// channels, each with the steps between.
 fn expected_sources(network: &Network, blob: BlobId) -> Vec<(usize, Vec<Step>)> {
     let mut writers: Vec<usize> =
         (0..network.layers.len()).filter(|&layer| network.layers[layer].output == blob).collect();
@@ -133,10 +139,10 @@ fn expected_sources(network: &Network, blob: BlobId) -> Vec<(usize, Vec<Step>)> 
     writers.into_iter().flat_map(sources).collect()
 }
 
-/// That a node does what the layer does, as far as its weights do not say so.
+/// Checks that a node performs the operation of a layer, as far as its weights do not imply it.
 fn check_operation(node: &Node, op: Op) -> Result<(), String> {
     let (expected, attributes): (_, &[(&str, usize, usize)]) = match op {
-        // Name, default, and what it must be.
+        // Name, default and required value.
         Op::Convolution(w) => (
             "Conv",
             &[("strides", 1, w.stride), ("pads", 0, w.padding), ("dilations", 1, 1), ("group", 1, 1)],
@@ -163,17 +169,23 @@ fn check_operation(node: &Node, op: Op) -> Result<(), String> {
     Ok(())
 }
 
-/// A tensor's shape and its values.
-type Array = (Vec<usize>, Vec<f32>);
+/// The shape and the values of a tensor.
+type ShapedValues = (Vec<usize>, Vec<f32>);
 
-/// Biases and weights of a node, the latter of this shape, of which the classifier's first number is yet to be seen.
-fn parameters(graph: &Graph, node: &Node, op: Op, mut shape: Vec<usize>) -> Result<[Array; 2], String> {
+/// Reads the biases and weights of a node. The weights must have this shape, except for the
+/// classifier's first dimension, which is taken from the file.
+fn parameters(
+    graph: &Graph,
+    node: &Node,
+    op: Op,
+    mut shape: Vec<usize>,
+) -> Result<[ShapedValues; 2], String> {
     let tensor = |input: usize, what: &str| match node.input(input) {
         "" => Err(format!("has no {what}")),
         name => graph.tensor(name).ok_or_else(|| format!("its {what} \"{name}\" are not in the file")),
     };
     let (weight, bias) = (tensor(1, "weights")?, tensor(2, "biases")?);
-    let in_tensor = |tensor: &Stored| {
+    let in_tensor = |tensor: &StoredTensor| {
         let name = tensor.name.to_string();
         move |problem| format!("tensor \"{name}\" {problem}")
     };

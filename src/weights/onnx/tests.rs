@@ -95,7 +95,7 @@ fn auxiliary_classifiers_are_left_out() {
     }
 }
 
-/// Changes the nodes of a network, and what is then said of it.
+/// An edit of the nodes of a network, and a part of the resulting message.
 type Case = (fn(&mut Vec<Node>), &'static str);
 
 fn node<'a>(nodes: &'a mut [Node], name: &str) -> &'a mut Node {
@@ -191,7 +191,7 @@ fn a_graph_that_goes_round_or_branches_without_end_is_refused() {
     assert!(message(&branching).contains("more than 256 nodes"), "{}", message(&branching));
 }
 
-/// A model of one node and one tensor, which the classifier's are.
+/// A model of one node and one tensor.
 fn model(node: &Message, tensor: &Message) -> Vec<u8> {
     let graph = Message::default().message(1, node).message(5, tensor);
     Message::default().varint(1, 3).message(7, &graph).0
@@ -219,7 +219,8 @@ fn a_length_of_2_to_the_60_is_refused_wherever_it_is_claimed() {
             message(&bytes)
         );
     }
-    // Dimensions that multiply to more than any machine has, in the one tensor that may have any number of rows.
+    // Dimensions with a product beyond any memory, in the one tensor with a variable number of
+    // rows.
     for (classes, transposed) in [(HUGE as usize, false), (HUGE as usize, true), (0, false)] {
         let mut layers = layers(1);
         layers.last_mut().unwrap().shape[0] = 1;
@@ -282,7 +283,8 @@ fn numbers_that_cannot_be_read_are_refused_by_name() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
-    /// Cut anywhere, and flipped where it is not only numbers: read or refused, never more.
+    /// Files that are truncated anywhere or have flipped bits outside long runs are read or
+    /// refused; nothing panics.
     #[test]
     fn damaged_files_are_refused_or_read(damage in mangle()) {
         static FILE: std::sync::OnceLock<(Vec<u8>, Vec<usize>)> = std::sync::OnceLock::new();

@@ -1,18 +1,23 @@
-//! The stack machine that runs a pickle.
+//! The stack machine that reads a pickle.
+//!
+//! A pickle is a program, and Python's own machine calls every function that it names. This machine
+//! runs no code from a file: it knows the few functions that a state dict needs, and refuses all
+//! others by name.
 
 use std::collections::HashMap;
 use std::fmt;
 
-use super::pickle::{Global, Object, Pickle, SAVE, Storage, Value, View, describe, shown};
+use super::pickle::{Global, Object, Pickle, SAVE, Storage, TensorView, Value, describe, shown};
 
-/// Steps of the machine in one pickle, those for copied parts included. GoogLeNet's state dict takes about 12 thousand, a checkpoint
-/// with the state of an optimizer three times as many. A step adds at most one value, entry or object of less than 100 bytes.
+/// Largest number of steps in one pickle, including one for each copied element. The state dict of
+/// GoogLeNet takes about 12 thousand steps, a checkpoint with the state of an optimizer three times
+/// as many. A step adds at most one value, entry or object of less than 100 bytes.
 const MAX_STEPS: usize = 1 << 18;
 
-/// Dimensions of a tensor; a network's weights have at most 4.
+/// Largest number of dimensions of a tensor; weights have at most 4.
 const MAX_RANK: usize = 8;
 
-/// Reads the pickle that begins at `at` in `bytes` and leaves `at` behind its end.
+/// Reads the pickle that begins at `at` in `bytes` and moves `at` to its end.
 pub(super) fn load<'a>(bytes: &'a [u8], at: &mut usize) -> Result<Pickle<'a>, String> {
     let mut machine = Machine {
         bytes,
@@ -44,11 +49,11 @@ fn damaged(at: usize, what: impl fmt::Display) -> String {
 struct Machine<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// Where the opcode that is being carried out stands, for messages.
+    /// Position of the current opcode, for messages.
     opcode_at: usize,
     steps: usize,
     stack: Vec<Value<'a>>,
-    /// Heights of the stack where the containers begin that are being filled.
+    /// The heights of the stack at which the unfinished containers begin.
     marks: Vec<usize>,
     memo: HashMap<u64, Value<'a>>,
     objects: Vec<Object<'a>>,
@@ -92,7 +97,7 @@ impl<'a> Machine<'a> {
             0x8c => self.text(1)?,
             b'X' => self.text(4)?,
             0x8d => self.text(8)?,
-            // SHORT_BINSTRING, BINSTRING: Python 2's text.
+            // SHORT_BINSTRING, BINSTRING: text of Python 2.
             b'U' => self.text(1)?,
             b'T' => self.text(4)?,
             // SHORT_BINBYTES, BINBYTES, BINBYTES8
@@ -202,7 +207,7 @@ impl<'a> Machine<'a> {
         Ok(bytes.try_into().expect("as many as were taken"))
     }
 
-    /// A length or a place, in so many bytes.
+    /// Reads a length or an index of this number of bytes.
     fn size(&mut self, bytes: u64) -> Result<u64, String> {
         let mut number = [0; 8];
         let bytes = self.take(bytes)?;
@@ -210,16 +215,16 @@ impl<'a> Machine<'a> {
         Ok(u64::from_le_bytes(number))
     }
 
-    /// The rest of a line.
+    /// Reads the rest of a line.
     fn line(&mut self) -> Result<&'a str, String> {
         let rest = &self.bytes[self.at..];
-        // Without an end of line, all that is left is too short.
+        // If the line has no end, `take` reports that the file is truncated.
         let length = rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
         let line = &self.take(length as u64 + 1)?[..length];
         std::str::from_utf8(line).map_err(|_| self.damaged("a name is not UTF-8"))
     }
 
-    /// A whole number of as many bytes as are announced in `prefix` bytes.
+    /// Reads an integer, preceded by its length in `prefix` bytes.
     fn long(&mut self, prefix: u64) -> Result<(), String> {
         let length = self.size(prefix)?;
         let bytes = self.take(length)?;
@@ -254,7 +259,7 @@ impl<'a> Machine<'a> {
         self.objects.push(object);
     }
 
-    /// The topmost value, if it does not belong to what lies below the last mark.
+    /// The topmost value above the last mark.
     fn top(&self) -> Result<Value<'a>, String> {
         let bottom = self.marks.last().copied().unwrap_or(0);
         self.stack[bottom..].last().copied().ok_or_else(|| self.damaged("a value is missing"))
@@ -277,7 +282,7 @@ impl<'a> Machine<'a> {
         let (top, at) = (self.top()?, self.opcode_at);
         match self.object_mut(top) {
             Some(Object::List(items)) => Ok(items),
-            _ => Err(damaged(at, "something is added to what is not a list")),
+            _ => Err(damaged(at, "an item is added to a value that is not a list")),
         }
     }
 
@@ -285,7 +290,7 @@ impl<'a> Machine<'a> {
         let (top, at) = (self.top()?, self.opcode_at);
         match self.object_mut(top) {
             Some(Object::Dict(entries)) => Ok(entries),
-            _ => Err(damaged(at, "something is added to what is not a dict")),
+            _ => Err(damaged(at, "an entry is added to a value that is not a dict")),
         }
     }
 
@@ -308,7 +313,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// The one place where a name of the file is looked at.
+    /// Resolves a global. No other code looks at the names in a file.
     fn global(&mut self, module: &str, name: &str) -> Result<(), String> {
         let Some(global) = Global::of(module, name) else {
             return Err(format!(
@@ -320,7 +325,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// True if a value is None or a dict without entries.
+    /// True if a value is None or an empty dict.
     fn is_empty(&self, value: Value) -> bool {
         match value {
             Value::Object(place) => {
@@ -330,7 +335,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// The items of a value that is a list or a tuple.
+    /// The items of a value, if it is a list or a tuple.
     fn items(&self, value: Value) -> Option<&[Value<'a>]> {
         match value {
             Value::Object(place) => match &self.objects[place] {
@@ -341,7 +346,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// The items of a value that is a tuple.
+    /// The items of a value, which must be a tuple.
     fn tuple(&self, value: Value) -> Result<&[Value<'a>], String> {
         if let Value::Object(place) = value
             && let Object::Tuple(items) = &self.objects[place]
@@ -351,7 +356,7 @@ impl<'a> Machine<'a> {
         Err(self.damaged(format_args!("{}, expected a tuple", describe(&self.objects, value))))
     }
 
-    /// The result of calling one of the known functions.
+    /// Calls one of the known functions.
     fn reduce(&mut self) -> Result<(), String> {
         let (arguments, function) = (self.pop()?, self.pop()?);
         let arguments = self.tuple(arguments)?;
@@ -363,8 +368,8 @@ impl<'a> Machine<'a> {
                 self.tuple(sizes)?;
                 self.stack.push(sizes);
             }
-            // What follows is whether it is trained, its hooks, and in later versions perhaps a dict: that the numbers count
-            // with the other sign, for example.
+            // The remaining arguments are `requires_grad`, the hooks and, in later versions, a dict
+            // that can state, for example, that the numbers are negated.
             (Value::Global(Global::RebuildTensor), &[storage, offset, shape, strides, ref more @ ..]) => {
                 if let Some(&changes) = more.get(2)
                     && !self.is_empty(changes)
@@ -377,13 +382,13 @@ impl<'a> Machine<'a> {
                 self.add(Object::Tensor(tensor));
             }
             (Value::Global(Global::RebuildParameter), &[tensor, ..]) => self.stack.push(tensor),
-            _ => return Err(self.damaged("a function with arguments that it does not have")),
+            _ => return Err(self.damaged("a function is called with wrong arguments")),
         }
         Ok(())
     }
 
     fn dict_of_pairs(&mut self, list: Value) -> Result<(), String> {
-        // The same list can be used any number of times.
+        // Counted, because the same list can be used any number of times.
         self.spend(self.items(list).map_or(0, <[_]>::len))?;
         let pair = |&pair: &Value<'a>| match self.items(pair) {
             Some(&[key, value]) => Some((key, value)),
@@ -395,7 +400,13 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn tensor(&self, storage: Value, offset: Value, shape: Value, strides: Value) -> Result<View, String> {
+    fn tensor(
+        &self,
+        storage: Value,
+        offset: Value,
+        shape: Value,
+        strides: Value,
+    ) -> Result<TensorView, String> {
         let storage = match storage {
             Value::Object(place) if matches!(self.objects[place], Object::Storage(_)) => place,
             other => {
@@ -408,7 +419,7 @@ impl<'a> Machine<'a> {
             let (sizes, strides) = (shape.len(), strides.len());
             return Err(self.damaged(format_args!("a tensor of {sizes} dimensions has {strides} strides")));
         }
-        Ok(View { storage, offset: self.number(offset)?, shape, strides })
+        Ok(TensorView { storage, offset: self.number(offset)?, shape, strides })
     }
 
     fn numbers(&self, tuple: Value) -> Result<Vec<usize>, String> {
@@ -422,7 +433,7 @@ impl<'a> Machine<'a> {
         items.iter().map(|&item| self.number(item)).collect()
     }
 
-    /// A value that says how many or where.
+    /// A size, stride or offset.
     fn number(&self, value: Value) -> Result<usize, String> {
         match value {
             Value::Int(number) => usize::try_from(number)
@@ -435,26 +446,27 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// A state dict's attributes: `_metadata`, the versions of the modules. Nothing is read from them.
+    /// Ignores the attributes of a state dict: `_metadata`, which holds the versions of the
+    /// modules.
     fn build(&mut self) -> Result<(), String> {
         self.pop()?;
         self.dict()?;
         Ok(())
     }
 
-    /// The reference to a storage.
+    /// Resolves a reference to a storage.
     fn persistent(&mut self) -> Result<(), String> {
         let reference = self.pop()?;
         let storage = match *self.tuple(reference)? {
-            [Value::Text("storage"), Value::Global(Global::Storage(kind)), Value::Text(key), _, count]
+            [Value::Text("storage"), Value::Global(Global::Storage(element)), Value::Text(key), _, count]
             | [
                 Value::Text("storage"),
-                Value::Global(Global::Storage(kind)),
+                Value::Global(Global::Storage(element)),
                 Value::Text(key),
                 _,
                 count,
                 Value::None,
-            ] => Storage { key, kind, count: self.number(count)? },
+            ] => Storage { key, element, count: self.number(count)? },
             [Value::Text("storage"), _, _, _, _, view] if self.tuple(view).is_ok() => {
                 return Err(
                     "has storages that are parts of others, as early versions of PyTorch wrote them; load it and \

@@ -1,8 +1,10 @@
-//! PyTorch's own files: what `torch.save` writes of a state dict, or of a checkpoint that has one in it.
+//! A reader for PyTorch files: the output of `torch.save` for a state dict, or for a checkpoint
+//! that contains one.
 //!
-//! A pickle says which tensors there are, and which numbers of which storage each of them has. Since PyTorch 1.6, pickle and
-//! storages are entries of a ZIP archive; before, storages follow after a row of pickles. See `pickle` for what is kept from
-//! being run.
+//! A pickle lists the tensors and the part of a storage that each of them uses. Since PyTorch 1.6,
+//! the pickle and the storages are entries of a ZIP archive; older files hold a sequence of
+//! pickles, followed by the storages. The module `machine` runs the pickle and refuses every
+//! function call that a state dict does not need.
 
 mod machine;
 mod pickle;
@@ -15,33 +17,34 @@ use zip::{CompressionMethod, ZipArchive};
 use super::Tensor;
 use super::number::Number;
 use machine::load;
-use pickle::{Kind, Object, Pickle, SAVE, Storage, Value, View, shown};
+use pickle::{ElementType, Object, Pickle, SAVE, Storage, TensorView, Value, shown};
 
 /// The first number in a file of PyTorch before 1.6, little-endian.
 const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
-/// The version of that form; there has been no other.
+/// The version of the old form; no other exists.
 const VERSION: i64 = 1001;
 
 /// The usual names of the state dict in a checkpoint.
 const STATE_DICTS: [&str; 3] = ["state_dict", "model_state_dict", "model"];
 
-/// Entries of an archive. A state dict of GoogLeNet has 500; the directory takes memory for each.
+/// Largest number of entries of an archive, because its directory takes memory for each. A state
+/// dict of GoogLeNet has 500.
 const MAX_ENTRIES: usize = 10_000;
 
-/// The raw numbers of each storage, by its key.
+/// The bytes of each storage, by key.
 type Storages<'a> = HashMap<&'a str, &'a [u8]>;
 
-/// Every tensor of the state dict that holds numbers with fractions; those of whole numbers, which count batches, are checked
-/// and left out.
+/// Reads all floating-point tensors of the state dict. Integer tensors, which count batches, are
+/// checked and skipped.
 ///
 /// # Errors
-/// Says what is wrong with the file and what to do.
+/// If the file is damaged or holds no state dict. The message says what to do.
 pub(super) fn tensors(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
     if bytes.starts_with(b"PK\x03\x04") { of_archive(bytes) } else { of_pickles(bytes) }
 }
 
-/// Reads the form of PyTorch 1.6 and later.
+/// Reads a file of PyTorch 1.6 or later.
 fn of_archive(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
     let mut archive = Archive::open(bytes)?;
     let root = archive.root()?;
@@ -63,17 +66,17 @@ fn of_archive(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
     select(&pickle, &storages, bytes.len())
 }
 
-/// A ZIP archive whose entries are not compressed, so that they are parts of the file.
+/// A ZIP archive with uncompressed entries, which are therefore slices of the file.
 struct Archive<'a> {
     bytes: &'a [u8],
     zip: ZipArchive<Cursor<&'a [u8]>>,
-    /// Bytes of all entries that were taken.
+    /// Total size in bytes of the entries that were read.
     taken: usize,
 }
 
 impl<'a> Archive<'a> {
     fn open(bytes: &'a [u8]) -> Result<Archive<'a>, String> {
-        // In each entry's place in the directory.
+        // The signature of each entry in the directory.
         let entries = bytes.windows(4).filter(|&run| run == b"PK\x01\x02").count();
         if entries > MAX_ENTRIES {
             return Err(format!("a ZIP archive of {entries} entries, expected at most {MAX_ENTRIES}"));
@@ -84,7 +87,7 @@ impl<'a> Archive<'a> {
         Ok(Archive { bytes, zip, taken: 0 })
     }
 
-    /// The folder in which PyTorch's entries lie.
+    /// The folder that contains PyTorch's entries.
     fn root(&self) -> Result<String, String> {
         let names: Vec<&str> =
             self.zip.file_names_raw().filter_map(|name| std::str::from_utf8(name).ok()).collect();
@@ -111,7 +114,7 @@ impl<'a> Archive<'a> {
         self.find(name)?.ok_or_else(|| format!("has no entry {}; fetch or save the file again", shown(name)))
     }
 
-    /// The bytes of an entry, if there is one of this name.
+    /// The bytes of an entry, or `None` if there is no entry of this name.
     fn find(&mut self, name: &str) -> Result<Option<&'a [u8]>, String> {
         let Some(index) = self.zip.index_for_name_raw(name.as_bytes()) else { return Ok(None) };
         let refuse = |what: &str| format!("its entry {} {what}", shown(name));
@@ -119,9 +122,7 @@ impl<'a> Archive<'a> {
         let problem = |error: &dyn std::error::Error| damaged(&format!("cannot be read ({error})"));
         let mut entry = self.zip.by_index(index).map_err(|error| problem(&error))?;
         if entry.compression() != CompressionMethod::Stored || entry.encrypted() {
-            return Err(refuse(
-                "is compressed or encrypted, which PyTorch does to none; save the file again",
-            ));
+            return Err(refuse("is compressed or encrypted, which PyTorch never does; save the file again"));
         }
         let bytes = entry
             .data_start()
@@ -129,12 +130,12 @@ impl<'a> Archive<'a> {
             .and_then(|rest| rest.get(..usize::try_from(entry.size()).ok()?))
             .filter(|_| entry.size() == entry.compressed_size())
             .ok_or_else(|| damaged("is longer than the file"))?;
-        // Entries that overlap could be read for ever.
+        // Overlapping entries would allow a small file to demand unlimited work.
         self.taken += bytes.len();
         if self.taken > self.bytes.len() {
             return Err(damaged("overlaps others"));
         }
-        // The bytes go nowhere; at their end, their checksum is compared.
+        // Reading to the end compares the checksum.
         let read = io::copy(&mut entry, &mut io::sink()).map_err(|error| problem(&error))?;
         if read != bytes.len() as u64 {
             return Err(damaged("ends early"));
@@ -143,7 +144,7 @@ impl<'a> Archive<'a> {
     }
 }
 
-/// Reads the form of PyTorch before 1.6.
+/// Reads a file of PyTorch before 1.6.
 fn of_pickles(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
     let mut at = 0;
     if load(bytes, &mut at)?.root != Value::Long(&MAGIC) {
@@ -163,7 +164,7 @@ fn of_pickles(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
     let keys = load(bytes, &mut at)?;
     let Some(Object::List(items)) = keys.object(keys.root) else {
         return Err(format!(
-            "has {} in the place of its list of storages; fetch or save the file again",
+            "has {} in place of its list of storages; fetch or save the file again",
             keys.describe(keys.root)
         ));
     };
@@ -184,7 +185,7 @@ fn of_pickles(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
         if count != storage.count as u64 {
             return Err(format!("storage {name} has {count} numbers, its pickle says {}", storage.count));
         }
-        let length = storage.count.checked_mul(storage.kind.size()).ok_or_else(truncated)?;
+        let length = storage.count.checked_mul(storage.element.size()).ok_or_else(truncated)?;
         let (numbers, after) = after.split_at_checked(length).ok_or_else(truncated)?;
         storages.insert(storage.key, numbers);
         rest = after;
@@ -192,7 +193,8 @@ fn of_pickles(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
     select(&pickle, &storages, bytes.len())
 }
 
-/// All storages that a pickle refers to, by key; each is described the same wherever it is.
+/// Collects the storages that a pickle refers to, by key, and checks that all descriptions of a
+/// storage agree.
 fn described<'a>(pickle: &Pickle<'a>) -> Result<BTreeMap<&'a str, Storage<'a>>, String> {
     let mut found = BTreeMap::new();
     for object in &pickle.objects {
@@ -208,13 +210,14 @@ fn described<'a>(pickle: &Pickle<'a>) -> Result<BTreeMap<&'a str, Storage<'a>>, 
     Ok(found)
 }
 
-/// Finds the state dict and reads its tensors, from a file of `size` bytes.
+/// Finds the state dict and reads its tensors from a file of `size` bytes.
 fn select(pickle: &Pickle, storages: &Storages, size: usize) -> Result<Vec<Tensor>, String> {
     let is_tensor = |value| matches!(pickle.object(value), Some(Object::Tensor(_)));
     let Some(top) = pickle.dict(pickle.root) else {
         return Err(format!("holds {}, expected a state dict; {SAVE}", pickle.describe(pickle.root)));
     };
-    // A checkpoint can have single tensors beside its state dict, such as the best accuracy: then only the usual names tell it.
+    // A checkpoint can contain single tensors beside its state dict, such as the best accuracy. In
+    // that case the state dict must have one of the usual names.
     let has_tensors = top.iter().any(|&(_, value)| is_tensor(value));
     let nested: Vec<_> = top
         .iter()
@@ -252,17 +255,18 @@ fn select(pickle: &Pickle, storages: &Storages, size: usize) -> Result<Vec<Tenso
         };
         let problem = || format!("lies on storage {}, which the file does not have", shown(storage.key));
         let stored = storages.get(storage.key).ok_or_else(|| refuse(problem()))?;
-        let run = run(view, &storage, stored).map_err(refuse)?;
-        let Kind::Float(number) = storage.kind else { continue };
-        // Tensors can share numbers, but not so often that they take many times the file's memory.
-        numbers += run.count;
+        let extent = extent(view, &storage, stored).map_err(refuse)?;
+        let ElementType::Float(number) = storage.element else { continue };
+        // Tensors can share numbers, but in total they may not have more numbers than the file has
+        // bytes.
+        numbers += extent.count;
         if numbers > size {
             return Err(refuse(format!("shares numbers with too many others; {SAVE}")));
         }
         tensors.push(Tensor {
             name: name.to_string(),
             shape: view.shape.clone(),
-            values: gather(view, &run, number, stored),
+            values: gather(view, &extent, number, stored),
         });
     }
     if tensors.is_empty() {
@@ -275,31 +279,31 @@ fn select(pickle: &Pickle, storages: &Storages, size: usize) -> Result<Vec<Tenso
             .take(5)
             .collect();
         return Err(format!(
-            "has no tensors of numbers with fractions (the first keys are [{}]); {SAVE}",
+            "has no floating-point tensors (the first keys are [{}]); {SAVE}",
             keys.join(", ")
         ));
     }
     Ok(tensors)
 }
 
-/// A tensor that lies in its storage.
-struct Run {
-    /// The number of its elements.
+/// The numbers of a tensor that was found to lie in its storage.
+struct Extent {
+    /// Number of elements.
     count: usize,
-    /// True if they follow each other in C order.
+    /// True if the elements are contiguous in C order.
     contiguous: bool,
 }
 
-/// Checks that a tensor lies in its storage and has no number twice.
-fn run(view: &View, storage: &Storage, stored: &[u8]) -> Result<Run, String> {
-    let View { offset, shape, strides, .. } = view;
-    if storage.count.checked_mul(storage.kind.size()) != Some(stored.len()) {
+/// Checks that a tensor lies in its storage and uses no number twice.
+fn extent(view: &TensorView, storage: &Storage, stored: &[u8]) -> Result<Extent, String> {
+    let TensorView { offset, shape, strides, .. } = view;
+    if storage.count.checked_mul(storage.element.size()) != Some(stored.len()) {
         return Err(format!(
             "lies on storage {} of {} bytes, expected {} numbers of {} bytes; fetch or save the file again",
             shown(storage.key),
             stored.len(),
             storage.count,
-            storage.kind.size()
+            storage.element.size()
         ));
     }
     let outside = || {
@@ -309,10 +313,10 @@ fn run(view: &View, storage: &Storage, stored: &[u8]) -> Result<Run, String> {
             storage.count
         )
     };
-    // Sizes whose product overflows are refused even if one of them is 0.
+    // A product of sizes that overflows is refused even if one size is 0.
     shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size.max(1))).ok_or_else(outside)?;
     let count = shape.iter().product();
-    // Dimensions of size 1 may have any stride.
+    // Dimensions of size 1 can have any stride.
     let mut dimensions: Vec<(usize, usize)> =
         strides.iter().copied().zip(shape.iter().copied()).filter(|&(_, size)| size > 1).collect();
     let c_order = dimensions.iter().rev().try_fold(1, |expected, &(stride, size)| {
@@ -320,40 +324,44 @@ fn run(view: &View, storage: &Storage, stored: &[u8]) -> Result<Run, String> {
         (stride == expected).then(|| expected * size)
     });
     if count == 0 {
-        return if *offset <= storage.count { Ok(Run { count, contiguous: true }) } else { Err(outside()) };
+        return if *offset <= storage.count {
+            Ok(Extent { count, contiguous: true })
+        } else {
+            Err(outside())
+        };
     }
-    // How far apart the first and the last number are, in the dimensions with the smaller strides.
-    let mut extent = 0usize;
+    // Distance between the first and the last number in the dimensions with smaller strides.
+    let mut span = 0usize;
     dimensions.sort_unstable();
     for (stride, size) in dimensions {
-        if stride <= extent {
+        if stride <= span {
             return Err(format!(
                 "has shape {shape:?} and strides {strides:?}, by which its numbers overlap; save it after `.contiguous()`"
             ));
         }
-        let reach = stride.checked_mul(size - 1).and_then(|reach| reach.checked_add(extent));
-        extent = reach.ok_or_else(outside)?;
+        let reach = stride.checked_mul(size - 1).and_then(|reach| reach.checked_add(span));
+        span = reach.ok_or_else(outside)?;
     }
-    match extent.checked_add(*offset) {
-        Some(last) if last < storage.count => Ok(Run { count, contiguous: c_order.is_some() }),
+    match span.checked_add(*offset) {
+        Some(last) if last < storage.count => Ok(Extent { count, contiguous: c_order.is_some() }),
         _ => Err(outside()),
     }
 }
 
-/// A tensor's numbers in C order.
-fn gather(view: &View, run: &Run, number: Number, stored: &[u8]) -> Vec<f32> {
+/// Copies the numbers of a tensor in C order.
+fn gather(view: &TensorView, extent: &Extent, number: Number, stored: &[u8]) -> Vec<f32> {
     let size = number.size();
     let numbers = |from: usize, count: usize| &stored[from * size..(from + count) * size];
-    let mut values = Vec::with_capacity(run.count);
-    if run.contiguous {
-        number.extend(&mut values, numbers(view.offset, run.count));
+    let mut values = Vec::with_capacity(extent.count);
+    if extent.contiguous {
+        number.extend(&mut values, numbers(view.offset, extent.count));
         return values;
     }
     let mut index = vec![0; view.shape.len()];
     let mut at = view.offset;
-    for _ in 0..run.count {
+    for _ in 0..extent.count {
         number.extend(&mut values, numbers(at, 1));
-        // The stride of a dimension of size 1 can be anything.
+        // Dimensions of size 1 can have any stride.
         for dimension in (0..index.len()).rev().filter(|&dimension| view.shape[dimension] > 1) {
             index[dimension] += 1;
             at += view.strides[dimension];

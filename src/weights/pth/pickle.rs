@@ -1,17 +1,16 @@
-//! Reads a pickle, the form in which Python stores objects, as far as PyTorch's state dicts need it.
+//! The objects of a pickle, as far as PyTorch's state dicts need them. A pickle is Python's storage
+//! format for objects; the module `machine` reads it.
 //!
-//! A pickle is a program for a stack machine, and Python's own machine calls every function that the program names. This one
-//! runs no code of a file: it knows the few names that a state dict needs, and refuses every other by its name.
-//!
-//! Objects lie side by side in one list and refer to each other by their place in it. Shared objects are therefore kept once,
-//! cycles do no harm, and nothing is recursive, however deeply objects are nested. Text is borrowed from the file.
+//! All objects are in one list and refer to each other by their index. A shared object is therefore
+//! stored once, cycles are harmless, and no function recurses, however deeply objects are nested.
+//! Text is borrowed from the file.
 
 use crate::weights::number::Number;
 
-/// Advice for a file that holds more than numbers.
+/// Advice for a file that is not a plain state dict.
 pub(super) const SAVE: &str = "save the state dict alone: `torch.save(model.state_dict(), \"weights.pth\")`";
 
-/// A pickle that was read: all its objects, and the value that it stands for.
+/// The objects of a pickle, and the value that it represents.
 #[derive(Debug)]
 pub(super) struct Pickle<'a> {
     pub objects: Vec<Object<'a>>,
@@ -24,14 +23,14 @@ pub(super) enum Value<'a> {
     None,
     Bool(bool),
     Int(i64),
-    /// A whole number that takes more than 8 bytes, in as many as the file has, little-endian.
+    /// An integer of more than 8 bytes: its bytes, little-endian.
     Long(&'a [u8]),
-    /// A number with a fraction. No state dict says anything by one, so it is not kept.
+    /// A floating-point number. State dicts do not use its value.
     Float,
     Text(&'a str),
     Bytes,
     Global(Global),
-    /// A place in [`Pickle::objects`].
+    /// An index into [`Pickle::objects`].
     Object(usize),
 }
 
@@ -39,82 +38,83 @@ pub(super) enum Value<'a> {
 pub(super) enum Object<'a> {
     Tuple(Vec<Value<'a>>),
     List(Vec<Value<'a>>),
-    /// Entries in the order of the file. A key can be there twice.
+    /// Entries in the order of the file. A key can occur twice.
     Dict(Vec<(Value<'a>, Value<'a>)>),
     Storage(Storage<'a>),
-    Tensor(View),
+    Tensor(TensorView),
 }
 
-/// A run of numbers that is stored outside of the pickle.
+/// An array of numbers that is stored outside the pickle.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Storage<'a> {
     pub key: &'a str,
-    pub kind: Kind,
-    /// The number of elements according to the pickle.
+    pub element: ElementType,
+    /// Number of elements, as stated by the pickle.
     pub count: usize,
 }
 
-/// A tensor: which numbers of a storage it has, and in what order. Nothing of it is checked against the storage here.
+/// A tensor: a strided view of a storage. Its bounds have not been checked.
 #[derive(Debug)]
-pub(super) struct View {
-    /// The storage's place in [`Pickle::objects`].
+pub(super) struct TensorView {
+    /// Index of the storage in [`Pickle::objects`].
     pub storage: usize,
     pub offset: usize,
     pub shape: Vec<usize>,
-    /// As many as `shape` has.
+    /// One stride for each dimension of `shape`, in elements.
     pub strides: Vec<usize>,
 }
 
-/// The number type of a storage.
+/// The element type of a storage.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Kind {
+pub(super) enum ElementType {
     Float(Number),
-    /// Whole numbers or booleans of so many bytes.
+    /// Integers or booleans of this size in bytes.
     Whole(usize),
 }
 
-impl Kind {
-    /// Bytes a number.
+impl ElementType {
+    /// Size of an element in bytes.
     pub fn size(self) -> usize {
         match self {
-            Kind::Float(number) => number.size(),
-            Kind::Whole(size) => size,
+            ElementType::Float(number) => number.size(),
+            ElementType::Whole(size) => size,
         }
     }
 }
 
-/// The globals that a pickle may name.
+/// The globals that a pickle may refer to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Global {
     OrderedDict,
     Size,
     RebuildTensor,
     RebuildParameter,
-    Storage(Kind),
+    Storage(ElementType),
 }
 
 impl Global {
     pub fn of(module: &str, name: &str) -> Option<Global> {
-        let storage = |kind| Some(Global::Storage(kind));
+        let storage = |element| Some(Global::Storage(element));
         match (module, name) {
             ("collections", "OrderedDict") => Some(Global::OrderedDict),
             ("torch", "Size") => Some(Global::Size),
             ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Some(Global::RebuildTensor),
             ("torch._utils", "_rebuild_parameter") => Some(Global::RebuildParameter),
-            ("torch", "FloatStorage") => storage(Kind::Float(Number::F32)),
-            ("torch", "HalfStorage") => storage(Kind::Float(Number::F16)),
-            ("torch", "BFloat16Storage") => storage(Kind::Float(Number::Bf16)),
-            ("torch", "DoubleStorage") => storage(Kind::Float(Number::F64)),
-            ("torch", "ByteStorage" | "CharStorage" | "BoolStorage") => storage(Kind::Whole(1)),
-            ("torch", "ShortStorage") => storage(Kind::Whole(2)),
-            ("torch", "IntStorage") => storage(Kind::Whole(4)),
-            ("torch", "LongStorage") => storage(Kind::Whole(8)),
+            ("torch", "FloatStorage") => storage(ElementType::Float(Number::F32)),
+            ("torch", "HalfStorage") => storage(ElementType::Float(Number::F16)),
+            ("torch", "BFloat16Storage") => storage(ElementType::Float(Number::Bf16)),
+            ("torch", "DoubleStorage") => storage(ElementType::Float(Number::F64)),
+            ("torch", "ByteStorage" | "CharStorage" | "BoolStorage") => storage(ElementType::Whole(1)),
+            ("torch", "ShortStorage") => storage(ElementType::Whole(2)),
+            ("torch", "IntStorage") => storage(ElementType::Whole(4)),
+            ("torch", "LongStorage") => storage(ElementType::Whole(8)),
             _ => None,
         }
     }
 }
 
-/// A name from a file, as a message may show it: in quotes, without control characters, and not long.
+/// Formats a name from a file for a message: in quotes, with control characters escaped, and
+/// shortened.
 pub(super) fn shown(name: &str) -> String {
     const LONGEST: usize = 80;
     let escaped: String = name.chars().take(LONGEST).flat_map(char::escape_debug).collect();
@@ -123,7 +123,7 @@ pub(super) fn shown(name: &str) -> String {
 }
 
 impl<'a> Pickle<'a> {
-    /// The entries of a value that is a dict.
+    /// The entries of a value, if it is a dict.
     pub fn dict(&self, value: Value) -> Option<&[(Value<'a>, Value<'a>)]> {
         match self.object(value) {
             Some(Object::Dict(entries)) => Some(entries),
