@@ -11,8 +11,8 @@ use super::options::Options;
 use super::{Failure, OutHandle, given, make, status};
 use crate::{Classification, Error};
 
-/// The caller's function: positions done, positions in all, the caller's pointer; other than 0 to stop. One that panics, which only
-/// one written in Rust can, is caught like any panic.
+/// The caller's progress function: completed positions, all positions, the caller's pointer. It
+/// returns nonzero to stop. A panic in a function written in Rust is caught like any other.
 pub(super) type Progress = Option<unsafe extern "C-unwind" fn(usize, usize, *mut c_void) -> c_int>;
 
 pub struct Cancel {
@@ -35,14 +35,15 @@ pub extern "C" fn occlude_cancel_request(cancel: Option<&Cancel>) -> c_int {
 #[unsafe(no_mangle)]
 pub extern "C" fn occlude_cancel_free(_cancel: Option<Box<Cancel>>) {}
 
-/// The caller's function, its pointer, and the most positions that it has been told of.
+/// The caller's function, its pointer, and the largest number of positions that was reported.
 struct Listener {
     progress: Progress,
     user: *mut c_void,
     told: usize,
 }
 
-// SAFETY: the header says that the function is called with the pointer from other threads, one at a time.
+// SAFETY: the header states that the function is called with the pointer from other threads, one at
+// a time.
 unsafe impl Send for Listener {}
 
 impl Listener {
@@ -51,7 +52,8 @@ impl Listener {
             return ControlFlow::Continue(());
         };
         self.told = done;
-        // SAFETY: the header asks for a function that can be called with this pointer as long as the sweep runs.
+        // SAFETY: the header requires a function that can be called with this pointer until the
+        // sweep ends.
         match unsafe { progress(done, total, self.user) } {
             0 => ControlFlow::Continue(()),
             _ => ControlFlow::Break(()),
@@ -91,7 +93,7 @@ pub unsafe extern "C" fn occlude_explain(
         let listener = Mutex::new(Listener { progress, user, told: 0 });
         let on_progress = |now: crate::sweep::Progress| match listener.lock() {
             Ok(mut listener) => listener.tell(now.done, now.total),
-            // Poisoned by a panic in the function, which ends the sweep anyway.
+            // A panic in the function poisons the lock and ends the sweep anyway.
             Err(_) => ControlFlow::Break(()),
         };
         Ok(Maps { maps: sweep.on_progress(&on_progress).run(&image.input)? })

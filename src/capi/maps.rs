@@ -13,7 +13,7 @@ pub struct Maps {
 #[unsafe(no_mangle)]
 pub extern "C" fn occlude_maps_free(_maps: Option<Box<Maps>>) {}
 
-/// A number or several that a result has.
+/// Writes a value that `of` reads from the maps to `out`.
 fn get<T>(
     maps: Option<&Maps>,
     out: Out<T>,
@@ -27,7 +27,7 @@ fn get<T>(
     })
 }
 
-/// An argument that has to be below a limit.
+/// Checks that an index is below a limit.
 fn below(index: usize, limit: usize, name: &str) -> Outcome<usize> {
     if index < limit {
         Ok(index)
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn occlude_maps_scores(
         let maps = &given(maps, "maps")?.maps;
         let k = below(k, maps.classes.len(), "k")?;
         let positions = maps.argmax.len();
-        // SAFETY: the header asks for room for `count`.
+        // SAFETY: the header requires room for `count` values.
         unsafe { copy(&maps.scores[k * positions..][..positions], scores, count, "scores") }
     })
 }
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn occlude_maps_map(
     status(|| {
         let maps = &given(maps, "maps")?.maps;
         let map = maps.map(below(k, maps.classes.len(), "k")?);
-        // SAFETY: the header asks for room for `count`.
+        // SAFETY: the header requires room for `count` values.
         unsafe { copy(map.values(), drops, count, "drops") }
     })
 }
@@ -125,7 +125,7 @@ pub unsafe extern "C" fn occlude_maps_upsampled(
     status(|| {
         let maps = &given(maps, "maps")?.maps;
         let map = maps.upsampled(below(k, maps.classes.len(), "k")?, Upsampling::Bicubic);
-        // SAFETY: the header asks for room for `count`.
+        // SAFETY: the header requires room for `count` values.
         unsafe { copy(&map, pixels, count, "pixels") }
     })
 }
@@ -140,7 +140,7 @@ pub unsafe extern "C" fn occlude_maps_argmax(
 ) -> c_int {
     status(|| {
         let maps = &given(maps, "maps")?.maps;
-        // SAFETY: the header asks for room for `count`.
+        // SAFETY: the header requires room for `count` values.
         unsafe { copy(&maps.argmax, classes, count, "classes") }
     })
 }
@@ -155,7 +155,7 @@ pub unsafe extern "C" fn occlude_maps_argmax_scores(
 ) -> c_int {
     status(|| {
         let maps = &given(maps, "maps")?.maps;
-        // SAFETY: the header asks for room for `count`.
+        // SAFETY: the header requires room for `count` values.
         unsafe { copy(&maps.argmax_scores, scores, count, "scores") }
     })
 }

@@ -1,11 +1,12 @@
-//! The C interface, the feature `capi`. `occlude.h` declares it and is where each function is documented; `tests/capi/main.rs`
-//! holds the two together.
+//! The C interface, with the feature `capi`. `occlude.h` declares and documents each function;
+//! `tests/capi/main.rs` compares the header with this code.
 //!
-//! Arguments have the types that say what C's pointers mean: `Option<&T>` a handle that is lent, `Option<Box<T>>` one that is given
-//! back, [`Out`] a place for the result, `None` is C's NULL. Rust guarantees that these are plain pointers. So `unsafe` remains
-//! only where a length or an end comes with the pointer, and for the caller's function.
+//! The argument types express the meaning of C's pointers: `Option<&T>` is a borrowed handle,
+//! `Option<Box<T>>` a handle that is returned to the library, [`Out`] a location for a result, and
+//! `None` is NULL. Rust guarantees that these types are plain pointers. `unsafe` is needed only for
+//! pointers with a length or a terminating zero, and for calls of the caller's function.
 //!
-//! It is written against the crate's public interface and computes nothing itself.
+//! The module uses the public interface of the crate and computes nothing itself.
 
 #![allow(unsafe_code)]
 
@@ -33,7 +34,7 @@ const OCCLUDE_ERROR_WEIGHTS_NOT_FOUND: c_int = 5;
 const OCCLUDE_ERROR_OPTION: c_int = 6;
 const OCCLUDE_ERROR_UNKNOWN_CLASS: c_int = 7;
 const OCCLUDE_ERROR_CANCELLED: c_int = 8;
-// Those of this interface itself; the gap is for errors that the library will have.
+// Errors of this interface. The gap is reserved for new errors of the library.
 const OCCLUDE_ERROR_ARGUMENT: c_int = 100;
 #[cfg(not(feature = "image"))]
 const OCCLUDE_ERROR_UNSUPPORTED: c_int = 101;
@@ -45,13 +46,13 @@ const OCCLUDE_RESIZE_CENTER_CROP: c_int = 1;
 const OCCLUDE_SCORE_PROBABILITY: c_int = 0;
 const OCCLUDE_SCORE_LOGIT: c_int = 1;
 
-/// A place for a value, which C need not have filled in before.
+/// A location for a value, which may be uninitialised.
 type Out<'a, T> = Option<&'a mut MaybeUninit<T>>;
 
-/// A place for a handle; NULL when there is none.
+/// A location for a handle, which is set to NULL if there is none.
 type OutHandle<'a, T> = Out<'a, Option<Box<T>>>;
 
-/// Why a call did not do what it was asked to.
+/// The reason why a call failed.
 #[derive(Debug)]
 struct Failure {
     status: c_int,
@@ -68,7 +69,7 @@ impl From<Error> for Failure {
             Error::Weights { .. } => OCCLUDE_ERROR_WEIGHTS,
             Error::Labels { .. } => OCCLUDE_ERROR_LABELS,
             Error::WeightsNotFound { .. } => OCCLUDE_ERROR_WEIGHTS_NOT_FOUND,
-            // No call of this interface names a layer.
+            // No function of this interface takes the name of a layer.
             Error::Option { .. } | Error::UnknownLayer { .. } => OCCLUDE_ERROR_OPTION,
             Error::UnknownClass { .. } => OCCLUDE_ERROR_UNKNOWN_CLASS,
             Error::Cancelled => OCCLUDE_ERROR_CANCELLED,
@@ -93,10 +94,11 @@ thread_local! {
     static LAST_ERROR: RefCell<CString> = RefCell::default();
 }
 
-/// Runs what a function does; a failure leaves its text for `occlude_last_error`. No panic gets past this.
+/// Runs the body of a function and converts its outcome to a status. A failure sets the text of
+/// `occlude_last_error`. Panics are caught.
 fn status(run: impl FnOnce() -> Outcome<()>) -> c_int {
     let outcome = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-        let text = format!("a panic, which is a mistake in occlude or in a callback: {}", message(&*panic));
+        let text = format!("a panic, which is a bug in occlude or in a callback: {}", message(&*panic));
         Err(Failure { status: OCCLUDE_ERROR_PANIC, text })
     });
     let Err(Failure { status, text }) = outcome else { return OCCLUDE_OK };
@@ -110,7 +112,7 @@ fn message(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text")
 }
 
-/// A function that makes a handle: without one, the place for it is NULL.
+/// Runs the body of a function that creates a handle, and sets the handle to NULL if it fails.
 fn make<T>(out: OutHandle<T>, name: &str, run: impl FnOnce() -> Outcome<T>) -> c_int {
     status(|| {
         let out = given(out, name)?;
@@ -121,12 +123,12 @@ fn make<T>(out: OutHandle<T>, name: &str, run: impl FnOnce() -> Outcome<T>) -> c
 }
 
 /// # Safety
-/// `path` is NULL or ends in a zero byte, and lives as long as what is returned.
+/// `path` is NULL or ends with a zero byte, and outlives the result.
 unsafe fn path<'a>(path: *const c_char) -> Outcome<&'a OsStr> {
     not_null(path, "path")?;
-    // SAFETY: it is not NULL; the rest is the caller's to ensure.
+    // SAFETY: the pointer is not NULL; the caller guarantees the rest.
     let path = unsafe { CStr::from_ptr(path) };
-    // Elsewhere than on Unix the bytes of a name are not the system's own.
+    // Only on Unix can a path be any bytes.
     #[cfg(unix)]
     return Ok(std::os::unix::ffi::OsStrExt::from_bytes(path.to_bytes()));
     #[cfg(not(unix))]
@@ -134,17 +136,18 @@ unsafe fn path<'a>(path: *const c_char) -> Outcome<&'a OsStr> {
 }
 
 /// # Safety
-/// `values` is NULL or points to `count` values, which live as long as what is returned.
+/// `values` is NULL or points to `count` values, which outlive the result.
 unsafe fn array<'a, T>(values: *const T, count: usize, name: &str) -> Outcome<&'a [T]> {
     not_null(values, name)?;
     if count.checked_mul(size_of::<T>()).is_none_or(|bytes| bytes > isize::MAX as usize) {
         return Err(refuse(name, format!("cannot have a length of {count}")));
     }
-    // SAFETY: it is not NULL and not longer than an allocation can be; the rest is the caller's to ensure.
+    // SAFETY: the pointer is not NULL, and the length is possible for an allocation; the caller
+    // guarantees the rest.
     Ok(unsafe { slice::from_raw_parts(values, count) })
 }
 
-/// Copies results to the caller, who says how many fit.
+/// Copies results to the caller's array of `count` values.
 ///
 /// # Safety
 /// `to` is NULL or has room for `count` values.
@@ -153,7 +156,7 @@ unsafe fn copy<T: Copy>(values: &[T], to: *mut T, count: usize, name: &str) -> O
     if count != values.len() {
         return Err(refuse(name, format!("has room for {count} values, expected {}", values.len())));
     }
-    // SAFETY: there is room for as many, which the caller ensures; the caller cannot have memory inside of ours.
+    // SAFETY: the caller guarantees the room, and cannot own memory inside `values`.
     unsafe { ptr::copy_nonoverlapping(values.as_ptr(), to, count) };
     Ok(())
 }

@@ -41,7 +41,7 @@ pub(super) fn network(weights: &Weights) -> Outcome<Network> {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn occlude_network_load(file: *const c_char, out: OutHandle<Network>) -> c_int {
     make(out, "network", || {
-        // SAFETY: the header asks for a string.
+        // SAFETY: the header requires a string.
         let file = unsafe { path(file) }?;
         let source = match file {
             file if file == weights::BUILTIN_NAME => weights::find(Some(Path::new(file)))?,
@@ -60,7 +60,7 @@ pub unsafe extern "C" fn occlude_network_from_memory(
     out: OutHandle<Network>,
 ) -> c_int {
     make(out, "network", || {
-        // SAFETY: the header asks for as many bytes.
+        // SAFETY: the header requires `length` bytes.
         let bytes = unsafe { array(bytes.cast::<u8>(), length, "bytes") }?;
         network(&Weights::from_bytes("the weights in memory", bytes)?)
     })
@@ -102,7 +102,8 @@ pub unsafe extern "C" fn occlude_image_from_rgb(
         let mut pixels = Vec::new();
         pixels.try_reserve_exact(height * of_pixels).map_err(|_| too_large())?;
         for row in 0..height {
-            // SAFETY: the header asks for the pixels of all rows. What lies between rows need not be there.
+            // SAFETY: the header requires the pixels of all rows. The bytes between rows are not
+            // read.
             let row = unsafe { slice::from_raw_parts(rgb.add(row * row_bytes), of_pixels) };
             pixels.extend_from_slice(row);
         }
@@ -115,7 +116,7 @@ pub unsafe extern "C" fn occlude_image_from_rgb(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn occlude_image_open(file: *const c_char, how: c_int, out: OutHandle<Image>) -> c_int {
     make(out, "image", || {
-        // SAFETY: the header asks for a string.
+        // SAFETY: the header requires a string.
         let file = unsafe { path(file) }?;
         let how = resize(how)?;
         #[cfg(feature = "image")]
@@ -153,7 +154,7 @@ pub unsafe extern "C" fn occlude_classify(
             return Err(refuse("count", format!("is {count}, expected one for each of {expected} classes")));
         }
         let found = net.classify(&image.input).probabilities;
-        // SAFETY: the header asks for room for `count`.
+        // SAFETY: the header requires room for `count` values.
         unsafe { copy(&found, probabilities, count, "probabilities") }
     })
 }

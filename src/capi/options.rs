@@ -7,7 +7,7 @@ use super::{array, given, make, refuse, status};
 use crate::network::geometry::Rect;
 use crate::{GoogLeNet, MaskValue, OcclusionSensitivity, Score};
 
-/// Only what was set; the rest are [`OcclusionSensitivity`]'s defaults.
+/// The options that were set. The others have the defaults of [`OcclusionSensitivity`].
 #[derive(Default)]
 pub struct Options {
     mask_size: Option<[usize; 2]>,
@@ -151,7 +151,7 @@ pub unsafe extern "C" fn occlude_options_classes(
     count: usize,
 ) -> c_int {
     set(options, |options| {
-        // SAFETY: the header asks for `count` of them.
+        // SAFETY: the header requires `count` values.
         let classes = unsafe { array(classes, count, "classes") }?;
         if classes.is_empty() {
             return Err(refuse("count", "is 0, expected at least one class"));

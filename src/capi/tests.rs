@@ -14,15 +14,15 @@ use crate::Weights;
 use crate::network::Network as Table;
 
 fn last_error() -> String {
-    // SAFETY: what it returns is valid until the next failure.
+    // SAFETY: the text is valid until the next failure.
     unsafe { CStr::from_ptr(occlude_last_error()) }.to_str().unwrap().to_string()
 }
 
-/// Calls a function that makes a handle.
+/// Calls a function that creates a handle.
 fn made<T>(make: impl FnOnce(OutHandle<T>) -> c_int) -> Result<Box<T>, c_int> {
     let mut out = MaybeUninit::uninit();
     let status = make(Some(&mut out));
-    // SAFETY: a function that is given a place sets it, to NULL before anything else.
+    // SAFETY: the function sets the location to NULL before anything else.
     let handle = unsafe { out.assume_init() };
     assert_eq!(handle.is_some(), status == OCCLUDE_OK);
     handle.ok_or(status)
@@ -30,7 +30,7 @@ fn made<T>(make: impl FnOnce(OutHandle<T>) -> c_int) -> Result<Box<T>, c_int> {
 
 fn image(seed: usize) -> Box<Image> {
     let rgb: Vec<u8> = (0..30 * 40 * 3).map(|i| (i * seed % 251) as u8).collect();
-    // SAFETY: that is 30 rows of 40 pixels.
+    // SAFETY: the array holds 30 rows of 40 pixels.
     made(|out| unsafe { occlude_image_from_rgb(rgb.as_ptr(), 30, 40, 120, OCCLUDE_RESIZE_STRETCH, out) })
         .unwrap()
 }
@@ -47,7 +47,7 @@ fn a_panic_becomes_a_status_and_leaves_the_network_as_it_was() {
     let explain = |progress: Progress| {
         made(|out| {
             let (net, image, options) = (Some(&net), Some(&*image), Some(&options));
-            // SAFETY: the function does not look at the pointer.
+            // SAFETY: the function does not use the pointer.
             unsafe { occlude_explain(net, image, options, progress, ptr::null_mut(), None, out) }
         })
     };
@@ -91,10 +91,10 @@ fn each_kind_of_error_has_a_status_of_its_own() {
     for (error, expected) in errors.into_iter().zip(1..) {
         assert_eq!(status(|| Err(Failure::from(error))), expected);
     }
-    // A text with a zero byte is not cut short.
+    // A zero byte does not truncate the text.
     let odd = Error::Image { name, problem: "end".to_string() };
     assert_eq!((status(|| Err(odd.into())), last_error()), (OCCLUDE_ERROR_IMAGE, "a\\0b: end".to_string()));
-    // What succeeds leaves it alone.
+    // A success does not change the text.
     assert_eq!((status(|| Ok(())), last_error()), (OCCLUDE_OK, "a\\0b: end".to_string()));
 }
 
@@ -109,7 +109,7 @@ fn rows_may_lie_apart_and_only_their_pixels_are_read() {
         close.push(level);
     }
     let taken = |rgb: *const u8, pitch| {
-        // SAFETY: the pixels of all rows are there.
+        // SAFETY: the pixels of all rows exist.
         made(|out| unsafe { occlude_image_from_rgb(rgb, rows, columns, pitch, OCCLUDE_RESIZE_STRETCH, out) })
     };
     let apart = taken(apart.as_ptr().cast(), pitch).unwrap();
@@ -126,7 +126,7 @@ fn without_the_feature_image_nothing_is_opened() {
     assert!(last_error().contains("cannot open cat.jpg"), "{}", last_error());
 }
 
-/// What the header promises about threads.
+/// The header states that handles can be shared between threads.
 #[test]
 fn handles_are_shared_between_threads() {
     fn shared<T: Send + Sync>() {}
