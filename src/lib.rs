@@ -1,15 +1,17 @@
-//! GoogLeNet from workspace that explains its own classifications by occlusion: cover a part of the photograph, see how
-//! far the score of a class drops, and do that everywhere. Pure Rust on the CPU; every result is the same, bit for bit,
-//! whatever the instruction set, the number of threads and the way of computing it.
+//! GoogLeNet inference and occlusion sensitivity in pure Rust on the CPU.
+//!
+//! The crate classifies a photograph and explains the result: it slides a mask over the photograph,
+//! measures how much a class's score drops at each position, and draws the result as a map. All
+//! results are the same, bit for bit, for every instruction set and every number of threads.
 //!
 //! ```
 //! use occlude::{GoogLeNet, MaskValue, OcclusionSensitivity, Picture, Resize, Upsampling, Weights};
 //!
-//! // A trained network is `GoogLeNet::new(&occlude::weights::find(None)?.load()?)?`: the published one, if its file is found,
-//! // else the one inside this crate (feature `builtin`). This one is random, so that the example needs neither.
+//! // `occlude::weights::find(None)?.load()?` loads the published network if its file exists, or else
+//! // the built-in network (feature `builtin`). This example uses random weights.
 //! let net = GoogLeNet::new(&Weights::seeded(1))?;
 //!
-//! // Any photograph: `Picture::open("cat.jpg", Resize::Stretch)?`. Here, 60 rows of 90 pixels, red first.
+//! // `Picture::open("cat.jpg", Resize::Stretch)?` opens a file. Here, 60 rows of 90 pixels, red first.
 //! let rgb: Vec<u8> = (0..60 * 90).flat_map(|i| [i % 90 * 2, i / 90 * 4, (i % 7) * 30]).map(|v| v as u8).collect();
 //! let picture = Picture::from_rgb(60, 90, &rgb, Resize::Stretch)?;
 //!
@@ -22,7 +24,7 @@
 //!     .mask_value(MaskValue::Auto)
 //!     .run(&input)?;
 //!
-//! // Mask centres at rows 0, 112 and columns 0, 75, 150; one map a class, from one sweep.
+//! // The masks are centred at rows 0, 112 and columns 0, 75, 150. One sweep gives a map for each class.
 //! assert_eq!(maps.grid, [2, 3]);
 //! assert_eq!(maps.map(0).grid(), [2, 3]);
 //! assert_eq!(maps.map(0).get(1, 1), maps.base_scores[0] - maps.scores[4]);
@@ -30,58 +32,64 @@
 //! # Ok::<(), occlude::Error>(())
 //! ```
 //!
-//! # The tour, from a photograph to its map
+//! # From a photograph to a map
 //!
-//! The [book](mod@book) explains each step with its numbers, in the files of `docs/` also with its pictures; `tests/engine/exercises.rs`
-//! has exercises to its chapters, with solutions that run.
+//! The [book](mod@book) explains each step with numbers; the files in `docs/` also have the pictures.
+//! `tests/engine/exercises.rs` contains exercises for its chapters with runnable solutions.
 //!
-//! | chapter | explains | here |
+//! | chapter | subject | items |
 //! |---|---|---|
-//! | [`book::pixel_to_tensor`] | pixels, channel order, mean | [`mod@image`], [`image::resize`] |
+//! | [`book::pixel_to_tensor`] | pixels, channel order, mean | [`mod@image`], [`resize`](image::resize) |
 //! | [`book::convolution`] | convolution as a sum, and as im2col and a matrix product | [`mod@reference`] |
-//! | [`book::pooling_lrn_inception`] | the other layers, and the table that joins them | [`mod@reference`], [`network`] |
-//! | [`book::scores`] | logits, softmax, classes | [`softmax()`], [`Classification`], [`network::labels`] |
+//! | [`book::pooling_lrn_inception`] | the other layers, and the table of layers | [`mod@reference`], [`network`] |
+//! | [`book::scores`] | logits, softmax, classes | [`softmax()`], [`Classification`], [`labels`](network::labels) |
 //! | [`book::occlusion_map`] | the sweep and its map | [`sweep`], [`MaskValue`] |
-//! | [`book::receptive_fields`] | what a mask can reach | [`network::geometry`], [`trace`] |
-//! | [`book::zeros_and_bits`] | fewer products and the same bits | `src/kernels/`, [`profile`] |
-//! | [`book::reading_a_map`] | what a map says and what it does not | [`OcclusionMaps`] |
-//! | [`book::grad_cam`] | the other method, and which is better | [`explain::gradcam`], [`explain::faithfulness`] |
+//! | [`book::receptive_fields`] | the activations that a mask can change | [`geometry`](network::geometry), [`trace`] |
+//! | [`book::zeros_and_bits`] | skipping zeros without changing a bit | `src/kernels/`, [`profile`] |
+//! | [`book::reading_a_map`] | the meaning of a map and its limits | [`OcclusionMaps`] |
+//! | [`book::grad_cam`] | Grad-CAM, and a measure to compare maps | [`explain`] |
 //!
-//! 1. **Photograph to picture** ([`mod@image`], [`image::resize`]). [`Photograph::open`] decodes a file, upright, to RGB. [`Resize`]
-//!    says how it becomes the square [`Picture`] of 224x224 pixels, by antialiased bicubic interpolation.
-//! 2. **Picture to tensor.** [`Picture::input`] puts blue first and subtracts [`network::MEAN_BGR`]: an [`Input`],
-//!    `[224][224][3]`, channels side by side, as in all blobs of this crate.
-//! 3. **The network as data** ([`network`]). [`Network`](network::Network) is one table of layers and of the blobs between
-//!    them. The forward pass, the receptive fields, the count of multiply-adds and the check of the weights all read it.
-//!    An inception block's concatenation is no layer: its branches write side by side into one blob. Berkeley's network and
-//!    torchvision's are two tables, each for any number of classes; torchvision's also at half its width.
-//! 4. **Weights** ([`weights`]). [`weights::find`] looks for the file, [`Weights::load`] tells its form by its first bytes and
-//!    checks every tensor before a number of it is used, [`Weights::from_bytes`] takes one from memory (`include_bytes!`),
-//!    [`GoogLeNet::new`] packs them for the kernels. `Weights::builtin` (feature `builtin`) is the network inside this crate,
-//!    [`Weights::seeded`] makes a random one. [`Weights::labels`] names the classes.
-//! 5. **Layers to scores.** [`GoogLeNet::forward`] runs layer after layer and keeps all [`Activations`];
-//!    [`GoogLeNet::classify`] keeps the [`Classification`]: logits, and probabilities by [`softmax()`]. [`network::labels`] names
-//!    the classes.
-//! 6. **The arithmetic** (`src/kernels/`, where all `unsafe` is but the C interface's). One generic algorithm a kernel, instantiated
-//!    for each [`Isa`]. An output adds up its products in one fixed order by fused multiply-adds, and leaves out those with
-//!    an activation of zero, which changes no bit; on photographs about half of the products remain. Three kernels
-//!    differ in what shares a weight that has been loaded: two neighbouring pixels in a single pass (`conv_pair.rs`), eight mask
-//!    positions in a sweep (`conv_batch.rs`), a row of the image in the first layer (`conv_first.rs`). For readers and for tests,
-//!    [`mod@reference`] does the same work in the plainest way, by im2col and matrix multiplication.
-//! 7. **The sweep** ([`sweep`]). [`OcclusionSensitivity`] slides the mask; the options are those of MATLAB's
-//!    `occlusionSensitivity`. Eight neighbouring positions go through the network side by side (`src/sweep/runner.rs`,
-//!    `src/sweep/batch/mod.rs`, `src/sweep/plan.rs`), because their zeros lie at nearly the same places. Only what a mask can have changed
-//!    is computed: [`network::geometry`] follows the mask's rectangle through the layers, and of its pixels only those are computed whose
-//!    inputs did change.
-//!    [`exhaustive`](OcclusionSensitivity::exhaustive) computes everything, to show that it comes to the same bits.
-//! 8. **Scores to maps.** [`OcclusionMaps::map`] is `score(whole) - score(covered)` at each position: positive is evidence
-//!    for the class. [`OcclusionMaps::upsampled`] enlarges it to the picture.
-//!    [`OcclusionMaps::attributions`] spreads it over the pixels as Captum does; a [`Feature`] has a map of its own.
-//!    [`GoogLeNet::grad_cam`] is the method to compare with, and [`Faithfulness`] measures which of two maps is better.
-//! 9. **Maps to a figure** (`src/cli/`, the feature `cli`). The command `occlude explain` lays the map over the photograph
-//!    and writes all numbers beside it.
+//! 1. **Photograph and picture** ([`mod@image`]). [`Photograph::open`] decodes a file to upright RGB.
+//!    [`Resize`] selects how it becomes a [`Picture`] of 224x224 pixels, by antialiased bicubic
+//!    interpolation.
+//! 2. **Tensor.** [`Picture::input`] puts blue first and subtracts [`network::MEAN_BGR`]. The result is
+//!    an [`Input`], `[224][224][3]`. In all tensors of this crate the channels are contiguous (NHWC).
+//! 3. **Network** ([`network`]). [`Network`](network::Network) is a table of layers and of the blobs
+//!    between them. The forward pass, the receptive fields, the count of multiply-adds and the check of
+//!    weights files read this table. The branches of an inception block write to different channels of
+//!    one blob, so no layer concatenates. There is one table for BVLC GoogLeNet and one for
+//!    torchvision's variant, each for any number of classes; the latter also at half the width.
+//! 4. **Weights** ([`weights`]). [`weights::find`] searches for the file. [`Weights::load`] recognises
+//!    its form by the first bytes and checks every tensor; [`Weights::from_bytes`] reads it from memory
+//!    (`include_bytes!`). `Weights::builtin` (feature `builtin`) is the network inside this crate, and
+//!    [`Weights::seeded`] makes random weights. [`Weights::labels`] names the classes.
+//!    [`GoogLeNet::new`] packs the weights for the kernels.
+//! 5. **Layers and scores** ([`forward`]). [`GoogLeNet::forward`] runs all layers and keeps the
+//!    [`Activations`]. [`GoogLeNet::classify`] returns the [`Classification`] only: logits, and
+//!    probabilities by [`softmax()`].
+//! 6. **Arithmetic** (`src/kernels/`, which contains all `unsafe` code except that of the C interface).
+//!    Each kernel is one generic algorithm, instantiated for each [`Isa`]. It sums an output in a fixed
+//!    order of fused multiply-adds and skips inputs of zero, which changes no bit; on photographs about
+//!    half of the multiply-adds remain. The convolution kernels differ in the outputs that share a
+//!    loaded weight: two neighbouring pixels in a single pass (`conv_pair.rs`), eight mask positions in
+//!    a sweep (`conv_batch.rs`), a row of the image in the first layer (`conv_first.rs`).
+//!    [`mod@reference`] computes the same by im2col and matrix multiplication, for readers and tests.
+//! 7. **Sweep** ([`sweep`]). [`OcclusionSensitivity`] slides the mask; its options are those of MATLAB's
+//!    `occlusionSensitivity`. Eight neighbouring positions go through the network together, because
+//!    their zeros are at nearly the same positions. Only activations that the mask can have changed are
+//!    computed: [`Rect::through`](network::geometry::Rect::through) follows the mask's rectangle through
+//!    the layers, and within it only pixels with a changed input are computed.
+//!    [`exhaustive`](OcclusionSensitivity::exhaustive) computes everything and gives the same bits.
+//! 8. **Maps.** [`OcclusionMaps::map`] is the unmasked score minus the masked score at each position;
+//!    positive values are evidence for the class. [`OcclusionMaps::upsampled`] enlarges a map to the
+//!    picture, and [`OcclusionMaps::attributions`] distributes it over the pixels as Captum does. The
+//!    total activation of a [`Feature`] has a map of its own. [`GoogLeNet::grad_cam`] computes Grad-CAM
+//!    maps, and [`Faithfulness`] measures which of two maps is more faithful to the network.
+//! 9. **Figures** (`src/cli/`, feature `cli`). The command `occlude explain` draws the map over the
+//!    photograph and writes all numbers to files.
 //!
-//! [`profile`] says which layer the time and the multiply-adds go to, [`trace`] follows one mask through the layers:
+//! [`profile`] measures the time and the multiply-adds of each layer. [`trace`] follows one mask through
+//! the layers:
 //!
 //! ```
 //! # use occlude::network::geometry::Rect;
@@ -91,17 +99,18 @@
 //! let mask = Rect { y0: 90, x0: 100, y1: 104, x1: 109 };
 //! let trace = net.trace(&input, mask, MaskValue::Auto)?;
 //! let conv1 = &trace.layers[0];
-//! // The 9 columns of the mask reach those pixels of conv1 that read one of them, 2x - 3 .. 2x + 4.
+//! // Pixel x of conv1 reads the columns 2x - 3 .. 2x + 4; the mask has the columns 100 .. 109.
 //! assert_eq!((conv1.reached.x0, conv1.reached.x1), (49, 56));
 //! assert!(conv1.changed_pixels() <= conv1.computed_pixels() && conv1.affected < conv1.dense);
 //! # Ok::<(), occlude::Error>(())
 //! ```
 //!
-//! # Threads, progress, errors
+//! # Threads, progress and errors
 //!
-//! There is no global state. A [`GoogLeNet`] is immutable, `Send` and `Sync`. A forward pass runs on the current rayon
-//! pool; a sweep does too, unless [`threads`](OcclusionSensitivity::threads) gives it one of its own. In a pool that the
-//! program has already, that is
+//! The crate has no global state. A [`GoogLeNet`] is immutable, `Send` and `Sync`. A forward pass uses
+//! the current rayon pool. So does a sweep, unless
+//! [`threads`](OcclusionSensitivity::threads) gives it a pool of its own. A program with its own pool
+//! uses it as follows:
 //!
 #![cfg_attr(feature = "rayon", doc = "```")]
 #![cfg_attr(not(feature = "rayon"), doc = "```text")]
@@ -114,45 +123,50 @@
 //! # Ok::<(), occlude::Error>(())
 //! ```
 //!
-//! Called from outside of any pool, rayon's global one is used, and started if it has not been yet.
+//! Outside any pool, rayon's global pool is used, which starts at its first use.
 //!
-//! [`on_progress`](OcclusionSensitivity::on_progress) reports each batch of positions and stops the sweep when told to. A panic in such a function of the caller's reaches the caller of the sweep, whichever thread it came from, and leaves
-//! the network as it was. Everything that is refused is an [`Error`] that says what was found, what was expected and what to do.
+//! [`on_progress`](OcclusionSensitivity::on_progress) reports each completed batch of positions and
+//! stops the sweep if the callback requests it. A panic in a callback propagates to the caller of the
+//! sweep and leaves the network usable. All other failures are [`Error`]s; each says what was found,
+//! what was expected and what to do.
 //!
 //! # Features
 //!
-//! | feature | without it |
+//! | feature | effect |
 //! |---|---|
-//! | `cli` (the default; brings `rayon`, `all-formats`, `pth` and `builtin`) | there is no command, only the library |
-//! | `rayon` | all work is done by the calling thread; the same bits |
-//! | `image` | photographs come as raw pixels: there is no [`Photograph::open`] and [`Picture::open`] |
-//! | `all-formats` (brings `image`) | only PNG and JPEG are opened, not WebP, BMP, GIF and TIFF |
-//! | `pth` | PyTorch's own files are refused, with a hint |
-//! | `builtin` | there is no network in the crate, which saves 3 MB: weights are a file |
-//! | `capi` | there is no C interface (`src/capi/occlude.h`) |
+//! | `cli` (default; enables `rayon`, `all-formats`, `pth` and `builtin`) | builds the command |
+//! | `rayon` | uses several threads; without it, all work is done on the calling thread, with the same bits |
+//! | `image` | opens PNG and JPEG files ([`Photograph::open`], [`Picture::open`]); without it, pictures come as raw pixels |
+//! | `all-formats` (enables `image`) | opens WebP, BMP, GIF and TIFF files as well |
+//! | `pth` | reads PyTorch's `.pth` files |
+//! | `builtin` | includes the built-in network of 3 MB |
+//! | `capi` | builds the C interface (`src/capi/occlude.h`) |
 //!
-//! Without default features the crate depends on `safetensors`, `matrixmultiply` and `wide` alone.
+//! Without default features the crate depends on `safetensors`, `matrixmultiply` and `wide` only.
 //!
 //! # Versions
 //!
-//! Versions follow semantic versioning. Within a major version (before 1.0: a minor one) stay as they are: the public API, the C
-//! interface, names and meaning of the fields of `map.json` and of the other files, command line options, and the **bits of results**
-//! for the same weights, picture and options (`tests/engine/reproducible.rs` holds them). What may come at any time: functions, options,
-//! fields, variants of enums and fields of structs that are `#[non_exhaustive]`, the text of messages and the look of pictures. The
-//! oldest Rust that is supported, 1.89, may rise with a minor version.
+//! The crate follows semantic versioning. Within a major version (before 1.0: a minor version) the
+//! following stay compatible: the public API, the C interface, the names and meanings of the fields of
+//! `map.json` and the other files, the command line options, and the bits of results for the same
+//! weights, picture and options (`tests/engine/reproducible.rs` checks them). Any version may add functions,
+//! options, fields, and variants and fields of `#[non_exhaustive]` types, and may change the text of
+//! messages and the look of pictures. The minimum supported Rust version, 1.89, may increase with a
+//! minor version.
 
-#![deny(missing_docs, rustdoc::broken_intra_doc_links)]
+#![deny(missing_docs, missing_debug_implementations, rustdoc::broken_intra_doc_links)]
 
 #[cfg(test)]
 extern crate self as occlude;
 
-// Weights files and the bits that are compared are little-endian, and no big-endian machine has been at hand to test on.
+// The readers of weights files assume little-endian numbers, and no big-endian machine was available
+// for tests.
 #[cfg(target_endian = "big")]
 compile_error!(
-    "occlude needs a little-endian target, such as x86_64 or aarch64: nothing of it has been tested on another"
+    "occlude needs a little-endian target, such as x86_64 or aarch64; big-endian targets are untested"
 );
 
-// The tests of the C interface are among the library's.
+// The unit tests of the library include those of the C interface.
 #[cfg(any(feature = "capi", test))]
 mod capi;
 pub mod error;
@@ -184,7 +198,7 @@ pub use sweep::{
 pub use trace::{LayerTrace, Trace};
 pub use weights::Weights;
 
-/// The README's examples, which have to compile.
+/// Compiles the examples of the README.
 #[cfg(all(doctest, feature = "image"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
