@@ -49,47 +49,52 @@
 //! | [`book::reading_a_map`] | the meaning of a map and its limits | [`OcclusionMaps`] |
 //! | [`book::grad_cam`] | Grad-CAM, and a measure to compare maps | [`explain`] |
 //!
-//! 1. **Photograph and picture** ([`mod@image`]). [`Photograph::open`] decodes a file to upright RGB.
-//!    [`Resize`] selects how it becomes a [`Picture`] of 224x224 pixels, by antialiased bicubic
-//!    interpolation.
-//! 2. **Tensor.** [`Picture::input`] puts blue first and subtracts [`network::MEAN_BGR`]. The result is
-//!    an [`Input`], `[224][224][3]`. In all tensors of this crate the channels are contiguous (NHWC).
-//! 3. **Network** ([`network`]). [`Network`](network::Network) is a table of layers and of the blobs
-//!    between them. The forward pass, the receptive fields, the count of multiply-adds and the check of
-//!    weights files read this table. The branches of an inception block write to different channels of
-//!    one blob, so no layer concatenates. There is one table for BVLC GoogLeNet and one for
-//!    torchvision's variant, each for any number of classes; the latter also at half the width.
-//! 4. **Weights** ([`weights`]). [`weights::find`] searches for the file. [`Weights::load`] recognises
-//!    its form by the first bytes and checks every tensor; [`Weights::from_bytes`] reads it from memory
-//!    (`include_bytes!`). `Weights::builtin` (feature `builtin`) is the network inside this crate, and
-//!    [`Weights::seeded`] makes random weights. [`Weights::labels`] names the classes.
-//!    [`GoogLeNet::new`] packs the weights for the kernels.
+//! 1. **Photograph and picture** ([`mod@image`]). [`Photograph::open`] decodes a file to upright
+//!    RGB. [`Resize`] selects how it becomes a [`Picture`] of 224x224 pixels, by antialiased
+//!    bicubic interpolation.
+//! 2. **Tensor.** [`Picture::input`] puts blue first and subtracts [`network::MEAN_BGR`]. The
+//!    result is an [`Input`], `[224][224][3]`. In all tensors of this crate the channels are
+//!    contiguous (NHWC).
+//! 3. **Network** ([`network`]). [`Network`](network::Network) is a table of layers and of the
+//!    blobs between them. The forward pass, the receptive fields, the count of multiply-adds and
+//!    the check of weights files read this table. The branches of an inception block write to
+//!    different channels of one blob, so no layer concatenates. There is one table for BVLC
+//!    GoogLeNet and one for torchvision's variant, each for any number of classes; the latter also
+//!    at half the width.
+//! 4. **Weights** ([`weights`]). [`weights::find`] searches for the file. [`Weights::load`]
+//!    recognises its form by the first bytes and checks every tensor; [`Weights::from_bytes`] reads
+//!    it from memory (`include_bytes!`). `Weights::builtin` (feature `builtin`) is the network
+//!    inside this crate, and [`Weights::seeded`] makes random weights. [`Weights::labels`] names
+//!    the classes. [`GoogLeNet::new`] packs the weights for the kernels.
 //! 5. **Layers and scores** ([`forward`]). [`GoogLeNet::forward`] runs all layers and keeps the
 //!    [`Activations`]. [`GoogLeNet::classify`] returns the [`Classification`] only: logits, and
 //!    probabilities by [`softmax()`].
-//! 6. **Arithmetic** (`src/kernels/`, which contains all `unsafe` code except that of the C interface).
-//!    Each kernel is one generic algorithm, instantiated for each [`Isa`]. It sums an output in a fixed
-//!    order of fused multiply-adds and skips inputs of zero, which changes no bit; on photographs about
-//!    half of the multiply-adds remain. The convolution kernels differ in the outputs that share a
-//!    loaded weight: two neighbouring pixels in a single pass (`conv_pair.rs`), eight mask positions in
-//!    a sweep (`conv_batch.rs`), a row of the image in the first layer (`conv_first.rs`).
-//!    [`mod@reference`] computes the same by im2col and matrix multiplication, for readers and tests.
-//! 7. **Sweep** ([`sweep`]). [`OcclusionSensitivity`] slides the mask; its options are those of MATLAB's
-//!    `occlusionSensitivity`. Eight neighbouring positions go through the network together, because
-//!    their zeros are at nearly the same positions. Only activations that the mask can have changed are
-//!    computed: [`Rect::through`](network::geometry::Rect::through) follows the mask's rectangle through
-//!    the layers, and within it only pixels with a changed input are computed.
-//!    [`exhaustive`](OcclusionSensitivity::exhaustive) computes everything and gives the same bits.
-//! 8. **Maps.** [`OcclusionMaps::map`] is the unmasked score minus the masked score at each position;
-//!    positive values are evidence for the class. [`OcclusionMaps::upsampled`] enlarges a map to the
-//!    picture, and [`OcclusionMaps::attributions`] distributes it over the pixels as Captum does. The
-//!    total activation of a [`Feature`] has a map of its own. [`GoogLeNet::grad_cam`] computes Grad-CAM
-//!    maps, and [`Faithfulness`] measures which of two maps is more faithful to the network.
+//! 6. **Arithmetic** (`src/kernels/`, which contains all `unsafe` code except that of the C
+//!    interface). Each kernel is one generic algorithm, instantiated for each [`Isa`]. It sums an
+//!    output in a fixed order of fused multiply-adds and skips inputs of zero, which changes no
+//!    bit; on photographs about half of the multiply-adds remain. The convolution kernels differ in
+//!    the outputs that share a loaded weight: two neighbouring pixels in a single pass
+//!    (`conv_pair.rs`), eight mask positions in a sweep (`conv_batch.rs`), a row of the image in
+//!    the first layer (`conv_first.rs`). [`mod@reference`] computes the same by im2col and matrix
+//!    multiplication, for readers and tests.
+//! 7. **Sweep** ([`sweep`]). [`OcclusionSensitivity`] slides the mask; its options are those of
+//!    MATLAB's `occlusionSensitivity`. Eight neighbouring positions go through the network
+//!    together, because their zeros are at nearly the same positions. Only activations that the
+//!    mask can have changed are computed: [`Rect::through`](network::geometry::Rect::through)
+//!    follows the mask's rectangle through the layers, and within it only pixels with a changed
+//!    input are computed. [`exhaustive`](OcclusionSensitivity::exhaustive) computes everything and
+//!    gives the same bits.
+//! 8. **Maps.** [`OcclusionMaps::map`] is the unmasked score minus the masked score at each
+//!    position; positive values are evidence for the class. [`OcclusionMaps::upsampled`] enlarges a
+//!    map to the picture, and [`OcclusionMaps::attributions`] distributes it over the pixels as
+//!    Captum does. The total activation of a [`Feature`] has a map of its own.
+//!    [`GoogLeNet::grad_cam`] computes Grad-CAM maps, and [`Faithfulness`] measures which of two
+//!    maps is more faithful to the network.
 //! 9. **Figures** (`src/cli/`, feature `cli`). The command `occlude explain` draws the map over the
 //!    photograph and writes all numbers to files.
 //!
-//! [`profile`] measures the time and the multiply-adds of each layer. [`trace`] follows one mask through
-//! the layers:
+//! [`profile`] measures the time and the multiply-adds of each layer. [`trace`] follows one mask
+//! through the layers:
 //!
 //! ```
 //! # use occlude::network::geometry::Rect;
@@ -107,10 +112,9 @@
 //!
 //! # Threads, progress and errors
 //!
-//! The crate has no global state. A [`GoogLeNet`] is immutable, `Send` and `Sync`. A forward pass uses
-//! the current rayon pool. So does a sweep, unless
-//! [`threads`](OcclusionSensitivity::threads) gives it a pool of its own. A program with its own pool
-//! uses it as follows:
+//! The crate has no global state. A [`GoogLeNet`] is immutable, `Send` and `Sync`. A forward pass
+//! uses the current rayon pool. So does a sweep, unless [`threads`](OcclusionSensitivity::threads)
+//! gives it a pool of its own. A program with its own pool uses it as follows:
 //!
 #![cfg_attr(feature = "rayon", doc = "```")]
 #![cfg_attr(not(feature = "rayon"), doc = "```text")]
@@ -159,8 +163,8 @@
 #[cfg(test)]
 extern crate self as occlude;
 
-// The readers of weights files assume little-endian numbers, and no big-endian machine was available
-// for tests.
+// The readers of weights files assume little-endian numbers, and no big-endian machine was
+// available for tests.
 #[cfg(target_endian = "big")]
 compile_error!(
     "occlude needs a little-endian target, such as x86_64 or aarch64; big-endian targets are untested"

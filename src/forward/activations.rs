@@ -27,13 +27,13 @@ pub(crate) const PADDED_SIDE: usize = INPUT_SIDE + 2 * IMAGE_PADDING;
 /// ```
 pub struct Activations {
     pub(crate) network: Network,
-    /// `[y][x][channel]`, where consecutive pixels lie `pitch(channels)` values apart. Blob 0 is the
-    /// image with its padding.
+    /// `[y][x][channel]`, where consecutive pixels lie `pitch(channels)` values apart. Blob 0 is
+    /// the image with its padding.
     pub(crate) blobs: Vec<AlignedBuf>,
 }
 
-/// A borrowed blob of one image: `height` rows of `width` pixels. Consecutive pixels lie `pixel` values
-/// apart, and the first `channels` of these are the values of the pixel.
+/// A borrowed blob of one image: `height` rows of `width` pixels. Consecutive pixels lie `pixel`
+/// values apart, and the first `channels` of these are the values of the pixel.
 #[derive(Clone, Copy)]
 pub(crate) struct BlobView<'a> {
     pub(crate) values: &'a [f32],
@@ -51,8 +51,8 @@ impl<'a> BlobView<'a> {
     }
 }
 
-/// Copies the values of an [`Input`](crate::Input) into the middle of `padded`, whose border stays zero,
-/// and shifts them to the mean that this network expects.
+/// Copies the values of an [`Input`](crate::Input) into the middle of `padded`, whose border stays
+/// zero, and shifts them to the mean that this network expects.
 pub(crate) fn pad_image(network: &Network, image: &[f32], padded: &mut [f32]) {
     let shift = network.input_shift();
     for (y, row) in image.chunks_exact(INPUT_SIDE * 3).enumerate() {
@@ -74,8 +74,8 @@ impl fmt::Debug for Activations {
 impl Activations {
     /// A copy of the blob with this name, `[side][side][channels]`; `None` if there is none.
     ///
-    /// The blob `data` is the input image minus the mean of this network. The logits have the name of
-    /// the last layer. All other blobs hold values of 0 or more.
+    /// The blob `data` is the input image minus the mean of this network. The logits have the name
+    /// of the last layer. All other blobs hold values of 0 or more.
     pub fn blob(&self, name: &str) -> Option<Vec<f32>> {
         let id = self.network.find(name)?;
         if id == 0 {

@@ -36,8 +36,8 @@ impl Classification {
         (0..self.logits.len()).fold(0, better)
     }
 
-    /// The `k` most probable classes, or all classes if there are fewer, in descending order of their
-    /// logits. Equal ones are in ascending order of their index.
+    /// The `k` most probable classes, or all classes if there are fewer, in descending order of
+    /// their logits. Equal ones are in ascending order of their index.
     pub fn top(&self, k: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.probabilities.len()).collect();
         order.sort_by(|&a, &b| self.logits[b].total_cmp(&self.logits[a]).then(a.cmp(&b)));

@@ -1,13 +1,13 @@
-//! The fully connected layer, which computes logits from the pooled activations of up to eight images
-//! (`docs/04-scores.md`).
+//! The fully connected layer, which computes logits from the pooled activations of up to eight
+//! images (`docs/04-scores.md`).
 
 use crate::kernels::{
     BATCH, Isa, PackedWeights, SparseActivations, Sum, Tile, WindowRow, convolve_tile, pitch,
 };
 use crate::parallel;
 
-/// Inputs that are summed in one chain of additions. A single chain over all 1024 inputs would have a
-/// rounding error of up to 2.5e-5, which changes a probability by 6e-6.
+/// Inputs that are summed in one chain of additions. A single chain over all 1024 inputs would have
+/// a rounding error of up to 2.5e-5, which changes a probability by 6e-6.
 const PART: usize = 64;
 
 /// Computes the logits of up to eight images from their pooled activations, and the number of

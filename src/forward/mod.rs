@@ -1,9 +1,9 @@
 //! The network with packed weights, and the forward pass of one image.
 //!
-//! For each layer of the table, the pass divides the output pixels into bands of rows, gives each band
-//! to a thread and calls the kernel of the layer's kind (`docs/02-convolution.md`,
-//! `docs/03-pooling-lrn-inception.md`). The arithmetic itself is in `src/kernels`; batches of masked
-//! images are in `src/sweep`.
+//! For each layer of the table, the pass divides the output pixels into bands of rows, gives each
+//! band to a thread and calls the kernel of the layer's kind (`docs/02-convolution.md`,
+//! `docs/03-pooling-lrn-inception.md`). The arithmetic itself is in `src/kernels`; batches of
+//! masked images are in `src/sweep`.
 
 pub(crate) mod activations;
 mod classification;
@@ -39,8 +39,9 @@ const PIXELS: usize = 448;
 
 /// A network, in either variant, whose weights are packed for the kernels.
 ///
-/// It is immutable, `Send` and `Sync`, so threads can share one by reference. All methods that compute
-/// use the threads of the current rayon pool, or only the calling thread without the feature `rayon`.
+/// It is immutable, `Send` and `Sync`, so threads can share one by reference. All methods that
+/// compute use the threads of the current rayon pool, or only the calling thread without the
+/// feature `rayon`.
 pub struct GoogLeNet {
     pub(crate) network: Network,
     pub(crate) isa: Isa,
@@ -51,8 +52,8 @@ pub struct GoogLeNet {
 }
 
 /// The input of convolutions without its zeros: for each row of a blob, the nonzero activations of
-/// pairs of neighbouring pixels. Kept from one layer to the next, because the branches of an inception
-/// block read the same blob.
+/// pairs of neighbouring pixels. Kept from one layer to the next, because the branches of an
+/// inception block read the same blob.
 #[derive(Default)]
 struct PairedRows {
     blob: Option<BlobId>,
@@ -94,17 +95,19 @@ impl GoogLeNet {
     /// Reads a weights file, checks it and packs the weights for the kernels.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::Error::Io), [`Error::Weights`](crate::Error::Weights); [`Error::Option`](crate::Error::Option) as for [`GoogLeNet::new`].
+    /// [`Error::Io`](crate::Error::Io), [`Error::Weights`](crate::Error::Weights);
+    /// [`Error::Option`](crate::Error::Option) as for [`GoogLeNet::new`].
     pub fn load(path: impl AsRef<Path>) -> Result<GoogLeNet> {
         GoogLeNet::new(&Weights::load(path)?)
     }
 
-    /// Packs weights for the kernels. The kernels use the instruction set that the environment variable
-    /// `OCCLUDE_ISA` names (`scalar`, `avx2`, `avx512`), by default the fastest one of this machine.
+    /// Packs weights for the kernels. The kernels use the instruction set that the environment
+    /// variable `OCCLUDE_ISA` names (`scalar`, `avx2`, `avx512`), by default the fastest one of
+    /// this machine.
     ///
     /// # Errors
-    /// [`Error::Option`](crate::Error::Option) if `OCCLUDE_ISA` names an unknown instruction set, or one that this
-    /// machine does not have.
+    /// [`Error::Option`](crate::Error::Option) if `OCCLUDE_ISA` names an unknown instruction set,
+    /// or one that this machine does not have.
     pub fn new(weights: &Weights) -> Result<GoogLeNet> {
         let isa = Isa::from_environment()?;
         let network = weights.network().clone();
@@ -123,7 +126,8 @@ impl GoogLeNet {
         self.isa
     }
 
-    /// The same network with kernels for another instruction set. All results stay the same, bit for bit.
+    /// The same network with kernels for another instruction set. All results stay the same, bit
+    /// for bit.
     ///
     /// # Errors
     /// [`Error::Option`](crate::Error::Option) if this machine does not have it.
@@ -168,8 +172,8 @@ impl GoogLeNet {
         })
     }
 
-    /// Calls `run` with a workspace that holds the image. Workspaces are kept for later calls, because
-    /// allocating 16 MB takes a tenth of the time of a pass.
+    /// Calls `run` with a workspace that holds the image. Workspaces are kept for later calls,
+    /// because allocating 16 MB takes a tenth of the time of a pass.
     fn with_memory<T>(&self, input: &Input, run: impl FnOnce(&mut Activations, &mut PairedRows) -> T) -> T {
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let (mut activations, mut paired) =
@@ -189,7 +193,8 @@ impl GoogLeNet {
         Activations { network: self.network.clone(), blobs }
     }
 
-    /// The most bytes that one pass allocates, with the masked image and the packed input of convolutions.
+    /// The most bytes that one pass allocates, with the masked image and the packed input of
+    /// convolutions.
     pub(crate) fn pass_memory(&self) -> usize {
         let images = 3 * (PADDED_SIDE * PADDED_SIDE * 3).next_multiple_of(16);
         let blobs: usize = self.network.blobs[1..].iter().map(|b| b.side * b.side * pitch(b.channels)).sum();
@@ -200,7 +205,8 @@ impl GoogLeNet {
             }
             _ => 0,
         };
-        // An entry takes 4 bytes and its values 8. A vector that grows allocates up to three times as much.
+        // An entry takes 4 bytes and its values 8. A vector that grows allocates up to three times
+        // as much.
         let reads = self.network.layers.iter().map(read).max().unwrap_or(0) * 3 * 12;
         (images + blobs) * size_of::<f32>() + reads
     }
@@ -285,8 +291,8 @@ impl GoogLeNet {
         (side * side * weights.outputs() * weights.k()) as u64
     }
 
-    /// Computes any other convolution, for two neighbouring output pixels at a time. Inputs that are zero
-    /// for both pixels are skipped.
+    /// Computes any other convolution, for two neighbouring output pixels at a time. Inputs that
+    /// are zero for both pixels are skipped.
     fn convolve(
         &self,
         index: usize,
@@ -298,8 +304,8 @@ impl GoogLeNet {
         let layer = &self.network.layers[index];
         let blob = &self.network.blobs[layer.output];
         let (side, step) = (blob.side, pitch(blob.channels));
-        // Pairs of output pixels read pairs of input pixels. For a 1x1 window these begin at every other
-        // pixel, for a larger one at every pixel, starting in the padding on the left.
+        // Pairs of output pixels read pairs of input pixels. For a 1x1 window these begin at every
+        // other pixel, for a larger one at every pixel, starting in the padding on the left.
         let every = if window.size == 1 { 2 } else { 1 };
         let sites = (input.width + 2 * window.padding).div_ceil(every);
         paired.take(self.isa, layer.input, input, window.padding, every, sites);
@@ -311,7 +317,8 @@ impl GoogLeNet {
             window: window.size,
             weights,
         };
-        // The same number of bands for each thread, each of at most PIXELS pixels if it has several rows.
+        // The same number of bands for each thread, each of at most PIXELS pixels if it has several
+        // rows.
         let bands = side.div_ceil((PIXELS / side).max(1)).next_multiple_of(parallel::count());
         let rows = side.div_ceil(bands);
         let sets = weights.sets();

@@ -1,9 +1,9 @@
-//! Softmax (`docs/04-scores.md`). It uses an exponential of its own, because that of a C library differs
-//! from machine to machine in the last bits.
+//! Softmax (`docs/04-scores.md`). It uses an exponential of its own, because that of a C library
+//! differs from machine to machine in the last bits.
 
-/// Computes class probabilities from logits: `exp(l - max) / sum`, evaluated in f64 in the order of the
-/// classes and rounded once to f32. Each probability is in 0..=1. Adding the same number to all logits
-/// changes the probabilities by rounding only.
+/// Computes class probabilities from logits: `exp(l - max) / sum`, evaluated in f64 in the order of
+/// the classes and rounded once to f32. Each probability is in 0..=1. Adding the same number to all
+/// logits changes the probabilities by rounding only.
 ///
 /// ```
 /// let probabilities = occlude::forward::softmax(&[2.0, 1.0, 1.0]);
@@ -23,7 +23,8 @@ pub(crate) fn softmax_f64(logits: &[f64]) -> Vec<f64> {
     powers.iter().map(|p| p / sum).collect()
 }
 
-/// Computes `e^x` for `x <= 0` with a relative error of about 1e-15. It splits `x` into `n ln 2 + r` with
+/// Computes `e^x` for `x <= 0` with a relative error of about 1e-15. It splits `x` into `n ln 2 +
+/// r` with
 /// |r| <= ln 2 / 2, evaluates a Taylor polynomial for `e^r` and builds `2^n` from its bits. It uses only
 /// additions and multiplications, which round the same on every machine.
 pub(crate) fn exp(x: f64) -> f64 {

@@ -37,7 +37,8 @@ impl Photograph {
     /// file. The content of the file determines the format, not its name.
     ///
     /// - The picture is turned upright by its EXIF or TIFF orientation.
-    /// - Transparency is dropped, not blended: a pixel keeps its stored colour, as PIL's `convert("RGB")` does.
+    /// - Transparency is dropped, not blended: a pixel keeps its stored colour, as PIL's
+    ///   `convert("RGB")` does.
     /// - 16-bit levels are divided by 257 and rounded (65535 becomes 255), as MATLAB's `im2uint8`
     ///   does. Floating-point levels are first clipped to 0..=1.
     /// - Grey becomes three equal channels, palettes are looked up, CMYK is converted by

@@ -255,8 +255,8 @@ mod tests {
         (0..count).map(|i| (i * i * 37 + i * 11) as u8).collect()
     }
 
-    /// Expected levels from Pillow 13.0.0:
-    /// `Image.fromarray(levels.reshape(height, width, 3)).resize((new_width, new_height), Image.BICUBIC)`.
+    /// Expected levels from Pillow 13.0.0: `Image.fromarray(levels.reshape(height, width,
+    /// 3)).resize((new_width, new_height), Image.BICUBIC)`.
     #[test]
     fn photographs_are_resized_as_by_pillow() {
         let shrunk = [
@@ -284,7 +284,8 @@ mod tests {
     /// different levels.
     ///
     /// The digests, `d = (d * 31 + level) % 2**32` from 0 over all levels, are of Pillow 13.0.0's
-    /// `Image.fromarray(levels.reshape(height, width, 3)).resize((new_width, new_height), Image.BICUBIC)`.
+    /// `Image.fromarray(levels.reshape(height, width, 3)).resize((new_width, new_height),
+    /// Image.BICUBIC)`.
     #[test]
     fn photographs_lose_rows_or_columns_first_as_by_pillow() {
         for (height, width, size, columns_come_first, digest) in [
@@ -308,8 +309,9 @@ mod tests {
         }
     }
 
-    /// Expected values from a transcription of `imresize`'s `contributions` into numpy (f64): `u = x / scale +
-    /// 0.5 * (1 - 1 / scale)`, six taps from `floor(u - 2)`, normalised, indices folded through `[1:n, n:-1:1]`.
+    /// Expected values from a transcription of `imresize`'s `contributions` into numpy (f64): `u =
+    /// x / scale + 0.5 * (1 - 1 / scale)`, six taps from `floor(u - 2)`, normalised, indices folded
+    /// through `[1:n, n:-1:1]`.
     #[test]
     fn maps_are_enlarged_as_by_imresize() {
         let map = [0.5, -1.0, 2.0, 3.0, 0.25, -0.75];

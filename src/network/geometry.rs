@@ -1,8 +1,9 @@
 //! Windows, rectangles and receptive fields (`docs/06-receptive-fields.md`).
 //!
-//! [`Rect::through`] follows a rectangle of inputs forwards, to the outputs of a layer that read any
-//! of them. [`ReceptiveField`] goes backwards, from an activation to the pixels of the image that it
-//! depends on. The module works on positions only; it uses no activations, weights or masks.
+//! [`Rect::through`] follows a rectangle of inputs forwards, to the outputs of a layer that read
+//! any of them. [`ReceptiveField`] goes backwards, from an activation to the pixels of the image
+//! that it depends on. The module works on positions only; it uses no activations, weights or
+//! masks.
 
 /// How [`Window::output_side`] rounds where the stride does not divide the last step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,8 +11,9 @@ pub enum Rounding {
     /// Rounds down, as Caffe's and PyTorch's convolutions: every window lies inside the padded
     /// plane, and inputs at the end of a row may remain unread.
     Floor,
-    /// Rounds up, as Caffe's pooling and PyTorch's with `ceil_mode=True`: every input is read, and the
-    /// last window may extend past the end. A last window that would begin past the end is dropped.
+    /// Rounds up, as Caffe's pooling and PyTorch's with `ceil_mode=True`: every input is read, and
+    /// the last window may extend past the end. A last window that would begin past the end is
+    /// dropped.
     Ceil,
 }
 
@@ -285,7 +287,8 @@ mod tests {
 
     proptest! {
         /// Against the definition: a convolution has the windows that fit into the padded plane; a
-        /// pooling has windows until one reaches the end, each beginning before the end of the plane.
+        /// pooling has windows until one reaches the end, each beginning before the end of the
+        /// plane.
         #[test]
         fn output_sides_are_rounded_as_defined(window in window(), side in 8usize..40) {
             let Window { size, stride, padding, rounding } = window;
@@ -307,7 +310,8 @@ mod tests {
             }
         }
 
-        /// Against brute force: an output is affected if and only if one of the pixels it reads lies in the rectangle.
+        /// Against brute force: an output is affected if and only if one of the pixels it reads
+        /// lies in the rectangle.
         #[test]
         fn a_rectangle_reaches_what_reads_from_it(
             window in window(),

@@ -87,7 +87,8 @@ fn a_narrow_table_has_the_channels_of_its_recipe() {
         let (_, channels) = net.output(name).unwrap();
         channels.len()
     };
-    // `scaled` of tools/train/net.py: 16 / 2 is 8, 24 / 2 is 12, which is rounded up, 208 / 2 is 104.
+    // `scaled` of tools/train/net.py: 16 / 2 is 8, 24 / 2 is 12, which is rounded up, 208 / 2 is
+    // 104.
     assert_eq!(["conv1", "conv2", "conv3"].map(channels), [32, 32, 96]);
     assert_eq!(["inception3a.branch3.0", "inception4b.branch3.0"].map(channels), [8, 16]);
     assert_eq!(["inception4a.branch2.1", "inception5b", "fc"].map(channels), [104, 512, 30]);

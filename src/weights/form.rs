@@ -73,8 +73,8 @@ const OTHERS: [(&[u8], &str); 13] = [
 ];
 
 impl Form {
-    /// Recognises the form by the first bytes of a file. At least 32 bytes are needed, unless the file
-    /// is shorter; further ones are ignored. `name` is used in error messages only.
+    /// Recognises the form by the first bytes of a file. At least 32 bytes are needed, unless the
+    /// file is shorter; further ones are ignored. `name` is used in error messages only.
     ///
     /// # Errors
     /// [`Error::Weights`] if the bytes begin no such file; the message says what they resemble.

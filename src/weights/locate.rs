@@ -33,8 +33,8 @@ pub enum Source {
 ///
 /// 1. `weights/bvlc_googlenet.safetensors` in the current directory,
 /// 2. `occlude/bvlc_googlenet.safetensors` in the user's cache directory ([`cache_file`]),
-/// 3. with the feature `pth`, torchvision's `googlenet-1378be20.pth` in PyTorch's hub cache (`$TORCH_HOME/hub/checkpoints`,
-///    by default in `~/.cache/torch`),
+/// 3. with the feature `pth`, torchvision's `googlenet-1378be20.pth` in PyTorch's hub cache
+///    (`$TORCH_HOME/hub/checkpoints`, by default in `~/.cache/torch`),
 ///
 /// else the built-in network if this build has one (feature `builtin`). The name "builtin" in place
 /// of a file selects the built-in network. No file is opened.

@@ -26,8 +26,8 @@ const GAIN: f64 = 1.1;
 /// [`GAIN`] for the classifier. It gives logits with a standard deviation of about 3, and thus a
 /// few probable classes among many improbable ones.
 const CLASSIFIER_GAIN: f64 = 0.06;
-/// Bound of the biases. They are small against activations, which are in the tens, but a missing bias still
-/// exceeds every tolerance by far.
+/// Bound of the biases. They are small against activations, which are in the tens, but a missing
+/// bias still exceeds every tolerance by far.
 const BIAS_BOUND: f32 = 1.0;
 
 /// Generates all tensors of a seeded network, in the order of the generator. A seed gives the same
