@@ -39,7 +39,7 @@ const PIXELS: usize = INPUT_SIDE * INPUT_SIDE;
 /// assert!((0.0..=1.0).contains(&curves[0].deletion_area()));
 /// # Ok::<(), occlude::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "nothing runs before `run`"]
 pub struct Faithfulness<'a> {
     net: &'a GoogLeNet,
