@@ -326,12 +326,12 @@ impl GoogLeNet {
             let items: Vec<Item> = (i * rows..side.min((i + 1) * rows))
                 .flat_map(|y| (0..side).step_by(2).map(move |x| (y, x)))
                 .map(|(y, x)| {
-                    let place = |x| ((y - i * rows) * side + x) * step + layer.channel;
+                    let offset = |x| ((y - i * rows) * side + x) * step + layer.channel;
                     Item {
                         y: y as isize - window.padding as isize,
                         site: (x / every) as isize,
-                        out: place(x),
-                        second: (x + 1 < side).then(|| place(x + 1)),
+                        out: offset(x),
+                        second: (x + 1 < side).then(|| offset(x + 1)),
                     }
                 })
                 .collect();

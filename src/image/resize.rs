@@ -360,14 +360,14 @@ mod tests {
             prop_assert!(upsample(&vec![v; ny * nx], ny, nx, h, w, Upsampling::Nearest).iter().all(|found| *found == v));
         }
 
-        /// Away from the mirrored borders a ramp comes back at the pixel's own place in the grid.
+        /// Away from the mirrored borders a ramp comes back at the pixel's own position in the grid.
         #[test]
         fn a_ramp_stays_a_ramp(n in 4usize..12, size in 12usize..60) {
             let ramp: Vec<f32> = (0..n).map(|i| i as f32 / n as f32).collect();
             for (o, found) in upsample(&ramp, 1, n, 1, size, Upsampling::Bicubic).iter().enumerate() {
-                let place = (o as f64 + 0.5) * n as f64 / size as f64 - 0.5;
-                if (1.0..=(n - 2) as f64).contains(&place) {
-                    prop_assert!(close(*found, (place / n as f64) as f32));
+                let position = (o as f64 + 0.5) * n as f64 / size as f64 - 0.5;
+                if (1.0..=(n - 2) as f64).contains(&position) {
+                    prop_assert!(close(*found, (position / n as f64) as f32));
                 }
             }
         }

@@ -66,9 +66,9 @@ pub struct Rect {
     pub x1: usize,
 }
 
-/// The receptive field of a blob along one axis: the `o`-th activation depends on the pixels `start
-/// + o * step .. start + o * step + size` that lie in the image. It is the same for rows and
-/// columns.
+/// The receptive field of a blob along one axis. With `first = start + o * step`, the `o`-th
+/// activation depends on those of the pixels `first .. first + size` that lie in the image. It is the
+/// same for rows and columns.
 ///
 /// ```
 /// use occlude::network::geometry::{ReceptiveField, Window};

@@ -215,7 +215,7 @@ impl Network {
     /// input image is not a layer.
     pub fn output(&self, name: &str) -> Result<(BlobId, Range<usize>)> {
         let other = [Network::googlenet(), Network::torchvision(CLASSES)];
-        let name = other.iter().find_map(|other| self.same_place(other, name)).unwrap_or(name);
+        let name = other.iter().find_map(|other| self.counterpart(other, name)).unwrap_or(name);
         if let Some(layer) = self.layers.iter().find(|layer| layer.name == name) {
             return Ok((layer.output, layer.channel..layer.channel + layer.channels));
         }
@@ -230,7 +230,7 @@ impl Network {
 
     /// The name in this table of a layer with weights, or of an inception block, that another
     /// variant calls `name`.
-    fn same_place(&self, other: &Network, name: &str) -> Option<&str> {
+    fn counterpart(&self, other: &Network, name: &str) -> Option<&str> {
         fn named(network: &Network) -> Vec<&str> {
             let weighted = network.layers.iter().filter(|layer| network.weight_shape(layer).is_some());
             // Both variants list them in the same order.

@@ -367,11 +367,11 @@ mod tests {
             let files = FILES.get_or_init(|| [PUBLISHED, NEW].map(|style| {
                 // Without the last layer, which has no weights and may be cut off.
                 let net = layers(2).iter().fold(Message::default(), |net, layer| style.add(net, layer));
-                let places = structure(&net.0);
-                (net.0, places)
+                let positions = structure(&net.0);
+                (net.0, positions)
             }));
-            let (file, places) = &files[usize::from(old)];
-            let (bytes, cut) = damage.apply(file, places);
+            let (file, positions) = &files[usize::from(old)];
+            let (bytes, cut) = damage.apply(file, positions);
             let read = tensors(&bytes);
             prop_assert!(!cut || read.is_err());
         }

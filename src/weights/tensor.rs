@@ -83,16 +83,16 @@ pub(crate) mod tests {
 
     impl Damage {
         /// Returns the damaged file, and whether it was truncated only.
-        pub fn apply(&self, file: &[u8], places: &[usize]) -> (Vec<u8>, bool) {
-            let place = |part: f64| places[(part * places.len() as f64) as usize];
+        pub fn apply(&self, file: &[u8], positions: &[usize]) -> (Vec<u8>, bool) {
+            let position = |part: f64| positions[(part * positions.len() as f64) as usize];
             let length = match self.cut {
                 None => file.len(),
-                Some((true, part)) => place(part),
+                Some((true, part)) => position(part),
                 Some((false, part)) => (part * file.len() as f64) as usize,
             };
             let mut bytes = file[..length].to_vec();
             for &(part, bit) in &self.flips {
-                if let Some(byte) = bytes.get_mut(place(part)) {
+                if let Some(byte) = bytes.get_mut(position(part)) {
                     *byte ^= 1 << bit;
                 }
             }
@@ -116,13 +116,13 @@ pub(crate) mod tests {
         }
         let mut runs = Vec::new();
         long_runs(file, file, &mut runs);
-        let mut places = Vec::new();
+        let mut positions = Vec::new();
         let mut at = 0;
         for run in runs {
-            places.extend(at..run.start);
+            positions.extend(at..run.start);
             at = run.end;
         }
-        places.extend(at..file.len());
-        places
+        positions.extend(at..file.len());
+        positions
     }
 }

@@ -151,7 +151,7 @@ fn another_network_is_refused_by_the_layer_that_differs() {
         ),
         (
             |nodes| {
-                // Two layers of the same shape change places for one reader only.
+                // Two layers of the same shape are swapped for one reader only.
                 let other = node(nodes, "inception_5b/1x1").inputs[0].clone();
                 node(nodes, "inception_5b/pool_proj").inputs[0] = other;
             },
@@ -288,12 +288,12 @@ proptest! {
     #[test]
     fn damaged_files_are_refused_or_read(damage in mangle()) {
         static FILE: std::sync::OnceLock<(Vec<u8>, Vec<usize>)> = std::sync::OnceLock::new();
-        let (file, places) = FILE.get_or_init(|| {
+        let (file, positions) = FILE.get_or_init(|| {
             let file = ZOO.file(&layers(2));
-            let places = crate::weights::tensor::tests::structure(&file);
-            (file, places)
+            let positions = crate::weights::tensor::tests::structure(&file);
+            (file, positions)
         });
-        let (bytes, cut) = damage.apply(file, places);
+        let (bytes, cut) = damage.apply(file, positions);
         let read = tensors(&bytes);
         prop_assert!(!cut || read.is_err());
     }

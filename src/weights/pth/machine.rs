@@ -143,14 +143,14 @@ impl<'a> Machine<'a> {
 
             // BINPUT, LONG_BINPUT, MEMOIZE
             b'q' | b'r' => {
-                let place = self.size(if opcode == b'q' { 1 } else { 4 })?;
-                self.remember(place)?;
+                let index = self.size(if opcode == b'q' { 1 } else { 4 })?;
+                self.remember(index)?;
             }
             0x94 => self.remember(self.memo.len() as u64)?,
             // BINGET, LONG_BINGET
             b'h' | b'j' => {
-                let place = self.size(if opcode == b'h' { 1 } else { 4 })?;
-                self.recall(place)?;
+                let index = self.size(if opcode == b'h' { 1 } else { 4 })?;
+                self.recall(index)?;
             }
 
             b'c' => {
@@ -296,19 +296,19 @@ impl<'a> Machine<'a> {
 
     fn object_mut(&mut self, value: Value) -> Option<&mut Object<'a>> {
         match value {
-            Value::Object(place) => self.objects.get_mut(place),
+            Value::Object(index) => self.objects.get_mut(index),
             _ => None,
         }
     }
 
-    fn remember(&mut self, place: u64) -> Result<(), String> {
+    fn remember(&mut self, index: u64) -> Result<(), String> {
         let value = self.top()?;
-        self.memo.insert(place, value);
+        self.memo.insert(index, value);
         Ok(())
     }
 
-    fn recall(&mut self, place: u64) -> Result<(), String> {
-        let value = self.memo.get(&place).copied();
+    fn recall(&mut self, index: u64) -> Result<(), String> {
+        let value = self.memo.get(&index).copied();
         self.stack.push(value.ok_or_else(|| self.damaged("it refers to what it has not defined"))?);
         Ok(())
     }
@@ -328,8 +328,8 @@ impl<'a> Machine<'a> {
     /// True if a value is None or an empty dict.
     fn is_empty(&self, value: Value) -> bool {
         match value {
-            Value::Object(place) => {
-                matches!(&self.objects[place], Object::Dict(entries) if entries.is_empty())
+            Value::Object(index) => {
+                matches!(&self.objects[index], Object::Dict(entries) if entries.is_empty())
             }
             other => other == Value::None,
         }
@@ -338,7 +338,7 @@ impl<'a> Machine<'a> {
     /// The items of a value, if it is a list or a tuple.
     fn items(&self, value: Value) -> Option<&[Value<'a>]> {
         match value {
-            Value::Object(place) => match &self.objects[place] {
+            Value::Object(index) => match &self.objects[index] {
                 Object::List(items) | Object::Tuple(items) => Some(items),
                 _ => None,
             },
@@ -348,8 +348,8 @@ impl<'a> Machine<'a> {
 
     /// The items of a value, which must be a tuple.
     fn tuple(&self, value: Value) -> Result<&[Value<'a>], String> {
-        if let Value::Object(place) = value
-            && let Object::Tuple(items) = &self.objects[place]
+        if let Value::Object(index) = value
+            && let Object::Tuple(items) = &self.objects[index]
         {
             return Ok(items);
         }
@@ -408,7 +408,7 @@ impl<'a> Machine<'a> {
         strides: Value,
     ) -> Result<TensorView, String> {
         let storage = match storage {
-            Value::Object(place) if matches!(self.objects[place], Object::Storage(_)) => place,
+            Value::Object(index) if matches!(self.objects[index], Object::Storage(_)) => index,
             other => {
                 let other = describe(&self.objects, other);
                 return Err(self.damaged(format_args!("a tensor on {other}, expected a storage")));

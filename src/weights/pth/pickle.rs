@@ -133,7 +133,7 @@ impl<'a> Pickle<'a> {
 
     pub fn object(&self, value: Value) -> Option<&Object<'a>> {
         match value {
-            Value::Object(place) => self.objects.get(place),
+            Value::Object(index) => self.objects.get(index),
             _ => None,
         }
     }
@@ -151,7 +151,7 @@ pub(super) fn describe(objects: &[Object], value: Value) -> &'static str {
         Value::Int(_) | Value::Long(_) | Value::Float => "a number",
         Value::Text(_) | Value::Bytes => "text",
         Value::Global(_) => "a name",
-        Value::Object(place) => match &objects[place] {
+        Value::Object(index) => match &objects[index] {
             Object::Tuple(_) => "a tuple",
             Object::List(_) => "a list",
             Object::Dict(_) => "a dict",
