@@ -1,7 +1,7 @@
 //! The weights of a network: reading them from files of several forms, and the checks that every
 //! value passes before it is used.
 //!
-//! Each form of file has a module, which returns named tensors. [`Layout`] compares their names and
+//! Each form of file has a module, which returns named tensors. `Layout` compares their names and
 //! shapes with the tables of the networks. Weights are kept in the order of the file;
 //! [`GoogLeNet::new`](crate::GoogLeNet::new) packs them for the kernels.
 
