@@ -382,7 +382,7 @@ impl<'a> Machine<'a> {
                 self.add(Object::Tensor(tensor));
             }
             (Value::Global(Global::RebuildParameter), &[tensor, ..]) => self.stack.push(tensor),
-            _ => return Err(self.damaged("a function is called with wrong arguments")),
+            _ => return Err(self.damaged("it calls a function with arguments of the wrong kind")),
         }
         Ok(())
     }
