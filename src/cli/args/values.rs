@@ -1,0 +1,170 @@
+//! The values of options, and how they are read.
+
+use occlude::network::INPUT_SIDE;
+use occlude::network::geometry::Rect;
+use occlude::{Feature, MaskValue};
+
+/// A kind of file with arrays in it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ArrayFile {
+    /// The maps alone.
+    Npy,
+    Npz,
+    Safetensors,
+}
+
+/// A height and width in pixels, or the default for them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Size {
+    Auto,
+    Pixels([usize; 2]),
+}
+
+/// Reads one of a few words, each with what it stands for.
+pub fn choice<T: Copy + Send + Sync>(
+    choices: &'static [(&'static str, T)],
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync {
+    move |text| match choices.iter().find(|(word, _)| *word == text) {
+        Some((_, chosen)) => Ok(*chosen),
+        None => {
+            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+            Err(format!("expected {}", words.join(" or ")))
+        }
+    }
+}
+
+pub fn count(text: &str, most: usize) -> Result<usize, String> {
+    let value = text.parse().ok().filter(|value| (1..=most).contains(value));
+    value.ok_or_else(|| format!("expected a whole number from 1 to {most}"))
+}
+
+pub fn size(text: &str) -> Result<Size, String> {
+    if text == "auto" {
+        return Ok(Size::Auto);
+    }
+    let (height, width) = text.split_once('x').unwrap_or((text, text));
+    match (count(height, INPUT_SIDE), count(width, INPUT_SIDE)) {
+        (Ok(height), Ok(width)) => Ok(Size::Pixels([height, width])),
+        _ => Err(format!("expected auto, N or HxW, in whole pixels from 1 to {INPUT_SIDE}")),
+    }
+}
+
+pub fn pixel(text: &str) -> Result<[usize; 2], String> {
+    let edge = |text: &str| text.trim().parse().ok().filter(|edge| (0..INPUT_SIDE).contains(edge));
+    let at = text.split_once(',').and_then(|(y, x)| Some([edge(y)?, edge(x)?]));
+    at.ok_or_else(|| format!("expected Y,X: a row and a column, whole numbers from 0 to {}", INPUT_SIDE - 1))
+}
+
+pub fn region(text: &str) -> Result<Rect, String> {
+    let edge = |text: &str| text.trim().parse().ok().filter(|edge| (0..=INPUT_SIDE).contains(edge));
+    let edges: Option<Vec<usize>> = text.split(',').map(edge).collect();
+    match edges.as_deref() {
+        Some(&[y0, x0, y1, x1]) if y0 < y1 && x0 < x1 => Ok(Rect { y0, x0, y1, x1 }),
+        _ => Err(format!(
+            "expected y0,x0,y1,x1, whole pixels of 0 to {INPUT_SIDE}, with y0 below y1 and x0 below x1"
+        )),
+    }
+}
+
+/// Whether there is such a layer, and such a channel in it, the library knows.
+pub fn feature(text: &str) -> Result<Feature, String> {
+    let (layer, channel) = text.rsplit_once(':').unwrap_or((text, ""));
+    let channel = if channel == "strongest" { Some(None) } else { channel.parse().ok().map(Some) };
+    let channel = channel.filter(|_| !layer.is_empty());
+    let expected = "expected LAYER:CHANNEL, as in inception_4c/output:17 or inception_4c/output:strongest";
+    channel.map(|channel| Feature { layer: layer.to_string(), channel }).ok_or_else(|| expected.to_string())
+}
+
+pub fn mask_value(text: &str) -> Result<MaskValue, String> {
+    let (name, parameter) = text.split_once(':').map_or((text, None), |(name, value)| (name, Some(value)));
+    match (name, parameter) {
+        ("auto", None) => return Ok(MaskValue::Auto),
+        ("mean", None) => return Ok(MaskValue::TrainingMean),
+        ("blur", sigma) => {
+            let sigma = sigma.unwrap_or("10").parse().ok().filter(|sigma| (0.5..=100.0).contains(sigma));
+            let expected = "expected blur or blur:S with a standard deviation of 0.5 to 100 pixels";
+            return sigma.map(MaskValue::Blur).ok_or_else(|| expected.to_string());
+        }
+        ("noise", seed) => {
+            let seed = seed.unwrap_or("1").parse().ok();
+            return seed
+                .map(MaskValue::Noise)
+                .ok_or_else(|| "expected noise or noise:SEED, a whole number".to_string());
+        }
+        _ => {}
+    }
+    let level = |text: &str| text.trim().parse().ok().filter(|level| (0.0..=255.0).contains(level));
+    let levels: Option<Vec<f32>> = text.split(',').map(level).collect();
+    match levels.as_deref() {
+        Some(&[grey]) => Ok(MaskValue::Rgb([grey; 3])),
+        Some(&[red, green, blue]) => Ok(MaskValue::Rgb([red, green, blue])),
+        _ => Err("expected auto, mean, blur, noise, V or R,G,B, with numbers from 0 to 255".to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(size("auto"), Ok(Size::Auto));
+        assert_eq!(size("15"), Ok(Size::Pixels([15, 15])));
+        assert_eq!(size("30x12"), Ok(Size::Pixels([30, 12])));
+        assert_eq!(size("224"), Ok(Size::Pixels([224, 224])));
+        for wrong in
+            ["", "0", "225", "-1", "1.5", "x", "3x", "x3", "3x4x5", "0x5", "5x225", "99999999999999999999"]
+        {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn regions() {
+        assert_eq!(region("0,10, 20,224"), Ok(Rect { y0: 0, x0: 10, y1: 20, x1: 224 }));
+        for wrong in ["", "1,2,3", "1,2,3,4,5", "5,0,5,9", "0,9,5,9", "0,0,225,9", "-1,0,5,5", "a,0,5,5"] {
+            assert!(region(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn pixels() {
+        assert_eq!((pixel("0,223"), pixel(" 7, 8")), (Ok([0, 223]), Ok([7, 8])));
+        for wrong in ["", "1", "1,2,3", "-1,0", "0,224", "a,b", "1.5,2"] {
+            assert!(pixel(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn features() {
+        let named = |layer: &str, channel| Ok(Feature { layer: layer.to_string(), channel });
+        assert_eq!(feature("inception_4c/output:17"), named("inception_4c/output", Some(17)));
+        assert_eq!(feature("conv2/3x3:strongest"), named("conv2/3x3", None));
+        for wrong in ["", "inception_4c/output", ":3", "conv1/7x7_s2:", "conv1/7x7_s2:-1", "conv1/7x7_s2:one"]
+        {
+            assert!(feature(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn mask_values() {
+        let rgb = |text: &str| match mask_value(text) {
+            Ok(MaskValue::Rgb(rgb)) => Some(rgb),
+            _ => None,
+        };
+        assert!(matches!(mask_value("auto"), Ok(MaskValue::Auto)));
+        assert!(matches!(mask_value("mean"), Ok(MaskValue::TrainingMean)));
+        assert_eq!(mask_value("blur"), Ok(MaskValue::Blur(10.0)));
+        assert_eq!(mask_value("blur:2.5"), Ok(MaskValue::Blur(2.5)));
+        assert_eq!(mask_value("noise"), Ok(MaskValue::Noise(1)));
+        assert_eq!(mask_value("noise:77"), Ok(MaskValue::Noise(77)));
+        assert_eq!(rgb("0"), Some([0.0; 3]));
+        assert_eq!(rgb("1.5, 2,255"), Some([1.5, 2.0, 255.0]));
+        for wrong in [
+            "", "NaN", "inf", "-1", "256", "1,2", "1,2,3,4", "1,nan,3", "red", "blur:0.1", "blur:",
+            "noise:-1", "auto:1",
+        ] {
+            assert!(mask_value(wrong).is_err(), "{wrong}");
+        }
+    }
+}
