@@ -18,7 +18,10 @@ use crate::cli::output::names::stem;
 use crate::cli::output::pictures::sizes;
 use crate::cli::render::canvas::Canvas;
 use crate::cli::render::colours::Colours;
-use crate::cli::render::figure::{self, Overlay, PANEL_SIDE, Panel, Row, Scale, readable};
+use crate::cli::render::map::Overlay;
+use crate::cli::render::page::PANEL_SIDE;
+use crate::cli::render::panels::{self, Panel, Row};
+use crate::cli::render::scale::{Scale, readable};
 use crate::cli::terminal::console;
 use crate::cli::terminal::progress::Bar;
 use crate::cli::terminal::threads::on_threads;
@@ -165,7 +168,7 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
         ));
     }
     let title = format!("Evidence in {}", stems.join(" and "));
-    figure::panels(&title, &rows, &notes.iter().map(String::as_str).collect::<Vec<_>>())
+    panels::panels(&title, &rows, &notes.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// The photograph, with what the network says about it.

@@ -16,7 +16,7 @@ use crate::cli::output::json::{self, Origin};
 use crate::cli::output::names::{layer_slug, stem};
 use crate::cli::render::canvas::Format;
 use crate::cli::render::colours::Colours;
-use crate::cli::render::figure::{Scale, range};
+use crate::cli::render::scale::{Scale, range};
 use crate::cli::render::sheet::{self, Sheet, Tile};
 use crate::cli::terminal::console;
 use crate::cli::terminal::threads::on_threads;

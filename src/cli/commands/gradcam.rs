@@ -17,7 +17,9 @@ use crate::cli::output::names::{slugs, stem};
 use crate::cli::output::table::{LISTED, table};
 use crate::cli::render::canvas::{Canvas, Format};
 use crate::cli::render::colours::Colours;
-use crate::cli::render::figure::{self, MapFigure, Overlay, PHOTO_SIDE, Scale, readable};
+use crate::cli::render::map::{self, MapFigure, Overlay};
+use crate::cli::render::page::PHOTO_SIDE;
+use crate::cli::render::scale::{Scale, readable};
 use crate::cli::terminal::console;
 use crate::cli::terminal::threads::on_threads;
 
@@ -56,7 +58,7 @@ fn draw(photograph: &[u8], said: &Classification, maps: &GradCam, k: usize, labe
     let map: Vec<f32> = smooth.into_iter().map(|value| value.max(0.0)).collect();
     let scale = Scale::of_values(Colours::Viridis, map.iter().chain([&0.0]));
     let most = maps.map(k).max();
-    figure::map(&MapFigure {
+    map::map(&MapFigure {
         photograph,
         overlay: Overlay {
             map: &map,

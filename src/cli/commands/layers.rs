@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::cli::args::{Common, Layers};
 use crate::cli::output::files;
 use crate::cli::render::canvas::{Canvas, Format};
-use crate::cli::render::figure::{FAINT_INK, INK, MARGIN, PAGE};
+use crate::cli::render::page::{FAINT_INK, INK, MARGIN, PAGE};
 use crate::cli::render::text::Style;
 use crate::cli::terminal::console;
 use crate::cli::weights;

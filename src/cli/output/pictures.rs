@@ -11,9 +11,10 @@ use crate::cli::args::{Aggregate, Drawing, Pictures, Show};
 use crate::cli::explanation::{Explanation, Method};
 use crate::cli::render::canvas::Canvas;
 use crate::cli::render::colours::{Colours, KINDS};
-use crate::cli::render::figure::{
-    self, Kind, KindsFigure, Line, MapFigure, Overlay, PHOTO_SIDE, Scale, range, readable,
-};
+use crate::cli::render::map::{self, Kind, KindsFigure, MapFigure, Overlay};
+use crate::cli::render::page::PHOTO_SIDE;
+use crate::cli::render::plots::{self, Line};
+use crate::cli::render::scale::{Scale, range, readable};
 
 /// Kinds of a legend that have a name: as many as there are colours, and the quiet one.
 const NAMED: usize = KINDS.len() + 1;
@@ -82,7 +83,7 @@ impl Explanation {
         let maps = &self.maps;
         let (map, grid, area) = self.drops(k);
         let scale = Scale::of_drops(drawing.colours.unwrap_or(Colours::Jet), &map);
-        figure::map(&MapFigure {
+        map::map(&MapFigure {
             photograph,
             overlay: overlay(&map, grid, area, drawing),
             scale,
@@ -104,7 +105,7 @@ impl Explanation {
         let scores = &maps.scores[k * count..(k + 1) * count];
         let base = maps.base_scores[k];
         let colours = drawing.colours.unwrap_or(Colours::Viridis);
-        figure::map(&MapFigure {
+        map::map(&MapFigure {
             photograph,
             overlay: overlay(scores, maps.grid, maps.area(), drawing),
             scale: Scale::of_values(colours, scores.iter().chain([&base])),
@@ -130,7 +131,7 @@ impl Explanation {
             Colours::Viridis => "yellow is where it is found",
             _ => "red is where it is found, blue where it is kept down",
         };
-        figure::map(&MapFigure {
+        map::map(&MapFigure {
             photograph,
             overlay: overlay(map, maps.grid, maps.area(), drawing),
             scale,
@@ -174,7 +175,7 @@ impl Explanation {
         }
         let kind = |class: &usize| shown.iter().position(|shown| shown == class).unwrap_or(shown.len());
         let tiles: Vec<usize> = maps.argmax.iter().map(kind).collect();
-        figure::kinds(&KindsFigure {
+        map::kinds(&KindsFigure {
             photograph,
             tiles: &tiles,
             grid: maps.grid,
@@ -208,7 +209,7 @@ impl Explanation {
         let deletion = lines(|curves| (&curves.deletion, curves.deletion_area()));
         let insertion = lines(|curves| (&curves.insertion, curves.insertion_area()));
         let score = self.maps.score;
-        figure::plots(
+        plots::plots(
             &format!("{}: how faithful are the maps?", self.labels.words(class)),
             &[
                 ("deletion: the lower, the better", deletion),

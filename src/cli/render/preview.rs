@@ -6,7 +6,8 @@ use std::io::{self, IsTerminal, Write};
 use occlude::{OcclusionMaps, Photograph, Resize, Upsampling};
 
 use super::colours::Colours;
-use super::figure::{Overlay, Scale};
+use super::map::Overlay;
+use super::scale::Scale;
 
 /// Columns, and half as many lines: square on a screen whose characters are twice as high as wide.
 const SIDE: usize = 48;

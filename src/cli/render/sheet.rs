@@ -3,9 +3,8 @@
 use occlude::network::INPUT_SIDE;
 
 use super::canvas::Canvas;
-use super::figure::{
-    BAR_ROOM, GAP, INK, MARGIN, PAGE, Scale, TITLE_LINES, draw_bar, note_style, title_style,
-};
+use super::page::{GAP, INK, MARGIN, PAGE, TITLE_LINES, note_style, title_style};
+use super::scale::{BAR_ROOM, Scale, draw_bar};
 use super::text::Style;
 
 /// The photograph is shown as the network sees it, pixel by pixel.

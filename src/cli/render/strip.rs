@@ -9,7 +9,7 @@ use occlude::network::geometry::Rect;
 
 use super::canvas::{Area, Canvas};
 use super::colours::{Colours, KINDS};
-use super::figure::{FAINT_INK, GAP, INK, MARGIN, PAGE, note_style, title_style};
+use super::page::{FAINT_INK, GAP, INK, MARGIN, PAGE, note_style, title_style};
 use super::text::{Style, mix};
 
 /// The frame around what the mask can have changed: no colour of viridis.

@@ -22,7 +22,7 @@ use crate::cli::output::json;
 use crate::cli::output::pictures::{OTHER, UNCHANGED};
 use crate::cli::output::table::LISTED;
 use crate::cli::render::colours::{COLOURS, Colours, KINDS};
-use crate::cli::render::figure::PHOTO_SIDE;
+use crate::cli::render::page::PHOTO_SIDE;
 
 /// Classes that a report holds at most: what a page can show side by side, and a bound on its size.
 pub const MOST_CLASSES: usize = 20;

@@ -1,0 +1,88 @@
+//! Figures of curves.
+
+use super::canvas::Canvas;
+use super::colours::Colours;
+use super::page::{
+    GAP, INK, MARGIN, PAGE, PANEL, TITLE_LINES, caption_style, note_style, tick_style, title_style,
+};
+use super::scale::{Scale, TICKS_WIDTH, ticks};
+
+/// One line of a plot.
+pub struct Line<'a> {
+    pub colour: [u8; 3],
+    /// For the legend.
+    pub name: String,
+    pub values: &'a [f32],
+}
+
+/// Draws plots side by side, each of (title, lines over the same `shares` of 0..=1), all on one vertical scale.
+pub fn plots(
+    title: &str,
+    plots: &[(&str, Vec<Line>)],
+    shares: &[f32],
+    across: &str,
+    notes: &[&str],
+) -> Canvas {
+    let side = PANEL + PANEL / 4;
+    let (left_room, width) = (TICKS_WIDTH, MARGIN + plots.len() as u32 * (TICKS_WIDTH + side + MARGIN));
+    let longest = plots.iter().map(|(_, lines)| lines.len()).max().unwrap_or(0) as u32;
+    let lines = title_style().wrap(title, width - 2 * MARGIN, TITLE_LINES);
+    let top = MARGIN + lines.len() as u32 * title_style().height + GAP;
+    let plot_top = top + caption_style().height + GAP;
+    let legend_top = plot_top + side + 2 * tick_style().height + 2 * GAP;
+    let notes_top = legend_top + longest * (tick_style().height + GAP / 2) + GAP;
+    let height = notes_top + notes.len() as u32 * note_style().height + MARGIN;
+    let mut figure = Canvas::new(width, height, PAGE);
+    for (line, y) in lines.iter().zip((MARGIN..).step_by(title_style().height as usize)) {
+        figure.text(title_style(), MARGIN, y, line);
+    }
+    let values = plots.iter().flat_map(|(_, lines)| lines).flat_map(|line| line.values);
+    let scale = Scale::of_values(Colours::Viridis, values.chain([&0.0]));
+    for (i, (caption, lines)) in plots.iter().enumerate() {
+        let left = MARGIN + left_room + i as u32 * (TICKS_WIDTH + side + MARGIN);
+        figure.text(caption_style(), left, top, &caption_style().shorten(caption, side));
+        let place = |share: f32, value: f32| {
+            [left as f32 + share * side as f32, plot_top as f32 + (1.0 - scale.share(value)) * side as f32]
+        };
+        for (value, text) in ticks(scale.low, scale.high) {
+            let y = place(0.0, value)[1] as u32;
+            figure.fill([left, y.min(plot_top + side - 1), side, 1], [225; 3]);
+            figure.text_ending(tick_style(), left - GAP, y.saturating_sub(tick_style().height / 2), &text);
+        }
+        for percent in [0, 25, 50, 75, 100] {
+            let x = left + side * percent / 100;
+            figure.fill([x.min(left + side - 1), plot_top, 1, side], [225; 3]);
+            let text = format!("{percent} %");
+            let (text_width, below) = (tick_style().width(&text), plot_top + side + GAP / 2);
+            figure.text(tick_style(), (x - text_width / 2).min(left + side - text_width), below, &text);
+        }
+        figure.outline([left, plot_top, side, side], INK);
+        figure.text(note_style(), left, plot_top + side + tick_style().height + GAP / 2, across);
+        for (n, line) in lines.iter().enumerate() {
+            figure.curve(shares.iter().zip(line.values).map(|(&x, &y)| place(x, y)).collect(), line.colour);
+            let y = legend_top + n as u32 * (tick_style().height + GAP / 2);
+            figure.fill([left, y + tick_style().height / 2 - 2, 3 * GAP, 4], line.colour);
+            let name = tick_style().shorten(&line.name, side - 4 * GAP);
+            figure.text(tick_style(), left + 4 * GAP, y, &name);
+        }
+    }
+    for (note, y) in notes.iter().zip((notes_top..).step_by(note_style().height as usize)) {
+        figure.text(note_style(), MARGIN, y, &note_style().shorten(note, width - 2 * MARGIN));
+    }
+    figure
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::render::page::{LONG, assert_margins};
+
+    #[test]
+    fn nothing_touches_the_edge_of_the_page() {
+        let lines = || vec![Line { colour: [0; 3], name: LONG.into(), values: &[1e-5, -0.3, 0.9] }];
+        assert_margins(
+            &plots(LONG, &[(LONG, lines()), ("b", lines())], &[0.0, 0.5, 1.0], "share", &[LONG]),
+            "plots",
+        );
+    }
+}

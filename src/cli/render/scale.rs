@@ -1,0 +1,214 @@
+//! Which values the colours of a figure stand for, and the colour bar that shows it.
+
+use super::canvas::Canvas;
+use super::colours::Colours;
+use super::page::{GAP, INK, MARGIN, PAGE, tick_style};
+
+const BAR_WIDTH: u32 = 24;
+
+/// Room for the colour bar's numbers.
+pub const TICKS_WIDTH: u32 = 96;
+pub const BAR_ROOM: u32 = MARGIN + BAR_WIDTH + GAP + TICKS_WIDTH;
+
+/// Least width of a scale, as a share of the values on it.
+const NARROWEST: f32 = 1e-4;
+
+/// The smallest value and the largest; 0 and 0 if there are none.
+pub fn range<'v>(values: impl IntoIterator<Item = &'v f32>) -> [f32; 2] {
+    let ends = |ends: Option<[f32; 2]>, &value: &f32| {
+        Some(ends.map_or([value; 2], |[low, high]| [low.min(value), high.max(value)]))
+    };
+    values.into_iter().fold(None, ends).unwrap_or_default()
+}
+
+/// Which values the colours stand for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scale {
+    pub colours: Colours,
+    pub low: f32,
+    pub high: f32,
+}
+
+impl Scale {
+    /// For drops: symmetric around zero, so that the middle of the colours is "no effect" and the largest magnitude of either
+    /// sign reaches an end; for colours without a middle, from the smallest value to the largest. MATLAB instead spreads
+    /// the colours from the smallest value to the largest, where blue can mean "no effect" on one map and "evidence
+    /// against" on the next.
+    pub fn of_drops<'v>(colours: Colours, values: impl IntoIterator<Item = &'v f32>) -> Scale {
+        let [low, high] = range(values);
+        let limit = high.max(-low);
+        if colours.is_symmetric() {
+            Scale { colours, low: -limit, high: limit }
+        } else {
+            Scale::of_values(colours, [&low, &high])
+        }
+    }
+
+    /// From the smallest value to the largest; where they are nearly the same, a little further, for otherwise the colours
+    /// would show how numbers are rounded.
+    pub fn of_values<'v>(colours: Colours, values: impl IntoIterator<Item = &'v f32>) -> Scale {
+        let [low, high] = range(values);
+        let [middle, half] = [(low / 2.0 + high / 2.0), (high / 2.0 - low / 2.0)];
+        let least = middle.abs() * NARROWEST / 2.0;
+        if half < least {
+            return Scale { colours, low: middle - least, high: middle + least };
+        }
+        Scale { colours, low, high }
+    }
+
+    /// What stands for a value.
+    pub fn colour(&self, value: f32) -> [u8; 3] {
+        self.colours.at(self.share(value))
+    }
+
+    /// Where a value lies, 0..=1. A map without any effect is all in the middle.
+    pub fn share(&self, value: f32) -> f32 {
+        // In f64, where no difference of two f32 overflows.
+        let [low, high, value] = [self.low, self.high, value].map(f64::from);
+        if high > low { ((value - low) / (high - low)) as f32 } else { 0.5 }
+    }
+}
+
+/// The colours from the highest value (top) to the lowest, with round numbers beside them; `base` is marked by a line across.
+pub fn draw_bar(figure: &mut Canvas, [left, top]: [u32; 2], height: u32, scale: &Scale, base: Option<f32>) {
+    let shares = (0..height).map(|y| 1.0 - (y as f32 + 0.5) / height as f32);
+    let pixels = shares.flat_map(|share| scale.colours.at(share).repeat(BAR_WIDTH as usize)).collect();
+    figure.picture([left, top, BAR_WIDTH, height], pixels);
+    figure.outline([left, top, BAR_WIDTH, height], INK);
+    let place =
+        |value: f32| top + ((1.0 - scale.share(value).clamp(0.0, 1.0)) * (height - 1) as f32).round() as u32;
+    for (value, text) in ticks(scale.low, scale.high) {
+        let y = place(value);
+        figure.fill([left + BAR_WIDTH, y, GAP / 2, 1], INK);
+        let text_top = y.saturating_sub(tick_style().height / 2);
+        figure.text(tick_style(), left + BAR_WIDTH + GAP, text_top, &text);
+    }
+    if let Some(base) = base {
+        let y = place(base).clamp(top + 2, top + height - 3);
+        figure.fill([left - GAP / 2, y - 2, BAR_WIDTH + GAP, 5], PAGE);
+        figure.fill([left - GAP / 2, y - 1, BAR_WIDTH + GAP, 3], INK);
+    }
+}
+
+/// Round values in `low..=high`, at most nine or so, with their texts; zero among them if it lies there.
+pub fn ticks(low: f32, high: f32) -> Vec<(f32, String)> {
+    let span = f64::from(high) - f64::from(low);
+    if span <= 0.0 {
+        return vec![(low, readable(low))];
+    }
+    // The step is the smallest of 1, 2 or 5 times a power of ten that leaves at most nine between the ends.
+    let power = (span / 2.0).log10().floor() as i32;
+    let (step, power) = [(5, power - 1), (1, power), (2, power)]
+        .into_iter()
+        .find(|&(step, power)| span / 2.0 / (f64::from(step) * 10f64.powi(power)) < 4.999)
+        .unwrap_or((5, power));
+    let unit = f64::from(step) * 10f64.powi(power);
+    // A hair of room, because neither end nor step is exact.
+    let first = (f64::from(low) / unit - 1e-6).ceil() as i64;
+    let last = (f64::from(high) / unit + 1e-6).floor() as i64;
+    let most =
+        (first.unsigned_abs().max(last.unsigned_abs()) as f64 * f64::from(step)).log10() as i32 + power;
+    (first..=last).map(|k| ((k as f64 * unit) as f32, tick_text(k * i64::from(step), power, most))).collect()
+}
+
+/// `count * 10^power`, in full where that is short or all differ in late decimals only, else with the exponent `most` of the largest tick, which all share.
+fn tick_text(count: i64, power: i32, most: i32) -> String {
+    let decimals = |power: i32| (-power).max(0) as usize;
+    let text = match power {
+        _ if count == 0 => "0".to_owned(),
+        _ if power < 0 && (-2..=4).contains(&most) => {
+            format!("{:.*}", decimals(power), count as f64 * 10f64.powi(power))
+        }
+        -4..=3 => format!("{:.*}", decimals(power), count as f64 * 10f64.powi(power)),
+        _ => format!("{:.*}e{most}", decimals(power - most), count as f64 * 10f64.powi(power - most)),
+    };
+    text.replace('-', "−")
+}
+
+/// About three significant digits.
+pub fn readable(value: f32) -> String {
+    let size = value.abs();
+    let text = if value == 0.0 {
+        "0".to_owned()
+    } else if (1e-3..1e4).contains(&size) {
+        let decimals = (2 - size.log10().floor() as i32).clamp(0, 5) as usize;
+        format!("{value:.decimals$}")
+    } else {
+        format!("{value:.1e}")
+    };
+    text.replace('-', "−")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scales_are_symmetric_where_the_colours_are() {
+        let values = [0.25, -1.0, 0.5];
+        assert_eq!(
+            Scale::of_drops(Colours::Diverging, &values),
+            Scale { colours: Colours::Diverging, low: -1.0, high: 1.0 }
+        );
+        assert_eq!(
+            Scale::of_drops(Colours::Viridis, &values),
+            Scale { colours: Colours::Viridis, low: -1.0, high: 0.5 }
+        );
+        assert_eq!(Scale::of_drops(Colours::Diverging, &[0.0]).share(0.0), 0.5);
+    }
+
+    #[test]
+    fn what_differs_by_rounding_only_has_one_colour() {
+        for value in [0.5f32, 3e-9, -20.0] {
+            let scale = Scale::of_values(Colours::Viridis, &[value, value * 1.000_001]);
+            assert!((scale.share(value) - 0.5).abs() < 0.02, "{scale:?}");
+        }
+        let scale = Scale::of_values(Colours::Viridis, &[0.999, 1.0]);
+        assert_eq!((scale.low, scale.high), (0.999, 1.0));
+        // Twice the largest float is none.
+        let scale = Scale::of_drops(Colours::Jet, &[f32::MAX, 0.0]);
+        assert_eq!((scale.share(f32::MAX), scale.share(0.0), scale.share(-f32::MAX)), (1.0, 0.5, 0.0));
+    }
+
+    #[test]
+    fn ticks_are_round_few_and_fit() {
+        let texts = |low, high| ticks(low, high).into_iter().map(|(_, text)| text).collect::<Vec<_>>();
+        let around = |limit: f32| texts(-limit, limit);
+        assert_eq!(around(0.0), ["0"]);
+        assert_eq!(around(0.43), ["−0.4", "−0.3", "−0.2", "−0.1", "0", "0.1", "0.2", "0.3", "0.4"]);
+        assert_eq!(around(1.0), ["−1.0", "−0.5", "0", "0.5", "1.0"]);
+        assert_eq!(around(7.0), ["−6", "−4", "−2", "0", "2", "4", "6"]);
+        assert_eq!(around(3e-7), ["−3e−7", "−2e−7", "−1e−7", "0", "1e−7", "2e−7", "3e−7"]);
+        assert_eq!(
+            texts(4e-9, 4.6e-8),
+            ["0.5e−8", "1.0e−8", "1.5e−8", "2.0e−8", "2.5e−8", "3.0e−8", "3.5e−8", "4.0e−8", "4.5e−8"]
+        );
+        assert_eq!(texts(0.99995, 1.0)[..2], ["0.99995", "0.99996"]);
+        assert_eq!(texts(0.9841, 0.9863)[..2], ["0.9845", "0.9850"]);
+        assert_eq!(texts(-20.0015, -20.0)[..2], ["−20.0014", "−20.0012"]);
+        assert_eq!(texts(0.21, 0.574), ["0.25", "0.30", "0.35", "0.40", "0.45", "0.50", "0.55"]);
+        assert_eq!(texts(0.0, 1.0), ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        for exponent in -350..=380 {
+            let limit = 10f32.powf(exponent as f32 / 10.0);
+            for (low, high) in [(-limit, limit), (0.0, limit), (-0.3 * limit, limit)] {
+                let ticks = ticks(low, high);
+                assert!((3..=10).contains(&ticks.len()), "{limit}: {ticks:?}");
+                let room = 1e-5 * (high - low);
+                assert!(
+                    ticks.iter().all(|(v, _)| *v >= low - room && *v <= high + room),
+                    "{limit}: {ticks:?}"
+                );
+                assert!(
+                    ticks.iter().all(|(_, text)| tick_style().width(text) <= TICKS_WIDTH),
+                    "{limit}: {ticks:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_have_three_digits() {
+        let texts = [0.0, 0.57412, 1.0, 17.4321, -0.0339, 0.000_42, -1234.5, 123_456.0].map(readable);
+        assert_eq!(texts, ["0", "0.574", "1.00", "17.4", "−0.0339", "4.2e−4", "−1234", "1.2e5"]);
+    }
+}
