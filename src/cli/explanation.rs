@@ -30,7 +30,7 @@ pub struct Session {
 }
 
 /// A photograph that has been read.
-pub struct Source {
+pub struct LoadedPhotograph {
     /// The file, as it was named.
     pub image: PathBuf,
     pub sha256: String,
@@ -77,7 +77,7 @@ impl Session {
     }
 
     /// What the network says about a photograph.
-    pub fn classify(&self, source: &Source) -> Classification {
+    pub fn classify(&self, source: &LoadedPhotograph) -> Classification {
         self.net.classify(&source.photograph.picture(self.resize).input())
     }
 
@@ -85,7 +85,7 @@ impl Session {
     /// shown what there is before the end.
     pub fn sweep(
         &self,
-        source: Source,
+        source: LoadedPhotograph,
         classes: &Classes,
         sweep: &Sweep,
         progress: &(dyn Fn(Progress) + Sync),
@@ -112,13 +112,13 @@ impl Session {
         };
         let progress = |done| {
             progress(done);
-            interrupt::go_on()
+            interrupt::control_flow()
         };
         let on_refinement = |refinement: &Refinement| {
             if let Some(refined) = refined {
                 refined(&explanation(refinement.maps.clone()));
             }
-            interrupt::go_on()
+            interrupt::control_flow()
         };
         let mut options = options.on_progress(&progress);
         if refined.is_some() {
@@ -152,7 +152,7 @@ impl Session {
         let asked: Vec<Ranking> = rankings.iter().map(|(_, class, pixels)| (*class, &pixels[..])).collect();
         let on_progress = |done| {
             progress(done);
-            interrupt::go_on()
+            interrupt::control_flow()
         };
         let test = Faithfulness::new(&self.net).mask_value(sweep.mask_value).score(sweep.score);
         let curves = test.on_progress(&on_progress).run(&input, &asked)?;
@@ -198,13 +198,13 @@ impl Method {
     }
 }
 
-impl Source {
+impl LoadedPhotograph {
     /// Reads and decodes a file; the checksum is of exactly the bytes that were decoded.
-    pub fn open(image: &Path) -> Result<Source> {
+    pub fn open(image: &Path) -> Result<LoadedPhotograph> {
         let bytes = Photograph::read(image)?;
         let photograph = Photograph::from_bytes(&image.display().to_string(), &bytes)?;
         let sha256 = checksum::sha256(&bytes);
-        Ok(Source { image: image.to_path_buf(), sha256, photograph: Arc::new(photograph) })
+        Ok(LoadedPhotograph { image: image.to_path_buf(), sha256, photograph: Arc::new(photograph) })
     }
 }
 

@@ -43,11 +43,11 @@ pub fn run() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(Error::Cancelled) => {
-            console::complain("interrupted");
+            console::print_error("interrupted");
             interrupt::exit_code()
         }
         Err(error) => {
-            console::complain(&error.to_string());
+            console::print_error(&error.to_string());
             ExitCode::FAILURE
         }
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::drawing::Pictures;
+use super::drawing::Figures;
 use super::shard::Shard;
 use super::sweep::{MAX_THREADS, Sweep};
 use super::values::{ArrayFile, choice, count};
@@ -76,7 +76,7 @@ pub struct Batch {
     pub sweep: Sweep,
 
     #[command(flatten)]
-    pub pictures: Pictures,
+    pub figures: Figures,
 }
 
 /// Make one summary of those of `occlude batch --shard`

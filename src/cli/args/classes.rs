@@ -6,13 +6,13 @@ use occlude::{Classification, Error, Labels, Result};
 
 /// All `--classes` of a command. Which classes are the most probable is not known yet.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Classes(Vec<Item>);
+pub struct Classes(Vec<ClassChoice>);
 
 /// No class of ImageNet has more names.
 const MOST_NAMES: usize = 12;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Item {
+enum ClassChoice {
     /// The so many most probable classes.
     Top(usize),
     /// The class with this index.
@@ -25,8 +25,8 @@ impl fmt::Display for Classes {
         for (at, item) in self.0.iter().enumerate() {
             f.write_str(if at == 0 { "" } else { "," })?;
             match item {
-                Item::Top(count) => write!(f, "top{count}")?,
-                Item::Index(index) => write!(f, "{index}")?,
+                ClassChoice::Top(count) => write!(f, "top{count}")?,
+                ClassChoice::Index(index) => write!(f, "{index}")?,
             }
         }
         Ok(())
@@ -36,7 +36,7 @@ impl fmt::Display for Classes {
 impl Classes {
     /// Classes that are known already.
     pub fn of(classes: Vec<usize>) -> Classes {
-        Classes(classes.into_iter().map(Item::Index).collect())
+        Classes(classes.into_iter().map(ClassChoice::Index).collect())
     }
 
     /// Reads lists separated by commas. Names hold commas themselves ("tabby, tabby cat"), so an item is the longest run
@@ -69,8 +69,8 @@ impl Classes {
         let mut chosen = Vec::new();
         for item in &self.0 {
             let classes = match *item {
-                Item::Top(count) => classification.top(count),
-                Item::Index(index) => vec![index],
+                ClassChoice::Top(count) => classification.top(count),
+                ClassChoice::Index(index) => vec![index],
             };
             for class in classes {
                 if !chosen.contains(&class) {
@@ -82,22 +82,22 @@ impl Classes {
     }
 }
 
-fn item(text: &str, labels: &Labels) -> Result<Item> {
+fn item(text: &str, labels: &Labels) -> Result<ClassChoice> {
     if let Some(count) = text.strip_prefix("top").filter(|rest| rest.bytes().all(|b| b.is_ascii_digit())) {
         let count = count.parse().ok().filter(|count| (1..=labels.count()).contains(count));
-        return count.map(Item::Top).ok_or_else(|| Error::Option {
+        return count.map(ClassChoice::Top).ok_or_else(|| Error::Option {
             name: "--classes",
             found: text.to_string(),
             expected: format!("top1 to top{}", labels.count()),
         });
     }
-    labels.find(text).map(Item::Index)
+    labels.find(text).map(ClassChoice::Index)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Item::{Index, Top};
+    use ClassChoice::{Index, Top};
 
     fn parse(text: &str) -> Result<Classes> {
         Classes::parse(&[text.to_string()], Labels::imagenet())

@@ -10,7 +10,7 @@ use crate::cli::render::colours::{COLOURS, Colours};
 /// Which pictures of a sweep are made, and how.
 #[derive(Args)]
 #[command(next_help_heading = "Pictures")]
-pub struct Pictures {
+pub struct Figures {
     /// Which pictures, separated by commas: drop (how far the score falls when a place is covered), score (what it falls to),
     /// class (the most probable class with the mask at each place, with a legend)
     #[arg(long, value_name = "LIST", default_value = "drop", value_parser = shows)]

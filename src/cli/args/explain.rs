@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::drawing::Pictures;
+use super::drawing::Figures;
 use super::sweep::{Pool, Sweep};
 use super::values::{ArrayFile, choice};
 
@@ -83,5 +83,5 @@ pub struct Explain {
     pub sweep: Sweep,
 
     #[command(flatten)]
-    pub pictures: Pictures,
+    pub figures: Figures,
 }

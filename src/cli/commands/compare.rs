@@ -10,20 +10,20 @@ use occlude::{Classification, Error, Labels, Progress, Result};
 
 use crate::cli::args::classes::Classes;
 use crate::cli::args::{Common, Compare, Drawing};
-use crate::cli::explanation::{Explanation, Session, Source};
+use crate::cli::explanation::{Explanation, LoadedPhotograph, Session};
 use crate::cli::output::contrast::{Contrast, difference};
-use crate::cli::output::files::Output;
+use crate::cli::output::figures::sizes;
+use crate::cli::output::files::OutputFolder;
 use crate::cli::output::json;
 use crate::cli::output::names::stem;
-use crate::cli::output::pictures::sizes;
 use crate::cli::render::canvas::Canvas;
 use crate::cli::render::colours::Colours;
 use crate::cli::render::map::Overlay;
 use crate::cli::render::page::PANEL_SIDE;
-use crate::cli::render::panels::{self, Panel, Row};
+use crate::cli::render::panels::{self, FigurePanel, PanelRow};
 use crate::cli::render::scale::{Scale, readable};
 use crate::cli::terminal::console;
-use crate::cli::terminal::progress::Bar;
+use crate::cli::terminal::progress::PositionsBar;
 use crate::cli::terminal::threads::on_threads;
 
 /// More make a picture that nobody looks at.
@@ -33,19 +33,20 @@ const MOST_CLASSES: usize = 20;
 const ACROSS: usize = 3;
 
 pub fn run(common: &Common, args: &Compare) -> Result<ExitCode> {
-    let output = Output::check(&args.out)?;
+    let output = OutputFolder::check(&args.out)?;
     on_threads(args.pool.threads, || compare(common, args, &output))
 }
 
-fn compare(common: &Common, args: &Compare, output: &Output) -> Result<ExitCode> {
+fn compare(common: &Common, args: &Compare, output: &OutputFolder) -> Result<ExitCode> {
     let session = Session::open(common)?;
-    let sources = args.images.iter().map(|image| Source::open(image)).collect::<Result<Vec<_>>>()?;
+    let sources =
+        args.images.iter().map(|image| LoadedPhotograph::open(image)).collect::<Result<Vec<_>>>()?;
     let said: Vec<Classification> = sources.iter().map(|source| session.classify(source)).collect();
     let asked = if args.classes.is_empty() { None } else { Some(session.classes(&args.classes)?) };
     let chosen = chosen(asked.as_ref(), &said);
     check(&chosen)?;
     let classes = Classes::of(chosen);
-    let bar = Bar::new();
+    let bar = PositionsBar::new();
     let progress = |progress: Progress| bar.show(progress.done, progress.total);
     let sweep = |source| session.sweep(source, &classes, &args.sweep, &progress, None);
     let explanations = sources.into_iter().map(sweep).collect::<Result<Vec<_>>>()?;
@@ -133,18 +134,18 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
             let (upsampling, opacity) = (drawing.upsampling, drawing.opacity);
             let overlay = Overlay { map, grid, area, upsampling, opacity };
             let pixels = overlay.over(&photograph, PANEL_SIDE, scale);
-            Panel { caption, pixels, area, mark: drawing.mark.then_some(maps.mask_size) }
+            FigurePanel { caption, pixels, area, mark: drawing.mark.then_some(maps.mask_size) }
         };
         let mut panels = vec![uncovered(explanation, &stems[i], photograph.clone())];
         for (k, (map, grid, area)) in drops.iter().enumerate() {
             if panels.len() > ACROSS {
-                rows.push(Row { panels: std::mem::take(&mut panels), scale: Some(scale) });
+                rows.push(PanelRow { panels: std::mem::take(&mut panels), scale: Some(scale) });
             }
             let score = readable(explanation.maps.base_scores[k]);
             let caption = [names[k].clone(), format!("{} {score}", explanation.maps.score)];
             panels.push(panel(caption, map, (*grid, *area), &scale));
         }
-        rows.push(Row { panels, scale: Some(scale) });
+        rows.push(PanelRow { panels, scale: Some(scale) });
         if let Some(difference) = differences.get(i) {
             let contrast = format!("{} − {}", names[0], names[1]);
             let caption = match stems {
@@ -161,22 +162,22 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
         format!("{}, on one scale for all maps: {meaning}", explanations[0].drop_in_words()),
     ];
     if has_contrast {
-        rows.push(Row { panels: last_row, scale: Some(contrast_scale) });
+        rows.push(PanelRow { panels: last_row, scale: Some(contrast_scale) });
         notes.push(format!(
             "last row: red where the evidence is for {} rather than {}, blue the other way round",
             names[0], names[1]
         ));
     }
     let title = format!("Evidence in {}", stems.join(" and "));
-    panels::panels(&title, &rows, &notes.iter().map(String::as_str).collect::<Vec<_>>())
+    panels::draw(&title, &rows, &notes.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// The photograph, with what the network says about it.
-fn uncovered(explanation: &Explanation, stem: &str, pixels: Vec<u8>) -> Panel {
+fn uncovered(explanation: &Explanation, stem: &str, pixels: Vec<u8>) -> FigurePanel {
     let said = &explanation.maps.classification;
     let best = said.best();
     let score = readable(said.probabilities[best]);
-    Panel {
+    FigurePanel {
         caption: [stem.to_string(), format!("{} {score}", explanation.labels.short(best))],
         pixels,
         area: Rect::plane(INPUT_SIDE),

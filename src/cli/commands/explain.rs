@@ -9,18 +9,18 @@ use std::sync::Mutex;
 use occlude::{Error, Labels, OcclusionMaps, Progress, Result};
 
 use crate::cli::args::{Common, Explain};
-use crate::cli::explanation::{Explanation, Session, Source, fill_in_words};
-use crate::cli::output::files::{self, Output};
+use crate::cli::explanation::{Explanation, LoadedPhotograph, Session, fill_in_words};
+use crate::cli::output::files::{self, OutputFolder};
 use crate::cli::output::table::{LISTED, table};
 use crate::cli::output::{json, report, results};
 use crate::cli::render::preview::Preview;
 use crate::cli::terminal::console;
-use crate::cli::terminal::progress::Bar;
+use crate::cli::terminal::progress::PositionsBar;
 use crate::cli::terminal::threads::on_threads;
 
 pub fn run(common: &Common, args: &Explain) -> Result<ExitCode> {
     // What can be refused at once is refused before the work.
-    let output = Output::check(&args.out)?;
+    let output = OutputFolder::check(&args.out)?;
     if let Some(report) = &args.report {
         files::check_apart(report)?;
         refuse_to_replace(&args.image, report)?;
@@ -28,17 +28,17 @@ pub fn run(common: &Common, args: &Explain) -> Result<ExitCode> {
     on_threads(args.pool.threads, || explain(common, args, &output))
 }
 
-fn explain(common: &Common, args: &Explain, output: &Output) -> Result<ExitCode> {
+fn explain(common: &Common, args: &Explain, output: &OutputFolder) -> Result<ExitCode> {
     let session = Session::open(common)?;
     let classes = session.classes(&args.classes)?;
-    let source = Source::open(&args.image)?;
-    let bar = Bar::new();
+    let source = LoadedPhotograph::open(&args.image)?;
+    let bar = PositionsBar::new();
     let progress = |progress: Progress| bar.show(progress.done, progress.total);
     let preview =
         Mutex::new(if args.progressive { Preview::new(&source.photograph, session.resize) } else { None });
     // What cannot be written now is reported in the end.
     let refined = |explanation: &Explanation| {
-        let _ = output.write(&explanation.pictures(&args.pictures));
+        let _ = output.write(&explanation.figures(&args.figures));
         if let Some(preview) = &mut *preview.lock().expect("no panic while it is held") {
             bar.aside(|| preview.show(&explanation.maps));
         }
@@ -50,7 +50,7 @@ fn explain(common: &Common, args: &Explain, output: &Output) -> Result<ExitCode>
     }
     drop(bar);
     let json = json::maps(&explanation);
-    let files = results::files(&explanation, &args.pictures, &args.arrays, &json);
+    let files = results::files(&explanation, &args.figures, &args.arrays, &json);
     let page =
         args.report.as_deref().map(|path| report::page(&session, &explanation, common, args, &classes, path));
     let page = page.transpose()?;

@@ -10,9 +10,9 @@ use occlude::{Activations, Error, Result};
 use serde::Serialize;
 
 use crate::cli::args::{Common, Features};
-use crate::cli::explanation::{Session, Source, require_finite};
-use crate::cli::output::files::Output;
-use crate::cli::output::json::{self, Origin};
+use crate::cli::explanation::{LoadedPhotograph, Session, require_finite};
+use crate::cli::output::files::OutputFolder;
+use crate::cli::output::json::{self, Provenance};
 use crate::cli::output::names::{layer_slug, stem};
 use crate::cli::render::canvas::Format;
 use crate::cli::render::colours::Colours;
@@ -27,17 +27,17 @@ const BEYOND: f64 = 0.01;
 const LISTED: usize = 5;
 
 pub fn run(common: &Common, args: &Features) -> Result<ExitCode> {
-    let output = Output::check(&args.out)?;
+    let output = OutputFolder::check(&args.out)?;
     on_threads(args.pool.threads, || features(common, args, &output))
 }
 
-fn features(common: &Common, args: &Features, output: &Output) -> Result<ExitCode> {
+fn features(common: &Common, args: &Features, output: &OutputFolder) -> Result<ExitCode> {
     let session = Session::open(common)?;
     let (_, channels) = session.net.network().output(&args.layer)?;
     check_strongest(args, channels.len())?;
-    let source = Source::open(&args.image)?;
+    let source = LoadedPhotograph::open(&args.image)?;
     let activations = session.net.forward(&source.photograph.picture(session.resize).input());
-    let layer = Layer::of(session.net.network(), &activations, &args.layer)?;
+    let layer = LayerMaps::of(session.net.network(), &activations, &args.layer)?;
     for channel in &layer.channels {
         require_finite(&channel.map)?;
         require_finite(&[channel.total])?;
@@ -80,7 +80,7 @@ fn check_strongest(args: &Features, channels: usize) -> Result<()> {
 }
 
 /// What a layer has made of a picture.
-struct Layer<'a> {
+struct LayerMaps<'a> {
     name: &'a str,
     /// Height and width of each map.
     side: usize,
@@ -88,11 +88,11 @@ struct Layer<'a> {
     field: ReceptiveField,
     /// In a block's output, the layers that stand side by side in it, and the last channel of each; else none.
     branches: Vec<(String, usize)>,
-    channels: Vec<Channel>,
+    channels: Vec<ChannelMap>,
 }
 
 /// A channel's map and what is said about it.
-struct Channel {
+struct ChannelMap {
     /// `[side][side]`.
     map: Vec<f32>,
     total: f32,
@@ -110,12 +110,12 @@ struct Peak {
     depends_on: Rect,
 }
 
-impl Channel {
-    fn new(map: Vec<f32>, side: usize, field: ReceptiveField) -> Channel {
+impl ChannelMap {
+    fn new(map: Vec<f32>, side: usize, field: ReceptiveField) -> ChannelMap {
         let first = (0..map.len()).fold(0, |best, i| if map[i] > map[best] { i } else { best });
         let nonzero = map.iter().filter(|&&value| value != 0.0).count();
         let at = [first / side, first % side];
-        Channel {
+        ChannelMap {
             // As the library totals a feature: in f64, rounded once.
             total: map.iter().copied().map(f64::from).sum::<f64>() as f32,
             maximum: map[first],
@@ -126,8 +126,8 @@ impl Channel {
     }
 }
 
-impl<'a> Layer<'a> {
-    fn of(network: &Network, activations: &Activations, name: &'a str) -> Result<Layer<'a>> {
+impl<'a> LayerMaps<'a> {
+    fn of(network: &Network, activations: &Activations, name: &'a str) -> Result<LayerMaps<'a>> {
         let (id, channels) = network.output(name)?;
         let blob = &network.blobs[id];
         let values = activations.blob(&blob.name).expect("the pass is of this network");
@@ -141,13 +141,13 @@ impl<'a> Layer<'a> {
         for (writer, &field) in writers.iter().zip(&fields) {
             for c in writer.channel..end(writer) {
                 let map = values.iter().skip(c).step_by(blob.channels).copied().collect();
-                channels.push(Channel::new(map, blob.side, field));
+                channels.push(ChannelMap::new(map, blob.side, field));
             }
         }
         let is_block = writers.len() > 1;
         let branches = writers.iter().filter(|_| is_block).map(|w| (w.name.clone(), end(w) - 1)).collect();
         let field = fields.into_iter().reduce(ReceptiveField::union).expect("a layer writes it");
-        Ok(Layer { name, side: blob.side, field, branches, channels })
+        Ok(LayerMaps { name, side: blob.side, field, branches, channels })
     }
 
     /// The channels from the largest total to the smallest, equal ones by their numbers.
@@ -240,7 +240,7 @@ impl<'a> Layer<'a> {
         // The same for all, as many as make four digits of the largest.
         let decimals = (3 - largest.max(f32::MIN_POSITIVE).log10().floor() as i32).clamp(1, 6) as usize;
         for &c in listed {
-            let Channel { total, maximum, nonzero_share, peak, .. } = &self.channels[c];
+            let ChannelMap { total, maximum, nonzero_share, peak, .. } = &self.channels[c];
             let place = |Peak { at: [row, column], depends_on: Rect { y0, x0, y1, x1 } }| {
                 format!("{row}, {column}, from rows {y0} to {} and columns {x0} to {}", y1 - 1, x1 - 1)
             };
@@ -255,15 +255,15 @@ impl<'a> Layer<'a> {
     }
 
     /// One line, with its end.
-    fn json(&self, session: &Session, source: &Source, shown: &[usize]) -> String {
+    fn json(&self, session: &Session, source: &LoadedPhotograph, shown: &[usize]) -> String {
         let channel = |&c: &usize| {
-            let Channel { total, maximum, nonzero_share, peak, .. } = self.channels[c];
+            let ChannelMap { total, maximum, nonzero_share, peak, .. } = self.channels[c];
             let depends_on = |Peak { depends_on: Rect { y0, x0, y1, x1 }, .. }| [y0, x0, y1, x1];
             let (maximum_at, maximum_depends_on) = (peak.map(|peak| peak.at), peak.map(depends_on));
             ChannelObject { channel: c, total, maximum, nonzero_share, maximum_at, maximum_depends_on }
         };
-        json::line(&Object {
-            origin: Origin::of(session, source),
+        json::line(&FeaturesObject {
+            origin: Provenance::of(session, source),
             input_size: [INPUT_SIDE; 2],
             resize: session.resize.to_string(),
             layer: self.name,
@@ -277,9 +277,9 @@ impl<'a> Layer<'a> {
 
 /// What `--json` prints.
 #[derive(Serialize)]
-struct Object<'a> {
+struct FeaturesObject<'a> {
     #[serde(flatten)]
-    origin: Origin<'a>,
+    origin: Provenance<'a>,
     input_size: [usize; 2],
     resize: String,
     layer: &'a str,
@@ -304,10 +304,10 @@ mod tests {
     use super::*;
     use occlude::{GoogLeNet, Input, Weights};
 
-    fn layer(maps: &[[f32; 4]]) -> Layer<'static> {
+    fn layer(maps: &[[f32; 4]]) -> LayerMaps<'static> {
         let field = ReceptiveField { size: 11, step: 4, start: -3 };
-        let channels = maps.iter().map(|map| Channel::new(map.to_vec(), 2, field)).collect();
-        Layer { name: "a/b", side: 2, field, branches: Vec::new(), channels }
+        let channels = maps.iter().map(|map| ChannelMap::new(map.to_vec(), 2, field)).collect();
+        LayerMaps { name: "a/b", side: 2, field, branches: Vec::new(), channels }
     }
 
     #[test]
@@ -328,7 +328,7 @@ mod tests {
         let net = GoogLeNet::new(&Weights::seeded(1)).unwrap();
         let values = (0..INPUT_SIDE * INPUT_SIDE * 3).map(|i| (i % 241) as f32 - 110.0).collect();
         let activations = net.forward(&Input::from_nhwc_bgr(values).unwrap());
-        let layer = |name| Layer::of(net.network(), &activations, name).unwrap();
+        let layer = |name| LayerMaps::of(net.network(), &activations, name).unwrap();
         let (block, branch) = (layer("inception_3a/output"), layer("inception_3a/3x3"));
         let names: Vec<_> = block.branches.iter().map(|(name, last)| (&name[13..], *last)).collect();
         assert_eq!(names, [("1x1", 63), ("3x3", 191), ("5x5", 223), ("pool_proj", 255)]);

@@ -10,8 +10,8 @@ use occlude::network::geometry::Rect;
 use occlude::{Classification, GradCam, Labels, Result, Upsampling};
 
 use crate::cli::args::{Common, Gradcam};
-use crate::cli::explanation::{Session, Source, require_finite};
-use crate::cli::output::files::Output;
+use crate::cli::explanation::{LoadedPhotograph, Session, require_finite};
+use crate::cli::output::files::OutputFolder;
 use crate::cli::output::json;
 use crate::cli::output::names::{slugs, stem};
 use crate::cli::output::table::{LISTED, table};
@@ -24,13 +24,13 @@ use crate::cli::terminal::console;
 use crate::cli::terminal::threads::on_threads;
 
 pub fn run(common: &Common, args: &Gradcam) -> Result<ExitCode> {
-    let output = Output::check(&args.out)?;
+    let output = OutputFolder::check(&args.out)?;
     on_threads(args.pool.threads, || gradcam(common, args, &output))
 }
 
-fn gradcam(common: &Common, args: &Gradcam, output: &Output) -> Result<ExitCode> {
+fn gradcam(common: &Common, args: &Gradcam, output: &OutputFolder) -> Result<ExitCode> {
     let session = Session::open(common)?;
-    let source = Source::open(&args.image)?;
+    let source = LoadedPhotograph::open(&args.image)?;
     let activations = session.net.forward(&source.photograph.picture(session.resize).input());
     let said = activations.classification();
     require_finite(&said.logits)?;
@@ -58,7 +58,7 @@ fn draw(photograph: &[u8], said: &Classification, maps: &GradCam, k: usize, labe
     let map: Vec<f32> = smooth.into_iter().map(|value| value.max(0.0)).collect();
     let scale = Scale::of_values(Colours::Viridis, map.iter().chain([&0.0]));
     let most = maps.map(k).max();
-    map::map(&MapFigure {
+    map::draw(&MapFigure {
         photograph,
         overlay: Overlay {
             map: &map,

@@ -131,29 +131,29 @@ const ACROSS: u32 = 4;
 
 /// Where a layer is drawn: column in halves, because the trunk runs between the branches; and row.
 #[derive(Clone, Copy)]
-struct Place {
+struct BoxPosition {
     half: u32,
     row: u32,
 }
 
-impl Place {
+impl BoxPosition {
     fn corner(self) -> [u32; 2] {
         [MARGIN + self.half * STEP[0] / 2, MARGIN + TITLE + self.row * STEP[1]]
     }
 }
 
 /// A box of the diagram: a layer, or the concatenation of a block's branches.
-struct Node {
+struct DiagramBox {
     name: String,
     what: String,
     colour: [u8; 3],
-    place: Place,
-    /// The nodes that it reads.
+    position: BoxPosition,
+    /// The boxes that it reads.
     reads: Vec<usize>,
 }
 
 /// Layers that write a part of a blob stand side by side; what one of them alone reads stands above it.
-fn nodes(network: &Network) -> Vec<Node> {
+fn boxes(network: &Network) -> Vec<DiagramBox> {
     let is_branch = |layer: &Layer| layer.channels < network.blobs[layer.output].channels;
     let branch_after = |layer: &Layer| {
         let mut readers = network.layers.iter().filter(|reader| reader.input == layer.output);
@@ -164,19 +164,19 @@ fn nodes(network: &Network) -> Vec<Node> {
         2 * branches.take_while(|layer| layer.channel < branch.channel).count() as u32
     };
     let trunk = ACROSS - 1;
-    let mut nodes: Vec<Node> = Vec::new();
-    // For each blob, the node that has all of it.
-    let mut node_of = vec![None; network.blobs.len()];
+    let mut boxes: Vec<DiagramBox> = Vec::new();
+    // For each blob, the block that has all of it.
+    let mut box_of = vec![None; network.blobs.len()];
     let mut next_row = 0;
     for (at, layer) in network.layers.iter().enumerate() {
-        let place = match branch_after(layer) {
-            _ if is_branch(layer) => Place { half: half_of(layer), row: next_row + 1 },
-            Some(branch) => Place { half: half_of(branch), row: next_row },
-            None => Place { half: trunk, row: next_row },
+        let position = match branch_after(layer) {
+            _ if is_branch(layer) => BoxPosition { half: half_of(layer), row: next_row + 1 },
+            Some(branch) => BoxPosition { half: half_of(branch), row: next_row },
+            None => BoxPosition { half: trunk, row: next_row },
         };
-        next_row += u32::from(place.half == trunk);
-        node_of[layer.output] = Some(nodes.len());
-        nodes.push(Node {
+        next_row += u32::from(position.half == trunk);
+        box_of[layer.output] = Some(boxes.len());
+        boxes.push(DiagramBox {
             name: layer.name.clone(),
             what: format!("{} → {}", short_kind(layer.op), shape(network, layer).replace('x', "×")),
             colour: match layer.op {
@@ -185,8 +185,8 @@ fn nodes(network: &Network) -> Vec<Node> {
                 Op::Classifier => [226, 240, 217],
                 _ => [238, 232, 245],
             },
-            place,
-            reads: node_of[layer.input].into_iter().collect(),
+            position,
+            reads: box_of[layer.input].into_iter().collect(),
         });
         let blob = &network.blobs[layer.output];
         if is_branch(layer) && network.layers.get(at + 1).is_none_or(|next| next.output != layer.output) {
@@ -196,52 +196,52 @@ fn nodes(network: &Network) -> Vec<Node> {
                 .map_or(0, |i| i + 1);
             // The branches follow each other in the table, the last of the block's layers.
             let branches = at - first + 1;
-            let reads = nodes.len() - branches..nodes.len();
-            node_of[layer.output] = Some(nodes.len());
-            nodes.push(Node {
+            let reads = boxes.len() - branches..boxes.len();
+            box_of[layer.output] = Some(boxes.len());
+            boxes.push(DiagramBox {
                 name: blob.name.clone(),
                 what: format!("side by side → {0}×{0}×{1}", blob.side, blob.channels),
                 colour: [245; 3],
-                place: Place { half: trunk, row: next_row + 2 },
+                position: BoxPosition { half: trunk, row: next_row + 2 },
                 reads: reads.collect(),
             });
             next_row += 3;
         }
     }
-    nodes
+    boxes
 }
 
 fn diagram(network: &Network) -> Canvas {
-    let nodes = nodes(network);
-    let rows = nodes.iter().map(|node| node.place.row).max().unwrap_or(0) + 1;
+    let boxes = boxes(network);
+    let rows = boxes.iter().map(|block| block.position.row).max().unwrap_or(0) + 1;
     let width = 2 * MARGIN + (ACROSS - 1) * STEP[0] + BOX[0];
     let height = 2 * MARGIN + TITLE + (rows - 1) * STEP[1] + BOX[1];
     let line = [150, 150, 160];
     let mut canvas = Canvas::new(width, height, PAGE);
     let title = format!("{}, {} classes", network.name, network.classes());
     canvas.text(Style::bold(30, INK), MARGIN, MARGIN, &title);
-    let middle = |node: &Node, down: u32| {
-        let [x, y] = node.place.corner();
+    let middle = |block: &DiagramBox, down: u32| {
+        let [x, y] = block.position.corner();
         [(x + BOX[0] / 2) as f32, (y + down) as f32]
     };
-    for node in &nodes {
-        for &read in &node.reads {
-            let (from, to) = (middle(&nodes[read], BOX[1]), middle(node, 0));
+    for block in &boxes {
+        for &read in &block.reads {
+            let (from, to) = (middle(&boxes[read], BOX[1]), middle(block, 0));
             // Along the gap below what is read, then down.
-            let bend = match nodes[read].place.half == ACROSS - 1 {
+            let bend = match boxes[read].position.half == ACROSS - 1 {
                 true => from[1] + (STEP[1] - BOX[1]) as f32 / 2.0,
                 false => to[1] - (STEP[1] - BOX[1]) as f32 / 2.0,
             };
             canvas.curve(vec![from, [from[0], bend], [to[0], bend], to], line);
         }
     }
-    for node in &nodes {
-        let [x, y] = node.place.corner();
-        canvas.fill([x, y, BOX[0], BOX[1]], node.colour);
+    for block in &boxes {
+        let [x, y] = block.position.corner();
+        canvas.fill([x, y, BOX[0], BOX[1]], block.colour);
         canvas.outline([x, y, BOX[0], BOX[1]], line);
         let (name, small) = (Style::bold(17, INK), Style::book(15, FAINT_INK));
-        canvas.text(name, x + 8, y + 5, &name.shorten(&node.name, BOX[0] - 16));
-        canvas.text(small, x + 8, y + 28, &small.shorten(&node.what, BOX[0] - 16));
+        canvas.text(name, x + 8, y + 5, &name.shorten(&block.name, BOX[0] - 16));
+        canvas.text(small, x + 8, y + 28, &small.shorten(&block.what, BOX[0] - 16));
     }
     canvas
 }
@@ -267,14 +267,15 @@ mod tests {
     #[test]
     fn boxes_do_not_overlap_and_come_after_what_they_read() {
         for network in [Network::googlenet(), Network::torchvision(5)] {
-            let nodes = nodes(&network);
-            let taken: HashSet<_> = nodes.iter().map(|node| (node.place.row, node.place.half)).collect();
+            let boxes = boxes(&network);
+            let taken: HashSet<_> =
+                boxes.iter().map(|block| (block.position.row, block.position.half)).collect();
             // Nine blocks have a box beside those of their layers.
-            assert_eq!((taken.len(), nodes.len()), (nodes.len(), network.layers.len() + 9));
-            for (i, node) in nodes.iter().enumerate() {
-                let is_output = i >= 3 && nodes[i].what.starts_with("side by side");
+            assert_eq!((taken.len(), boxes.len()), (boxes.len(), network.layers.len() + 9));
+            for (i, block) in boxes.iter().enumerate() {
+                let is_output = i >= 3 && boxes[i].what.starts_with("side by side");
                 assert_eq!(
-                    node.reads.len(),
+                    block.reads.len(),
                     if i == 0 {
                         0
                     } else if is_output {
@@ -283,12 +284,12 @@ mod tests {
                         1
                     },
                     "{}",
-                    node.name
+                    block.name
                 );
                 assert!(
-                    node.reads.iter().all(|&read| nodes[read].place.row < node.place.row),
+                    block.reads.iter().all(|&read| boxes[read].position.row < block.position.row),
                     "{}",
-                    node.name
+                    block.name
                 );
             }
         }

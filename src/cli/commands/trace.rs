@@ -11,23 +11,23 @@ use occlude::{Classification, Labels, LayerTrace, Result};
 use serde::Serialize;
 
 use crate::cli::args::{Common, Size, Trace};
-use crate::cli::explanation::{Session, Source, fill_in_words, require_finite};
-use crate::cli::output::files::Output;
-use crate::cli::output::json::{self, Fill, Origin};
+use crate::cli::explanation::{LoadedPhotograph, Session, fill_in_words, require_finite};
+use crate::cli::output::files::OutputFolder;
+use crate::cli::output::json::{self, Fill, Provenance};
 use crate::cli::output::names::stem;
 use crate::cli::render::canvas::Format;
-use crate::cli::render::strip::{self, FRAME, PANEL};
+use crate::cli::render::strip::{self, FRAME_SIDE, STAGE_SIDE};
 use crate::cli::terminal::console;
 use crate::cli::terminal::threads::on_threads;
 
 pub fn run(common: &Common, args: &Trace) -> Result<ExitCode> {
-    let output = Output::check(&args.out)?;
+    let output = OutputFolder::check(&args.out)?;
     on_threads(args.pool.threads, || trace(common, args, &output))
 }
 
-fn trace(common: &Common, args: &Trace, output: &Output) -> Result<ExitCode> {
+fn trace(common: &Common, args: &Trace, output: &OutputFolder) -> Result<ExitCode> {
     let session = Session::open(common)?;
-    let source = Source::open(&args.image)?;
+    let source = LoadedPhotograph::open(&args.image)?;
     let input = source.photograph.picture(session.resize).input();
     let size = match args.mask_size {
         Size::Auto => MASK_SIZE,
@@ -45,8 +45,8 @@ fn trace(common: &Common, args: &Trace, output: &Output) -> Result<ExitCode> {
     let title = format!("{}: a mask at row {}, column {}", stem(&source.image), args.at[0], args.at[1]);
     let name = |ending: &str| format!("{}-trace.{ending}", stem(&source.image));
     let files = [
-        (name("png"), strip::strip(&title, &stages, &photograph(PANEL)).encode(Format::Png)),
-        (name("gif"), strip::animation(&stages, &photograph(FRAME))),
+        (name("png"), strip::draw(&title, &stages, &photograph(STAGE_SIDE)).encode(Format::Png)),
+        (name("gif"), strip::animation(&stages, &photograph(FRAME_SIDE))),
         ("trace.json".to_string(), json.clone().into_bytes()),
     ];
     let written = output.write(&files)?;
@@ -182,27 +182,27 @@ fn percent(part: u64, whole: u64) -> f64 {
 
 /// The object of `trace.json`. Rectangles are first row, first column, row and column after the last.
 #[derive(Serialize)]
-struct Object<'a> {
+struct TraceObject<'a> {
     #[serde(flatten)]
-    origin: Origin<'a>,
+    origin: Provenance<'a>,
     at: [usize; 2],
     mask_size: [usize; 2],
     mask: [usize; 4],
     mask_value: Fill,
-    whole: Vec<Class<'a>>,
-    covered: Vec<Class<'a>>,
-    layers: Vec<Layer<'a>>,
+    whole: Vec<ClassObject<'a>>,
+    covered: Vec<ClassObject<'a>>,
+    layers: Vec<LayerObject<'a>>,
 }
 
 #[derive(Serialize)]
-struct Class<'a> {
+struct ClassObject<'a> {
     index: usize,
     label: &'a str,
     probability: f32,
 }
 
 #[derive(Serialize)]
-struct Layer<'a> {
+struct LayerObject<'a> {
     name: &'a str,
     shape: [usize; 3],
     reached: [usize; 4],
@@ -219,9 +219,9 @@ fn corners(rect: Rect) -> [usize; 4] {
     [rect.y0, rect.x0, rect.y1, rect.x1]
 }
 
-impl Layer<'_> {
-    fn of(layer: &LayerTrace) -> Layer<'_> {
-        Layer {
+impl LayerObject<'_> {
+    fn of(layer: &LayerTrace) -> LayerObject<'_> {
+        LayerObject {
             name: &layer.name,
             shape: layer.shape,
             reached: corners(layer.reached),
@@ -238,7 +238,7 @@ impl Layer<'_> {
 
 fn as_json(
     session: &Session,
-    source: &Source,
+    source: &LoadedPhotograph,
     at: [usize; 2],
     mask_size: [usize; 2],
     trace: &occlude::Trace,
@@ -246,22 +246,22 @@ fn as_json(
     // What is most probable uncovered, then with the mask: once if it is the same.
     let mut classes = vec![trace.whole.best(), trace.covered.best()];
     classes.dedup();
-    let said = |said: &Classification| -> Vec<Class> {
-        let class = |&index: &usize| Class {
+    let said = |said: &Classification| -> Vec<ClassObject> {
+        let class = |&index: &usize| ClassObject {
             index,
             label: session.labels.words(index),
             probability: said.probabilities[index],
         };
         classes.iter().map(class).collect()
     };
-    json::line(&Object {
-        origin: Origin::of(session, source),
+    json::line(&TraceObject {
+        origin: Provenance::of(session, source),
         at,
         mask_size,
         mask: corners(trace.mask),
         mask_value: json::fill(trace.mask_value),
         whole: said(&trace.whole),
         covered: said(&trace.covered),
-        layers: trace.layers.iter().map(Layer::of).collect(),
+        layers: trace.layers.iter().map(LayerObject::of).collect(),
     })
 }

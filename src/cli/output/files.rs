@@ -7,25 +7,25 @@ use std::path::{Path, PathBuf};
 use occlude::{Error, Result};
 use tempfile::TempDir;
 
-use crate::cli::terminal::interrupt::{self, Orderly};
+use crate::cli::terminal::interrupt::{self, DeferredSignals};
 
 /// What the names of files and folders begin with that are not yet in their place.
 const STAGING: &str = ".occlude-";
 
 /// A folder that can be written to, though it need not exist yet.
-pub struct Output {
+pub struct OutputFolder {
     folder: PathBuf,
 }
 
-impl Output {
+impl OutputFolder {
     /// Tries whether files can be made in `folder`, or in the nearest folder above it that exists. Leaves no trace, so that
-    /// whatever ends the program before [`Output::write`] leaves none either.
+    /// whatever ends the program before [`OutputFolder::write`] leaves none either.
     ///
     /// # Errors
     /// [`Error::Io`] when it is not a folder or cannot be written to.
-    pub fn check(folder: &Path) -> Result<Output> {
+    pub fn check(folder: &Path) -> Result<OutputFolder> {
         check_folder(folder, folder)?;
-        Ok(Output { folder: folder.to_path_buf() })
+        Ok(OutputFolder { folder: folder.to_path_buf() })
     }
 
     /// Writes (name, contents) of each file beside its place, then moves all of them there. Files of the same name are
@@ -41,13 +41,13 @@ impl Output {
     /// The same with one more file, (path, contents), that is to lie wherever its path says.
     ///
     /// # Errors
-    /// Those of [`Output::write`].
+    /// Those of [`OutputFolder::write`].
     pub fn write_with(
         &self,
         files: &[(String, Vec<u8>)],
         apart: Option<(&Path, &[u8])>,
     ) -> Result<Vec<PathBuf>> {
-        let _orderly = Orderly::new();
+        let _deferred = DeferredSignals::new();
         let inside = files.iter().map(|(name, contents)| (self.folder.join(name), &contents[..]));
         let apart = apart.map(|(path, contents)| (path.to_path_buf(), contents));
         let files: Vec<(PathBuf, &[u8])> = inside.chain(apart).collect();
@@ -74,7 +74,7 @@ impl Output {
     /// # Errors
     /// [`Error::Io`].
     pub fn write_file(&self, name: &str, contents: &[u8]) -> Result<PathBuf> {
-        let _orderly = Orderly::new();
+        let _deferred = DeferredSignals::new();
         fs::create_dir_all(&self.folder).map_err(failed(&self.folder))?;
         let (beside, to) = (self.folder.join(format!("{STAGING}{name}")), self.folder.join(name));
         let written = fs::write(&beside, contents).and_then(|()| fs::rename(&beside, &to));
@@ -103,7 +103,7 @@ impl Output {
     /// # Errors
     /// [`Error::Io`]; also when the folder holds anything else. Then it is as it was.
     pub fn write_folder(&self, name: &str, files: &[(String, Vec<u8>)], earlier: &[String]) -> Result<()> {
-        let _orderly = Orderly::new();
+        let _deferred = DeferredSignals::new();
         let to = self.folder.join(name);
         let held = match fs::read_dir(&to) {
             Ok(entries) => entries.collect::<io::Result<Vec<_>>>().map_err(failed(&to))?,
@@ -136,7 +136,7 @@ impl Output {
         })
     }
 
-    /// Removes what [`Output::write_folder`] has left beside the folders that `is_ours` knows when it was killed.
+    /// Removes what [`OutputFolder::write_folder`] has left beside the folders that `is_ours` knows when it was killed.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -157,7 +157,7 @@ impl Output {
     }
 }
 
-/// Tries for a file that is to lie outside the folder what [`Output::check`] tries for those inside.
+/// Tries for a file that is to lie outside the folder what [`OutputFolder::check`] tries for those inside.
 ///
 /// # Errors
 /// [`Error::Io`] when it is a folder, or the folder for it is none or cannot be written to.
@@ -172,12 +172,12 @@ pub fn check_apart(file: &Path) -> Result<()> {
     check_folder(folder_of(file), file)
 }
 
-/// Writes one file, wherever it lies, as [`Output::write_with`] does.
+/// Writes one file, wherever it lies, as [`OutputFolder::write_with`] does.
 ///
 /// # Errors
 /// [`Error::Io`].
 pub fn write_apart(file: &Path, contents: &[u8]) -> Result<()> {
-    Output::check(folder_of(file))?.write_with(&[], Some((file, contents))).map(drop)
+    OutputFolder::check(folder_of(file))?.write_with(&[], Some((file, contents))).map(drop)
 }
 
 /// `named` is what an error is about.
@@ -246,7 +246,7 @@ mod tests {
     fn checking_leaves_no_trace_and_writing_makes_the_folder() {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("a/b");
-        let output = Output::check(&folder).unwrap();
+        let output = OutputFolder::check(&folder).unwrap();
         assert!(fs::read_dir(root.path()).unwrap().next().is_none());
         assert_eq!(output.write(&files(&["x", "y"])).unwrap(), [folder.join("x"), folder.join("y")]);
         assert_eq!(fs::read(folder.join("y")).unwrap(), b"y");
@@ -258,7 +258,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("x"), b"old").unwrap();
         fs::create_dir(root.path().join("y")).unwrap();
-        let output = Output::check(root.path()).unwrap();
+        let output = OutputFolder::check(root.path()).unwrap();
         assert!(output.write(&files(&["x", "y"])).unwrap_err().to_string().contains("it is a directory"));
         assert_eq!(fs::read(root.path().join("x")).unwrap(), b"old");
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2);
@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn folders_made_for_a_failed_write_are_gone() {
         let root = tempfile::tempdir().unwrap();
-        let output = Output::check(&root.path().join("a/b")).unwrap();
+        let output = OutputFolder::check(&root.path().join("a/b")).unwrap();
         // A name that no file can have.
         assert!(output.write(&files(&["x", "no/such\0folder"])).is_err());
         assert!(fs::read_dir(root.path()).unwrap().next().is_none());
@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn a_folder_is_replaced_whole_but_for_what_is_not_its_own() {
         let root = tempfile::tempdir().unwrap();
-        let output = Output::check(root.path()).unwrap();
+        let output = OutputFolder::check(root.path()).unwrap();
         let folder = root.path().join("cat");
         let names = || {
             let entries = fs::read_dir(&folder).unwrap();
@@ -312,16 +312,16 @@ mod tests {
         for name in [".occlude-a-cat-AbC123/new", ".occlude-dog-AbC123", ".occlude-xyz", "a-cat"] {
             fs::create_dir_all(root.path().join(name)).unwrap();
         }
-        Output::check(root.path()).unwrap().remove_leftovers(|name| name == "a-cat").unwrap();
+        OutputFolder::check(root.path()).unwrap().remove_leftovers(|name| name == "a-cat").unwrap();
         assert!(!root.path().join(".occlude-a-cat-AbC123").exists());
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 3);
-        Output::check(&root.path().join("absent")).unwrap().remove_leftovers(|_| true).unwrap();
+        OutputFolder::check(&root.path().join("absent")).unwrap().remove_leftovers(|_| true).unwrap();
     }
 
     #[test]
     fn a_file_is_replaced() {
         let root = tempfile::tempdir().unwrap();
-        let output = Output::check(&root.path().join("a")).unwrap();
+        let output = OutputFolder::check(&root.path().join("a")).unwrap();
         output.write_file("x", b"old").unwrap();
         assert_eq!(output.write_file("x", b"new").unwrap(), root.path().join("a/x"));
         assert_eq!(fs::read(root.path().join("a/x")).unwrap(), b"new");
@@ -334,7 +334,7 @@ mod tests {
     fn a_file_apart_is_written_with_the_others_or_not_at_all() {
         let root = tempfile::tempdir().unwrap();
         let (folder, file) = (root.path().join("a"), root.path().join("b/c/page"));
-        let output = Output::check(&folder).unwrap();
+        let output = OutputFolder::check(&folder).unwrap();
         check_apart(&file).unwrap();
         assert!(fs::read_dir(root.path()).unwrap().next().is_none());
         assert!(output.write_with(&files(&["no\0name"]), Some((&file, b""))).is_err());
@@ -361,7 +361,7 @@ mod tests {
         let file = root.path().join("file");
         fs::write(&file, b"").unwrap();
         for folder in [file.clone(), file.join("below")] {
-            let error = Output::check(&folder).err().expect("refused").to_string();
+            let error = OutputFolder::check(&folder).err().expect("refused").to_string();
             assert!(error.contains(&folder.display().to_string()), "{error}");
         }
     }

@@ -9,11 +9,11 @@ use serde::Serialize;
 
 use super::contrast::Contrast;
 use crate::cli::args::Aggregate;
-use crate::cli::explanation::{Explanation, Session, Source};
+use crate::cli::explanation::{Explanation, LoadedPhotograph, Session};
 
 /// What an object's numbers were made of.
 #[derive(Serialize)]
-pub struct Origin<'a> {
+pub struct Provenance<'a> {
     image: String,
     image_sha256: &'a str,
     /// For example "built-in network of 30 classes".
@@ -21,9 +21,9 @@ pub struct Origin<'a> {
     weights_sha256: &'a str,
 }
 
-impl<'a> Origin<'a> {
-    pub fn of(session: &'a Session, source: &'a Source) -> Origin<'a> {
-        Origin {
+impl<'a> Provenance<'a> {
+    pub fn of(session: &'a Session, source: &'a LoadedPhotograph) -> Provenance<'a> {
+        Provenance {
             image: source.image.to_string_lossy().into_owned(),
             image_sha256: &source.sha256,
             network: &session.network,
@@ -34,9 +34,9 @@ impl<'a> Origin<'a> {
 
 /// The object of `map.json` and of `occlude explain --json`.
 #[derive(Serialize)]
-struct Maps<'a> {
+struct MapsObject<'a> {
     #[serde(flatten)]
-    origin: Origin<'a>,
+    origin: Provenance<'a>,
     input_size: [usize; 2],
     mask_size: [usize; 2],
     stride: [usize; 2],
@@ -59,12 +59,12 @@ struct Maps<'a> {
     faithfulness: Vec<Faithful<'a>>,
     positions: usize,
     #[serde(flatten)]
-    run: Option<Run<'a>>,
+    run: Option<RunInfo<'a>>,
 }
 
 /// How the numbers were come by, which none of them depends on.
 #[derive(Serialize)]
-struct Run<'a> {
+struct RunInfo<'a> {
     elapsed_seconds: f64,
     threads: usize,
     isa: &'a str,
@@ -108,8 +108,8 @@ struct Faithful<'a> {
 
 /// The object of `compare.json`.
 #[derive(Serialize)]
-struct Comparison<'a> {
-    images: Vec<Maps<'a>>,
+struct ComparisonObject<'a> {
+    images: Vec<MapsObject<'a>>,
     contrasts: Vec<Contrasted>,
 }
 
@@ -124,9 +124,9 @@ struct Contrasted {
 
 /// The object of `gradcam.json` and of `occlude gradcam --json`.
 #[derive(Serialize)]
-struct GradCams<'a> {
+struct GradCamsObject<'a> {
     #[serde(flatten)]
-    origin: Origin<'a>,
+    origin: Provenance<'a>,
     input_size: [usize; 2],
     resize: String,
     layer: &'a str,
@@ -140,7 +140,7 @@ struct GradCams<'a> {
 
 /// The object of `occlude classify --json`.
 #[derive(Serialize)]
-struct Classes<'a> {
+struct ClassesObject<'a> {
     image: String,
     network: String,
     classes: Vec<RankedClass<'a>>,
@@ -184,22 +184,22 @@ pub fn comparison(explanations: &[Explanation], contrasts: &[Contrast]) -> Strin
         correlation: contrast.correlation,
         share: contrast.share,
     };
-    line(&Comparison {
+    line(&ComparisonObject {
         images: explanations.iter().map(with_run).collect(),
         contrasts: contrasts.iter().map(contrast).collect(),
     })
 }
 
-fn with_run(explanation: &Explanation) -> Maps<'_> {
+fn with_run(explanation: &Explanation) -> MapsObject<'_> {
     let Explanation { elapsed_seconds, threads, ref isa, .. } = *explanation;
-    Maps { run: Some(Run { elapsed_seconds, threads, isa }), ..result(explanation) }
+    MapsObject { run: Some(RunInfo { elapsed_seconds, threads, isa }), ..result(explanation) }
 }
 
-fn result(explanation: &Explanation) -> Maps<'_> {
+fn result(explanation: &Explanation) -> MapsObject<'_> {
     let maps = &explanation.maps;
     let [rows, columns] = maps.grid;
-    Maps {
-        origin: Origin {
+    MapsObject {
+        origin: Provenance {
             image: explanation.image.to_string_lossy().into_owned(),
             image_sha256: &explanation.image_sha256,
             network: &explanation.network,
@@ -261,10 +261,15 @@ fn result(explanation: &Explanation) -> Maps<'_> {
 }
 
 /// The object of `gradcam.json`, in one line with its end.
-pub fn gradcams(session: &Session, source: &Source, said: &Classification, maps: &GradCam) -> String {
+pub fn gradcams(
+    session: &Session,
+    source: &LoadedPhotograph,
+    said: &Classification,
+    maps: &GradCam,
+) -> String {
     let [_, columns] = maps.grid;
-    line(&GradCams {
-        origin: Origin::of(session, source),
+    line(&GradCamsObject {
+        origin: Provenance::of(session, source),
         input_size: [INPUT_SIDE; 2],
         resize: session.resize.to_string(),
         layer: &maps.layer,
@@ -312,7 +317,7 @@ pub fn classes(
         logit: classification.logits[index],
     };
     let image = image.to_string_lossy().into_owned();
-    line(&Classes { image, network, classes: top.iter().map(ranked).collect() })
+    line(&ClassesObject { image, network, classes: top.iter().map(ranked).collect() })
 }
 
 /// One line, with its end.

@@ -2,10 +2,10 @@
 
 pub mod arrays;
 pub mod contrast;
+pub mod figures;
 pub mod files;
 pub mod json;
 pub mod names;
-pub mod pictures;
 pub mod report;
 pub mod results;
 pub mod table;

@@ -35,13 +35,13 @@ pub struct Canvas {
     pub width: u32,
     pub height: u32,
     paper: [u8; 3],
-    items: Vec<Item>,
+    shapes: Vec<Shape>,
 }
 
 /// `[x, y, width, height]`.
 pub type Area = [u32; 4];
 
-enum Item {
+enum Shape {
     Filled(Area, [u8; 3]),
     Outline(Area, [u8; 3]),
     /// `[height][width][3]`.
@@ -57,28 +57,28 @@ enum Item {
 
 impl Canvas {
     pub fn new(width: u32, height: u32, paper: [u8; 3]) -> Canvas {
-        Canvas { width, height, paper, items: Vec::new() }
+        Canvas { width, height, paper, shapes: Vec::new() }
     }
 
     pub fn fill(&mut self, area: Area, colour: [u8; 3]) {
-        self.items.push(Item::Filled(area, colour));
+        self.shapes.push(Shape::Filled(area, colour));
     }
 
     /// A border of one pixel, inside the area.
     pub fn outline(&mut self, area: Area, colour: [u8; 3]) {
-        self.items.push(Item::Outline(area, colour));
+        self.shapes.push(Shape::Outline(area, colour));
     }
 
     /// Pixels as they are, `[height][width][3]`.
     pub fn picture(&mut self, area: Area, rgb: Vec<u8>) {
         assert_eq!(rgb.len(), (area[2] * area[3] * 3) as usize);
-        self.items.push(Item::Picture(area, rgb));
+        self.shapes.push(Shape::Picture(area, rgb));
     }
 
     /// One line with its upper left corner at (`x`, `y`).
     pub fn text(&mut self, style: Style, x: u32, y: u32, text: &str) {
         if !text.is_empty() {
-            self.items.push(Item::Text { style, x, y, text: text.to_string() });
+            self.shapes.push(Shape::Text { style, x, y, text: text.to_string() });
         }
     }
 
@@ -89,7 +89,7 @@ impl Canvas {
 
     /// Straight lines from point to point.
     pub fn curve(&mut self, points: Vec<[f32; 2]>, colour: [u8; 3]) {
-        self.items.push(Item::Curve(points, colour));
+        self.shapes.push(Shape::Curve(points, colour));
     }
 
     /// The bytes of a file.
@@ -103,10 +103,10 @@ impl Canvas {
     /// Drawn pixel by pixel. What lies outside the page is not drawn.
     pub fn pixels(&self) -> RgbImage {
         let mut image = RgbImage::from_pixel(self.width, self.height, Rgb(self.paper));
-        for item in &self.items {
-            match item {
-                Item::Filled(area, colour) => each_pixel(&mut image, *area, |_| *colour),
-                Item::Outline([x, y, width, height], colour) => {
+        for shape in &self.shapes {
+            match shape {
+                Shape::Filled(area, colour) => each_pixel(&mut image, *area, |_| *colour),
+                Shape::Outline([x, y, width, height], colour) => {
                     let (right, bottom) = (x + width.saturating_sub(1), y + height.saturating_sub(1));
                     for area in [
                         [*x, *y, *width, 1],
@@ -117,9 +117,9 @@ impl Canvas {
                         each_pixel(&mut image, area, |_| *colour);
                     }
                 }
-                Item::Picture(area, rgb) => each_pixel(&mut image, *area, |at| rgb.as_chunks().0[at]),
-                Item::Text { style, x, y, text } => style.draw(&mut image, *x, *y, text),
-                Item::Curve(points, colour) => {
+                Shape::Picture(area, rgb) => each_pixel(&mut image, *area, |at| rgb.as_chunks().0[at]),
+                Shape::Text { style, x, y, text } => style.draw(&mut image, *x, *y, text),
+                Shape::Curve(points, colour) => {
                     for ends in points.windows(2) {
                         draw_line(&mut image, ends[0], ends[1], *colour);
                     }
@@ -138,28 +138,28 @@ impl Canvas {
         );
         let mut line = |line: String| writeln!(svg, "{line}").expect("writing to a string");
         line(format!("<rect width=\"{width}\" height=\"{height}\" fill=\"{}\"/>", hex(self.paper)));
-        for item in &self.items {
-            line(match item {
-                Item::Filled([x, y, w, h], colour) => {
+        for shape in &self.shapes {
+            line(match shape {
+                Shape::Filled([x, y, w, h], colour) => {
                     format!(
                         "<rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" fill=\"{}\"/>",
                         hex(*colour)
                     )
                 }
-                Item::Outline([x, y, w, h], colour) => format!(
+                Shape::Outline([x, y, w, h], colour) => format!(
                     "<rect x=\"{x}.5\" y=\"{y}.5\" width=\"{}\" height=\"{}\" fill=\"none\" stroke=\"{}\"/>",
                     w.saturating_sub(1),
                     h.saturating_sub(1),
                     hex(*colour)
                 ),
-                Item::Picture([x, y, w, h], rgb) => {
+                Shape::Picture([x, y, w, h], rgb) => {
                     let image = RgbImage::from_raw(*w, *h, rgb.clone()).expect("as long as its area says");
                     let data = BASE64_STANDARD.encode(encode_png(&image));
                     format!(
                         "<image x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" href=\"data:image/png;base64,{data}\"/>"
                     )
                 }
-                Item::Text { style, x, y, text } => format!(
+                Shape::Text { style, x, y, text } => format!(
                     "<text x=\"{x}\" y=\"{:.1}\" font-size=\"{:.2}\" font-weight=\"{}\" fill=\"{}\" textLength=\"{}\" \
                      lengthAdjust=\"spacingAndGlyphs\">{}</text>",
                     *y as f32 + style.ascent(),
@@ -169,7 +169,7 @@ impl Canvas {
                     style.width(text),
                     escape(text)
                 ),
-                Item::Curve(points, colour) => {
+                Shape::Curve(points, colour) => {
                     let points: Vec<String> = points.iter().map(|[x, y]| format!("{x:.1},{y:.1}")).collect();
                     format!(
                         "<polyline points=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{STROKE}\" stroke-linejoin=\"round\"/>",

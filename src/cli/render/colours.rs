@@ -50,7 +50,7 @@ impl Colours {
 
 /// Colours for kinds of things, of which neighbours differ to colour-blind eyes as well: Okabe and Ito, "Color universal design"
 /// (2008), but for their black.
-pub const KINDS: [[u8; 3]; 7] = [
+pub const CATEGORIES: [[u8; 3]; 7] = [
     [230, 159, 0],
     [86, 180, 233],
     [0, 158, 115],

@@ -90,7 +90,7 @@ pub struct MapFigure<'a> {
 ///
 /// # Panics
 /// When photograph or map has another length than its shape says.
-pub fn map(content: &MapFigure) -> Canvas {
+pub fn draw(content: &MapFigure) -> Canvas {
     let (mut figure, photo_top) = page(content.title, content.value, content.note, content.meaning, WIDTH);
     let pixels = content.overlay.over(content.photograph, PHOTO_SIDE, &content.scale);
     figure.picture([MARGIN, photo_top, PHOTO, PHOTO], pixels);
@@ -103,7 +103,7 @@ pub fn map(content: &MapFigure) -> Canvas {
 }
 
 /// Things that tiles of a figure can be, one a line of the legend.
-pub struct Kind {
+pub struct LegendEntry {
     pub colour: [u8; 3],
     pub name: String,
     /// How often.
@@ -111,7 +111,7 @@ pub struct Kind {
 }
 
 /// What a figure of kinds shows.
-pub struct KindsFigure<'a> {
+pub struct TilesFigure<'a> {
     /// `[PHOTO_SIDE][PHOTO_SIDE][3]`.
     pub photograph: &'a [u8],
     /// Which of the kinds each position is, `[ny][nx]`.
@@ -121,7 +121,7 @@ pub struct KindsFigure<'a> {
     /// In pixels of the network's input.
     pub area: Rect,
     pub opacity: f32,
-    pub kinds: &'a [Kind],
+    pub legend: &'a [LegendEntry],
     pub title: &'a str,
     pub note: &'a str,
     pub meaning: [&'a str; 2],
@@ -131,7 +131,7 @@ pub struct KindsFigure<'a> {
 const LEGEND: u32 = 330;
 
 /// Draws the photograph with a coloured tile at each position, and a legend beside it.
-pub fn kinds(content: &KindsFigure) -> Canvas {
+pub fn draw_tiles(content: &TilesFigure) -> Canvas {
     let width = MARGIN + PHOTO + MARGIN + LEGEND + MARGIN;
     let (mut figure, photo_top) = page(content.title, "", content.note, content.meaning, width);
     let tiles: Vec<f32> = content.tiles.iter().map(|&kind| kind as f32).collect();
@@ -144,21 +144,21 @@ pub fn kinds(content: &KindsFigure) -> Canvas {
     };
     let (values, area) = overlay.enlarged(PHOTO_SIDE);
     let pixels =
-        overlay.paint(content.photograph, PHOTO_SIDE, area, |i| content.kinds[values[i] as usize].colour);
+        overlay.paint(content.photograph, PHOTO_SIDE, area, |i| content.legend[values[i] as usize].colour);
     figure.picture([MARGIN, photo_top, PHOTO, PHOTO], pixels);
     outline_area(&mut figure, [MARGIN, photo_top], content.area, PHOTO);
     let (left, mut y) = (MARGIN + PHOTO + MARGIN, photo_top);
-    for kind in content.kinds {
+    for entry in content.legend {
         // As it looks over a photograph of middle grey.
         let swatch = tick_style().height;
-        figure.fill([left, y, swatch, swatch], mix([128; 3], kind.colour, content.opacity.max(0.5)));
+        figure.fill([left, y, swatch, swatch], mix([128; 3], entry.colour, content.opacity.max(0.5)));
         figure.outline([left, y, swatch, swatch], INK);
         let (text_left, room) = (left + swatch + GAP, LEGEND - swatch - GAP);
-        for line in tick_style().wrap(&kind.name, room, 2) {
+        for line in tick_style().wrap(&entry.name, room, 2) {
             figure.text(tick_style(), text_left, y, &line);
             y += tick_style().height;
         }
-        figure.text(note_style(), text_left, y, &note_style().shorten(&kind.count, room));
+        figure.text(note_style(), text_left, y, &note_style().shorten(&entry.count, room));
         y += note_style().height + GAP;
     }
     figure
@@ -204,7 +204,7 @@ mod tests {
         for (values, ends) in
             [([1.0, -0.25], [1.0, -0.25]), ([0.5, -2.0], [0.25, -1.0]), ([0.0, 0.0], [0.0, 0.0])]
         {
-            let figure = map(&content(&photo, &values, [1, 2])).pixels();
+            let figure = draw(&content(&photo, &values, [1, 2])).pixels();
             for (x, share) in [(0, ends[0]), (PHOTO - 1, ends[1])] {
                 let colour = Colours::Jet.at((share + 1.0) / 2.0);
                 assert_eq!(
@@ -222,7 +222,7 @@ mod tests {
         let mut content = content(&photo, &[1.0, 1.0], [1, 2]);
         content.overlay.area = Rect { y0: 50, x0: 20, y1: 100, x1: 200 };
         content.mark = None;
-        let figure = map(&content).pixels();
+        let figure = draw(&content).pixels();
         let at = |x: u32, y: u32| figure.get_pixel(MARGIN + 3 * x, PHOTO_TOP + 3 * y).0;
         let inside = mix([100; 3], Colours::Jet.at(1.0), 0.5);
         assert_eq!(
@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn a_long_explanation_takes_a_second_line() {
         let photo = grey();
-        let figure = map(&MapFigure { meaning: [LONG, "short"], ..content(&photo, &[1.0], [1, 1]) });
+        let figure = draw(&MapFigure { meaning: [LONG, "short"], ..content(&photo, &[1.0], [1, 1]) });
         let svg = String::from_utf8(figure.encode(Format::Svg)).unwrap();
         assert!(
             svg.contains("Llanfairpwllgwyngyllgogerychwyrndrobwll</text>") && svg.contains(">short</text>")
@@ -263,20 +263,20 @@ mod tests {
                 base: Some(size),
                 ..content(&photo, &values, [2, 2])
             };
-            assert_margins(&map(&content), title);
+            assert_margins(&draw(&content), title);
         }
-        let kind = |i: usize| Kind {
+        let kind = |i: usize| LegendEntry {
             colour: Colours::Jet.at(i as f32 / 8.0),
             name: LONG.into(),
             count: LONG.into(),
         };
-        let figure = kinds(&KindsFigure {
+        let figure = draw_tiles(&TilesFigure {
             photograph: &photo,
             tiles: &[0, 1, 2, 8],
             grid: [2, 2],
             area: Rect::plane(INPUT_SIDE),
             opacity: 0.6,
-            kinds: &(0..9).map(kind).collect::<Vec<_>>(),
+            legend: &(0..9).map(kind).collect::<Vec<_>>(),
             title: LONG,
             note: LONG,
             meaning: [LONG, LONG],

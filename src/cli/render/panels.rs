@@ -10,7 +10,7 @@ use super::page::{
 use super::scale::{BAR_ROOM, Scale, draw_bar};
 
 /// One photograph of several.
-pub struct Panel {
+pub struct FigurePanel {
     /// Two lines, the second in small print.
     pub caption: [String; 2],
     /// `[PANEL_SIDE][PANEL_SIDE][3]`.
@@ -22,13 +22,13 @@ pub struct Panel {
 }
 
 /// Photographs side by side, with one colour bar for those that have colours.
-pub struct Row {
-    pub panels: Vec<Panel>,
+pub struct PanelRow {
+    pub panels: Vec<FigurePanel>,
     pub scale: Option<Scale>,
 }
 
 /// Draws rows of photographs under a title, and notes below them.
-pub fn panels(title: &str, rows: &[Row], notes: &[&str]) -> Canvas {
+pub fn draw(title: &str, rows: &[PanelRow], notes: &[&str]) -> Canvas {
     let most = rows.iter().map(|row| row.panels.len()).max().unwrap_or(0) as u32;
     let width = MARGIN + most * (PANEL + MARGIN) + BAR_ROOM;
     let lines = title_style().wrap(title, width - 2 * MARGIN, TITLE_LINES);
@@ -77,11 +77,11 @@ mod tests {
     fn a_panel_shows_the_part_that_has_a_map_and_a_mask() {
         let panel = |area, mark| {
             let pixels = vec![7; PANEL_SIDE * PANEL_SIDE * 3];
-            let rows = [Row {
-                panels: vec![Panel { caption: [String::new(), String::new()], pixels, area, mark }],
+            let rows = [PanelRow {
+                panels: vec![FigurePanel { caption: [String::new(), String::new()], pixels, area, mark }],
                 scale: None,
             }];
-            let pixels = panels("", &rows, &[]).pixels();
+            let pixels = draw("", &rows, &[]).pixels();
             pixels.pixels().filter(|pixel| pixel.0 == INK).count()
         };
         let whole = Rect::plane(INPUT_SIDE);
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn nothing_touches_the_edge_of_the_page() {
-        let panel = || Panel {
+        let panel = || FigurePanel {
             caption: [LONG.into(), LONG.into()],
             pixels: vec![7; PANEL_SIDE * PANEL_SIDE * 3],
             area: Rect { y0: 3, x0: 100, y1: 4, x1: 224 },
@@ -102,9 +102,9 @@ mod tests {
         };
         let scale = Scale { colours: Colours::Jet, low: -1e-7, high: 1e-7 };
         let rows = [
-            Row { panels: vec![panel(), panel()], scale: Some(scale) },
-            Row { panels: vec![panel()], scale: None },
+            PanelRow { panels: vec![panel(), panel()], scale: Some(scale) },
+            PanelRow { panels: vec![panel()], scale: None },
         ];
-        assert_margins(&panels(LONG, &rows, &[LONG, LONG]), "panels");
+        assert_margins(&draw(LONG, &rows, &[LONG, LONG]), "panels");
     }
 }

@@ -8,7 +8,7 @@ use super::page::{
 use super::scale::{Scale, TICKS_WIDTH, ticks};
 
 /// One line of a plot.
-pub struct Line<'a> {
+pub struct Curve<'a> {
     pub colour: [u8; 3],
     /// For the legend.
     pub name: String,
@@ -16,9 +16,9 @@ pub struct Line<'a> {
 }
 
 /// Draws plots side by side, each of (title, lines over the same `shares` of 0..=1), all on one vertical scale.
-pub fn plots(
+pub fn draw(
     title: &str,
-    plots: &[(&str, Vec<Line>)],
+    plots: &[(&str, Vec<Curve>)],
     shares: &[f32],
     across: &str,
     notes: &[&str],
@@ -79,9 +79,9 @@ mod tests {
 
     #[test]
     fn nothing_touches_the_edge_of_the_page() {
-        let lines = || vec![Line { colour: [0; 3], name: LONG.into(), values: &[1e-5, -0.3, 0.9] }];
+        let lines = || vec![Curve { colour: [0; 3], name: LONG.into(), values: &[1e-5, -0.3, 0.9] }];
         assert_margins(
-            &plots(LONG, &[(LONG, lines()), ("b", lines())], &[0.0, 0.5, 1.0], "share", &[LONG]),
+            &draw(LONG, &[(LONG, lines()), ("b", lines())], &[0.0, 0.5, 1.0], "share", &[LONG]),
             "plots",
         );
     }

@@ -49,7 +49,7 @@ pub struct Sheet<'a> {
 
 /// Where the tiles are.
 #[derive(Debug, PartialEq)]
-struct Layout {
+struct TileLayout {
     columns: u32,
     rows: u32,
     /// Side of a tile: a whole multiple of the map's.
@@ -58,8 +58,8 @@ struct Layout {
     step: [u32; 2],
 }
 
-impl Layout {
-    fn new(tiles: usize, side: usize, widest_number: u32) -> Layout {
+impl TileLayout {
+    fn new(tiles: usize, side: usize, widest_number: u32) -> TileLayout {
         let columns = tiles.isqrt() + usize::from(tiles.isqrt().pow(2) < tiles);
         let columns = columns.next_multiple_of(COLUMNS).min(tiles).max(1) as u32;
         let side = side as u32;
@@ -68,7 +68,7 @@ impl Layout {
         while side > 1 && tile < PHOTO && columns * (2 * tile + BETWEEN) <= LEAST_WIDTH - 2 * MARGIN {
             tile *= 2;
         }
-        Layout {
+        TileLayout {
             columns,
             rows: (tiles as u32).div_ceil(columns),
             tile,
@@ -87,7 +87,7 @@ impl Layout {
 pub fn draw(content: &Sheet) -> Canvas {
     let numbers: Vec<String> = content.tiles.iter().map(|tile| tile.number.to_string()).collect();
     let widest = numbers.iter().map(|number| number_style().width(number)).max().unwrap_or(0);
-    let layout = Layout::new(content.tiles.len(), content.side, widest);
+    let layout = TileLayout::new(content.tiles.len(), content.side, widest);
     let width = LEAST_WIDTH.max(2 * MARGIN + layout.columns * layout.step[0] - BETWEEN);
     let title = title_style().wrap(content.title, width - 2 * MARGIN, TITLE_LINES);
     let head = MARGIN + title.len() as u32 * title_style().height + 2 * GAP;
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn rows_are_about_as_many_as_columns_and_begin_with_round_numbers() {
         let grid = |tiles| {
-            let layout = Layout::new(tiles, 14, 0);
+            let layout = TileLayout::new(tiles, 14, 0);
             [layout.columns, layout.rows]
         };
         let found = [1, 5, 16, 64, 192, 256, 480, 512, 832, 1000, 1024].map(grid);
@@ -171,7 +171,7 @@ mod tests {
     fn tiles_are_whole_multiples_of_maps_and_do_not_overlap() {
         for (side, tile) in [(1, 28), (7, 56), (14, 56), (28, 56), (56, 56), (112, 112)] {
             for widest in [0, 40, 200] {
-                let layout = Layout::new(100, side, widest);
+                let layout = TileLayout::new(100, side, widest);
                 assert_eq!(layout.tile, tile);
                 assert_eq!(layout.corner(0), [0, 0]);
                 let [right, below] = [layout.corner(1)[0], layout.corner(layout.columns as usize)[1]];
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_few_maps_are_larger() {
-        let tile = |tiles, side| Layout::new(tiles, side, 0).tile;
+        let tile = |tiles, side| TileLayout::new(tiles, side, 0).tile;
         assert_eq!([tile(1, 7), tile(3, 14), tile(5, 28), tile(16, 7)], [224, 224, 112, 56]);
         assert_eq!([tile(2, 112), tile(9, 112), tile(3, 1)], [224, 112, 28]);
     }

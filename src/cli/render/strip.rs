@@ -8,17 +8,17 @@ use occlude::network::Network;
 use occlude::network::geometry::Rect;
 
 use super::canvas::{Area, Canvas};
-use super::colours::{Colours, KINDS};
+use super::colours::{CATEGORIES, Colours};
 use super::page::{FAINT_INK, GAP, INK, MARGIN, PAGE, note_style, title_style};
 use super::text::{Style, mix};
 
 /// The frame around what the mask can have changed: no colour of viridis.
-const REACHED: [u8; 3] = KINDS[5];
+const REACHED: [u8; 3] = CATEGORIES[5];
 
 /// Side of a stage's picture in the strip; planes of 7 to 112 pixels divide it.
-pub const PANEL: usize = 224;
+pub const STAGE_SIDE: usize = 224;
 /// Side in the animation.
-pub const FRAME: usize = 2 * PANEL;
+pub const FRAME_SIDE: usize = 2 * STAGE_SIDE;
 /// Stages in a row of the strip: three rows for GoogLeNet.
 const ACROSS: usize = 7;
 /// Of the photograph under the colours.
@@ -150,11 +150,11 @@ const LEGEND: [&str; 4] = [
     "spent: millions of multiply-adds since the stage before, of those of a whole pass",
 ];
 
-/// All stages, row by row, over the photograph, `[PANEL][PANEL][3]`.
-pub fn strip(title: &str, stages: &[Stage], photograph: &[u8]) -> Canvas {
+/// All stages, row by row, over the photograph, `[STAGE_SIDE][STAGE_SIDE][3]`.
+pub fn draw(title: &str, stages: &[Stage], photograph: &[u8]) -> Canvas {
     let (heading, note) = (title_style(), note_style());
     let (name, small) = (Style::bold(18, INK), Style::book(16, FAINT_INK));
-    let panel = PANEL as u32;
+    let panel = STAGE_SIDE as u32;
     let head = name.height + 2 * small.height + GAP;
     let rows = stages.len().div_ceil(ACROSS) as u32;
     let width = MARGIN + ACROSS.min(stages.len()) as u32 * (panel + MARGIN);
@@ -170,7 +170,7 @@ pub fn strip(title: &str, stages: &[Stage], photograph: &[u8]) -> Canvas {
         canvas.text(small, left, top + name.height, &small.shorten(&stage.in_words(), panel));
         let cost = small.shorten(&stage.cost(), panel);
         canvas.text(small, left, top + name.height + small.height, &cost);
-        stage.draw(&mut canvas, [left, top + head], photograph, PANEL);
+        stage.draw(&mut canvas, [left, top + head], photograph, STAGE_SIDE);
     }
     for (line, text) in LEGEND.iter().enumerate() {
         canvas.text(note, MARGIN, notes + line as u32 * note.height, text);
@@ -178,7 +178,7 @@ pub fn strip(title: &str, stages: &[Stage], photograph: &[u8]) -> Canvas {
     canvas
 }
 
-/// One stage after the other over the photograph, `[FRAME][FRAME][3]`: a GIF that begins again at its end.
+/// One stage after the other over the photograph, `[FRAME_SIDE][FRAME_SIDE][3]`: a GIF that begins again at its end.
 pub fn animation(stages: &[Stage], photograph: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = GifEncoder::new_with_speed(&mut bytes, 30);
@@ -196,14 +196,14 @@ pub fn animation(stages: &[Stage], photograph: &[u8]) -> Vec<u8> {
 
 fn frame(stage: &Stage, count: &str, photograph: &[u8]) -> Canvas {
     let (name, small) = (Style::bold(24, INK), Style::book(18, FAINT_INK));
-    let side = FRAME as u32;
+    let side = FRAME_SIDE as u32;
     let top = MARGIN + name.height + small.height + GAP;
     let width = side + 2 * MARGIN;
     let mut canvas = Canvas::new(width, top + side + GAP + small.height + MARGIN, PAGE);
     canvas.text(name, MARGIN, MARGIN, &name.shorten(&stage.name, side - small.width(count) - GAP));
     canvas.text_ending(small, width - MARGIN, MARGIN, count);
     canvas.text(small, MARGIN, MARGIN + name.height, &stage.in_words());
-    stage.draw(&mut canvas, [MARGIN, top], photograph, FRAME);
+    stage.draw(&mut canvas, [MARGIN, top], photograph, FRAME_SIDE);
     if stage.dense > 0 {
         canvas.text(small, MARGIN, top + side + GAP, &format!("{} multiply-adds", stage.cost()));
     }

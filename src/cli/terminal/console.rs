@@ -18,12 +18,12 @@ pub fn print(text: &str) -> Result<()> {
 }
 
 /// Prints to standard error why the program ends.
-pub fn complain(message: &str) {
-    note(&format!("error: {message}"));
+pub fn print_error(message: &str) {
+    print_note(&format!("error: {message}"));
 }
 
 /// Prints a line to standard error.
-pub fn note(message: &str) {
+pub fn print_note(message: &str) {
     // Nothing is left to be done when that is closed, too.
     let _ = writeln!(io::stderr(), "{}", printable(message));
 }

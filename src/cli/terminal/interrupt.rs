@@ -14,7 +14,7 @@ static SIGNAL: AtomicUsize = AtomicUsize::new(0);
 
 /// Whether a signal ends the program on the spot: while there is nothing to tidy up (it may wait for a pipe's other end, and
 /// asks nobody whether to go on), and from the second signal on.
-static AT_ONCE: AtomicBool = AtomicBool::new(true);
+static EXIT_AT_ONCE: AtomicBool = AtomicBool::new(true);
 
 /// From here on signals are handled as this module says.
 ///
@@ -23,8 +23,8 @@ static AT_ONCE: AtomicBool = AtomicBool::new(true);
 pub fn watch() -> io::Result<()> {
     for signal in [SIGINT, SIGTERM] {
         // In this order: the first signal must not find what itself has set.
-        flag::register_conditional_shutdown(signal, 128 + signal, &AT_ONCE)?;
-        flag::register(signal, &AT_ONCE)?;
+        flag::register_conditional_shutdown(signal, 128 + signal, &EXIT_AT_ONCE)?;
+        flag::register(signal, &EXIT_AT_ONCE)?;
         flag::register_usize(signal, &SIGNAL, signal as usize)?;
     }
     // A file that outgrows `ulimit -f` is then an error of the write, as on a full disk, and what has been written can be removed.
@@ -37,19 +37,19 @@ pub fn watch() -> io::Result<()> {
 }
 
 /// While it lives, the first signal does not end the program: there is something to tidy up.
-pub struct Orderly {
-    at_once_before: bool,
+pub struct DeferredSignals {
+    before: bool,
 }
 
-impl Orderly {
-    pub fn new() -> Orderly {
-        Orderly { at_once_before: AT_ONCE.swap(has_come(), Ordering::SeqCst) }
+impl DeferredSignals {
+    pub fn new() -> DeferredSignals {
+        DeferredSignals { before: EXIT_AT_ONCE.swap(has_come(), Ordering::SeqCst) }
     }
 }
 
-impl Drop for Orderly {
+impl Drop for DeferredSignals {
     fn drop(&mut self) {
-        AT_ONCE.store(self.at_once_before || has_come(), Ordering::SeqCst);
+        EXIT_AT_ONCE.store(self.before || has_come(), Ordering::SeqCst);
     }
 }
 
@@ -58,7 +58,7 @@ fn has_come() -> bool {
 }
 
 /// Whether to go on, for the callbacks of a sweep.
-pub fn go_on() -> ControlFlow<()> {
+pub fn control_flow() -> ControlFlow<()> {
     if has_come() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
 

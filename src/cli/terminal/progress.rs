@@ -2,17 +2,20 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::interrupt::Orderly;
+use super::interrupt::DeferredSignals;
 
 /// A bar on standard error; draws nothing when that is not a terminal, and disappears when it is dropped, also after Ctrl-C.
-pub struct Bar(ProgressBar, #[expect(dead_code, reason = "lives as long as the bar")] Orderly);
+pub struct PositionsBar(
+    ProgressBar,
+    #[expect(dead_code, reason = "lives as long as the bar")] DeferredSignals,
+);
 
-impl Bar {
-    pub fn new() -> Bar {
+impl PositionsBar {
+    pub fn new() -> PositionsBar {
         let bar = ProgressBar::new(0);
         let style = ProgressStyle::with_template("{bar:40} {pos}/{len} positions, {eta} left");
         bar.set_style(style.expect("a constant template"));
-        Bar(bar, Orderly::new())
+        Bar(bar, DeferredSignals::new())
     }
 
     /// Draws something else, without the bar in its way.
@@ -26,21 +29,24 @@ impl Bar {
     }
 }
 
-impl Drop for Bar {
+impl Drop for PositionsBar {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }
 }
 
-/// A bar over pictures, of which one is being swept; otherwise as [`Bar`].
-pub struct PicturesBar(ProgressBar, #[expect(dead_code, reason = "lives as long as the bar")] Orderly);
+/// A bar over pictures, of which one is being swept; otherwise as [`PositionsBar`].
+pub struct PhotographsBar(
+    ProgressBar,
+    #[expect(dead_code, reason = "lives as long as the bar")] DeferredSignals,
+);
 
-impl PicturesBar {
-    pub fn new(pictures: usize) -> PicturesBar {
+impl PhotographsBar {
+    pub fn new(pictures: usize) -> PhotographsBar {
         let bar = ProgressBar::new(pictures as u64);
         let style = ProgressStyle::with_template("{bar:40} {pos}/{len} pictures, {eta} left; next: {msg}");
         bar.set_style(style.expect("a constant template"));
-        PicturesBar(bar, Orderly::new())
+        PhotographsBar(bar, DeferredSignals::new())
     }
 
     /// The picture being swept has come so far.
@@ -48,7 +54,7 @@ impl PicturesBar {
         self.0.set_message(format!("{done}/{total} positions"));
     }
 
-    pub fn picture_done(&self) {
+    pub fn photograph_done(&self) {
         self.0.inc(1);
     }
 
@@ -63,14 +69,14 @@ impl PicturesBar {
     }
 }
 
-impl Drop for PicturesBar {
+impl Drop for PhotographsBar {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }
 }
 
-/// A bar over the bytes of a download; otherwise as [`Bar`].
-pub struct BytesBar(ProgressBar, #[expect(dead_code, reason = "lives as long as the bar")] Orderly);
+/// A bar over the bytes of a download; otherwise as [`PositionsBar`].
+pub struct BytesBar(ProgressBar, #[expect(dead_code, reason = "lives as long as the bar")] DeferredSignals);
 
 impl BytesBar {
     /// `done` are there already. Without a `total` there is no bar, but the numbers.
@@ -84,7 +90,7 @@ impl BytesBar {
         // They do not count for the speed.
         bar.set_position(done);
         bar.reset_eta();
-        BytesBar(bar, Orderly::new())
+        BytesBar(bar, DeferredSignals::new())
     }
 
     pub fn show(&self, done: u64) {

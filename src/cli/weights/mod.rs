@@ -29,13 +29,13 @@ pub fn open_and_hash(common: &Common) -> Result<(Weights, String)> {
 
 fn open_by<T>(common: &Common, load: impl Fn(&Source) -> Result<(Weights, T)>) -> Result<(Weights, T)> {
     let source = occlude::weights::find(common.weights.as_deref())?;
-    let (weights, more) = load(&source).map_err(|error| found_by_itself(common, error))?;
+    let (weights, more) = load(&source).map_err(|error| with_advice(common, error))?;
     announce(common, &source, &weights);
     Ok((with_labels(common, weights)?, more))
 }
 
 /// Adds to the refusal of a file that nobody has named how to go on without it.
-fn found_by_itself(common: &Common, mut error: Error) -> Error {
+fn with_advice(common: &Common, mut error: Error) -> Error {
     let is_named =
         common.weights.is_some() || std::env::var_os("OCCLUDE_WEIGHTS").is_some_and(|file| !file.is_empty());
     if let Error::Weights { problem, .. } = &mut error
@@ -54,7 +54,7 @@ fn announce(common: &Common, source: &Source, weights: &Weights) {
         _ if common.weights.is_some() => String::new(),
         _ => "; `occlude weights fetch` gets the published one of 1000".to_string(),
     };
-    console::note(&format!("network: {}{from}", describe(weights)));
+    console::print_note(&format!("network: {}{from}", describe(weights)));
 }
 
 /// The weights with the names of the classes that `--labels` gives, if it does.

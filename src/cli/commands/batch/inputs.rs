@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use occlude::{Error, Result};
 
-use super::picture::Picture;
+use super::photograph::PhotographFile;
 use super::record;
 use crate::cli::checksum::sha256;
 use crate::cli::output::names::stem;
@@ -25,7 +25,7 @@ const MAX_PATH: usize = 1 << 17;
 /// # Errors
 /// [`Error::Io`] when an input does not exist or cannot be read, [`Error::Image`] when one is no pattern or names no picture.
 /// What a list names need not exist.
-pub fn pictures(inputs: &[PathBuf], recursive: bool) -> Result<Vec<Picture>> {
+pub fn photographs(inputs: &[PathBuf], recursive: bool) -> Result<Vec<PhotographFile>> {
     let mut paths = Vec::new();
     for input in inputs {
         let before = paths.len();
@@ -50,7 +50,7 @@ pub fn pictures(inputs: &[PathBuf], recursive: bool) -> Result<Vec<Picture>> {
     pictures.retain(|(_, path)| seen.insert(std::path::absolute(path).unwrap_or_else(|_| path.clone())));
     let folders = folders(pictures.iter().map(|(_, path)| path.as_path()));
     let named = pictures.into_iter().zip(folders);
-    Ok(named.map(|((shown, path), folder)| Picture { path, shown, folder }).collect())
+    Ok(named.map(|((shown, path), folder)| PhotographFile { path, shown, folder }).collect())
 }
 
 /// Appends what one input names.
@@ -224,8 +224,9 @@ mod tests {
                 None => root.join(input),
             })
             .collect();
-        let pictures = pictures(&inputs, recursive)?;
-        let below = |picture: Picture| picture.path.strip_prefix(root).unwrap().to_str().unwrap().to_string();
+        let pictures = photographs(&inputs, recursive)?;
+        let below =
+            |picture: PhotographFile| picture.path.strip_prefix(root).unwrap().to_str().unwrap().to_string();
         Ok(pictures.into_iter().map(below).collect())
     }
 
@@ -307,9 +308,9 @@ mod tests {
     fn the_same_path_in_another_way_is_the_same_picture() {
         let here = std::path::absolute("tests/data/chelsea.png").unwrap();
         let inputs = [here, "./tests/data/chelsea.png".into(), "tests/data/./chelsea.png".into()];
-        let listed = pictures(&inputs, false).unwrap();
+        let listed = photographs(&inputs, false).unwrap();
         assert_eq!(listed.len(), 1, "{listed:?}");
-        assert_eq!(pictures(&inputs[1..], false).unwrap()[0].shown, "tests/data/chelsea.png");
+        assert_eq!(photographs(&inputs[1..], false).unwrap()[0].shown, "tests/data/chelsea.png");
     }
 
     #[cfg(unix)]

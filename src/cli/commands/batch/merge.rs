@@ -7,10 +7,10 @@ use std::process::ExitCode;
 
 use occlude::{Error, Result};
 
-use super::row::Row;
+use super::row::SummaryRow;
 use super::summary::{Part, Summary};
 use crate::cli::args::Merge;
-use crate::cli::output::files::Output;
+use crate::cli::output::files::OutputFolder;
 use crate::cli::terminal::console;
 
 /// Missing shards that a message names.
@@ -18,7 +18,7 @@ const NAMED: usize = 20;
 
 pub fn run(args: &Merge) -> Result<ExitCode> {
     let files = files(&args.summaries)?;
-    let output = Output::check(&match &args.out {
+    let output = OutputFolder::check(&match &args.out {
         Some(out) => out.clone(),
         None => folder(&files)?,
     })?;
@@ -167,7 +167,7 @@ fn require_same_batch(
 }
 
 /// All shards' rows in the order of their paths, each once.
-fn rows(shards: Vec<(&Path, (Summary, Part))>) -> Result<Vec<Row>> {
+fn rows(shards: Vec<(&Path, (Summary, Part))>) -> Result<Vec<SummaryRow>> {
     let mut rows = Vec::new();
     for (file, (summary, _)) in shards {
         rows.extend(summary.pictures.into_iter().map(|row| (row, file)));

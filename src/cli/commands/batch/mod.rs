@@ -2,7 +2,7 @@
 
 mod inputs;
 pub mod merge;
-mod picture;
+mod photograph;
 mod record;
 mod row;
 mod summary;
@@ -18,21 +18,21 @@ use occlude::{Error, Progress, Result};
 use crate::cli::args::classes::Classes;
 use crate::cli::args::{Batch, Common};
 use crate::cli::checksum::file_sha256;
-use crate::cli::explanation::{Explanation, Session, Source};
-use crate::cli::output::files::Output;
+use crate::cli::explanation::{Explanation, LoadedPhotograph, Session};
+use crate::cli::output::files::OutputFolder;
 use crate::cli::output::{json, results};
-use crate::cli::terminal::progress::PicturesBar;
+use crate::cli::terminal::progress::PhotographsBar;
 use crate::cli::terminal::threads::on_threads;
 use crate::cli::terminal::{console, interrupt};
-use picture::Picture;
+use photograph::PhotographFile;
 use record::{Recipe, Record};
-use row::Row;
-use summary::{All, Part, Summary};
+use row::SummaryRow;
+use summary::{AllPhotographs, Part, Summary};
 
 pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCode> {
-    let output = Output::check(&args.out)?;
-    let mut pictures = inputs::pictures(&args.inputs, args.recursive)?;
-    let part = args.shard.map(|shard| Part { shard, all: All::new(&pictures) });
+    let output = OutputFolder::check(&args.out)?;
+    let mut pictures = inputs::photographs(&args.inputs, args.recursive)?;
+    let part = args.shard.map(|shard| Part { shard, all: AllPhotographs::new(&pictures) });
     if let Some(shard) = args.shard {
         pictures = shard.select(pictures);
     }
@@ -42,9 +42,15 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
         let classes = session.classes(&args.classes)?;
         let labels = common.labels.as_deref().map(file_sha256).transpose()?;
         let recipe = Recipe::new(&session, labels, matches);
-        let bar = PicturesBar::new(pictures.len());
-        let job =
-            Job { session: &session, recipe: &recipe, classes: &classes, args, output: &output, bar: &bar };
+        let bar = PhotographsBar::new(pictures.len());
+        let job = BatchJob {
+            session: &session,
+            recipe: &recipe,
+            classes: &classes,
+            args,
+            output: &output,
+            bar: &bar,
+        };
         // While there is a summary, it is of what is there.
         for name in summary::names(part.as_ref()) {
             output.remove_file(&name)?;
@@ -53,7 +59,7 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
         drop(bar);
         let rows = match rows {
             Err(Error::Cancelled) => {
-                console::complain("interrupted; the same command goes on where this run ended");
+                console::print_error("interrupted; the same command goes on where this run ended");
                 return Ok(interrupt::exit_code());
             }
             rows => rows?,
@@ -63,7 +69,7 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
         let (count, failed) = (summary.pictures.len(), summary.failed());
         console::print(&format!("wrote {}\nwrote {}\n", csv.display(), json.display()))?;
         if failed > 0 {
-            console::complain(&format!("{failed} of {count} pictures failed; the others are done"));
+            console::print_error(&format!("{failed} of {count} pictures failed; the others are done"));
             return Ok(ExitCode::FAILURE);
         }
         Ok(ExitCode::SUCCESS)
@@ -71,41 +77,41 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
 }
 
 /// What is the same for all pictures.
-struct Job<'a> {
+struct BatchJob<'a> {
     session: &'a Session,
     recipe: &'a Recipe,
     classes: &'a Classes,
     args: &'a Batch,
-    output: &'a Output,
-    bar: &'a PicturesBar,
+    output: &'a OutputFolder,
+    bar: &'a PhotographsBar,
 }
 
 /// A picture that need not be swept, or the photograph to sweep.
 enum Prepared {
-    Finished(Row),
-    Read(Source),
+    Finished(SummaryRow),
+    Read(LoadedPhotograph),
 }
 
 /// A picture that was not swept, or what came of the sweep.
 enum Swept {
-    Finished(Row),
+    Finished(SummaryRow),
     Explained(Box<Explanation>),
 }
 
-impl Job<'_> {
-    /// All pictures' rows, in their order.
+impl BatchJob<'_> {
+    /// AllPhotographs pictures' rows, in their order.
     ///
     /// # Errors
     /// [`Error::Option`] and [`Error::UnknownLayer`], which no picture can help, and [`Error::Cancelled`]; any other of a picture
     /// is in its row.
-    fn run(&self, pictures: &[Picture]) -> Result<Vec<Row>> {
+    fn run(&self, pictures: &[PhotographFile]) -> Result<Vec<SummaryRow>> {
         let ours: HashSet<&str> = pictures.iter().map(|picture| picture.folder.as_str()).collect();
         self.output.remove_leftovers(|name| ours.contains(name))?;
         let mut rows = Vec::new();
         // A picture is read in one turn, swept in the next, finished in the one after that. Decoding and drawing have one
         // thread, and the sweep beside them has the others.
-        let mut read: Option<(&Picture, Result<Prepared>)> = None;
-        let mut swept: Option<(&Picture, Result<Swept>)> = None;
+        let mut read: Option<(&PhotographFile, Result<Prepared>)> = None;
+        let mut swept: Option<(&PhotographFile, Result<Swept>)> = None;
         for turn in 0..pictures.len() + 2 {
             let (to_sweep, to_finish) = (read.take(), swept.take());
             let sweep = || to_sweep.map(|(picture, read)| (picture, read.and_then(|read| self.sweep(read))));
@@ -127,11 +133,11 @@ impl Job<'_> {
         Ok(rows)
     }
 
-    fn folder(&self, picture: &Picture) -> PathBuf {
+    fn folder(&self, picture: &PhotographFile) -> PathBuf {
         self.args.out.join(&picture.folder)
     }
 
-    fn prepare(&self, picture: &Picture) -> Result<Prepared> {
+    fn prepare(&self, picture: &PhotographFile) -> Result<Prepared> {
         let folder = self.folder(picture);
         match Record::read(&folder).filter(|record| record.holds(self.recipe, picture, &folder)) {
             Some(record) => Ok(Prepared::Finished(record.row)),
@@ -151,7 +157,7 @@ impl Job<'_> {
     }
 
     /// Draws, writes, and says how it went: the bar to a person, else a line a picture.
-    fn finish(&self, picture: &Picture, [at, count]: [usize; 2], swept: Result<Swept>) -> Row {
+    fn finish(&self, picture: &PhotographFile, [at, count]: [usize; 2], swept: Result<Swept>) -> SummaryRow {
         let finished = swept.and_then(|swept| match swept {
             Swept::Finished(row) => Ok((row, "done before".to_string())),
             Swept::Explained(explanation) => {
@@ -174,19 +180,19 @@ impl Job<'_> {
                 let message = error.to_string();
                 let name =
                     if message.contains(&picture.shown) { "" } else { &format!("{}: ", picture.shown) };
-                self.bar.print(|| console::complain(&format!("{name}{message}")));
-                Row::failed(picture, &error)
+                self.bar.print(|| console::print_error(&format!("{name}{message}")));
+                SummaryRow::failed(picture, &error)
             }
         };
-        self.bar.picture_done();
+        self.bar.photograph_done();
         row
     }
 
-    fn write(&self, picture: &Picture, explanation: &Explanation) -> Result<Row> {
-        let row = Row::done(picture, explanation);
+    fn write(&self, picture: &PhotographFile, explanation: &Explanation) -> Result<SummaryRow> {
+        let row = SummaryRow::done(picture, explanation);
         let mut files = results::files(
             explanation,
-            &self.args.pictures,
+            &self.args.figures,
             &self.args.arrays,
             &json::reproducible_maps(explanation),
         );
@@ -201,8 +207,8 @@ impl Job<'_> {
 }
 
 /// Decodes a picture. Files of any origin meet several decoders here, and a panic of one of them is that file's failure.
-fn open(path: &Path) -> Result<Source> {
-    catch_unwind(AssertUnwindSafe(|| Source::open(path))).unwrap_or_else(|_| {
+fn open(path: &Path) -> Result<LoadedPhotograph> {
+    catch_unwind(AssertUnwindSafe(|| LoadedPhotograph::open(path))).unwrap_or_else(|_| {
         let problem = "its decoder panicked (see above); save the picture in another format".to_string();
         Err(Error::Image { name: path.display().to_string(), problem })
     })

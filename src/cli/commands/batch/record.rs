@@ -7,8 +7,8 @@ use std::path::Path;
 use clap::{ArgMatches, CommandFactory};
 use serde::{Deserialize, Serialize};
 
-use super::picture::Picture;
-use super::row::Row;
+use super::photograph::PhotographFile;
+use super::row::SummaryRow;
 use crate::cli::args::Arguments;
 use crate::cli::checksum::{file_sha256, sha256};
 use crate::cli::explanation::Session;
@@ -75,11 +75,11 @@ pub struct Record {
     /// The checksum of each file, by its name.
     files: BTreeMap<String, String>,
     /// What the summary says about the picture.
-    pub row: Row,
+    pub row: SummaryRow,
 }
 
 impl Record {
-    pub fn new(recipe: &Recipe, files: &[(String, Vec<u8>)], row: &Row) -> Record {
+    pub fn new(recipe: &Recipe, files: &[(String, Vec<u8>)], row: &SummaryRow) -> Record {
         let files = files.iter().map(|(name, contents)| (name.clone(), sha256(contents))).collect();
         Record { recipe: recipe.clone(), files, row: row.clone() }
     }
@@ -101,7 +101,7 @@ impl Record {
     }
 
     /// Whether a run by `recipe` over the picture would write just what is in the folder.
-    pub fn holds(&self, recipe: &Recipe, picture: &Picture, folder: &Path) -> bool {
+    pub fn holds(&self, recipe: &Recipe, picture: &PhotographFile, folder: &Path) -> bool {
         let row = &self.row;
         let same = |path: &Path, sha256: &str| file_sha256(path).is_ok_and(|found| found == sha256);
         self.recipe == *recipe

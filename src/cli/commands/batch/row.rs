@@ -3,7 +3,7 @@
 use occlude::{Error, Labels, OcclusionMaps};
 use serde::{Deserialize, Serialize};
 
-use super::picture::Picture;
+use super::photograph::PhotographFile;
 use crate::cli::explanation::Explanation;
 
 /// Most probable classes that are listed for each picture.
@@ -11,7 +11,7 @@ pub const LISTED: usize = 3;
 
 /// What the summary says about one picture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Row {
+pub struct SummaryRow {
     pub path: String,
     /// Name of its folder of results; none if it failed, as with all that follows.
     pub folder: Option<String>,
@@ -55,8 +55,8 @@ pub struct Mapped {
     pub strongest: Option<[usize; 2]>,
 }
 
-impl Row {
-    pub fn done(picture: &Picture, explanation: &Explanation) -> Row {
+impl SummaryRow {
+    pub fn done(picture: &PhotographFile, explanation: &Explanation) -> SummaryRow {
         let maps = &explanation.maps;
         let top = maps.classification.top(LISTED);
         let changed = maps.argmax.iter().filter(|&&class| class != top[0]).count();
@@ -65,7 +65,7 @@ impl Row {
             label: explanation.labels.words(index).to_string(),
             probability: maps.classification.probabilities[index],
         };
-        Row {
+        SummaryRow {
             path: picture.shown.clone(),
             folder: Some(picture.folder.clone()),
             status: Status::Done,
@@ -77,8 +77,8 @@ impl Row {
         }
     }
 
-    pub fn failed(picture: &Picture, error: &Error) -> Row {
-        Row {
+    pub fn failed(picture: &PhotographFile, error: &Error) -> SummaryRow {
+        SummaryRow {
             path: picture.shown.clone(),
             folder: None,
             status: Status::Failed,
@@ -128,7 +128,7 @@ mod tests {
             assert_eq!(serde_json::from_str::<f32>(&text).unwrap().to_bits(), bits, "{text}");
         }
         let failed = r#"{"path":"a\u0001\"é,\n","folder":null,"status":"failed","error":"x","sha256":null,"top":[],"changed_share":null,"classes":[]}"#;
-        let row: Row = serde_json::from_str(failed).unwrap();
+        let row: SummaryRow = serde_json::from_str(failed).unwrap();
         assert_eq!(serde_json::to_string(&row).unwrap(), failed);
     }
 }

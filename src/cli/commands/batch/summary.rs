@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use occlude::Result;
 use serde::{Deserialize, Serialize};
 
-use super::picture::Picture;
+use super::photograph::PhotographFile;
 use super::record::Recipe;
-use super::row::{LISTED, Mapped, Row, Status};
+use super::row::{LISTED, Mapped, Status, SummaryRow};
 use crate::cli::args::shard::Shard;
 use crate::cli::checksum::sha256;
-use crate::cli::output::files::Output;
+use crate::cli::output::files::OutputFolder;
 use crate::cli::output::json;
 
 /// The contents of `summary.json`.
@@ -21,7 +21,7 @@ pub struct Summary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<Part>,
     /// In the order of their paths.
-    pub pictures: Vec<Row>,
+    pub pictures: Vec<SummaryRow>,
 }
 
 /// Which part of a batch a shard's summary is about.
@@ -29,21 +29,21 @@ pub struct Summary {
 pub struct Part {
     pub shard: Shard,
     #[serde(flatten)]
-    pub all: All,
+    pub all: AllPhotographs,
 }
 
 /// The pictures that all shards together have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct All {
+pub struct AllPhotographs {
     pub pictures_of_all_shards: usize,
     /// Of their paths, a line each.
     pub paths_sha256: String,
 }
 
-impl All {
-    pub fn new(pictures: &[Picture]) -> All {
+impl AllPhotographs {
+    pub fn new(pictures: &[PhotographFile]) -> AllPhotographs {
         let lines: String = pictures.iter().map(|picture| format!("{}\n", picture.shown)).collect();
-        All { pictures_of_all_shards: pictures.len(), paths_sha256: sha256(lines.as_bytes()) }
+        AllPhotographs { pictures_of_all_shards: pictures.len(), paths_sha256: sha256(lines.as_bytes()) }
     }
 }
 
@@ -92,7 +92,7 @@ impl Summary {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn write(&self, output: &Output) -> Result<[PathBuf; 2]> {
+    pub fn write(&self, output: &OutputFolder) -> Result<[PathBuf; 2]> {
         let [csv, json] = names(self.part.as_ref());
         Ok([output.write_file(&csv, &self.csv())?, output.write_file(&json, json::line(self).as_bytes())?])
     }
@@ -113,7 +113,7 @@ impl Summary {
 const INTO_MEMORY: &str = "records of one length, written to memory";
 
 /// Those of [`COLUMNS`]; what there is not is empty.
-fn fields(row: &Row, class: Option<&Mapped>) -> Vec<String> {
+fn fields(row: &SummaryRow, class: Option<&Mapped>) -> Vec<String> {
     fn text<T: ToString>(value: Option<T>) -> String {
         value.map_or_else(String::new, |value| value.to_string())
     }

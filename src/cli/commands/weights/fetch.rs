@@ -7,14 +7,16 @@ use std::process::ExitCode;
 use occlude::weights::cache_file;
 use occlude::{Error, Result};
 
-use super::download::{Download, Failure, Partial, Place, blame, check_scheme, forget, redacted, server};
+use super::download::{
+    Download, Failure, Partial, TargetLock, blame, check_scheme, redacted, remove_partial, server,
+};
 use super::import::install;
-use super::manifest::{Manifest, Source, read_sources};
+use super::manifest::{DownloadSource, Manifest, read_sources};
 use crate::cli::args::{Common, Fetch, FetchLimits};
 use crate::cli::checksum::{Checksum, file_sha256, read_and_hash};
 use crate::cli::output::files;
 use crate::cli::terminal::console;
-use crate::cli::terminal::interrupt::Orderly;
+use crate::cli::terminal::interrupt::DeferredSignals;
 use crate::cli::weights::describe::form_of;
 use crate::cli::weights::with_labels;
 
@@ -28,12 +30,12 @@ pub fn run(common: &Common, args: &Fetch) -> Result<ExitCode> {
 /// The sources or the address to download from.
 enum Wanted {
     /// From the first of these that has it.
-    Sources(Vec<Source>),
+    Sources(Vec<DownloadSource>),
     Address(String, Option<Checksum>),
 }
 
 impl Wanted {
-    fn of(args: &Fetch, sources: Vec<Source>) -> Result<Wanted> {
+    fn of(args: &Fetch, sources: Vec<DownloadSource>) -> Result<Wanted> {
         let from = if args.torchvision { Some("torchvision") } else { args.from.as_deref() };
         let Some(from) = from else {
             return Ok(Wanted::Sources(sources.into_iter().filter(|source| source.file.is_none()).collect()));
@@ -113,34 +115,34 @@ fn fetch(common: &Common, args: &Fetch) -> Result<String> {
     }
 
     // Until the place is as it was, or the weights are in it.
-    let _orderly = Orderly::new();
-    let _place = Place::take(&out)?;
-    let job = Job { common, out: &out, force: args.force, limits: args.limits };
+    let _deferred = DeferredSignals::new();
+    let _place = TargetLock::take(&out)?;
+    let job = FetchJob { common, out: &out, force: args.force, limits: args.limits };
     match &wanted {
         Wanted::Sources(sources) => {
             let text =
                 try_sources(sources, |source| job.run(&source.url, source.size, Some(&source.checksum)))?;
             for source in sources {
                 // What others have begun with.
-                forget(&out, &source.checksum);
+                remove_partial(&out, &source.checksum);
             }
             Ok(text)
         }
-        Wanted::Address(url, checksum) => {
-            job.run(url, None, checksum.as_ref()).map_err(|failure| the_only_one(redacted(url), failure))
-        }
+        Wanted::Address(url, checksum) => job
+            .run(url, None, checksum.as_ref())
+            .map_err(|failure| single_source_error(redacted(url), failure)),
     }
 }
 
 /// The settings that all sources share.
-struct Job<'a> {
+struct FetchJob<'a> {
     common: &'a Common,
     out: &'a Path,
     force: bool,
     limits: FetchLimits,
 }
 
-impl Job<'_> {
+impl FetchJob<'_> {
     fn run(
         &self,
         url: &str,
@@ -192,12 +194,12 @@ fn of_content(error: Error) -> Failure {
 
 /// Takes from the first source that has it. Says on standard error why another one is tried.
 fn try_sources(
-    sources: &[Source],
-    mut attempt: impl FnMut(&Source) -> std::result::Result<String, Failure>,
+    sources: &[DownloadSource],
+    mut attempt: impl FnMut(&DownloadSource) -> std::result::Result<String, Failure>,
 ) -> Result<String> {
     if let [source] = sources {
         let name = format!("{} ({})", source.name, redacted(&source.url));
-        return attempt(source).map_err(|failure| the_only_one(name, failure));
+        return attempt(source).map_err(|failure| single_source_error(name, failure));
     }
     let mut dead = HashSet::new();
     let mut failures = Vec::new();
@@ -217,7 +219,7 @@ fn try_sources(
             }
         };
         if let Some(next) = sources.get(i + 1) {
-            console::note(&format!("{}: {reason}; next: {}", source.name, next.name));
+            console::print_note(&format!("{}: {reason}; next: {}", source.name, next.name));
         }
         failures.push(format!("  {} ({}): {reason}", source.name, redacted(&source.url)));
     }
@@ -230,7 +232,7 @@ fn try_sources(
     })
 }
 
-fn the_only_one(name: String, failure: Failure) -> Error {
+fn single_source_error(name: String, failure: Failure) -> Error {
     match failure {
         Failure::Source { reason, .. } => Error::Weights {
             name,
@@ -246,9 +248,9 @@ mod tests {
     use crate::cli::args::Arguments;
     use clap::CommandFactory;
 
-    fn source(name: &str, url: &str) -> Source {
+    fn source(name: &str, url: &str) -> DownloadSource {
         let checksum = Checksum::Sha1("a".repeat(40));
-        Source { name: name.to_string(), url: url.to_string(), size: None, checksum, file: None }
+        DownloadSource { name: name.to_string(), url: url.to_string(), size: None, checksum, file: None }
     }
 
     #[test]

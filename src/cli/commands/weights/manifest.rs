@@ -15,9 +15,9 @@ use crate::cli::checksum::{Checksum, hex};
 pub struct Manifest {
     pub size: u64,
     pub sha256: String,
-    pub origin: Origin,
+    pub origin: PublishedFile,
     /// In the order in which they are tried.
-    pub sources: Vec<Source>,
+    pub sources: Vec<DownloadSource>,
     pub licence: String,
     pub metadata: Metadata,
     pub builtin: Builtin,
@@ -42,7 +42,7 @@ pub struct Metadata {
 }
 
 #[derive(Deserialize)]
-pub struct Origin {
+pub struct PublishedFile {
     pub network: String,
     pub file: String,
     pub url: String,
@@ -51,7 +51,7 @@ pub struct Origin {
 
 /// A file on a server, of which weights can be made.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Source {
+pub struct DownloadSource {
     pub name: String,
     pub url: String,
     /// In bytes, where it is known.
@@ -68,7 +68,7 @@ pub struct Source {
 ///
 /// # Errors
 /// [`Error::Io`], and [`Error::Weights`] when it is not such a list.
-pub fn read_sources(path: &Path) -> Result<Vec<Source>> {
+pub fn read_sources(path: &Path) -> Result<Vec<DownloadSource>> {
     let failed = |source| Error::Io { path: path.to_path_buf(), action: "read", source };
     let text = fs::read_to_string(path).map_err(failed)?;
     serde_json::from_str(&text).map_err(|error| Error::Weights {

@@ -18,10 +18,10 @@ use sha2::{Digest, Sha256};
 use crate::cli::args::classes::Classes;
 use crate::cli::args::{Aggregate, Common, Drawing, Explain, Size, Sweep};
 use crate::cli::explanation::{Explanation, Session};
+use crate::cli::output::figures::{OTHER, UNCHANGED};
 use crate::cli::output::json;
-use crate::cli::output::pictures::{OTHER, UNCHANGED};
 use crate::cli::output::table::LISTED;
-use crate::cli::render::colours::{COLOURS, Colours, KINDS};
+use crate::cli::render::colours::{CATEGORIES, COLOURS, Colours};
 use crate::cli::render::page::PHOTO_SIDE;
 
 /// Classes that a report holds at most: what a page can show side by side, and a bound on its size.
@@ -39,29 +39,29 @@ const SCRIPT: &str = include_str!("report.js");
 
 /// What the page needs besides map.json's object.
 #[derive(Serialize)]
-struct More<'a> {
+struct PageData<'a> {
     /// The most probable class of the whole picture.
     predicted: usize,
     /// Names of all classes that occur.
     labels: BTreeMap<usize, &'a str>,
     /// The part of the picture that the grid is enlarged to: top, left, bottom, right.
     area: [usize; 4],
-    rows: Vec<Line>,
-    columns: Vec<Line>,
+    rows: Vec<GridLine>,
+    columns: Vec<GridLine>,
     /// Mapped classes that the report does not hold.
     left_out: usize,
     /// `[class][7][7]`
     gradcam: Vec<Vec<&'a [f32]>>,
     /// Colours by name.
-    tables: BTreeMap<&'static str, Table>,
+    tables: BTreeMap<&'static str, ColourTable>,
     /// Of the predicted class, of the others by how often they are seen, and of what remains.
     class_colours: [&'static [[u8; 3]]; 3],
     /// How the map is shown first.
-    shown: Shown,
+    shown: InitialView,
 }
 
 #[derive(Serialize)]
-struct Table {
+struct ColourTable {
     /// Whether the middle stands for zero.
     symmetric: bool,
     /// From the smallest value's to the largest's.
@@ -69,7 +69,7 @@ struct Table {
 }
 
 #[derive(Serialize)]
-struct Shown {
+struct InitialView {
     colours: &'static str,
     opacity: f32,
     smooth: bool,
@@ -77,7 +77,7 @@ struct Shown {
 
 /// A row or column of mask positions.
 #[derive(Serialize)]
-struct Line {
+struct GridLine {
     /// The pixel that its masks are centred on.
     centre: usize,
     /// The first pixel that they cover, and one past the last.
@@ -117,10 +117,7 @@ pub fn page(
         ("facts", facts(explanation)),
         ("command", text(&command(common, args, classes, path))),
         ("map", script_data(&json::first_maps(explanation, MOST_CLASSES))),
-        (
-            "more",
-            script_data(&json::line(&more(maps, &explanation.labels, &gradcam, &args.pictures.drawing))),
-        ),
+        ("more", script_data(&json::line(&more(maps, &explanation.labels, &gradcam, &args.figures.drawing)))),
         ("script", SCRIPT.to_string()),
     ]))
 }
@@ -231,7 +228,7 @@ fn more<'a>(
     labels: &'a Labels,
     gradcam: &'a GradCam,
     drawing: &Drawing,
-) -> More<'a> {
+) -> PageData<'a> {
     let [rows, columns] = maps.grid;
     let predicted = maps.classification.best();
     let mapped = maps.classes.iter().take(MOST_CLASSES);
@@ -239,13 +236,13 @@ fn more<'a>(
     let area = maps.area();
     let row = |row| {
         let rect = maps.mask_rect(row, 0);
-        Line { centre: maps.centre(row, 0)[0], pixels: [rect.y0, rect.y1] }
+        GridLine { centre: maps.centre(row, 0)[0], pixels: [rect.y0, rect.y1] }
     };
     let column = |column| {
         let rect = maps.mask_rect(0, column);
-        Line { centre: maps.centre(0, column)[1], pixels: [rect.x0, rect.x1] }
+        GridLine { centre: maps.centre(0, column)[1], pixels: [rect.x0, rect.x1] }
     };
-    More {
+    PageData {
         predicted,
         labels: occurring.map(|&class| (class, labels.words(class))).collect(),
         area: [area.y0, area.x0, area.y1, area.x1],
@@ -261,11 +258,11 @@ fn more<'a>(
             .map(|&(name, colours)| {
                 let step = |i| colours.at(i as f32 / (STEPS - 1) as f32);
                 let table = (0..STEPS).map(step).collect();
-                (name, Table { symmetric: colours.is_symmetric(), colours: table })
+                (name, ColourTable { symmetric: colours.is_symmetric(), colours: table })
             })
             .collect(),
-        class_colours: [&[UNCHANGED], &KINDS, &[OTHER]],
-        shown: Shown {
+        class_colours: [&[UNCHANGED], &CATEGORIES, &[OTHER]],
+        shown: InitialView {
             colours: COLOURS
                 .iter()
                 .find(|(_, colours)| *colours == drawing.colours.unwrap_or(Colours::Jet))

@@ -7,7 +7,7 @@ const MAX_HEADERS: usize = 1 << 16;
 
 /// The head of an answer, as far as it is used.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Head {
+pub struct AnswerHead {
     pub status: u16,
     /// Of what follows.
     pub length: Option<u64>,
@@ -16,11 +16,11 @@ pub struct Head {
     location: Option<String>,
 }
 
-impl Head {
-    fn parse(text: &str) -> Head {
+impl AnswerHead {
+    fn parse(text: &str) -> AnswerHead {
         let mut lines = text.lines();
         let status = lines.next().and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
-        let mut head = Head { status: status.unwrap_or(0), ..Head::default() };
+        let mut head = AnswerHead { status: status.unwrap_or(0), ..AnswerHead::default() };
         for (name, value) in lines.filter_map(|line| line.split_once(':')) {
             let value = value.trim();
             match name.to_lowercase().as_str() {
@@ -57,11 +57,11 @@ impl HeadReader {
     ///
     /// # Errors
     /// When a redirect must not be followed, in words.
-    pub fn read(&mut self, chunk: Vec<u8>) -> std::result::Result<Option<(Head, Vec<u8>)>, String> {
+    pub fn read(&mut self, chunk: Vec<u8>) -> std::result::Result<Option<(AnswerHead, Vec<u8>)>, String> {
         self.bytes.extend(chunk);
         while let Some(end) = head_end(&self.bytes) {
             let rest = self.bytes.split_off(end);
-            let head = Head::parse(&String::from_utf8_lossy(&self.bytes));
+            let head = AnswerHead::parse(&String::from_utf8_lossy(&self.bytes));
             self.passed += end;
             self.bytes = rest;
             match (head.status, &head.location) {
@@ -104,7 +104,7 @@ mod tests {
     fn heads_are_read_in_any_pieces() {
         let text = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 9\r\n\r\n\
                     HTTP/2 206 \r\ncontent-range: bytes 5-9/10\r\ncontent-length: 5\r\n\r\nH\n\nTT";
-        let expected = Head { status: 206, length: Some(5), start: Some(5), location: None };
+        let expected = AnswerHead { status: 206, length: Some(5), start: Some(5), location: None };
         for size in [1, 2, 7, text.len()] {
             let mut reader = HeadReader::new("http://a.b");
             let mut pieces = text.as_bytes().chunks(size);

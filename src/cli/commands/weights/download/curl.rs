@@ -82,14 +82,14 @@ impl Curl {
     }
 
     /// Waits for its end, after it has closed the pipe.
-    pub fn end(&mut self) -> io::Result<Ended> {
+    pub fn end(&mut self) -> io::Result<CurlExit> {
         let code = self.child.wait()?.code();
         let words = self.words.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
         let mut words = String::from_utf8_lossy(&words).trim().to_string();
         if let Some(userinfo) = &self.userinfo {
             words = words.replace(userinfo, "***");
         }
-        Ok(Ended { code, words })
+        Ok(CurlExit { code, words })
     }
 }
 
@@ -101,13 +101,13 @@ impl Drop for Curl {
 }
 
 /// The exit of `curl`.
-pub struct Ended {
+pub struct CurlExit {
     /// None after a signal.
     pub code: Option<i32>,
     words: String,
 }
 
-impl Ended {
+impl CurlExit {
     pub fn explain(self) -> Failure {
         let Some(code) = self.code else { return blame("curl was killed") };
         let (reason, unreachable) = match code {

@@ -16,9 +16,9 @@ use occlude::Error;
 use crate::cli::args::FetchLimits;
 use crate::cli::terminal::interrupt;
 use crate::cli::terminal::progress::BytesBar;
-use answer::{Head, HeadReader};
+use answer::{AnswerHead, HeadReader};
 use curl::Curl;
-pub use partial::{Partial, Place, forget};
+pub use partial::{Partial, TargetLock, remove_partial};
 pub use url::{check_scheme, redacted, server};
 
 /// A source that sends fewer bytes a second is given up.
@@ -150,7 +150,7 @@ impl Download<'_> {
     }
 
     /// Judges the server's answer before anything is written.
-    fn begin(&self, head: &Head, offset: u64) -> std::result::Result<Transfer, Failure> {
+    fn begin(&self, head: &AnswerHead, offset: u64) -> std::result::Result<Transfer, Failure> {
         let transfer = match head.status {
             200 => Transfer::Whole,
             206 if offset > 0 && head.start == Some(offset) => Transfer::Continued,

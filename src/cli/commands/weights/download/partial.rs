@@ -11,7 +11,7 @@ use crate::cli::checksum::{Checksum, Hasher};
 
 /// The place of one file, in the hands of this process alone. Dropped, it is as it was: no lock file, and no folder that was
 /// made for a file that has not come.
-pub struct Place {
+pub struct TargetLock {
     lock: PathBuf,
     /// Closed, and with that unlocked, after the file is removed.
     _locked: File,
@@ -30,12 +30,12 @@ impl Drop for MadeFolders {
     }
 }
 
-impl Place {
+impl TargetLock {
     /// Makes the folder for `out` if it does not exist.
     ///
     /// # Errors
     /// [`Error::Io`], and [`Error::Weights`] when another process has the place.
-    pub fn take(out: &Path) -> Result<Place> {
+    pub fn take(out: &Path) -> Result<TargetLock> {
         let folders = out.ancestors().skip(1);
         let missing = folders.filter(|folder| !folder.as_os_str().is_empty() && !folder.exists());
         let made = MadeFolders(missing.map(Path::to_path_buf).collect());
@@ -60,13 +60,13 @@ impl Place {
             // Another process may have removed the file between the two, and then holds none.
             let lies = fs::symlink_metadata(&lock);
             if lies.is_ok_and(|lies| file.metadata().is_ok_and(|opened| is_same(&lies, &opened))) {
-                return Ok(Place { lock, _locked: file, _made: made });
+                return Ok(TargetLock { lock, _locked: file, _made: made });
             }
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for TargetLock {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.lock);
     }
@@ -206,7 +206,7 @@ fn partial_path(out: &Path, checksum: Option<&Checksum>) -> PathBuf {
 }
 
 /// Removes what an earlier download has brought of a file that is no longer needed.
-pub fn forget(out: &Path, checksum: &Checksum) {
+pub fn remove_partial(out: &Path, checksum: &Checksum) {
     let _ = fs::remove_file(partial_path(out, Some(checksum)));
 }
 
@@ -267,15 +267,15 @@ mod tests {
     fn a_place_is_taken_once_and_given_back() {
         let root = tempfile::tempdir().unwrap();
         let out = root.path().join("a/b/w.st");
-        let place = Place::take(&out).unwrap();
-        let second = Place::take(&out).err().expect("refused").to_string();
+        let place = TargetLock::take(&out).unwrap();
+        let second = TargetLock::take(&out).err().expect("refused").to_string();
         assert!(second.contains("another `occlude weights fetch`"), "{second}");
         drop(place);
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
         // What a killed process has left locks nobody out.
         let out = root.path().join("w.st");
         fs::write(beside(&out, "lock"), b"").unwrap();
-        drop(Place::take(&out).unwrap());
+        drop(TargetLock::take(&out).unwrap());
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
     }
 

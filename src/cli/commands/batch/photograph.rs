@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 /// One picture of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Picture {
+pub struct PhotographFile {
     pub path: PathBuf,
     /// The path as the summary shows it: what is not UTF-8 in it as `\xff`.
     pub shown: String,

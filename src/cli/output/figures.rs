@@ -7,17 +7,17 @@ use occlude::network::geometry::Rect;
 use occlude::{Curves, OcclusionMaps};
 
 use super::names::{layer_slug, slugs, stem};
-use crate::cli::args::{Aggregate, Drawing, Pictures, Show};
+use crate::cli::args::{Aggregate, Drawing, Figures, Show};
 use crate::cli::explanation::{Explanation, Method};
 use crate::cli::render::canvas::Canvas;
-use crate::cli::render::colours::{Colours, KINDS};
-use crate::cli::render::map::{self, Kind, KindsFigure, MapFigure, Overlay};
+use crate::cli::render::colours::{CATEGORIES, Colours};
+use crate::cli::render::map::{self, LegendEntry, MapFigure, Overlay, TilesFigure};
 use crate::cli::render::page::PHOTO_SIDE;
-use crate::cli::render::plots::{self, Line};
+use crate::cli::render::plots::{self, Curve};
 use crate::cli::render::scale::{Scale, range, readable};
 
 /// Kinds of a legend that have a name: as many as there are colours, and the quiet one.
-const NAMED: usize = KINDS.len() + 1;
+const NAMED: usize = CATEGORIES.len() + 1;
 
 /// What covers the photograph where the network's answer stays the same, and where it is a rare one.
 pub const UNCHANGED: [u8; 3] = [235; 3];
@@ -25,7 +25,7 @@ pub const OTHER: [u8; 3] = [60; 3];
 
 impl Explanation {
     /// (name, contents) of each picture.
-    pub fn pictures(&self, asked: &Pictures) -> Vec<(String, Vec<u8>)> {
+    pub fn figures(&self, asked: &Figures) -> Vec<(String, Vec<u8>)> {
         let drawing = &asked.drawing;
         let photograph = self.photograph.square(PHOTO_SIDE, self.resize);
         let mut files = Vec::new();
@@ -83,7 +83,7 @@ impl Explanation {
         let maps = &self.maps;
         let (map, grid, area) = self.drops(k);
         let scale = Scale::of_drops(drawing.colours.unwrap_or(Colours::Jet), &map);
-        map::map(&MapFigure {
+        map::draw(&MapFigure {
             photograph,
             overlay: overlay(&map, grid, area, drawing),
             scale,
@@ -105,7 +105,7 @@ impl Explanation {
         let scores = &maps.scores[k * count..(k + 1) * count];
         let base = maps.base_scores[k];
         let colours = drawing.colours.unwrap_or(Colours::Viridis);
-        map::map(&MapFigure {
+        map::draw(&MapFigure {
             photograph,
             overlay: overlay(scores, maps.grid, maps.area(), drawing),
             scale: Scale::of_values(colours, scores.iter().chain([&base])),
@@ -131,7 +131,7 @@ impl Explanation {
             Colours::Viridis => "yellow is where it is found",
             _ => "red is where it is found, blue where it is kept down",
         };
-        map::map(&MapFigure {
+        map::draw(&MapFigure {
             photograph,
             overlay: overlay(map, maps.grid, maps.area(), drawing),
             scale,
@@ -155,11 +155,11 @@ impl Explanation {
         others.sort_by_key(|&class| (positions - count(class), class));
         let mut shown = vec![whole];
         shown.extend(others.iter().take(NAMED - 1));
-        let mut kinds: Vec<Kind> = shown
+        let mut entries: Vec<LegendEntry> = shown
             .iter()
             .enumerate()
-            .map(|(i, &class)| Kind {
-                colour: i.checked_sub(1).map_or(UNCHANGED, |i| KINDS[i]),
+            .map(|(i, &class)| LegendEntry {
+                colour: i.checked_sub(1).map_or(UNCHANGED, |i| CATEGORIES[i]),
                 name: self.labels.words(class).to_string(),
                 count: match i {
                     0 => format!("as uncovered: {} of {positions}", count(class)),
@@ -171,17 +171,17 @@ impl Explanation {
         if !rest.is_empty() {
             let seen: usize = rest.iter().map(|&class| count(class)).sum();
             let name = format!("{} other class{}", rest.len(), if rest.len() == 1 { "" } else { "es" });
-            kinds.push(Kind { colour: OTHER, name, count: format!("{seen} of {positions}") });
+            entries.push(LegendEntry { colour: OTHER, name, count: format!("{seen} of {positions}") });
         }
         let kind = |class: &usize| shown.iter().position(|shown| shown == class).unwrap_or(shown.len());
         let tiles: Vec<usize> = maps.argmax.iter().map(kind).collect();
-        map::kinds(&KindsFigure {
+        map::draw_tiles(&TilesFigure {
             photograph,
             tiles: &tiles,
             grid: maps.grid,
             area: maps.area(),
             opacity: drawing.opacity,
-            kinds: &kinds,
+            legend: &entries,
             title: "Most probable class with the mask at each place",
             note: &sizes(maps, false),
             meaning: [
@@ -195,21 +195,21 @@ impl Explanation {
         let class = self.maps.classes[k];
         let measured: Vec<_> = self.faithfulness.iter().filter(|(_, curves)| curves.class == class).collect();
         let colour = |method: Method| match method {
-            Method::Occlusion => KINDS[5],
-            Method::GradCam => KINDS[4],
+            Method::Occlusion => CATEGORIES[5],
+            Method::GradCam => CATEGORIES[4],
         };
-        let lines = |curve: for<'c> fn(&'c Curves) -> (&'c [f32], f32)| -> Vec<Line> {
+        let lines = |curve: for<'c> fn(&'c Curves) -> (&'c [f32], f32)| -> Vec<Curve> {
             let of = measured.iter().map(|(method, curves)| (*method, curve(curves)));
             of.map(|(method, (values, area))| {
                 let name = format!("{}: area {}", method.name(), readable(area));
-                Line { colour: colour(method), name, values }
+                Curve { colour: colour(method), name, values }
             })
             .collect()
         };
         let deletion = lines(|curves| (&curves.deletion, curves.deletion_area()));
         let insertion = lines(|curves| (&curves.insertion, curves.insertion_area()));
         let score = self.maps.score;
-        plots::plots(
+        plots::draw(
             &format!("{}: how faithful are the maps?", self.labels.words(class)),
             &[
                 ("deletion: the lower, the better", deletion),
