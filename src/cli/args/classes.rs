@@ -1,26 +1,27 @@
-//! The list of classes that `--classes` names.
+//! The value of `--classes`.
 
 use std::fmt;
 
 use occlude::{Classification, Error, Labels, Result};
 
-/// All `--classes` of a command. Which classes are the most probable is not known yet.
+/// The classes of all `--classes` options. `topK` is resolved to classes when the classification is
+/// known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Classes(Vec<ClassChoice>);
 
-/// No class of ImageNet has more names.
+/// The largest number of names of one class; no class of ImageNet has more.
 const MOST_NAMES: usize = 12;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum ClassChoice {
-    /// The so many most probable classes.
+    /// This number of the most probable classes.
     Top(usize),
     /// The class with this index.
     Index(usize),
 }
 
 impl fmt::Display for Classes {
-    /// So that [`Classes::parse`] reads the same again.
+    /// Writes a list that [`Classes::parse`] reads as the same value.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, item) in self.0.iter().enumerate() {
             f.write_str(if at == 0 { "" } else { "," })?;
@@ -34,16 +35,17 @@ impl fmt::Display for Classes {
 }
 
 impl Classes {
-    /// Classes that are known already.
+    /// Makes a list of given indices.
     pub fn of(classes: Vec<usize>) -> Classes {
         Classes(classes.into_iter().map(ClassChoice::Index).collect())
     }
 
-    /// Reads lists separated by commas. Names hold commas themselves ("tabby, tabby cat"), so an item is the longest run
-    /// of parts that names a class.
+    /// Parses lists separated by commas. Names may contain commas ("tabby, tabby cat"), so an item is
+    /// the longest sequence of parts that names a class.
     ///
     /// # Errors
-    /// Those of [`Labels::find`], and [`Error::Option`] for more or fewer of the most probable than there are.
+    /// The errors of [`Labels::find`]; [`Error::Option`] if K in `topK` is 0 or larger than the number
+    /// of classes.
     pub fn parse(lists: &[String], labels: &Labels) -> Result<Classes> {
         let mut items = Vec::new();
         for list in lists {
@@ -64,7 +66,7 @@ impl Classes {
         Ok(Classes(items))
     }
 
-    /// The classes in the order in which they were given, each once.
+    /// The classes in the given order, each once.
     pub fn resolve(&self, classification: &Classification) -> Vec<usize> {
         let mut chosen = Vec::new();
         for item in &self.0 {

@@ -7,39 +7,42 @@ use clap::Args;
 use super::drawing::Drawing;
 use super::sweep::{Pool, Sweep};
 
-/// Compare the evidence for several classes in one photograph, or for two photographs' classes in both
+/// Compare the maps of several classes of one photograph, or of two photographs
 #[derive(Args)]
 #[command(after_help = "\
-One photograph: the maps of its classes side by side on one scale, and the difference of the first two: where the evidence is
-for the one rather than for the other. Two photographs: each with the map of its own predicted class and of the other's, to
-find out why one of them is taken for something else. A class that is very improbable has a flat map: --score logit shows
-what speaks for it all the same.
+For one photograph, the figure shows the maps of the classes side by side on one scale, and the difference of the first two
+maps. For two photographs, it shows in each the maps of both predicted classes; this helps to find out why a photograph
+is misclassified. The map of a very improbable class is nearly flat; use --score logit to see its evidence.
 
-DIR receives <image>-compare.png (or <image1>-<image2>-compare.png) and compare.json: images has map.json's object for each
-photograph; contrasts has for each the first two classes, the difference of their maps [ny][nx], the maps' correlation (-1 to 1),
-and the share of positions where the first class's score falls further.
+Files written to DIR:
+  <image>-compare.png             the figure; for two photographs, <image1>-<image2>-compare.png
+  compare.json                    all numbers:
+    images      for each photograph, the object of map.json
+    contrasts   for each photograph, the first two classes, the difference of their maps [ny][nx], the correlation of the
+                maps (-1 to 1), and the share of positions where the score of the first class falls further
 
 Examples:
   occlude compare dog.jpg --classes top3
   occlude compare cat_dog.png --classes top2 --mask-size 30 --stride 10
   occlude compare poodle.jpg terrier.jpg --score logit --colours diverging --out study")]
 pub struct Compare {
-    /// One photograph or two: PNG, JPEG, WebP, BMP, GIF or TIFF
+    /// One or two photographs: PNG, JPEG, WebP, BMP, GIF or TIFF
     #[arg(required = true, num_args = 1..=2, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
 
-    /// Classes to compare, at most 20, as for explain [default: of one photograph the three most probable, of two the prediction for each]
+    /// Classes to compare, at most 20, as for `occlude explain` [default: the three most probable
+    /// classes of one photograph, the predicted class of each of two photographs]
     #[arg(long, value_name = "LIST")]
     pub classes: Vec<String>,
 
     #[command(flatten)]
     pub pool: Pool,
 
-    /// Where the picture and compare.json go; made if it does not exist
+    /// The folder for the figure and compare.json; it is created if needed
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub out: PathBuf,
 
-    /// Print compare.json's object on standard output, and nothing else there
+    /// Print only the contents of compare.json on standard output
     #[arg(long)]
     pub json: bool,
 

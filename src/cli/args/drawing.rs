@@ -1,4 +1,4 @@
-//! Options of what is drawn.
+//! Options of figures.
 
 use clap::Args;
 use occlude::Upsampling;
@@ -7,12 +7,13 @@ use super::values::choice;
 use crate::cli::render::canvas::Format;
 use crate::cli::render::colours::{COLOURS, Colours};
 
-/// Which pictures of a sweep are made, and how.
+/// The choice of the figures of a sweep, and how they are drawn.
 #[derive(Args)]
-#[command(next_help_heading = "Pictures")]
+#[command(next_help_heading = "Figures")]
 pub struct Figures {
-    /// Which pictures, separated by commas: drop (how far the score falls when a place is covered), score (what it falls to),
-    /// class (the most probable class with the mask at each place, with a legend)
+    /// Figures to draw, separated by commas: drop (the fall of the score at each mask position), score
+    /// (the score at each mask position), class (the most probable class at each mask position, with
+    /// a legend)
     #[arg(long, value_name = "LIST", default_value = "drop", value_parser = shows)]
     pub show: Shows,
 
@@ -20,39 +21,40 @@ pub struct Figures {
     pub drawing: Drawing,
 }
 
-/// How pictures are drawn.
+/// How figures are drawn.
 #[derive(Args)]
-#[command(next_help_heading = "Pictures")]
+#[command(next_help_heading = "Figures")]
 pub struct Drawing {
-    /// How the map is enlarged to 224x224 for the picture: bicubic, nearest, or none (each position a tile); map.json
-    /// holds the map as it is, one value a position
+    /// Method that enlarges the map for the figure: bicubic, nearest, or none (one tile per mask
+    /// position). map.json holds the map before it is enlarged
     #[arg(long, value_name = "HOW", default_value = "bicubic",
           value_parser = choice(&[("bicubic", Upsampling::Bicubic), ("nearest", Upsampling::Nearest), ("none", Upsampling::None)]))]
     pub upsampling: Upsampling,
 
-    /// Colours: jet (as in MATLAB's example), diverging (white is no effect, red evidence for, blue against; recommended for
-    /// drops: jet's bright bands look like edges that are not there) or viridis (evenly lighter; recommended where there is no
-    /// sign) [default: jet for drops, viridis for scores]
+    /// Colour map: jet (as in MATLAB's example), diverging (white is no effect, red is evidence for the
+    /// class, blue is evidence against it; recommended for drops, because the bright bands of jet look
+    /// like edges) or viridis (lightness rises evenly; recommended for values without a sign)
+    /// [default: jet for drops, viridis for scores]
     #[arg(long, value_name = "COLOURS",
           value_parser = choice(&COLOURS))]
     pub colours: Option<Colours>,
 
-    /// How opaque the map lies over the photograph, 0 to 1
+    /// Opacity of the map over the photograph, 0 to 1
     #[arg(long, value_name = "SHARE", default_value = "0.5", allow_hyphen_values = true, value_parser = opacity)]
     pub opacity: f32,
 
-    /// Whether a mask is outlined in the lower left corner, for its size
+    /// Outline of a mask in the lower left corner of the photograph, to show its size
     #[arg(long, value_name = "on|off", default_value = "on",
           action = clap::ArgAction::Set, value_parser = choice(&[("on", true), ("off", false)]))]
     pub mark: bool,
 
-    /// File format of the pictures: png or svg
+    /// File format of the figures: png or svg
     #[arg(long, value_name = "FORMAT", default_value = "png",
           value_parser = choice(&[("png", Format::Png), ("svg", Format::Svg)]))]
     pub format: Format,
 }
 
-/// A kind of picture of a sweep.
+/// A kind of figure of a sweep.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Show {
     Drop,
@@ -60,7 +62,7 @@ pub enum Show {
     Class,
 }
 
-/// Each at most once.
+/// The kinds of figures to draw, each at most once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shows(pub Vec<Show>);
 
@@ -71,7 +73,11 @@ fn shows(text: &str) -> Result<Shows, String> {
             "drop" => Show::Drop,
             "score" => Show::Score,
             "class" => Show::Class,
-            _ => return Err("expected drop, score or class, or several with commas".to_string()),
+            _ => {
+                return Err(
+                    "expected drop, score or class, or several of them separated by commas".to_string()
+                );
+            }
         };
         if !shows.contains(&show) {
             shows.push(show);
@@ -90,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pictures() {
+    fn figures() {
         assert_eq!(shows("drop"), Ok(Shows(vec![Show::Drop])));
         assert_eq!(shows("class, score,class"), Ok(Shows(vec![Show::Class, Show::Score])));
         assert!(shows("").is_err() && shows("drop,all").is_err());

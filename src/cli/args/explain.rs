@@ -8,25 +8,37 @@ use super::drawing::Figures;
 use super::sweep::{Pool, Sweep};
 use super::values::{ArrayFile, choice};
 
-/// Map which parts of a photograph are evidence for a class, by covering them one after the other
+/// Map which parts of a photograph are evidence for a class by sliding a mask over it
 #[derive(Args)]
 #[command(after_help = "\
-A mask slides over the 224x224 picture. Where covering it lowers the score of a class, there is evidence for the class:
-map value = score of the whole picture - score of the covered one.
+A mask slides over the 224x224 picture. If the score of a class falls when the mask covers a part, that part is evidence
+for the class:
+  map value = score of the uncovered picture - score of the masked picture
 
-DIR receives <image>-<class>.png for each class, the photograph with its map over it, and map.json with all numbers; with
---show score <image>-<class>-score.png, with --show class <image>-most-probable.png, with --activation
-<image>-<layer>-<channel>.png, with --faithfulness <image>-<class>-faithfulness.png. On an error it receives nothing, but
-for the coarse pictures of --progressive.
+Files written to DIR:
+  <image>-<class>.png               the photograph with the map of a class over it
+  <image>-<class>-score.png         with --show score: the score of the class at each mask position
+  <image>-most-probable.png         with --show class: the most probable class at each mask position
+  <image>-<layer>-<channel>.png     with --activation: the map of a feature
+  <image>-<class>-faithfulness.png  with --faithfulness: the deletion and insertion curves
+  map.json                          all numbers
+  maps.npz, .npy, .safetensors      with --arrays: the same numbers as arrays
+After an error nothing is written, except the coarse figures of --progressive.
 
-The colours of drops are symmetric around zero: the middle (green of jet, white of diverging) is no effect, red evidence for
-the class, blue evidence against it, and the map's largest magnitude reaches the end of the colours. So colours of two
-pictures are not on one scale; the numbers at the colour bar and in map.json are, and so are maps of `occlude compare`.
+Colours of a map of drops are symmetric around zero: red is evidence for the class, blue is evidence against it, and the
+middle colour (green in jet, white in diverging) means no effect. The largest magnitude of each map has the colour at the
+end of the scale. Colours of two figures are therefore not comparable; the numbers beside the colour bars and in map.json
+are. The maps of `occlude compare` share one scale.
 
-The arrays of --arrays have the same numbers: maps and scores [class][ny][nx], base_scores and classes [class], argmax and
-argmax_scores [ny][nx]; with --aggregate windows also attributions [class][224][224]; with --activation also activations
-(the map) and activation_totals [feature][ny][nx], activation_base_totals and activation_channels [feature]. Classes and
-channels are int64, all else float32. maps.safetensors has the options in its metadata, a JSON object under \"options\".
+Arrays of --arrays and their axes:
+  maps, scores                                [class][ny][nx]
+  base_scores, classes                        [class]
+  argmax, argmax_scores                       [ny][nx]
+  attributions                                [class][224][224], with --aggregate windows
+  activations (the map), activation_totals    [feature][ny][nx], with --activation
+  activation_base_totals, activation_channels [feature], with --activation
+Classes and channels are int64; all other arrays are float32. The metadata of maps.safetensors holds the options, a JSON
+object under the key \"options\".
 
 Examples:
   occlude explain cat.jpg
@@ -39,42 +51,43 @@ Examples:
   occlude explain cat.jpg --activation inception_4c/output:strongest --faithfulness
   occlude explain cat.jpg --mask-size 15 --stride 5 --progressive")]
 pub struct Explain {
-    /// A photograph: PNG, JPEG, WebP, BMP, GIF or TIFF
+    /// The photograph: PNG, JPEG, WebP, BMP, GIF or TIFF
     pub image: PathBuf,
 
-    /// Classes to map, all in one sweep, separated by commas: topK (the K most probable), an index from 0 on, or a name in
-    /// any case, which may hold commas itself ('tabby, tabby cat'); may be given several times
+    /// Classes to map, separated by commas: topK (the K most probable classes), an index (from 0) or
+    /// a name (upper and lower case are equal; commas in a name are allowed: 'tabby, tabby cat').
+    /// May be given several times. All classes are mapped in one sweep
     #[arg(long, value_name = "LIST", default_value = "top1")]
     pub classes: Vec<String>,
 
-    /// Also measure how faithful each map is: cover the picture's pixels in the map's order, and uncover them (deletion and
-    /// insertion), and compare with Grad-CAM's order
+    /// Also measure how faithful each map is: cover the pixels of the picture in the order of the map
+    /// (deletion), uncover them in that order (insertion), and compare with the order of Grad-CAM
     #[arg(long)]
     pub faithfulness: bool,
 
-    /// Coarse to fine: pictures of the map appear after about a tenth of the time, and in a terminal a preview; the
-    /// end is the same
+    /// Sweep from coarse to fine: write a first figure after about a tenth of the time, refine it
+    /// during the sweep, and show a preview in the terminal. The results are the same
     #[arg(long)]
     pub progressive: bool,
 
     #[command(flatten)]
     pub pool: Pool,
 
-    /// Where the pictures and map.json go; made if it does not exist
+    /// The folder for the figures and map.json; it is created if needed
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub out: PathBuf,
 
-    /// Also write a page to look around in, one file for a browser: the map over the photograph, what each mask did, the
-    /// most probable class at each position; of at most 20 classes
+    /// Also write an interactive report, one HTML file for a browser: the map over the photograph,
+    /// the effect of each mask, the most probable class at each position; at most 20 classes
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
 
-    /// Print map.json's object on standard output, and nothing else there
+    /// Print only the contents of map.json on standard output
     #[arg(long)]
     pub json: bool,
 
-    /// Also write the numbers as arrays for other programs, separated by commas: npz (maps.npz, for numpy.load), npy
-    /// (maps.npy, the maps alone), safetensors (maps.safetensors)
+    /// Also write the numbers as arrays. Formats, separated by commas: npz (maps.npz, for
+    /// numpy.load), npy (maps.npy, only the maps), safetensors (maps.safetensors)
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = choice(&[
         ("npy", ArrayFile::Npy), ("npz", ArrayFile::Npz), ("safetensors", ArrayFile::Safetensors)]))]
     pub arrays: Vec<ArrayFile>,

@@ -1,5 +1,8 @@
-//! The command line: options, their values and their help. What is wrong about an option by itself is refused here; what
-//! depends on the network or the photograph is refused by who knows these.
+//! The command line: options, their values and their help. One file holds the options of one
+//! subcommand.
+//!
+//! These modules reject a value that is invalid whatever the network and the photograph. The code
+//! that loads the network or the photograph rejects the rest.
 
 mod batch;
 pub mod classes;
@@ -43,7 +46,7 @@ pub use weights::{Fetch, FetchLimits, Import, Weights, WeightsAction};
 #[command(
     name = "occlude",
     version,
-    about = "Classifies a photograph with GoogLeNet and maps what it was classified by",
+    about = "Classify a photograph with GoogLeNet and map the evidence for the result",
     after_help = "\
 Examples:
   occlude classify cat.jpg
@@ -58,8 +61,12 @@ Examples:
   occlude completions bash
   occlude man
 
-Exit code: 0 done, 1 refused or failed (the reason is on standard error), 2 not a valid command line,
-130 and 143 interrupted by Ctrl-C and SIGTERM: then no part of a file is left."
+Exit codes:
+  0    success
+  1    failure; standard error gives the reason
+  2    invalid command line
+  130  interrupted by Ctrl-C; no partial files are left behind
+  143  interrupted by SIGTERM; no partial files are left behind"
 )]
 pub struct Arguments {
     #[command(flatten)]
@@ -68,31 +75,34 @@ pub struct Arguments {
     pub command: Command,
 }
 
-/// Where the help lists what every command takes.
-const GLOBAL: &str = "Options of every command";
+/// The heading of the help for the options in [`Common`].
+const GLOBAL: &str = "Global options";
 
-/// What every command takes.
+/// The options of every subcommand.
 #[derive(Args)]
 pub struct Common {
-    /// The network's weights: a safetensors file, a .pth file, a caffemodel or an ONNX model, or "builtin" for the network inside
-    /// this program [default: $OCCLUDE_WEIGHTS, else weights/bvlc_googlenet.safetensors, else that file in occlude/ of the user's
-    /// cache directory, else torchvision's in PyTorch's hub cache, else builtin]
+    /// The network's weights: a safetensors file, a .pth file, a caffemodel or an ONNX model, or
+    /// "builtin" for the network inside this program [default: the first of these that exists:
+    /// $OCCLUDE_WEIGHTS; weights/bvlc_googlenet.safetensors; occlude/bvlc_googlenet.safetensors in
+    /// the user's cache directory; torchvision's file in PyTorch's hub cache; builtin]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     pub weights: Option<PathBuf>,
 
-    /// The names of the network's classes: a text file with a line for each, in their order [default: those
-    /// in the weights file, else ImageNet's for 1000 classes, else "class 0" and so on]
+    /// The names of the network's classes: a text file with one line per class, in the order of
+    /// their indices [default: the names in the weights file, else those of ImageNet for 1000
+    /// classes, else "class 0", "class 1" and so on]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     pub labels: Option<PathBuf>,
 
-    /// Preparation of pictures for a network in torchvision's form: "on" as for the published one, "off" as for those trained with
-    /// transform_input=False [default: what the file says, else on]
-    #[arg(long, global = true, help_heading = GLOBAL, value_name = "HOW",
+    /// Input normalization of a network in torchvision's form: "on" as in torchvision's published
+    /// network, "off" for a network trained with transform_input=False [default: the value in the
+    /// weights file, else on]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "on|off",
           value_parser = choice(&[("on", true), ("off", false)]))]
     pub transform_input: Option<bool>,
 
-    /// How a picture becomes 224x224: "stretch" both sides to 224, or scale the shorter side to 256 and take
-    /// the central 224x224 ("center-crop")
+    /// Method that makes the 224x224 picture from the photograph: "stretch" resizes both sides to
+    /// 224; "center-crop" resizes the shorter side to 256 and keeps the central 224x224
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "HOW", default_value = "stretch",
           value_parser = choice(&[("stretch", Resize::Stretch), ("center-crop", Resize::CenterCrop)]))]
     pub resize: Resize,

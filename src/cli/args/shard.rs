@@ -1,11 +1,11 @@
-//! One part of a batch, as `--shard` names it. Below the options, which hold one, and below the batch, which does one.
+//! The value of `--shard`: one part of a batch.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// More parts than anyone starts.
+/// The largest number of shards.
 const MAX_SHARDS: usize = 100_000;
 
 /// Part `index`, counted from 0, of `of` parts.
@@ -16,8 +16,9 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// Its own of all pictures, which have a fixed order: every n-th, so that no shard has more than one picture more than
-    /// another, and pictures of one kind, which tend to lie side by side, are shared out.
+    /// Selects the photographs of this shard: every n-th of `all`, which has a fixed order. The sizes
+    /// of two shards differ by at most one, and similar photographs, which often are neighbours in the
+    /// order, are distributed over the shards.
     pub fn select<T>(self, all: Vec<T>) -> Vec<T> {
         all.into_iter().skip(self.index).step_by(self.of).collect()
     }

@@ -6,13 +6,13 @@ use occlude::{Feature, MaskValue, Score};
 
 use super::values::{Size, choice, count, feature, mask_value, region, size};
 
-/// More threads than any machine that this runs on has cores.
+/// The largest number of threads, more than the cores of any machine in use.
 pub const MAX_THREADS: usize = 1024;
 
-/// What works side by side, in commands whose numbers do not depend on it.
+/// The option for the number of threads, for commands whose results do not depend on it.
 #[derive(Args)]
 pub struct Pool {
-    /// Threads, 1 to 1024; the numbers do not depend on it [default: one a core]
+    /// Number of threads, 1 to 1024; the results do not depend on it [default: one per core]
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = |text: &str| count(text, MAX_THREADS))]
     pub threads: Option<usize>,
 }
@@ -21,51 +21,58 @@ pub struct Pool {
 #[derive(Args)]
 #[command(next_help_heading = "Sweep")]
 pub struct Sweep {
-    /// Size of the mask in pixels of the 224x224 picture, 1 to 224: N, or HxW (height x width); auto is 45 (20 %)
+    /// Size of the mask in pixels of the 224x224 picture, 1 to 224: N or HxW (height x width); auto is
+    /// 45 (20 % of 224)
     #[arg(long, value_name = "SIZE", default_value = "auto", allow_hyphen_values = true, value_parser = size)]
     pub mask_size: Size,
 
-    /// Step from one mask to the next in pixels, 1 to 224: N, or HxW (down x across); auto is 22 (10 %)
+    /// Step between neighbouring mask positions in pixels of the 224x224 picture, 1 to 224: N or HxW
+    /// (vertical x horizontal); auto is 22 (10 % of 224)
     #[arg(long, value_name = "SIZE", default_value = "auto", allow_hyphen_values = true, value_parser = size)]
     pub stride: Size,
 
-    /// What the mask is filled with: auto (the mean colour of this picture), mean (that of the training pictures), V (grey) or
-    /// R,G,B, each 0 to 255; blur or blur:S (this picture, blurred by S pixels, 0.5 to 100, else 10), noise or noise:SEED
+    /// Content of the mask: auto (mean colour of this picture), mean (mean colour of the training
+    /// images), V (a grey level) or R,G,B (a colour), each 0 to 255; blur or blur:S (this picture,
+    /// blurred with a standard deviation of S pixels, 0.5 to 100; blur is blur:10); noise or
+    /// noise:SEED (random pixels; noise is noise:1)
     #[arg(long, value_name = "FILL", default_value = "auto", allow_hyphen_values = true, value_parser = mask_value)]
     pub mask_value: MaskValue,
 
-    /// on: mask centres start at the picture's corner and masks are clipped at its border; off: every mask lies wholly
-    /// inside
+    /// on: the first mask is centred on the corner of the picture, and masks are clipped at its
+    /// border; off: every mask lies completely inside the picture
     #[arg(long, value_name = "on|off", default_value = "on",
           action = clap::ArgAction::Set, value_parser = choice(&[("on", true), ("off", false)]))]
     pub mask_clipping: bool,
 
-    /// Only masks whose centre lies in rows y0 to y1 and columns x0 to x1 of the 224x224 picture, ends excluded
+    /// Use only masks whose centre lies in rows y0 to y1 and columns x0 to x1 of the 224x224 picture;
+    /// y1 and x1 are excluded [default: the whole picture]
     #[arg(long, value_name = "y0,x0,y1,x1", allow_hyphen_values = true, value_parser = region)]
     pub region: Option<Rect>,
 
-    /// Map a feature, too: the total activation of a layer's channel, as in inception_4c/output:17, or :strongest for the
-    /// channel with the largest total on the whole picture; may be given several times
+    /// Also map a feature: the total activation of a channel of a layer, such as
+    /// inception_4c/output:17; :strongest is the channel with the largest total for the uncovered
+    /// picture. May be given several times
     #[arg(long, value_name = "LAYER:CHANNEL", value_parser = feature)]
     pub activation: Vec<Feature>,
 
-    /// windows: give each pixel the mean of the drops under all masks that cover it, as Captum does, and draw that;
-    /// none: one value a position
+    /// none: the map has one value per mask position; windows: the map has one value per pixel, the
+    /// mean of the drops of all masks that cover the pixel, as in Captum
     #[arg(long, value_name = "none|windows", default_value = "none",
           value_parser = choice(&[("none", Aggregate::None), ("windows", Aggregate::Windows)]))]
     pub aggregate: Aggregate,
 
-    /// What is compared: probability (0 to 1, after softmax) or logit (before it, unbounded)
+    /// Score of a class: probability (after softmax, 0 to 1) or logit (before softmax, unbounded)
     #[arg(long, value_name = "SCORE", default_value = "probability",
           value_parser = choice(&[("probability", Score::Probability), ("logit", Score::Logit)]))]
     pub score: Score,
 
-    /// Recompute the whole network for each position instead of what the mask changes: same bits, slower
+    /// Recompute the whole network at each mask position, not only the activations that the mask
+    /// changes; slower, with the same results to the bit
     #[arg(long)]
     pub exhaustive: bool,
 }
 
-/// What becomes of the drops at the positions.
+/// How the drops at the mask positions are combined into the map that is drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Aggregate {
     None,

@@ -1,26 +1,26 @@
-//! The values of options, and how they are read.
+//! Types and parsers of the values of options.
 
 use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;
 use occlude::{Feature, MaskValue};
 
-/// A kind of file with arrays in it.
+/// The file format of `--arrays`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ArrayFile {
-    /// The maps alone.
+    /// Holds only the maps.
     Npy,
     Npz,
     Safetensors,
 }
 
-/// A height and width in pixels, or the default for them.
+/// A height and a width in pixels, or the default size.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Size {
     Auto,
     Pixels([usize; 2]),
 }
 
-/// Reads one of a few words, each with what it stands for.
+/// Returns a parser that accepts one of several words and returns its value.
 pub fn choice<T: Copy + Send + Sync>(
     choices: &'static [(&'static str, T)],
 ) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync {
@@ -61,17 +61,17 @@ pub fn region(text: &str) -> Result<Rect, String> {
     match edges.as_deref() {
         Some(&[y0, x0, y1, x1]) if y0 < y1 && x0 < x1 => Ok(Rect { y0, x0, y1, x1 }),
         _ => Err(format!(
-            "expected y0,x0,y1,x1, whole pixels of 0 to {INPUT_SIDE}, with y0 below y1 and x0 below x1"
+            "expected y0,x0,y1,x1: whole numbers from 0 to {INPUT_SIDE}, with y0 < y1 and x0 < x1"
         )),
     }
 }
 
-/// Whether there is such a layer, and such a channel in it, the library knows.
+/// Parses `LAYER:CHANNEL`. The library checks that the layer and the channel exist.
 pub fn feature(text: &str) -> Result<Feature, String> {
     let (layer, channel) = text.rsplit_once(':').unwrap_or((text, ""));
     let channel = if channel == "strongest" { Some(None) } else { channel.parse().ok().map(Some) };
     let channel = channel.filter(|_| !layer.is_empty());
-    let expected = "expected LAYER:CHANNEL, as in inception_4c/output:17 or inception_4c/output:strongest";
+    let expected = "expected LAYER:CHANNEL, such as inception_4c/output:17 or inception_4c/output:strongest";
     channel.map(|channel| Feature { layer: layer.to_string(), channel }).ok_or_else(|| expected.to_string())
 }
 

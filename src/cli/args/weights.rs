@@ -7,10 +7,10 @@ use clap::{Args, Subcommand};
 
 use crate::cli::checksum::Checksum;
 
-/// Say whether the weights are the published network's; download them, or convert a file of another form
+/// Verify, download or convert weights files
 #[derive(Args)]
 #[command(after_help = "\
-Without a command it verifies.
+Without a subcommand, `occlude weights` verifies.
 
 Examples:
   occlude weights
@@ -23,69 +23,71 @@ pub struct Weights {
 
 #[derive(Subcommand)]
 pub enum WeightsAction {
-    /// Say which weights file is used, where it comes from, and whether its checksums match
+    /// Compare a weights file with the published network
     #[command(after_help = "\
-Compares the file's SHA-256 and each tensor's with the published network's, which this program carries.
-Exit code 1 when a tensor differs.
+Prints the file's SHA-256 and its origin. Compares the SHA-256 of the file and of each tensor with those of the
+published network, which this program contains. The exit code is 1 if a tensor differs.
 
 Examples:
   occlude weights verify
   occlude weights verify fine_tuned.safetensors")]
     Verify {
-        /// The weights file [default: the one that the other commands would use]
+        /// The weights file [default: the file that the other commands would use]
         file: Option<PathBuf>,
     },
     Import(Import),
     Fetch(Fetch),
 }
 
-/// Make a safetensors file, which is smaller and read faster, of a weights file of any form
+/// Convert a weights file to safetensors, which loads faster
 #[derive(Args)]
 #[command(after_help = "\
-FILE is one of these; its first bytes tell which:
+FILE has one of these formats, recognized by its first bytes:
   caffemodel   BVLC GoogLeNet as Berkeley published it, or fine-tuned for any number of classes
-  ONNX model   the same network as in the ONNX model zoo, or torchvision's with transform_input, as other programs export
-               them: numbers of 16, 32 or 64 bits in the file itself
+  ONNX model   the same network from the ONNX model zoo, or torchvision's with transform_input; the numbers must be
+               in the file itself and have 16, 32 or 64 bits
   safetensors  either network; also the state dict of torchvision's googlenet
-  .pth         that state dict as PyTorch saves it; no code of the file is run
+  .pth         that state dict as saved by PyTorch; code in the file is not run
 
-Exit code 1 when FILE is refused: the reason names the layer that another network has in its place.
+The exit code is 1 if FILE holds another network; the message names the first layer that differs.
 
 Examples:
   occlude weights import bvlc_googlenet.caffemodel
   occlude weights import googlenet-9.onnx --out googlenet.safetensors
   occlude weights import googlenet-1378be20.pth --out torchvision.safetensors")]
 pub struct Import {
-    /// A caffemodel, an ONNX model, a safetensors file, or a .pth file
+    /// The file to convert: a caffemodel, an ONNX model, a safetensors file or a .pth file
     pub file: PathBuf,
 
-    /// Where the weights go; its folder is made if it does not exist [default: weights/bvlc_googlenet.safetensors for the
-    /// published network, weights/<name of FILE>.safetensors for another]
+    /// The file to write; its folder is created if needed [default:
+    /// weights/bvlc_googlenet.safetensors for the published network,
+    /// weights/<name of FILE>.safetensors for another network]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 
-    /// Replace other weights that are there
+    /// Replace an existing file
     #[arg(long)]
     pub force: bool,
 }
 
-/// Download the published weights (28 to 53 MB), check and convert them (28 MB)
+/// Download the published weights (28 to 53 MB), verify them and convert them (28 MB)
 #[derive(Args)]
 #[command(after_help = "\
-Sources, in the order in which they are tried until one has the file:
+Sources. Without --from and --torchvision, they are tried in this order until one delivers the file:
   openvino     storage.openvinotoolkit.org: the caffemodel as Berkeley published it
   onnx-9, onnx-12, onnx-7, onnx-6, onnx-3
                huggingface.co: the ONNX model zoo's conversions of it
   berkeley     dl.caffe.berkeleyvision.org: the caffemodel, over plain http
-And only by its name:
-  torchvision  download.pytorch.org: torchvision's googlenet, another network
+This source is used only when it is named:
+  torchvision  download.pytorch.org: torchvision's googlenet, a different network
 
-Nothing is installed unless it is the published file, by its checksum. A file from another address is compared tensor by tensor
-with the published network, so it may have any form that `occlude weights import` reads; --checksum accepts other weights.
+A file from one of these sources is installed only if it has the checksum of the published file. A file from another
+address may have any format that `occlude weights import` reads; it is installed only if all its tensors equal those of
+the published network, or if it has the checksum given with --checksum.
 
-Needs the program curl. A source that cannot be reached is given up after 8 seconds, one that sends less than 1 kB a second after
-15, any after 15 minutes. What an interrupted download has brought is kept beside the target as *.partial, and the next one goes
-on from there.
+The program curl is required. A source is abandoned if the connection takes more than 8 seconds, if it sends less than
+1 kB/s for 15 seconds, or after 15 minutes. The data of an interrupted download is kept next to the target as *.partial,
+and the next download continues from it.
 
 Examples:
   occlude weights fetch
@@ -93,48 +95,51 @@ Examples:
   occlude weights fetch --torchvision
   occlude weights fetch --from https://mirror.example/googlenet-9.onnx --out weights/bvlc_googlenet.safetensors")]
 pub struct Fetch {
-    /// The only source to download from: one of those below by its name, or an address, http or https [default: the sources
-    /// below, one after the other]
+    /// The only source to try: the name of a source below, or an http or https address [default: all
+    /// sources below, in order]
     #[arg(long, value_name = "NAME|URL")]
     pub from: Option<String>,
 
-    /// The weights of torchvision's googlenet: the same as --from torchvision. They go to torchvision_googlenet.safetensors,
-    /// which commands use when --weights names it
+    /// Download the weights of torchvision's googlenet, as --from torchvision does. They are written
+    /// to torchvision_googlenet.safetensors; name that file with --weights to use them
     #[arg(long, conflicts_with = "from")]
     pub torchvision: bool,
 
-    /// Where the weights go; its folder is made if it does not exist [default: occlude/bvlc_googlenet.safetensors in the
-    /// user's cache directory, where every command looks]
+    /// The file to write; its folder is created if needed [default:
+    /// occlude/bvlc_googlenet.safetensors in the user's cache directory, where every command
+    /// searches]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 
-    /// SHA-1, SHA-256 or SHA-384 that the file from the address must have; then it may be other weights than the published
+    /// The SHA-1, SHA-256 or SHA-384 of the file at the address, in hexadecimal. The file may then
+    /// hold other weights than the published ones
     #[arg(long, value_name = "HEX", requires = "from", value_parser = Checksum::parse)]
     pub checksum: Option<Checksum>,
 
-    /// Replace other weights that are there
+    /// Replace an existing file
     #[arg(long)]
     pub force: bool,
 
-    /// Sources in place of the manifest's: a JSON list of the same shape. For tests; whoever can give it could as well give an
-    /// address and a checksum.
+    /// A JSON file with a list of sources that replaces the list in the manifest. For tests. It
+    /// allows nothing that --from with --checksum does not allow.
     #[arg(long, hide = true, value_name = "FILE")]
     pub sources: Option<PathBuf>,
 
-    /// Limits in place of the usual ones. For tests, which cannot wait so long.
+    /// Limits that replace the defaults, in seconds, seconds and bytes. For tests, which cannot wait
+    /// that long.
     #[arg(long, hide = true, value_name = "STALL,TOTAL,BYTES", default_value = "15,900,268435456",
           value_parser = fetch_limits)]
     pub limits: FetchLimits,
 }
 
-/// When a download is given up.
+/// The limits at which a download is abandoned.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FetchLimits {
-    /// Longest time below the least speed.
+    /// The longest time below the minimum speed.
     pub stall: Duration,
-    /// Longest time in all.
+    /// The longest time for the whole download.
     pub total: Duration,
-    /// Of a file whose size is not known.
+    /// The largest size of a file whose size is not known in advance.
     pub bytes: u64,
 }
 
@@ -146,6 +151,6 @@ fn fetch_limits(text: &str) -> Result<FetchLimits, String> {
     };
     match limits {
         (Some(stall), Some(total), Some(bytes)) => Ok(FetchLimits { stall, total, bytes }),
-        _ => Err("expected two numbers of seconds and one of bytes".to_string()),
+        _ => Err("expected STALL,TOTAL,BYTES: two durations in seconds and a size in bytes".to_string()),
     }
 }
