@@ -1,4 +1,4 @@
-//! Which pictures an explanation comes to, and what stands on them: from an [`Explanation`] to what `figure.rs` draws.
+//! The figures of an explanation: their titles, texts and maps. `render` draws them.
 
 use std::collections::HashSet;
 
@@ -16,15 +16,17 @@ use crate::cli::render::page::PHOTO_SIDE;
 use crate::cli::render::plots::{self, Curve};
 use crate::cli::render::scale::{Scale, range, readable};
 
-/// Kinds of a legend that have a name: as many as there are colours, and the quiet one.
+/// The largest number of named classes in a legend: one for each category colour, and the predicted
+/// class.
 const NAMED: usize = CATEGORIES.len() + 1;
 
-/// What covers the photograph where the network's answer stays the same, and where it is a rare one.
+/// The colour of positions with an unchanged prediction, and of positions with one of the remaining
+/// classes.
 pub const UNCHANGED: [u8; 3] = [235; 3];
 pub const OTHER: [u8; 3] = [60; 3];
 
 impl Explanation {
-    /// (name, contents) of each picture.
+    /// The requested figures as (name, contents).
     pub fn figures(&self, asked: &Figures) -> Vec<(String, Vec<u8>)> {
         let drawing = &asked.drawing;
         let photograph = self.photograph.square(PHOTO_SIDE, self.resize);
@@ -61,7 +63,8 @@ impl Explanation {
         files
     }
 
-    /// The map of a class's drops: at positions, or spread over the pixels.
+    /// The map of a class that is drawn, with its grid and area: one value per mask position or,
+    /// with `--aggregate windows`, per pixel.
     pub fn drops(&self, k: usize) -> (Vec<f32>, [usize; 2], Rect) {
         match self.aggregate {
             Aggregate::None => (self.maps.map(k).values().to_vec(), self.maps.grid, self.maps.area()),
@@ -69,12 +72,12 @@ impl Explanation {
         }
     }
 
-    /// What a map of [`Explanation::drops`] shows.
+    /// The meaning of the values of [`Explanation::drops`], in words.
     pub fn drop_in_words(&self) -> String {
         match self.aggregate {
-            Aggregate::None => format!("drop in {} when covered", self.maps.score),
+            Aggregate::None => format!("drop in {} under the mask", self.maps.score),
             Aggregate::Windows => {
-                format!("mean drop in {} under the masks that cover a pixel", self.maps.score)
+                format!("mean drop in {} under all masks that cover a pixel", self.maps.score)
             }
         }
     }
@@ -113,8 +116,12 @@ impl Explanation {
             value: &format!("{} {}", maps.score, readable(base)),
             note: &sizes(maps, drawing.mark),
             meaning: [
-                &format!("{} of the class with the mask at each place", maps.score),
-                &format!("the dark mark at the colours is the whole picture's, {}", readable(base)),
+                &format!("{} of the class at each mask position", maps.score),
+                &format!(
+                    "the mark at the colour bar is the {} without a mask, {}",
+                    maps.score,
+                    readable(base)
+                ),
             ],
             mark: drawing.mark.then_some(maps.mask_size),
             base: Some(base),
@@ -128,8 +135,8 @@ impl Explanation {
         let map = map.values();
         let scale = Scale::of_drops(drawing.colours.unwrap_or(Colours::Jet), map);
         let meaning = match scale.colours {
-            Colours::Viridis => "yellow is where it is found",
-            _ => "red is where it is found, blue where it is kept down",
+            Colours::Viridis => "yellow is where the feature occurs",
+            _ => "red is where the feature occurs, blue is where it is inhibited",
         };
         map::draw(&MapFigure {
             photograph,
@@ -138,7 +145,10 @@ impl Explanation {
             title: &format!("{}, channel {}", feature.layer, feature.channel),
             value: &format!("total {}", readable(feature.base_total)),
             note: &sizes(maps, drawing.mark),
-            meaning: [&format!("drop in the total when covered: {meaning}"), &measured(&scale, map.iter())],
+            meaning: [
+                &format!("drop in the total activation under the mask: {meaning}"),
+                &measured(&scale, map.iter()),
+            ],
             mark: drawing.mark.then_some(maps.mask_size),
             base: None,
         })
@@ -147,7 +157,7 @@ impl Explanation {
     fn class_figure(&self, photograph: &[u8], drawing: &Drawing) -> Canvas {
         let maps = &self.maps;
         let positions = maps.argmax.len();
-        // The whole picture's class, then the others by how often they are seen.
+        // The predicted class of the uncovered picture, then the others by frequency.
         let whole = maps.classification.best();
         let count = |class: usize| maps.argmax.iter().filter(|&&c| c == class).count();
         let others: HashSet<usize> = maps.argmax.iter().copied().filter(|&class| class != whole).collect();
@@ -162,7 +172,7 @@ impl Explanation {
                 colour: i.checked_sub(1).map_or(UNCHANGED, |i| CATEGORIES[i]),
                 name: self.labels.words(class).to_string(),
                 count: match i {
-                    0 => format!("as uncovered: {} of {positions}", count(class)),
+                    0 => format!("predicted class: {} of {positions}", count(class)),
                     _ => format!("{} of {positions}", count(class)),
                 },
             })
@@ -182,10 +192,10 @@ impl Explanation {
             area: maps.area(),
             opacity: drawing.opacity,
             legend: &entries,
-            title: "Most probable class with the mask at each place",
+            title: "Most probable class at each mask position",
             note: &sizes(maps, false),
             meaning: [
-                "a tile is a position of the mask: what the network calls the picture when that is covered",
+                "each tile is a mask position and shows the class that is most probable with the mask there",
                 "",
             ],
         })
@@ -210,16 +220,13 @@ impl Explanation {
         let insertion = lines(|curves| (&curves.insertion, curves.insertion_area()));
         let score = self.maps.score;
         plots::draw(
-            &format!("{}: how faithful are the maps?", self.labels.words(class)),
-            &[
-                ("deletion: the lower, the better", deletion),
-                ("insertion: the higher, the better", insertion),
-            ],
+            &format!("{}: faithfulness of the maps", self.labels.words(class)),
+            &[("deletion: lower is better", deletion), ("insertion: higher is better", insertion)],
             &measured[0].1.shares,
-            "of the pixels, the most important first",
+            "share of the pixels, most important first",
             &[
-                &format!("{score} when the most important pixels are covered (deletion), and when"),
-                "only they are uncovered (insertion), in the order of each map",
+                &format!("{score} with the most important pixels covered (deletion) and with only the most"),
+                "important pixels uncovered (insertion), in the order of each map",
             ],
         )
     }
@@ -229,19 +236,19 @@ fn overlay<'a>(map: &'a [f32], grid: [usize; 2], area: Rect, drawing: &Drawing) 
     Overlay { map, grid, area, upsampling: drawing.upsampling, opacity: drawing.opacity }
 }
 
-/// How the map was made, in one line.
+/// The parameters of the sweep in one line.
 pub fn sizes(maps: &OcclusionMaps, is_outlined: bool) -> String {
     let [mask_height, mask_width] = maps.mask_size;
     let [down, across] = maps.stride;
     let outline = if is_outlined { " (white outline)" } else { "" };
     format!(
-        "mask {mask_height}×{mask_width}{outline}, stride {down}×{across}, in network pixels ({INPUT_SIDE}×{INPUT_SIDE})"
+        "mask {mask_height}×{mask_width}{outline}, stride {down}×{across}, in pixels of the {INPUT_SIDE}×{INPUT_SIDE} picture"
     )
 }
 
-/// Which values the colours stand for, and which were found.
+/// The range of the colours and the range of the values, in words.
 fn measured<'v>(scale: &Scale, values: impl Iterator<Item = &'v f32>) -> String {
     let [low, high] = range(values);
-    let symmetric = if scale.colours.is_symmetric() { "colours symmetric around 0; " } else { "" };
-    format!("{symmetric}measured from {} to {}", readable(low), readable(high))
+    let symmetric = if scale.colours.is_symmetric() { "colours are symmetric around 0; " } else { "" };
+    format!("{symmetric}values from {} to {}", readable(low), readable(high))
 }

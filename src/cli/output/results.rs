@@ -1,17 +1,17 @@
-//! All files that one explanation comes to, for `explain` and for each picture of a batch.
+//! All result files of one explanation, for `explain` and for each photograph of a batch.
 
 use super::arrays;
 use crate::cli::args::{ArrayFile, Figures};
 use crate::cli::explanation::Explanation;
 
-/// (name, contents) of all that is written: the pictures, the arrays, and `json` as `map.json`.
+/// All result files as (name, contents): the figures, the arrays, and `json` as `map.json`.
 pub fn files(
     explanation: &Explanation,
-    pictures: &Figures,
+    figures: &Figures,
     arrays: &[ArrayFile],
     json: &str,
 ) -> Vec<(String, Vec<u8>)> {
-    let mut files = explanation.figures(pictures);
+    let mut files = explanation.figures(figures);
     files.extend(arrays::files(explanation, arrays));
     files.push(("map.json".to_string(), json.as_bytes().to_vec()));
     files

@@ -1,5 +1,5 @@
-//! A figure as a list of what is drawn on it, and its two forms: pixels (PNG) and shapes (SVG). Knows shapes and letters, not
-//! what they mean.
+//! A figure as a list of shapes, and its two file formats, PNG and SVG. This module knows shapes
+//! and text, but not their meaning.
 
 use std::fmt::Write;
 use std::io::Cursor;
@@ -18,7 +18,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// The ending of file names.
+    /// The extension of file names.
     pub fn ending(self) -> &'static str {
         match self {
             Format::Png => "png",
@@ -27,10 +27,11 @@ impl Format {
     }
 }
 
-/// Width of curves.
+/// Width of curves, in pixels.
 const STROKE: f32 = 3.0;
 
-/// An opaque page and what is on it, later things over earlier ones. Lengths are in pixels from the upper left corner.
+/// An opaque page and the shapes on it. Later shapes cover earlier ones. Coordinates are in pixels
+/// from the upper left corner.
 pub struct Canvas {
     pub width: u32,
     pub height: u32,
@@ -64,35 +65,35 @@ impl Canvas {
         self.shapes.push(Shape::Filled(area, colour));
     }
 
-    /// A border of one pixel, inside the area.
+    /// Draws a border of one pixel inside the area.
     pub fn outline(&mut self, area: Area, colour: [u8; 3]) {
         self.shapes.push(Shape::Outline(area, colour));
     }
 
-    /// Pixels as they are, `[height][width][3]`.
+    /// Draws pixels, `[height][width][3]`.
     pub fn picture(&mut self, area: Area, rgb: Vec<u8>) {
         assert_eq!(rgb.len(), (area[2] * area[3] * 3) as usize);
         self.shapes.push(Shape::Picture(area, rgb));
     }
 
-    /// One line with its upper left corner at (`x`, `y`).
+    /// Draws one line of text with its upper left corner at (`x`, `y`).
     pub fn text(&mut self, style: Style, x: u32, y: u32, text: &str) {
         if !text.is_empty() {
             self.shapes.push(Shape::Text { style, x, y, text: text.to_string() });
         }
     }
 
-    /// One line that ends at `right`.
+    /// Draws one line of text that ends at `right`.
     pub fn text_ending(&mut self, style: Style, right: u32, y: u32, text: &str) {
         self.text(style, right.saturating_sub(style.width(text)), y, text);
     }
 
-    /// Straight lines from point to point.
+    /// Draws straight lines from point to point.
     pub fn curve(&mut self, points: Vec<[f32; 2]>, colour: [u8; 3]) {
         self.shapes.push(Shape::Curve(points, colour));
     }
 
-    /// The bytes of a file.
+    /// The contents of a file in the given format.
     pub fn encode(&self, format: Format) -> Vec<u8> {
         match format {
             Format::Png => encode_png(&self.pixels()),
@@ -100,7 +101,7 @@ impl Canvas {
         }
     }
 
-    /// Drawn pixel by pixel. What lies outside the page is not drawn.
+    /// Renders the page to pixels. Parts of shapes outside the page are not drawn.
     pub fn pixels(&self) -> RgbImage {
         let mut image = RgbImage::from_pixel(self.width, self.height, Rgb(self.paper));
         for shape in &self.shapes {
@@ -129,7 +130,7 @@ impl Canvas {
         image
     }
 
-    /// Shapes; the lettering stays text, set as wide as it was measured whatever the fonts at hand.
+    /// Renders the page to SVG. Text stays text, stretched to its measured width with any font.
     fn svg(&self) -> String {
         let (width, height) = (self.width, self.height);
         let mut svg = format!(
@@ -193,7 +194,7 @@ fn each_pixel(image: &mut RgbImage, [x0, y0, width, height]: Area, colour: impl 
     }
 }
 
-/// Each pixel by how far it is from the line, softly at the edge.
+/// Draws a line. The distance of each pixel from the line gives its coverage.
 fn draw_line(image: &mut RgbImage, a: [f32; 2], b: [f32; 2], colour: [u8; 3]) {
     let reach = STROKE / 2.0 + 1.0;
     let range = |axis: usize, limit: u32| {
@@ -216,7 +217,7 @@ fn draw_line(image: &mut RgbImage, a: [f32; 2], b: [f32; 2], colour: [u8; 3]) {
 
 fn encode_png(image: &RgbImage) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
-    // The fastest that still compresses: pictures of photographs hardly get smaller by more effort.
+    // The fastest compression: slower ones hardly make figures with photographs smaller.
     let encoder =
         png::PngEncoder::new_with_quality(&mut bytes, png::CompressionType::Fast, png::FilterType::Adaptive);
     encoder
@@ -229,7 +230,7 @@ fn hex([red, green, blue]: [u8; 3]) -> String {
     format!("#{red:02x}{green:02x}{blue:02x}")
 }
 
-/// As XML's text. Characters that it cannot hold, though a file's name can, become U+FFFD.
+/// Escapes text for XML. Characters that XML does not allow, but file names do, become U+FFFD.
 fn escape(text: &str) -> String {
     let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     text.replace(|c| matches!(c, '\0'..' ' | '\u{FFFE}' | '\u{FFFF}'), "\u{FFFD}")

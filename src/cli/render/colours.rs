@@ -1,13 +1,14 @@
-//! Colour maps: which colour stands for which value.
+//! Colour maps.
 //!
-//! - *Diverging* is recommended for maps of drops: its middle is white and stands for zero, red is evidence for the class, blue
-//!   against it, and equally strong evidence is equally dark on both sides. It is ColorBrewer's RdBu (Cynthia Brewer, Apache
-//!   2.0), eleven colours, linear between them.
-//! - *Viridis* is recommended for what has no sign: its lightness rises evenly, so that equal steps of the value look equally
-//!   large, in grey print and to colour-blind eyes, too. It is matplotlib's table (Stéfan van der Walt and Nathaniel Smith,
-//!   CC0), 33 of its 256 colours, linear between them, at most two levels off.
-//! - *Jet* is the default for maps of drops, for comparison with MATLAB's example, which uses it. Its lightness rises and falls:
-//!   the bright bands of cyan and yellow look like edges that are not in the data.
+//! - *Diverging* is recommended for maps of drops. Its middle is white and means zero, red is
+//!   evidence for the class, blue is evidence against it, and equal magnitudes are equally dark. It
+//!   is ColorBrewer's RdBu (Cynthia Brewer, Apache 2.0): eleven colours with linear interpolation.
+//! - *Viridis* is recommended for values without a sign. Its lightness rises evenly, so equal steps
+//!   of the value look equally large, also in grey print and to colour-blind readers. It is
+//!   matplotlib's table (Stéfan van der Walt and Nathaniel Smith, CC0): 33 of its 256 colours with
+//!   linear interpolation, which differs from the table by at most two levels.
+//! - *Jet* is the default for maps of drops, because MATLAB's example uses it. Its lightness rises
+//!   and falls: the bright bands of cyan and yellow look like edges that are not in the data.
 
 use super::text::mix;
 
@@ -19,12 +20,12 @@ pub enum Colours {
     Diverging,
 }
 
-/// By the names that the command line and the report know them by.
+/// The colour maps by their names on the command line and in the report.
 pub const COLOURS: [(&str, Colours); 3] =
     [("jet", Colours::Jet), ("viridis", Colours::Viridis), ("diverging", Colours::Diverging)];
 
 impl Colours {
-    /// The colour at 0..=1; what lies beyond has the end's.
+    /// The colour at a position in 0..=1. A position outside has the colour of the nearer end.
     pub fn at(self, share: f32) -> [u8; 3] {
         match self {
             Colours::Jet => jet(share),
@@ -33,23 +34,25 @@ impl Colours {
         }
     }
 
-    /// Whether the middle stands for zero.
+    /// True if the middle of the colour map means zero.
     pub fn is_symmetric(self) -> bool {
         self != Colours::Viridis
     }
 
-    /// What a person is told about the two ends of a map of drops.
+    /// The meaning of the colours on a map of drops, for figures.
     pub fn meaning(self) -> &'static str {
         match self {
-            Colours::Jet => "red is evidence for the class, blue against, green neither",
-            Colours::Diverging => "red is evidence for the class, blue against, white neither",
+            Colours::Jet => "red is evidence for the class, blue is evidence against it, green is no effect",
+            Colours::Diverging => {
+                "red is evidence for the class, blue is evidence against it, white is no effect"
+            }
             Colours::Viridis => "yellow is the strongest evidence for the class",
         }
     }
 }
 
-/// Colours for kinds of things, of which neighbours differ to colour-blind eyes as well: Okabe and Ito, "Color universal design"
-/// (2008), but for their black.
+/// Colours for categories: those of Okabe and Ito, "Color universal design" (2008), without black.
+/// Colour-blind readers can distinguish them.
 pub const CATEGORIES: [[u8; 3]; 7] = [
     [230, 159, 0],
     [86, 180, 233],
@@ -80,7 +83,7 @@ const RED_BLUE: [[u8; 3]; 11] = [
     [103, 0, 31],
 ];
 
-/// Rows `round(i * 255 / 32)` of the table.
+/// Rows `round(i * 255 / 32)` of matplotlib's table.
 #[rustfmt::skip]
 const VIRIDIS: [[u8; 3]; 33] = [
     [68, 1, 84], [71, 13, 96], [72, 24, 106], [72, 35, 116], [71, 45, 123], [69, 55, 129], [66, 64, 134],
@@ -90,10 +93,11 @@ const VIRIDIS: [[u8; 3]; 33] = [
     [170, 220, 50], [192, 223, 37], [213, 226, 26], [234, 229, 26], [253, 231, 37],
 ];
 
-/// MATLAB's `jet(256)`: dark blue, blue, cyan, green, yellow, red, dark red over 0..=1 (clipped), in 256 steps.
+/// MATLAB's `jet(256)`: dark blue, blue, cyan, green, yellow, red and dark red over 0..=1, in 256
+/// steps.
 fn jet(value: f32) -> [u8; 3] {
     let row = (value * 256.0).clamp(0.0, 255.0) as i32 + 1;
-    // Each channel rises over 64 rows, stays at 1 for 64 and falls over 64; they differ in where they begin.
+    // Each channel rises over 64 rows, stays at 1 for 64 rows and falls over 64 rows.
     let channel = |begin: i32| {
         let at = row - begin;
         let share = at.min(192 - at).clamp(0, 64);

@@ -1,4 +1,5 @@
-//! Figures of one map over the photograph: values with a colour bar, or kinds with a legend.
+//! Figures of one map over the photograph: a map of values with a colour bar, or a map of
+//! categories with a legend.
 
 use occlude::image::resize::{Upsampling, upsample};
 use occlude::network::INPUT_SIDE;
@@ -13,23 +14,23 @@ use super::text::mix;
 
 const WIDTH: u32 = MARGIN + PHOTO + BAR_ROOM + MARGIN;
 
-/// A map and the part of the picture that it lies on.
+/// A map and the part of the picture that it covers.
 #[derive(Clone, Copy)]
 pub struct Overlay<'a> {
     /// `[ny][nx]`.
     pub map: &'a [f32],
     /// `[ny, nx]`.
     pub grid: [usize; 2],
-    /// In pixels of the network's input.
+    /// The covered part, in pixels of the network's input.
     pub area: Rect,
-    /// How the map is enlarged; [`Upsampling::None`] shows its cells as blocks.
+    /// Method that enlarges the map; [`Upsampling::None`] shows its cells as blocks.
     pub upsampling: Upsampling,
-    /// Share of the map's colour, 0..=1; MATLAB's example has 0.5.
+    /// Opacity of the map, 0..=1; 0.5 in MATLAB's example.
     pub opacity: f32,
 }
 
 impl Overlay<'_> {
-    /// The map's values at the photograph's size, and where they lie on it.
+    /// The values of the map at the size of the photograph, and the area that they cover on it.
     fn enlarged(&self, side: usize) -> (Vec<f32>, Rect) {
         let place = |edge: usize| edge * side / INPUT_SIDE;
         let Rect { y0, x0, y1, x1 } = self.area;
@@ -42,7 +43,7 @@ impl Overlay<'_> {
         (upsample(self.map, ny, nx, area.height(), area.width(), upsampling), area)
     }
 
-    /// The photograph, `[side][side][3]`, with the map's colours over it.
+    /// The photograph, `[side][side][3]`, with the colours of the map over it.
     pub fn over(&self, photograph: &[u8], side: usize, scale: &Scale) -> Vec<u8> {
         let (values, area) = self.enlarged(side);
         self.paint(photograph, side, area, |i| scale.colour(values[i]))
@@ -66,30 +67,32 @@ impl Overlay<'_> {
     }
 }
 
-/// What a figure of one map shows.
+/// The contents of a figure of one map.
 pub struct MapFigure<'a> {
-    /// What the network saw, at figure size, `[PHOTO_SIDE][PHOTO_SIDE][3]`: see [`occlude::Photograph::square`].
+    /// The photograph as the network sees it, `[PHOTO_SIDE][PHOTO_SIDE][3]`; see
+    /// [`occlude::Photograph::square`].
     pub photograph: &'a [u8],
     pub overlay: Overlay<'a>,
     pub scale: Scale,
-    /// Of what.
+    /// The name of the mapped class or feature.
     pub title: &'a str,
-    /// Beside the title: what the whole picture has.
+    /// The value for the uncovered picture, beside the title.
     pub value: &'a str,
-    /// How it was made, below the title.
+    /// The parameters of the map, below the title.
     pub note: &'a str,
-    /// How to read it, below the photograph.
+    /// The meaning of the colours, below the photograph.
     pub meaning: [&'a str; 2],
-    /// Height and width of a mask, in network pixels, to be outlined for its size.
+    /// Height and width of a mask, in pixels of the network's input; outlined to show its size.
     pub mark: Option<[usize; 2]>,
-    /// A value to be marked at the colour bar: the whole picture's.
+    /// The value of the uncovered picture, marked at the colour bar.
     pub base: Option<f32>,
 }
 
-/// Draws the photograph with the map over it, title, mask size and colour bar, on an opaque white page.
+/// Draws the photograph with the map over it, title, mask size and colour bar, on an opaque white
+/// page.
 ///
 /// # Panics
-/// When photograph or map has another length than its shape says.
+/// If the length of the photograph or of the map differs from its shape.
 pub fn draw(content: &MapFigure) -> Canvas {
     let (mut figure, photo_top) = page(content.title, content.value, content.note, content.meaning, WIDTH);
     let pixels = content.overlay.over(content.photograph, PHOTO_SIDE, &content.scale);
@@ -102,19 +105,19 @@ pub fn draw(content: &MapFigure) -> Canvas {
     figure
 }
 
-/// Things that tiles of a figure can be, one a line of the legend.
+/// A category of tiles and its line of the legend.
 pub struct LegendEntry {
     pub colour: [u8; 3],
     pub name: String,
-    /// How often.
+    /// The number of tiles, as text.
     pub count: String,
 }
 
-/// What a figure of kinds shows.
+/// The contents of a figure of categories.
 pub struct TilesFigure<'a> {
     /// `[PHOTO_SIDE][PHOTO_SIDE][3]`.
     pub photograph: &'a [u8],
-    /// Which of the kinds each position is, `[ny][nx]`.
+    /// The index in `legend` of the category at each position, `[ny][nx]`.
     pub tiles: &'a [usize],
     /// `[ny, nx]`.
     pub grid: [usize; 2],
@@ -127,7 +130,7 @@ pub struct TilesFigure<'a> {
     pub meaning: [&'a str; 2],
 }
 
-/// Width of the legend's column.
+/// Width of the legend.
 const LEGEND: u32 = 330;
 
 /// Draws the photograph with a coloured tile at each position, and a legend beside it.
@@ -149,7 +152,7 @@ pub fn draw_tiles(content: &TilesFigure) -> Canvas {
     outline_area(&mut figure, [MARGIN, photo_top], content.area, PHOTO);
     let (left, mut y) = (MARGIN + PHOTO + MARGIN, photo_top);
     for entry in content.legend {
-        // As it looks over a photograph of middle grey.
+        // The colour over a medium grey photograph.
         let swatch = tick_style().height;
         figure.fill([left, y, swatch, swatch], mix([128; 3], entry.colour, content.opacity.max(0.5)));
         figure.outline([left, y, swatch, swatch], INK);

@@ -1,5 +1,8 @@
-//! The pictures that the command draws: `page`, `map`, `panels`, `plots`, `scale`, `strip` and `sheet` lay them out, `canvas`, `colours` and `text` put pixels and
-//! letters on a page, `preview` shows a map in the terminal.
+//! The figures of the command.
+//!
+//! `map`, `panels`, `plots`, `sheet` and `strip` each lay out one kind of figure, with the parts in
+//! `page` and `scale`. `canvas`, `colours` and `text` draw them. `preview` shows a map in the
+//! terminal.
 
 pub mod canvas;
 pub mod colours;

@@ -1,5 +1,6 @@
-//! The page of a figure: sizes, letters, title and notes, and outlines on the photograph. Everything on it comes as numbers and
-//! words: which explanation it is about is not known here.
+//! The page of a figure: sizes, text styles, title, notes, and outlines on the photograph.
+//!
+//! The callers pass all contents as numbers and text. This module does not know the explanation.
 
 use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;
@@ -7,23 +8,26 @@ use occlude::network::geometry::Rect;
 use super::canvas::Canvas;
 use super::text::Style;
 
-/// Side of the photograph on a figure of its own in pixels: the network's input, three times as large.
+/// Side of the photograph on a figure of one photograph, in pixels: three times the network's
+/// input.
 pub const PHOTO_SIDE: usize = 3 * INPUT_SIDE;
 
-/// Side of the photograph on figures with several.
+/// Side of each photograph on a figure of several photographs, in pixels.
 pub const PANEL_SIDE: usize = 3 * INPUT_SIDE / 2;
 
 pub const PHOTO: u32 = PHOTO_SIDE as u32;
 pub const PANEL: u32 = PANEL_SIDE as u32;
 
-/// Around everything, and between the photograph and the colour bar.
+/// Margin of the page, and distance between the photograph and the colour bar.
 pub const MARGIN: u32 = 24;
 
-/// Between a text and what it belongs to.
+/// Distance between a text and the object that it describes.
 pub const GAP: u32 = 8;
+
+/// The largest number of lines of the title.
 pub const TITLE_LINES: usize = 2;
 
-/// Lines of a sentence in small print.
+/// The largest number of lines of a note.
 pub const NOTE_LINES: usize = 2;
 
 pub const PAGE: [u8; 3] = [255; 3];
@@ -46,7 +50,9 @@ pub fn tick_style() -> Style {
     Style::book(20, INK)
 }
 
-/// A page with title, note and meaning, which takes as many lines as it needs, and where the photograph goes.
+/// Makes a page with title, value, note and meaning. Returns it with the top of the photograph.
+///
+/// The page is as high as the number of lines of `meaning` requires.
 pub fn page(title: &str, value: &str, note: &str, meaning: [&str; 2], width: u32) -> (Canvas, u32) {
     let value = title_style().shorten(value, width / 2);
     let value_width = title_style().width(&value);
@@ -69,7 +75,7 @@ pub fn page(title: &str, value: &str, note: &str, meaning: [&str; 2], width: u32
     (figure, photo_top)
 }
 
-/// White, edged dark to show on any picture.
+/// Draws a white outline with dark edges, which is visible on any photograph.
 pub fn ringed(figure: &mut Canvas, [x, y, width, height]: [u32; 4]) {
     for (ring, colour) in [INK, PAGE, PAGE, INK].into_iter().enumerate() {
         let ring = ring as u32;
@@ -79,7 +85,7 @@ pub fn ringed(figure: &mut Canvas, [x, y, width, height]: [u32; 4]) {
     }
 }
 
-/// The border of a part of the picture; nothing around the whole.
+/// Outlines the part of the picture that has a map, unless it is the whole picture.
 pub fn outline_area(figure: &mut Canvas, [left, top]: [u32; 2], area: Rect, side: u32) {
     if area == Rect::plane(INPUT_SIDE) {
         return;
@@ -89,19 +95,19 @@ pub fn outline_area(figure: &mut Canvas, [left, top]: [u32; 2], area: Rect, side
     ringed(figure, [left + x, top + y, place(area.x1) - x, place(area.y1) - y]);
 }
 
-/// An outline of the mask's size in the photograph's lower left corner.
+/// Outlines an area of the size of the mask in the lower left corner of the photograph.
 pub fn draw_mask_size(figure: &mut Canvas, [left, top]: [u32; 2], mask_size: [usize; 2], side: u32) {
     let [height, width] = mask_size.map(|size| (size as u32 * side / INPUT_SIDE as u32).clamp(1, side));
     let inset = |size: u32| GAP.min((side - size) / 2);
     ringed(figure, [left + inset(width), top + side - inset(height) - height, width, height]);
 }
 
-/// A text that fits nowhere in one line.
+/// A text that is too long for one line of any figure.
 #[cfg(test)]
 pub const LONG: &str =
     "a label, much longer than any that the network has, and with Llanfairpwllgwyngyllgogerychwyrndrobwll";
 
-/// Fails where something is drawn close to the edge of the page.
+/// Asserts that nothing is drawn in the outer half of the margin.
 #[cfg(test)]
 pub fn assert_margins(figure: &Canvas, what: &str) {
     let image = figure.pixels();

@@ -1,4 +1,4 @@
-//! Figures of several photographs, row by row.
+//! Figures of several photographs in rows.
 
 use occlude::network::geometry::Rect;
 
@@ -9,25 +9,26 @@ use super::page::{
 };
 use super::scale::{BAR_ROOM, Scale, draw_bar};
 
-/// One photograph of several.
+/// One photograph on a figure of several, with or without a map.
 pub struct FigurePanel {
-    /// Two lines, the second in small print.
+    /// Two lines; the second is smaller.
     pub caption: [String; 2],
     /// `[PANEL_SIDE][PANEL_SIDE][3]`.
     pub pixels: Vec<u8>,
-    /// The part that has a map, in pixels of the network's input; outlined if it is not the whole.
+    /// The part that has a map, in pixels of the network's input; outlined unless it is the whole
+    /// picture.
     pub area: Rect,
-    /// As in [`MapFigure`].
+    /// Height and width of a mask, outlined to show its size.
     pub mark: Option<[usize; 2]>,
 }
 
-/// Photographs side by side, with one colour bar for those that have colours.
+/// Photographs side by side, with one colour bar for their maps.
 pub struct PanelRow {
     pub panels: Vec<FigurePanel>,
     pub scale: Option<Scale>,
 }
 
-/// Draws rows of photographs under a title, and notes below them.
+/// Draws a title, rows of photographs and notes.
 pub fn draw(title: &str, rows: &[PanelRow], notes: &[&str]) -> Canvas {
     let most = rows.iter().map(|row| row.panels.len()).max().unwrap_or(0) as u32;
     let width = MARGIN + most * (PANEL + MARGIN) + BAR_ROOM;
@@ -85,7 +86,8 @@ mod tests {
             pixels.pixels().filter(|pixel| pixel.0 == INK).count()
         };
         let whole = Rect::plane(INPUT_SIDE);
-        // Two dark rings a border, three pixels apart: the outlined square is 1.5 times as large as in network pixels.
+        // Two dark rings a border, three pixels apart: the outlined square is 1.5 times as large as
+        // in network pixels.
         let dark = |side: usize| (4 * (side * 3 / 2) - 4) + (4 * (side * 3 / 2 - 6) - 4);
         assert_eq!(panel(whole, None), 0);
         assert_eq!(panel(Rect { y0: 20, x0: 40, y1: 120, x1: 140 }, None), dark(100));

@@ -7,15 +7,16 @@ use super::page::{
 };
 use super::scale::{Scale, TICKS_WIDTH, ticks};
 
-/// One line of a plot.
+/// One curve of a plot.
 pub struct Curve<'a> {
     pub colour: [u8; 3],
-    /// For the legend.
+    /// The name in the legend.
     pub name: String,
     pub values: &'a [f32],
 }
 
-/// Draws plots side by side, each of (title, lines over the same `shares` of 0..=1), all on one vertical scale.
+/// Draws plots side by side on one vertical scale. Each plot has a title and curves over the same
+/// `shares`, which lie in 0..=1.
 pub fn draw(
     title: &str,
     plots: &[(&str, Vec<Curve>)],

@@ -1,5 +1,5 @@
-//! A map in the terminal: two pixels a character, the upper one its colour, the lower one its background's. On standard
-//! error, and only where that is a terminal.
+//! A preview of a map in the terminal, on standard error. Each character shows two pixels: the
+//! upper one as its foreground colour, the lower one as its background colour.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -9,19 +9,19 @@ use super::colours::Colours;
 use super::map::Overlay;
 use super::scale::Scale;
 
-/// Columns, and half as many lines: square on a screen whose characters are twice as high as wide.
+/// Number of columns, twice the number of lines; square if a character is twice as high as wide.
 const SIDE: usize = 48;
 
-/// How a terminal is told a colour.
+/// The colours that a terminal can show.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Depth {
     /// 24 bits.
     True,
-    /// A cube of 6x6x6.
+    /// A palette of 6x6x6 colours.
     Palette,
 }
 
-/// Draws on standard error, each time over what it has drawn before.
+/// Draws on standard error, each time over the previous drawing.
 pub struct Preview {
     photograph: Vec<u8>,
     depth: Depth,
@@ -29,7 +29,7 @@ pub struct Preview {
 }
 
 impl Preview {
-    /// Nothing where standard error is not a terminal that shows colours.
+    /// Returns `None` unless standard error is a terminal that shows colours.
     pub fn new(photograph: &Photograph, resize: Resize) -> Option<Preview> {
         let variable = |name| std::env::var(name).unwrap_or_default();
         let shows =
@@ -38,7 +38,7 @@ impl Preview {
         shows.then(|| Preview { photograph: photograph.square(SIDE, resize), depth, drawn: false })
     }
 
-    /// Shows the first class's map. A terminal that cannot be written to is no reason to stop.
+    /// Shows the map of the first class. Errors of the terminal are ignored.
     pub fn show(&mut self, maps: &OcclusionMaps) {
         let up = if self.drawn { format!("\x1b[{}A", SIDE / 2) } else { String::new() };
         self.drawn = true;
@@ -68,7 +68,7 @@ fn draw(photograph: &[u8], maps: &OcclusionMaps, depth: Depth) -> String {
     text
 }
 
-/// What follows `38;` or `48;`.
+/// The part of the escape sequence after `38;` or `48;`.
 fn code([red, green, blue]: [u8; 3], depth: Depth) -> String {
     match depth {
         Depth::True => format!("2;{red};{green};{blue}"),

@@ -1,4 +1,4 @@
-//! Which values the colours of a figure stand for, and the colour bar that shows it.
+//! The relation between values and colours in a figure, and the colour bar that shows it.
 
 use super::canvas::Canvas;
 use super::colours::Colours;
@@ -6,14 +6,15 @@ use super::page::{GAP, INK, MARGIN, PAGE, tick_style};
 
 const BAR_WIDTH: u32 = 24;
 
-/// Room for the colour bar's numbers.
+/// Width of the numbers beside the colour bar.
 pub const TICKS_WIDTH: u32 = 96;
+/// Width of the colour bar with its numbers and the distance to the photograph.
 pub const BAR_ROOM: u32 = MARGIN + BAR_WIDTH + GAP + TICKS_WIDTH;
 
-/// Least width of a scale, as a share of the values on it.
+/// The smallest width of a scale, relative to the values on it.
 const NARROWEST: f32 = 1e-4;
 
-/// The smallest value and the largest; 0 and 0 if there are none.
+/// The smallest and the largest value; 0 and 0 if there are no values.
 pub fn range<'v>(values: impl IntoIterator<Item = &'v f32>) -> [f32; 2] {
     let ends = |ends: Option<[f32; 2]>, &value: &f32| {
         Some(ends.map_or([value; 2], |[low, high]| [low.min(value), high.max(value)]))
@@ -21,7 +22,7 @@ pub fn range<'v>(values: impl IntoIterator<Item = &'v f32>) -> [f32; 2] {
     values.into_iter().fold(None, ends).unwrap_or_default()
 }
 
-/// Which values the colours stand for.
+/// A colour map and the values at its two ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scale {
     pub colours: Colours,
@@ -30,10 +31,12 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// For drops: symmetric around zero, so that the middle of the colours is "no effect" and the largest magnitude of either
-    /// sign reaches an end; for colours without a middle, from the smallest value to the largest. MATLAB instead spreads
-    /// the colours from the smallest value to the largest, where blue can mean "no effect" on one map and "evidence
-    /// against" on the next.
+    /// Makes a scale for drops.
+    ///
+    /// The scale is symmetric around zero: the middle of the colour map means "no effect", and the
+    /// largest magnitude has the colour at an end. A colour map without a middle extends from the
+    /// smallest to the largest value. MATLAB's example always does the latter, so its blue can mean
+    /// "no effect" on one map and "evidence against the class" on another.
     pub fn of_drops<'v>(colours: Colours, values: impl IntoIterator<Item = &'v f32>) -> Scale {
         let [low, high] = range(values);
         let limit = high.max(-low);
@@ -44,8 +47,10 @@ impl Scale {
         }
     }
 
-    /// From the smallest value to the largest; where they are nearly the same, a little further, for otherwise the colours
-    /// would show how numbers are rounded.
+    /// Makes a scale from the smallest to the largest value.
+    ///
+    /// If they are nearly equal, the scale is made wider. Otherwise the colours would show rounding
+    /// errors.
     pub fn of_values<'v>(colours: Colours, values: impl IntoIterator<Item = &'v f32>) -> Scale {
         let [low, high] = range(values);
         let [middle, half] = [(low / 2.0 + high / 2.0), (high / 2.0 - low / 2.0)];
@@ -56,20 +61,21 @@ impl Scale {
         Scale { colours, low, high }
     }
 
-    /// What stands for a value.
+    /// The colour of a value.
     pub fn colour(&self, value: f32) -> [u8; 3] {
         self.colours.at(self.share(value))
     }
 
-    /// Where a value lies, 0..=1. A map without any effect is all in the middle.
+    /// The position of a value on the scale, 0..=1; 0.5 if all values are equal.
     pub fn share(&self, value: f32) -> f32 {
-        // In f64, where no difference of two f32 overflows.
+        // In f64, the difference of two f32 does not overflow.
         let [low, high, value] = [self.low, self.high, value].map(f64::from);
         if high > low { ((value - low) / (high - low)) as f32 } else { 0.5 }
     }
 }
 
-/// The colours from the highest value (top) to the lowest, with round numbers beside them; `base` is marked by a line across.
+/// Draws the colour bar, the highest value at the top, with round numbers beside it. A line across
+/// the bar marks `base`.
 pub fn draw_bar(figure: &mut Canvas, [left, top]: [u32; 2], height: u32, scale: &Scale, base: Option<f32>) {
     let shares = (0..height).map(|y| 1.0 - (y as f32 + 0.5) / height as f32);
     let pixels = shares.flat_map(|share| scale.colours.at(share).repeat(BAR_WIDTH as usize)).collect();
@@ -90,20 +96,21 @@ pub fn draw_bar(figure: &mut Canvas, [left, top]: [u32; 2], height: u32, scale: 
     }
 }
 
-/// Round values in `low..=high`, at most nine or so, with their texts; zero among them if it lies there.
+/// About nine round values in `low..=high`, with their texts. Zero is one of them if it is in the
+/// range.
 pub fn ticks(low: f32, high: f32) -> Vec<(f32, String)> {
     let span = f64::from(high) - f64::from(low);
     if span <= 0.0 {
         return vec![(low, readable(low))];
     }
-    // The step is the smallest of 1, 2 or 5 times a power of ten that leaves at most nine between the ends.
+    // The step is 1, 2 or 5 times a power of ten, the smallest that gives at most nine values.
     let power = (span / 2.0).log10().floor() as i32;
     let (step, power) = [(5, power - 1), (1, power), (2, power)]
         .into_iter()
         .find(|&(step, power)| span / 2.0 / (f64::from(step) * 10f64.powi(power)) < 4.999)
         .unwrap_or((5, power));
     let unit = f64::from(step) * 10f64.powi(power);
-    // A hair of room, because neither end nor step is exact.
+    // The tolerance is needed because the ends and the step are rounded.
     let first = (f64::from(low) / unit - 1e-6).ceil() as i64;
     let last = (f64::from(high) / unit + 1e-6).floor() as i64;
     let most =
@@ -111,7 +118,10 @@ pub fn ticks(low: f32, high: f32) -> Vec<(f32, String)> {
     (first..=last).map(|k| ((k as f64 * unit) as f32, tick_text(k * i64::from(step), power, most))).collect()
 }
 
-/// `count * 10^power`, in full where that is short or all differ in late decimals only, else with the exponent `most` of the largest tick, which all share.
+/// The text of `count * 10^power`.
+///
+/// The number is written in full if it is short or if the ticks differ only in late decimals.
+/// Otherwise it has the exponent `most`, that of the largest tick, which all ticks share.
 fn tick_text(count: i64, power: i32, most: i32) -> String {
     let decimals = |power: i32| (-power).max(0) as usize;
     let text = match power {
@@ -125,7 +135,7 @@ fn tick_text(count: i64, power: i32, most: i32) -> String {
     text.replace('-', "−")
 }
 
-/// About three significant digits.
+/// The text of a value with about three significant digits.
 pub fn readable(value: f32) -> String {
     let size = value.abs();
     let text = if value == 0.0 {

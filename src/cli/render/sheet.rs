@@ -1,4 +1,5 @@
-//! A contact sheet: many small maps on one page and one scale, with their numbers. What the maps are of is not known here.
+//! A contact sheet: many small maps with their numbers, on one page and one scale. This module does
+//! not know the meaning of the maps.
 
 use occlude::network::INPUT_SIDE;
 
@@ -7,19 +8,19 @@ use super::page::{GAP, INK, MARGIN, PAGE, TITLE_LINES, note_style, title_style};
 use super::scale::{BAR_ROOM, Scale, draw_bar};
 use super::text::Style;
 
-/// The photograph is shown as the network sees it, pixel by pixel.
+/// Side of the photograph: one pixel per pixel of the network's input.
 const PHOTO: u32 = INPUT_SIDE as u32;
-/// Least side of a tile where there is a map; coarse maps are enlarged to it.
+/// The smallest side of a tile with a map; coarse maps are enlarged to it.
 const TILE: u32 = 56;
-/// Side of a tile that has a single value.
+/// Side of a tile with a single value.
 const SMALLEST_TILE: u32 = 28;
-/// From a tile, with its number, to the next.
+/// Distance between a tile with its number and the next tile.
 const BETWEEN: u32 = 5;
-/// Room for a few words beside photograph and colour bar, whatever the number of tiles.
+/// The smallest width of the page, which leaves room for notes beside the colour bar.
 const LEAST_WIDTH: u32 = MARGIN + PHOTO + BAR_ROOM + MARGIN + 360 + MARGIN;
-/// Numbers of the tiles in a row are easier to follow when they go up in steps like this.
+/// The number of columns is a multiple of this, so that rows begin with round numbers.
 const COLUMNS: usize = 8;
-/// Lines of a note.
+/// The largest number of lines of a note.
 const NOTE_LINES: usize = 4;
 const EDGE: [u8; 3] = [200; 3];
 
@@ -27,34 +28,34 @@ fn number_style() -> Style {
     Style::book(14, INK)
 }
 
-/// A map and its number.
+/// A map and its number on the sheet.
 pub struct Tile {
     pub number: usize,
     /// `[side][side]`.
     pub map: Vec<f32>,
 }
 
-/// What a sheet shows.
+/// The contents of a sheet.
 pub struct Sheet<'a> {
     /// `[INPUT_SIDE][INPUT_SIDE][3]`.
     pub photograph: &'a [u8],
     pub tiles: &'a [Tile],
-    /// Of each map.
+    /// Side of each map.
     pub side: usize,
     pub scale: Scale,
     pub title: &'a str,
-    /// How to read it.
+    /// Text beside the photograph.
     pub notes: &'a [String],
 }
 
-/// Where the tiles are.
+/// The positions of the tiles.
 #[derive(Debug, PartialEq)]
 struct TileLayout {
     columns: u32,
     rows: u32,
-    /// Side of a tile: a whole multiple of the map's.
+    /// Side of a tile, a multiple of the side of the map.
     tile: u32,
-    /// From tile to tile, across and down.
+    /// Horizontal and vertical distance between tiles.
     step: [u32; 2],
 }
 
@@ -64,7 +65,7 @@ impl TileLayout {
         let columns = columns.next_multiple_of(COLUMNS).min(tiles).max(1) as u32;
         let side = side as u32;
         let mut tile = if side == 1 { SMALLEST_TILE } else { side * (TILE / side).max(1) };
-        // A few maps may take the room that the page has anyway.
+        // A few maps are enlarged to the width that the page has in any case.
         while side > 1 && tile < PHOTO && columns * (2 * tile + BETWEEN) <= LEAST_WIDTH - 2 * MARGIN {
             tile *= 2;
         }
@@ -76,14 +77,14 @@ impl TileLayout {
         }
     }
 
-    /// The upper left corner of a tile, from that of the first.
+    /// The upper left corner of a tile, relative to the first tile.
     fn corner(&self, index: usize) -> [u32; 2] {
         let index = index as u32;
         [index % self.columns * self.step[0], index / self.columns * self.step[1]]
     }
 }
 
-/// Draws the photograph, the scale and the notes, and the tiles below them, row by row.
+/// Draws the photograph, the colour bar and the notes, and below them the tiles in rows.
 pub fn draw(content: &Sheet) -> Canvas {
     let numbers: Vec<String> = content.tiles.iter().map(|tile| tile.number.to_string()).collect();
     let widest = numbers.iter().map(|number| number_style().width(number)).max().unwrap_or(0);
@@ -92,7 +93,7 @@ pub fn draw(content: &Sheet) -> Canvas {
     let title = title_style().wrap(content.title, width - 2 * MARGIN, TITLE_LINES);
     let head = MARGIN + title.len() as u32 * title_style().height + 2 * GAP;
     let notes_left = MARGIN + PHOTO + BAR_ROOM + MARGIN;
-    // Lines longer than this are hard to read.
+    // Longer lines are hard to read.
     let notes_width = (width - MARGIN - notes_left).min(3 * PHOTO);
     let notes: Vec<Vec<String>> =
         content.notes.iter().map(|note| note_style().wrap(note, notes_width, NOTE_LINES)).collect();
@@ -116,7 +117,7 @@ pub fn draw(content: &Sheet) -> Canvas {
     for (index, (tile, number)) in content.tiles.iter().zip(&numbers).enumerate() {
         let [x, y] = layout.corner(index);
         let (x, y, side) = (MARGIN + x, top + y, layout.tile);
-        // White stands for 0 in some colours, and the page is white.
+        // The outline separates the tile from the page: 0 is white in some colour maps.
         page.outline([x - 1, y - 1, side + 2, side + 2], EDGE);
         page.picture([x, y, side, side], enlarged(&tile.map, content.side, side as usize, &content.scale));
         let middle = (side - number_style().width(number).min(side)) / 2;
@@ -125,7 +126,7 @@ pub fn draw(content: &Sheet) -> Canvas {
     page
 }
 
-/// The map's colours, each value a square, `[to][to][3]`.
+/// The colours of the map, `[to][to][3]`. Each value becomes a square.
 fn enlarged(map: &[f32], side: usize, to: usize, scale: &Scale) -> Vec<u8> {
     let cell = to / side;
     let rows = map.chunks(side).flat_map(|row| {

@@ -1,5 +1,5 @@
-//! Pictures of a trace: how far a mask's effect has come at each stage of the network, side by side and one after the other.
-//! Knows the trace's stages and how to draw them; not where they come from or go to.
+//! Figures of a trace: the effect of a mask at each stage of the network, side by side (PNG) and as
+//! an animation (GIF).
 
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, DynamicImage, Frame};
@@ -12,38 +12,40 @@ use super::colours::{CATEGORIES, Colours};
 use super::page::{FAINT_INK, GAP, INK, MARGIN, PAGE, note_style, title_style};
 use super::text::{Style, mix};
 
-/// The frame around what the mask can have changed: no colour of viridis.
+/// Colour of the frame around the pixels that the mask can change; not a colour of viridis.
 const REACHED: [u8; 3] = CATEGORIES[5];
 
-/// Side of a stage's picture in the strip; planes of 7 to 112 pixels divide it.
+/// Side of a stage in the strip, in pixels; a multiple of the sides of planes, 7 to 112.
 pub const STAGE_SIDE: usize = 224;
-/// Side in the animation.
+/// Side of a stage in the animation, in pixels.
 pub const FRAME_SIDE: usize = 2 * STAGE_SIDE;
-/// Stages in a row of the strip: three rows for GoogLeNet.
+/// Stages per row of the strip; GoogLeNet has three rows.
 const ACROSS: usize = 7;
-/// Of the photograph under the colours.
+/// Opacity of the colours over the photograph.
 const OPACITY: f32 = 0.8;
-/// How long a stage is shown, in milliseconds.
+/// Duration of a stage in the animation, in milliseconds.
 const SHOWN: u32 = 900;
 
-/// A blob of the network's trunk, and the layers on the way to it from the one before.
+/// A stage of the network: a blob of its trunk, and the layers between the previous stage and this
+/// blob.
 pub struct Stage {
     pub name: String,
-    /// The first one, which is not computed.
+    /// True for the picture, the first stage, which is not computed.
     pub is_picture: bool,
-    /// Height and width.
+    /// Height and width of the blob.
     pub side: usize,
     pub channels: usize,
     pub reached: Rect,
     /// `[side][side]`, as in [`occlude::LayerTrace`].
     pub computed: Vec<bool>,
     pub difference: Vec<f32>,
-    /// Multiply-adds of the layers, and those spent.
+    /// Multiply-adds of the layers, and those that are executed.
     pub dense: u64,
     pub executed: u64,
 }
 
-/// The stages that are planes: the picture with the mask, then all but the pooled mean and the logits.
+/// The stages that are planes: the picture with the mask, then all stages except the pooled mean
+/// and the logits.
 pub fn stages(network: &Network, trace: &Trace) -> Vec<Stage> {
     let picture = network.blobs[0].side;
     let is_masked = |i: usize| {
@@ -61,7 +63,8 @@ pub fn stages(network: &Network, trace: &Trace) -> Vec<Stage> {
         dense: 0,
         executed: 0,
     }];
-    // Layers stand in the table in the order in which they are computed: those up to the last that writes a stage are its own.
+    // The table has the layers in the order of computation. A stage has the layers up to the last
+    // one that writes its blob.
     let mut before = 0;
     for &id in network.trunk()[1..].iter().filter(|&&id| network.blobs[id].side > 1) {
         let blob = &network.blobs[id];
@@ -83,7 +86,7 @@ pub fn stages(network: &Network, trace: &Trace) -> Vec<Stage> {
             if layer.output == id {
                 stage.reached = stage.reached.union(&found.reached);
                 stage.computed.iter_mut().zip(&found.computed).for_each(|(all, own)| *all |= own);
-                // Parts of a vector, side by side.
+                // The parts belong to one vector, so their squares are added.
                 let parts = stage.difference.iter_mut().zip(&found.difference);
                 parts.for_each(|(all, own)| *all = (*all * *all + own * own).sqrt());
             }
@@ -95,7 +98,8 @@ pub fn stages(network: &Network, trace: &Trace) -> Vec<Stage> {
 }
 
 impl Stage {
-    /// The photograph in grey, `[side][side][3]`, with the change in colours where something was computed.
+    /// The photograph in grey, `[side][side][3]`, with the change in colours at the recomputed
+    /// pixels.
     fn over(&self, photograph: &[u8], side: usize) -> Vec<u8> {
         let largest = self.difference.iter().copied().fold(0.0, f32::max);
         let pixels = photograph.as_chunks::<3>().0.iter().enumerate().map(|(i, &[red, green, blue])| {
@@ -111,7 +115,7 @@ impl Stage {
         pixels.flatten().collect()
     }
 
-    /// The same, framed, on a page.
+    /// Draws the stage with its frame on a page.
     fn draw(&self, canvas: &mut Canvas, [left, top]: [u32; 2], photograph: &[u8], side: usize) {
         canvas.picture([left, top, side as u32, side as u32], self.over(photograph, side));
         let place = |edge: usize| (edge * side / self.side) as u32;
@@ -123,34 +127,34 @@ impl Stage {
         }
     }
 
-    /// "28×28×256, 40 % computed".
+    /// "28×28×256, 40 % recomputed".
     fn in_words(&self) -> String {
         let computed = self.computed.iter().filter(|is| **is).count();
         let share = 100.0 * computed as f64 / self.computed.len() as f64;
-        let what = if self.is_picture { "covered" } else { "computed" };
+        let what = if self.is_picture { "covered" } else { "recomputed" };
         format!("{0}×{0}×{1}, {share:.0} % {what}", self.side, self.channels)
     }
 
-    /// "spent 12.3 of 123.4 M".
+    /// "executed 12.3 of 123.4 M".
     fn cost(&self) -> String {
         match self.dense {
             0 => String::new(),
             dense => {
-                format!("spent {:.1} of {:.1} M", 1e-6 * self.executed as f64, 1e-6 * dense as f64)
+                format!("executed {:.1} of {:.1} M", 1e-6 * self.executed as f64, 1e-6 * dense as f64)
             }
         }
     }
 }
 
-/// How to read either picture.
+/// The legend of the strip.
 const LEGEND: [&str; 4] = [
-    "orange frame: what the receptive fields let the mask change",
-    "colours: pixels computed again, from violet (came out the same) to yellow (the stage's largest change)",
-    "grey: nothing that these pixels read has changed, so they were left as they are",
-    "spent: millions of multiply-adds since the stage before, of those of a whole pass",
+    "orange frame: pixels that depend on masked pixels according to the receptive fields",
+    "colours: recomputed pixels, from violet (unchanged) to yellow (largest change of the stage)",
+    "grey: pixels that are not recomputed, because none of their inputs has changed",
+    "executed: multiply-adds since the previous stage, of those of a complete pass, in millions",
 ];
 
-/// All stages, row by row, over the photograph, `[STAGE_SIDE][STAGE_SIDE][3]`.
+/// Draws all stages in rows, over the photograph, `[STAGE_SIDE][STAGE_SIDE][3]`.
 pub fn draw(title: &str, stages: &[Stage], photograph: &[u8]) -> Canvas {
     let (heading, note) = (title_style(), note_style());
     let (name, small) = (Style::bold(18, INK), Style::book(16, FAINT_INK));
@@ -178,7 +182,8 @@ pub fn draw(title: &str, stages: &[Stage], photograph: &[u8]) -> Canvas {
     canvas
 }
 
-/// One stage after the other over the photograph, `[FRAME_SIDE][FRAME_SIDE][3]`: a GIF that begins again at its end.
+/// Draws the stages over the photograph, `[FRAME_SIDE][FRAME_SIDE][3]`, as a GIF that repeats
+/// without end.
 pub fn animation(stages: &[Stage], photograph: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = GifEncoder::new_with_speed(&mut bytes, 30);
@@ -215,7 +220,8 @@ mod tests {
     use super::*;
     use occlude::{GoogLeNet, Input, MaskValue, Weights};
 
-    /// Each layer's multiply-adds are some stage's, and a block's difference is that of all its branches.
+    /// The multiply-adds of each layer are counted in a stage, and the difference of a block
+    /// combines all its branches.
     #[test]
     fn stages_leave_nothing_out() {
         for network in [Network::googlenet(), Network::torchvision(7)] {

@@ -1,4 +1,4 @@
-//! Text on figures: measured, fitted, drawn, in the font that the program carries with it.
+//! Measuring, wrapping and drawing text on figures, with the font inside the program.
 
 use std::sync::LazyLock;
 
@@ -12,7 +12,7 @@ fn font(bytes: &'static [u8]) -> FontRef<'static> {
     FontRef::try_from_slice(bytes).expect("the committed font is well formed")
 }
 
-/// A weight and size of lettering, and its colour. Shows Latin-1, the minus sign and the ellipsis.
+/// The weight, size and colour of text. The font has Latin-1, the minus sign and the ellipsis.
 #[derive(Clone, Copy)]
 pub struct Style {
     font: &'static FontRef<'static>,
@@ -30,12 +30,12 @@ impl Style {
         Style { font: &BOLD, height, colour }
     }
 
-    /// Pixels from the pen's start to its end.
+    /// The advance width of a text, in pixels.
     pub fn width(&self, text: &str) -> u32 {
         self.place(text, |_, _| {}).ceil() as u32
     }
 
-    /// Draws with the upper left corner at (`x`, `y`). What lies outside the image is not drawn.
+    /// Draws text with its upper left corner at (`x`, `y`). Parts outside the image are not drawn.
     pub fn draw(&self, image: &mut RgbImage, x: u32, y: u32, text: &str) {
         let scale = self.scale();
         let baseline = y as f32 + self.font.as_scaled(scale).ascent();
@@ -57,12 +57,12 @@ impl Style {
         });
     }
 
-    /// From the top to the baseline.
+    /// Distance from the top to the baseline, in pixels.
     pub fn ascent(&self) -> f32 {
         self.font.as_scaled(self.scale()).ascent()
     }
 
-    /// The size that CSS means by `font-size`.
+    /// The size for `font-size` in CSS.
     pub fn em(&self) -> f32 {
         let units = self.font.units_per_em().expect("the committed font has an em");
         self.height as f32 * units / self.font.height_unscaled()
@@ -72,7 +72,8 @@ impl Style {
         std::ptr::eq(self.font, &*BOLD)
     }
 
-    /// Breaks between words into at most `lines` lines of at most `width` pixels. What does not fit ends in "…".
+    /// Breaks text between words into at most `lines` lines of at most `width` pixels. A line that
+    /// does not fit is shortened and ends in "…".
     pub fn wrap(&self, text: &str, width: u32, lines: usize) -> Vec<String> {
         let mut wrapped: Vec<String> = Vec::new();
         for word in text.split_whitespace() {
@@ -87,7 +88,7 @@ impl Style {
         wrapped.iter().map(|line| self.shorten(line, width)).collect()
     }
 
-    /// The text, or as much of its beginning as fits before "…".
+    /// The text, shortened to `width` pixels with "…" at its end if it is too long.
     pub fn shorten(&self, text: &str, width: u32) -> String {
         if self.width(text) <= width {
             return text.to_owned();
@@ -104,7 +105,8 @@ impl Style {
         PxScale::from(self.height as f32)
     }
 
-    /// Hands over each glyph and where the pen stands; returns where it ends.
+    /// Calls `each` with each glyph and its horizontal position. Returns the position after the
+    /// last.
     fn place(&self, text: &str, mut each: impl FnMut(ab_glyph::GlyphId, f32)) -> f32 {
         let font = self.font.as_scaled(self.scale());
         let (mut pen, mut previous) = (0.0, None);
@@ -119,7 +121,7 @@ impl Style {
     }
 }
 
-/// `share` (0..=1) of `over`, the rest of `under`.
+/// Mixes two colours, with the share (0..=1) of `over`.
 pub fn mix(under: [u8; 3], over: [u8; 3], share: f32) -> [u8; 3] {
     std::array::from_fn(|c| {
         let (under, over) = (f32::from(under[c]), f32::from(over[c]));
