@@ -1,5 +1,5 @@
-//! The numbers of an explanation as arrays for other programs: NumPy's `.npy` and `.npz`, and safetensors. The bytes depend
-//! only on the numbers and options.
+//! The numbers of an explanation as arrays in the formats `.npy`, `.npz` (NumPy) and safetensors.
+//! The bytes of the files depend only on the numbers and the options.
 
 use std::collections::HashMap;
 use std::io::{Cursor, Write};
@@ -33,17 +33,18 @@ impl Array {
         Array { name, dtype: Dtype::I64, shape: shape.to_vec(), bytes }
     }
 
-    /// Format version 1.0, as `numpy.lib.format` describes it.
+    /// A `.npy` file in format version 1.0, as specified by `numpy.lib.format`.
     fn npy(&self) -> Vec<u8> {
         let dtype = match self.dtype {
             Dtype::F32 => "<f4",
             _ => "<i8",
         };
-        // A tuple of one has a comma, too.
+        // In Python, a tuple of one element has a trailing comma.
         let shape: String = self.shape.iter().map(|length| format!("{length}, ")).collect();
         let header =
             format!("{{'descr': '{dtype}', 'fortran_order': False, 'shape': ({}), }}", shape.trim_end());
-        // Padded so that the values begin at a multiple of 64 bytes; magic, version and length are 10.
+        // Padding lets the values begin at a multiple of 64 bytes. Magic, version and length have
+        // 10.
         let length = (10 + header.len() + 1).next_multiple_of(64) - 10;
         let mut file = b"\x93NUMPY\x01\x00".to_vec();
         file.extend((length as u16).to_le_bytes());
@@ -53,7 +54,7 @@ impl Array {
     }
 }
 
-/// All arrays of an explanation, the maps first: what each file has.
+/// All arrays of an explanation, the maps first.
 fn arrays(explanation: &Explanation) -> Vec<Array> {
     let maps = &explanation.maps;
     let ([ny, nx], classes, features) = (maps.grid, maps.classes.len(), &maps.features);
@@ -85,7 +86,7 @@ fn arrays(explanation: &Explanation) -> Vec<Array> {
     arrays
 }
 
-/// (name, contents) of each file asked for.
+/// The requested files as (name, contents).
 pub fn files(explanation: &Explanation, asked: &[ArrayFile]) -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
     if asked.is_empty() {
@@ -104,7 +105,7 @@ pub fn files(explanation: &Explanation, asked: &[ArrayFile]) -> Vec<(String, Vec
 }
 
 fn npz(arrays: &[Array]) -> Vec<u8> {
-    // Of the same day always: a date would make two files of the same numbers differ.
+    // A constant date, so that equal numbers give equal files.
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Stored)
         .last_modified_time(DateTime::default())
@@ -123,12 +124,12 @@ fn safetensors(arrays: &[Array], options: String) -> Vec<u8> {
         let view = TensorView::new(array.dtype, array.shape.clone(), &array.bytes);
         (array.name, view.expect("as many values as the shape says"))
     });
-    // One entry alone: several would come in another order each time.
+    // One entry only: the order of several entries would be random.
     let metadata = HashMap::from([("options".to_string(), options)]);
     safetensors::serialize(views, Some(metadata)).expect("names differ, and the header is small")
 }
 
-/// What was run, with which options, each as it would be given: a JSON object of strings.
+/// The inputs and options of the run, as a JSON object of strings in the syntax of the options.
 fn options(explanation: &Explanation) -> String {
     let maps = &explanation.maps;
     let size = |[height, width]: [usize; 2]| format!("{height}x{width}");

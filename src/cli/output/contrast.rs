@@ -1,20 +1,21 @@
-//! How the maps of two classes of one photograph differ, in numbers.
+//! The numerical comparison of the maps of two classes of one photograph.
 
 use crate::cli::explanation::Explanation;
 
-/// Two classes' maps of one photograph against each other: the first two.
+/// The comparison of the maps of the first two classes of one photograph.
 pub struct Contrast {
     pub classes: [usize; 2],
-    /// The first class's drop minus the second's, `[ny][nx]`: positive where the evidence is for the first rather than the second.
+    /// The drop of the first class minus the drop of the second, `[ny][nx]`. Positive values are
+    /// evidence for the first class rather than for the second.
     pub difference: Vec<f32>,
-    /// Pearson's, -1..=1, of the two maps; 0 where one of them is flat.
+    /// Pearson's correlation of the two maps, -1..=1; 0 if one of them is constant.
     pub correlation: f32,
-    /// Of the positions, where the first class's drop is the larger one.
+    /// The share of positions where the drop of the first class is larger.
     pub share: f32,
 }
 
 impl Contrast {
-    /// Nothing where there is one class alone.
+    /// Returns `None` if there is only one class.
     pub fn new(explanation: &Explanation) -> Option<Contrast> {
         let maps = &explanation.maps;
         let &[first, second, ..] = &maps.classes[..] else { return None };
@@ -29,7 +30,7 @@ impl Contrast {
     }
 }
 
-/// Value by value.
+/// The differences of the values of two maps.
 pub fn difference(a: &[f32], b: &[f32]) -> Vec<f32> {
     a.iter().zip(b).map(|(a, b)| a - b).collect()
 }

@@ -1,4 +1,5 @@
-//! Where the commands put their files: all of them or none. Names and contents come from above.
+//! Writing the files of a command. Either all files are written or none. The callers give the names
+//! and contents.
 
 use std::fs;
 use std::io;
@@ -9,39 +10,41 @@ use tempfile::TempDir;
 
 use crate::cli::terminal::interrupt::{self, DeferredSignals};
 
-/// What the names of files and folders begin with that are not yet in their place.
+/// The prefix of the names of temporary files and folders.
 const STAGING: &str = ".occlude-";
 
-/// A folder that can be written to, though it need not exist yet.
+/// A folder that can be written to. It need not exist yet.
 pub struct OutputFolder {
     folder: PathBuf,
 }
 
 impl OutputFolder {
-    /// Tries whether files can be made in `folder`, or in the nearest folder above it that exists. Leaves no trace, so that
-    /// whatever ends the program before [`OutputFolder::write`] leaves none either.
+    /// Checks that files can be created in `folder`, or in the nearest existing folder above it.
+    /// Creates nothing, so nothing is left behind if the program ends before
+    /// [`OutputFolder::write`].
     ///
     /// # Errors
-    /// [`Error::Io`] when it is not a folder or cannot be written to.
+    /// [`Error::Io`] if `folder` is not a folder or cannot be written to.
     pub fn check(folder: &Path) -> Result<OutputFolder> {
         check_folder(folder, folder)?;
         Ok(OutputFolder { folder: folder.to_path_buf() })
     }
 
-    /// Writes (name, contents) of each file beside its place, then moves all of them there. Files of the same name are
-    /// replaced. Returns their paths.
+    /// Writes files, each given as (name, contents), to a temporary folder and moves them to their
+    /// names. Replaces files of the same names. Returns the paths.
     ///
     /// # Errors
-    /// [`Error::Io`], and [`Error::Cancelled`] when the user has interrupted the program; then what was there before is as it
-    /// was, and folders made for the files are gone.
+    /// [`Error::Io`]; [`Error::Cancelled`] if the user has interrupted the program. After an error,
+    /// existing files are unchanged, and folders created for the files are removed.
     pub fn write(&self, files: &[(String, Vec<u8>)]) -> Result<Vec<PathBuf>> {
         self.write_with(files, None)
     }
 
-    /// The same with one more file, (path, contents), that is to lie wherever its path says.
+    /// Writes files as [`OutputFolder::write`] does, with one more file, (path, contents), at any
+    /// path.
     ///
     /// # Errors
-    /// Those of [`OutputFolder::write`].
+    /// The errors of [`OutputFolder::write`].
     pub fn write_with(
         &self,
         files: &[(String, Vec<u8>)],
@@ -51,7 +54,7 @@ impl OutputFolder {
         let inside = files.iter().map(|(name, contents)| (self.folder.join(name), &contents[..]));
         let apart = apart.map(|(path, contents)| (path.to_path_buf(), contents));
         let files: Vec<(PathBuf, &[u8])> = inside.chain(apart).collect();
-        // Each folder before the one that it lies in.
+        // Each folder comes before its parent.
         let missing: Vec<PathBuf> = files
             .iter()
             .flat_map(|(path, _)| folder_of(path).ancestors())
@@ -61,15 +64,16 @@ impl OutputFolder {
         let written = write_all(&files);
         if written.is_err() {
             for made in missing {
-                // Only if empty, which it is unless someone else has put a file there.
+                // This removes only empty folders: another program may have written to the folder.
                 let _ = fs::remove_dir(made);
             }
         }
         written
     }
 
-    /// Writes a file beside its place, then moves it there. For programs that write other files to the same folder at the
-    /// same time: what is beside is named after the file, and a killed run's is overwritten by the next.
+    /// Writes a file under a temporary name and renames it. Several processes may write different
+    /// files to the folder at the same time: the temporary name contains the name of the file. The
+    /// temporary file of a killed run is overwritten by the next run.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -85,7 +89,7 @@ impl OutputFolder {
         Ok(to)
     }
 
-    /// Removes a file, if there is one.
+    /// Removes a file if it exists.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -97,11 +101,11 @@ impl OutputFolder {
         }
     }
 
-    /// Makes the folder `name` with these files in it, (name, contents) of each, and nothing else, at one stroke. What it
-    /// holds already is replaced if it is a file that is written again, or one of `earlier`.
+    /// Creates the folder `name` with exactly these files, each given as (name, contents), in one
+    /// step. An existing folder is replaced if it holds only files of these names or of `earlier`.
     ///
     /// # Errors
-    /// [`Error::Io`]; also when the folder holds anything else. Then it is as it was.
+    /// [`Error::Io`]; also if the folder holds any other file. The folder is then unchanged.
     pub fn write_folder(&self, name: &str, files: &[(String, Vec<u8>)], earlier: &[String]) -> Result<()> {
         let _deferred = DeferredSignals::new();
         let to = self.folder.join(name);
@@ -114,14 +118,18 @@ impl OutputFolder {
             let found = entry.file_name();
             let written = files.iter().map(|(name, _)| name).chain(earlier).any(|name| found == **name);
             if !written || entry.path().is_dir() {
-                let problem = format!("it holds {}, which is not one of its results", found.display());
+                let problem = format!(
+                    "the folder holds {}, which is not a result file of this program; move it away or choose another folder",
+                    found.display()
+                );
                 return Err(failed(&to)(io::Error::new(io::ErrorKind::AlreadyExists, problem)));
             }
         }
         fs::create_dir_all(&self.folder).map_err(failed(&self.folder))?;
         let staging = tempfile::Builder::new().prefix(&format!("{STAGING}{name}-")).tempdir_in(&self.folder);
         let staging = staging.map_err(failed(&self.folder))?;
-        // In a folder below, because the staging folder itself is closed to other users.
+        // The files are in a subfolder, because other users cannot read the temporary folder
+        // itself.
         let (new, old) = (staging.path().join("new"), staging.path().join("old"));
         fs::create_dir(&new).map_err(failed(&to))?;
         for (name, contents) in files {
@@ -136,7 +144,8 @@ impl OutputFolder {
         })
     }
 
-    /// Removes what [`OutputFolder::write_folder`] has left beside the folders that `is_ours` knows when it was killed.
+    /// Removes the temporary folders that [`OutputFolder::write_folder`] leaves behind when it is
+    /// killed, for the folders for which `is_ours` is true.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -157,22 +166,23 @@ impl OutputFolder {
     }
 }
 
-/// Tries for a file that is to lie outside the folder what [`OutputFolder::check`] tries for those inside.
+/// Checks that a file outside the output folder can be written, as [`OutputFolder::check`] does for
+/// files inside.
 ///
 /// # Errors
-/// [`Error::Io`] when it is a folder, or the folder for it is none or cannot be written to.
+/// [`Error::Io`] if `file` is a folder, or if its parent is not a folder or cannot be written to.
 pub fn check_apart(file: &Path) -> Result<()> {
     if file.is_dir() || file.file_name().is_none() {
         return Err(is_a_directory(file));
     }
     if file.metadata().is_ok_and(|target| !target.is_file()) {
-        let problem = io::Error::other("it is a device or a pipe, expected a file");
+        let problem = io::Error::other("it is a device or a pipe, expected a regular file");
         return Err(failed(file)(problem));
     }
     check_folder(folder_of(file), file)
 }
 
-/// Writes one file, wherever it lies, as [`OutputFolder::write_with`] does.
+/// Writes one file at any path, as [`OutputFolder::write_with`] does.
 ///
 /// # Errors
 /// [`Error::Io`].
@@ -180,7 +190,7 @@ pub fn write_apart(file: &Path, contents: &[u8]) -> Result<()> {
     OutputFolder::check(folder_of(file))?.write_with(&[], Some((file, contents))).map(drop)
 }
 
-/// `named` is what an error is about.
+/// Checks that files can be created in `folder`. Errors contain the path `named`.
 fn check_folder(folder: &Path, named: &Path) -> Result<()> {
     let full = std::path::absolute(folder).map_err(failed(named))?;
     let existing = full.ancestors().find(|path| path.symlink_metadata().is_ok()).unwrap_or(&full);
@@ -188,7 +198,7 @@ fn check_folder(folder: &Path, named: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The folder of a file, which for a bare name is the current one.
+/// The folder of a file; the current folder for a name without a folder.
 fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
@@ -203,7 +213,7 @@ fn write_all(files: &[(PathBuf, &[u8])]) -> Result<Vec<PathBuf>> {
         let staging = match stagings.iter().position(|(staged, _)| *staged == folder) {
             Some(at) => &stagings[at].1,
             None => {
-                // In the same folder, because only within a file system a move replaces a file at one stroke.
+                // In the same folder, because a move is atomic only within one file system.
                 let made = tempfile::Builder::new().prefix(STAGING).tempdir_in(folder);
                 stagings.push((folder, made.map_err(failed(folder))?));
                 &stagings[stagings.len() - 1].1
@@ -214,7 +224,7 @@ fn write_all(files: &[(PathBuf, &[u8])]) -> Result<Vec<PathBuf>> {
         }
         let from = staging.path().join(to.file_name().ok_or_else(|| is_a_directory(to))?);
         if from.exists() {
-            let twice = io::Error::new(io::ErrorKind::AlreadyExists, "two files would have this name");
+            let twice = io::Error::new(io::ErrorKind::AlreadyExists, "two output files have this name");
             return Err(failed(to)(twice));
         }
         fs::write(&from, contents).map_err(failed(to))?;

@@ -1,5 +1,5 @@
-//! What the commands print and write as JSON, each kind of file a struct with its fields. Floats are written with as many
-//! digits as make the same `f32` again.
+//! The JSON output of the commands: one struct for each kind of object. Numbers are written with as
+//! many digits as are needed to read the same `f32` again.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use super::contrast::Contrast;
 use crate::cli::args::Aggregate;
 use crate::cli::explanation::{Explanation, LoadedPhotograph, Session};
 
-/// What an object's numbers were made of.
+/// The photograph and the network from which the numbers of an object were computed.
 #[derive(Serialize)]
 pub struct Provenance<'a> {
     image: String,
@@ -62,7 +62,7 @@ struct MapsObject<'a> {
     run: Option<RunInfo<'a>>,
 }
 
-/// How the numbers were come by, which none of them depends on.
+/// Facts about the run that do not influence the results.
 #[derive(Serialize)]
 struct RunInfo<'a> {
     elapsed_seconds: f64,
@@ -70,7 +70,7 @@ struct RunInfo<'a> {
     isa: &'a str,
 }
 
-/// A colour, red first, or the name of what differs from pixel to pixel.
+/// The content of a mask: a colour (RGB), or the name of a content that is not uniform.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub enum Fill {
@@ -85,7 +85,7 @@ struct MappedClass<'a> {
     base_score: f32,
 }
 
-/// A feature's map.
+/// The map of a feature.
 #[derive(Serialize)]
 struct Activation<'a> {
     layer: &'a str,
@@ -113,7 +113,7 @@ struct ComparisonObject<'a> {
     contrasts: Vec<Contrasted>,
 }
 
-/// The first two classes of an image.
+/// The comparison of the first two classes of a photograph.
 #[derive(Serialize)]
 struct Contrasted {
     classes: [usize; 2],
@@ -155,12 +155,12 @@ struct RankedClass<'a> {
     logit: f32,
 }
 
-/// One line, with its end.
+/// The object of `map.json`, in one line with a line end.
 pub fn maps(explanation: &Explanation) -> String {
     line(&with_run(explanation))
 }
 
-/// The same as [`maps`] of no more than the first `most` classes.
+/// The object of [`maps`] with at most the first `most` classes.
 pub fn first_maps(explanation: &Explanation, most: usize) -> String {
     let mut object = with_run(explanation);
     object.classes.truncate(most);
@@ -170,12 +170,13 @@ pub fn first_maps(explanation: &Explanation, most: usize) -> String {
     line(&object)
 }
 
-/// The same without `elapsed_seconds`, `threads` and `isa`: the same bytes on every machine, and in every run.
+/// The object of [`maps`] without `elapsed_seconds`, `threads` and `isa`. Its bytes are the same on
+/// every machine and in every run.
 pub fn reproducible_maps(explanation: &Explanation) -> String {
     line(&result(explanation))
 }
 
-/// The object of `compare.json`, in one line with its end.
+/// The object of `compare.json`, in one line with a line end.
 pub fn comparison(explanations: &[Explanation], contrasts: &[Contrast]) -> String {
     let columns = explanations[0].maps.grid[1];
     let contrast = |contrast: &Contrast| Contrasted {
@@ -260,7 +261,7 @@ fn result(explanation: &Explanation) -> MapsObject<'_> {
     }
 }
 
-/// The object of `gradcam.json`, in one line with its end.
+/// The object of `gradcam.json`, in one line with a line end.
 pub fn gradcams(
     session: &Session,
     source: &LoadedPhotograph,
@@ -301,7 +302,7 @@ pub fn fill(value: MaskValue) -> Fill {
     }
 }
 
-/// One line, with its end.
+/// The object of `occlude classify --json`, in one line with a line end.
 pub fn classes(
     image: &Path,
     network: String,
@@ -320,7 +321,7 @@ pub fn classes(
     line(&ClassesObject { image, network, classes: top.iter().map(ranked).collect() })
 }
 
-/// One line, with its end.
+/// An object as JSON, in one line with a line end.
 pub fn line(object: &impl Serialize) -> String {
     let text = serde_json::to_string(object).expect("strings, numbers and lists of them");
     text + "\n"

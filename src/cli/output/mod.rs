@@ -1,4 +1,4 @@
-//! The files that the command writes: numbers, arrays, the HTML report, and how they reach the disk.
+//! The files that the command writes: figures, numbers, arrays and the HTML report.
 
 pub mod arrays;
 pub mod contrast;

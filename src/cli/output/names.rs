@@ -1,5 +1,5 @@
-//! What files of results are called: after the photograph, and after the class. They depend on nothing else, so that two runs
-//! agree.
+//! The names of result files. They depend only on the photograph, the class and the layer, so two
+//! runs give the same names.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -8,15 +8,19 @@ use occlude::Labels;
 
 use crate::cli::checksum::sha256;
 
-/// Characters of a class's name in a file name; file systems take 255 bytes for all of it.
+/// The largest number of characters of a class name in a file name. File systems limit the whole
+/// name to 255 bytes.
 const LONGEST_SLUG: usize = 60;
 
-/// Bytes of a picture's name in the names of its results. File systems have 255 for all of a name: `compare` puts two of them
-/// into one, and `batch` adds a hash of 64 digits.
+/// The largest number of bytes of a photograph's name in the names of its results. `compare`
+/// combines two of these names, and `batch` adds a hash of 64 digits; the result must have at most
+/// 255 bytes.
 const LONGEST_STEM: usize = 100;
 
-/// The picture's file name without its ending, fit to begin the names of other files: without control characters, and where it
-/// is so long that two of them and a class would be no file name any more, with a hash in place of its end.
+/// The file name of a photograph without its extension, as a prefix of the names of result files.
+///
+/// Control characters are replaced. If the name is longer than [`LONGEST_STEM`], a hash replaces
+/// its end.
 pub fn stem(image: &Path) -> String {
     let stem = image.file_stem().map_or("image".into(), |stem| stem.to_string_lossy());
     let stem = stem.replace(|c: char| c.is_control(), "_");
@@ -28,12 +32,13 @@ pub fn stem(image: &Path) -> String {
     format!("{}-{}", &stem[..ends.last().unwrap_or(0)], &hash[..8])
 }
 
-/// One a class: its short name in letters, digits and hyphens; with its index where several classes have the same.
+/// For each class its short name in letters, digits and hyphens. The index is added if several
+/// classes have the same name.
 pub fn slugs(classes: &[usize], labels: &Labels) -> Vec<String> {
     let slug = |class: usize| {
         let name = labels.short(class).to_lowercase();
         let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-        // A name without a Latin letter, and a bound on the file name's length.
+        // A name may have no ASCII letter, and it may be too long.
         let slug = words.collect::<Vec<_>>().join("-");
         if slug.is_empty() { format!("class-{class}") } else { slug.chars().take(LONGEST_SLUG).collect() }
     };
@@ -47,7 +52,7 @@ pub fn slugs(classes: &[usize], labels: &Labels) -> Vec<String> {
         .collect()
 }
 
-/// A layer's name in a file name.
+/// The name of a layer for a file name.
 pub fn layer_slug(layer: &str) -> String {
     layer.replace('/', "-")
 }

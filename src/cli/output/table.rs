@@ -1,13 +1,13 @@
-//! The most probable classes, a line each, with which what several commands print begins.
+//! The list of the most probable classes, printed by several commands.
 
 use std::fmt::Write;
 
 use occlude::{Classification, Labels};
 
-/// Classes in the lists that the other commands' results begin with.
+/// Number of classes in the list, unless the user gives another number.
 pub const LISTED: usize = 5;
 
-/// One class a line: probability, index, names.
+/// One line per class: probability, index, names.
 pub fn table(classification: &Classification, classes: &[usize], labels: &Labels) -> String {
     let mut text = String::new();
     for &class in classes {

@@ -1,5 +1,5 @@
-//! The page to look around in: one HTML file that holds the photograph, the numbers and what draws them. It loads nothing,
-//! and its content security policy forbids it to.
+//! The interactive report: one HTML file with the photograph, the numbers and the script that draws
+//! them. It loads no other files; its content security policy forbids that.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -24,47 +24,49 @@ use crate::cli::output::table::LISTED;
 use crate::cli::render::colours::{CATEGORIES, COLOURS, Colours};
 use crate::cli::render::page::PHOTO_SIDE;
 
-/// Classes that a report holds at most: what a page can show side by side, and a bound on its size.
+/// The largest number of classes in a report. It limits the number of maps on the page and its
+/// size.
 pub const MOST_CLASSES: usize = 20;
 
-/// Of 100; a compromise between a small file and one whose photograph shows no blocks.
+/// JPEG quality, of 100. A lower quality shows blocks; a higher quality makes the file larger.
 const JPEG_QUALITY: u8 = 92;
 
-/// Colours of a table, as many as `jet` has.
+/// The number of colours in a table, that of `jet`.
 const STEPS: usize = 256;
 
 const TEMPLATE: &str = include_str!("report.html");
 const STYLE: &str = include_str!("report.css");
 const SCRIPT: &str = include_str!("report.js");
 
-/// What the page needs besides map.json's object.
+/// The data that the page needs in addition to the object of map.json.
 #[derive(Serialize)]
 struct PageData<'a> {
-    /// The most probable class of the whole picture.
+    /// The most probable class of the uncovered picture.
     predicted: usize,
-    /// Names of all classes that occur.
+    /// The names of all classes on the page.
     labels: BTreeMap<usize, &'a str>,
-    /// The part of the picture that the grid is enlarged to: top, left, bottom, right.
+    /// The part of the picture that the map covers: top, left, bottom, right.
     area: [usize; 4],
     rows: Vec<GridLine>,
     columns: Vec<GridLine>,
-    /// Mapped classes that the report does not hold.
+    /// The number of mapped classes that are not in the report.
     left_out: usize,
-    /// `[class][7][7]`
+    /// The Grad-CAM maps, `[class][7][7]`.
     gradcam: Vec<Vec<&'a [f32]>>,
-    /// Colours by name.
+    /// The colour maps by name.
     tables: BTreeMap<&'static str, ColourTable>,
-    /// Of the predicted class, of the others by how often they are seen, and of what remains.
+    /// Colours of the predicted class, of the other classes by frequency, and of the remaining
+    /// classes.
     class_colours: [&'static [[u8; 3]]; 3],
-    /// How the map is shown first.
+    /// The initial settings of the view.
     shown: InitialView,
 }
 
 #[derive(Serialize)]
 struct ColourTable {
-    /// Whether the middle stands for zero.
+    /// True if the middle means zero.
     symmetric: bool,
-    /// From the smallest value's to the largest's.
+    /// The colours, from the smallest to the largest value.
     colours: Vec<[u8; 3]>,
 }
 
@@ -78,16 +80,16 @@ struct InitialView {
 /// A row or column of mask positions.
 #[derive(Serialize)]
 struct GridLine {
-    /// The pixel that its masks are centred on.
+    /// The row or column of the centres of its masks.
     centre: usize,
-    /// The first pixel that they cover, and one past the last.
+    /// The first covered row or column, and the one after the last.
     pixels: [usize; 2],
 }
 
-/// The file.
+/// The contents of the HTML file.
 ///
 /// # Errors
-/// None that the sweep has not met before.
+/// The errors of [`occlude::GoogLeNet::grad_cam`]; none after a successful sweep.
 pub fn page(
     session: &Session,
     explanation: &Explanation,
@@ -108,10 +110,10 @@ pub fn page(
         ("policy", policy()),
         ("title", text(&format!("{label} · {image} · occlude"))),
         ("style", STYLE.to_string()),
-        ("heading", text(&format!("What makes this “{label}”"))),
-        ("subheading", text(&format!("{image}: GoogLeNet says so with probability {probability:.3}"))),
+        ("heading", text(&format!("Evidence for “{label}”"))),
+        ("subheading", text(&format!("{image}: predicted class of GoogLeNet, probability {probability:.3}"))),
         ("side", PHOTO_SIDE.to_string()),
-        ("alt", text(&format!("The photograph {image} as the network sees it"))),
+        ("alt", text(&format!("The photograph {image}, as the network sees it"))),
         ("photograph", photograph(explanation)),
         ("top", top(maps, &explanation.labels)),
         ("facts", facts(explanation)),
@@ -122,7 +124,7 @@ pub fn page(
     ]))
 }
 
-/// The template with each `{{name}}` replaced. What has been put in is not looked at again.
+/// Replaces each `{{name}}` in the template. Inserted text is not searched for further names.
 fn fill(values: &[(&str, String)]) -> String {
     let (mut page, mut rest) = (String::new(), TEMPLATE);
     while let Some((before, (name, after))) =
@@ -136,7 +138,7 @@ fn fill(values: &[(&str, String)]) -> String {
     page + rest
 }
 
-/// Only this style and this script, and pictures that are in the file.
+/// The content security policy: only this style, this script and the images in the file.
 fn policy() -> String {
     let hash = |text: &str| format!("'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(text)));
     format!(
@@ -155,7 +157,7 @@ fn photograph(explanation: &Explanation) -> String {
     format!("data:image/jpeg;base64,{}", BASE64_STANDARD.encode(&bytes))
 }
 
-/// Rows of a table: class, index, probability.
+/// The rows of the table of the most probable classes: class, index, probability.
 fn top(maps: &OcclusionMaps, labels: &Labels) -> String {
     let mut rows = String::new();
     for class in maps.classification.top(LISTED) {
@@ -171,7 +173,7 @@ fn top(maps: &OcclusionMaps, labels: &Labels) -> String {
     rows
 }
 
-/// What it takes to compute the same again, and to know that it is the same.
+/// The inputs and options needed to reproduce the results and to compare them.
 fn facts(explanation: &Explanation) -> String {
     let (maps, photograph) = (&explanation.maps, &explanation.photograph);
     let [rows, columns] = maps.grid;
@@ -186,36 +188,39 @@ fn facts(explanation: &Explanation) -> String {
         Rect { y0, x0, y1, x1 } => format!("x {x0} to {}, y {y0} to {}", x1 - 1, y1 - 1),
     };
     let resize = match explanation.resize {
-        Resize::Stretch => "both sides stretched".to_string(),
-        Resize::CenterCrop => "shorter side to 256, centre cropped".to_string(),
+        Resize::Stretch => "both sides resized".to_string(),
+        Resize::CenterCrop => "shorter side resized to 256, central square kept".to_string(),
         other => other.to_string(),
     };
     let clipping = match maps.mask_clipping {
-        true => "on: clipped at the picture’s border",
-        false => "off: whole masks only",
+        true => "on: masks are clipped at the border of the picture",
+        false => "off: all masks are completely inside the picture",
     };
     let map = match explanation.aggregate {
-        Aggregate::None => "the drop at each position",
-        Aggregate::Windows => "for each pixel the mean of the drops under all masks that cover it",
+        Aggregate::None => "the drop at each mask position",
+        Aggregate::Windows => "for each pixel, the mean drop of all masks that cover it",
     };
     let mut list = String::new();
     for (name, value) in [
         ("Photograph", explanation.image.to_string_lossy().into_owned()),
-        ("its size", format!("{} × {} pixels (width × height)", photograph.width(), photograph.height())),
-        ("its SHA-256", explanation.image_sha256.clone()),
-        ("Network’s picture", format!("{INPUT_SIDE} × {INPUT_SIDE} pixels, {resize}")),
+        (
+            "Size of the photograph",
+            format!("{} × {} pixels (width × height)", photograph.width(), photograph.height()),
+        ),
+        ("SHA-256 of the photograph", explanation.image_sha256.clone()),
+        ("Picture", format!("{INPUT_SIDE} × {INPUT_SIDE} pixels, {resize}")),
         ("Network", explanation.network.to_string()),
-        ("its weights’ SHA-256", explanation.weights_sha256.clone()),
+        ("SHA-256 of the weights", explanation.weights_sha256.clone()),
         ("Mask", format!("{mask_height} × {mask_width} pixels (height × width)")),
-        ("Stride", format!("{down} × {across} pixels (down × across)")),
-        ("Mask value", mask_value),
+        ("Stride", format!("{down} × {across} pixels (vertical × horizontal)")),
+        ("Mask content", mask_value),
         ("Mask clipping", clipping.to_string()),
         ("Region", region),
-        ("Positions", format!("{} ({rows} rows of {columns})", rows * columns)),
+        ("Mask positions", format!("{} ({rows} rows of {columns})", rows * columns)),
         ("Score", maps.score.to_string()),
         ("Map", map.to_string()),
         ("Program", format!("occlude {}", env!("CARGO_PKG_VERSION"))),
-        ("Computed by", format!("{} instructions on {} threads", explanation.isa, explanation.threads)),
+        ("Processor", format!("{} instructions, {} threads", explanation.isa, explanation.threads)),
         ("Time of the sweep", format!("{:.2} s", explanation.elapsed_seconds)),
     ] {
         writeln!(list, "<dt>{name}</dt><dd>{}</dd>", text(&value)).expect("writing to a string");
@@ -273,9 +278,9 @@ fn more<'a>(
     }
 }
 
-/// The command line that comes to the same numbers, for a POSIX shell.
+/// The command line that reproduces the numbers, for a POSIX shell.
 pub fn command(common: &Common, args: &Explain, classes: &Classes, report: &Path) -> String {
-    // No `..`: an option that is added has to be written here, too.
+    // Without `..`, the compiler reports an option that is missing here.
     let Sweep {
         mask_size,
         stride,
@@ -293,7 +298,7 @@ pub fn command(common: &Common, args: &Explain, classes: &Classes, report: &Path
     };
     let path = |path: &Path| path.to_string_lossy().into_owned();
     let image = path(&args.image);
-    // What begins with a hyphen would be an option.
+    // A name that begins with a hyphen would be read as an option.
     let image = if image.starts_with('-') { format!("./{image}") } else { image };
     let mut words = vec!["occlude".to_string(), "explain".to_string(), image];
     let mut option = |name: &str, value: String| {
@@ -335,7 +340,7 @@ pub fn command(common: &Common, args: &Explain, classes: &Classes, report: &Path
     words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
-/// A word as a POSIX shell reads it back.
+/// Quotes a word for a POSIX shell.
 fn quoted(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_@%+=:,./-".contains(&byte);
     if !word.is_empty() && word.bytes().all(plain) {
@@ -344,12 +349,12 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// Text for an element or a quoted attribute.
+/// Escapes text for an HTML element or a quoted attribute.
 fn text(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// JSON that no `</script>` or `<!--` in one of its strings can end.
+/// Escapes JSON for a script element: `</script>` or `<!--` in a string must not end the element.
 fn script_data(json: &str) -> String {
     json.trim_end().replace('<', r"\u003c")
 }

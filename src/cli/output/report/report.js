@@ -1,26 +1,26 @@
 "use strict";
 
-// What the file holds: map.json's object, and what the page needs besides (see report.rs).
+// The object of map.json, and the other data of the page (PageData in mod.rs).
 const map = JSON.parse(document.getElementById("map").textContent);
 const more = JSON.parse(document.getElementById("more").textContent);
 const [rows, columns] = map.grid;
 const element = (id) => document.getElementById(id);
 const photograph = element("photograph");
 const canvas = element("canvas");
-// Pixels of the network's picture, and of the photograph, however large the page shows it.
+// Side of the network's picture and of the photograph on the canvas, in pixels.
 const side = map.input_size[0];
 const photoSide = canvas.width;
 
 const state = {
-  view: 0, // which of map.classes, or "classes": the most probable class at each position
+  view: 0, // index in map.classes, or "classes" for the most probable class at each position
   ...more.shown, // colours, opacity, smooth
   hovered: null, // [row, column] under the mouse
-  chosen: null, // [row, column] by keyboard, click or touch
+  chosen: null, // [row, column] chosen by keyboard, click or touch
 };
 
 // ---- Numbers and names
 
-// As many digits as map.json has, with a true minus.
+// With as many digits as in map.json, and a typographic minus sign.
 const exact = (number) => String(number).replaceAll("-", "−");
 const signed = (number) => (number > 0 ? "+" : "") + exact(number);
 
@@ -32,7 +32,7 @@ function short(number) {
 }
 
 const label = (index) => more.labels[index];
-// "crane" is a bird and a machine.
+// Adds the index where two classes have the same name, such as "crane".
 const firstName = (index) => label(index).split(", ")[0];
 const mappedName = (index) => {
   const same = map.classes.filter((other) => firstName(other.index) === firstName(index));
@@ -41,14 +41,14 @@ const mappedName = (index) => {
 
 // ---- Colours
 
-// What the most, the least and no effect look like.
+// Names of the colours of the largest value, the smallest value and zero.
 const WORDS = {
   jet: ["red", "blue", "green"],
   viridis: ["yellow", "dark blue"],
   diverging: ["red", "blue", "white"],
 };
 
-// [values at the table's first and last colour]
+// The values at the first and the last colour: [low, high].
 function limits(values) {
   let low = Infinity, high = -Infinity;
   for (const value of values) {
@@ -60,16 +60,16 @@ function limits(values) {
   return [-limit, limit];
 }
 
-// A map without any effect is all middle.
+// A map of equal values has the middle colour.
 function colour(value, [low, high]) {
   const share = high > low ? (value - low) / (high - low) : 0.5;
   const table = more.tables[state.colours].colours;
   return table[Math.min(Math.max(Math.floor(share * table.length), 0), table.length - 1)];
 }
 
-// ---- Enlarging a map, as MATLAB's imresize and `occlude` itself do
+// ---- Enlarging a map, with the same method as `occlude` and MATLAB's imresize
 
-// For each output pixel the cells that it reads, with their weights.
+// For each output pixel, its input cells with their weights.
 function taps(cells, size, smooth) {
   return Array.from({ length: size }, (_, o) => {
     if (!smooth) return [[Math.floor(((2 * o + 1) * cells) / (2 * size)), 1]];
@@ -79,13 +79,13 @@ function taps(cells, size, smooth) {
   });
 }
 
-// The line of cells continues as its own mirror image.
+// Beyond its ends, the row of cells is mirrored.
 function mirrored(cell, cells) {
   const folded = ((cell % (2 * cells)) + 2 * cells) % (2 * cells);
   return folded < cells ? folded : 2 * cells - 1 - folded;
 }
 
-// Keys' cubic with a = -0.5.
+// Keys' cubic kernel with a = -0.5.
 function cubic(distance) {
   const d = Math.abs(distance);
   if (d <= 1) return (1.5 * d - 2.5) * d * d + 1;
@@ -111,7 +111,7 @@ function enlarged(grid, height, width, smooth) {
 
 // ---- Drawing
 
-// A picture of the values in the colours that `paint` gives them.
+// A canvas with the values in the colours that `paint` returns.
 function painted(values, width, height, paint) {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [width, height];
@@ -126,17 +126,17 @@ function painted(values, width, height, paint) {
   return canvas;
 }
 
-// Where a part [y0, x0, y1, x1] of the network's picture is on a canvas of `size`: [x, y, width, height].
+// The place of a part [y0, x0, y1, x1] of the picture on a canvas of `size`: [x, y, width, height].
 function placed([y0, x0, y1, x1], size) {
   const scale = size / side;
   return [x0 * scale, y0 * scale, (x1 - x0) * scale, (y1 - y0) * scale];
 }
 
-// What is drawn for a class: its map, or what --aggregate made of it for each pixel.
+// The map that is drawn for a class: one value per mask position or, with --aggregate, per pixel.
 const drops = (k) =>
   map.attributions ? { grid: map.attributions[k], area: [0, 0, side, side] } : { grid: map.maps[k], area: more.area };
 
-// The photograph with a map over it, on a scale of its own if none is given.
+// Draws the photograph with a map over it. Without `common`, the map has its own scale.
 function drawGrid(canvas, { grid, area }, common) {
   const [x, y, width, height] = placed(area, canvas.width).map(Math.round);
   const values = enlarged(grid, height, width, state.smooth);
@@ -153,7 +153,7 @@ function overlay(canvas, layer, place) {
   context.globalAlpha = 1;
 }
 
-// The map alone at the photograph's size, until what it depends on changes.
+// The enlarged map without the photograph; null when it must be drawn again.
 let layer = null;
 
 function drawMap() {
@@ -172,7 +172,7 @@ function drawMap() {
   if (at !== null) drawMask(canvas.getContext("2d"), placed(covered(at), photoSide));
 }
 
-// Opaque, as the network saw it. What differs from pixel to pixel (a blur, noise) is only marked.
+// Draws the mask as the network sees it. A mask that is not uniform (blur, noise) is hatched.
 function drawMask(context, [x, y, width, height]) {
   context.save();
   context.beginPath();
@@ -194,7 +194,7 @@ function drawMask(context, [x, y, width, height]) {
     }
   }
   context.restore();
-  // Outside what is covered, so that its pixels keep the mask's colour.
+  // Outside the covered pixels, so that these keep the colour of the mask.
   for (const [style, line] of [["#000", 6], ["#fff", 3]]) {
     context.strokeStyle = style;
     context.lineWidth = line;
@@ -202,7 +202,7 @@ function drawMask(context, [x, y, width, height]) {
   }
 }
 
-// Values at round places from `low` to `high`, at most `most` of them, with their texts.
+// At most `most` round values from `low` to `high`, with their texts.
 function ticks([low, high], most) {
   if (!(high > low)) return [[low, short(low)]];
   const rough = (high - low) / most;
@@ -265,16 +265,16 @@ function drawLegend() {
   };
   const named = [more.predicted, ...others.slice(0, KINDS.length)];
   const entries = named.map((index) =>
-    entry(classColour(index), label(index) + (index === more.predicted ? ", as uncovered" : ""), counts.get(index)));
+    entry(classColour(index), label(index) + (index === more.predicted ? " (predicted class)" : ""), counts.get(index)));
   const rest = others.slice(KINDS.length);
   if (rest.length > 0) {
     const count = rest.reduce((sum, index) => sum + counts.get(index), 0);
-    entries.push(entry(OTHER, rest.length === 1 ? "another class" : `${rest.length} other classes`, count));
+    entries.push(entry(OTHER, rest.length === 1 ? "1 other class" : `${rest.length} other classes`, count));
   }
   element("legend").replaceChildren(...entries);
 }
 
-// ---- What is covered
+// ---- The position of the mask
 
 const position = () => state.hovered ?? state.chosen;
 
@@ -283,14 +283,14 @@ const covered = ([row, column]) => {
   return [y0, x0, y1, x1];
 };
 
-// The position whose cell of the map is under a point of the network's picture.
+// The mask position whose cell of the map contains a point of the picture.
 function positionAt(x, y) {
   const [y0, x0, y1, x1] = more.area;
   if (x < x0 || x >= x1 || y < y0 || y >= y1) return null;
   return [Math.floor(((y - y0) * rows) / (y1 - y0)), Math.floor(((x - x0) * columns) / (x1 - x0))];
 }
 
-// Where the viewed class loses most.
+// The position of the largest drop of the viewed class.
 function strongest() {
   const grid = map.maps[state.view === "classes" ? 0 : state.view];
   let best = [0, 0];
@@ -300,7 +300,7 @@ function strongest() {
   return best;
 }
 
-// A number as it is shown and, for programs, as it is.
+// Shows `text` and keeps the exact value for programs.
 function number(parent, value, text) {
   const data = document.createElement("data");
   data.value = String(value);
@@ -355,7 +355,7 @@ function showPosition() {
   const score = map.argmax_scores[row][column];
   const changed = index !== more.predicted;
   const answer = element("answer");
-  answer.replaceChildren("The network would then say ");
+  answer.replaceChildren("Predicted class with this mask: ");
   const name = document.createElement("strong");
   name.textContent = label(index);
   const value = document.createElement("span");
@@ -364,17 +364,17 @@ function showPosition() {
   if (changed) {
     const mark = document.createElement("span");
     mark.className = "changed";
-    mark.textContent = `something else than ${firstName(more.predicted)}`;
+    mark.textContent = `changed from ${firstName(more.predicted)}`;
     answer.append(", ", mark);
   }
   answer.append(".");
 
   const k = state.view === "classes" ? 0 : state.view;
   const text = `Row ${row + 1} of ${rows}, column ${column + 1} of ${columns}, centre x ${x}, y ${y}. ` +
-    `${mappedName(map.classes[k].index)}: ${map.score} ${short(map.classes[k].base_score)} whole, ` +
-    `${short(map.scores[k][row][column])} covered, drop ${short(map.maps[k][row][column])}. ` +
-    `${changed ? "Changed: the" : "The"} network would say ${firstName(index)}, ${short(score)}.`;
-  // Not each place that a pointer passes.
+    `${mappedName(map.classes[k].index)}: ${map.score} ${short(map.classes[k].base_score)} uncovered, ` +
+    `${short(map.scores[k][row][column])} masked, drop ${short(map.maps[k][row][column])}. ` +
+    `${changed ? "Changed: predicted" : "Predicted"} class ${firstName(index)}, ${short(score)}.`;
+  // The delay skips positions that the pointer only passes.
   announcement = setTimeout(() => (element("status").textContent = text), 150);
 }
 
@@ -393,7 +393,7 @@ function showView() {
   canvas.setAttribute("aria-label",
     (classes ? "Most probable class at each position" : `Map of ${label(map.classes[state.view].index)}`) +
     `, over the photograph. Arrow keys move the mask over ${rows} rows and ${columns} columns, ` +
-    "Home and End go to the ends of a row, Page Up and Page Down to those of a column, Escape takes the mask away.");
+    "Home and End move it to the ends of a row, Page Up and Page Down to the ends of a column, Escape removes it.");
   showMeaning();
   showPosition();
   drawGradcam();
@@ -404,13 +404,14 @@ function showMeaning() {
   const upper = most[0].toUpperCase() + most.slice(1);
   let text;
   if (state.view === "classes") {
-    text = "Each colour is a class, the one that the network finds most probable with the mask there.";
+    text = "Each colour is a class: the most probable class with the mask at that position.";
   } else if (zero) {
-    text = `${upper} is where that lowered the score of the class: evidence for it, a positive value; ` +
-      `${least} is where it raised the score: evidence against, a negative value; ${zero} is no change.`;
+    text = `${upper}: the score falls under the mask, so this part is evidence for the class (positive value). ` +
+      `${least[0].toUpperCase() + least.slice(1)}: the score rises under the mask, so this part is evidence against the class ` +
+      `(negative value). ${zero[0].toUpperCase() + zero.slice(1)}: no change.`;
   } else {
-    text = `The further from ${least} to ${most}, the more that lowered the score of the class: ` +
-      "positive values are evidence for it, negative ones evidence against, and the colour bar shows where zero is.";
+    text = `The colours from ${least} to ${most} show how far the score of the class falls under the mask. ` +
+      "Positive values are evidence for the class, negative values are evidence against it. The colour bar shows the position of zero.";
   }
   element("meaning").textContent = text;
 }
@@ -495,17 +496,17 @@ function build() {
       });
       element("multiples").append(button);
     });
-    element("multiples-note").textContent = "Colours mean the same on all of these; choose one to see it large." +
-      (more.left_out > 0 ? ` ${more.left_out} further classes are only in map.json: a report holds ${map.classes.length}.` : "");
+    element("multiples-note").textContent = "All maps have the same scale. Select a map to enlarge it." +
+      (more.left_out > 0 ? ` ${more.left_out} more classes are only in map.json, because a report has at most ${map.classes.length} classes.` : "");
     element("multiples-section").hidden = false;
   }
   element("score-name").textContent = map.score;
-  element("how").textContent = "Point at the picture, touch it, or focus it and use the arrow keys; Escape takes the mask " +
-    `away. Pixels are those of the network’s ${side}×${side}.`;
+  element("how").textContent = "To place the mask, point at the map, touch it, or focus it and use the arrow keys. Escape removes the mask. " +
+    `Coordinates are pixels of the ${side}×${side} picture.`;
   drawLegend();
 }
 
-// Of the pointer's place, the position; and of a key, where it leads.
+// The mask position under the pointer, and the position after a key.
 function pointed(event) {
   const box = canvas.getBoundingClientRect();
   return positionAt(((event.clientX - box.left) * side) / box.width, ((event.clientY - box.top) * side) / box.height);
