@@ -1,4 +1,5 @@
-//! Which pictures a batch is about, and what their folders of results are called. Opens lists and folders, not pictures.
+//! The photographs of a batch and the names of their folders of results. This module reads lists
+//! and folders; it does not open photographs.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -12,48 +13,52 @@ use super::record;
 use crate::cli::checksum::sha256;
 use crate::cli::output::names::stem;
 
-/// What the names of pictures in a folder end in.
+/// The extensions of photographs in a folder.
 const ENDINGS: [&str; 8] = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"];
 
-/// Most bytes of a list: some million paths.
+/// The largest size of a list in bytes, enough for millions of paths.
 const MAX_LIST: u64 = 1 << 28;
-/// Most bytes of a path in a list. Windows has the longest, 32767 characters.
+/// The largest length of a path in a list, in bytes. Windows allows the longest paths, 32767
+/// characters.
 const MAX_PATH: usize = 1 << 17;
 
-/// All pictures that the inputs name, in the order of their paths as shown, each once.
+/// All photographs of the inputs, in the order of their paths in UTF-8, each once. The paths in a
+/// list need not exist.
 ///
 /// # Errors
-/// [`Error::Io`] when an input does not exist or cannot be read, [`Error::Image`] when one is no pattern or names no picture.
-/// What a list names need not exist.
+/// [`Error::Io`] if an input does not exist or cannot be read; [`Error::Image`] if it is not a
+/// valid pattern or gives no photographs.
 pub fn photographs(inputs: &[PathBuf], recursive: bool) -> Result<Vec<PhotographFile>> {
     let mut paths = Vec::new();
     for input in inputs {
         let before = paths.len();
         add(input, recursive, &mut paths)?;
         if paths.len() == before {
-            let deeper = if recursive { "" } else { "; --recursive takes those in folders in it, too" };
+            let deeper = if recursive { "" } else { "; --recursive also searches subfolders" };
             let endings = ENDINGS.join(", ");
             return Err(refuse(
                 input,
-                format!("no pictures: expected a list of some, or a folder with files in {endings}{deeper}"),
+                format!(
+                    "no photographs found: expected a list of paths, or a folder with files of type {endings}{deeper}"
+                ),
             ));
         }
     }
-    let mut pictures = Vec::new();
+    let mut photographs = Vec::new();
     for path in paths {
-        // "./a//b" is "a/b".
+        // "./a//b" becomes "a/b".
         let path: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
-        pictures.push((shown(&path), path));
+        photographs.push((shown(&path), path));
     }
-    pictures.sort();
+    photographs.sort();
     let mut seen = HashSet::new();
-    pictures.retain(|(_, path)| seen.insert(std::path::absolute(path).unwrap_or_else(|_| path.clone())));
-    let folders = folders(pictures.iter().map(|(_, path)| path.as_path()));
-    let named = pictures.into_iter().zip(folders);
+    photographs.retain(|(_, path)| seen.insert(std::path::absolute(path).unwrap_or_else(|_| path.clone())));
+    let folders = folders(photographs.iter().map(|(_, path)| path.as_path()));
+    let named = photographs.into_iter().zip(folders);
     Ok(named.map(|((shown, path), folder)| PhotographFile { path, shown, folder }).collect())
 }
 
-/// Appends what one input names.
+/// Adds the paths of one input.
 fn add(input: &Path, recursive: bool, paths: &mut Vec<PathBuf>) -> Result<()> {
     if let Some(list) = input.to_str().and_then(|text| text.strip_prefix('@')) {
         return add_list(Path::new(list), paths);
@@ -70,7 +75,7 @@ fn add(input: &Path, recursive: bool, paths: &mut Vec<PathBuf>) -> Result<()> {
     }
 }
 
-/// One path a line.
+/// Adds the paths of a list, one per line.
 fn add_list(list: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
     let mut bytes = Vec::new();
     let file = File::open(list).map_err(unreadable(list))?;
@@ -78,26 +83,28 @@ fn add_list(list: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
     if bytes.len() as u64 > MAX_LIST {
         return Err(refuse(
             list,
-            format!("is larger than {MAX_LIST} bytes, expected a path a line; make it several lists"),
+            format!(
+                "is larger than {MAX_LIST} bytes: expected a list with one path per line; split it into several lists"
+            ),
         ));
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let line =
             1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|&&b| b == b'\n').count();
-        refuse(list, format!("line {line} is not UTF-8, expected a list of pictures, one path a line"))
+        refuse(list, format!("line {line} is not UTF-8: expected a list with one path per line"))
     })?;
     for (line, at) in text.trim_start_matches('\u{FEFF}').lines().zip(1..) {
         if line.contains('\0') {
             return Err(refuse(
                 list,
-                format!("line {at} has a NUL, expected a list of pictures, one path a line"),
+                format!("line {at} contains a NUL byte: expected a list with one path per line"),
             ));
         }
         if line.len() > MAX_PATH {
             let length = line.len();
             return Err(refuse(
                 list,
-                format!("line {at} has {length} bytes, expected a path of at most {MAX_PATH}"),
+                format!("line {at} has {length} bytes: expected a path of at most {MAX_PATH} bytes"),
             ));
         }
         if !line.trim().is_empty() && !line.starts_with('#') {
@@ -107,7 +114,7 @@ fn add_list(list: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// The pictures in a folder that is not one of results.
+/// Adds the photographs in a folder, unless it is a folder of results.
 fn add_folder(folder: &Path, recursive: bool, paths: &mut Vec<PathBuf>) -> Result<()> {
     if folder.join(record::FILE).exists() {
         return Ok(());
@@ -130,15 +137,16 @@ fn add_folder(folder: &Path, recursive: bool, paths: &mut Vec<PathBuf>) -> Resul
     Ok(())
 }
 
-/// What a shell would make of the pattern, but for results.
+/// Adds the matches of a pattern as a shell expands it, without results.
 fn add_matches(pattern: &str, recursive: bool, paths: &mut Vec<PathBuf>) -> Result<()> {
     let as_shells = glob::MatchOptions {
         case_sensitive: true,
         require_literal_separator: true,
         require_literal_leading_dot: true,
     };
-    let matches = glob::glob_with(pattern, as_shells)
-        .map_err(|error| refuse(Path::new(pattern), format!("is neither a file nor a pattern: {error}")))?;
+    let matches = glob::glob_with(pattern, as_shells).map_err(|error| {
+        refuse(Path::new(pattern), format!("is neither an existing file nor a valid pattern: {error}"))
+    })?;
     for found in matches {
         let found =
             found.map_err(|error| unreadable(error.path())(std::io::Error::other(error.to_string())))?;
@@ -151,10 +159,11 @@ fn add_matches(pattern: &str, recursive: bool, paths: &mut Vec<PathBuf>) -> Resu
     Ok(())
 }
 
-/// Names that differ, also where letter case does not count, and that depend on which pictures there are but not on their
-/// order: the stem where only one picture has it, otherwise with a hash of the path.
+/// Unique names of the folders of results, also without regard to upper and lower case. The name is
+/// the stem; if several photographs have the same stem, a hash of the path is added. The names do
+/// not depend on the order of the photographs.
 fn folders<'p>(paths: impl Iterator<Item = &'p Path> + Clone) -> Vec<String> {
-    // A folder whose name begins with a dot is hidden.
+    // Leading dots are removed, because they would make the folder hidden.
     let plain = |path: &Path| match stem(path).trim_start_matches('.') {
         "" => "picture".to_string(),
         stem => stem.to_string(),
@@ -166,7 +175,7 @@ fn folders<'p>(paths: impl Iterator<Item = &'p Path> + Clone) -> Vec<String> {
     let named = |digits: usize| {
         let name = |path: &Path| {
             let (name, hash) = (plain(path), sha256(path.as_os_str().as_encoded_bytes()));
-            // The summaries have their names in the same folder.
+            // The summaries are in the same folder.
             let taken = name.to_lowercase().starts_with("summary") && Path::new(&name).extension().is_some();
             if shares[&name.to_lowercase()] > 1 || taken {
                 format!("{name}-{}", &hash[..digits])
@@ -177,12 +186,12 @@ fn folders<'p>(paths: impl Iterator<Item = &'p Path> + Clone) -> Vec<String> {
         paths.clone().map(name).collect::<Vec<_>>()
     };
     let names = named(8);
-    // Eight digits are too few once in millions of namesakes, or when someone means them to be.
+    // Eight digits are ambiguous for millions of equal names, or if someone provokes a collision.
     let differ = names.iter().map(|name| name.to_lowercase()).collect::<HashSet<_>>().len() == names.len();
     if differ { names } else { named(64) }
 }
 
-/// The path in UTF-8.
+/// The path in UTF-8; other bytes are written as `\xff`.
 fn shown(path: &Path) -> String {
     let mut text = String::new();
     for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {

@@ -1,4 +1,4 @@
-//! `occlude merge`: one summary of the shards'.
+//! `occlude merge`: combines the summaries of shards.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::cli::args::Merge;
 use crate::cli::output::files::OutputFolder;
 use crate::cli::terminal::console;
 
-/// Missing shards that a message names.
+/// The largest number of missing shards in a message.
 const NAMED: usize = 20;
 
 pub fn run(args: &Merge) -> Result<ExitCode> {
@@ -27,7 +27,7 @@ pub fn run(args: &Merge) -> Result<ExitCode> {
     let merged = merge(shards)?;
     let [csv, json] = merged.write(&output)?;
     console::print(&format!(
-        "{count} shards, {} pictures, {} of them failed\nwrote {}\nwrote {}\n",
+        "{count} shards, {} photographs, {} of them failed\nwrote {}\nwrote {}\n",
         merged.pictures.len(),
         merged.failed(),
         csv.display(),
@@ -36,7 +36,7 @@ pub fn run(args: &Merge) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The shards' summaries: files as they are named, and those of folders.
+/// The files of the shards' summaries: the named files, and those in the named folders.
 fn files(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in named {
@@ -55,8 +55,8 @@ fn files(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
             }
         }
         if files.len() == before {
-            let problem = "holds no shard's summary, expected summary-0-of-n.json and so on, as `occlude batch \
-                           --shard 0/n` writes them";
+            let problem = "holds no summary of a shard: expected files summary-i-of-n.json, which `occlude batch \
+                           --shard i/n` writes";
             return Err(refuse(path, problem.to_string()));
         }
     }
@@ -64,7 +64,7 @@ fn files(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The folder that all files are in.
+/// The common folder of all files.
 fn folder(files: &[PathBuf]) -> Result<PathBuf> {
     let folder = files[0].parent().unwrap_or(Path::new(""));
     match files.iter().find(|file| file.parent() != files[0].parent()) {
@@ -72,7 +72,7 @@ fn folder(files: &[PathBuf]) -> Result<PathBuf> {
         None => Ok(folder.to_path_buf()),
         Some(other) => {
             let problem =
-                format!("is in another folder than {}: say with --out where to write", files[0].display());
+                format!("is not in the folder of {}: name the output folder with --out", files[0].display());
             Err(refuse(other, problem))
         }
     }
@@ -82,14 +82,13 @@ fn read(file: &Path) -> Result<(Summary, Part)> {
     let bytes =
         fs::read(file).map_err(|source| Error::Io { path: file.to_path_buf(), action: "read", source })?;
     let mut summary: Summary = serde_json::from_slice(&bytes).map_err(|error| {
-        refuse(
-            file,
-            format!("is not the JSON summary of a shard that `occlude batch --shard` writes: {error}"),
-        )
+        refuse(file, format!("is not a JSON summary written by `occlude batch --shard`: {error}"))
     })?;
     match summary.part.take() {
         Some(part) => Ok((summary, part)),
-        None => Err(refuse(file, "is the summary of a whole batch, expected that of a shard".to_string())),
+        None => {
+            Err(refuse(file, "is the summary of a whole batch: expected the summary of a shard".to_string()))
+        }
     }
 }
 
@@ -100,7 +99,10 @@ fn merge(shards: Vec<(&Path, (Summary, Part))>) -> Result<Summary> {
     for (file, shard) in &shards {
         require_same_batch((file, shard), (first, &shards[0].1))?;
         if let Some(other) = found.insert(shard.1.shard.index, file) {
-            return Err(refuse(file, format!("is the same shard as {}", other.display())));
+            return Err(refuse(
+                file,
+                format!("is the same shard as {}: name each shard once", other.display()),
+            ));
         }
     }
     let (like, Part { shard, all }) = &shards[0].1;
@@ -120,7 +122,7 @@ fn merge(shards: Vec<(&Path, (Summary, Part))>) -> Result<Summary> {
     let pictures = rows(shards)?;
     if pictures.len() != count {
         let problem = format!(
-            "the shards are of a batch of {count} pictures, but hold {} together; run `occlude batch --shard` again",
+            "the shards hold {} photographs: expected {count}, the number of the whole batch; run `occlude batch --shard` again",
             pictures.len()
         );
         return Err(refuse(folder, problem));
@@ -128,7 +130,7 @@ fn merge(shards: Vec<(&Path, (Summary, Part))>) -> Result<Summary> {
     Ok(Summary { recipe, part: None, pictures })
 }
 
-/// What a shard says about the whole has to be what the first one says.
+/// Checks that a shard belongs to the same batch as the first one.
 fn require_same_batch(
     (file, (summary, part)): (&Path, &(Summary, Part)),
     (first, (like, first_part)): (&Path, &(Summary, Part)),
@@ -136,18 +138,23 @@ fn require_same_batch(
     let (of, all, recipe) = (first_part.shard.of, &first_part.all, &like.recipe);
     let differs = |what: &str, theirs: &str, ours: &str| {
         let problem =
-            format!("{what} {theirs}, but {} {ours}: merge shards of one batch only", first.display());
+            format!("{what} {theirs}, but {} {ours}: merge only shards of one batch", first.display());
+        let problem = problem.trim_start().to_string();
         Err(refuse(file, problem))
     };
     if part.shard.of != of {
-        return differs("is one of", &part.shard.of.to_string(), &format!("one of {of}"));
+        return differs("has shard count", &part.shard.of.to_string(), &format!("has {of}"));
     }
     if summary.recipe.version != recipe.version {
-        return differs("is by version", &summary.recipe.version, &format!("by {}", recipe.version));
+        return differs(
+            "was written by version",
+            &summary.recipe.version,
+            &format!("was written by {}", recipe.version),
+        );
     }
     if summary.recipe.weights_sha256 != recipe.weights_sha256 {
-        let ours = format!("by {}", recipe.weights_sha256);
-        return differs("is by weights of sha256", &summary.recipe.weights_sha256, &ours);
+        let ours = format!("has {}", recipe.weights_sha256);
+        return differs("has weights with sha256", &summary.recipe.weights_sha256, &ours);
     }
     let (theirs, ours) = (&summary.recipe.options, &recipe.options);
     if let Some(name) = theirs.keys().chain(ours.keys()).find(|name| theirs.get(*name) != ours.get(*name)) {
@@ -158,15 +165,15 @@ fn require_same_batch(
         return differs("", &value(theirs), &value(ours));
     }
     if part.all != *all {
-        let pictures = |count: usize| format!("{count} pictures");
-        let theirs = pictures(part.all.pictures_of_all_shards);
-        let ours = format!("of {}, not all of the same names", pictures(all.pictures_of_all_shards));
-        return differs("is of a batch of", &theirs, &ours);
+        let photographs = |count: usize| format!("{count} photographs");
+        let theirs = photographs(part.all.pictures_of_all_shards);
+        let ours = format!("belongs to one of {}, with other paths", photographs(all.pictures_of_all_shards));
+        return differs("belongs to a batch of", &theirs, &ours);
     }
     Ok(())
 }
 
-/// All shards' rows in the order of their paths, each once.
+/// The rows of all shards, in the order of their paths.
 fn rows(shards: Vec<(&Path, (Summary, Part))>) -> Result<Vec<SummaryRow>> {
     let mut rows = Vec::new();
     for (file, (summary, _)) in shards {
@@ -174,7 +181,7 @@ fn rows(shards: Vec<(&Path, (Summary, Part))>) -> Result<Vec<SummaryRow>> {
     }
     rows.sort_by(|(a, _), (b, _)| a.path.cmp(&b.path));
     if let Some([(row, file), (_, other)]) = rows.windows(2).find(|pair| pair[0].0.path == pair[1].0.path) {
-        let problem = format!("the picture {} is there twice, also in {}", row.path, other.display());
+        let problem = format!("the photograph {} is also in {}", row.path, other.display());
         return Err(refuse(file, problem));
     }
     Ok(rows.into_iter().map(|(row, _)| row).collect())

@@ -1,4 +1,5 @@
-//! `occlude batch`: many photographs explained, resumably, in as many processes as there are.
+//! `occlude batch`: explains many photographs. A batch can be resumed and split over several
+//! processes.
 
 mod inputs;
 pub mod merge;
@@ -31,10 +32,10 @@ use summary::{AllPhotographs, Part, Summary};
 
 pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCode> {
     let output = OutputFolder::check(&args.out)?;
-    let mut pictures = inputs::photographs(&args.inputs, args.recursive)?;
-    let part = args.shard.map(|shard| Part { shard, all: AllPhotographs::new(&pictures) });
+    let mut photographs = inputs::photographs(&args.inputs, args.recursive)?;
+    let part = args.shard.map(|shard| Part { shard, all: AllPhotographs::new(&photographs) });
     if let Some(shard) = args.shard {
-        pictures = shard.select(pictures);
+        photographs = shard.select(photographs);
     }
     let matches = matches.subcommand_matches("batch").expect("its arguments come from there");
     on_threads(args.threads, || {
@@ -42,7 +43,7 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
         let classes = session.classes(&args.classes)?;
         let labels = common.labels.as_deref().map(file_sha256).transpose()?;
         let recipe = Recipe::new(&session, labels, matches);
-        let bar = PhotographsBar::new(pictures.len());
+        let bar = PhotographsBar::new(photographs.len());
         let job = BatchJob {
             session: &session,
             recipe: &recipe,
@@ -51,15 +52,15 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
             output: &output,
             bar: &bar,
         };
-        // While there is a summary, it is of what is there.
+        // A summary in the folder always describes its results, so an old one is removed first.
         for name in summary::names(part.as_ref()) {
             output.remove_file(&name)?;
         }
-        let rows = job.run(&pictures);
+        let rows = job.run(&photographs);
         drop(bar);
         let rows = match rows {
             Err(Error::Cancelled) => {
-                console::print_error("interrupted; the same command goes on where this run ended");
+                console::print_error("interrupted; run the same command again to continue");
                 return Ok(interrupt::exit_code());
             }
             rows => rows?,
@@ -69,14 +70,14 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
         let (count, failed) = (summary.pictures.len(), summary.failed());
         console::print(&format!("wrote {}\nwrote {}\n", csv.display(), json.display()))?;
         if failed > 0 {
-            console::print_error(&format!("{failed} of {count} pictures failed; the others are done"));
+            console::print_error(&format!("{failed} of {count} photographs failed; all others are complete"));
             return Ok(ExitCode::FAILURE);
         }
         Ok(ExitCode::SUCCESS)
     })
 }
 
-/// What is the same for all pictures.
+/// The data that all photographs of a batch share.
 struct BatchJob<'a> {
     session: &'a Session,
     recipe: &'a Recipe,
@@ -86,41 +87,41 @@ struct BatchJob<'a> {
     bar: &'a PhotographsBar,
 }
 
-/// A picture that need not be swept, or the photograph to sweep.
+/// A photograph with complete results, or a loaded photograph for the sweep.
 enum Prepared {
     Finished(SummaryRow),
     Read(LoadedPhotograph),
 }
 
-/// A picture that was not swept, or what came of the sweep.
+/// A photograph with complete results, or the result of its sweep.
 enum Swept {
     Finished(SummaryRow),
     Explained(Box<Explanation>),
 }
 
 impl BatchJob<'_> {
-    /// AllPhotographs pictures' rows, in their order.
+    /// Processes all photographs and returns their rows of the summary, in the same order.
     ///
     /// # Errors
-    /// [`Error::Option`] and [`Error::UnknownLayer`], which no picture can help, and [`Error::Cancelled`]; any other of a picture
-    /// is in its row.
-    fn run(&self, pictures: &[PhotographFile]) -> Result<Vec<SummaryRow>> {
-        let ours: HashSet<&str> = pictures.iter().map(|picture| picture.folder.as_str()).collect();
+    /// [`Error::Option`] and [`Error::UnknownLayer`], which concern all photographs, and
+    /// [`Error::Cancelled`]. Other errors are stored in the row of the photograph.
+    fn run(&self, photographs: &[PhotographFile]) -> Result<Vec<SummaryRow>> {
+        let ours: HashSet<&str> = photographs.iter().map(|file| file.folder.as_str()).collect();
         self.output.remove_leftovers(|name| ours.contains(name))?;
         let mut rows = Vec::new();
-        // A picture is read in one turn, swept in the next, finished in the one after that. Decoding and drawing have one
-        // thread, and the sweep beside them has the others.
+        // A pipeline of three steps: a photograph is loaded in one turn, swept in the next and
+        // written in the third. One thread loads and writes while the other threads run the sweep.
         let mut read: Option<(&PhotographFile, Result<Prepared>)> = None;
         let mut swept: Option<(&PhotographFile, Result<Swept>)> = None;
-        for turn in 0..pictures.len() + 2 {
+        for turn in 0..photographs.len() + 2 {
             let (to_sweep, to_finish) = (read.take(), swept.take());
-            let sweep = || to_sweep.map(|(picture, read)| (picture, read.and_then(|read| self.sweep(read))));
+            let sweep = || to_sweep.map(|(file, read)| (file, read.and_then(|read| self.sweep(read))));
             let beside = || {
-                if let Some((picture, swept)) = to_finish {
-                    let row = self.finish(picture, [rows.len() + 1, pictures.len()], swept);
+                if let Some((file, swept)) = to_finish {
+                    let row = self.finish(file, [rows.len() + 1, photographs.len()], swept);
                     rows.push(row);
                 }
-                pictures.get(turn).map(|picture| (picture, self.prepare(picture)))
+                photographs.get(turn).map(|file| (file, self.prepare(file)))
             };
             (swept, read) = rayon::join(sweep, beside);
             let everyones = |error: &Error| {
@@ -133,15 +134,15 @@ impl BatchJob<'_> {
         Ok(rows)
     }
 
-    fn folder(&self, picture: &PhotographFile) -> PathBuf {
-        self.args.out.join(&picture.folder)
+    fn folder(&self, file: &PhotographFile) -> PathBuf {
+        self.args.out.join(&file.folder)
     }
 
-    fn prepare(&self, picture: &PhotographFile) -> Result<Prepared> {
-        let folder = self.folder(picture);
-        match Record::read(&folder).filter(|record| record.holds(self.recipe, picture, &folder)) {
+    fn prepare(&self, file: &PhotographFile) -> Result<Prepared> {
+        let folder = self.folder(file);
+        match Record::read(&folder).filter(|record| record.holds(self.recipe, file, &folder)) {
             Some(record) => Ok(Prepared::Finished(record.row)),
-            None => open(&picture.path).map(Prepared::Read),
+            None => open(&file.path).map(Prepared::Read),
         }
     }
 
@@ -156,12 +157,13 @@ impl BatchJob<'_> {
         Ok(Swept::Explained(Box::new(explanation)))
     }
 
-    /// Draws, writes, and says how it went: the bar to a person, else a line a picture.
-    fn finish(&self, picture: &PhotographFile, [at, count]: [usize; 2], swept: Result<Swept>) -> SummaryRow {
+    /// Writes the results of a photograph. Reports them by the progress bar on a terminal,
+    /// otherwise by one line.
+    fn finish(&self, file: &PhotographFile, [at, count]: [usize; 2], swept: Result<Swept>) -> SummaryRow {
         let finished = swept.and_then(|swept| match swept {
-            Swept::Finished(row) => Ok((row, "done before".to_string())),
+            Swept::Finished(row) => Ok((row, "already complete".to_string())),
             Swept::Explained(explanation) => {
-                let row = self.write(picture, &explanation)?;
+                let row = self.write(file, &explanation)?;
                 let best = &row.top[0];
                 let told =
                     format!("{:.4} {}, {:.2} s", best.probability, best.label, explanation.elapsed_seconds);
@@ -171,25 +173,24 @@ impl BatchJob<'_> {
         let row = match finished {
             Ok((row, told)) => {
                 if self.bar.is_hidden() {
-                    // A log that cannot be written is no reason to stop.
-                    let _ = console::print(&format!("[{at}/{count}] {}: {told}\n", picture.shown));
+                    // Errors of standard output do not stop the batch.
+                    let _ = console::print(&format!("[{at}/{count}] {}: {told}\n", file.shown));
                 }
                 row
             }
             Err(error) => {
                 let message = error.to_string();
-                let name =
-                    if message.contains(&picture.shown) { "" } else { &format!("{}: ", picture.shown) };
+                let name = if message.contains(&file.shown) { "" } else { &format!("{}: ", file.shown) };
                 self.bar.print(|| console::print_error(&format!("{name}{message}")));
-                SummaryRow::failed(picture, &error)
+                SummaryRow::failed(file, &error)
             }
         };
         self.bar.photograph_done();
         row
     }
 
-    fn write(&self, picture: &PhotographFile, explanation: &Explanation) -> Result<SummaryRow> {
-        let row = SummaryRow::done(picture, explanation);
+    fn write(&self, file: &PhotographFile, explanation: &Explanation) -> Result<SummaryRow> {
+        let row = SummaryRow::done(file, explanation);
         let mut files = results::files(
             explanation,
             &self.args.figures,
@@ -197,19 +198,21 @@ impl BatchJob<'_> {
             &json::reproducible_maps(explanation),
         );
         files.push(Record::new(self.recipe, &files, &row).into_file());
-        let earlier: Vec<String> = match Record::read(&self.folder(picture)) {
+        let earlier: Vec<String> = match Record::read(&self.folder(file)) {
             Some(record) => record.names().cloned().collect(),
             None => Vec::new(),
         };
-        self.output.write_folder(&picture.folder, &files, &earlier)?;
+        self.output.write_folder(&file.folder, &files, &earlier)?;
         Ok(row)
     }
 }
 
-/// Decodes a picture. Files of any origin meet several decoders here, and a panic of one of them is that file's failure.
+/// Loads a photograph. A panic of a decoder, caused by a damaged file, becomes an error of this
+/// photograph.
 fn open(path: &Path) -> Result<LoadedPhotograph> {
     catch_unwind(AssertUnwindSafe(|| LoadedPhotograph::open(path))).unwrap_or_else(|_| {
-        let problem = "its decoder panicked (see above); save the picture in another format".to_string();
+        let problem =
+            "the decoder panicked (see the message above); save the photograph in another format".to_string();
         Err(Error::Image { name: path.display().to_string(), problem })
     })
 }

@@ -1,13 +1,13 @@
-//! One of the pictures that a batch is about.
+//! A photograph of a batch.
 
 use std::path::PathBuf;
 
-/// One picture of a batch.
+/// The file of a photograph, and the name of its folder of results.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PhotographFile {
     pub path: PathBuf,
-    /// The path as the summary shows it: what is not UTF-8 in it as `\xff`.
+    /// The path in UTF-8, as in the summary. Other bytes are written as `\xff`.
     pub shown: String,
-    /// Name of its folder of results.
+    /// The name of the folder of results.
     pub folder: String,
 }

@@ -1,4 +1,5 @@
-//! What a finished picture's folder says about itself, so that the next run can tell whether it may be kept.
+//! The record in each folder of results. With it, the next run decides whether the results are
+//! still valid.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,27 +15,29 @@ use crate::cli::checksum::{file_sha256, sha256};
 use crate::cli::explanation::Session;
 use crate::cli::output::json;
 
-/// Its name. Not one that other programs are likely to use: pictures beside it are taken for results.
+/// The file name of the record. Images in the same folder are regarded as results, so the name must
+/// not be used by other programs.
 pub const FILE: &str = "occlude-done.json";
 
-/// All that a result depends on but the picture.
+/// All data on which the results of a photograph depend, except the photograph.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recipe {
     /// This program's version.
     pub version: String,
-    /// In words; the checksum identifies it.
+    /// The name of the network. The checksum identifies it.
     pub network: String,
     pub weights_sha256: String,
-    /// By their names without dashes, as they were given or as they are by default.
+    /// The values of the options by name without dashes, as given or by default.
     pub options: BTreeMap<String, String>,
 }
 
-/// Options that say which pictures, where to, or how fast, and change no byte of a picture's results. What is not among
-/// them is taken to matter, options that come later included.
+/// Options that do not change the results of a photograph: they select photographs, the output
+/// folder or the speed. All other options, also future ones, are part of the recipe.
 const WITHOUT_EFFECT: [&str; 7] = ["weights", "labels", "recursive", "out", "shard", "threads", "exhaustive"];
 
 impl Recipe {
-    /// `matches` are those of `occlude batch`; a file of class names counts by its contents.
+    /// Makes a recipe. `matches` are those of `occlude batch`. A file of class names is identified
+    /// by its contents.
     pub fn new(session: &Session, labels_sha256: Option<String>, matches: &ArgMatches) -> Recipe {
         let command = Arguments::command();
         let batch = command.find_subcommand("batch").expect("this command");
@@ -62,19 +65,19 @@ impl Recipe {
 /// The contents of [`FILE`].
 #[derive(Serialize, Deserialize)]
 struct Sealed {
-    /// Of the record as it stands here.
+    /// The checksum of the record in this file.
     sha256: String,
     record: Record,
 }
 
-/// How a folder's results came about, and what they are.
+/// The recipe of the results in a folder, and the checksums of the files.
 #[derive(Serialize, Deserialize)]
 pub struct Record {
     #[serde(flatten)]
     pub recipe: Recipe,
     /// The checksum of each file, by its name.
     files: BTreeMap<String, String>,
-    /// What the summary says about the picture.
+    /// The row of the summary for the photograph.
     pub row: SummaryRow,
 }
 
@@ -84,13 +87,13 @@ impl Record {
         Record { recipe: recipe.clone(), files, row: row.clone() }
     }
 
-    /// The record of a folder of results, if it has a sound one.
+    /// Reads the record of a folder of results. Returns `None` if it is missing or damaged.
     pub fn read(folder: &Path) -> Option<Record> {
         let Sealed { sha256, record } = serde_json::from_slice(&fs::read(folder.join(FILE)).ok()?).ok()?;
         (sha256 == record.sha256()).then_some(record)
     }
 
-    /// Name and contents of its file.
+    /// The name and contents of the file of the record.
     pub fn into_file(self) -> (String, Vec<u8>) {
         let sealed = Sealed { sha256: self.sha256(), record: self };
         (FILE.to_string(), json::line(&sealed).into_bytes())
@@ -100,14 +103,15 @@ impl Record {
         sha256(json::line(self).as_bytes())
     }
 
-    /// Whether a run by `recipe` over the picture would write just what is in the folder.
-    pub fn holds(&self, recipe: &Recipe, picture: &PhotographFile, folder: &Path) -> bool {
+    /// True if a run with `recipe` for the photograph `file` would write the same files as are in
+    /// the folder.
+    pub fn holds(&self, recipe: &Recipe, file: &PhotographFile, folder: &Path) -> bool {
         let row = &self.row;
         let same = |path: &Path, sha256: &str| file_sha256(path).is_ok_and(|found| found == sha256);
         self.recipe == *recipe
-            && row.path == picture.shown
-            && row.folder.as_ref() == Some(&picture.folder)
-            && row.sha256.as_ref().is_some_and(|sha256| same(&picture.path, sha256))
+            && row.path == file.shown
+            && row.folder.as_ref() == Some(&file.folder)
+            && row.sha256.as_ref().is_some_and(|sha256| same(&file.path, sha256))
             && self.files.iter().all(|(name, sha256)| same(&folder.join(name), sha256))
     }
 

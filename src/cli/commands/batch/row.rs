@@ -1,4 +1,4 @@
-//! What became of one picture of a batch, as its record and the summary have it.
+//! The row of one photograph in the summary of a batch. It is also stored in the record.
 
 use occlude::{Error, Labels, OcclusionMaps};
 use serde::{Deserialize, Serialize};
@@ -6,22 +6,23 @@ use serde::{Deserialize, Serialize};
 use super::photograph::PhotographFile;
 use crate::cli::explanation::Explanation;
 
-/// Most probable classes that are listed for each picture.
+/// The number of most probable classes in a row.
 pub const LISTED: usize = 3;
 
-/// What the summary says about one picture.
+/// The results of one photograph.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SummaryRow {
     pub path: String,
-    /// Name of its folder of results; none if it failed, as with all that follows.
+    /// The name of the folder of results; `None` if the photograph failed. The same holds for the
+    /// following fields.
     pub folder: Option<String>,
     pub status: Status,
-    /// Why it failed.
+    /// The error message if the photograph failed.
     pub error: Option<String>,
     pub sha256: Option<String>,
-    /// The most probable classes, the most probable first.
+    /// The most probable classes in descending order.
     pub top: Vec<Ranked>,
-    /// Share of mask positions, 0..=1, at which another class than `top[0]` is the most probable.
+    /// The share of mask positions, 0..=1, at which the most probable class is not `top[0]`.
     pub changed_share: Option<f32>,
     /// The mapped classes.
     pub classes: Vec<Mapped>,
@@ -41,7 +42,7 @@ pub struct Ranked {
     pub probability: f32,
 }
 
-/// One class's map in a few numbers.
+/// Statistics of the map of one class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Mapped {
     pub index: usize,
@@ -50,13 +51,13 @@ pub struct Mapped {
     pub min: f32,
     pub max: f32,
     pub mean: f32,
-    /// Centre of the mask at the map's largest value, `[x, y]` in pixels of the 224x224 picture; none where no value is
-    /// above zero.
+    /// The centre of the mask at the largest value of the map, `[x, y]` in pixels of the 224x224
+    /// picture; `None` if no value is positive.
     pub strongest: Option<[usize; 2]>,
 }
 
 impl SummaryRow {
-    pub fn done(picture: &PhotographFile, explanation: &Explanation) -> SummaryRow {
+    pub fn done(file: &PhotographFile, explanation: &Explanation) -> SummaryRow {
         let maps = &explanation.maps;
         let top = maps.classification.top(LISTED);
         let changed = maps.argmax.iter().filter(|&&class| class != top[0]).count();
@@ -66,8 +67,8 @@ impl SummaryRow {
             probability: maps.classification.probabilities[index],
         };
         SummaryRow {
-            path: picture.shown.clone(),
-            folder: Some(picture.folder.clone()),
+            path: file.shown.clone(),
+            folder: Some(file.folder.clone()),
             status: Status::Done,
             error: None,
             sha256: Some(explanation.image_sha256.clone()),
@@ -77,9 +78,9 @@ impl SummaryRow {
         }
     }
 
-    pub fn failed(picture: &PhotographFile, error: &Error) -> SummaryRow {
+    pub fn failed(file: &PhotographFile, error: &Error) -> SummaryRow {
         SummaryRow {
-            path: picture.shown.clone(),
+            path: file.shown.clone(),
             folder: None,
             status: Status::Failed,
             error: Some(error.to_string()),
@@ -113,7 +114,7 @@ fn mapped(maps: &OcclusionMaps, k: usize, labels: &Labels) -> Mapped {
 mod tests {
     use super::*;
 
-    /// Records and shards' summaries are read back, and what is made of them has to have the same bytes.
+    /// Records and the summaries of shards are read and written again with the same bytes.
     #[test]
     fn a_row_comes_back_as_it_was() {
         // Steps that visit all exponents.

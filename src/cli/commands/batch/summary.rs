@@ -1,4 +1,4 @@
-//! The table over all pictures of a batch: `summary.csv` and `summary.json`.
+//! The summary of a batch: `summary.csv` and `summary.json`.
 
 use std::path::PathBuf;
 
@@ -20,11 +20,11 @@ pub struct Summary {
     pub recipe: Recipe,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<Part>,
-    /// In the order of their paths.
+    /// The rows of the photographs, in the order of their paths.
     pub pictures: Vec<SummaryRow>,
 }
 
-/// Which part of a batch a shard's summary is about.
+/// The part of a batch that the summary of a shard describes.
 #[derive(Serialize, Deserialize)]
 pub struct Part {
     pub shard: Shard,
@@ -32,22 +32,22 @@ pub struct Part {
     pub all: AllPhotographs,
 }
 
-/// The pictures that all shards together have.
+/// The photographs of all shards together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AllPhotographs {
     pub pictures_of_all_shards: usize,
-    /// Of their paths, a line each.
+    /// The SHA-256 of their paths, one per line.
     pub paths_sha256: String,
 }
 
 impl AllPhotographs {
-    pub fn new(pictures: &[PhotographFile]) -> AllPhotographs {
-        let lines: String = pictures.iter().map(|picture| format!("{}\n", picture.shown)).collect();
-        AllPhotographs { pictures_of_all_shards: pictures.len(), paths_sha256: sha256(lines.as_bytes()) }
+    pub fn new(files: &[PhotographFile]) -> AllPhotographs {
+        let lines: String = files.iter().map(|file| format!("{}\n", file.shown)).collect();
+        AllPhotographs { pictures_of_all_shards: files.len(), paths_sha256: sha256(lines.as_bytes()) }
     }
 }
 
-/// The files of a whole batch's summary, or of a part's.
+/// The names of the files of the summary of a batch or of a shard.
 pub fn names(part: Option<&Part>) -> [String; 2] {
     let stem = match part {
         Some(Part { shard: Shard { index, of }, .. }) => format!("summary-{index}-of-{of}"),
@@ -83,7 +83,7 @@ const COLUMNS: [&str; 23] = [
 ];
 
 impl Summary {
-    /// Number of pictures that failed.
+    /// The number of photographs that failed.
     pub fn failed(&self) -> usize {
         self.pictures.iter().filter(|row| row.status == Status::Failed).count()
     }
@@ -97,7 +97,7 @@ impl Summary {
         Ok([output.write_file(&csv, &self.csv())?, output.write_file(&json, json::line(self).as_bytes())?])
     }
 
-    /// One line for each picture and mapped class; one for a picture that failed.
+    /// One line for each photograph and mapped class; one line for a photograph that failed.
     fn csv(&self) -> Vec<u8> {
         let mut csv = csv::Writer::from_writer(Vec::new());
         csv.write_record(COLUMNS).expect(INTO_MEMORY);
@@ -112,7 +112,7 @@ impl Summary {
 
 const INTO_MEMORY: &str = "records of one length, written to memory";
 
-/// Those of [`COLUMNS`]; what there is not is empty.
+/// The values of [`COLUMNS`]. Missing values are empty.
 fn fields(row: &SummaryRow, class: Option<&Mapped>) -> Vec<String> {
     fn text<T: ToString>(value: Option<T>) -> String {
         value.map_or_else(String::new, |value| value.to_string())
