@@ -1,4 +1,4 @@
-//! A weights file in words: whose network, in which form.
+//! The name of a network and the format of a weights file, in words.
 
 use std::io::Read;
 use std::path::Path;
@@ -12,17 +12,17 @@ pub fn describe(weights: &Weights) -> String {
         1 => "1 class".to_string(),
         classes => format!("{classes} classes"),
     };
-    // The default is not worth a word.
+    // The default is not mentioned.
     let prepared = if weights.transform_input() == Some(false) { " with transform_input off" } else { "" };
     format!("{} of {classes}{prepared}", weights.name())
 }
 
-/// Which form a file has, by its first bytes.
+/// The format of a weights file, recognized by its first bytes.
 pub fn form(path: &Path) -> Result<Form> {
     form_of(&path.display().to_string(), occlude::weights::open(path)?.0)
 }
 
-/// The same of a stream; `name` serves only for messages.
+/// The format of a stream, as in [`form`]. `name` is for messages.
 pub fn form_of(name: &str, reader: impl Read) -> Result<Form> {
     let failed = |source| Error::Io { path: name.into(), action: "read", source };
     let mut head = Vec::new();

@@ -1,4 +1,4 @@
-//! The weights that a command uses, and the line on standard error that says which these are.
+//! The weights that a command uses, and the message on standard error that names them.
 
 pub mod describe;
 
@@ -12,9 +12,9 @@ use crate::cli::checksum::load_and_hash;
 use crate::cli::terminal::console;
 pub use describe::describe;
 
-/// Finds, reads and checks the weights, and says on standard error which network answers.
+/// Finds, reads and checks the weights. Prints the name of the network on standard error.
 pub fn open(common: &Common) -> Result<Weights> {
-    // Hashing costs 20 ms for the published file, so it is left out in the common case.
+    // Hashing takes 20 ms for the published file, so the common case does without it.
     open_by(common, |source| match common.transform_input {
         None => Ok((source.load()?, ())),
         Some(_) => Ok((load_and_hash(source, common.transform_input)?.0, ())),
@@ -22,7 +22,8 @@ pub fn open(common: &Common) -> Result<Weights> {
     .map(|(weights, ())| weights)
 }
 
-/// The same, and the SHA-256 of the weights file in hexadecimal, which takes some 20 ms on top.
+/// Opens the weights as [`open`] does, and also returns the SHA-256 of the file in hexadecimal.
+/// This takes about 20 ms more.
 pub fn open_and_hash(common: &Common) -> Result<(Weights, String)> {
     open_by(common, |source| load_and_hash(source, common.transform_input))
 }
@@ -34,7 +35,7 @@ fn open_by<T>(common: &Common, load: impl Fn(&Source) -> Result<(Weights, T)>) -
     Ok((with_labels(common, weights)?, more))
 }
 
-/// Adds to the refusal of a file that nobody has named how to go on without it.
+/// Adds advice to an error in a file that the user has not named.
 fn with_advice(common: &Common, mut error: Error) -> Error {
     let is_named =
         common.weights.is_some() || std::env::var_os("OCCLUDE_WEIGHTS").is_some_and(|file| !file.is_empty());
@@ -42,7 +43,7 @@ fn with_advice(common: &Common, mut error: Error) -> Error {
         && !is_named
     {
         *problem +=
-            "\nthis file was found without being named: remove it, or go on without it by --weights builtin";
+            "\nthis file was found in a default location: remove it, or ignore it with --weights builtin";
     }
     error
 }
@@ -50,17 +51,18 @@ fn with_advice(common: &Common, mut error: Error) -> Error {
 fn announce(common: &Common, source: &Source, weights: &Weights) {
     let from = match source {
         Source::File(path) => format!(", {}", path.display()),
-        // Someone who asked for it knows that there are others.
+        // A user who named the built-in network needs no advice.
         _ if common.weights.is_some() => String::new(),
-        _ => "; `occlude weights fetch` gets the published one of 1000".to_string(),
+        _ => "; `occlude weights fetch` downloads the published network of 1000 classes".to_string(),
     };
     console::print_note(&format!("network: {}{from}", describe(weights)));
 }
 
-/// The weights with the names of the classes that `--labels` gives, if it does.
+/// Replaces the names of the classes by those of `--labels`, if that option is given.
 ///
 /// # Errors
-/// Those of [`Labels::open`], and [`Error::Labels`] when there are more or fewer than classes.
+/// The errors of [`Labels::open`]; [`Error::Labels`] if the number of names differs from the number
+/// of classes.
 pub fn with_labels(common: &Common, weights: Weights) -> Result<Weights> {
     let Some(path) = &common.labels else {
         return Ok(weights);
@@ -73,7 +75,7 @@ pub fn with_labels(common: &Common, weights: Weights) -> Result<Weights> {
     })
 }
 
-/// The source that an argument names: a file, or "builtin".
+/// The weights that an argument names: a file, or "builtin".
 pub fn named(path: &Path) -> Result<Source> {
     occlude::weights::find(Some(path))
 }

@@ -1,4 +1,5 @@
-//! `occlude weights fetch`: downloads weights from the first source that has them, checks, converts and installs them.
+//! `occlude weights fetch`: downloads weights from the first source that delivers them, checks
+//! them, converts them and installs them.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -20,16 +21,16 @@ use crate::cli::terminal::interrupt::DeferredSignals;
 use crate::cli::weights::describe::form_of;
 use crate::cli::weights::with_labels;
 
-const BY_HAND: &str = "download it in another way and run: occlude weights import FILE";
+const BY_HAND: &str = "download the file with another program and run: occlude weights import FILE";
 
 pub fn run(common: &Common, args: &Fetch) -> Result<ExitCode> {
     console::print(&fetch(common, args)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The sources or the address to download from.
+/// The requested sources or the requested address.
 enum Wanted {
-    /// From the first of these that has it.
+    /// These sources, in order, until one delivers the file.
     Sources(Vec<DownloadSource>),
     Address(String, Option<Checksum>),
 }
@@ -45,7 +46,8 @@ impl Wanted {
                 return Err(Error::Option {
                     name: "--checksum",
                     found: format!("with --from {from}"),
-                    expected: "an address: a source has a checksum of its own".to_string(),
+                    expected: "--from with an address, because the checksums of the sources are known"
+                        .to_string(),
                 });
             }
             return Ok(Wanted::Sources(vec![source.clone()]));
@@ -69,7 +71,7 @@ impl Wanted {
         }
     }
 
-    /// Where it goes, unless the user says something else.
+    /// The default path of the downloaded file.
     fn default_place(&self) -> Option<PathBuf> {
         let published = cache_file()?;
         match self {
@@ -82,7 +84,7 @@ impl Wanted {
     }
 }
 
-/// Downloads, checks, converts; returns what is to be said about it.
+/// Downloads, checks and converts the weights. Returns the text for standard output.
 fn fetch(common: &Common, args: &Fetch) -> Result<String> {
     let sources = match &args.sources {
         Some(file) => read_sources(file)?,
@@ -93,37 +95,40 @@ fn fetch(common: &Common, args: &Fetch) -> Result<String> {
         return Err(Error::Option {
             name: "--out",
             found: "nothing".to_string(),
-            expected: "a file: with --checksum, other weights than the published ones are accepted, which must not go where \
-                       those are looked for"
+            expected: "a file: with --checksum, other weights than the published ones are accepted, and these must not be \
+                       written to the default path of the published ones"
                 .to_string(),
         });
     }
     let out = args.out.clone().or_else(|| wanted.default_place()).ok_or_else(|| Error::Option {
         name: "--out",
-        found: "in the user's cache directory".to_string(),
-        expected: "a file, because the environment does not say where that directory is".to_string(),
+        found: "no value".to_string(),
+        expected:
+            "a file, because the user's cache directory is not known (the environment does not define it)"
+                .to_string(),
     })?;
     files::check_apart(&out)?;
     if out.exists() && !args.force {
         if wanted.is_published() && file_sha256(&out)? == Manifest::published().sha256 {
-            return Ok(format!("unchanged {}, which is the published file\n", out.display()));
+            return Ok(format!("unchanged {}, already the published file\n", out.display()));
         }
         return Err(Error::Weights {
             name: out.display().to_string(),
-            problem: "is there already; --force replaces it, --out names another file".to_string(),
+            problem: "the file exists already: replace it with --force, or name another file with --out"
+                .to_string(),
         });
     }
 
-    // Until the place is as it was, or the weights are in it.
+    // Signals are deferred until the weights are installed or the temporary files are removed.
     let _deferred = DeferredSignals::new();
-    let _place = TargetLock::take(&out)?;
+    let _lock = TargetLock::take(&out)?;
     let job = FetchJob { common, out: &out, force: args.force, limits: args.limits };
     match &wanted {
         Wanted::Sources(sources) => {
             let text =
                 try_sources(sources, |source| job.run(&source.url, source.size, Some(&source.checksum)))?;
             for source in sources {
-                // What others have begun with.
+                // Parts of interrupted downloads from other sources.
                 remove_partial(&out, &source.checksum);
             }
             Ok(text)
@@ -153,7 +158,7 @@ impl FetchJob<'_> {
         Download { url, size, limits: self.limits }.run(&mut partial)?;
         let text = self.install(url, checksum.is_some(), &mut partial);
         if !matches!(text, Err(Failure::Here(_))) {
-            // What is not weights will not become any by going on.
+            // A file that is not weights is of no use to a later download.
             partial.discard();
         }
         text
@@ -175,7 +180,7 @@ impl FetchJob<'_> {
         let differing = manifest.differing(&weights);
         if !checked && !differing.is_empty() {
             return Err(blame(format!(
-                "it is not the published network: tensors: {}; if it is what you want, name its checksum with --checksum",
+                "it is not the published network (tensors: {}); to accept it, give its checksum with --checksum",
                 manifest.compared(&differing)
             )));
         }
@@ -184,7 +189,7 @@ impl FetchJob<'_> {
     }
 }
 
-/// Blames the source for a file that the library refuses.
+/// Turns an error of the library about the content of a file into a failure of the source.
 fn of_content(error: Error) -> Failure {
     match error {
         Error::Weights { problem, .. } => blame(problem),
@@ -192,7 +197,8 @@ fn of_content(error: Error) -> Failure {
     }
 }
 
-/// Takes from the first source that has it. Says on standard error why another one is tried.
+/// Tries the sources in order until one succeeds. Prints the reason of each failure on standard
+/// error.
 fn try_sources(
     sources: &[DownloadSource],
     mut attempt: impl FnMut(&DownloadSource) -> std::result::Result<String, Failure>,
@@ -201,17 +207,17 @@ fn try_sources(
         let name = format!("{} ({})", source.name, redacted(&source.url));
         return attempt(source).map_err(|failure| single_source_error(name, failure));
     }
-    let mut dead = HashSet::new();
+    let mut unreachable_servers = HashSet::new();
     let mut failures = Vec::new();
     for (i, source) in sources.iter().enumerate() {
-        let reason = if dead.contains(server(&source.url)) {
+        let reason = if unreachable_servers.contains(server(&source.url)) {
             "not tried, because its server cannot be reached".to_string()
         } else {
             match attempt(source) {
                 Ok(text) => return Ok(text),
                 Err(Failure::Source { reason, unreachable }) => {
                     if unreachable {
-                        dead.insert(server(&source.url));
+                        unreachable_servers.insert(server(&source.url));
                     }
                     reason
                 }
@@ -219,14 +225,14 @@ fn try_sources(
             }
         };
         if let Some(next) = sources.get(i + 1) {
-            console::print_note(&format!("{}: {reason}; next: {}", source.name, next.name));
+            console::print_note(&format!("{}: {reason}; trying {}", source.name, next.name));
         }
         failures.push(format!("  {} ({}): {reason}", source.name, redacted(&source.url)));
     }
     Err(Error::Weights {
         name: "the published weights".to_string(),
         problem: format!(
-            "no source has brought them:\n{}\ntry again, or another address with --from, or {BY_HAND}",
+            "all sources failed:\n{}\ntry again, name another address with --from, or {BY_HAND}",
             failures.join("\n")
         ),
     })
@@ -288,7 +294,7 @@ mod tests {
         ] {
             assert!(error.contains(expected), "{error}");
         }
-        // What no other source would mend.
+        // A failure that concerns all sources.
         let mut count = 0;
         let cancelled = try_sources(&sources, |_| {
             count += 1;

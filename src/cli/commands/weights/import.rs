@@ -1,4 +1,4 @@
-//! `occlude weights import`: a weights file of any form becomes a safetensors file.
+//! `occlude weights import`: converts a weights file to safetensors.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -23,7 +23,7 @@ pub fn run(common: &Common, args: &Import) -> Result<ExitCode> {
         return Err(Error::Option {
             name: "FILE",
             found: args.file.display().to_string(),
-            expected: "a file; the built-in network is inside this program and needs no import".to_string(),
+            expected: "a file; the built-in network needs no import".to_string(),
         });
     };
     let form = form(file)?;
@@ -39,7 +39,8 @@ pub fn run(common: &Common, args: &Import) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The published network goes where it is looked for. Another one must not be taken for it.
+/// The default path of the converted file. Only the published network is written to the path where
+/// commands search for it.
 fn default_place(file: &Path, published: bool) -> Result<PathBuf> {
     let own = Path::new(file.file_name().unwrap_or_default()).with_extension("safetensors");
     if published {
@@ -49,15 +50,15 @@ fn default_place(file: &Path, published: bool) -> Result<PathBuf> {
         return Err(Error::Option {
             name: "--out",
             found: format!("weights/{FILE_NAME}"),
-            expected: "another file, because this is not the published network, which is looked for there"
+            expected: "another file, because commands expect the published network there, and FILE holds another network"
                 .to_string(),
         });
     }
     Ok(Path::new("weights").join(own))
 }
 
-/// Writes weights to a safetensors file, unless other ones are there. Returns what is to be said about it; `from` says where
-/// they come from.
+/// Writes weights to a safetensors file. Does not replace another file unless `force` is true.
+/// Returns the text for standard output. `from` is the origin of the weights, in words.
 pub fn install(weights: &Weights, from: &str, out: &Path, force: bool) -> Result<String> {
     files::check_apart(out)?;
     let manifest = Manifest::published();
@@ -68,8 +69,9 @@ pub fn install(weights: &Weights, from: &str, out: &Path, force: bool) -> Result
     if out.exists() && !already && !force {
         return Err(Error::Weights {
             name: out.display().to_string(),
-            problem: "holds something else already; --force replaces it, --out names another file"
-                .to_string(),
+            problem:
+                "a different file exists already: replace it with --force, or name another file with --out"
+                    .to_string(),
         });
     }
     if !already {
@@ -91,7 +93,8 @@ pub fn install(weights: &Weights, from: &str, out: &Path, force: bool) -> Result
     Ok(text)
 }
 
-/// What a safetensors file's header says of a tensor, in the order of the published file's.
+/// The entry of a tensor in the header of a safetensors file, with the fields in the order of the
+/// published file.
 #[derive(Serialize)]
 struct TensorInfo<'a> {
     dtype: &'static str,
@@ -99,8 +102,8 @@ struct TensorInfo<'a> {
     data_offsets: [usize; 2],
 }
 
-/// The bytes of a safetensors file: tensors by their names, as in the published file, and of the published network that
-/// file's metadata, so that the whole is that file.
+/// The bytes of a safetensors file with the tensors in the order of their names. With `manifest`,
+/// the metadata is that of the published file, and the result is byte for byte the published file.
 fn safetensors(weights: &Weights, manifest: Option<&Manifest>) -> Vec<u8> {
     let mut tensors: Vec<_> = weights.tensors().collect();
     tensors.sort_by(|a, b| a.0.cmp(&b.0));
@@ -118,7 +121,7 @@ fn safetensors(weights: &Weights, manifest: Option<&Manifest>) -> Vec<u8> {
         offset = end;
     }
     header.push('}');
-    // Numbers begin where a machine likes them to.
+    // The numbers are aligned to 8 bytes.
     header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
 
     let mut bytes = Vec::with_capacity(8 + header.len() + offset);

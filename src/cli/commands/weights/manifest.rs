@@ -1,4 +1,4 @@
-//! The published network's file, by its checksums: what a weights file is compared with, and where it can be downloaded.
+//! The manifest of the published network: its checksums and the sources of its file.
 
 use std::fs;
 use std::path::Path;
@@ -10,13 +10,13 @@ use sha2::{Digest, Sha256};
 
 use crate::cli::checksum::{Checksum, hex};
 
-/// `weights/manifest.json`, as far as it is used here.
+/// The fields of `weights/manifest.json` that the command uses.
 #[derive(Deserialize)]
 pub struct Manifest {
     pub size: u64,
     pub sha256: String,
     pub origin: PublishedFile,
-    /// In the order in which they are tried.
+    /// The sources, in the order in which they are tried.
     pub sources: Vec<DownloadSource>,
     pub licence: String,
     pub metadata: Metadata,
@@ -31,7 +31,7 @@ pub struct Builtin {
     pub licence: String,
 }
 
-/// The published file's, in its order.
+/// The metadata of the published file, in its order.
 #[derive(Deserialize, Serialize)]
 pub struct Metadata {
     pub license: String,
@@ -49,31 +49,31 @@ pub struct PublishedFile {
     pub sha1: String,
 }
 
-/// A file on a server, of which weights can be made.
+/// A weights file on a server.
 #[derive(Clone, Debug, Deserialize)]
 pub struct DownloadSource {
     pub name: String,
     pub url: String,
-    /// In bytes, where it is known.
+    /// The size in bytes, if it is known.
     pub size: Option<u64>,
-    /// The checksum that the file is accepted by. It has the key `sha1`, `sha256` or `sha384`.
+    /// The expected checksum. Its key is `sha1`, `sha256` or `sha384`.
     #[serde(flatten)]
     pub checksum: Checksum,
-    /// File name of its conversion, when it is another network than the published one. Such a source is used only when it is
-    /// asked for.
+    /// The name of the converted file, for a network other than the published one. Such a source is
+    /// used only if the user names it.
     pub file: Option<String>,
 }
 
-/// Sources from a file: a list as in the manifest.
+/// Reads a list of sources from a file.
 ///
 /// # Errors
-/// [`Error::Io`], and [`Error::Weights`] when it is not such a list.
+/// [`Error::Io`]; [`Error::Weights`] if the file does not hold such a list.
 pub fn read_sources(path: &Path) -> Result<Vec<DownloadSource>> {
     let failed = |source| Error::Io { path: path.to_path_buf(), action: "read", source };
     let text = fs::read_to_string(path).map_err(failed)?;
     serde_json::from_str(&text).map_err(|error| Error::Weights {
         name: path.display().to_string(),
-        problem: format!("not a list of sources as in weights/manifest.json: {error}"),
+        problem: format!("expected a list of sources as in weights/manifest.json: {error}"),
     })
 }
 
@@ -89,14 +89,14 @@ impl Manifest {
             .expect("the manifest is this build's own")
     }
 
-    /// The published tensors that these are not.
+    /// The names of the published tensors that differ from those of `weights`.
     pub fn differing(&self, weights: &Weights) -> Vec<&str> {
         let same_table = weights.network().name == Network::googlenet().name;
         let differs = |tensor: &&Tensor| !same_table || tensor_sha256(weights, &tensor.name) != tensor.sha256;
         self.tensors.iter().filter(differs).map(|tensor| tensor.name.as_str()).collect()
     }
 
-    /// That in words.
+    /// The result of [`Manifest::differing`] in words.
     pub fn compared(&self, differing: &[&str]) -> String {
         let count = self.tensors.len();
         match differing.len() {
@@ -107,7 +107,8 @@ impl Manifest {
     }
 }
 
-/// SHA-256 of a tensor's little-endian bytes. `name` is `<layer>.weight` or `<layer>.bias`.
+/// The SHA-256 of the little-endian bytes of a tensor. `name` is `<layer>.weight` or
+/// `<layer>.bias`.
 fn tensor_sha256(weights: &Weights, name: &str) -> String {
     let values = match name.rsplit_once('.') {
         Some((layer, "weight")) => weights.weight(layer),

@@ -1,5 +1,4 @@
-//! `occlude weights`: whether a weights file is the published network's; get it, convert another form of it. The other commands
-//! take from here the weights to use, and the words for them.
+//! `occlude weights`: verifies, downloads and converts weights files.
 
 mod download;
 mod fetch;
@@ -37,7 +36,7 @@ fn verify(common: &Common, source: &Source) -> Result<ExitCode> {
     };
     let form = form(path)?;
     let (weights, sha256) = load_and_hash(source, common.transform_input)?;
-    // Another published network is as good as its own checksum.
+    // Another published network is recognized by its checksum.
     let other =
         manifest.sources.iter().find(|source| source.file.is_some() && source.checksum.is_begun_by(&sha256));
     if let Some(other) = other {
@@ -63,7 +62,7 @@ fn verify(common: &Common, source: &Source) -> Result<ExitCode> {
     line("network", &describe(&weights));
     line("tensors", &manifest.compared(&differing));
     if !same_file && differing.is_empty() {
-        line("", "the same network, packed into a file in another way");
+        line("", "the network is the published one, stored in a different file format");
     }
     let origin = &manifest.origin;
     line("published", &format!("{}, {} bytes, sha256 {}", origin.network, manifest.size, manifest.sha256));
@@ -73,7 +72,7 @@ fn verify(common: &Common, source: &Source) -> Result<ExitCode> {
     Ok(if differing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The network inside this program: that its checksum is the one which the manifest has.
+/// Compares the checksum of the network inside this program with the manifest.
 fn verify_builtin(common: &Common, source: &Source, manifest: &Manifest) -> Result<ExitCode> {
     let (weights, sha256) = load_and_hash(source, common.transform_input)?;
     let same = sha256 == manifest.builtin.sha256;
@@ -81,9 +80,9 @@ fn verify_builtin(common: &Common, source: &Source, manifest: &Manifest) -> Resu
     let names: Vec<&str> = (0..labels.count()).map(|class| labels.short(class)).collect();
     console::print(&format!(
         "network   {}, inside this program\nsha256    {sha256} ({})\nclasses   {}\nlicence   {}\n\
-         published `occlude weights fetch` gets the published network of 1000 classes\n",
+         published `occlude weights fetch` downloads the published network of 1000 classes\n",
         describe(&weights),
-        if same { "matches" } else { "differs from the manifest's: this program is damaged" },
+        if same { "matches" } else { "differs from the manifest: this program is damaged; install it again" },
         names.join(", "),
         manifest.builtin.licence,
     ))?;

@@ -1,17 +1,17 @@
-//! What a server answers, as curl passes it on: the heads of its answers, then the file.
+//! The head of the server's answer in the output of curl.
 
 use super::url::{follow, is_https};
 
-/// No server's headers are longer, those of all redirects together.
+/// The largest total size of the headers of all answers, including redirects, in bytes.
 const MAX_HEADERS: usize = 1 << 16;
 
-/// The head of an answer, as far as it is used.
+/// The fields of the head of an answer that are used here.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AnswerHead {
     pub status: u16,
-    /// Of what follows.
+    /// The number of bytes that follow.
     pub length: Option<u64>,
-    /// Where the part begins that follows.
+    /// The position of the following part in the file.
     pub start: Option<u64>,
     location: Option<String>,
 }
@@ -37,13 +37,13 @@ impl AnswerHead {
     }
 }
 
-/// Takes the heads of the answers off what curl writes. Before the last there are those of redirects, which curl follows, and
-/// interim ones.
+/// Removes the heads of the answers from the output of curl. Before the last head, there are heads
+/// of redirects, which curl follows, and of interim answers.
 pub struct HeadReader {
     bytes: Vec<u8>,
-    /// Of heads that are done with.
+    /// The number of bytes of the heads that have been read.
     passed: usize,
-    /// True if every redirect so far came over https.
+    /// True if the current address uses https.
     is_https: bool,
     pub is_done: bool,
 }
@@ -53,10 +53,10 @@ impl HeadReader {
         HeadReader { bytes: Vec::new(), passed: 0, is_https: is_https(url), is_done: false }
     }
 
-    /// The last head and what has come after it, when it is whole.
+    /// Returns the last head and the bytes after it when the head is complete.
     ///
     /// # Errors
-    /// When a redirect must not be followed, in words.
+    /// A message if a redirect must not be followed.
     pub fn read(&mut self, chunk: Vec<u8>) -> std::result::Result<Option<(AnswerHead, Vec<u8>)>, String> {
         self.bytes.extend(chunk);
         while let Some(end) = head_end(&self.bytes) {
@@ -74,13 +74,13 @@ impl HeadReader {
             }
         }
         if self.passed + self.bytes.len() > MAX_HEADERS {
-            return Err("the server's answer has no end of its headers".to_string());
+            return Err("the headers of the server's answer do not end".to_string());
         }
         Ok(None)
     }
 }
 
-/// Where the empty line ends that ends a head.
+/// The position after the empty line at the end of a head.
 fn head_end(bytes: &[u8]) -> Option<usize> {
     let ends = [&b"\n\r\n"[..], b"\n\n"];
     (0..bytes.len())
@@ -91,13 +91,13 @@ fn head_end(bytes: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// What counts is how the redirect itself came.
+    /// The scheme of the redirecting answer decides, not that of the first address.
     #[test]
     fn a_chain_of_redirects_does_not_lead_down_from_https() {
         let mut reader = HeadReader::new("http://a.b");
         let chain =
             "HTTP/1.1 302 x\r\nLocation: https://c.d\r\n\r\nHTTP/2 301\r\nlocation: http://a.b\r\n\r\n";
-        assert!(reader.read(chain.into()).unwrap_err().contains("from https down"));
+        assert!(reader.read(chain.into()).unwrap_err().contains("from https to"));
     }
 
     #[test]
@@ -115,6 +115,6 @@ mod tests {
         }
         let mut reader = HeadReader::new("http://a.b");
         let endless = (0..10).find_map(|_| reader.read(vec![b'x'; MAX_HEADERS / 8]).err());
-        assert!(endless.is_some_and(|problem| problem.contains("no end")));
+        assert!(endless.is_some_and(|problem| problem.contains("do not end")));
     }
 }

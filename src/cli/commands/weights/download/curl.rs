@@ -1,4 +1,4 @@
-//! The program `curl`: how it is started, what comes from it, and what its end means.
+//! The program `curl`: its options, its output and its exit codes.
 
 use std::io::{self, Read};
 use std::process::{Child, Command, Stdio};
@@ -11,23 +11,24 @@ use super::url::{is_https, redacted, userinfo};
 use super::{CHUNK, Failure, blame};
 use crate::cli::args::FetchLimits;
 
-/// Seconds for a connection, from the look-up of the address to the end of the TLS handshake.
+/// The time limit of a connection in seconds, including address lookup and TLS handshake.
 const CONNECT: u64 = 8;
 
-/// `curl` at work. It ends when this is dropped.
+/// A running `curl`. It is killed when this value is dropped.
 pub struct Curl {
     child: Child,
-    /// Its standard output: the headers of the answers, then the file.
+    /// The standard output of curl: the headers of the answers, then the file.
     pub chunks: Receiver<Vec<u8>>,
     words: Option<JoinHandle<Vec<u8>>>,
-    /// For messages.
+    /// Name and password in the address, removed from messages.
     userinfo: Option<String>,
 }
 
 impl Curl {
     pub fn start(url: &str, offset: u64, limits: &FetchLimits) -> Result<Curl> {
         let mut curl = Command::new("curl");
-        // First, so that no file of the user's adds options: ~/.curlrc could undo every bound. Proxies come from the environment.
+        // The first option: it ignores ~/.curlrc, which could remove all limits. Proxies are taken
+        // from the environment.
         curl.arg("--disable");
         curl.args(["--silent", "--show-error", "--no-buffer", "--include", "--suppress-connect-headers"])
             .args([
@@ -41,7 +42,8 @@ impl Curl {
             ])
             .arg(if is_https(url) { "=https" } else { "=http,https" })
             .args(["--connect-timeout", &CONNECT.to_string()])
-            // It is this program's clock that counts. These end curl when this program has been killed.
+            // This program checks the time limits. These options end curl if this program is
+            // killed.
             .args(["--speed-limit", "1", "--speed-time", &(limits.stall.as_secs() + 15).to_string()])
             .args(["--max-time", &(limits.total.as_secs() + 15).to_string()]);
         if offset > 0 {
@@ -49,17 +51,18 @@ impl Curl {
         }
         curl.args(["--output", "-", "--", url]);
         curl.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // Ctrl-C reaches this program alone, which ends curl. Else it would look as if the connection had been lost.
+        // With its own process group, curl does not receive Ctrl-C. This program ends it; otherwise
+        // the end of curl would look like a lost connection.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut curl, 0);
         let mut child = curl.spawn().map_err(|error| Error::Weights {
             name: redacted(url),
             problem: match error.kind() {
                 io::ErrorKind::NotFound => {
-                    "the program curl, which downloads it, is not installed".to_string()
+                    "the program curl, which is required for the download, is not installed".to_string()
                 }
-                _ => format!("the program curl, which downloads it, cannot be run ({error})"),
-            } + ": install it, or download the file in another way and run: occlude weights import FILE",
+                _ => format!("the program curl, which is required for the download, cannot be started ({error})"),
+            } + ": install it, or download the file with another program and run: occlude weights import FILE",
         })?;
         let mut stdout = child.stdout.take().expect("a pipe");
         let stderr = child.stderr.take().expect("a pipe");
@@ -67,7 +70,7 @@ impl Curl {
         thread::spawn(move || {
             let mut chunk = vec![0; CHUNK];
             while let Ok(count @ 1..) = stdout.read(&mut chunk) {
-                // Nobody takes it any more when the download has been given up.
+                // The receiver is gone after the download has been abandoned.
                 if sender.send(chunk[..count].to_vec()).is_err() {
                     break;
                 }
@@ -81,7 +84,7 @@ impl Curl {
         Ok(Curl { child, chunks, words: Some(words), userinfo: userinfo(url).map(str::to_string) })
     }
 
-    /// Waits for its end, after it has closed the pipe.
+    /// Waits until curl ends. Call it after curl has closed the pipe.
     pub fn end(&mut self) -> io::Result<CurlExit> {
         let code = self.child.wait()?.code();
         let words = self.words.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
@@ -100,9 +103,9 @@ impl Drop for Curl {
     }
 }
 
-/// The exit of `curl`.
+/// The result of `curl`.
 pub struct CurlExit {
-    /// None after a signal.
+    /// The exit code; `None` after a signal.
     pub code: Option<i32>,
     words: String,
 }
@@ -111,12 +114,17 @@ impl CurlExit {
     pub fn explain(self) -> Failure {
         let Some(code) = self.code else { return blame("curl was killed") };
         let (reason, unreachable) = match code {
-            5 | 6 => ("no address for the server: is there a network?".to_string(), true),
-            7 => ("no connection to the server".to_string(), true),
-            // Sooner than any of its other limits.
+            5 | 6 => (
+                "the address of the server cannot be resolved; check the network connection".to_string(),
+                true,
+            ),
+            7 => ("the connection to the server failed".to_string(), true),
+            // The limit for the connection; the other limits of curl are never reached.
             28 => (format!("no connection to the server within {CONNECT} seconds"), true),
             18 | 52 | 55 | 56 | 92 => ("the connection was lost".to_string(), false),
-            35 | 51 | 58 | 60 | 77 => ("the server cannot prove who it is".to_string(), true),
+            35 | 51 | 58 | 60 | 77 => {
+                ("the TLS certificate of the server cannot be verified".to_string(), true)
+            }
             47 => ("the server redirects more than 10 times".to_string(), false),
             code => (format!("curl ended with exit code {code}"), false),
         };

@@ -1,5 +1,7 @@
-//! One download by the system's `curl`, which writes to a pipe. What comes through it is counted, timed, hashed, and kept in a
-//! partial file from which a later download can go on. The only module that starts another program or reaches a network.
+//! A download with the program `curl`, which writes to a pipe. The data is counted, timed, hashed
+//! and kept in a partial file, from which a later download can continue.
+//!
+//! No other module of the command starts a program or uses the network.
 
 mod answer;
 mod curl;
@@ -21,25 +23,25 @@ use curl::Curl;
 pub use partial::{Partial, TargetLock, remove_partial};
 pub use url::{check_scheme, redacted, server};
 
-/// A source that sends fewer bytes a second is given up.
+/// The minimum speed in bytes per second. A slower source is abandoned.
 const SLOWEST: f64 = 1000.0;
 
-/// Longest time for which a signal or the end of the time limit goes unnoticed.
+/// The interval at which signals and time limits are checked.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Bytes taken from the pipe at once.
+/// The largest number of bytes in one read from the pipe.
 const CHUNK: usize = 1 << 16;
 
-/// Why a download has not brought its file.
+/// The reason why a download failed.
 #[derive(Debug)]
 pub enum Failure {
-    /// The source's fault: another one may do.
+    /// The source failed; another source may succeed.
     Source {
         reason: String,
-        /// There is no connection to its server, so there will be none for another file, either.
+        /// True if the server cannot be reached, which also concerns its other files.
         unreachable: bool,
     },
-    /// The fault of this machine, or the user's wish: no other source would help.
+    /// A failure of this machine, or an interruption by the user. Another source would not help.
     Here(Error),
 }
 
@@ -49,7 +51,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// The source's fault, in words.
+/// Makes a failure of the source.
 pub fn blame(reason: impl Into<String>) -> Failure {
     Failure::Source { reason: reason.into(), unreachable: false }
 }
@@ -57,17 +59,17 @@ pub fn blame(reason: impl Into<String>) -> Failure {
 /// One download: its address, size and limits.
 pub struct Download<'a> {
     pub url: &'a str,
-    /// In bytes, where it is known.
+    /// The size in bytes, if it is known.
     pub size: Option<u64>,
     pub limits: FetchLimits,
 }
 
 impl Download<'_> {
-    /// Brings the whole file, from where an earlier download has ended, and checks it. What does not become the right file when
-    /// it is continued is downloaded once more from the start.
+    /// Downloads the file, continuing an earlier download, and checks it. If the continued file is
+    /// not the expected one, it is downloaded again from the start.
     ///
     /// # Errors
-    /// [`Failure`]; then the partial file is either the beginning of the right file, as far as is known, or discarded.
+    /// [`Failure`]. The partial file is then kept if it can be the beginning of the expected file.
     pub fn run(&self, partial: &mut Partial) -> std::result::Result<(), Failure> {
         check_scheme(self.url).map_err(blame)?;
         if partial.length() > 0 {
@@ -83,7 +85,7 @@ impl Download<'_> {
             match self.transfer(partial, &mut clock) {
                 Ok(Transfer::Whole) => return partial.check().inspect_err(|_| partial.discard()),
                 Ok(Transfer::Continued) if partial.check().is_ok() => return Ok(()),
-                // It was the beginning of something else, or the server has no part from there.
+                // The partial file belongs to another file, or the server does not send parts.
                 Ok(Transfer::Continued | Transfer::NoPart) => partial.clear()?,
                 Err(Failure::Source { reason, unreachable }) => {
                     return Err(Failure::Source { reason: reason + &partial.in_words(), unreachable });
@@ -133,29 +135,32 @@ impl Download<'_> {
         }
         drop(bar);
         let ended = curl.end().map_err(failed("wait for", Path::new("curl")))?;
-        // After Ctrl-C in a terminal, it may be the signal that has ended it.
+        // After Ctrl-C, the signal may have ended curl.
         interrupt::check()?;
         if ended.code != Some(0) {
             return Err(ended.explain());
         }
         if !reader.is_done {
-            return Err(blame("the server's answer has no end of its headers"));
+            return Err(blame("the headers of the server's answer do not end"));
         }
         if self.size.is_some_and(|size| size != partial.length()) || partial.length() == 0 {
             partial.discard();
             let expected = self.size.map_or(String::new(), |size| format!(", expected {size}"));
-            return Err(blame(format!("it has {} bytes{expected}: another file", partial.length())));
+            return Err(blame(format!(
+                "the file has {} bytes{expected}: it is another file",
+                partial.length()
+            )));
         }
         Ok(transfer)
     }
 
-    /// Judges the server's answer before anything is written.
+    /// Checks the head of the server's answer before anything is written.
     fn begin(&self, head: &AnswerHead, offset: u64) -> std::result::Result<Transfer, Failure> {
         let transfer = match head.status {
             200 => Transfer::Whole,
             206 if offset > 0 && head.start == Some(offset) => Transfer::Continued,
             206 | 416 if offset > 0 => return Ok(Transfer::NoPart),
-            status => return Err(blame(format!("the server answers {status}"))),
+            status => return Err(blame(format!("the server answers with status {status}"))),
         };
         let before = if transfer == Transfer::Continued { offset } else { 0 };
         let Some(total) = head.length.map(|length| length.saturating_add(before)) else {
@@ -163,7 +168,7 @@ impl Download<'_> {
         };
         match self.size {
             Some(size) if size != total => {
-                Err(blame(format!("it has {total} bytes, expected {size}: another file")))
+                Err(blame(format!("the file has {total} bytes, expected {size}: it is another file")))
             }
             None if total > self.limits.bytes => Err(blame(self.too_large())),
             _ => Ok(transfer),
@@ -174,7 +179,7 @@ impl Download<'_> {
         let length = partial.length() + body.len() as u64;
         let too_much = match self.size {
             Some(size) if length > size => {
-                format!("it has more than the {size} bytes expected: another file")
+                format!("the file has more than the expected {size} bytes: it is another file")
             }
             None if length > self.limits.bytes => self.too_large(),
             _ => {
@@ -182,7 +187,7 @@ impl Download<'_> {
                 if !is_page(&partial.head) {
                     return Ok(());
                 }
-                "a web page came instead of the file".to_string()
+                "the server sent a web page instead of the file".to_string()
             }
         };
         partial.discard();
@@ -190,7 +195,7 @@ impl Download<'_> {
     }
 
     fn too_large(&self) -> String {
-        format!("it is larger than {} bytes, which no weights are", self.limits.bytes)
+        format!("the file is larger than {} bytes, the limit for weights files", self.limits.bytes)
     }
 }
 
@@ -198,17 +203,17 @@ impl Download<'_> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Transfer {
     Whole,
-    /// From where an earlier one has ended.
+    /// The rest of a file, after an earlier transfer.
     Continued,
-    /// Nothing: the server does not send parts, or has none after what is there.
+    /// Nothing: the server does not send parts of files, or has no data after the partial file.
     NoPart,
 }
 
-/// The times within which something must happen.
+/// Checks the time limits of a download.
 struct Clock {
     limits: FetchLimits,
     begun: Instant,
-    /// Since when bytes are counted, and how many there were.
+    /// The start of the current interval; `bytes` arrived since then.
     since: Instant,
     bytes: usize,
 }
@@ -226,16 +231,16 @@ impl Clock {
         (self.since, self.bytes) = (Instant::now(), 0);
     }
 
-    /// Says in words that the transfer is too slow or too long, if it is.
+    /// Returns an error message if the transfer is too slow or takes too long.
     fn check(&mut self) -> std::result::Result<(), String> {
         let FetchLimits { stall, total, .. } = self.limits;
         if self.begun.elapsed() >= total {
-            return Err(format!("not done after {} seconds", total.as_secs_f64()));
+            return Err(format!("the download is not complete after {} seconds", total.as_secs_f64()));
         }
         if self.since.elapsed() >= stall {
             if (self.bytes as f64) < SLOWEST * stall.as_secs_f64() {
                 return Err(format!(
-                    "fewer than {SLOWEST} bytes a second came for {} seconds",
+                    "the server sent fewer than {SLOWEST} bytes per second for {} seconds",
                     stall.as_secs_f64()
                 ));
             }
@@ -245,7 +250,7 @@ impl Clock {
     }
 }
 
-/// True if the bytes begin like a web page.
+/// True if the bytes are the beginning of a web page.
 fn is_page(head: &[u8]) -> bool {
     let text = String::from_utf8_lossy(head).trim_start_matches('\u{feff}').trim_start().to_lowercase();
     text.starts_with("<!doctype") || text.starts_with("<html")

@@ -1,4 +1,4 @@
-//! The place of a file that is being downloaded, and the part of it that has come.
+//! The lock on the target of a download, and the partial file beside it.
 
 use std::fs::{self, File, Metadata, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -9,32 +9,32 @@ use occlude::{Error, Result};
 use super::{CHUNK, Failure, blame, failed};
 use crate::cli::checksum::{Checksum, Hasher};
 
-/// The place of one file, in the hands of this process alone. Dropped, it is as it was: no lock file, and no folder that was
-/// made for a file that has not come.
+/// The exclusive right of this process to write a target file. When it is dropped, it removes the
+/// lock file and the folders that it has created, if they are empty.
 pub struct TargetLock {
     lock: PathBuf,
-    /// Closed, and with that unlocked, after the file is removed.
+    /// Closing this file after its removal unlocks it.
     _locked: File,
     _made: MadeFolders,
 }
 
-/// Folders made, each before the one that it lies in.
+/// Created folders, each before its parent.
 struct MadeFolders(Vec<PathBuf>);
 
 impl Drop for MadeFolders {
     fn drop(&mut self) {
         for folder in &self.0 {
-            // Only if empty.
+            // This removes only empty folders.
             let _ = fs::remove_dir(folder);
         }
     }
 }
 
 impl TargetLock {
-    /// Makes the folder for `out` if it does not exist.
+    /// Locks the target `out`. Creates its folder if needed.
     ///
     /// # Errors
-    /// [`Error::Io`], and [`Error::Weights`] when another process has the place.
+    /// [`Error::Io`]; [`Error::Weights`] if another process has the lock.
     pub fn take(out: &Path) -> Result<TargetLock> {
         let folders = out.ancestors().skip(1);
         let missing = folders.filter(|folder| !folder.as_os_str().is_empty() && !folder.exists());
@@ -50,14 +50,15 @@ impl TargetLock {
                 Err(TryLockError::WouldBlock) => {
                     return Err(Error::Weights {
                         name: out.display().to_string(),
-                        problem: "another `occlude weights fetch` is downloading it: wait until that has ended, or \
-                                  name another file with --out"
+                        problem: "another `occlude weights fetch` is downloading this file: wait until it has ended, \
+                                  or name another file with --out"
                             .to_string(),
                     });
                 }
                 Err(TryLockError::Error(source)) => return Err(failed("lock", &lock)(source)),
             }
-            // Another process may have removed the file between the two, and then holds none.
+            // Another process may have removed the file between opening and locking; then try
+            // again.
             let lies = fs::symlink_metadata(&lock);
             if lies.is_ok_and(|lies| file.metadata().is_ok_and(|opened| is_same(&lies, &opened))) {
                 return Ok(TargetLock { lock, _locked: file, _made: made });
@@ -72,25 +73,26 @@ impl Drop for TargetLock {
     }
 }
 
-/// The part of a file that has been downloaded, in a file beside its final place.
+/// The downloaded part of a file, in a file beside the target.
 pub struct Partial<'a> {
     path: PathBuf,
-    /// The name for messages: the partial file may be gone by then.
+    /// The target, for messages.
     place: PathBuf,
     file: File,
     length: u64,
-    /// Its first bytes.
+    /// The first bytes.
     pub head: Vec<u8>,
     checksum: Option<&'a Checksum>,
     hasher: Option<Hasher>,
-    /// True if a later download may continue from here.
+    /// True if the file is kept for a later download.
     kept: bool,
 }
 
 impl<'a> Partial<'a> {
-    /// Opens what an earlier download left of a file with this checksum, or an empty file. Without a checksum nobody could tell
-    /// whether the parts belong together, so it begins anew and is not kept. The checksum is part of the name: no other file's
-    /// bytes are taken for this one's.
+    /// Opens the partial file of an earlier download with this checksum, or an empty file.
+    ///
+    /// The checksum is part of the name, so parts of different files are never combined. Without a
+    /// checksum the download starts from the beginning and is not kept.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -150,7 +152,7 @@ impl<'a> Partial<'a> {
         Ok(())
     }
 
-    /// Compares its checksum, if one is known, with what has come.
+    /// Compares the checksum of the data with the expected one, if that is known.
     pub fn check(&self) -> std::result::Result<(), Failure> {
         let (Some(expected), Some(hasher)) = (self.checksum, &self.hasher) else { return Ok(()) };
         let found = hasher.clone().finish();
@@ -158,11 +160,11 @@ impl<'a> Partial<'a> {
             return Ok(());
         }
         Err(blame(format!(
-            "its checksum is {found}, expected {expected}: damaged on its way, or another file"
+            "the file has checksum {found}, expected {expected}: it is damaged, or it is another file"
         )))
     }
 
-    /// It is of no use to a later download: it has been used, or is not what it should be.
+    /// Marks the file for removal, because it is complete or is not the expected file.
     pub fn discard(&mut self) {
         self.kept = false;
     }
@@ -171,7 +173,7 @@ impl<'a> Partial<'a> {
         self.length
     }
 
-    /// The file from its start.
+    /// Returns the file, positioned at its start.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -180,12 +182,12 @@ impl<'a> Partial<'a> {
         Ok(&mut self.file)
     }
 
-    /// Tells after a failure whether the part is kept.
+    /// The addition to an error message if the file is kept.
     pub fn in_words(&self) -> String {
         match self.length {
             0 => String::new(),
             _ if !self.kept => String::new(),
-            length => format!("; {length} bytes are kept, and the same command goes on from there"),
+            length => format!("; {length} bytes are kept, run the same command again to continue"),
         }
     }
 }
@@ -205,24 +207,24 @@ fn partial_path(out: &Path, checksum: Option<&Checksum>) -> PathBuf {
     }
 }
 
-/// Removes what an earlier download has brought of a file that is no longer needed.
+/// Removes the partial file of a download that is no longer needed.
 pub fn remove_partial(out: &Path, checksum: &Checksum) {
     let _ = fs::remove_file(partial_path(out, Some(checksum)));
 }
 
-/// A file named after another one, in the same folder.
+/// The path of `out` with a further extension.
 fn beside(out: &Path, ending: &str) -> PathBuf {
     let mut name = out.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{ending}"));
     out.with_file_name(name)
 }
 
-/// Opens a file to read and write, and makes it if it is not there. Never what a symbolic link leads to.
+/// Opens a file for reading and writing, and creates it if needed. Does not follow symbolic links.
 fn open_own(path: &Path) -> Result<File> {
     let failed = |source| failed("write to", path)(source);
     let mut options = File::options();
     options.read(true).write(true);
-    // Again if someone puts another file there between the steps.
+    // Repeated if another process replaces the file between the steps.
     for _ in 0..100 {
         match options.clone().create_new(true).open(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -233,8 +235,8 @@ fn open_own(path: &Path) -> Result<File> {
             lies => lies.map_err(failed)?,
         };
         if !lies.is_file() {
-            let what = if lies.is_symlink() { "a symbolic link" } else { "no ordinary file" };
-            let problem = format!("it is {what}, which is not followed; remove it");
+            let what = if lies.is_symlink() { "a symbolic link" } else { "not a regular file" };
+            let problem = format!("it is {what}, expected a regular file; remove it");
             return Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, problem)));
         }
         match options.open(path) {
@@ -243,10 +245,10 @@ fn open_own(path: &Path) -> Result<File> {
             opened => return opened.map_err(failed),
         }
     }
-    Err(failed(io::Error::other("it is another file each time")))
+    Err(failed(io::Error::other("other programs keep replacing it; try again")))
 }
 
-/// True if both are the same file, as far as the system tells.
+/// True if both are the same file according to the system.
 fn is_same(a: &Metadata, b: &Metadata) -> bool {
     #[cfg(unix)]
     {
@@ -272,7 +274,7 @@ mod tests {
         assert!(second.contains("another `occlude weights fetch`"), "{second}");
         drop(place);
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
-        // What a killed process has left locks nobody out.
+        // The lock file of a killed process does not lock other processes out.
         let out = root.path().join("w.st");
         fs::write(beside(&out, "lock"), b"").unwrap();
         drop(TargetLock::take(&out).unwrap());
@@ -293,7 +295,7 @@ mod tests {
         first.write(b"two").unwrap();
         first.discard();
         drop(first);
-        // Without a checksum nothing is kept.
+        // Without a checksum, nothing is kept.
         Partial::open(&out, None).unwrap().write(b"three").unwrap();
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
     }

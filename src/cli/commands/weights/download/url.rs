@@ -1,25 +1,27 @@
-//! Addresses: their schemes, their servers, where a redirect may lead, and which part of them is not shown.
+//! Addresses: schemes, servers, redirects and credentials.
 
-/// True if the transfer stays on https after a redirect.
+/// Checks a redirect. Returns true if its target uses https.
 ///
 /// # Errors
-/// When it must not be followed, in words.
+/// A message if the redirect must not be followed.
 pub fn follow(is_https: bool, location: &str) -> std::result::Result<bool, String> {
-    // Without one it is relative, and stays with the same.
+    // A relative address keeps the scheme.
     let Some(scheme) = scheme(location) else { return Ok(is_https) };
     let address = redacted(location.split(['?', '#']).next().unwrap_or_default());
     match scheme.as_str() {
         "https" => Ok(true),
         "http" if !is_https => Ok(false),
-        "http" => Err(format!("a redirect from https down to {address} is refused")),
+        "http" => Err(format!("the redirect from https to {address} is not followed: expected https")),
         scheme => Err(format!(
-            "a redirect to another scheme ({scheme}) is refused: {address}, expected http or https"
+            "the redirect to {address} is not followed: it has the scheme {scheme}, expected http or https"
         )),
     }
 }
 
+/// Checks that an address has the scheme http or https.
+///
 /// # Errors
-/// When it is no address of a web server, in words.
+/// A message with the expected schemes.
 pub fn check_scheme(url: &str) -> std::result::Result<(), String> {
     match scheme(url).as_deref() {
         Some("http" | "https") if url.contains("://") => Ok(()),
@@ -31,7 +33,7 @@ pub fn is_https(url: &str) -> bool {
     scheme(url).as_deref() == Some("https")
 }
 
-/// The scheme of an address in lower case: the part before the first colon, if it can be one.
+/// The scheme of an address in lower case.
 fn scheme(url: &str) -> Option<String> {
     let (scheme, _) = url.split_once(':')?;
     let plain = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
@@ -39,7 +41,7 @@ fn scheme(url: &str) -> Option<String> {
     is_scheme.then(|| scheme.to_lowercase())
 }
 
-/// Server and port, with what may stand before them.
+/// Server and port of an address, with name and password.
 fn authority(url: &str) -> &str {
     let after = url.split_once("//").map_or(url, |(_, after)| after);
     after.split(['/', '?', '#', '\\']).next().unwrap_or_default()
@@ -56,7 +58,7 @@ pub fn server(url: &str) -> &str {
     authority.rsplit_once('@').map_or(authority, |(_, server)| server)
 }
 
-/// An address to be shown: without name and password.
+/// The address without name and password, for messages.
 pub fn redacted(url: &str) -> String {
     match userinfo(url) {
         Some(userinfo) => url.replacen(&format!("{userinfo}@"), "***@", 1),
@@ -82,7 +84,7 @@ mod tests {
         }
     }
 
-    /// Over TLS it cannot be tried without a certificate, so the rule is tried alone.
+    /// A test over TLS would need a certificate, so this tests the rule by itself.
     #[test]
     fn redirects_lead_to_the_web_and_never_down_from_https() {
         assert_eq!(follow(true, "/a:b"), Ok(true));
@@ -91,10 +93,10 @@ mod tests {
         assert_eq!(follow(false, "HTTPS://a.b"), Ok(true));
         assert_eq!(follow(false, "http://a.b"), Ok(false));
         let refused = follow(true, "http://me:secret@a.b/c?token=d").unwrap_err();
-        assert_eq!(refused, "a redirect from https down to http://***@a.b/c is refused");
+        assert_eq!(refused, "the redirect from https to http://***@a.b/c is not followed: expected https");
         for location in ["file:///etc/passwd", "ftp://a.b/c", "javascript:0"] {
             let refused = follow(false, location).unwrap_err();
-            assert!(refused.contains("another scheme") && refused.contains(location), "{refused}");
+            assert!(refused.contains("has the scheme") && refused.contains(location), "{refused}");
         }
         assert!(check_scheme("http://a").is_ok() && check_scheme("HTTPS://a").is_ok());
         for url in ["file:///a", "ftp://a", "a.b/c", "", "http:a", "-o"] {
