@@ -1,4 +1,4 @@
-//! Checksums in hexadecimal: of bytes, of files, and of weights while they are read; which one a file must have.
+//! Checksums in hexadecimal: of bytes, of files, and of weights while they are read.
 
 use std::fmt;
 use std::fs::File;
@@ -11,8 +11,8 @@ use serde::Deserialize;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha384};
 
-/// The checksum that a file must have, in hexadecimal. Of a published one that is known by its first digits, these are
-/// compared.
+/// The expected checksum of a file, in hexadecimal. If only its first digits are published, only
+/// these are compared.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(rename_all = "lowercase")]
 pub enum Checksum {
@@ -22,10 +22,10 @@ pub enum Checksum {
 }
 
 impl Checksum {
-    /// Tells the kind from the number of digits.
+    /// Parses a checksum. The number of digits determines the algorithm.
     ///
     /// # Errors
-    /// Says which lengths are accepted.
+    /// A message with the accepted numbers of digits.
     pub fn parse(text: &str) -> std::result::Result<Checksum, String> {
         let digits = text.to_lowercase();
         let hexadecimal = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -34,8 +34,7 @@ impl Checksum {
             64 if hexadecimal => Ok(Checksum::Sha256(digits)),
             96 if hexadecimal => Ok(Checksum::Sha384(digits)),
             _ => {
-                Err("expected hexadecimal digits: 40 of a SHA-1, 64 of a SHA-256, or 96 of a SHA-384"
-                    .to_string())
+                Err("expected hexadecimal digits: 40 for SHA-1, 64 for SHA-256 or 96 for SHA-384".to_string())
             }
         }
     }
@@ -45,7 +44,7 @@ impl Checksum {
         digits
     }
 
-    /// True if it is a SHA-256 whose known digits begin `sha256`.
+    /// True if this is a SHA-256 and `sha256` begins with its known digits.
     pub fn is_begun_by(&self, sha256: &str) -> bool {
         matches!(self, Checksum::Sha256(digits) if sha256.starts_with(digits))
     }
@@ -70,7 +69,7 @@ impl fmt::Display for Checksum {
     }
 }
 
-/// Hashes bytes as they come.
+/// Computes a checksum from consecutive chunks of bytes.
 #[derive(Clone)]
 pub enum Hasher {
     Sha1(Sha1),
@@ -97,7 +96,7 @@ impl Hasher {
     }
 }
 
-/// Passes bytes through and hashes them, so that the checksum is of exactly the bytes that were used.
+/// A reader that hashes the bytes that are read through it.
 struct Hashing<R, D> {
     inner: R,
     digest: D,
@@ -111,7 +110,8 @@ impl<R: Read, D: Digest> Read for Hashing<R, D> {
     }
 }
 
-/// Loads weights; also the SHA-256 of their file in hexadecimal. `transform_input` is that of [`Weights::from_reader`].
+/// Loads weights. Returns them with the SHA-256 of their file in hexadecimal. `transform_input` has
+/// the meaning of the argument of [`Weights::from_reader`].
 pub fn load_and_hash(source: &Source, transform_input: Option<bool>) -> Result<(Weights, String)> {
     match source {
         Source::File(path) => {
@@ -122,7 +122,7 @@ pub fn load_and_hash(source: &Source, transform_input: Option<bool>) -> Result<(
     }
 }
 
-/// The same of a stream of `size` bytes; `name` serves only for messages.
+/// Loads weights from a stream of `size` bytes, as [`load_and_hash`] does. `name` is for messages.
 pub fn read_and_hash(
     name: &str,
     size: u64,

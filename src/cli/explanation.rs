@@ -1,6 +1,7 @@
-//! One photograph explained: the network and the photograph, the sweep by the command line's options, and what came of it.
-//! The only place where the command starts a sweep for its maps. Knows nothing of files to be written and pictures to be
-//! drawn.
+//! The explanation of one photograph: the loaded network, the loaded photograph, the sweep with the
+//! options of the command line, and its results.
+//!
+//! All sweeps for maps are started here. This module writes no files and draws no figures.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::cli::checksum;
 use crate::cli::terminal::interrupt;
 use crate::cli::weights;
 
-/// A network, ready, and what identifies it.
+/// A loaded network and the data that identifies it.
 pub struct Session {
     pub net: GoogLeNet,
     pub labels: Arc<Labels>,
@@ -29,7 +30,7 @@ pub struct Session {
     pub resize: Resize,
 }
 
-/// A photograph that has been read.
+/// A loaded photograph and the data that identifies it.
 pub struct LoadedPhotograph {
     /// The file, as it was named.
     pub image: PathBuf,
@@ -37,7 +38,7 @@ pub struct LoadedPhotograph {
     pub photograph: Arc<Photograph>,
 }
 
-/// A photograph and what the sweep over it has come to.
+/// A photograph and the results of the sweep over it.
 pub struct Explanation {
     /// The file, as it was named.
     pub image: PathBuf,
@@ -52,9 +53,9 @@ pub struct Explanation {
     pub network: String,
     pub labels: Arc<Labels>,
     pub weights_sha256: String,
-    /// What becomes of the drops.
+    /// How the drops are combined into the map that is drawn.
     pub aggregate: Aggregate,
-    /// For each class one by each method, if asked for.
+    /// The curves of each method for each class; empty unless requested.
     pub faithfulness: Vec<(Method, Curves)>,
 }
 
@@ -71,18 +72,18 @@ impl Session {
         })
     }
 
-    /// What `--classes` names.
+    /// Parses the values of `--classes`.
     pub fn classes(&self, lists: &[String]) -> Result<Classes> {
         Classes::parse(lists, &self.labels).map_err(|error| elsewhere(error, &self.labels))
     }
 
-    /// What the network says about a photograph.
+    /// Classifies a photograph.
     pub fn classify(&self, source: &LoadedPhotograph) -> Classification {
         self.net.classify(&source.photograph.picture(self.resize).input())
     }
 
-    /// Runs the sweep over a photograph, on the threads of the current rayon pool. With `refined`, coarse to fine: it is
-    /// shown what there is before the end.
+    /// Runs the sweep over a photograph, on the threads of the current rayon pool. With `refined`,
+    /// the sweep runs from coarse to fine and passes intermediate results to it.
     pub fn sweep(
         &self,
         source: LoadedPhotograph,
@@ -131,7 +132,7 @@ impl Session {
         Ok(explanation(maps))
     }
 
-    /// Deletion and insertion for each class's map, and for Grad-CAM's of the same class.
+    /// Measures deletion and insertion for the map of each class and for its Grad-CAM map.
     pub fn measure(
         &self,
         explanation: &mut Explanation,
@@ -161,20 +162,23 @@ impl Session {
     }
 }
 
-/// Adds to the refusal of a class's name which other network has that class, if one does.
+/// Adds to the error of an unknown class name the network that has this class, if there is one.
 fn elsewhere(mut error: Error, labels: &Labels) -> Error {
     if let Error::UnknownClass { name, elsewhere, .. } = &mut error {
         let has = |others: &Labels| others != labels && others.find(name).is_ok();
         if has(Labels::imagenet()) {
-            *elsewhere = Some("the published network has it: `occlude weights fetch` gets that".to_string());
+            *elsewhere = Some(
+                "the published network has this class; download it with `occlude weights fetch`".to_string(),
+            );
         } else if has(&Weights::builtin().labels()) {
-            *elsewhere = Some("the built-in network has it: --weights builtin".to_string());
+            *elsewhere =
+                Some("the built-in network has this class; use it with --weights builtin".to_string());
         }
     }
     error
 }
 
-/// "colour 148,111,87", or what else a mask is filled with.
+/// The content of a mask in words, for example "colour 148,111,87".
 pub fn fill_in_words(value: MaskValue) -> String {
     match value {
         MaskValue::Rgb([red, green, blue]) => format!("colour {red:.0},{green:.0},{blue:.0}"),
@@ -182,7 +186,7 @@ pub fn fill_in_words(value: MaskValue) -> String {
     }
 }
 
-/// What has ordered the pixels.
+/// The method that gives the order of the pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Method {
     Occlusion,
@@ -199,7 +203,7 @@ impl Method {
 }
 
 impl LoadedPhotograph {
-    /// Reads and decodes a file; the checksum is of exactly the bytes that were decoded.
+    /// Reads and decodes a file. The checksum is computed from the decoded bytes.
     pub fn open(image: &Path) -> Result<LoadedPhotograph> {
         let bytes = Photograph::read(image)?;
         let photograph = Photograph::from_bytes(&image.display().to_string(), &bytes)?;
@@ -208,7 +212,7 @@ impl LoadedPhotograph {
     }
 }
 
-/// The library's sweep for the command line's options; the classes are missing.
+/// The library's sweep with the options of the command line, without the classes.
 fn options<'n>(net: &'n GoogLeNet, sweep: &Sweep) -> OcclusionSensitivity<'n> {
     let mut options = OcclusionSensitivity::new(net)
         .mask_value(sweep.mask_value)
@@ -229,7 +233,8 @@ fn options<'n>(net: &'n GoogLeNet, sweep: &Sweep) -> OcclusionSensitivity<'n> {
 }
 
 impl Explanation {
-    /// How important each pixel is by the `k`-th class's map, `[224][224]`. Pixels outside the region come last.
+    /// The importance of each pixel for the `k`-th class, `[224][224]`. Pixels outside the region
+    /// have the lowest importance.
     fn importance(&self, k: usize) -> Vec<f32> {
         if self.aggregate == Aggregate::Windows {
             return self.maps.attributions(k);
@@ -244,17 +249,18 @@ impl Explanation {
     }
 }
 
-/// JSON has no NaN and no infinity. Weights are checked to be finite, yet huge ones still overflow on their way through the
-/// layers.
+/// Checks that scores are finite, because JSON has no NaN and no infinity. Very large weights,
+/// although finite, can cause an overflow in the layers.
 ///
 /// # Errors
-/// [`Error::Weights`] when a value is not finite.
+/// [`Error::Weights`] if a value is not finite.
 pub fn require_finite(values: &[f32]) -> Result<()> {
     if values.iter().all(|value| value.is_finite()) {
         return Ok(());
     }
     Err(Error::Weights {
         name: "the weights".to_string(),
-        problem: "the network's scores overflow, so these are not a trained network's weights".to_string(),
+        problem: "the scores of the network overflow: these are not the weights of a trained network"
+            .to_string(),
     })
 }

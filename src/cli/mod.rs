@@ -1,5 +1,5 @@
-//! The command: which subcommand runs, and what its end is to the caller: exit code 0 done, 1 refused or failed, 2 not a
-//! valid command line, 130 and 143 interrupted. What subcommands share stands in the modules; none of them calls this one.
+//! The `occlude` command. This module starts the subcommand and sets the exit code: 0 for success,
+//! 1 for a failure, 2 for an invalid command line, 130 and 143 for an interruption.
 
 pub mod args;
 mod checksum;
@@ -20,7 +20,7 @@ use terminal::{console, interrupt};
 
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
-    // Where it is not possible, a signal does what it does by default.
+    // If this fails, signals have their default effect.
     let _ = interrupt::watch();
     let matches = Arguments::command().get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());

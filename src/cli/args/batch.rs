@@ -65,7 +65,8 @@ pub struct Batch {
     #[arg(long, value_name = "i/n", allow_hyphen_values = true)]
     pub shard: Option<Shard>,
 
-    /// Classes to map, as for `occlude explain`; topK are the most probable classes of each photograph
+    /// Classes to map, as for `occlude explain`; topK are the most probable classes of each
+    /// photograph
     #[arg(long, value_name = "LIST", default_value = "top1")]
     pub classes: Vec<String>,
 
@@ -73,8 +74,8 @@ pub struct Batch {
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = |text: &str| count(text, MAX_THREADS))]
     pub threads: Option<usize>,
 
-    /// Also write the numbers as arrays, as for `occlude explain`: npz, npy, safetensors, separated by
-    /// commas
+    /// Also write the numbers as arrays, as for `occlude explain`: npz, npy, safetensors, separated
+    /// by commas
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = choice(&[
         ("npy", ArrayFile::Npy), ("npz", ArrayFile::Npz), ("safetensors", ArrayFile::Safetensors)]))]
     pub arrays: Vec<ArrayFile>,

@@ -40,12 +40,12 @@ impl Classes {
         Classes(classes.into_iter().map(ClassChoice::Index).collect())
     }
 
-    /// Parses lists separated by commas. Names may contain commas ("tabby, tabby cat"), so an item is
-    /// the longest sequence of parts that names a class.
+    /// Parses lists separated by commas. Names may contain commas ("tabby, tabby cat"), so an item
+    /// is the longest sequence of parts that names a class.
     ///
     /// # Errors
-    /// The errors of [`Labels::find`]; [`Error::Option`] if K in `topK` is 0 or larger than the number
-    /// of classes.
+    /// The errors of [`Labels::find`]; [`Error::Option`] if K in `topK` is 0 or larger than the
+    /// number of classes.
     pub fn parse(lists: &[String], labels: &Labels) -> Result<Classes> {
         let mut items = Vec::new();
         for list in lists {

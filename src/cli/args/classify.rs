@@ -19,8 +19,8 @@ pub struct Classify {
     /// The photograph: PNG, JPEG, WebP, BMP, GIF or TIFF
     pub image: PathBuf,
 
-    /// Number of classes to print, from 1 to the number of classes of the network [default: 5, or all
-    /// if the network has fewer]
+    /// Number of classes to print, from 1 to the number of classes of the network [default: 5, or
+    /// all if the network has fewer]
     #[arg(long, value_name = "K", allow_hyphen_values = true,
           value_parser = |text: &str| count(text, MAX_CLASSES))]
     pub top: Option<usize>,

@@ -11,9 +11,9 @@ use crate::cli::render::colours::{COLOURS, Colours};
 #[derive(Args)]
 #[command(next_help_heading = "Figures")]
 pub struct Figures {
-    /// Figures to draw, separated by commas: drop (the fall of the score at each mask position), score
-    /// (the score at each mask position), class (the most probable class at each mask position, with
-    /// a legend)
+    /// Figures to draw, separated by commas: drop (the fall of the score at each mask position),
+    /// score (the score at each mask position), class (the most probable class at each mask
+    /// position, with a legend)
     #[arg(long, value_name = "LIST", default_value = "drop", value_parser = shows)]
     pub show: Shows,
 
@@ -31,10 +31,10 @@ pub struct Drawing {
           value_parser = choice(&[("bicubic", Upsampling::Bicubic), ("nearest", Upsampling::Nearest), ("none", Upsampling::None)]))]
     pub upsampling: Upsampling,
 
-    /// Colour map: jet (as in MATLAB's example), diverging (white is no effect, red is evidence for the
-    /// class, blue is evidence against it; recommended for drops, because the bright bands of jet look
-    /// like edges) or viridis (lightness rises evenly; recommended for values without a sign)
-    /// [default: jet for drops, viridis for scores]
+    /// Colour map: jet (as in MATLAB's example), diverging (white is no effect, red is evidence for
+    /// the class, blue is evidence against it; recommended for drops, because the bright bands of
+    /// jet look like edges) or viridis (lightness rises evenly; recommended for values without a
+    /// sign) [default: jet for drops, viridis for scores]
     #[arg(long, value_name = "COLOURS",
           value_parser = choice(&COLOURS))]
     pub colours: Option<Colours>,

@@ -54,14 +54,15 @@ pub struct Explain {
     /// The photograph: PNG, JPEG, WebP, BMP, GIF or TIFF
     pub image: PathBuf,
 
-    /// Classes to map, separated by commas: topK (the K most probable classes), an index (from 0) or
-    /// a name (upper and lower case are equal; commas in a name are allowed: 'tabby, tabby cat').
-    /// May be given several times. All classes are mapped in one sweep
+    /// Classes to map, separated by commas: topK (the K most probable classes), an index (from 0)
+    /// or a name (upper and lower case are equal; commas in a name are allowed: 'tabby, tabby
+    /// cat'). May be given several times. All classes are mapped in one sweep
     #[arg(long, value_name = "LIST", default_value = "top1")]
     pub classes: Vec<String>,
 
-    /// Also measure how faithful each map is: cover the pixels of the picture in the order of the map
-    /// (deletion), uncover them in that order (insertion), and compare with the order of Grad-CAM
+    /// Also measure how faithful each map is: cover the pixels of the picture in the order of the
+    /// map (deletion), uncover them in that order (insertion), and compare with the order of
+    /// Grad-CAM
     #[arg(long)]
     pub faithfulness: bool,
 

@@ -40,8 +40,8 @@ pub struct Features {
     #[arg(long, value_name = "LAYER")]
     pub layer: String,
 
-    /// Draw only the K channels with the largest totals, in descending order [default: all channels,
-    /// by number]
+    /// Draw only the K channels with the largest totals, in descending order [default: all
+    /// channels, by number]
     #[arg(long, value_name = "K", allow_hyphen_values = true, value_parser = |text: &str| count(text, MAX_CLASSES))]
     pub strongest: Option<usize>,
 

@@ -16,9 +16,9 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// Selects the photographs of this shard: every n-th of `all`, which has a fixed order. The sizes
-    /// of two shards differ by at most one, and similar photographs, which often are neighbours in the
-    /// order, are distributed over the shards.
+    /// Selects the photographs of this shard: every n-th of `all`, which has a fixed order. The
+    /// sizes of two shards differ by at most one, and similar photographs, which often are
+    /// neighbours in the order, are distributed over the shards.
     pub fn select<T>(self, all: Vec<T>) -> Vec<T> {
         all.into_iter().skip(self.index).step_by(self.of).collect()
     }

@@ -21,13 +21,13 @@ pub struct Pool {
 #[derive(Args)]
 #[command(next_help_heading = "Sweep")]
 pub struct Sweep {
-    /// Size of the mask in pixels of the 224x224 picture, 1 to 224: N or HxW (height x width); auto is
-    /// 45 (20 % of 224)
+    /// Size of the mask in pixels of the 224x224 picture, 1 to 224: N or HxW (height x width); auto
+    /// is 45 (20 % of 224)
     #[arg(long, value_name = "SIZE", default_value = "auto", allow_hyphen_values = true, value_parser = size)]
     pub mask_size: Size,
 
-    /// Step between neighbouring mask positions in pixels of the 224x224 picture, 1 to 224: N or HxW
-    /// (vertical x horizontal); auto is 22 (10 % of 224)
+    /// Step between neighbouring mask positions in pixels of the 224x224 picture, 1 to 224: N or
+    /// HxW (vertical x horizontal); auto is 22 (10 % of 224)
     #[arg(long, value_name = "SIZE", default_value = "auto", allow_hyphen_values = true, value_parser = size)]
     pub stride: Size,
 
@@ -44,8 +44,8 @@ pub struct Sweep {
           action = clap::ArgAction::Set, value_parser = choice(&[("on", true), ("off", false)]))]
     pub mask_clipping: bool,
 
-    /// Use only masks whose centre lies in rows y0 to y1 and columns x0 to x1 of the 224x224 picture;
-    /// y1 and x1 are excluded [default: the whole picture]
+    /// Use only masks whose centre lies in rows y0 to y1 and columns x0 to x1 of the 224x224
+    /// picture; y1 and x1 are excluded [default: the whole picture]
     #[arg(long, value_name = "y0,x0,y1,x1", allow_hyphen_values = true, value_parser = region)]
     pub region: Option<Rect>,
 

@@ -33,13 +33,13 @@ pub struct Trace {
     /// The photograph: PNG, JPEG, WebP, BMP, GIF or TIFF
     pub image: PathBuf,
 
-    /// Centre of the mask: row and column in the 224x224 picture, 0 to 223. The mask is clipped at the
-    /// border of the picture
+    /// Centre of the mask: row and column in the 224x224 picture, 0 to 223. The mask is clipped at
+    /// the border of the picture
     #[arg(long, value_name = "Y,X", allow_hyphen_values = true, value_parser = pixel)]
     pub at: [usize; 2],
 
-    /// Size of the mask in pixels of the 224x224 picture, 1 to 224: N or HxW (height x width); auto is
-    /// 45 (20 % of 224)
+    /// Size of the mask in pixels of the 224x224 picture, 1 to 224: N or HxW (height x width); auto
+    /// is 45 (20 % of 224)
     #[arg(long, value_name = "SIZE", default_value = "auto", allow_hyphen_values = true, value_parser = size)]
     pub mask_size: Size,
 

@@ -95,13 +95,13 @@ Examples:
   occlude weights fetch --torchvision
   occlude weights fetch --from https://mirror.example/googlenet-9.onnx --out weights/bvlc_googlenet.safetensors")]
 pub struct Fetch {
-    /// The only source to try: the name of a source below, or an http or https address [default: all
-    /// sources below, in order]
+    /// The only source to try: the name of a source below, or an http or https address [default:
+    /// all sources below, in order]
     #[arg(long, value_name = "NAME|URL")]
     pub from: Option<String>,
 
-    /// Download the weights of torchvision's googlenet, as --from torchvision does. They are written
-    /// to torchvision_googlenet.safetensors; name that file with --weights to use them
+    /// Download the weights of torchvision's googlenet, as --from torchvision does. They are
+    /// written to torchvision_googlenet.safetensors; name that file with --weights to use them
     #[arg(long, conflicts_with = "from")]
     pub torchvision: bool,
 
@@ -125,8 +125,8 @@ pub struct Fetch {
     #[arg(long, hide = true, value_name = "FILE")]
     pub sources: Option<PathBuf>,
 
-    /// Limits that replace the defaults, in seconds, seconds and bytes. For tests, which cannot wait
-    /// that long.
+    /// Limits that replace the defaults, in seconds, seconds and bytes. For tests, which cannot
+    /// wait that long.
     #[arg(long, hide = true, value_name = "STALL,TOTAL,BYTES", default_value = "15,900,268435456",
           value_parser = fetch_limits)]
     pub limits: FetchLimits,

@@ -1,5 +1,4 @@
-//! `occlude classify`: the most probable classes of a photograph. It needs no sweep, and so no
-//! [`Session`](crate::cli::explanation::Session).
+//! `occlude classify`: prints the most probable classes of a photograph.
 
 use std::process::ExitCode;
 
@@ -19,7 +18,8 @@ pub fn run(common: &Common, args: &Classify) -> Result<ExitCode> {
     let labels = weights.labels();
     let top = args.top.unwrap_or(LISTED.min(classes));
     if top > classes {
-        let (found, expected) = (top.to_string(), format!("at most the network's {classes} classes"));
+        let (found, expected) =
+            (top.to_string(), format!("at most {classes}, the number of classes of the network"));
         return Err(Error::Option { name: "--top", found, expected });
     }
     let classification = GoogLeNet::new(&weights)?.classify(&picture.input());

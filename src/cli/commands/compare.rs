@@ -1,5 +1,5 @@
-//! `occlude compare`: the evidence for several classes in one photograph, or for two photographs' classes in both. The
-//! numbers of a comparison are `contrast.rs`'s.
+//! `occlude compare`: compares the maps of several classes of one photograph, or of two
+//! photographs.
 
 use std::fmt::Write;
 use std::process::ExitCode;
@@ -26,10 +26,10 @@ use crate::cli::terminal::console;
 use crate::cli::terminal::progress::PositionsBar;
 use crate::cli::terminal::threads::on_threads;
 
-/// More make a picture that nobody looks at.
+/// The largest number of classes on a figure.
 const MOST_CLASSES: usize = 20;
 
-/// Maps in a row of a figure, beside the photograph.
+/// The number of maps in a row of the figure, beside the photograph.
 const ACROSS: usize = 3;
 
 pub fn run(common: &Common, args: &Compare) -> Result<ExitCode> {
@@ -70,8 +70,11 @@ fn compare(common: &Common, args: &Compare, output: &OutputFolder) -> Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-/// The classes asked for (the first photograph says which are the most probable). Without any: of one photograph, the three
-/// most probable; of two, the prediction for each, and where these agree, the first one's runner-up.
+/// The classes to compare.
+///
+/// `topK` in `asked` are the most probable classes of the first photograph. The default for one
+/// photograph are its three most probable classes. The default for two photographs are the two
+/// predicted classes or, if these are equal, the two most probable classes of the first photograph.
 fn chosen(asked: Option<&Classes>, said: &[Classification]) -> Vec<usize> {
     match (asked, said) {
         (Some(asked), _) => asked.resolve(&said[0]),
@@ -86,7 +89,7 @@ fn chosen(asked: Option<&Classes>, said: &[Classification]) -> Vec<usize> {
 }
 
 /// # Errors
-/// [`Error::Option`] for more classes than a picture can show.
+/// [`Error::Option`] if there are more classes than the figure can show.
 fn check(classes: &[usize]) -> Result<()> {
     if classes.len() <= MOST_CLASSES {
         return Ok(());
@@ -94,11 +97,11 @@ fn check(classes: &[usize]) -> Result<()> {
     Err(Error::Option {
         name: "--classes",
         found: format!("with {} classes", classes.len()),
-        expected: format!("at most {MOST_CLASSES} to compare"),
+        expected: format!("at most {MOST_CLASSES} classes"),
     })
 }
 
-/// One a class: its short name; with its index where several of the classes have the same.
+/// The short names of the classes. The index is added if several classes have the same name.
 fn names(classes: &[usize], labels: &Labels) -> Vec<String> {
     let short = |class| labels.short(class);
     let is_shared = |class| classes.iter().filter(|&&other| short(other) == short(class)).count() > 1;
@@ -119,7 +122,7 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
         drawing.colours.unwrap_or(Colours::Jet),
         drops.iter().flatten().flat_map(|(map, ..)| map),
     );
-    // Of what is drawn: at positions, or spread over the pixels.
+    // The differences of the maps that are drawn, per mask position or per pixel.
     let differences: Vec<Vec<f32>> = match has_contrast {
         true => drops.iter().map(|maps| difference(&maps[0].0, &maps[1].0)).collect(),
         false => Vec::new(),
@@ -159,12 +162,12 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
     let meaning = scale.colours.meaning();
     let mut notes = vec![
         sizes(maps, drawing.mark),
-        format!("{}, on one scale for all maps: {meaning}", explanations[0].drop_in_words()),
+        format!("{}, on the same scale for all maps: {meaning}", explanations[0].drop_in_words()),
     ];
     if has_contrast {
         rows.push(PanelRow { panels: last_row, scale: Some(contrast_scale) });
         notes.push(format!(
-            "last row: red where the evidence is for {} rather than {}, blue the other way round",
+            "last row: red is evidence for {} rather than {}, blue is the opposite",
             names[0], names[1]
         ));
     }
@@ -172,7 +175,7 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
     panels::draw(&title, &rows, &notes.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// The photograph, with what the network says about it.
+/// The photograph without a map, captioned with its predicted class.
 fn uncovered(explanation: &Explanation, stem: &str, pixels: Vec<u8>) -> FigurePanel {
     let said = &explanation.maps.classification;
     let best = said.best();
@@ -197,7 +200,7 @@ fn summary(explanations: &[Explanation], contrasts: &[Contrast], stems: &[String
             let [row, column] = map.max_position();
             let ([y, x], most) = (maps.centre(row, column), map.get(row, column));
             line(format!(
-                "  {} ({class}): {} {:.4}, strongest evidence {most:+.4} under the mask at x {x}, y {y}",
+                "  {} ({class}): {} {:.4}, strongest evidence {most:+.4} with the mask at x {x}, y {y}",
                 labels.short(class),
                 maps.score,
                 maps.base_scores[k]
@@ -206,7 +209,7 @@ fn summary(explanations: &[Explanation], contrasts: &[Contrast], stems: &[String
         if let Some(contrast) = contrasts.get(i) {
             let (first, second) = (&names[0], &names[1]);
             line(format!(
-                "  {first} against {second}: the maps' correlation is {:+.3}; {first} loses more at {:.0} % of the positions",
+                "  {first} and {second}: correlation of the maps {:+.3}; {first} falls further at {:.0} % of the positions",
                 contrast.correlation,
                 100.0 * contrast.share
             ));

@@ -1,6 +1,7 @@
-//! `occlude explain`: one sweep of the mask, a picture a class, `map.json`, and a summary in words. It says in which order
-//! things happen; each is done by a module below.
+//! `occlude explain`: runs one sweep, writes a figure per class and `map.json`, and prints a
+//! summary.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,7 +20,7 @@ use crate::cli::terminal::progress::PositionsBar;
 use crate::cli::terminal::threads::on_threads;
 
 pub fn run(common: &Common, args: &Explain) -> Result<ExitCode> {
-    // What can be refused at once is refused before the work.
+    // These checks come first, so that an error is reported before the sweep.
     let output = OutputFolder::check(&args.out)?;
     if let Some(report) = &args.report {
         files::check_apart(report)?;
@@ -36,7 +37,7 @@ fn explain(common: &Common, args: &Explain, output: &OutputFolder) -> Result<Exi
     let progress = |progress: Progress| bar.show(progress.done, progress.total);
     let preview =
         Mutex::new(if args.progressive { Preview::new(&source.photograph, session.resize) } else { None });
-    // What cannot be written now is reported in the end.
+    // Errors are ignored here: the final files are written to the same folder and report them.
     let refined = |explanation: &Explanation| {
         let _ = output.write(&explanation.figures(&args.figures));
         if let Some(preview) = &mut *preview.lock().expect("no panic while it is held") {
@@ -63,19 +64,19 @@ fn explain(common: &Common, args: &Explain, output: &OutputFolder) -> Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-/// The photograph is easily named where the report was meant.
+/// Refuses to overwrite the photograph with the report.
 fn refuse_to_replace(image: &Path, report: &Path) -> Result<()> {
     match (image.canonicalize(), report.canonicalize()) {
         (Ok(image), Ok(same)) if image == same => Err(Error::Option {
             name: "--report",
             found: report.display().to_string(),
-            expected: "another file than the photograph".to_string(),
+            expected: "a file other than the photograph".to_string(),
         }),
         _ => Ok(()),
     }
 }
 
-/// What a person wants to know first.
+/// The summary on standard output.
 fn summary(explanation: &Explanation, written: &[PathBuf]) -> String {
     let (maps, labels, elapsed_seconds) =
         (&explanation.maps, &explanation.labels, explanation.elapsed_seconds);
@@ -90,11 +91,10 @@ fn summary(explanation: &Explanation, written: &[PathBuf]) -> String {
 
     line(String::new());
     line(format!(
-        "{positions} masks ({rows} rows of {columns}) of {height}x{width} pixels, every {down}x{across}, \
+        "{positions} masks ({rows} rows of {columns}) of {height}x{width} pixels, stride {down}x{across}, \
          {fill}; {elapsed_seconds:.2} s"
     ));
-    let changed = maps.argmax.iter().filter(|&&class| class != predicted).count();
-    line(format!("{changed} of them make it something else than {}", labels.short(predicted)));
+    line(changes(&maps.argmax, predicted, labels));
 
     for k in 0..maps.classes.len() {
         line(String::new());
@@ -107,7 +107,7 @@ fn summary(explanation: &Explanation, written: &[PathBuf]) -> String {
         let (layer, channel, base) = (&feature.layer, feature.channel, feature.base_total);
         line(String::new());
         line(format!(
-            "{layer}, channel {channel}: total activation {base:.1}, at least {least:.1} under a mask"
+            "{layer}, channel {channel}: total activation {base:.1} without a mask, minimum {least:.1} with a mask"
         ));
     }
     for (method, curves) in &explanation.faithfulness {
@@ -120,7 +120,7 @@ fn summary(explanation: &Explanation, written: &[PathBuf]) -> String {
 
     line(String::new());
     line(
-        "x and y: the mask's centre in pixels of the 224x224 picture, from the left and from the top"
+        "x and y are the centre of the mask in pixels of the 224x224 picture, from the left and from the top"
             .to_string(),
     );
     for path in written {
@@ -129,22 +129,59 @@ fn summary(explanation: &Explanation, written: &[PathBuf]) -> String {
     text
 }
 
-/// A class, and where the strongest evidence is for it and against it: three lines.
+/// The number of masks that change the predicted class, and the class that most of them change it
+/// to.
+fn changes(argmax: &[usize], predicted: usize, labels: &Labels) -> String {
+    let mut counts = BTreeMap::new();
+    argmax
+        .iter()
+        .filter(|&&class| class != predicted)
+        .for_each(|&class| *counts.entry(class).or_default() += 1);
+    let (changed, positions) = (counts.values().sum::<usize>(), argmax.len());
+    // The smallest index of equal counts.
+    let most = counts.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)));
+    let often = if counts.len() > 1 { "most often " } else { "" };
+    let verb = if changed == 1 { "changes" } else { "change" };
+    match most {
+        None => "No mask changes the predicted class.".to_string(),
+        Some((&class, _)) => {
+            let name = labels.short(class);
+            format!("{changed} of {positions} masks {verb} the predicted class, {often}to {name}.")
+        }
+    }
+}
+
+/// A class and its strongest evidence for and against, in three lines.
 fn evidence(maps: &OcclusionMaps, k: usize, labels: &Labels) -> [String; 3] {
     let (class, map) = (maps.classes[k], maps.map(k));
     let under = |[row, column]: [usize; 2]| {
         let [y, x] = maps.centre(row, column);
-        format!("{:+.4} under the mask at x {x}, y {y}", map.get(row, column))
+        format!("{:+.4} with the mask at x {x}, y {y}", map.get(row, column))
     };
     [
         format!("{} ({class}): {} {:.4}", labels.short(class), maps.score, maps.base_scores[k]),
         match map.max() > 0.0 {
             true => format!("  strongest evidence for      {}", under(map.max_position())),
-            false => "  no evidence for it at any position".to_string(),
+            false => "  no evidence for the class at any position".to_string(),
         },
         match map.min() < 0.0 {
             true => format!("  strongest evidence against  {}", under(map.min_position())),
-            false => "  no evidence against it at any position".to_string(),
+            false => "  no evidence against the class at any position".to_string(),
         },
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_counts_the_masks_that_change_the_class() {
+        let text = |argmax: &[usize]| changes(argmax, 285, Labels::imagenet());
+        assert_eq!(text(&[285, 285]), "No mask changes the predicted class.");
+        assert_eq!(text(&[285, 287, 285]), "1 of 3 masks changes the predicted class, to lynx.");
+        assert_eq!(text(&[287, 287, 285]), "2 of 3 masks change the predicted class, to lynx.");
+        let often = "4 of 4 masks change the predicted class, most often to tabby.";
+        assert_eq!(text(&[287, 281, 281, 287]), often);
+    }
 }

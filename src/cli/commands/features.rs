@@ -1,4 +1,4 @@
-//! `occlude features`: a layer's channels on one sheet, and what there is to say about each.
+//! `occlude features`: draws the feature maps of a layer on one sheet and prints facts about them.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -21,9 +21,9 @@ use crate::cli::render::sheet::{self, Sheet, Tile};
 use crate::cli::terminal::console;
 use crate::cli::terminal::threads::on_threads;
 
-/// Share of the values, but for zeros, that the colours do not reach.
+/// Share of the non-zero values that lie beyond the end of the colour scale.
 const BEYOND: f64 = 0.01;
-/// Channels that the summary lists.
+/// The number of channels in the summary.
 const LISTED: usize = 5;
 
 pub fn run(common: &Common, args: &Features) -> Result<ExitCode> {
@@ -73,32 +73,33 @@ fn check_strongest(args: &Features, channels: usize) -> Result<()> {
         Some(count) if count > channels => Err(Error::Option {
             name: "--strongest",
             found: count.to_string(),
-            expected: format!("at most the {channels} channels of {}", args.layer),
+            expected: format!("at most {channels}, the number of channels of {}", args.layer),
         }),
         _ => Ok(()),
     }
 }
 
-/// What a layer has made of a picture.
+/// The output of a layer for a picture.
 struct LayerMaps<'a> {
     name: &'a str,
     /// Height and width of each map.
     side: usize,
-    /// Of all channels together.
+    /// The receptive field of all channels together.
     field: ReceptiveField,
-    /// In a block's output, the layers that stand side by side in it, and the last channel of each; else none.
+    /// For the output of a block, its concatenated layers and the last channel of each; otherwise
+    /// empty.
     branches: Vec<(String, usize)>,
     channels: Vec<ChannelMap>,
 }
 
-/// A channel's map and what is said about it.
+/// The map of a channel and its statistics.
 struct ChannelMap {
     /// `[side][side]`.
     map: Vec<f32>,
     total: f32,
     maximum: f32,
     nonzero_share: f32,
-    /// Where the maximum is, the first if there are several; nowhere in a map of zeros.
+    /// The position of the first maximum; `None` if all values are 0.
     peak: Option<Peak>,
 }
 
@@ -106,7 +107,7 @@ struct ChannelMap {
 struct Peak {
     /// Row and column in the map.
     at: [usize; 2],
-    /// The pixels of the picture that it depends on.
+    /// The pixels of the picture on which the maximum depends.
     depends_on: Rect,
 }
 
@@ -116,7 +117,7 @@ impl ChannelMap {
         let nonzero = map.iter().filter(|&&value| value != 0.0).count();
         let at = [first / side, first % side];
         ChannelMap {
-            // As the library totals a feature: in f64, rounded once.
+            // In f64 with one rounding, as in the library.
             total: map.iter().copied().map(f64::from).sum::<f64>() as f32,
             maximum: map[first],
             nonzero_share: (nonzero as f64 / map.len() as f64) as f32,
@@ -135,7 +136,7 @@ impl<'a> LayerMaps<'a> {
         let is_part = |layer: &&network::Layer| layer.output == id && channels.contains(&layer.channel);
         let mut writers: Vec<_> = network.layers.iter().filter(is_part).collect();
         writers.sort_by_key(|writer| writer.channel);
-        // The branches of a block see squares of different sizes.
+        // The branches of a block have receptive fields of different sizes.
         let fields: Vec<_> = writers.iter().map(|writer| network.receptive_field_of(writer)).collect();
         let mut channels = Vec::new();
         for (writer, &field) in writers.iter().zip(&fields) {
@@ -150,7 +151,7 @@ impl<'a> LayerMaps<'a> {
         Ok(LayerMaps { name, side: blob.side, field, branches, channels })
     }
 
-    /// The channels from the largest total to the smallest, equal ones by their numbers.
+    /// The channels in descending order of their totals; equal totals in the order of the channels.
     fn by_strength(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.channels.len()).collect();
         let total = |c: usize| self.channels[c].total;
@@ -158,8 +159,11 @@ impl<'a> LayerMaps<'a> {
         order
     }
 
-    /// One for all channels, whichever are shown. Few activations are many times as large as the others: if the colours
-    /// reached to the largest, nearly all of a sheet would be dark, so [`BEYOND`] of them have the end's colour.
+    /// The colour scale of all channels of the layer.
+    ///
+    /// A few activations are much larger than the others. If the scale reached the largest one,
+    /// most of the sheet would be dark. Therefore the share [`BEYOND`] of the values lies beyond
+    /// its end.
     fn scale(&self, colours: Option<Colours>) -> Scale {
         let values = || self.channels.iter().flat_map(|channel| &channel.map);
         let mut sizes: Vec<f32> = values().map(|value| value.abs()).filter(|size| *size > 0.0).collect();
@@ -169,7 +173,7 @@ impl<'a> LayerMaps<'a> {
         let [low, high] = range(values()).map(|end| end.clamp(-limit, limit));
         let default = if low < 0.0 { Colours::Diverging } else { Colours::Viridis };
         let colours = colours.unwrap_or(default);
-        // The middle of the diverging colours is 0, even where nothing is below it.
+        // The middle of the diverging colours is 0, even without negative values.
         if low < 0.0 || colours == Colours::Diverging {
             Scale::of_drops(colours, &[low, high])
         } else {
@@ -198,27 +202,34 @@ impl<'a> LayerMaps<'a> {
     fn notes(&self, strongest: Option<usize>) -> Vec<String> {
         let all = self.channels.len();
         let which = match strongest {
-            Some(count) => format!("The {count} strongest of {all} channels, the largest total first"),
+            Some(count) => {
+                format!("The {count} of {all} channels with the largest totals, in descending order")
+            }
             None => format!("All {all} channels"),
         };
-        let what = if self.side == 1 { "a single value" } else { "a map of the whole picture" };
+        let what = if self.side == 1 { "a single value" } else { "a map over the whole picture" };
         let (size, step) = (self.field.size, self.field.step);
         let depends = match self.side {
             1 => "A value depends on the whole picture.".to_string(),
             _ if size >= INPUT_SIDE => format!(
-                "A value depends on up to {size}×{size} pixels, so on most of the picture or all of it; \
-                 its neighbour on those {step} further."
+                "Receptive field: up to {size}×{size} pixels, which is most of the picture or all of it; \
+                 jump between neighbouring values: {step} pixels."
             ),
             _ => format!(
-                "A value depends on up to {size}×{size} pixels of the picture on the left, its neighbour on those \
-                 {step} further."
+                "Receptive field: up to {size}×{size} pixels of the picture on the left; jump between neighbouring \
+                 values: {step} pixels."
             ),
         };
         let mut notes = vec![
-            format!("{which}, each {what} with its number below; one scale for all."),
+            format!(
+                "{which}. Each tile is {what}, with the number of the channel below it. All tiles share one scale."
+            ),
             depends,
             format!("{}.", self.density()),
-            format!("The largest {:.0} % of those have the end's colour.", 100.0 * BEYOND),
+            format!(
+                "The largest {:.0} % of the non-zero values have the colour at the end of the scale.",
+                100.0 * BEYOND
+            ),
         ];
         if !self.branches.is_empty() {
             let branch = |(name, last): &(String, usize)| format!("{name} up to {last}");
@@ -228,23 +239,23 @@ impl<'a> LayerMaps<'a> {
         notes
     }
 
-    /// The strongest channels in a table, and the file.
+    /// The summary on standard output: a table of the strongest channels, and the written file.
     fn summary(&self, by_strength: &[usize], written: &[PathBuf]) -> String {
         let mut text = format!("{}\n{}\n", self.title("x"), self.density());
         let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string");
         line(String::new());
-        line("strongest channels, by their totals".to_string());
-        line("channel       total     maximum    not 0  maximum at row, column, from pixels of the 224x224 picture".into());
+        line("channels with the largest totals".to_string());
+        line("channel       total     maximum    not 0  position of the maximum (row, column), and the pixels of the 224x224 picture on which it depends".into());
         let listed = &by_strength[..by_strength.len().min(LISTED)];
         let largest = listed.iter().map(|&c| self.channels[c].total.abs()).fold(0.0, f32::max);
-        // The same for all, as many as make four digits of the largest.
+        // The same number of decimals for all, so that the largest has four digits.
         let decimals = (3 - largest.max(f32::MIN_POSITIVE).log10().floor() as i32).clamp(1, 6) as usize;
         for &c in listed {
             let ChannelMap { total, maximum, nonzero_share, peak, .. } = &self.channels[c];
             let place = |Peak { at: [row, column], depends_on: Rect { y0, x0, y1, x1 } }| {
-                format!("{row}, {column}, from rows {y0} to {} and columns {x0} to {}", y1 - 1, x1 - 1)
+                format!("({row}, {column}), rows {y0} to {}, columns {x0} to {}", y1 - 1, x1 - 1)
             };
-            let (place, share) = (peak.map_or("nowhere".to_string(), place), 100.0 * nonzero_share);
+            let (place, share) = (peak.map_or("none".to_string(), place), 100.0 * nonzero_share);
             line(format!("{c:>7} {total:>11.decimals$} {maximum:>11.decimals$} {share:>6.1} %  {place}"));
         }
         line(String::new());
@@ -254,7 +265,7 @@ impl<'a> LayerMaps<'a> {
         text
     }
 
-    /// One line, with its end.
+    /// The object of `--json`, in one line with a line end.
     fn json(&self, session: &Session, source: &LoadedPhotograph, shown: &[usize]) -> String {
         let channel = |&c: &usize| {
             let ChannelMap { total, maximum, nonzero_share, peak, .. } = self.channels[c];
@@ -275,7 +286,7 @@ impl<'a> LayerMaps<'a> {
     }
 }
 
-/// What `--json` prints.
+/// The object of `occlude features --json`.
 #[derive(Serialize)]
 struct FeaturesObject<'a> {
     #[serde(flatten)]
@@ -315,7 +326,8 @@ mod tests {
         let layer = layer(&[[0.0, 1.0, 3.0, 3.0], [0.0; 4], [-1.0, -0.5, -2.0, 0.0]]);
         let [first, dead, negative] = &layer.channels[..] else { panic!("three channels") };
         assert_eq!((first.total, first.maximum, first.nonzero_share), (7.0, 3.0, 0.75));
-        // Row 1, column 0: rows -3 + 4 on, columns -3 on, 11 of each, as far as they are in the picture.
+        // Row 1, column 0: rows -3 + 4 on, columns -3 on, 11 of each, as far as they are in the
+        // picture.
         let depends_on = Rect { y0: 1, x0: 0, y1: 12, x1: 8 };
         assert_eq!(first.peak, Some(Peak { at: [1, 0], depends_on }));
         assert_eq!((dead.total, dead.maximum, dead.nonzero_share, dead.peak), (0.0, 0.0, 0.0, None));

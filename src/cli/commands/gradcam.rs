@@ -1,4 +1,4 @@
-//! `occlude gradcam`: a picture a class, `gradcam.json`, and a summary in words.
+//! `occlude gradcam`: writes a Grad-CAM figure per class and `gradcam.json`, and prints a summary.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -35,7 +35,7 @@ fn gradcam(common: &Common, args: &Gradcam, output: &OutputFolder) -> Result<Exi
     let said = activations.classification();
     require_finite(&said.logits)?;
     let maps = session.net.grad_cam(&activations, &session.classes(&args.classes)?.resolve(&said))?;
-    // Activations below the logits may be larger than these.
+    // Activations of earlier layers may overflow although the logits do not.
     require_finite(&maps.maps)?;
 
     let json = json::gradcams(&session, &source, &said, &maps);
@@ -53,7 +53,8 @@ fn gradcam(common: &Common, args: &Gradcam, output: &OutputFolder) -> Result<Exi
 
 fn draw(photograph: &[u8], said: &Classification, maps: &GradCam, k: usize, labels: &Labels) -> Canvas {
     let (class, [ny, nx]) = (maps.classes[k], maps.grid);
-    // Enlarged here, because bicubic overshoots below 0, where no value is.
+    // Enlarged here, because bicubic interpolation gives values below 0, which Grad-CAM does not
+    // have.
     let smooth = upsample(maps.map(k).values(), ny, nx, PHOTO_SIDE, PHOTO_SIDE, Upsampling::Bicubic);
     let map: Vec<f32> = smooth.into_iter().map(|value| value.max(0.0)).collect();
     let scale = Scale::of_values(Colours::Viridis, map.iter().chain([&0.0]));
@@ -70,10 +71,10 @@ fn draw(photograph: &[u8], said: &Classification, maps: &GradCam, k: usize, labe
         scale,
         title: labels.words(class),
         value: &format!("probability {}", readable(said.probabilities[class])),
-        note: &format!("Grad-CAM at {}: {ny}×{nx} cells; nothing was covered", maps.layer),
+        note: &format!("Grad-CAM at {}: {ny}×{nx} cells, computed without a mask", maps.layer),
         meaning: [
-            "activation times the probability's mean gradient: yellow raises it, violet does not",
-            &format!("what would lower it is cut off at 0; cells from 0 to {}", readable(most)),
+            "activations times the mean gradient of the probability: yellow raises the probability, violet is no effect",
+            &format!("negative values are set to 0; values from 0 to {}", readable(most)),
         ],
         mark: None,
         base: None,
@@ -87,7 +88,7 @@ fn summary(said: &Classification, maps: &GradCam, written: &[PathBuf], labels: &
     let [height, width] = maps.grid.map(|cells| INPUT_SIDE / cells);
     line(String::new());
     line(format!(
-        "Grad-CAM at {}: {rows}x{columns} cells of {height}x{width} pixels; nothing was covered",
+        "Grad-CAM at {}: {rows}x{columns} cells of {height}x{width} pixels, computed without a mask",
         maps.layer
     ));
     for (k, &class) in maps.classes.iter().enumerate() {
@@ -100,14 +101,14 @@ fn summary(said: &Classification, maps: &GradCam, written: &[PathBuf], labels: &
             let [row, column] = map.max_position();
             let (y, x) = (row * height + height / 2, column * width + width / 2);
             line(format!("  strongest at x {x}, y {y}: {:.2e}", map.max()));
-            line(format!("  {raising} of {} cells raise its probability", rows * columns));
+            line(format!("  {raising} of {} cells raise the probability", rows * columns));
         } else {
-            line("  no cell raises its probability".to_string());
+            line("  no cell raises the probability".to_string());
         }
     }
     line(String::new());
     line(
-        "x and y: the cell's centre in pixels of the 224x224 picture, from the left and from the top"
+        "x and y are the centre of the cell in pixels of the 224x224 picture, from the left and from the top"
             .to_string(),
     );
     for path in written {

@@ -1,4 +1,4 @@
-//! `occlude layers`: the network as a table and as a diagram, both from its table of layers.
+//! `occlude layers`: prints the layers of the network as a table and draws them as a diagram.
 
 use std::fmt::Write;
 use std::process::ExitCode;
@@ -57,7 +57,7 @@ fn multiply_adds(network: &Network, layer: &Layer) -> usize {
     network.multiply_adds_per_pixel(layer) * network.blobs[layer.output].side.pow(2)
 }
 
-/// What the layer writes: a part of its blob's channels.
+/// The shape of the output of a layer, which may be a part of the channels of its blob.
 fn shape(network: &Network, layer: &Layer) -> String {
     let side = network.blobs[layer.output].side;
     format!("{side}x{side}x{}", layer.channels)
@@ -71,7 +71,7 @@ fn table(network: &Network) -> String {
     writeln!(
         text,
         "{:<name_width$}  {:<33} {:>11} {:>10} {:>13} {:>5} {:>4}",
-        "layer", "computes", "output", "parameters", "multiply-adds", "field", "step"
+        "layer", "computes", "output", "parameters", "multiply-adds", "RF", "jump"
     )
     .expect(line);
     for layer in &network.layers {
@@ -122,11 +122,13 @@ fn as_json(network: &Network) -> String {
     format!("{object:#}\n")
 }
 
+/// Width and height of a box.
 const BOX: [u32; 2] = [236, 50];
-/// From box to box.
+/// Horizontal and vertical distance between boxes.
 const STEP: [u32; 2] = [256, 74];
+/// Height of the title.
 const TITLE: u32 = 56;
-/// Branches side by side.
+/// The number of branches side by side.
 const ACROSS: u32 = 4;
 
 /// Where a layer is drawn: column in halves, because the trunk runs between the branches; and row.
@@ -142,7 +144,7 @@ impl BoxPosition {
     }
 }
 
-/// A box of the diagram: a layer, or the concatenation of a block's branches.
+/// A box of the diagram: a layer, or the concatenation of the branches of a block.
 struct DiagramBox {
     name: String,
     what: String,
@@ -152,7 +154,8 @@ struct DiagramBox {
     reads: Vec<usize>,
 }
 
-/// Layers that write a part of a blob stand side by side; what one of them alone reads stands above it.
+/// The boxes of the diagram. The branches of a block are side by side. A layer that is read only by
+/// one branch is above it.
 fn boxes(network: &Network) -> Vec<DiagramBox> {
     let is_branch = |layer: &Layer| layer.channels < network.blobs[layer.output].channels;
     let branch_after = |layer: &Layer| {
@@ -194,13 +197,13 @@ fn boxes(network: &Network) -> Vec<DiagramBox> {
                 .iter()
                 .rposition(|other| other.output != layer.output)
                 .map_or(0, |i| i + 1);
-            // The branches follow each other in the table, the last of the block's layers.
+            // The branches are consecutive in the table and are the last layers of the block.
             let branches = at - first + 1;
             let reads = boxes.len() - branches..boxes.len();
             box_of[layer.output] = Some(boxes.len());
             boxes.push(DiagramBox {
                 name: blob.name.clone(),
-                what: format!("side by side → {0}×{0}×{1}", blob.side, blob.channels),
+                what: format!("concatenation → {0}×{0}×{1}", blob.side, blob.channels),
                 colour: [245; 3],
                 position: BoxPosition { half: trunk, row: next_row + 2 },
                 reads: reads.collect(),
@@ -227,7 +230,7 @@ fn diagram(network: &Network) -> Canvas {
     for block in &boxes {
         for &read in &block.reads {
             let (from, to) = (middle(&boxes[read], BOX[1]), middle(block, 0));
-            // Along the gap below what is read, then down.
+            // The line runs through the gap between two rows of boxes.
             let bend = match boxes[read].position.half == ACROSS - 1 {
                 true => from[1] + (STEP[1] - BOX[1]) as f32 / 2.0,
                 false => to[1] - (STEP[1] - BOX[1]) as f32 / 2.0,
@@ -246,7 +249,7 @@ fn diagram(network: &Network) -> Canvas {
     canvas
 }
 
-/// "conv 7×7/2": what fits into a box.
+/// The operation of a layer, short enough for a box: "conv 7×7/2".
 fn short_kind(op: Op) -> String {
     match op {
         Op::Convolution(w) | Op::MaxPool(w) => {
@@ -273,7 +276,7 @@ mod tests {
             // Nine blocks have a box beside those of their layers.
             assert_eq!((taken.len(), boxes.len()), (boxes.len(), network.layers.len() + 9));
             for (i, block) in boxes.iter().enumerate() {
-                let is_output = i >= 3 && boxes[i].what.starts_with("side by side");
+                let is_output = i >= 3 && boxes[i].what.starts_with("concatenation");
                 assert_eq!(
                     block.reads.len(),
                     if i == 0 {

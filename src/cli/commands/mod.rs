@@ -1,4 +1,5 @@
-//! The subcommands. None of them uses another; what two need is in `args`, `explanation`, `output`, `render` or `weights`.
+//! The subcommands. They do not use each other; shared code is in `args`, `explanation`, `output`,
+//! `render` and `weights`.
 
 pub mod batch;
 pub mod classify;

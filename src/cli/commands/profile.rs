@@ -1,4 +1,5 @@
-//! `occlude profile`: where the multiply-adds and the time go, layer by layer. The library measures; this prints.
+//! `occlude profile`: prints the multiply-adds and the time of each layer, as measured by the
+//! library.
 
 use std::fmt::Write;
 use std::process::ExitCode;
@@ -29,7 +30,7 @@ fn profile(common: &Common, args: &args::Profile) -> Result<ExitCode> {
     }
     let one_pass = args.mask_size.is_none() && args.stride.is_none();
     let measure = || if one_pass { Ok(net.profile(&input)) } else { sweep.profile(&input) };
-    // The first run brings weights and memory in; of the others, the one with the median time speaks.
+    // The first run warms up the caches. The run with the median time of the others is printed.
     let mut runs = (0..=args.runs).map(|_| measure()).collect::<Result<Vec<Profile>>>()?;
     runs.remove(0);
     runs.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
@@ -49,7 +50,7 @@ fn table(net: &GoogLeNet, profile: &Profile, threads: usize, peak: f64) -> Strin
     let line = "writing to a string";
     writeln!(
         text,
-        "{} on {threads} thread{}, {}; {:.2} ms; peak of a core {peak:.1} GFLOP/s",
+        "{} on {threads} thread{}, {}; {:.2} ms; peak rate of a core {peak:.1} GFLOP/s",
         if profile.images == 1 { "one pass".to_string() } else { format!("{} masks", profile.images) },
         if threads == 1 { "" } else { "s" },
         net.isa(),

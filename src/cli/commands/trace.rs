@@ -1,4 +1,4 @@
-//! `occlude trace`: one mask's way through the layers, as a table, as pictures and as JSON.
+//! `occlude trace`: traces the effect of one mask through the layers, as a table, figures and JSON.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -62,23 +62,24 @@ fn story(trace: &occlude::Trace, labels: &Labels, written: &[PathBuf]) -> String
     let class = trace.whole.best();
     let [whole, covered] = [&trace.whole, &trace.covered].map(|said| said.probabilities[class]);
     line(format!(
-        "The mask covers rows {y0} to {} and columns {x0} to {} of the 224x224 picture, {:.1} % of it, with {fill}",
+        "The mask covers rows {y0} to {} and columns {x0} to {} ({:.1} %) of the 224x224 picture; content: {fill}",
         y1 - 1,
         x1 - 1,
         percent(trace.mask.area() as u64, (INPUT_SIDE * INPUT_SIDE) as u64),
     ));
     line(format!(
-        "{} ({class}): probability {whole:.4}, with the mask {covered:.4}: a drop of {:+.4}",
+        "{} ({class}): probability {whole:.4} without the mask, {covered:.4} with the mask, drop {:+.4}",
         labels.short(class),
         whole - covered
     ));
     let other = trace.covered.best();
     let seen = trace.covered.probabilities[other];
     match other == class {
-        true => line("It is still the most probable class".to_string()),
-        false => {
-            line(format!("The most probable class is then {} ({other}), {seen:.4}", labels.short(other)))
-        }
+        true => line("The mask does not change the predicted class.".to_string()),
+        false => line(format!(
+            "The mask changes the predicted class to {} ({other}), probability {seen:.4}.",
+            labels.short(other)
+        )),
     }
     line(String::new());
     table(&mut line, &trace.layers);
@@ -97,7 +98,7 @@ fn table(line: &mut impl FnMut(String), layers: &[LayerTrace]) {
     line(format!("{:width$}  {:>11}  {:>17} {:>9} {:>8} {:>8}  multiply-adds", "", "", "", "", "", ""));
     line(format!(
         "{:<width$}  {:>11}  {:>17} {:>9} {:>8} {:>8}  {:>7} {:>7} {:>7}",
-        "layer", "output", "can change", "computed", "changed", "non-zero", "all M", "spent M", "saved"
+        "layer", "output", "can change", "computed", "changed", "non-zero", "all M", "exec. M", "saved"
     ));
     for layer in layers {
         let [height, width_, channels] = layer.shape;
@@ -129,20 +130,20 @@ fn table(line: &mut impl FnMut(String), layers: &[LayerTrace]) {
     }
 }
 
-/// What the table comes to.
+/// The totals below the table.
 fn conclusions(trace: &occlude::Trace) -> Vec<String> {
     let sum = |of: fn(&LayerTrace) -> u64| trace.layers.iter().map(of).sum::<u64>();
     let (dense, affected, executed) =
         (sum(|layer| layer.dense), sum(|layer| layer.affected), sum(|layer| layer.executed));
     let mut sentences = vec![
-        format!("Multiply-adds of a whole pass: {:.1} M", millions(dense)),
+        format!("Multiply-adds of a complete pass: {:.1} M", millions(dense)),
         format!(
-            "Those of pixels that have to be computed again: {:.1} M, {:.1} %",
+            "Multiply-adds of the recomputed pixels: {:.1} M ({:.1} %)",
             millions(affected),
             percent(affected, dense)
         ),
         format!(
-            "Those of them with an activation that is not zero: {:.1} M, {:.1} %: {:.1} % are saved",
+            "Executed multiply-adds, without those of zero activations: {:.1} M ({:.1} %; {:.1} % are saved)",
             millions(executed),
             percent(executed, dense),
             percent(dense - executed, dense)
@@ -155,19 +156,21 @@ fn conclusions(trace: &occlude::Trace) -> Vec<String> {
         let (dense, spent) =
             of_plane.fold((0, 0), |(dense, spent), layer| (dense + layer.dense, spent + layer.executed));
         sentences.push(format!(
-            "  {:>5.1} M of {:>5.1} M in planes of {side}x{side}, {:.1} % of all that is spent",
+            "  {:>5.1} M of {:>5.1} M in planes of {side}x{side} ({:.1} % of the executed multiply-adds)",
             millions(spent),
             millions(dense),
             percent(spent, executed)
         ));
     }
-    // The layers after the last one that still has pixels out of reach.
+    // The layers after the last plane with pixels that do not depend on the mask.
     let is_plane = |layer: &LayerTrace| layer.shape[0] > 1;
     let is_whole = |layer: &LayerTrace| layer.reached == Rect::plane(layer.shape[0]);
     let partly = trace.layers.iter().rposition(|layer| is_plane(layer) && !is_whole(layer));
     if let Some(layer) = trace.layers[partly.map_or(0, |at| at + 1)..].iter().find(|layer| is_plane(layer)) {
-        sentences
-            .push(format!("From {} on, the receptive fields let it change all of each plane", layer.name));
+        sentences.push(format!(
+            "From {} on, all pixels depend on masked pixels according to the receptive fields.",
+            layer.name
+        ));
     }
     sentences
 }
@@ -180,7 +183,8 @@ fn percent(part: u64, whole: u64) -> f64 {
     100.0 * part as f64 / whole.max(1) as f64
 }
 
-/// The object of `trace.json`. Rectangles are first row, first column, row and column after the last.
+/// The object of `trace.json`. A rectangle is [first row, first column, row after the last, column
+/// after the last].
 #[derive(Serialize)]
 struct TraceObject<'a> {
     #[serde(flatten)]
@@ -243,7 +247,7 @@ fn as_json(
     mask_size: [usize; 2],
     trace: &occlude::Trace,
 ) -> String {
-    // What is most probable uncovered, then with the mask: once if it is the same.
+    // The predicted classes without and with the mask; one class if they are equal.
     let mut classes = vec![trace.whole.best(), trace.covered.best()];
     classes.dedup();
     let said = |said: &Classification| -> Vec<ClassObject> {

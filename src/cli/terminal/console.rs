@@ -1,12 +1,13 @@
-//! What the command says on standard output and standard error, with what could move a terminal's cursor made visible. What
-//! is redrawn in place, `progress.rs` and `preview.rs` write themselves.
+//! Messages on standard output and standard error. Control characters in them are escaped.
+//!
+//! `progress.rs` and `preview.rs` write to the terminal directly.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
 
 use occlude::{Error, Result};
 
-/// Prints to standard output. A reader that has seen enough (`occlude ... | head -1`) is no error.
+/// Prints to standard output. A closed pipe (`occlude ... | head -1`) is not an error.
 pub fn print(text: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(printable(text).as_bytes()).and_then(|()| stdout.flush()) {
@@ -17,18 +18,19 @@ pub fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Prints to standard error why the program ends.
+/// Prints an error message to standard error.
 pub fn print_error(message: &str) {
     print_note(&format!("error: {message}"));
 }
 
 /// Prints a line to standard error.
 pub fn print_note(message: &str) {
-    // Nothing is left to be done when that is closed, too.
+    // An error is ignored: there is no other place to report it.
     let _ = writeln!(io::stderr(), "{}", printable(message));
 }
 
-/// The text without control characters but for ends of lines: a file's name must not move a terminal's cursor, or worse.
+/// Escapes control characters except line ends. File names with escape sequences must not control
+/// the terminal.
 fn printable(text: &str) -> Cow<'_, str> {
     let controls = |c: char| c.is_control() && c != '\n';
     if !text.contains(controls) {

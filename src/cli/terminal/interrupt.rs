@@ -1,4 +1,5 @@
-//! Ctrl-C and a scheduler's SIGTERM: where there is something to tidy up, it is; elsewhere the program ends on the spot.
+//! Ctrl-C and SIGTERM. While temporary files exist, a signal sets a flag, and the program removes
+//! the files and ends. At all other times a signal ends the program at once.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -9,25 +10,26 @@ use occlude::{Error, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-/// The signal that has come, 0 for none.
+/// The signal that was received; 0 if there was none.
 static SIGNAL: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether a signal ends the program on the spot: while there is nothing to tidy up (it may wait for a pipe's other end, and
-/// asks nobody whether to go on), and from the second signal on.
+/// True if a signal ends the program at once: while there is nothing to clean up (the program may
+/// be blocked by a pipe and cannot check the flag), and after the first signal.
 static EXIT_AT_ONCE: AtomicBool = AtomicBool::new(true);
 
-/// From here on signals are handled as this module says.
+/// Installs the signal handlers.
 ///
 /// # Errors
-/// When the system does not allow that.
+/// If the system does not allow it.
 pub fn watch() -> io::Result<()> {
     for signal in [SIGINT, SIGTERM] {
-        // In this order: the first signal must not find what itself has set.
+        // In this order: the first signal must not see the flag that it sets.
         flag::register_conditional_shutdown(signal, 128 + signal, &EXIT_AT_ONCE)?;
         flag::register(signal, &EXIT_AT_ONCE)?;
         flag::register_usize(signal, &SIGNAL, signal as usize)?;
     }
-    // A file that outgrows `ulimit -f` is then an error of the write, as on a full disk, and what has been written can be removed.
+    // With a handler, a file that exceeds `ulimit -f` causes an error of the write, as on a full
+    // disk, and the partial file can be removed.
     #[cfg(unix)]
     {
         static NOTED: AtomicBool = AtomicBool::new(false);
@@ -36,7 +38,7 @@ pub fn watch() -> io::Result<()> {
     Ok(())
 }
 
-/// While it lives, the first signal does not end the program: there is something to tidy up.
+/// While this value exists, the first signal does not end the program, so that it can clean up.
 pub struct DeferredSignals {
     before: bool,
 }
@@ -57,20 +59,20 @@ fn has_come() -> bool {
     SIGNAL.load(Ordering::SeqCst) != 0
 }
 
-/// Whether to go on, for the callbacks of a sweep.
+/// The return value for the callbacks of a sweep: `Break` after a signal.
 pub fn control_flow() -> ControlFlow<()> {
     if has_come() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
 
-/// The same where there is no sweep.
+/// Checks for a signal outside a sweep.
 ///
 /// # Errors
-/// [`Error::Cancelled`] when a signal has come.
+/// [`Error::Cancelled`] after a signal.
 pub fn check() -> Result<()> {
     if has_come() { Err(Error::Cancelled) } else { Ok(()) }
 }
 
-/// What shells report of a program that a signal has ended: 130 for Ctrl-C, 143 for SIGTERM.
+/// The exit code by the convention of shells: 130 after Ctrl-C, 143 after SIGTERM.
 pub fn exit_code() -> ExitCode {
     let signal = SIGNAL.load(Ordering::SeqCst);
     u8::try_from(128 + signal).map_or(ExitCode::FAILURE, ExitCode::from)

@@ -1,4 +1,4 @@
-//! The process and its terminal: messages, progress bars, signals, threads.
+//! The process and its terminal: messages, progress bars, signals and threads.
 
 pub mod console;
 pub mod interrupt;

@@ -1,10 +1,11 @@
-//! The progress of a sweep, of many, or of a download, for a person who watches.
+//! Progress bars of a sweep, a batch and a download, on standard error.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::interrupt::DeferredSignals;
 
-/// A bar on standard error; draws nothing when that is not a terminal, and disappears when it is dropped, also after Ctrl-C.
+/// A progress bar of a sweep. It draws only on a terminal and disappears when it is dropped, also
+/// after Ctrl-C.
 pub struct PositionsBar(
     ProgressBar,
     #[expect(dead_code, reason = "lives as long as the bar")] DeferredSignals,
@@ -15,10 +16,10 @@ impl PositionsBar {
         let bar = ProgressBar::new(0);
         let style = ProgressStyle::with_template("{bar:40} {pos}/{len} positions, {eta} left");
         bar.set_style(style.expect("a constant template"));
-        Bar(bar, DeferredSignals::new())
+        PositionsBar(bar, DeferredSignals::new())
     }
 
-    /// Draws something else, without the bar in its way.
+    /// Hides the bar while `draw` runs.
     pub fn aside(&self, draw: impl FnOnce()) {
         self.0.suspend(draw);
     }
@@ -35,21 +36,23 @@ impl Drop for PositionsBar {
     }
 }
 
-/// A bar over pictures, of which one is being swept; otherwise as [`PositionsBar`].
+/// A progress bar of a batch, like [`PositionsBar`]. It also shows the progress of the current
+/// sweep.
 pub struct PhotographsBar(
     ProgressBar,
     #[expect(dead_code, reason = "lives as long as the bar")] DeferredSignals,
 );
 
 impl PhotographsBar {
-    pub fn new(pictures: usize) -> PhotographsBar {
-        let bar = ProgressBar::new(pictures as u64);
-        let style = ProgressStyle::with_template("{bar:40} {pos}/{len} pictures, {eta} left; next: {msg}");
+    pub fn new(photographs: usize) -> PhotographsBar {
+        let bar = ProgressBar::new(photographs as u64);
+        let style =
+            ProgressStyle::with_template("{bar:40} {pos}/{len} photographs, {eta} left; current: {msg}");
         bar.set_style(style.expect("a constant template"));
         PhotographsBar(bar, DeferredSignals::new())
     }
 
-    /// The picture being swept has come so far.
+    /// Shows the progress of the current sweep.
     pub fn show(&self, done: usize, total: usize) {
         self.0.set_message(format!("{done}/{total} positions"));
     }
@@ -58,12 +61,12 @@ impl PhotographsBar {
         self.0.inc(1);
     }
 
-    /// Whether there is no terminal to draw on.
+    /// True if standard error is not a terminal.
     pub fn is_hidden(&self) -> bool {
         self.0.is_hidden()
     }
 
-    /// Prints something without the bar in the way.
+    /// Hides the bar while `print` runs.
     pub fn print(&self, print: impl FnOnce()) {
         self.0.suspend(print);
     }
@@ -75,11 +78,12 @@ impl Drop for PhotographsBar {
     }
 }
 
-/// A bar over the bytes of a download; otherwise as [`PositionsBar`].
+/// A progress bar of a download, like [`PositionsBar`].
 pub struct BytesBar(ProgressBar, #[expect(dead_code, reason = "lives as long as the bar")] DeferredSignals);
 
 impl BytesBar {
-    /// `done` are there already. Without a `total` there is no bar, but the numbers.
+    /// `done` bytes exist already. Without `total`, only the number of bytes and the speed are
+    /// shown.
     pub fn new(done: u64, total: Option<u64>) -> BytesBar {
         let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new);
         let template = match total {
@@ -87,7 +91,7 @@ impl BytesBar {
             None => "{bytes}, {bytes_per_sec}",
         };
         bar.set_style(ProgressStyle::with_template(template).expect("a constant template"));
-        // They do not count for the speed.
+        // Existing bytes do not count for the speed.
         bar.set_position(done);
         bar.reset_eta();
         BytesBar(bar, DeferredSignals::new())
