@@ -8,6 +8,7 @@ mod cli;
 use clap::Parser;
 use cli::args::classes::Classes;
 use cli::args::{Arguments, Command, Drawing, Size, Sweep};
+use cli::args::classes::Classes;
 use libfuzzer_sys::fuzz_target;
 use occlude::{Labels, MaskValue};
 
@@ -18,9 +19,9 @@ fuzz_target!(|text: &str| {
         Command::Classify(classify) => assert!(classify.top != Some(0)),
         Command::Explain(explain) => {
             check_sweep(&explain.sweep);
-            check_drawing(&explain.pictures.drawing);
-            assert!(!explain.pictures.show.0.is_empty());
-            check_threads(explain.pool.threads);
+            check_drawing(&explain.figures.drawing);
+            assert!(!explain.figures.show.0.is_empty());
+            check_threads(explain.threads);
             check_classes(&explain.classes);
         }
         Command::Compare(compare) => {
@@ -35,7 +36,7 @@ fuzz_target!(|text: &str| {
         }
         Command::Batch(batch) => {
             check_sweep(&batch.sweep);
-            check_drawing(&batch.pictures.drawing);
+            check_drawing(&batch.figures.drawing);
             check_threads(batch.threads);
             check_classes(&batch.classes);
             if let Some(shard) = batch.shard {
