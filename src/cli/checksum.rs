@@ -157,14 +157,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_hashed_is_what_is_read() {
+    fn hashing_covers_exactly_the_bytes_read() {
         let mut hashing = Hashing { inner: &b"abc"[..], digest: Sha256::new() };
         io::copy(&mut hashing, &mut io::sink()).unwrap();
         assert_eq!(hex(hashing.digest), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 
     #[test]
-    fn the_number_of_digits_tells_the_kind_of_checksum() {
+    fn the_number_of_digits_determines_the_algorithm() {
         for (text, kind) in [
             ("a9993e364706816aba3e25717850c26c9cd0d89d", "SHA-1"),
             ("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", "SHA-256"),

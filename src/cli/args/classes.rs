@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_written_as_it_can_be_read() {
+    fn a_list_is_written_in_the_syntax_that_is_read() {
         let list = parse("Egyptian cat,tabby, tabby cat,top2").unwrap();
         assert_eq!(list.to_string(), "285,281,top2");
         assert_eq!(parse(&list.to_string()).unwrap(), list);
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wrong_part_is_the_one_that_is_named() {
+    fn messages_name_the_wrong_part() {
         let message = |text: &str| parse(text).unwrap_err().to_string();
         assert!(message("tabby, egyptain cat").contains("\"egyptain cat\"; did you mean Egyptian cat"));
         assert!(message("top3,1000").contains("class index 1000 is not possible: expected 0 to 999"));

@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_definition_of_the_command_line_is_sound() {
+    fn the_command_line_definition_is_valid() {
         <Arguments as clap::CommandFactory>::command().debug_assert();
     }
 }

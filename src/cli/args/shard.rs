@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn each_belongs_to_one_shard() {
+    fn each_photograph_belongs_to_one_shard() {
         for of in 1..9 {
             let all: Vec<usize> = (0..5).collect();
             let mut selected: Vec<usize> =

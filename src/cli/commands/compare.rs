@@ -55,12 +55,10 @@ fn compare(common: &Common, args: &Compare, output: &OutputFolder) -> Result<Exi
 
     let stems: Vec<String> = args.images.iter().map(|image| stem(image)).collect();
     let name = format!("{}-compare.{}", stems.join("-"), args.drawing.format.ending());
-    let picture = draw(&explanations, !contrasts.is_empty(), &stems, &args.drawing);
+    let figure = draw(&explanations, !contrasts.is_empty(), &stems, &args.drawing);
     let json = json::comparison(&explanations, &contrasts);
-    let files = [
-        (name, picture.encode(args.drawing.format)),
-        ("compare.json".to_string(), json.clone().into_bytes()),
-    ];
+    let files =
+        [(name, figure.encode(args.drawing.format)), ("compare.json".to_string(), json.clone().into_bytes())];
     let written = output.write(&files)?;
     let mut text = summary(&explanations, &contrasts, &stems);
     for path in written {
@@ -224,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn classes_of_the_same_name_are_told_apart() {
+    fn classes_of_the_same_name_have_their_index() {
         // 638 and 639 are both called "maillot".
         let names = |classes: &[usize]| names(classes, Labels::imagenet());
         assert_eq!(names(&[638, 285, 639]), ["maillot (638)", "Egyptian cat", "maillot (639)"]);

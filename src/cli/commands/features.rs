@@ -50,7 +50,7 @@ fn features(common: &Common, args: &Features, output: &OutputFolder) -> Result<E
     };
     let photograph = source.photograph.square(INPUT_SIDE, session.resize);
     let tile = |&c: &usize| Tile { number: c, map: layer.channels[c].map.clone() };
-    let picture = sheet::draw(&Sheet {
+    let figure = sheet::draw(&Sheet {
         photograph: &photograph,
         tiles: &shown.iter().map(tile).collect::<Vec<_>>(),
         side: layer.side,
@@ -59,7 +59,7 @@ fn features(common: &Common, args: &Features, output: &OutputFolder) -> Result<E
         notes: &layer.notes(args.strongest),
     });
     let name = format!("{}-{}-features.png", stem(&source.image), layer_slug(layer.name));
-    let written = output.write(&[(name, picture.encode(Format::Png))])?;
+    let written = output.write(&[(name, figure.encode(Format::Png))])?;
     console::print(&if args.json {
         layer.json(&session, &source, &shown)
     } else {
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_is_summed_up() {
+    fn a_channel_has_its_statistics() {
         let layer = layer(&[[0.0, 1.0, 3.0, 3.0], [0.0; 4], [-1.0, -0.5, -2.0, 0.0]]);
         let [first, dead, negative] = &layer.channels[..] else { panic!("three channels") };
         assert_eq!((first.total, first.maximum, first.nonzero_share), (7.0, 3.0, 0.75));
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_branch_by_itself_is_no_block() {
+    fn a_single_branch_is_not_a_block() {
         let net = GoogLeNet::new(&Weights::seeded(1)).unwrap();
         let values = (0..INPUT_SIDE * INPUT_SIDE * 3).map(|i| (i % 241) as f32 - 110.0).collect();
         let activations = net.forward(&Input::from_nhwc_bgr(values).unwrap());

@@ -23,8 +23,8 @@ pub fn run(common: &Common, args: &Layers) -> Result<ExitCode> {
     let network = weights.network();
     let mut text = if args.json { as_json(network) } else { table(network) };
     if let Some(path) = &args.diagram {
-        let picture = diagram(network).encode(Format::Svg);
-        files::write_apart(path, &picture)?;
+        let figure = diagram(network).encode(Format::Svg);
+        files::write_apart(path, &figure)?;
         if !args.json {
             writeln!(text, "wrote {}", path.display()).expect("writing to a string");
         }
@@ -131,7 +131,8 @@ const TITLE: u32 = 56;
 /// The number of branches side by side.
 const ACROSS: u32 = 4;
 
-/// Where a layer is drawn: column in halves, because the trunk runs between the branches; and row.
+/// The position of a box in the diagram. The column is in half steps, because the trunk runs between
+/// the branches.
 #[derive(Clone, Copy)]
 struct BoxPosition {
     half: u32,
@@ -268,7 +269,7 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn boxes_do_not_overlap_and_come_after_what_they_read() {
+    fn boxes_do_not_overlap_and_come_after_their_inputs() {
         for network in [Network::googlenet(), Network::torchvision(5)] {
             let boxes = boxes(&network);
             let taken: HashSet<_> =
@@ -299,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_counts_what_is_published() {
+    fn the_table_has_the_published_totals() {
         let text = table(&Network::googlenet());
         assert!(text.contains("conv1/7x7_s2"), "{text}");
         let total: Vec<&str> = text.lines().last().unwrap().split_whitespace().collect();

@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_leaves_what_was_there() {
+    fn a_failure_leaves_existing_files_unchanged() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("x"), b"old").unwrap();
         fs::create_dir(root.path().join("y")).unwrap();
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_replaced_whole_but_for_what_is_not_its_own() {
+    fn a_folder_is_replaced_unless_it_holds_other_files() {
         let root = tempfile::tempdir().unwrap();
         let output = OutputFolder::check(root.path()).unwrap();
         let folder = root.path().join("cat");
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn leftovers_are_removed_by_those_whose_they_are() {
+    fn only_own_leftovers_are_removed() {
         let root = tempfile::tempdir().unwrap();
         for name in [".occlude-a-cat-AbC123/new", ".occlude-dog-AbC123", ".occlude-xyz", "a-cat"] {
             fs::create_dir_all(root.path().join(name)).unwrap();
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_folder_is_refused() {
+    fn a_path_that_is_not_a_folder_is_rejected() {
         let root = tempfile::tempdir().unwrap();
         let file = root.path().join("file");
         fs::write(&file, b"").unwrap();

@@ -46,7 +46,7 @@ enum Shape {
     Filled(Area, [u8; 3]),
     Outline(Area, [u8; 3]),
     /// `[height][width][3]`.
-    Picture(Area, Vec<u8>),
+    Image(Area, Vec<u8>),
     Text {
         style: Style,
         x: u32,
@@ -71,9 +71,9 @@ impl Canvas {
     }
 
     /// Draws pixels, `[height][width][3]`.
-    pub fn picture(&mut self, area: Area, rgb: Vec<u8>) {
+    pub fn image(&mut self, area: Area, rgb: Vec<u8>) {
         assert_eq!(rgb.len(), (area[2] * area[3] * 3) as usize);
-        self.shapes.push(Shape::Picture(area, rgb));
+        self.shapes.push(Shape::Image(area, rgb));
     }
 
     /// Draws one line of text with its upper left corner at (`x`, `y`).
@@ -118,7 +118,7 @@ impl Canvas {
                         each_pixel(&mut image, area, |_| *colour);
                     }
                 }
-                Shape::Picture(area, rgb) => each_pixel(&mut image, *area, |at| rgb.as_chunks().0[at]),
+                Shape::Image(area, rgb) => each_pixel(&mut image, *area, |at| rgb.as_chunks().0[at]),
                 Shape::Text { style, x, y, text } => style.draw(&mut image, *x, *y, text),
                 Shape::Curve(points, colour) => {
                     for ends in points.windows(2) {
@@ -153,7 +153,7 @@ impl Canvas {
                     h.saturating_sub(1),
                     hex(*colour)
                 ),
-                Shape::Picture([x, y, w, h], rgb) => {
+                Shape::Image([x, y, w, h], rgb) => {
                     let image = RgbImage::from_raw(*w, *h, rgb.clone()).expect("as long as its area says");
                     let data = BASE64_STANDARD.encode(encode_png(&image));
                     format!(
@@ -244,7 +244,7 @@ mod tests {
         let mut canvas = Canvas::new(60, 40, [250; 3]);
         canvas.fill([2, 3, 10, 5], [1, 2, 3]);
         canvas.outline([20, 3, 6, 4], [9, 9, 9]);
-        canvas.picture([30, 3, 2, 2], vec![10, 0, 0, 20, 0, 0, 30, 0, 0, 40, 0, 0]);
+        canvas.image([30, 3, 2, 2], vec![10, 0, 0, 20, 0, 0, 30, 0, 0, 40, 0, 0]);
         canvas.text(Style::book(14, [0; 3]), 2, 20, "a < b & \"c\"\u{1}\n");
         canvas.text(Style::book(14, [0; 3]), 2, 20, "");
         canvas.curve(vec![[50.0, 5.0], [50.0, 30.0]], [0, 99, 0]);
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_outside_the_page_is_not_drawn() {
+    fn shapes_outside_the_page_are_not_drawn() {
         let mut canvas = Canvas::new(10, 10, [0; 3]);
         canvas.fill([5, 5, 100, 100], [7; 3]);
         canvas.curve(vec![[-50.0, -50.0], [50.0, 50.0]], [8; 3]);
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn shapes_hold_the_same_and_no_text_breaks_out() {
+    fn svg_has_the_same_shapes_and_escaped_text() {
         let svg = String::from_utf8(canvas().encode(Format::Svg)).unwrap();
         assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
         for part in [
@@ -283,7 +283,7 @@ mod tests {
         }
         assert_eq!(svg.matches("<text").count(), 1, "what is empty is not written");
         let data = svg.split("base64,").nth(1).unwrap().split('"').next().unwrap();
-        let picture = image::load_from_memory(&BASE64_STANDARD.decode(data).unwrap()).unwrap().into_rgb8();
-        assert_eq!(picture.into_raw(), [10, 0, 0, 20, 0, 0, 30, 0, 0, 40, 0, 0]);
+        let decoded = image::load_from_memory(&BASE64_STANDARD.decode(data).unwrap()).unwrap().into_rgb8();
+        assert_eq!(decoded.into_raw(), [10, 0, 0, 20, 0, 0, 30, 0, 0, 40, 0, 0]);
     }
 }

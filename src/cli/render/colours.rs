@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_beyond_has_the_colour_of_the_end() {
+    fn values_beyond_the_scale_have_the_colour_of_its_end() {
         for colours in [Colours::Jet, Colours::Viridis, Colours::Diverging] {
             assert_eq!((colours.at(-3.0), colours.at(7.0)), (colours.at(0.0), colours.at(1.0)));
         }

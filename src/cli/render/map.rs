@@ -96,7 +96,7 @@ pub struct MapFigure<'a> {
 pub fn draw(content: &MapFigure) -> Canvas {
     let (mut figure, photo_top) = page(content.title, content.value, content.note, content.meaning, WIDTH);
     let pixels = content.overlay.over(content.photograph, PHOTO_SIDE, &content.scale);
-    figure.picture([MARGIN, photo_top, PHOTO, PHOTO], pixels);
+    figure.image([MARGIN, photo_top, PHOTO, PHOTO], pixels);
     outline_area(&mut figure, [MARGIN, photo_top], content.overlay.area, PHOTO);
     if let Some(size) = content.mark {
         draw_mask_size(&mut figure, [MARGIN, photo_top], size, PHOTO);
@@ -148,7 +148,7 @@ pub fn draw_tiles(content: &TilesFigure) -> Canvas {
     let (values, area) = overlay.enlarged(PHOTO_SIDE);
     let pixels =
         overlay.paint(content.photograph, PHOTO_SIDE, area, |i| content.legend[values[i] as usize].colour);
-    figure.picture([MARGIN, photo_top, PHOTO, PHOTO], pixels);
+    figure.image([MARGIN, photo_top, PHOTO, PHOTO], pixels);
     outline_area(&mut figure, [MARGIN, photo_top], content.area, PHOTO);
     let (left, mut y) = (MARGIN + PHOTO + MARGIN, photo_top);
     for entry in content.legend {
@@ -198,7 +198,7 @@ mod tests {
         }
     }
 
-    /// Where the photograph begins on a page whose title takes one line.
+    /// The top of the photograph on a page with one line of title.
     const PHOTO_TOP: u32 = MARGIN + 34 + GAP + 20 + 2 * GAP;
 
     #[test]

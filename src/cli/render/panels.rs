@@ -50,7 +50,7 @@ pub fn draw(title: &str, rows: &[PanelRow], notes: &[&str]) -> Canvas {
             figure.text(caption_style(), left, top, &caption_style().shorten(&panel.caption[0], PANEL));
             let small = note_style().shorten(&panel.caption[1], PANEL);
             figure.text(note_style(), left, top + caption_style().height, &small);
-            figure.picture([left, top + head, PANEL, PANEL], panel.pixels.clone());
+            figure.image([left, top + head, PANEL, PANEL], panel.pixels.clone());
             outline_area(&mut figure, [left, top + head], panel.area, PANEL);
             if let Some(size) = panel.mark {
                 draw_mask_size(&mut figure, [left, top + head], size, PANEL);

@@ -79,7 +79,7 @@ impl Scale {
 pub fn draw_bar(figure: &mut Canvas, [left, top]: [u32; 2], height: u32, scale: &Scale, base: Option<f32>) {
     let shares = (0..height).map(|y| 1.0 - (y as f32 + 0.5) / height as f32);
     let pixels = shares.flat_map(|share| scale.colours.at(share).repeat(BAR_WIDTH as usize)).collect();
-    figure.picture([left, top, BAR_WIDTH, height], pixels);
+    figure.image([left, top, BAR_WIDTH, height], pixels);
     figure.outline([left, top, BAR_WIDTH, height], INK);
     let place =
         |value: f32| top + ((1.0 - scale.share(value).clamp(0.0, 1.0)) * (height - 1) as f32).round() as u32;
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_by_rounding_only_has_one_colour() {
+    fn values_that_differ_only_by_rounding_have_one_colour() {
         for value in [0.5f32, 3e-9, -20.0] {
             let scale = Scale::of_values(Colours::Viridis, &[value, value * 1.000_001]);
             assert!((scale.share(value) - 0.5).abs() < 0.02, "{scale:?}");

@@ -104,7 +104,7 @@ pub fn draw(content: &Sheet) -> Canvas {
     for (line, y) in title.iter().zip((MARGIN..).step_by(title_style().height as usize)) {
         page.text(title_style(), MARGIN, y, line);
     }
-    page.picture([MARGIN, head, PHOTO, PHOTO], content.photograph.to_vec());
+    page.image([MARGIN, head, PHOTO, PHOTO], content.photograph.to_vec());
     draw_bar(&mut page, [MARGIN + PHOTO + MARGIN, head], PHOTO, &content.scale, None);
     let mut y = head;
     for lines in notes {
@@ -119,7 +119,7 @@ pub fn draw(content: &Sheet) -> Canvas {
         let (x, y, side) = (MARGIN + x, top + y, layout.tile);
         // The outline separates the tile from the page: 0 is white in some colour maps.
         page.outline([x - 1, y - 1, side + 2, side + 2], EDGE);
-        page.picture([x, y, side, side], enlarged(&tile.map, content.side, side as usize, &content.scale));
+        page.image([x, y, side, side], enlarged(&tile.map, content.side, side as usize, &content.scale));
         let middle = (side - number_style().width(number).min(side)) / 2;
         page.text(number_style(), x + middle, y + side + 1, number);
     }

@@ -117,7 +117,7 @@ impl Stage {
 
     /// Draws the stage with its frame on a page.
     fn draw(&self, canvas: &mut Canvas, [left, top]: [u32; 2], photograph: &[u8], side: usize) {
-        canvas.picture([left, top, side as u32, side as u32], self.over(photograph, side));
+        canvas.image([left, top, side as u32, side as u32], self.over(photograph, side));
         let place = |edge: usize| (edge * side / self.side) as u32;
         let Rect { y0, x0, y1, x1 } = self.reached;
         let frame: Area = [left + place(x0), top + place(y0), place(x1 - x0), place(y1 - y0)];
@@ -223,7 +223,7 @@ mod tests {
     /// The multiply-adds of each layer are counted in a stage, and the difference of a block
     /// combines all its branches.
     #[test]
-    fn stages_leave_nothing_out() {
+    fn stages_contain_all_layers() {
         for network in [Network::googlenet(), Network::torchvision(7)] {
             let net = GoogLeNet::new(&Weights::seeded_for(network.clone(), 3)).unwrap();
             let values = (0..224 * 224 * 3_i64).map(|i| (i * i % 241) as f32 - 110.0).collect();
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_lie_where_something_was_computed() {
+    fn only_recomputed_pixels_are_coloured() {
         let mut stage = Stage {
             name: String::new(),
             is_picture: false,

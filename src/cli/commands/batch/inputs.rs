@@ -233,10 +233,10 @@ mod tests {
                 None => root.join(input),
             })
             .collect();
-        let pictures = photographs(&inputs, recursive)?;
+        let photographs = photographs(&inputs, recursive)?;
         let below =
-            |picture: PhotographFile| picture.path.strip_prefix(root).unwrap().to_str().unwrap().to_string();
-        Ok(pictures.into_iter().map(below).collect())
+            |file: PhotographFile| file.path.strip_prefix(root).unwrap().to_str().unwrap().to_string();
+        Ok(photographs.into_iter().map(below).collect())
     }
 
     const TREE: [&str; 10] = [
@@ -253,7 +253,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_folder_is_its_pictures() {
+    fn a_folder_gives_its_photographs() {
         let root = tree(&TREE);
         assert_eq!(listed(root.path(), &[""], false).unwrap(), ["[x].png", "a.png", "b.JPG"]);
         let all = ["[x].png", "a.png", "b.JPG", "more/c.tiff", "more/deeper/d.WebP"];
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_is_what_a_shell_makes_of_it_but_for_results() {
+    fn a_pattern_is_expanded_as_by_a_shell_without_results() {
         let root = tree(&TREE);
         let list = |pattern: &str| listed(root.path(), &[pattern], false).unwrap();
         assert_eq!(list("*.png"), ["[x].png", "a.png"]);
@@ -276,11 +276,11 @@ mod tests {
         // A file that is called like a pattern is the file.
         assert_eq!(list("[x].png"), ["[x].png"]);
         let message = listed(root.path(), &["**x"], false).unwrap_err().to_string();
-        assert!(message.contains("**x: is neither a file nor a pattern"), "{message}");
+        assert!(message.contains("**x: is neither an existing file nor a valid pattern"), "{message}");
     }
 
     #[test]
-    fn a_list_is_a_path_a_line() {
+    fn a_list_has_one_path_per_line() {
         let root = tree(&TREE);
         let path = |name: &str| root.path().join(name).display().to_string();
         let (a, absent) = (path("a.png"), path("absent.png"));
@@ -290,22 +290,25 @@ mod tests {
         };
         let text = format!("\u{FEFF}# pictures\r\n{a}\r\n\n  \n{absent}\n{a}");
         assert_eq!(list(text.as_bytes()).unwrap(), ["a.png", "absent.png"]);
-        assert!(list(b"# nothing\n").unwrap_err().to_string().contains("list: no pictures"));
+        assert!(list(b"# nothing\n").unwrap_err().to_string().contains("list: no photographs"));
         assert!(list(b"one\ntwo \xff\n").unwrap_err().to_string().contains("line 2 is not UTF-8"));
         fs::remove_file(root.path().join("list")).unwrap();
         assert!(listed(root.path(), &["@list"], false).unwrap_err().to_string().contains("cannot read"));
     }
 
     #[test]
-    fn an_input_without_pictures_is_refused_by_name() {
+    fn an_input_without_photographs_is_rejected_by_name() {
         let root = tree(&TREE);
         fs::create_dir(root.path().join("empty")).unwrap();
         for (input, message) in [
-            ("empty", "empty: no pictures: expected a list of some, or a folder with files in png, jpg"),
-            ("empty", "--recursive takes those in folders in it, too"),
-            ("results", "results: no pictures"),
-            ("results/a", "results/a: no pictures"),
-            ("*.gif", "*.gif: no pictures"),
+            (
+                "empty",
+                "empty: no photographs found: expected a list of paths, or a folder with files of type png, jpg",
+            ),
+            ("empty", "--recursive also searches subfolders"),
+            ("results", "results: no photographs"),
+            ("results/a", "results/a: no photographs"),
+            ("*.gif", "*.gif: no photographs"),
             ("absent", "cannot read"),
         ] {
             let found = listed(root.path(), &["a.png", input], false).unwrap_err().to_string();
@@ -314,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_path_in_another_way_is_the_same_picture() {
+    fn different_spellings_of_a_path_are_one_photograph() {
         let here = std::path::absolute("tests/data/chelsea.png").unwrap();
         let inputs = [here, "./tests/data/chelsea.png".into(), "tests/data/./chelsea.png".into()];
         let listed = photographs(&inputs, false).unwrap();
@@ -324,7 +327,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn what_is_not_utf_8_is_shown_by_its_bytes() {
+    fn bytes_that_are_not_utf_8_are_escaped() {
         use std::os::unix::ffi::OsStrExt;
         let path = Path::new(std::ffi::OsStr::from_bytes(b"a/caf\xe9,\xc3\xa9.png"));
         assert_eq!(shown(path), "a/caf\\xe9,\u{e9}.png");
@@ -335,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn namesakes_have_a_hash_of_their_paths() {
+    fn equal_names_get_a_hash_of_the_path() {
         assert_eq!(named(&["a/cat.jpg", "a/dog.jpg"]), ["cat", "dog"]);
         let names = named(&["a/cat.jpg", "a/dog.jpg", "b/Cat.png", "b/.dog.png", "c/bird.png"]);
         assert!(names[0].starts_with("cat-") && names[2].starts_with("Cat-"), "{names:?}");
@@ -350,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stem_that_looks_like_a_namesakes_is_told_apart() {
+    fn a_stem_that_contains_a_hash_stays_unique() {
         let first = named(&["a/cat.jpg", "b/cat.jpg"])[0].clone();
         let names = named(&["a/cat.jpg", "b/cat.jpg", &format!("c/{first}.png")]);
         assert_eq!(names[2], first);
@@ -358,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_neither_hidden_nor_called_as_a_summary() {
+    fn folders_are_not_hidden_and_not_named_like_a_summary() {
         assert_eq!(named(&[".cat.jpg", "...", "summary.png", "summary of it.png"])[0], "cat");
         assert_eq!(named(&["..."]), ["picture"]);
         assert_eq!(named(&["summary.png"]), ["summary"]);

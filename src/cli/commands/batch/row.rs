@@ -116,7 +116,7 @@ mod tests {
 
     /// Records and the summaries of shards are read and written again with the same bytes.
     #[test]
-    fn a_row_comes_back_as_it_was() {
+    fn a_row_is_read_back_unchanged() {
         // Steps that visit all exponents.
         let mut bits = 1u32;
         for _ in 0..100_000 {

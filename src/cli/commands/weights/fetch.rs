@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn sources_are_tried_in_turn_but_not_on_a_dead_server() {
+    fn sources_are_tried_in_order_except_on_unreachable_servers() {
         let names = [
             ("a", "https://x/1"),
             ("b", "https://me:secret@x/2"),

@@ -143,7 +143,7 @@ mod tests {
     use occlude::network::Network;
 
     #[test]
-    fn what_is_written_is_read_as_the_same_weights() {
+    fn written_weights_are_read_back_unchanged() {
         for network in [Network::googlenet(), Network::bvlc(3), Network::torchvision(7)] {
             let weights = Weights::seeded_for(network, 5);
             let bytes = safetensors(&weights, None);
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_published_network_goes_where_weights_are_looked_for() {
+    fn only_the_published_network_has_the_default_path() {
         let place = |file: &str, published| default_place(Path::new(file), published).unwrap();
         assert!(default_place(Path::new("a/bvlc_googlenet.pth"), false).is_err());
         assert_eq!(place("a/b.caffemodel", true), Path::new("weights/bvlc_googlenet.safetensors"));

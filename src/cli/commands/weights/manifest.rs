@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_built_in_network_is_the_manifests() {
+    fn the_built_in_network_has_the_checksum_of_the_manifest() {
         let digest = Sha256::new().chain_update(occlude::weights::BUILTIN);
         assert_eq!(
             hex(digest),

@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shell_reads_back_what_was_quoted() {
+    fn quoted_words_are_read_back_by_a_shell() {
         assert_eq!(quoted("a/b-c_1.jpg"), "a/b-c_1.jpg");
         assert_eq!(quoted(""), "''");
         assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_breaks_out_of_its_place() {
+    fn inserted_text_is_escaped() {
         assert_eq!(text(r#"<b a="1">&"#), "&lt;b a=&quot;1&quot;&gt;&amp;");
         assert_eq!(script_data("{\"a\":\"</script>\"}\n"), r#"{"a":"\u003c/script>"}"#);
     }

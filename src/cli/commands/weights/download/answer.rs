@@ -93,7 +93,7 @@ mod tests {
 
     /// The scheme of the redirecting answer decides, not that of the first address.
     #[test]
-    fn a_chain_of_redirects_does_not_lead_down_from_https() {
+    fn a_chain_of_redirects_does_not_leave_https() {
         let mut reader = HeadReader::new("http://a.b");
         let chain =
             "HTTP/1.1 302 x\r\nLocation: https://c.d\r\n\r\nHTTP/2 301\r\nlocation: http://a.b\r\n\r\n";

@@ -266,7 +266,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_taken_once_and_given_back() {
+    fn a_target_is_locked_once_and_released() {
         let root = tempfile::tempdir().unwrap();
         let out = root.path().join("a/b/w.st");
         let place = TargetLock::take(&out).unwrap();
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_different_files_do_not_meet() {
+    fn parts_of_different_files_are_not_combined() {
         let root = tempfile::tempdir().unwrap();
         let out = root.path().join("w.st");
         let sums = ["a", "b"].map(|digit| Checksum::parse(&digit.repeat(40)).unwrap());

@@ -84,9 +84,9 @@ mod tests {
         }
     }
 
-    /// A test over TLS would need a certificate, so this tests the rule by itself.
+    /// A test over TLS would need a certificate, so only the rule is tested.
     #[test]
-    fn redirects_lead_to_the_web_and_never_down_from_https() {
+    fn redirects_keep_to_http_and_https_and_never_leave_https() {
         assert_eq!(follow(true, "/a:b"), Ok(true));
         assert_eq!(follow(false, "b?c=http://d"), Ok(false));
         assert_eq!(follow(false, "//a.b/c"), Ok(false));
