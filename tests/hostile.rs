@@ -497,8 +497,8 @@ fn lists_of_pictures() {
     let list = |contents: &[u8]| fs::write(folder.path().join("list"), contents).unwrap();
     let batch = |input: &str| seeded(&folder, &["batch", input, "--out", "out", "--stride", "224"]);
     for (contents, words) in [
-        (&b""[..], "list: no pictures"),
-        (b"\n\n# nothing\n", "list: no pictures"),
+        (&b""[..], "list: no photographs"),
+        (b"\n\n# nothing\n", "list: no photographs"),
         (b"picture.png\n\xff\xfe\n", "line 2 is not UTF-8"),
         (b"\x89PNG\r\n\x1a\n", "line 1 is not UTF-8"),
         (b"P\0i\0c\0t\0", "NUL"),

@@ -707,7 +707,7 @@ fn every_help_has_examples() {
         let arguments = [command, "--help"];
         let text = succeed(occlude(&folder, &arguments[usize::from(command.is_empty())..]));
         assert!(text.contains("Examples:\n  occlude "), "{text}");
-        assert!(text.contains("--weights <FILE>") && text.contains("--resize <HOW>"), "{text}");
+        assert!(text.contains("--weights <FILE>") && text.contains("--resize <METHOD>"), "{text}");
     }
 }
 

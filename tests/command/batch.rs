@@ -218,7 +218,7 @@ fn shards_merged_are_one_run() {
         assert_eq!(exits.iter().filter(|&&code| code == Some(0)).count(), n - 1);
         let printed = succeed(occlude(folder.path(), &["merge", &out]));
         assert!(
-            printed.starts_with(&format!("{n} shards, 6 pictures, 1 of them failed\nwrote ")),
+            printed.starts_with(&format!("{n} shards, 6 photographs, 1 of them failed\nwrote ")),
             "{printed}"
         );
         let mut merged = tree(&folder.path().join(&out));
@@ -405,8 +405,8 @@ fn one_bad_picture_does_not_stop_the_rest() {
         "error: photos/text.png: is not a picture",
         "error: photos/truncated.png: is a damaged or truncated",
         "error: photos: is a directory",
-        "out/z: it holds notes.txt, which is not one of its results",
-        "error: 5 of 6 pictures failed; the others are done",
+        "out/z: the folder holds notes.txt, which is not a result file",
+        "error: 5 of 6 photographs failed; all others are complete",
     ] {
         assert!(errors.contains(message), "no \"{message}\" in {errors}");
     }
@@ -518,8 +518,8 @@ fn what_can_be_refused_is_refused_before_the_work() {
     let cases: [(&[&str], &[&str]); 6] = [
         (&["photos", "--out", "photos/a.png"], &["error: cannot write to photos/a.png"]),
         (&["photos", "--out", "photos/a.png/below"], &["error: cannot write to photos/a.png"]),
-        (&["empty", "--out", "out"], &["error: empty: no pictures", "png, jpg, jpeg", "--recursive"]),
-        (&["photos", "*.gif", "--out", "out"], &["error: *.gif: no pictures"]),
+        (&["empty", "--out", "out"], &["error: empty: no photographs", "png, jpg, jpeg", "--recursive"]),
+        (&["photos", "*.gif", "--out", "out"], &["error: *.gif: no photographs"]),
         (&["absent", "--out", "out"], &["error: cannot read absent"]),
         (&["@absent", "--out", "out"], &["error: cannot read absent"]),
     ];
@@ -556,15 +556,15 @@ fn a_merge_that_would_not_be_one_run_is_refused() {
     };
     let merge = |arguments: &[&str]| occlude(at, &[&["merge"], arguments].concat());
     refuse(at, merge(&["absent"]), 1, &["cannot read absent"]);
-    refuse(at, merge(&["photos"]), 1, &["photos: holds no shard's summary", "summary-0-of-n.json"]);
-    refuse(at, merge(&["photos/a.png"]), 1, &["photos/a.png: is not the JSON summary of a shard"]);
+    refuse(at, merge(&["photos"]), 1, &["photos: holds no summary of a shard", "summary-i-of-n.json"]);
+    refuse(at, merge(&["photos/a.png"]), 1, &["photos/a.png: is not a JSON summary"]);
 
     shard("a", "0/3", &[]);
     refuse(at, merge(&["a"]), 1, &["2 of 3 shards are missing: 1/3, 2/3; run `occlude batch --shard`"]);
     shard("b", "1/3", &[]);
     shard("a", "2/3", &[]);
     let (first, second, third) = ("a/summary-0-of-3.json", "b/summary-1-of-3.json", "a/summary-2-of-3.json");
-    refuse(at, merge(&[first, second, third]), 1, &["is in another folder", "--out"]);
+    refuse(at, merge(&[first, second, third]), 1, &["is not in the folder of", "--out"]);
     refuse(at, merge(&[first, first, second, third, "--out", "all"]), 1, &["is the same shard as"]);
     refuse(at, merge(&["a", second, "--out", "photos/a.png"]), 1, &["cannot write to photos/a.png"]);
 
@@ -576,7 +576,12 @@ fn a_merge_that_would_not_be_one_run_is_refused() {
     let message = ["has --activation conv1/7x7_s2:1, but a/summary-0-of-3.json does not have --activation"];
     refuse(at, merge(&["a", "d", "--out", "all"]), 1, &message);
     shard("e", "1/2", &[]);
-    refuse(at, merge(&["a", "e", "--out", "all"]), 1, &["is one of 2, but a/summary-0-of-3.json one of 3"]);
+    refuse(
+        at,
+        merge(&["a", "e", "--out", "all"]),
+        1,
+        &["has shard count 2, but a/summary-0-of-3.json has 3"],
+    );
     fs::write(at.join("zeros.safetensors"), {
         let mut tensors = seeded_tensors();
         tensors[0].bytes.fill(0);
@@ -584,14 +589,14 @@ fn a_merge_that_would_not_be_one_run_is_refused() {
     })
     .unwrap();
     shard("f", "1/3", &["--weights", "zeros.safetensors"]);
-    refuse(at, merge(&["a", "f", "--out", "all"]), 1, &["is by weights of sha256"]);
+    refuse(at, merge(&["a", "f", "--out", "all"]), 1, &["has weights with sha256"]);
     write_picture(&at.join("photos/d.png"), 7);
     shard("g", "1/3", &[]);
     refuse(
         at,
         merge(&["a", "g", "--out", "all"]),
         1,
-        &["is of a batch of 4 pictures, but a/summary-0-of-3.json"],
+        &["belongs to a batch of 4 photographs, but a/summary-0-of-3.json"],
     );
     fs::remove_file(at.join("photos/d.png")).unwrap();
     let whole = occlude(at, &[&["batch", "photos", "--out", "whole"], &QUICK[..]].concat());
@@ -606,9 +611,9 @@ fn a_merge_that_would_not_be_one_run_is_refused() {
         fs::write(at.join("h/summary-1-of-3.json"), summary.to_string()).unwrap();
     };
     edited(&|rows| rows[0]["path"] = "photos/a.png".into());
-    refuse(at, merge(&["a", "h", "--out", "all"]), 1, &["the picture photos/a.png is there twice"]);
+    refuse(at, merge(&["a", "h", "--out", "all"]), 1, &["the photograph photos/a.png is also in"]);
     edited(&|rows| rows.clear());
-    refuse(at, merge(&["a", "h", "--out", "all"]), 1, &["are of a batch of 3 pictures, but hold 2 together"]);
+    refuse(at, merge(&["a", "h", "--out", "all"]), 1, &["the shards hold 2 photographs: expected 3"]);
 
     succeed(merge(&["a", second, "--out", "all"]));
     for file in ["summary.csv", "summary.json"] {
@@ -678,7 +683,7 @@ fn job_files_do_a_batch() {
             shell(&format!("{} --stride 224", batch[0].replace("{}", &index.to_string())), index);
         }
         let printed = shell(&merge[0], 0);
-        assert!(printed.starts_with("3 shards, 2 pictures, 0 of them failed"), "{name}: {printed}");
+        assert!(printed.starts_with("3 shards, 2 photographs, 0 of them failed"), "{name}: {printed}");
         fs::remove_dir_all(folder.path().join("maps")).unwrap();
     }
 }

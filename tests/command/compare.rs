@@ -122,7 +122,7 @@ fn options_reach_the_compared_maps() {
         let svg = fs::read_to_string(folder.path().join("out/picture-compare.svg")).unwrap();
         assert!(seen.insert(svg.clone()), "{options:?} changes nothing");
         let is_windows = options.contains(&"windows");
-        assert_eq!(svg.contains(">mean drop in probability under the masks"), is_windows, "{options:?}");
+        assert_eq!(svg.contains(">mean drop in probability under all masks"), is_windows, "{options:?}");
         assert_eq!(svg.contains("(white outline)"), !options.contains(&"off"), "{options:?}");
     }
 }

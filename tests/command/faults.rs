@@ -180,7 +180,7 @@ fn a_disk_that_is_full_leaves_what_was_there() {
     for message in [
         "photos/0.png: cannot write to out/0/",
         "photos/1.png: cannot write to out/1/",
-        "2 of 2 pictures failed",
+        "2 of 2 photographs failed",
     ] {
         assert!(text.contains(message), "no \"{message}\" in {text}");
     }

@@ -80,7 +80,7 @@ fn the_story_has_a_line_a_layer_and_what_they_come_to() {
         );
     }
     assert!(story.starts_with("The mask covers rows 90 to 134 and columns 90 to 134 of"), "{story}");
-    assert!(story.contains("Multiply-adds of a whole pass: 1582.7 M\n"), "{story}");
+    assert!(story.contains("Multiply-adds of a complete pass: 1582.7 M\n"), "{story}");
     // conv1's rows 44 to 68 read rows 2y - 3 to 2y + 3.
     let first = story.lines().find(|line| line.starts_with("conv1/7x7_s2")).unwrap();
     let columns: Vec<&str> = first.split_whitespace().collect();
@@ -109,7 +109,7 @@ fn the_story_has_a_line_a_layer_and_what_they_come_to() {
     };
     assert_eq!(shares("conv1/7x7_s2"), "5.0 0.0", "computed, for the sweep does not compare pictures");
     assert_eq!(shares("conv2/3x3 "), "0.0 0.0", "nothing that it reads has changed");
-    assert!(story.contains("a drop of +0.0000\nIt is still the most probable class\n"), "{story}");
+    assert!(story.contains("drop +0.0000\nThe mask does not change the predicted class.\n"), "{story}");
 }
 
 #[test]

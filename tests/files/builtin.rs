@@ -111,7 +111,12 @@ fn the_first_command_maps_a_cat() {
     assert!(output.status.success(), "{}", stderr(&output));
     let said = String::from_utf8(output.stderr).unwrap();
     let network = format!("built-in network of {} classes", NET.network().classes());
-    assert_eq!(said, format!("network: {network}; `occlude weights fetch` gets the published one of 1000\n"));
+    assert_eq!(
+        said,
+        format!(
+            "network: {network}; `occlude weights fetch` downloads the published network of 1000 classes\n"
+        )
+    );
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.lines().next().unwrap().ends_with("  cat"), "{text}");
     // As the README shows it, but for the time.

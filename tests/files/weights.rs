@@ -314,19 +314,24 @@ fn sources_are_tried_in_turn() {
     let lines: Vec<&str> = told.lines().collect();
     assert!(output.status.success(), "{told}");
     assert_eq!(lines.len(), 2, "{told}");
-    assert!(lines[0].starts_with("dead: no connection to the server"), "{told}");
-    assert!(lines[0].ends_with("next: damaged") && lines[1].ends_with("next: good"), "{told}");
-    assert!(lines[1].starts_with("damaged: its checksum is "), "{told}");
+    assert!(lines[0].starts_with("dead: the connection to the server failed"), "{told}");
+    assert!(lines[0].ends_with("trying damaged") && lines[1].ends_with("trying good"), "{told}");
+    assert!(lines[1].starts_with("damaged: the file has checksum "), "{told}");
     assert_same(&folder.path().join("new/w.st"), &Weights::seeded(SEED));
     assert_eq!(listing(&folder.path().join("new")), [folder.path().join("new/w.st")]);
     assert!(servers[2].requests.lock().unwrap().is_empty());
 
     // One of them by its name.
     fs::remove_dir_all(folder.path().join("new")).unwrap();
-    refuse(&folder, fetch(&["--from", "dead"]), 1, &["dead (", "no connection to the server", "import FILE"]);
+    refuse(
+        &folder,
+        fetch(&["--from", "dead"]),
+        1,
+        &["dead (", "the connection to the server failed", "import FILE"],
+    );
     refuse(&folder, fetch(&["--from", "none"]), 1, &["--from none", "dead, damaged, good, last"]);
     let sum = ["--from", "last", "--checksum", &"a".repeat(40)];
-    refuse(&folder, fetch(&sum), 1, &["a source has a checksum of its own"]);
+    refuse(&folder, fetch(&sum), 1, &["the checksums of the sources are known"]);
     succeed(fetch(&["--from", "last"]));
     assert_eq!(servers[2].requests.lock().unwrap().len(), 1);
     fs::remove_dir_all(folder.path().join("new")).unwrap();
@@ -339,9 +344,9 @@ fn sources_are_tried_in_turn() {
     let told = stderr(&output);
     assert_eq!(output.status.code(), Some(1));
     for expected in [
-        "error: the published weights: no source has brought them",
-        &format!("dead ({closed}): no connection"),
-        &format!("gone ({}): the server answers 404", not_found.url),
+        "error: the published weights: all sources failed",
+        &format!("dead ({closed}): the connection to the server failed"),
+        &format!("gone ({}): the server answers with status 404", not_found.url),
         "occlude weights import FILE",
     ] {
         assert!(told.contains(expected), "{told}");
@@ -456,7 +461,7 @@ fn what_cannot_be_continued_begins_anew_once() {
     fs::write(&partial, &model[..100]).unwrap();
     let fetch = ["weights", "fetch", "--from", &server.url, "--checksum", &sum, "--out", "w.st"];
     let output = occlude(&folder, &fetch).output().unwrap();
-    assert!(stderr(&output).contains("damaged on its way"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("it is damaged, or it is another file"), "{}", stderr(&output));
     assert_eq!(server.requests.lock().unwrap().len(), 2);
     assert!(!partial.exists());
 }
@@ -472,7 +477,7 @@ fn what_is_damaged_or_something_else_is_not_installed() {
     let mut damaged = model.clone();
     damaged[model.len() / 3] ^= 1;
     let server = serve(damaged, Manner::Whole);
-    let expected = format!("expected SHA-1 {sum}: damaged on its way");
+    let expected = format!("expected SHA-1 {sum}: it is damaged");
     refuse(&folder, fetch_from(&folder, &server.url, &["--checksum", &sum]), 1, &[&server.url, &expected]);
     // Checked and still no weights.
     let file = b"{\"error\": \"moved\"}".to_vec();
@@ -495,22 +500,27 @@ fn servers_that_do_not_send_the_file_are_given_up() {
     let page = b"\n<!doctype html><title>Log in</title>".to_vec();
     let long = vec![1; 400_000];
     for (content, manner, limits, expected) in [
-        (page.clone(), Manner::Whole, SOON, "a web page came instead of the file"),
-        (b"<HTML>".to_vec(), Manner::Unannounced, SOON, "a web page came instead of the file"),
+        (page.clone(), Manner::Whole, SOON, "the server sent a web page instead of the file"),
+        (b"<HTML>".to_vec(), Manner::Unannounced, SOON, "the server sent a web page instead of the file"),
         (long.clone(), Manner::Whole, SOON, "larger than 300000 bytes"),
         (Vec::new(), Manner::Endless, SOON, "larger than 300000 bytes"),
-        (Vec::new(), Manner::Endless, "9,0.3,99999999999", "not done after 0.3 seconds"),
-        (Vec::new(), Manner::Trickle, SOON, "fewer than 1000 bytes a second came for 0.4 seconds"),
-        (Vec::new(), Manner::Silent, SOON, "fewer than 1000 bytes a second came for 0.4 seconds"),
-        (Vec::new(), Manner::Unannounced, SOON, "it has 0 bytes"),
-        (Vec::new(), Manner::NotFound, SOON, "the server answers 404"),
+        (Vec::new(), Manner::Endless, "9,0.3,99999999999", "not complete after 0.3 seconds"),
+        (Vec::new(), Manner::Trickle, SOON, "fewer than 1000 bytes per second for 0.4 seconds"),
+        (Vec::new(), Manner::Silent, SOON, "fewer than 1000 bytes per second for 0.4 seconds"),
+        (Vec::new(), Manner::Unannounced, SOON, "the file has 0 bytes"),
+        (Vec::new(), Manner::NotFound, SOON, "the server answers with status 404"),
         (
             Vec::new(),
             Manner::Redirect("file:///etc/passwd"),
             SOON,
-            "another scheme (file) is refused: file:///etc/passwd",
+            "to file:///etc/passwd is not followed: it has the scheme file",
         ),
-        (Vec::new(), Manner::Redirect("ftp://me:secret@a.b/c"), SOON, "(ftp) is refused: ftp://***@a.b/c"),
+        (
+            Vec::new(),
+            Manner::Redirect("ftp://me:secret@a.b/c"),
+            SOON,
+            "to ftp://***@a.b/c is not followed: it has the scheme ftp",
+        ),
         (Vec::new(), Manner::Redirect("/again"), SOON, "redirects more than 10 times"),
     ] {
         let server = serve(content, manner);
@@ -523,11 +533,11 @@ fn servers_that_do_not_send_the_file_are_given_up() {
     let list = |url: &str, size: usize| sources(&folder, &[("it", url, &vec![0; size])]);
     let model = vec![1; 1000];
     for (manner, size, expected) in [
-        (Manner::Whole, 999, "it has 1000 bytes, expected 999"),
-        (Manner::Whole, 1001, "it has 1000 bytes, expected 1001"),
-        (Manner::Unannounced, 999, "it has more than the 999 bytes expected"),
-        (Manner::Unannounced, 1001, "it has 1000 bytes, expected 1001"),
-        (Manner::Endless, 100_000, "it has more than the 100000 bytes expected"),
+        (Manner::Whole, 999, "the file has 1000 bytes, expected 999"),
+        (Manner::Whole, 1001, "the file has 1000 bytes, expected 1001"),
+        (Manner::Unannounced, 999, "the file has more than the expected 999 bytes"),
+        (Manner::Unannounced, 1001, "the file has 1000 bytes, expected 1001"),
+        (Manner::Endless, 100_000, "the file has more than the expected 100000 bytes"),
     ] {
         let server = serve(model.clone(), manner);
         let list = list(&server.url, size);
@@ -573,8 +583,8 @@ fn a_server_that_has_it_not_and_one_that_is_not_there_are_told_apart() {
     let folder = folder();
     let server = serve(Vec::new(), Manner::NotFound);
     let fetch = |url: &str| fetch_from(&folder, url, &[]);
-    refuse(&folder, fetch(&server.url), 1, &["the server answers 404", "weights import FILE"]);
-    refuse(&folder, fetch(&closed()), 1, &["no connection to the server", "--from"]);
+    refuse(&folder, fetch(&server.url), 1, &["the server answers with status 404", "weights import FILE"]);
+    refuse(&folder, fetch(&closed()), 1, &["the connection to the server failed", "--from"]);
     refuse(&folder, fetch("http://no-such-host.invalid/x"), 1, &["is there a network?"]);
     let scheme = "expected an address that begins with http:// or https://";
     refuse(&folder, fetch("file:///etc/passwd"), 1, &["file:///etc/passwd", scheme]);
@@ -686,7 +696,7 @@ fn a_symbolic_link_in_the_place_of_a_download_is_not_followed() {
             let told = stderr(&output);
             assert_eq!(output.status.code(), Some(1));
             assert!(
-                told.contains(&name) && told.contains("a symbolic link, which is not followed"),
+                told.contains(&name) && told.contains("a symbolic link, expected a regular file"),
                 "{told}"
             );
             assert_eq!(fs::read(folder.path().join("mine")).unwrap(), b"precious");

@@ -27,7 +27,7 @@ pub struct Figures {
 pub struct Drawing {
     /// Method that enlarges the map for the figure: bicubic, nearest, or none (one tile per mask
     /// position). map.json holds the map before it is enlarged
-    #[arg(long, value_name = "HOW", default_value = "bicubic",
+    #[arg(long, value_name = "METHOD", default_value = "bicubic",
           value_parser = choice(&[("bicubic", Upsampling::Bicubic), ("nearest", Upsampling::Nearest), ("none", Upsampling::None)]))]
     pub upsampling: Upsampling,
 

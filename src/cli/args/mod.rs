@@ -103,7 +103,7 @@ pub struct Common {
 
     /// Method that makes the 224x224 picture from the photograph: "stretch" resizes both sides to
     /// 224; "center-crop" resizes the shorter side to 256 and keeps the central 224x224
-    #[arg(long, global = true, help_heading = GLOBAL, value_name = "HOW", default_value = "stretch",
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "METHOD", default_value = "stretch",
           value_parser = choice(&[("stretch", Resize::Stretch), ("center-crop", Resize::CenterCrop)]))]
     pub resize: Resize,
 }
