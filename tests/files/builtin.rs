@@ -168,15 +168,15 @@ fn every_json_says_which_network_answered() {
 fn a_class_that_only_another_network_has_is_answered_with_a_hint() {
     let folder = folder();
     let explain = |class: &'static str| ["explain", "picture.png", "--out", "out", "--classes", class];
-    let message = [
-        "error: no class is called \"Egyptian cat\"",
-        "the published network has it: `occlude weights fetch`",
-    ];
+    let message = ["error: no class is called \"Egyptian cat\"", "download it with `occlude weights fetch`"];
     refuse(&folder, bare(&folder, &explain("Egyptian cat")), 1, &message);
     let seeded = crate::common::command::seeded(&folder, &explain("parachuter"));
     refuse(&folder, seeded, 1, &["error: no class is called \"parachuter\""]);
-    let message = ["error: no class is called \"house\"", "the built-in network has it: --weights builtin"];
-    refuse(&folder, crate::common::command::seeded(&folder, &explain("house")), 1, &message);
+    let message = [
+        "error: no class is called \"house\"",
+        "the built-in network has this class; use it with --weights builtin",
+    ];
+    refuse(&folder, common::command::seeded(&folder, &explain("house")), 1, &message);
 }
 
 #[test]

@@ -223,7 +223,12 @@ fn every_form_is_imported_to_the_same_weights() {
     assert!(succeed(import(&[])).contains("wrote"));
     assert!(succeed(import(&[])).contains("unchanged"));
     fs::write(folder.path().join("weights/a.safetensors"), b"mine").unwrap();
-    refuse(&folder, import(&[]), 1, &["a.safetensors: holds something else already; --force"]);
+    refuse(
+        &folder,
+        import(&[]),
+        1,
+        &["a.safetensors: a different file exists already: replace it with --force"],
+    );
     assert!(succeed(import(&["--force"])).contains("wrote"));
 }
 
@@ -281,7 +286,7 @@ fn a_download_is_checked_converted_and_used() {
     assert_eq!(cached.len(), 1, "{cached:?}");
     assert_same(&cached[0], &weights);
     assert_eq!(server.requests.lock().unwrap().len(), 1);
-    refuse(&folder, occlude(&folder, &fetch), 1, &["is there already; --force"]);
+    refuse(&folder, occlude(&folder, &fetch), 1, &["the file exists already: replace it with --force"]);
 }
 
 /// Dead, with the wrong file, and good ones; and no source is asked after a good one.

@@ -82,9 +82,10 @@ const GLOBAL: &str = "Global options";
 #[derive(Args)]
 pub struct Common {
     /// The network's weights: a safetensors file, a .pth file, a caffemodel or an ONNX model, or
-    /// "builtin" for the network inside this program [default: the first of these that exists:
-    /// $OCCLUDE_WEIGHTS; weights/bvlc_googlenet.safetensors; occlude/bvlc_googlenet.safetensors in
-    /// the user's cache directory; torchvision's file in PyTorch's hub cache; builtin]
+    /// "builtin" for the network inside this program [default: $OCCLUDE_WEIGHTS if it is set,
+    /// otherwise the first of these that exists: weights/bvlc_googlenet.safetensors;
+    /// occlude/bvlc_googlenet.safetensors in the user's cache directory; torchvision's file in
+    /// PyTorch's hub cache; builtin]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     pub weights: Option<PathBuf>,
 

@@ -160,7 +160,8 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
     let meaning = scale.colours.meaning();
     let mut notes = vec![
         sizes(maps, drawing.mark),
-        format!("{}, on the same scale for all maps: {meaning}", explanations[0].drop_in_words()),
+        format!("{}, on the same scale for all maps", explanations[0].drop_in_words()),
+        meaning.to_string(),
     ];
     if has_contrast {
         rows.push(PanelRow { panels: last_row, scale: Some(contrast_scale) });

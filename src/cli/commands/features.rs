@@ -245,7 +245,7 @@ impl<'a> LayerMaps<'a> {
         let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string");
         line(String::new());
         line("channels with the largest totals".to_string());
-        line("channel       total     maximum    not 0  position of the maximum (row, column), and the pixels of the 224x224 picture on which it depends".into());
+        line("channel       total     maximum    not 0  maximum at (row, column), pixels of the 224x224 picture on which it depends".into());
         let listed = &by_strength[..by_strength.len().min(LISTED)];
         let largest = listed.iter().map(|&c| self.channels[c].total.abs()).fold(0.0, f32::max);
         // The same number of decimals for all, so that the largest has four digits.

@@ -73,8 +73,11 @@ fn draw(photograph: &[u8], said: &Classification, maps: &GradCam, k: usize, labe
         value: &format!("probability {}", readable(said.probabilities[class])),
         note: &format!("Grad-CAM at {}: {ny}×{nx} cells, computed without a mask", maps.layer),
         meaning: [
-            "activations times the mean gradient of the probability: yellow raises the probability, violet is no effect",
-            &format!("negative values are set to 0; values from 0 to {}", readable(most)),
+            "activations times the mean gradient of the probability; negative values are set to 0",
+            &format!(
+                "yellow raises the probability, violet is no effect; values from 0 to {}",
+                readable(most)
+            ),
         ],
         mark: None,
         base: None,

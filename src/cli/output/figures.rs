@@ -94,8 +94,8 @@ impl Explanation {
             value: &format!("{} {}", maps.score, readable(maps.base_scores[k])),
             note: &sizes(maps, drawing.mark),
             meaning: [
-                &format!("{}: {}", self.drop_in_words(), scale.colours.meaning()),
-                &measured(&scale, map.iter()),
+                &format!("{}, {}", self.drop_in_words(), measured(&scale, map.iter())),
+                scale.colours.meaning(),
             ],
             mark: drawing.mark.then_some(maps.mask_size),
             base: None,
@@ -146,8 +146,8 @@ impl Explanation {
             value: &format!("total {}", readable(feature.base_total)),
             note: &sizes(maps, drawing.mark),
             meaning: [
-                &format!("drop in the total activation under the mask: {meaning}"),
-                &measured(&scale, map.iter()),
+                &format!("drop in the total activation under the mask, {}", measured(&scale, map.iter())),
+                meaning,
             ],
             mark: drawing.mark.then_some(maps.mask_size),
             base: None,
@@ -172,7 +172,7 @@ impl Explanation {
                 colour: i.checked_sub(1).map_or(UNCHANGED, |i| CATEGORIES[i]),
                 name: self.labels.words(class).to_string(),
                 count: match i {
-                    0 => format!("predicted class: {} of {positions}", count(class)),
+                    0 => format!("{} of {positions} (predicted class)", count(class)),
                     _ => format!("{} of {positions}", count(class)),
                 },
             })
@@ -249,6 +249,6 @@ pub fn sizes(maps: &OcclusionMaps, is_outlined: bool) -> String {
 /// The range of the colours and the range of the values, in words.
 fn measured<'v>(scale: &Scale, values: impl Iterator<Item = &'v f32>) -> String {
     let [low, high] = range(values);
-    let symmetric = if scale.colours.is_symmetric() { "colours are symmetric around 0; " } else { "" };
-    format!("{symmetric}values from {} to {}", readable(low), readable(high))
+    let symmetric = if scale.colours.is_symmetric() { "; the scale is symmetric around 0" } else { "" };
+    format!("from {} to {}{symmetric}", readable(low), readable(high))
 }

@@ -304,7 +304,7 @@ mod tests {
         fs::write(folder.join("y"), b"old").unwrap();
         let error =
             output.write_folder("cat", &files(&["y", "z"]), &["x".to_string()]).unwrap_err().to_string();
-        assert!(error.contains("cat: it holds notes, which is not one of its results"), "{error}");
+        assert!(error.contains("cat: the folder holds notes, which is not a result file"), "{error}");
         assert_eq!(names(), ["notes", "y", "z"]);
         assert_eq!(fs::read(folder.join("y")).unwrap(), b"old");
 

@@ -127,11 +127,11 @@ impl Stage {
         }
     }
 
-    /// "28×28×256, 40 % recomputed".
+    /// "28×28×256, 40 % computed".
     fn in_words(&self) -> String {
         let computed = self.computed.iter().filter(|is| **is).count();
         let share = 100.0 * computed as f64 / self.computed.len() as f64;
-        let what = if self.is_picture { "covered" } else { "recomputed" };
+        let what = if self.is_picture { "covered" } else { "computed" };
         format!("{0}×{0}×{1}, {share:.0} % {what}", self.side, self.channels)
     }
 

@@ -308,7 +308,7 @@ mod tests {
         let mut command = Arguments::command();
         let weights = command.find_subcommand_mut("weights").unwrap();
         let help = weights.find_subcommand_mut("fetch").unwrap().render_long_help().to_string();
-        let help = help.split_once("Sources, in the order").expect("a list").1;
+        let help = help.split_once("Sources. Without").expect("a list").1;
         let mut at = 0;
         for source in Manifest::published().sources {
             let found = help[at..].find(&source.name).unwrap_or_else(|| panic!("{} after {at}", source.name));
