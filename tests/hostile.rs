@@ -646,7 +646,7 @@ fn names_of_any_kind() {
     let batch = seeded(&folder, &["batch", "photos", "--out", "out", "--stride", "224"]);
     assert!(succeed(batch).contains("[6/6] "));
     let again = succeed(seeded(&folder, &["batch", "photos", "--out", "out", "--stride", "224"]));
-    assert_eq!(again.matches("done before").count(), 6, "{again}");
+    assert_eq!(again.matches("already complete").count(), 6, "{again}");
 }
 
 /// What the fuzzers of tools/fuzz begin with, by the same doors.

@@ -258,7 +258,7 @@ fn a_killed_run_goes_on_to_the_same_bytes() {
         fs::write(out.join(half), "half").unwrap();
     }
     let printed = succeed(command("out"));
-    assert_eq!(printed.matches("done before").count(), done, "{printed}");
+    assert_eq!(printed.matches("already complete").count(), done, "{printed}");
     assert!(tree(&out) == whole);
     assert!(!out.join(".occlude-3-AbC123").exists());
 }
@@ -273,7 +273,7 @@ fn what_is_damaged_is_done_again_and_nothing_else() {
         assert!(tree(&folder.path().join("out")) == whole);
         printed
             .lines()
-            .filter(|line| line.contains("done before"))
+            .filter(|line| line.contains("already complete"))
             .map(|line| line[..5].to_string())
             .collect()
     };
@@ -336,7 +336,7 @@ fn what_would_come_out_differently_is_done_again() {
         let quick = if more.contains(&"--stride") { &[][..] } else { &QUICK[..] };
         occlude(folder.path(), &[&["batch", "photos", "--out", out], quick, more].concat())
     };
-    let kept = |more: &[&str]| succeed(command("out", more)).matches("done before").count();
+    let kept = |more: &[&str]| succeed(command("out", more)).matches("already complete").count();
     // As a run without what was there before.
     let fresh = |more: &[&str]| {
         succeed(command("fresh", more));
@@ -382,7 +382,7 @@ fn what_would_come_out_differently_is_done_again() {
     // The same bytes elsewhere: map.json names the file.
     fs::rename(folder.path().join("photos"), folder.path().join("moved")).unwrap();
     let moved = occlude(folder.path(), &[&["batch", "moved", "--out", "out"], &QUICK[..]].concat());
-    assert!(!succeed(moved).contains("done before"));
+    assert!(!succeed(moved).contains("already complete"));
 }
 
 #[test]
@@ -440,7 +440,7 @@ fn one_bad_picture_does_not_stop_the_rest() {
     write_picture(&photos.join("text.png"), 5);
     fs::remove_file(folder.path().join("out/z/notes.txt")).unwrap();
     let printed = succeed(batch(folder.path(), "out", &[]));
-    assert_eq!(printed.matches("done before").count(), 1, "{printed}");
+    assert_eq!(printed.matches("already complete").count(), 1, "{printed}");
 }
 
 #[test]
@@ -501,7 +501,7 @@ fn results_are_no_pictures_of_the_next_run() {
     };
     succeed(command());
     let before = tree(folder.path());
-    assert_eq!(succeed(command()).matches("done before").count(), 2);
+    assert_eq!(succeed(command()).matches("already complete").count(), 2);
     assert!(tree(folder.path()) == before);
 }
 
@@ -637,7 +637,7 @@ fn an_unfinished_run_has_no_summary() {
     child.wait().unwrap();
     assert!(line.starts_with("[1/2]"), "{line}");
     let merge = occlude(folder.path(), &["merge", "out"]);
-    refuse(folder.path(), merge, 1, &["holds no shard's summary"]);
+    refuse(folder.path(), merge, 1, &["holds no summary of a shard"]);
 }
 
 /// The commands in the job files are accepted, and do a batch.

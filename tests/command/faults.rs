@@ -389,7 +389,7 @@ fn a_batch_that_is_interrupted_goes_on_where_it_ended() {
             left.keys()
         );
         assert!(left.iter().all(|(path, bytes)| whole.get(path) == Some(bytes)), "only whole results");
-        let done = succeed(batch(&folder, out)).matches("done before").count();
+        let done = succeed(batch(&folder, out)).matches("already complete").count();
         assert!((1..4).contains(&done), "{done}");
         assert!(tree(&folder.path().join(out)) == whole);
     }

@@ -253,10 +253,10 @@ mod commands {
         run(&["compare", "picture.png", "--stride", "112", "--out", "cmp"]);
         run(&["batch", "picture.png", "--stride", "112", "--out", "batch"]);
         let text = run(&["batch", "picture.png", "--stride", "112", "--out", "batch"]);
-        assert!(text.contains("done before"), "{text}");
+        assert!(text.contains("already complete"), "{text}");
         fs::write(folder.path().join("names.txt"), names.join("\n").replace("thing", "item")).unwrap();
         let text = run(&["batch", "picture.png", "--stride", "112", "--out", "batch"]);
-        assert!(!text.contains("done before"), "the labels are in the results: {text}");
+        assert!(!text.contains("already complete"), "the labels are in the results: {text}");
     }
 
     #[test]
