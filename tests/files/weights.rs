@@ -275,7 +275,7 @@ fn a_download_is_checked_converted_and_used() {
     // Other weights do not go where the published ones are looked for.
     let sum = sha1(&model);
     let fetch = ["weights", "fetch", "--from", &server.url, "--checksum", &sum];
-    refuse(&folder, occlude(&folder, &fetch), 1, &["--out nothing is not possible"]);
+    refuse(&folder, occlude(&folder, &fetch), 1, &["--out without a value is not possible"]);
     let list = sources(&folder, &[("only", &server.url, &model)]);
     let fetch = ["weights", "fetch", "--sources", list.to_str().unwrap()];
     assert!(succeed(occlude(&folder, &fetch)).contains("wrote"));

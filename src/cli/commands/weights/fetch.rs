@@ -94,7 +94,7 @@ fn fetch(common: &Common, args: &Fetch) -> Result<String> {
     if let (Wanted::Address(_, Some(_)), None) = (&wanted, &args.out) {
         return Err(Error::Option {
             name: "--out",
-            found: "nothing".to_string(),
+            found: "without a value".to_string(),
             expected: "a file: with --checksum, other weights than the published ones are accepted, and these must not be \
                        written to the default path of the published ones"
                 .to_string(),
@@ -102,7 +102,7 @@ fn fetch(common: &Common, args: &Fetch) -> Result<String> {
     }
     let out = args.out.clone().or_else(|| wanted.default_place()).ok_or_else(|| Error::Option {
         name: "--out",
-        found: "no value".to_string(),
+        found: "without a value".to_string(),
         expected:
             "a file, because the user's cache directory is not known (the environment does not define it)"
                 .to_string(),
