@@ -127,7 +127,7 @@ mod tests {
         for index in 0..Labels::imagenet().count() {
             let words = Labels::imagenet().words(index);
             assert!(words.split(", ").count() <= MOST_NAMES, "{words}");
-            // Two names are shared by two classes each: an error, not the wrong class.
+            // Two names belong to two classes each. They give an error, not the wrong class.
             assert!(parse(words).is_ok_and(|list| list == Classes::of(vec![index])) || parse(words).is_err());
         }
     }

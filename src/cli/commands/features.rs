@@ -367,7 +367,7 @@ mod tests {
         assert_eq!(scale(&above, Some(Colours::Diverging)), (Colours::Diverging, -8.0, 8.0));
         assert_eq!(scale(&below, None), (Colours::Diverging, -5.0, 5.0));
         assert_eq!(scale(&below, Some(Colours::Viridis)), (Colours::Viridis, -5.0, 2.0));
-        // A hundredth of 200 values, zeros not counted, is beyond the end.
+        // One percent of the 200 non-zero values lies beyond the end of the scale.
         let mut rising = vec![[0.0; 4]];
         rising.extend((0..50).map(|i| std::array::from_fn(|k| (4 * i + k + 1) as f32)));
         assert_eq!(scale(&rising, None), (Colours::Viridis, 0.0, 198.0));

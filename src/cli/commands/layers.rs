@@ -274,7 +274,7 @@ mod tests {
             let boxes = boxes(&network);
             let taken: HashSet<_> =
                 boxes.iter().map(|block| (block.position.row, block.position.half)).collect();
-            // Nine blocks have a box beside those of their layers.
+            // Each of the nine blocks has a box in addition to those of its layers.
             assert_eq!((taken.len(), boxes.len()), (boxes.len(), network.layers.len() + 9));
             for (i, block) in boxes.iter().enumerate() {
                 let is_output = i >= 3 && boxes[i].what.starts_with("concatenation");

@@ -278,7 +278,7 @@ mod tests {
     fn folders_made_for_a_failed_write_are_gone() {
         let root = tempfile::tempdir().unwrap();
         let output = OutputFolder::check(&root.path().join("a/b")).unwrap();
-        // A name that no file can have.
+        // The name is not valid.
         assert!(output.write(&files(&["x", "no/such\0folder"])).is_err());
         assert!(fs::read_dir(root.path()).unwrap().next().is_none());
     }
@@ -311,7 +311,7 @@ mod tests {
         fs::write(root.path().join("dog"), b"a file").unwrap();
         assert!(output.write_folder("dog", &files(&["x"]), &[]).is_err());
         assert_eq!(fs::read(root.path().join("dog")).unwrap(), b"a file");
-        // A name that no file can have: nothing is left of the attempt.
+        // The name is not valid. Nothing is left behind.
         assert!(output.write_folder("bird", &files(&["no/such\0folder"]), &[]).is_err());
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2);
     }
@@ -358,7 +358,7 @@ mod tests {
         assert_eq!(written, [folder.join("x"), file.clone()]);
         assert_eq!(fs::read(&file).unwrap(), b"page");
         assert_eq!(fs::read_dir(root.path().join("b/c")).unwrap().count(), 1);
-        // In the same folder, too, and where a folder is in its place.
+        // A file in the output folder itself, and a folder with the name of the file.
         let beside = folder.join("page");
         output.write_with(&files(&["x"]), Some((&beside, b"page"))).unwrap();
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);

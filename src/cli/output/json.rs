@@ -331,7 +331,7 @@ pub fn line(object: &impl Serialize) -> String {
 mod tests {
     #[test]
     fn floats_come_back_as_the_same_bits() {
-        // Read back as f64 first, as most readers do. 0x9e3779b9: steps that visit all exponents.
+        // Most readers read f64. The step 0x9e3779b9 reaches all exponents.
         let mut bits = 1u32;
         for _ in 0..100_000 {
             bits = bits.wrapping_add(0x9e37_79b9);

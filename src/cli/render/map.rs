@@ -121,7 +121,7 @@ pub struct TilesFigure<'a> {
     pub tiles: &'a [usize],
     /// `[ny, nx]`.
     pub grid: [usize; 2],
-    /// In pixels of the network's input.
+    /// The part of the picture with tiles, in pixels of the network's input.
     pub area: Rect,
     pub opacity: f32,
     pub legend: &'a [LegendEntry],

@@ -175,7 +175,7 @@ mod tests {
         }
         let scale = Scale::of_values(Colours::Viridis, &[0.999, 1.0]);
         assert_eq!((scale.low, scale.high), (0.999, 1.0));
-        // Twice the largest float is none.
+        // Twice the largest f32 is not an f32.
         let scale = Scale::of_drops(Colours::Jet, &[f32::MAX, 0.0]);
         assert_eq!((scale.share(f32::MAX), scale.share(0.0), scale.share(-f32::MAX)), (1.0, 0.5, 0.0));
     }

@@ -277,7 +277,7 @@ mod tests {
         assert_eq!((at(3, 0), at(2, 3)), (grey, grey));
         assert_eq!((at(0, 0), at(1, 1)), (mix(grey, Colours::Viridis.at(1.0), OPACITY), at(0, 0)));
         assert_eq!(at(0, 2), mix(grey, Colours::Viridis.at(0.0), OPACITY));
-        // Nothing has changed at all: no division by zero.
+        // Without any change, there is no division by zero.
         stage.difference = vec![0.0; 4];
         assert_eq!(stage.over(&photograph, 4)[..3], mix(grey, Colours::Viridis.at(0.0), OPACITY));
     }

@@ -16,7 +16,7 @@ fn font(bytes: &'static [u8]) -> FontRef<'static> {
 #[derive(Clone, Copy)]
 pub struct Style {
     font: &'static FontRef<'static>,
-    /// From the highest ascender to the lowest descender, in pixels.
+    /// Distance from the highest ascender to the lowest descender, in pixels.
     pub height: u32,
     pub colour: [u8; 3],
 }

@@ -224,7 +224,7 @@ mod tests {
         root
     }
 
-    /// The paths below `root` of the pictures that the inputs, all below it, name.
+    /// The photographs of inputs below `root`, as paths relative to `root`.
     fn listed(root: &Path, inputs: &[&str], recursive: bool) -> Result<Vec<String>> {
         let inputs: Vec<PathBuf> = inputs
             .iter()
@@ -273,7 +273,7 @@ mod tests {
         assert_eq!(list("*.txt"), ["notes.txt"]);
         assert_eq!(list("mor?"), ["more/c.tiff"]);
         assert_eq!(list("more/**/*"), ["more/c.tiff", "more/deeper/d.WebP"]);
-        // A file that is called like a pattern is the file.
+        // An existing file has precedence over a pattern.
         assert_eq!(list("[x].png"), ["[x].png"]);
         let message = listed(root.path(), &["**x"], false).unwrap_err().to_string();
         assert!(message.contains("**x: is neither an existing file nor a valid pattern"), "{message}");
@@ -345,7 +345,7 @@ mod tests {
         assert!(names[1].starts_with("dog-") && names[3].starts_with("dog-"), "{names:?}");
         assert_eq!(names[4], "bird");
         assert_eq!(names.iter().collect::<HashSet<_>>().len(), 5);
-        // Not by their order, nor by who else has the same name.
+        // The hash does not depend on the order or on the other photographs.
         assert_eq!(
             named(&["x/cat.gif", "b/Cat.png", "a/cat.jpg"])[1..],
             [names[2].clone(), names[0].clone()]

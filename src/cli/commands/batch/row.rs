@@ -117,7 +117,7 @@ mod tests {
     /// Records and the summaries of shards are read and written again with the same bytes.
     #[test]
     fn a_row_is_read_back_unchanged() {
-        // Steps that visit all exponents.
+        // The step reaches all exponents.
         let mut bits = 1u32;
         for _ in 0..100_000 {
             bits = bits.wrapping_add(0x9e37_79b9);

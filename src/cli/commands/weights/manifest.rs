@@ -159,7 +159,7 @@ mod tests {
         for (i, source) in sources.iter().enumerate() {
             assert!(sources[..i].iter().all(|other| other.name != source.name), "{}", source.name);
             assert!(!source.name.contains([':', '/', '@']), "{} looks like an address", source.name);
-            // torchvision's file is known by the digits that PyTorch's hub compares.
+            // For torchvision's file, only the digits that PyTorch's hub compares are known.
             let whole = Checksum::parse(source.checksum.digits()).as_ref() == Ok(&source.checksum);
             assert!(whole || source.checksum == Checksum::Sha256("1378be20".into()), "{}", source.name);
             assert!(source.url.starts_with("https://") || source.url == origin.url, "{}", source.url);
