@@ -381,7 +381,7 @@ fn a_batch_that_is_interrupted_goes_on_where_it_ended() {
         signal(&child, name);
         assert_eq!(end(&mut child).code(), Some(code));
         let text = errors(&mut child);
-        assert_eq!(text, "error: interrupted; the same command goes on where this run ended\n");
+        assert_eq!(text, "error: interrupted; run the same command again to continue\n");
         let left = tree(&folder.path().join(out));
         assert!(
             left.len() < whole.len() && left.contains_key(Path::new("0/occlude-done.json")),

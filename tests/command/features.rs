@@ -220,7 +220,7 @@ fn what_cannot_be_is_refused_and_leaves_nothing() {
         &folder,
         command(&["--layer", "conv1/7x7_s2", "--strongest", "65"]),
         1,
-        &["--strongest 65 is not possible: expected at most the 64 channels of conv1/7x7_s2"],
+        &["--strongest 65 is not possible: expected at most 64, the number of channels of conv1/7x7_s2"],
     );
     refuse(&folder, command(&[]), 2, &["--layer <LAYER>"]);
     refuse(&folder, command(&["--layer", "conv1/7x7_s2", "--strongest", "0"]), 2, &["from 1 to"]);

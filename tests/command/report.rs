@@ -628,7 +628,7 @@ fn a_report_holds_twenty_classes_and_says_what_it_leaves_out() {
     for field in ["classes", "scores", "maps"] {
         assert_eq!(embedded[field].as_array().unwrap()[..], map[field].as_array().unwrap()[..20], "{field}");
     }
-    assert!(text(&mut browser, "multiples-note").contains("5 further classes are only in map.json"));
+    assert!(text(&mut browser, "multiples-note").contains("5 more classes are only in map.json"));
     assert_no_complaints(&mut browser, &page);
 }
 
@@ -640,8 +640,8 @@ fn what_cannot_be_written_is_refused_before_the_sweep() {
     for (report, message) in [
         ("directory", "cannot write to directory"),
         ("file/below.html", "cannot write to file/below.html"),
-        ("picture.png", "expected another file than the photograph"),
-        ("directory/../picture.png", "expected another file than the photograph"),
+        ("picture.png", "expected a file other than the photograph"),
+        ("directory/../picture.png", "expected a file other than the photograph"),
     ] {
         // Without weights: had the sweep been prepared, their absence would be the error.
         let mut command = explain(&folder, &["picture.png", "--report", report]);

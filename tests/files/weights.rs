@@ -650,7 +650,7 @@ fn a_signal_ends_a_download_with_its_curl() {
         wait_for("half of it is there", || {
             fs::metadata(&partial).is_ok_and(|file| file.len() == half as u64)
         });
-        refuse(&folder, fetch(), 1, &["another `occlude weights fetch` is downloading it"]);
+        refuse(&folder, fetch(), 1, &["another `occlude weights fetch` is downloading this file"]);
         #[cfg(target_os = "linux")]
         assert_eq!(curls(&server.url), 1);
         let kill = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
@@ -767,7 +767,7 @@ fn a_file_that_nobody_named_is_refused_with_the_way_around_it() {
     fs::create_dir_all(&hub).unwrap();
     fs::write(hub.join("googlenet-1378be20.pth"), b"PK\x03\x04").unwrap();
     let classify = ["classify", "picture.png"];
-    refuse(&folder, occlude(&folder, &classify), 1, &["googlenet-1378be20.pth: ", "by --weights builtin"]);
+    refuse(&folder, occlude(&folder, &classify), 1, &["googlenet-1378be20.pth: ", "with --weights builtin"]);
     succeed(occlude(&folder, &[&classify[..], &["--weights", "builtin"]].concat()));
 }
 
@@ -790,6 +790,6 @@ fn devices_and_pipes_are_no_weights_files() {
     fs::copy(seeded_weights(), folder.path().join("a.st")).unwrap();
     for out in ["/dev/full", "pipe"] {
         let import = occlude(&folder, &["weights", "import", "a.st", "--out", out]);
-        refuse(&folder, import, 1, &["it is a device or a pipe, expected a file"]);
+        refuse(&folder, import, 1, &["it is a device or a pipe, expected a regular file"]);
     }
 }
