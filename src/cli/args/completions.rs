@@ -3,11 +3,11 @@
 use clap::Args;
 use clap_complete::Shell;
 
-/// Print a script by which a shell completes subcommands, options and file names
+/// Print a completion script for a shell: subcommands, options and file names
 #[derive(Args)]
 #[command(after_help = "\
-The script goes where the shell looks for it; a new shell then completes `occlude` after the tab key.
-zsh looks in the folders of $fpath, so FOLDER below is one of these. PowerShell reads $PROFILE when it starts.
+Write the script to the place where the shell searches for it, as in the examples, and start a new shell. For zsh, FOLDER is
+one of the folders in $fpath. PowerShell reads $PROFILE when it starts.
 
 Examples:
   occlude completions bash > ~/.local/share/bash-completion/completions/occlude
@@ -16,15 +16,15 @@ Examples:
   occlude completions elvish >> ~/.config/elvish/rc.elv
   occlude completions powershell >> $PROFILE")]
 pub struct Completions {
-    /// The shell that the script is for
+    /// The shell
     #[arg(value_name = "SHELL")]
     pub shell: Shell,
 }
 
-/// Print the manual page: this help and that of every subcommand, as roff for the program man
+/// Print the manual page, the help of all subcommands in the format of the program man
 #[derive(Args)]
 #[command(after_help = "\
-`man` looks for the page in the folders that `manpath` prints. The folder must exist.
+The program man searches for pages in the folders printed by `manpath`. The folder in the example must exist.
 
 Examples:
   occlude man | man -l -

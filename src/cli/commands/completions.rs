@@ -1,4 +1,4 @@
-//! `occlude completions`: the script by which a shell completes subcommands, options and file names.
+//! `occlude completions`: prints a completion script for a shell.
 
 use std::process::ExitCode;
 

@@ -1,9 +1,8 @@
-//! `occlude man`: the help of the command and of all its subcommands as one manual page.
+//! `occlude man`: prints the help of the command and of all its subcommands as one manual page.
 //!
 //! `clap_mangen` writes a page for a command without its subcommands. This module joins these
 //! pages: each subcommand becomes a section, and the sections of its own page become subsections.
-//! The text after the options is laid out by hand in the help (examples, tables), so it keeps its
-//! ends of lines here.
+//! The text after the options (examples, tables) keeps its line breaks.
 
 use std::io;
 use std::process::ExitCode;
@@ -22,10 +21,10 @@ pub fn run() -> Result<ExitCode> {
 }
 
 fn page() -> String {
-    // The subcommand `help` repeats all the others, and each of them has `--help`.
+    // The subcommand `help` only repeats the help of the others.
     let mut command = Arguments::command().disable_help_subcommand(true);
     command.build();
-    // Without a date, quotes keep its place in the title: the same program always prints the same page.
+    // The date is empty, so that the same program always prints the same page.
     let man = Man::new(command.clone()).date("\"\"").manual("User Commands");
     let mut page = roff(|page| {
         man.render_title(page)?;
@@ -42,9 +41,9 @@ fn page() -> String {
     preamble.clone() + &page.replace(&preamble, "")
 }
 
-/// The section of a subcommand, and those of the subcommands that it has itself.
+/// The section of a subcommand, and the sections of its own subcommands.
 fn sections(command: &Command) -> String {
-    // What every command takes stands once, at the beginning of the page.
+    // The global options are only at the beginning of the page.
     let own = command.clone().mut_args(|argument| {
         let is_left_out = argument.is_global_set() || argument.get_id() == "help" || argument.is_hide_set();
         argument.hide(is_left_out)
@@ -64,7 +63,7 @@ fn sections(command: &Command) -> String {
     section
 }
 
-/// The text after a command's options.
+/// The section with the text after the options of a command.
 fn notes(level: &str, command: &Command) -> String {
     let Some(notes) = command.get_after_help() else { return String::new() };
     let mut roff = Roff::new();
@@ -80,7 +79,7 @@ fn heading(level: &str, title: &str) -> String {
     Roff::new().control(level, [title]).render()
 }
 
-/// What is written to the page.
+/// The text that `write` writes.
 fn roff(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> String {
     let mut page = Vec::new();
     write(&mut page).expect("writing to memory");
@@ -91,7 +90,7 @@ fn roff(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> String {
 mod tests {
     use super::*;
 
-    /// All subcommands, those of subcommands included.
+    /// The command and all its subcommands, at all levels.
     fn all(command: &Command) -> Vec<&Command> {
         let inner = command.get_subcommands().flat_map(all);
         std::iter::once(command).chain(inner).collect()
