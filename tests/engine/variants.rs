@@ -271,7 +271,7 @@ mod commands {
             &folder,
             with(&few),
             1,
-            &["--top 38 is not possible: expected at most the network's 37 classes"],
+            &["--top 38 is not possible: expected at most 37, the number of classes of the network"],
         );
         fs::write(folder.path().join("few.txt"), "a\nb\n").unwrap();
         for command in ["classify", "explain", "gradcam"] {
