@@ -16,7 +16,7 @@ Columns of the table:
   computed       share of the output pixels that must be recomputed because one of their inputs has changed
   changed        share of the output pixels whose value has changed
   non-zero       share of the recomputed activations that are not zero after ReLU
-  multiply-adds  all M: of the whole layer, in millions; executed M: for recomputed pixels and non-zero inputs, in millions;
+  multiply-adds  all M: of the whole layer, in millions; exec. M: executed for recomputed pixels and non-zero inputs, in millions;
                  saved: share that is not executed
 
 Files written to DIR (after an error, nothing is written):

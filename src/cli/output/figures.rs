@@ -249,6 +249,6 @@ pub fn sizes(maps: &OcclusionMaps, is_outlined: bool) -> String {
 /// The range of the colours and the range of the values, in words.
 fn measured<'v>(scale: &Scale, values: impl Iterator<Item = &'v f32>) -> String {
     let [low, high] = range(values);
-    let symmetric = if scale.colours.is_symmetric() { "; the scale is symmetric around 0" } else { "" };
+    let symmetric = if scale.colours.is_symmetric() { " (scale symmetric around 0)" } else { "" };
     format!("from {} to {}{symmetric}", readable(low), readable(high))
 }
