@@ -176,7 +176,7 @@ fn a_class_that_only_another_network_has_is_answered_with_a_hint() {
         "error: no class is called \"house\"",
         "the built-in network has this class; use it with --weights builtin",
     ];
-    refuse(&folder, common::command::seeded(&folder, &explain("house")), 1, &message);
+    refuse(&folder, crate::common::command::seeded(&folder, &explain("house")), 1, &message);
 }
 
 #[test]

@@ -8,7 +8,6 @@ mod cli;
 use clap::Parser;
 use cli::args::classes::Classes;
 use cli::args::{Arguments, Command, Drawing, Size, Sweep};
-use cli::args::classes::Classes;
 use libfuzzer_sys::fuzz_target;
 use occlude::{Labels, MaskValue};
 
@@ -21,7 +20,7 @@ fuzz_target!(|text: &str| {
             check_sweep(&explain.sweep);
             check_drawing(&explain.figures.drawing);
             assert!(!explain.figures.show.0.is_empty());
-            check_threads(explain.threads);
+            check_threads(explain.pool.threads);
             check_classes(&explain.classes);
         }
         Command::Compare(compare) => {
