@@ -8,7 +8,7 @@ use crate::parallel;
 /// `OutputUpsampling`.
 ///
 /// ```
-/// use occlude::{Upsampling, resize::upsample};
+/// use occlude::{Upsampling, image::resize::upsample};
 ///
 /// let map = [1.0, 3.0]; // [1][2]
 /// assert_eq!(upsample(&map, 1, 2, 1, 4, Upsampling::Nearest), [1.0, 1.0, 3.0, 3.0]);
