@@ -1,5 +1,6 @@
-//! Exercises to the chapters of `docs/`, with solutions. The comment above a test is the exercise, its body a solution; the last
-//! lines compare with what the library says. Everything runs on the random network of `Weights::seeded`, without a file:
+//! Exercises for the chapters of `docs/`, with solutions. The comment above a test is the exercise, and
+//! its body is a solution. The last lines compare the solution with the library. The tests use the
+//! random network of `Weights::seeded` and need no file:
 //! `cargo test --release --test engine exercises::`.
 
 use crate::common::{SEED, picture};
