@@ -75,21 +75,18 @@ fn main() {
     }
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
     for isa in Isa::all_available() {
-        let net = pack().with_isa(isa).expect("it is available");
-        println!(
-            "\n{isa}: peak of a core {:.1} GFLOP/s",
-            isa.measure_peak().expect("it is one of those available")
-        );
+        let net = pack().with_isa(isa);
+        println!("\n{isa}: peak of a core {:.1} GFLOP/s", isa.measure_peak());
         for threads in [1, cores] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
             // The scalar instance takes seconds a pass where the machine's multiply-add is a call of a library.
-            let runs = if isa == Isa::Scalar { 1 } else { 15 };
+            let runs = if isa == Isa::SCALAR { 1 } else { 15 };
             let pass = pool.install(|| median(runs, || drop(net.classify(&input))));
             println!("{threads} threads: forward pass {:.2} ms", 1e3 * pass);
-            if isa != Isa::Scalar && threads == 1 {
+            if isa != Isa::SCALAR && threads == 1 {
                 pool.install(|| layers(&net, &input));
             }
-            if isa == Isa::Scalar {
+            if isa == Isa::SCALAR {
                 continue;
             }
             for (mask, stride) in [(45, 22), (15, 10)] {

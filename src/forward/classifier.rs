@@ -33,8 +33,8 @@ pub(crate) fn classify(
         for panel in panels.clone() {
             for part in 0..parts {
                 let tile = Tile {
-                    runs: &[WindowRow { sites: part..part + 1, shift: 0 }],
-                    columns: &all[..pooled.len()],
+                    rows: &[WindowRow { pixels: part..part + 1, k_shift: 0 }],
+                    positions: &all[..pooled.len()],
                     out: &starts[..pooled.len()],
                 };
                 let sum = if part == 0 { Sum::Start } else { Sum::Continue };
@@ -56,6 +56,6 @@ pub(crate) fn classify(
             logits[channels.clone()].copy_from_slice(&out[channels.clone()]);
         }
     }
-    let k = sites.macs(&[WindowRow { sites: 0..parts, shift: 0 }]);
+    let k = sites.macs(&[WindowRow { pixels: 0..parts, k_shift: 0 }]);
     (logits, (k * pooled.len() * outputs) as u64)
 }

@@ -23,8 +23,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::kernels::{
-    AlignedBuf, Isa, Item, PackedWeights, PairRow, Pairs, Windows, average, convolve_image, lrn, maximum,
-    pitch, zeros,
+    AlignedBuf, Isa, OutputPair, PackedWeights, PairConvolution, PairRow, Windows, average, convolve_image,
+    lrn, maximum, pitch, zeros,
 };
 use crate::network::geometry::Window;
 use crate::network::{BlobId, Layer, Network, Op};
@@ -61,9 +61,9 @@ struct PairedRows {
 }
 
 impl PairedRows {
-    /// Packs a blob, unless it is packed already. Each row gets `sites` pairs, which begin at every
+    /// Packs a blob, unless it is packed already. Each row gets `pairs` pairs, which begin at every
     /// `every`-th pixel; the first pair begins `padding` pixels left of the plane.
-    fn take(&mut self, isa: Isa, blob: BlobId, plane: BlobView, padding: usize, every: usize, sites: usize) {
+    fn take(&mut self, isa: Isa, blob: BlobId, plane: BlobView, padding: usize, every: usize, pairs: usize) {
         if self.blob == Some(blob) {
             return;
         }
@@ -76,8 +76,8 @@ impl PairedRows {
             };
             let row = &mut row[0];
             row.clear();
-            for site in 0..sites {
-                row.push(isa, [pixel(site * every), pixel(site * every + 1)]);
+            for pair in 0..pairs {
+                row.push(isa, [pixel(pair * every), pixel(pair * every + 1)]);
             }
         });
     }
@@ -128,11 +128,8 @@ impl GoogLeNet {
 
     /// The same network with kernels for another instruction set. All results stay the same, bit
     /// for bit.
-    ///
-    /// # Errors
-    /// [`Error::Option`](crate::Error::Option) if this machine does not have it.
-    pub fn with_isa(self, isa: Isa) -> Result<GoogLeNet> {
-        Ok(GoogLeNet { isa: isa.check()?, ..self })
+    pub fn with_isa(self, isa: Isa) -> GoogLeNet {
+        GoogLeNet { isa, ..self }
     }
 
     /// The table of layers and blobs.
@@ -307,12 +304,12 @@ impl GoogLeNet {
         // Pairs of output pixels read pairs of input pixels. For a 1x1 window these begin at every
         // other pixel, for a larger one at every pixel, starting in the padding on the left.
         let every = if window.size == 1 { 2 } else { 1 };
-        let sites = (input.width + 2 * window.padding).div_ceil(every);
-        paired.take(self.isa, layer.input, input, window.padding, every, sites);
+        let pairs = (input.width + 2 * window.padding).div_ceil(every);
+        paired.take(self.isa, layer.input, input, window.padding, every, pairs);
         let weights = self.weights(index);
-        let pairs = Pairs {
+        let convolution = PairConvolution {
             rows: &paired.rows[..input.height],
-            sites,
+            pairs,
             channels: input.channels,
             window: window.size,
             weights,
@@ -323,22 +320,22 @@ impl GoogLeNet {
         let rows = side.div_ceil(bands);
         let sets = weights.sets();
         let macs = parallel::map_chunks(out, rows * side * step, |i, out| {
-            let items: Vec<Item> = (i * rows..side.min((i + 1) * rows))
+            let outputs: Vec<OutputPair> = (i * rows..side.min((i + 1) * rows))
                 .flat_map(|y| (0..side).step_by(2).map(move |x| (y, x)))
                 .map(|(y, x)| {
                     let offset = |x| ((y - i * rows) * side + x) * step + layer.channel;
-                    Item {
+                    OutputPair {
                         y: y as isize - window.padding as isize,
-                        site: (x / every) as isize,
-                        out: offset(x),
+                        pair: (x / every) as isize,
+                        first: offset(x),
                         second: (x + 1 < side).then(|| offset(x + 1)),
                     }
                 })
                 .collect();
             for panels in &sets {
-                pairs.convolve(self.isa, panels.clone(), &items, out);
+                convolution.convolve(self.isa, panels.clone(), &outputs, out);
             }
-            pairs.macs(&items)
+            convolution.macs(&outputs)
         });
         macs.iter().sum()
     }

@@ -1,9 +1,10 @@
-//! Matrix multiplication for the reference path (`docs/02-convolution.md`): the one safe door to `matrixmultiply`, which takes
-//! pointers. The fast path does not use it.
+//! Matrix multiplication for the reference path (`docs/02-convolution.md`): a safe function around
+//! `matrixmultiply::sgemm`, which takes pointers. The fast path does not use it.
 
-/// `c[i][j] = sum over k of a[i][k] * b[j][k]`, for `i < m`, `j < n`, `k < depth`; `b` is thereby given as its
-/// transpose, the way weights are stored. Rows of `a` and `b` are contiguous; those of `c` start `c_stride`
-/// apart, so that `c` can be some columns of a wider matrix, whose other columns stay as they are.
+/// Computes `c[i][j] = sum over k of a[i][k] * b[j][k]`, for `i < m`, `j < n`, `k < depth`. `b` is
+/// thereby given as its transpose, the way weights are stored. Rows of `a` and `b` are contiguous.
+/// Rows of `c` start `c_stride` apart, so `c` can be some columns of a wider matrix; the other
+/// columns of that matrix stay as they are.
 ///
 /// # Panics
 /// If a slice is too short for its matrix, or rows of `c` would overlap.
@@ -18,11 +19,11 @@ pub(crate) fn multiply_transposed(
         return;
     }
     assert!(a.len() >= m * depth && b.len() >= n * depth, "a matrix is shorter than its shape");
-    assert!(c_stride >= n && c.len() >= (m - 1) * c_stride + n, "the output does not fit its place");
-    // SAFETY: by the assertions every element that is read, `i * depth + k` of `a` and `j * depth + k` of `b`,
-    // and every one that is written, `i * c_stride + j` of `c`, lies in its slice; `c` is borrowed exclusively
-    // and `j < n <= c_stride` keeps its elements apart. No slice is longer than `isize::MAX` bytes, so the
-    // strides fit.
+    assert!(c_stride >= n && c.len() >= (m - 1) * c_stride + n, "the output is shorter than its shape");
+    // SAFETY: by the assertions every element that is read, `i * depth + k` of `a` and
+    // `j * depth + k` of `b`, and every element that is written, `i * c_stride + j` of `c`, lies in
+    // its slice. `c` is borrowed exclusively, and `j < n <= c_stride` keeps its elements apart. No
+    // slice is longer than `isize::MAX` bytes, so the strides fit.
     unsafe {
         matrixmultiply::sgemm(
             m,

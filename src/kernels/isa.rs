@@ -1,82 +1,118 @@
-//! Which instruction set the kernels use: found once, at run time. What an instruction does is in `simd`.
+//! The instruction sets that the kernels are instantiated for. One is chosen once, at run time.
+//!
+//! An [`Isa`] exists only for an instruction set that this machine has. That is what makes the
+//! kernels, which take one, safe functions.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
 
-/// An instruction set that the kernels are instantiated for. The results are the same bits with each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Isa {
+/// An instruction set that this machine has and the kernels are instantiated for. The results are
+/// the same bits with each.
+///
+/// ```
+/// use occlude::Isa;
+///
+/// assert_eq!("scalar".parse::<Isa>()?, Isa::SCALAR);
+/// assert!(Isa::all_available().contains(&Isa::detect()));
+/// // Parsing the name of an instruction set that the machine lacks is an error.
+/// for name in ["avx2", "avx512"] {
+///     let is_available = Isa::all_available().iter().any(|isa| isa.to_string() == name);
+///     assert_eq!(name.parse::<Isa>().is_ok(), is_available);
+/// }
+/// # Ok::<(), occlude::Error>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Isa(Kind);
+
+/// The instruction sets by name. Anyone in `kernels` can write one down; only this module makes an
+/// [`Isa`] of it, in [`Isa::new`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
     /// Plain Rust on `f32::mul_add`, for any processor.
     Scalar,
-    /// x86-64 with AVX2 and FMA.
+    /// x86-64 with AVX2, FMA and POPCNT.
     Avx2,
-    /// x86-64 with AVX-512 F.
+    /// x86-64 with AVX-512 F and all of `Avx2`.
     Avx512,
 }
 
-impl Isa {
-    /// The fastest that this machine has.
-    pub fn detect() -> Isa {
-        [Isa::Avx512, Isa::Avx2].into_iter().find(|isa| isa.available()).unwrap_or(Isa::Scalar)
-    }
+impl Kind {
+    /// All instruction sets, the slowest first.
+    const ALL: [Kind; 3] = [Kind::Scalar, Kind::Avx2, Kind::Avx512];
 
-    /// Those that this machine has, the plainest first.
-    pub fn all_available() -> Vec<Isa> {
-        [Isa::Scalar, Isa::Avx2, Isa::Avx512].into_iter().filter(|isa| isa.available()).collect()
-    }
-
-    /// What `OCCLUDE_ISA` asks for (`scalar`, `avx2` or `avx512`), or the fastest when it is not set.
-    ///
-    /// # Errors
-    /// [`Error::Option`] when it names no instruction set, or one that this machine lacks.
-    pub fn from_environment() -> Result<Isa> {
-        match std::env::var("OCCLUDE_ISA") {
-            Ok(name) => name.parse::<Isa>()?.check(),
-            Err(_) => Ok(Isa::detect()),
-        }
-    }
-
-    /// This one, if the machine has it.
-    pub(crate) fn check(self) -> Result<Isa> {
-        if self.available() {
-            return Ok(self);
-        }
-        let names: Vec<String> = Isa::all_available().iter().map(Isa::to_string).collect();
-        Err(Error::Option {
-            name: "instruction set",
-            found: self.to_string(),
-            expected: format!("one that this machine has: {}", names.join(", ")),
-        })
-    }
-
-    pub(super) fn available(self) -> bool {
+    fn is_available(self) -> bool {
         match self {
-            Isa::Scalar => true,
+            Kind::Scalar => true,
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => {
+            Kind::Avx2 => {
                 is_x86_feature_detected!("avx2")
                     && is_x86_feature_detected!("fma")
                     && is_x86_feature_detected!("popcnt")
             }
-            // The AVX-512 instances are compiled with the features of AVX2's, too.
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => is_x86_feature_detected!("avx512f") && Isa::Avx2.available(),
+            Kind::Avx512 => is_x86_feature_detected!("avx512f") && Kind::Avx2.is_available(),
             #[cfg(not(target_arch = "x86_64"))]
-            _ => false,
+            Kind::Avx2 | Kind::Avx512 => false,
         }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Scalar => "scalar",
+            Kind::Avx2 => "avx2",
+            Kind::Avx512 => "avx512",
+        }
+    }
+}
+
+impl Isa {
+    /// Plain Rust, which runs on any processor.
+    pub const SCALAR: Isa = Isa(Kind::Scalar);
+
+    /// The only way from a [`Kind`] to an [`Isa`].
+    fn new(kind: Kind) -> Option<Isa> {
+        kind.is_available().then_some(Isa(kind))
+    }
+
+    /// The fastest instruction set of this machine.
+    pub fn detect() -> Isa {
+        Kind::ALL.into_iter().rev().find_map(Isa::new).unwrap_or(Isa::SCALAR)
+    }
+
+    /// All instruction sets of this machine, the slowest first.
+    pub fn all_available() -> Vec<Isa> {
+        Kind::ALL.into_iter().filter_map(Isa::new).collect()
+    }
+
+    /// The instruction set that the environment variable `OCCLUDE_ISA` names (`scalar`, `avx2` or
+    /// `avx512`), or the fastest when the variable is not set.
+    ///
+    /// # Errors
+    /// [`Error::Option`] when the variable names no instruction set, or one that this machine lacks.
+    pub fn from_environment() -> Result<Isa> {
+        match std::env::var("OCCLUDE_ISA") {
+            Ok(name) => name.parse(),
+            Err(_) => Ok(Isa::detect()),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn kind(self) -> Kind {
+        self.0
     }
 }
 
 impl fmt::Display for Isa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Isa::Scalar => "scalar",
-            Isa::Avx2 => "avx2",
-            Isa::Avx512 => "avx512",
-        })
+        f.write_str(self.0.name())
+    }
+}
+
+impl fmt::Debug for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name())
     }
 }
 
@@ -84,51 +120,50 @@ impl FromStr for Isa {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Isa> {
-        match name {
-            "scalar" => Ok(Isa::Scalar),
-            "avx2" => Ok(Isa::Avx2),
-            "avx512" => Ok(Isa::Avx512),
-            _ => Err(Error::Option {
-                name: "instruction set",
-                found: format!("\"{name}\""),
-                expected: "scalar, avx2 or avx512".to_string(),
-            }),
-        }
+        let refuse = |found, expected| Error::Option { name: "instruction set", found, expected };
+        let kind = Kind::ALL
+            .into_iter()
+            .find(|kind| kind.name() == name)
+            .ok_or_else(|| refuse(format!("\"{name}\""), "scalar, avx2 or avx512".to_string()))?;
+        Isa::new(kind).ok_or_else(|| {
+            let names: Vec<String> = Isa::all_available().iter().map(Isa::to_string).collect();
+            refuse(name.to_string(), format!("one that this machine has: {}", names.join(", ")))
+        })
     }
 }
 
-/// Defines a kernel `$name` that runs the `#[inline(always)]` function `$generic` compiled for the instruction
-/// set in its first argument. Inlining carries the enabled instructions into the generic code.
+/// Defines a safe kernel `$name` that takes an [`Isa`] and runs the `#[inline(always)]` function
+/// `$generic`, compiled for that instruction set. Inlining carries the enabled instructions into
+/// the generic code.
 macro_rules! for_each_isa {
     ($(#[$doc:meta])* fn $name:ident($($arg:ident: $ty:ty),* $(,)?) => $generic:ident) => {
         $(#[$doc])*
         #[allow(clippy::too_many_arguments)]
         pub(crate) fn $name(isa: $crate::kernels::Isa, $($arg: $ty),*) {
-            use $crate::kernels::simd;
+            use $crate::kernels::{isa::Kind, simd};
             #[cfg(target_arch = "x86_64")]
             #[allow(clippy::too_many_arguments)]
             #[target_feature(enable = "avx2,fma,popcnt")]
             unsafe fn avx2($($arg: $ty),*) {
-                // SAFETY: the caller passes on what the generic function asks for.
+                // SAFETY: the caller passes on what the generic function requires.
                 unsafe { $generic::<simd::Avx2>($($arg),*) }
             }
             #[cfg(target_arch = "x86_64")]
             #[allow(clippy::too_many_arguments)]
             #[target_feature(enable = "avx512f,avx2,fma,popcnt")]
             unsafe fn avx512($($arg: $ty),*) {
-                // SAFETY: as above.
+                // SAFETY: the caller passes on what the generic function requires.
                 unsafe { $generic::<simd::Avx512>($($arg),*) }
             }
-            debug_assert!(isa.available(), "no kernel runs before `Isa::check`");
-            // SAFETY: whoever takes an `Isa` from outside (`GoogLeNet::with_isa`, `Isa::measure_peak`, the environment)
-            // passes it through `Isa::check`, so that one other than `Scalar` comes here only where the machine has it;
-            // each generic function states what else it needs, which its arguments hold.
+            // SAFETY: `Isa::new` makes an `Isa` only of an instruction set that the machine has, with
+            // exactly the features that the functions above enable. Each generic function states
+            // what else it requires, which its arguments hold.
             unsafe {
-                match isa {
+                match isa.kind() {
                     #[cfg(target_arch = "x86_64")]
-                    $crate::kernels::Isa::Avx512 => avx512($($arg),*),
+                    Kind::Avx512 => avx512($($arg),*),
                     #[cfg(target_arch = "x86_64")]
-                    $crate::kernels::Isa::Avx2 => avx2($($arg),*),
+                    Kind::Avx2 => avx2($($arg),*),
                     _ => $generic::<simd::Portable>($($arg),*),
                 }
             }
@@ -136,3 +171,35 @@ macro_rules! for_each_isa {
     };
 }
 pub(super) use for_each_isa;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_isa_exists_only_where_the_machine_has_it() {
+        for kind in Kind::ALL {
+            match kind.name().parse::<Isa>() {
+                Ok(isa) => {
+                    assert!(kind.is_available() && isa.kind() == kind);
+                    assert!(Isa::all_available().contains(&isa));
+                    assert_eq!([format!("{isa}"), format!("{isa:?}")], [kind.name(), kind.name()]);
+                }
+                Err(error) => {
+                    assert!(!kind.is_available() && Isa::all_available().iter().all(|isa| isa.0 != kind));
+                    assert!(error.to_string().contains("one that this machine has: scalar"), "{error}");
+                }
+            }
+        }
+        assert_eq!(Isa::all_available().first(), Some(&Isa::SCALAR));
+        assert_eq!(Isa::all_available().last(), Some(&Isa::detect()));
+    }
+
+    #[test]
+    fn a_name_of_no_instruction_set_is_refused() {
+        for name in ["", "sse9", "AVX2", "avx2 "] {
+            let error = name.parse::<Isa>().unwrap_err().to_string();
+            assert!(error.contains("scalar, avx2 or avx512"), "{error}");
+        }
+    }
+}

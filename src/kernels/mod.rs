@@ -1,13 +1,19 @@
-//! The arithmetic: every activation of the fast path is computed here, and all `unsafe` of the crate is here, but for
-//! what C passes in (`src/capi/mod.rs`). The chapter is `docs/07-zeros-and-bits.md`.
+//! The arithmetic of the fast path: every activation of it is computed here. All `unsafe` code of the
+//! crate is here too, except for what C passes in (`src/capi/mod.rs`). The chapter is
+//! `docs/07-zeros-and-bits.md`.
 //!
-//! Kernels take slices, places and sizes from their callers, and call nobody. They know nothing of layers' names, of the table
-//! but the constants of LRN, of masks and of threads.
+//! Kernels take slices, indices and sizes from their callers and call nothing outside of this folder.
+//! They know nothing of layers' names, masks and threads, and of the table only LRN's constants.
 //!
-//! One generic algorithm a kernel, instantiated for each instruction set and chosen at run time by [`Isa`]. Each
-//! output element is computed by the same operations in the same order whatever the instruction set, the tile
-//! and the number of threads are: vectors run across outputs (channels), never across a sum. So all
-//! instantiations agree bit for bit.
+//! Each kernel is one generic algorithm, which is instantiated for each instruction set and chosen at
+//! run time by an [`Isa`]. Each output element is computed by the same operations in the same order
+//! whatever the instruction set, the tile and the number of threads are: vectors run across outputs
+//! (channels), never across a sum. So all instances agree bit for bit.
+//!
+//! Words: an output is a sum of products of a weight and an activation. `k` is the index of a product in
+//! its sum; the number of products that are carried out is counted as multiply-adds, `macs`. A tap is a
+//! pixel of the window. A position is one masked copy of the image; a batch is up to [`BATCH`] positions
+//! side by side.
 
 #![allow(unsafe_code)]
 
@@ -17,6 +23,7 @@ mod conv_first;
 mod conv_pair;
 mod gemm;
 mod isa;
+mod packed_weights;
 mod peak;
 mod pool_lrn;
 mod simd;
@@ -25,15 +32,16 @@ mod sparse;
 pub use isa::Isa;
 
 pub(crate) use aligned::{AlignedBuf, pitch};
-pub(crate) use conv_batch::{PackedWeights, Sum, Tile, convolve_tile};
+pub(crate) use conv_batch::{Sum, Tile, convolve_tile};
 pub(crate) use conv_first::{Windows, convolve_image};
-pub(crate) use conv_pair::{Item, PairRow, Pairs};
+pub(crate) use conv_pair::{OutputPair, PairConvolution, PairRow};
 pub(crate) use gemm::multiply_transposed;
+pub(crate) use packed_weights::PackedWeights;
 pub(crate) use pool_lrn::{average, lrn, maximum};
 pub(crate) use simd::{BATCH, prefetch};
 pub(crate) use sparse::{SparseActivations, WindowRow, zeros};
 
-/// What the tests of the kernels share.
+/// What the tests of several kernels share.
 #[cfg(test)]
 mod test {
     /// Numbers in -1..1 that follow from a seed.

@@ -1,36 +1,41 @@
-//! Pooling and local response normalisation of one pixel, vectorised across channels (`docs/03-pooling-lrn-inception.md`). Every
-//! operation rounds once, so the bits do not depend on how. Which pixels a window has is for the caller to say.
+//! Pooling and local response normalisation of one pixel, vectorised across channels
+//! (`docs/03-pooling-lrn-inception.md`). Every operation rounds once, so the bits do not depend on the
+//! width of the vectors. The caller says which pixels a window has.
 
 use super::isa::for_each_isa;
 use super::simd::Simd;
 use crate::network::{LRN_ALPHA, LRN_SIZE};
 
 for_each_isa! {
-    /// `out[c]` = the largest of `pixels[..][c]`. Values are not negative (they come from ReLU or LRN).
+    /// Sets `out[c]` to the largest of `pixels[..][c]`. Values are not negative, as they come from ReLU
+    /// or LRN.
     fn maximum(pixels: &[&[f32]], out: &mut [f32]) => maximum_generic
 }
 
 for_each_isa! {
-    /// `out[c]` = the mean of `pixels[..][c]`, summed in the order given.
+    /// Sets `out[c]` to the mean of `pixels[..][c]`, summed in the order given.
     fn average(pixels: &[&[f32]], out: &mut [f32]) => average_generic
 }
 
 for_each_isa! {
-    /// Local response normalisation across the channels of one pixel (Krizhevsky et al. 2012, section 3.3, in
-    /// Caffe's form): `out[c] = x[c] / t^0.75`, `t = 1 + alpha / 5 * (x[c - 2]^2 + .. + x[c + 2]^2)`.
+    /// Computes local response normalisation across the channels of one pixel (Krizhevsky et al. 2012,
+    /// section 3.3, in Caffe's form): `out[c] = x[c] / t^0.75` with
+    /// `t = 1 + alpha / 5 * (x[c - 2]^2 + .. + x[c + 2]^2)`.
     fn lrn(pixel: &[f32], out: &mut [f32]) => lrn_generic
 }
 
 /// # Safety
-/// The machine has the instruction set of `S` (this and those below).
+/// The machine has the instruction set of `S`.
 #[inline(always)]
 unsafe fn maximum_generic<S: Simd>(pixels: &[&[f32]], out: &mut [f32]) {
     let n = out.len();
     assert!(pixels.iter().all(|pixel| pixel.len() >= n));
     let mut c = 0;
-    // Each value is read once and each result written once; four vectors at a time hide the loads' latency.
+    // Each value is read once and each result written once. Four vectors at a time hide the latency of
+    // the loads.
     while c + 4 * S::LANES <= n {
-        // SAFETY: `n` values exist behind each pointer, and `c` leaves room for four vectors.
+        // SAFETY: each pixel is asserted to hold the `n` values that `out` has, and `c` leaves room for
+        // four vectors.
         unsafe {
             let mut most = [S::splat(0.0); 4];
             for pixel in pixels {
@@ -49,6 +54,8 @@ unsafe fn maximum_generic<S: Simd>(pixels: &[&[f32]], out: &mut [f32]) {
     }
 }
 
+/// # Safety
+/// The machine has the instruction set of `S`.
 #[inline(always)]
 unsafe fn average_generic<S: Simd>(pixels: &[&[f32]], out: &mut [f32]) {
     let n = out.len();
@@ -64,11 +71,13 @@ unsafe fn average_generic<S: Simd>(pixels: &[&[f32]], out: &mut [f32]) {
     }
 }
 
-/// Channels on each side of the middle of the LRN window.
+/// The channels on each side of the middle of the LRN window.
 const HALF: usize = LRN_SIZE / 2;
-/// The most channels that an LRN layer has (conv2/norm2).
+/// The most channels of an LRN layer, those of conv2/norm2.
 const LRN_CHANNELS: usize = 192;
 
+/// # Safety
+/// The machine has the instruction set of `S`.
 #[inline(always)]
 unsafe fn lrn_generic<S: Simd>(pixel: &[f32], out: &mut [f32]) {
     let n = out.len();
@@ -81,7 +90,7 @@ unsafe fn lrn_generic<S: Simd>(pixel: &[f32], out: &mut [f32]) {
     for c in 0..n {
         let sum = squares[c] + squares[c + 1] + squares[c + 2] + squares[c + 3] + squares[c + 4];
         let t = sum.mul_add(LRN_ALPHA / LRN_SIZE as f32, 1.0);
-        // t^0.75 by correctly rounded roots: no library's `pow` in the numbers.
+        // t^0.75 comes from correctly rounded roots, so it does not depend on a library's `pow`.
         let root = t.sqrt();
         out[c] = pixel[c] / (root * root.sqrt());
     }
@@ -116,7 +125,7 @@ mod tests {
             }
             lrn(isa, &pixels[0], &mut out);
             let mut scalar = vec![0.0; n];
-            lrn(Isa::Scalar, &pixels[0], &mut scalar);
+            lrn(Isa::SCALAR, &pixels[0], &mut scalar);
             assert_eq!(&out, &scalar);
             for c in 0..n {
                 let window = &pixels[0][c.saturating_sub(2)..n.min(c + 3)];
@@ -127,7 +136,8 @@ mod tests {
         }
     }
 
-    // Miri would interpret them for hours; the edges below have each path of the kernels in small.
+    // Miri would interpret the property for hours; the edges below take each path of the kernels on
+    // small shapes.
     #[cfg(not(miri))]
     proptest! {
         #[test]
@@ -136,7 +146,7 @@ mod tests {
         }
     }
 
-    /// Channels around one vector and the four that are taken at a time.
+    /// Takes numbers of channels around one vector and around the four that are taken at a time.
     #[test]
     fn pixels_are_right_at_the_edges_of_vectors() {
         let mut value = test::values(11);

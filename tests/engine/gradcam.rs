@@ -101,7 +101,7 @@ proptest! {
 fn threads_instruction_sets_and_company_change_no_bits() {
     let classes: Vec<usize> = (0..CLASSES).step_by(37).collect();
     let bits = |isa: Isa, threads: usize, classes: &[usize]| -> Vec<u32> {
-        let net = GoogLeNet::new(&WEIGHTS).unwrap().with_isa(isa).unwrap();
+        let net = GoogLeNet::new(&WEIGHTS).unwrap().with_isa(isa);
         let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let maps = pool.install(|| net.grad_cam(&net.forward(&input()), classes).unwrap().maps);
         maps.into_iter().map(f32::to_bits).collect()

@@ -112,8 +112,8 @@ pub(super) fn window_rows(window: Window, y: usize, x: usize, plane: &Blob, rows
             let first = in_y * plane.side;
             let taps = (row * window.size + window.padding) as isize - x0 as isize;
             rows.push(WindowRow {
-                sites: first + columns.start..first + columns.end,
-                shift: taps * plane.channels as isize,
+                pixels: first + columns.start..first + columns.end,
+                k_shift: taps * plane.channels as isize,
             });
         }
     }

@@ -214,7 +214,7 @@ impl MaskBatch<'_> {
                         *bits &= maximum.differing(isa, 0, unoccluded.at(y, x));
                     }
                 }
-                let rows = &[WindowRow { sites: 0..1, shift: 0 }];
+                let rows = &[WindowRow { pixels: 0..1, k_shift: 0 }];
                 let panels = 0..weights.panels();
                 writer.convolve(y, x, *bits, &Operands { activations: &maximum, rows, weights, panels });
             }

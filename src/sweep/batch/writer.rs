@@ -100,7 +100,7 @@ impl<'w> Target<'w> {
         }
         let channels = weights.channels(panels.clone());
         self.macs += (activations.macs(rows) * count * channels.len()) as u64;
-        let tile = Tile { runs: rows, columns: &computed[..count], out: &starts[..count] };
+        let tile = Tile { rows, positions: &computed[..count], out: &starts[..count] };
         let undecided = bits & !self.changed[y * self.side + x];
         if let (Some(unoccluded), true) = (self.unoccluded, undecided != 0) {
             prefetch(&unoccluded.at(y, x)[self.channels.start + channels.start]);

@@ -1,0 +1,80 @@
+//! Vectors of AVX-512 F: 32 registers of 16 lanes.
+
+use std::arch::x86_64::*;
+
+use super::{Avx2, BATCH, BatchValues, Simd};
+
+/// AVX-512 F and all of [`Avx2`]. What handles eight channels or positions at a time uses the
+/// registers of AVX2, which hold eight lanes.
+pub(crate) struct Avx512;
+
+// In all blocks of this file the caller vouches for the instruction set.
+impl Simd for Avx512 {
+    type V = __m512;
+    const LANES: usize = 16;
+    // 8 x 3 sums, 3 weights and 1 broadcast take 28 of the 32 registers.
+    const TILE_POSITIONS: usize = 8;
+    const FEW_SHAPES: bool = false;
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> __m512 {
+        // SAFETY: the caller vouches for the memory.
+        unsafe { _mm512_loadu_ps(from) }
+    }
+    #[inline(always)]
+    unsafe fn store(v: __m512, to: *mut f32) {
+        // SAFETY: the caller vouches for the memory.
+        unsafe { _mm512_storeu_ps(to, v) }
+    }
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> __m512 {
+        // SAFETY: only registers.
+        unsafe { _mm512_set1_ps(value) }
+    }
+    #[inline(always)]
+    unsafe fn add(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: only registers.
+        unsafe { _mm512_add_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
+        // SAFETY: only registers.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+    #[inline(always)]
+    unsafe fn relu(v: __m512) -> __m512 {
+        // `maxps` returns its second operand for two zeros and for NaN, so -0 and NaN become +0.
+        // SAFETY: only registers.
+        unsafe { _mm512_max_ps(v, _mm512_setzero_ps()) }
+    }
+    #[inline(always)]
+    unsafe fn max(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: only registers.
+        unsafe { _mm512_max_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn keep(
+        positions: &[*const f32; BATCH],
+        first: u32,
+        kept: *mut u32,
+        values: *mut BatchValues,
+    ) -> u8 {
+        // SAFETY: the caller vouches for what `Avx2` requires.
+        unsafe { Avx2::keep(positions, first, kept, values) }
+    }
+    #[inline(always)]
+    unsafe fn keep_pair(pixels: [*const f32; 2], first: u32, kept: *mut u32, values: *mut [f32; 2]) -> usize {
+        // SAFETY: the caller vouches for what `Avx2` requires.
+        unsafe { Avx2::keep_pair(pixels, first, kept, values) }
+    }
+    #[inline(always)]
+    unsafe fn bit_indices(mask: u8, first: u32, to: *mut u32) {
+        // SAFETY: the caller vouches for what `Avx2` requires.
+        unsafe { Avx2::bit_indices(mask, first, to) }
+    }
+    #[inline(always)]
+    unsafe fn raise(most: &mut BatchValues, values: &BatchValues) {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe { Avx2::raise(most, values) }
+    }
+}

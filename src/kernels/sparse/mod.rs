@@ -1,0 +1,432 @@
+//! The input of a convolution of a sweep: the activations of the positions of a batch, side by side,
+//! without the channels that are zero in all of them.
+
+use std::ops::Range;
+
+use super::isa::{Isa, for_each_isa};
+use super::simd::{BATCH, BatchValues, Simd};
+
+/// A sparse matrix of activations in compressed sparse row form (CSR). Leaving zeros out changes no
+/// bit of a sum (`docs/07-zeros-and-bits.md`).
+///
+/// * A row of the matrix is a pixel of a plane, or a part of the classifier's input.
+/// * Its column index, an entry, is `x * channels + channel`, where `x` is the pixel's place in its row
+///   of the plane. All pixels of the plane that the matrix is read as have the same number of
+///   `channels`.
+/// * Its values are [`BatchValues`]: the activation of each position of the batch. An entry is kept
+///   where any of them is not zero.
+/// * The row pointer is `ends`.
+///
+/// Pixels are added row by row of the plane, so the entries of one row of the plane ascend from pixel to
+/// pixel. The pixels that one row of a window reads are neighbours, so their entries and values are one
+/// consecutive run. The weights of that row of the window are consecutive in `k` in the same way,
+/// `channels` for each tap, so `k` is an entry plus a constant all along the run ([`WindowRow`]), and a
+/// kernel takes the run in one loop. That matters where pixels keep few channels each.
+///
+/// Invariants, on which the kernels rely: pixel `i` has the entries `ends[i - 1]..ends[i]` (from 0 for
+/// the first) and as many values; the entries ascend within one row of the plane; the bytes
+/// `kept_ends[i - 1]..kept_ends[i]` of `kept` have a bit for each of its channels.
+#[derive(Default)]
+pub(crate) struct SparseActivations {
+    /// The number of positions.
+    positions: usize,
+    /// For each pixel, the end of its entries.
+    ends: Vec<usize>,
+    entries: Vec<u32>,
+    values: Vec<BatchValues>,
+    /// For each pixel, a bit for each channel: whether it is kept.
+    kept: Vec<u8>,
+    /// For each pixel, the end of its bytes in `kept`.
+    kept_ends: Vec<usize>,
+    /// Memory of [`push_maximum`](SparseActivations::push_maximum), all zero between calls.
+    most: Vec<BatchValues>,
+}
+
+/// A row of a window, as far as it lies in the plane.
+#[derive(Clone, Debug)]
+pub(crate) struct WindowRow {
+    /// The pixels that it reads.
+    pub(crate) pixels: Range<usize>,
+    /// Entry `e` is multiplied by the weight with index `k = e + k_shift` (see
+    /// [`PackedWeights`](crate::kernels::PackedWeights)).
+    pub(crate) k_shift: isize,
+}
+
+impl SparseActivations {
+    /// Removes all pixels, keeps the memory, and sets the number of positions.
+    pub(crate) fn clear(&mut self, positions: usize) {
+        assert!((1..=BATCH).contains(&positions));
+        self.positions = positions;
+        self.ends.clear();
+        self.entries.clear();
+        self.values.clear();
+        self.kept.clear();
+        self.kept_ends.clear();
+    }
+
+    /// Reserves memory for `entries` in all, and not for more: vectors that grow as they are filled take
+    /// up to three times as much. Reserved memory that is never written to costs nothing.
+    pub(crate) fn reserve(&mut self, entries: usize) {
+        let entries = entries + MOST_CHANNELS + 8;
+        self.entries.reserve_exact(entries.saturating_sub(self.entries.len()));
+        self.values.reserve_exact(entries.saturating_sub(self.values.len()));
+    }
+
+    /// The bytes that [`reserve`](SparseActivations::reserve) takes for so many entries.
+    pub(crate) fn bytes_for(entries: usize) -> usize {
+        (entries + MOST_CHANNELS + 8) * (size_of::<u32>() + size_of::<BatchValues>())
+    }
+
+    /// Adds a pixel, given by its channels in each position. The entry of its first channel is `first`.
+    pub(crate) fn push_pixel(&mut self, isa: Isa, first: usize, positions: &[&[f32]]) {
+        self.append(isa, first, positions);
+        self.finish_pixel();
+    }
+
+    /// Adds channels to the pixel that the next [`finish_pixel`](SparseActivations::finish_pixel)
+    /// completes. Their number is a multiple of eight, except in the last call for a pixel.
+    pub(crate) fn append(&mut self, isa: Isa, first: usize, positions: &[&[f32]]) {
+        append_dense(isa, self, first, positions);
+    }
+
+    /// Adds what another matrix keeps of some pixels, whose channels ascend from one to the next, to the
+    /// pixel that the next [`finish_pixel`](SparseActivations::finish_pixel) completes. `first` is added
+    /// to their entries.
+    pub(crate) fn append_from(
+        &mut self,
+        isa: Isa,
+        from: &SparseActivations,
+        pixels: impl Iterator<Item = usize>,
+        first: usize,
+    ) {
+        assert_eq!(from.positions, self.positions);
+        for pixel in pixels {
+            append_sparse(isa, self, from, pixel, first);
+        }
+    }
+
+    /// Completes a pixel.
+    pub(crate) fn finish_pixel(&mut self) {
+        self.ends.push(self.entries.len());
+        self.kept_ends.push(self.kept.len());
+    }
+
+    /// Adds a pixel that no window will read, so that the pixels after it keep their numbers.
+    pub(crate) fn push_empty(&mut self) {
+        self.finish_pixel();
+    }
+
+    /// The number of pixels.
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Adds a pixel that has, for each channel and position, the largest value in a window: max pooling.
+    /// The entries of each pixel of the window begin at a multiple of `channels`, those of the new pixel
+    /// begin at 0.
+    pub(crate) fn push_maximum(
+        &mut self,
+        isa: Isa,
+        from: &SparseActivations,
+        window: &[WindowRow],
+        channels: usize,
+    ) {
+        maximum_of_pixels(isa, self, from, window, channels);
+    }
+
+    /// The positions, as bits, in which a pixel, whose entries begin at 0, differs from `unoccluded` in
+    /// any bit.
+    pub(crate) fn differing(&self, isa: Isa, pixel: usize, unoccluded: &[f32]) -> u8 {
+        let mut positions = 0;
+        differing(isa, self, pixel, unoccluded, &mut positions);
+        positions
+    }
+
+    /// Computes the mean of all pixels, summed in their order, as `[channel][position]`. The entries of
+    /// each pixel begin at a multiple of `channels`.
+    pub(crate) fn mean(&self, isa: Isa, channels: usize, means: &mut Vec<[f32; BATCH]>) {
+        mean_of_pixels(isa, self, channels, means);
+    }
+
+    /// The value of an entry of a pixel in a position: zero if the entry is not kept.
+    pub(crate) fn value(&self, pixel: usize, entry: usize, position: usize) -> f32 {
+        let (entries, values) = self.run(&(pixel..pixel + 1));
+        entries.binary_search(&(entry as u32)).map_or(0.0, |at| values[at].0[position])
+    }
+
+    /// The multiply-adds that the rows of a window take for each position and output channel.
+    pub(crate) fn macs(&self, runs: &[WindowRow]) -> usize {
+        runs.iter().map(|run| self.entries_of(&run.pixels).len()).sum()
+    }
+
+    #[inline(always)]
+    pub(super) fn positions(&self) -> usize {
+        self.positions
+    }
+
+    /// The entries of consecutive pixels, and their values.
+    #[inline(always)]
+    pub(super) fn run(&self, pixels: &Range<usize>) -> (&[u32], &[BatchValues]) {
+        let range = self.entries_of(pixels);
+        (&self.entries[range.clone()], &self.values[range])
+    }
+
+    #[inline(always)]
+    fn entries_of(&self, pixels: &Range<usize>) -> Range<usize> {
+        between(&self.ends, pixels)
+    }
+
+    /// A bit for each channel of a pixel: whether it is kept.
+    #[inline(always)]
+    fn kept_of(&self, pixel: usize) -> &[u8] {
+        &self.kept[between(&self.kept_ends, &(pixel..pixel + 1))]
+    }
+}
+
+/// The range from the end of the pixel before `pixels` to the end of the last of them.
+#[inline(always)]
+fn between(ends: &[usize], pixels: &Range<usize>) -> Range<usize> {
+    if pixels.is_empty() {
+        return 0..0;
+    }
+    (if pixels.start == 0 { 0 } else { ends[pixels.start - 1] })..ends[pixels.end - 1]
+}
+
+/// The most channels of any blob of the network.
+const MOST_CHANNELS: usize = 1024;
+
+static ZEROS: [f32; MOST_CHANNELS] = [0.0; MOST_CHANNELS];
+
+/// A pixel of `channels` zeros, which a window reads outside the plane.
+pub(crate) fn zeros(channels: usize) -> &'static [f32] {
+    &ZEROS[..channels]
+}
+
+for_each_isa! {
+    /// Does the work of [`SparseActivations::append`].
+    fn append_dense(
+        into: &mut SparseActivations,
+        first: usize,
+        positions: &[&[f32]],
+    ) => append_dense_generic
+}
+
+for_each_isa! {
+    /// Does the work of [`SparseActivations::append_from`] for one pixel.
+    fn append_sparse(
+        into: &mut SparseActivations,
+        from: &SparseActivations,
+        pixel: usize,
+        first: usize,
+    ) => append_sparse_generic
+}
+
+for_each_isa! {
+    /// Does the work of [`SparseActivations::push_maximum`].
+    fn maximum_of_pixels(
+        into: &mut SparseActivations,
+        from: &SparseActivations,
+        window: &[WindowRow],
+        channels: usize,
+    ) => maximum_generic
+}
+
+for_each_isa! {
+    /// Does the work of [`SparseActivations::mean`].
+    fn mean_of_pixels(
+        input: &SparseActivations,
+        channels: usize,
+        means: &mut Vec<[f32; BATCH]>,
+    ) => mean_generic
+}
+
+for_each_isa! {
+    /// Does the work of [`SparseActivations::differing`].
+    fn differing(
+        input: &SparseActivations,
+        pixel: usize,
+        unoccluded: &[f32],
+        positions: &mut u8,
+    ) => differing_generic
+}
+
+/// # Safety
+/// The machine has the instruction set of `S`.
+#[inline(always)]
+unsafe fn append_dense_generic<S: Simd>(into: &mut SparseActivations, first: usize, positions: &[&[f32]]) {
+    let channels = positions[0].len();
+    assert!(positions.len() == into.positions && positions.iter().all(|values| values.len() == channels));
+    assert!(channels <= MOST_CHANNELS);
+    assert!(first + channels <= u32::MAX as usize);
+    let mut pointers: [*const f32; BATCH] =
+        std::array::from_fn(|p| positions.get(p).map_or(ZEROS.as_ptr(), |values| values.as_ptr()));
+    // The last channels, if they are fewer than eight, are read from a copy.
+    let whole = channels / 8 * 8;
+    let mut rest = [[0.0; 8]; BATCH];
+    let mut kept = [0u8; MOST_CHANNELS / 8];
+    let mut count = 0;
+    // The last step writes up to eight elements beyond those that it keeps.
+    into.entries.reserve(channels + 8);
+    into.values.reserve(channels + 8);
+    // SAFETY: all positions hold `channels` values, and eight are read at a time of `whole`, the rest of
+    // the copy. A step writes eight elements, of which `count` grows by those kept: room for all and
+    // eight more is reserved. The lengths set are those of what has been written.
+    unsafe {
+        let entries = into.entries.as_mut_ptr().add(into.entries.len());
+        let values = into.values.as_mut_ptr().add(into.values.len());
+        for (kept, channel) in kept.iter_mut().zip((0..channels).step_by(8)) {
+            if channel == whole {
+                for (rest, values) in rest.iter_mut().zip(positions) {
+                    rest[..channels - whole].copy_from_slice(&values[whole..channels]);
+                }
+                pointers = std::array::from_fn(|p| rest[p].as_ptr().wrapping_sub(whole));
+            }
+            debug_assert!(count <= channel);
+            let at = pointers.map(|pointer| pointer.wrapping_add(channel));
+            *kept = S::keep(&at, (first + channel) as u32, entries.add(count), values.add(count));
+            count += kept.count_ones() as usize;
+        }
+        into.entries.set_len(into.entries.len() + count);
+        into.values.set_len(into.values.len() + count);
+    }
+    into.kept.extend_from_slice(&kept[..channels.div_ceil(8)]);
+}
+
+/// # Safety
+/// The machine has the instruction set of `S`.
+#[inline(always)]
+unsafe fn append_sparse_generic<S: Simd>(
+    into: &mut SparseActivations,
+    from: &SparseActivations,
+    pixel: usize,
+    first: usize,
+) {
+    let (entries, values) = from.run(&(pixel..pixel + 1));
+    let (start, count) = (into.entries.len(), entries.len());
+    debug_assert!(start == into.values.len() && count == values.len());
+    into.entries.reserve(count);
+    into.values.reserve(count);
+    // A pixel keeps about a dozen entries: loops that the compiler unrolls are faster than two calls of
+    // `memcpy`.
+    // SAFETY: room for `count` more of both is reserved, and as many are written.
+    unsafe {
+        let (to_entries, to_values) =
+            (into.entries.as_mut_ptr().add(start), into.values.as_mut_ptr().add(start));
+        for (i, (&entry, &value)) in entries.iter().zip(values).enumerate() {
+            to_entries.add(i).write(entry + first as u32);
+            to_values.add(i).write(value);
+        }
+        into.entries.set_len(start + count);
+        into.values.set_len(start + count);
+    }
+    into.kept.extend_from_slice(from.kept_of(pixel));
+}
+
+/// # Safety
+/// The machine has the instruction set of `S`.
+#[inline(always)]
+unsafe fn maximum_generic<S: Simd>(
+    into: &mut SparseActivations,
+    from: &SparseActivations,
+    window: &[WindowRow],
+    channels: usize,
+) {
+    assert!(into.positions == from.positions && channels <= MOST_CHANNELS);
+    let bytes = channels.div_ceil(8);
+    // A channel is kept if any pixel keeps it: values are not negative, so the maximum with a value that
+    // is not zero is not zero.
+    let mut kept = [0u8; MOST_CHANNELS / 8];
+    for pixel in window.iter().flat_map(|run| run.pixels.clone()) {
+        for (all, pixel) in kept[..bytes].iter_mut().zip(from.kept_of(pixel)) {
+            *all |= pixel;
+        }
+    }
+    let start = into.entries.len();
+    into.entries.reserve(channels + 8);
+    let mut count = 0;
+    for (first, &bits) in (0u32..).step_by(8).zip(&kept[..bytes]) {
+        debug_assert!(count <= first as usize);
+        // SAFETY: `count` is at most the number of channels seen, and room for all channels and eight
+        // more is reserved.
+        unsafe { S::bit_indices(bits, first, into.entries.as_mut_ptr().add(start + count)) };
+        count += bits.count_ones() as usize;
+    }
+    // SAFETY: `count` more entries have been written.
+    unsafe { into.entries.set_len(start + count) };
+    into.most.resize(channels, BatchValues::default());
+    let most = &mut into.most[..];
+    for pixel in window.iter().flat_map(|run| run.pixels.clone()) {
+        let (entries, values) = from.run(&(pixel..pixel + 1));
+        // The entry of the pixel's channel 0.
+        let zeroth = entries.first().map_or(0, |&entry| entry as usize / channels * channels);
+        let Some(&last) = entries.last() else { continue };
+        assert!(last as usize - zeroth < channels);
+        for (&entry, values) in entries.iter().zip(values) {
+            debug_assert!((entry as usize - zeroth) < channels);
+            // SAFETY: the entries of a pixel ascend, so all are at most the last, and `most` has
+            // `channels` elements. The caller vouches for the instruction set.
+            unsafe { S::raise(most.get_unchecked_mut(entry as usize - zeroth), values) };
+        }
+    }
+    into.values
+        .extend(into.entries[start..].iter().map(|&channel| std::mem::take(&mut most[channel as usize])));
+    into.kept.extend(&kept[..bytes]);
+    into.finish_pixel();
+}
+
+/// # Safety
+/// The machine has the instruction set of `S`.
+#[inline(always)]
+unsafe fn mean_generic<S: Simd>(input: &SparseActivations, channels: usize, means: &mut Vec<[f32; BATCH]>) {
+    means.clear();
+    means.resize(channels, [0.0; BATCH]);
+    // Adding the zeros that are left out would change nothing.
+    for pixel in 0..input.len() {
+        let (entries, values) = input.run(&(pixel..pixel + 1));
+        let zeroth = entries.first().map_or(0, |&entry| entry as usize / channels * channels);
+        for (entry, values) in entries.iter().zip(values) {
+            for (mean, value) in means[*entry as usize - zeroth].iter_mut().zip(values.0) {
+                *mean += value;
+            }
+        }
+    }
+    let count = input.len() as f32;
+    means.iter_mut().flatten().for_each(|mean| *mean /= count);
+}
+
+/// # Safety
+/// The machine has the instruction set of `S`.
+#[inline(always)]
+unsafe fn differing_generic<S: Simd>(
+    input: &SparseActivations,
+    pixel: usize,
+    unoccluded: &[f32],
+    positions: &mut u8,
+) {
+    let (entries, values) = input.run(&(pixel..pixel + 1));
+    let all = (0xffu16 >> (8 - input.positions)) as u8;
+    let mut bits = [0u32; BATCH];
+    let mut nonzero = 0;
+    for (entries, values) in entries.chunks(16).zip(values.chunks(16)) {
+        for (&channel, values) in entries.iter().zip(values) {
+            let unoccluded = unoccluded[channel as usize].to_bits();
+            nonzero += usize::from(unoccluded != 0);
+            for (bits, value) in bits.iter_mut().zip(values.0) {
+                *bits |= value.to_bits() ^ unoccluded;
+            }
+        }
+        // Most pixels differ in all positions within the first chunk.
+        *positions = bits.iter().rev().fold(0, |mask, &bits| mask << 1 | u8::from(bits != 0)) & all;
+        if *positions == all {
+            return;
+        }
+    }
+    // Channels that are left out are zero in all positions.
+    if unoccluded.iter().filter(|x| x.to_bits() != 0).count() != nonzero {
+        *positions = all;
+    }
+}
+
+#[cfg(test)]
+#[cfg_attr(miri, allow(dead_code, unused_imports, reason = "what only the properties need"))]
+mod tests;
