@@ -18,12 +18,12 @@ pub(crate) fn classify(
     pooled: &[&[f32]],
     parallel: bool,
 ) -> (Vec<Vec<f32>>, u64) {
-    let mut sites = SparseActivations::default();
-    sites.clear(pooled.len());
+    let mut input = SparseActivations::default();
+    input.clear(pooled.len());
     let parts = pooled[0].len() / PART;
     for part in 0..parts {
         let columns: Vec<&[f32]> = pooled.iter().map(|p| &p[part * PART..(part + 1) * PART]).collect();
-        sites.push_pixel(isa, part * PART, &columns);
+        input.push_pixel(isa, part * PART, &columns);
     }
     let (outputs, step) = (weights.outputs(), pitch(weights.outputs()));
     let all: [usize; BATCH] = std::array::from_fn(|i| i);
@@ -38,7 +38,7 @@ pub(crate) fn classify(
                     out: &starts[..pooled.len()],
                 };
                 let sum = if part == 0 { Sum::Start } else { Sum::Continue };
-                convolve_tile(isa, &sites, weights, panel..panel + 1, &tile, sum, &mut out);
+                convolve_tile(isa, &input, weights, panel..panel + 1, &tile, sum, &mut out);
             }
         }
         (weights.channels(panels), out)
@@ -56,6 +56,6 @@ pub(crate) fn classify(
             logits[channels.clone()].copy_from_slice(&out[channels.clone()]);
         }
     }
-    let k = sites.macs(&[WindowRow { pixels: 0..parts, k_shift: 0 }]);
+    let k = input.macs(&[WindowRow { pixels: 0..parts, k_shift: 0 }]);
     (logits, (k * pooled.len() * outputs) as u64)
 }
