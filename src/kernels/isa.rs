@@ -140,7 +140,7 @@ macro_rules! for_each_isa {
         $(#[$doc])*
         #[allow(clippy::too_many_arguments)]
         pub(crate) fn $name(isa: $crate::kernels::Isa, $($arg: $ty),*) {
-            use $crate::kernels::{isa::Kind, simd};
+            use $crate::kernels::simd;
             #[cfg(target_arch = "x86_64")]
             #[allow(clippy::too_many_arguments)]
             #[target_feature(enable = "avx2,fma,popcnt")]
@@ -161,9 +161,9 @@ macro_rules! for_each_isa {
             unsafe {
                 match isa.kind() {
                     #[cfg(target_arch = "x86_64")]
-                    Kind::Avx512 => avx512($($arg),*),
+                    $crate::kernels::isa::Kind::Avx512 => avx512($($arg),*),
                     #[cfg(target_arch = "x86_64")]
-                    Kind::Avx2 => avx2($($arg),*),
+                    $crate::kernels::isa::Kind::Avx2 => avx2($($arg),*),
                     _ => $generic::<simd::Portable>($($arg),*),
                 }
             }
