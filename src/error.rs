@@ -29,7 +29,7 @@ pub enum Error {
     Image {
         /// The file, or a description of the bytes in memory.
         name: String,
-        /// What is wrong, what was expected and what to do.
+        /// The problem, the expectation, and the remedy.
         problem: String,
     },
     /// A weights file does not hold a network of this crate, or is damaged.

@@ -210,12 +210,11 @@ struct Readme;
 // These modules exist in the documentation alone, and their examples are its tests: they have to give what the book says.
 #[cfg(any(doc, doctest))]
 pub mod book {
-    //! The book: how a convolutional network runs and explains itself, a chapter in each module below.
+    //! The book: a convolutional network and its explanation, step by step. Each module below is a chapter.
     //!
-    //! The chapters are files of the folder `docs/` of this package and of its repository. They are
-    //! written to be read there, so that their pictures are missing on these pages, and their links to other
-    //! chapters and to source files lead nowhere: go to the chapters by the list of modules. The
-    //! whole book, in its order, is `docs/SUMMARY.md`; `mdbook serve docs` makes pages of it.
+    //! The chapters are Markdown files in the folder `docs/` of this package. On these pages their
+    //! figures are missing and their links do not work; use the list of modules instead.
+    //! `docs/SUMMARY.md` is the table of contents, and `mdbook serve docs` turns the files into web pages.
     //!
     //! ---
     //!
@@ -247,4 +246,7 @@ pub mod book {
 
     #[doc = include_str!("../docs/09-grad-cam.md")]
     pub mod grad_cam {}
+
+    #[doc = include_str!("../docs/glossary.md")]
+    pub mod glossary {}
 }

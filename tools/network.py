@@ -1,6 +1,6 @@
 """BVLC GoogLeNet as a list of layers, in the order of its deploy.prototxt.
 
-The order is the contract with `src/network/mod.rs`: the seeded weights number the weighted layers by it.
+The order is the contract with `src/network/table.rs`: the seeded weights number the weighted layers by it.
 """
 from typing import NamedTuple
 

@@ -127,7 +127,7 @@ def seeded_reference(seed, out):
         scores, argmax = sweep(weights, data, swept, (60, 60), (56, 56), np.zeros(3))
     gradcam = grad_cam(weights, blobs, swept)
 
-    # The blobs that `src/network/mod.rs` has too: an inception block's branches are part of its output there.
+    # The blobs that `src/network/table.rs` has too: an inception block's branches are part of its output there.
     branch = ("/1x1", "/3x3", "/5x5", "/pool_proj")
     names = [name for name in blobs if not (name.startswith("inception") and name.endswith(branch))]
     flats = [blobs[name].numpy() for name in names]

@@ -67,7 +67,7 @@ def of_formula(state_dict):
     model.double()
     model.load_state_dict({name: torch.from_numpy(values).double() for name, values in tensors.items()}, strict=False)
 
-    # Blobs of `src/network/mod.rs`: modules but those whose output is a part of an inception block's.
+    # Blobs of `src/network/table.rs`: modules but those whose output is a part of an inception block's.
     branches = (".branch1", ".branch2.1", ".branch3.1", ".branch4.1")
     kinds = ("BasicConv2d", "MaxPool2d", "Inception", "AdaptiveAvgPool2d", "Linear")
     blobs = {}

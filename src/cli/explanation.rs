@@ -53,7 +53,7 @@ pub struct Explanation {
     pub network: String,
     pub labels: Arc<Labels>,
     pub weights_sha256: String,
-    /// How the drops are combined into the map that is drawn.
+    /// The combination of the drops into the map that is drawn.
     pub aggregate: Aggregate,
     /// The curves of each method for each class; empty unless requested.
     pub faithfulness: Vec<(Method, Curves)>,

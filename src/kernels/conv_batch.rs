@@ -19,7 +19,7 @@ use super::packed_weights::{PANEL, PackedWeights, Panel};
 use super::simd::{BATCH, Simd};
 use super::sparse::{SparseActivations, WindowRow};
 
-/// How a sum begins and ends.
+/// Beginning and end of a sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sum {
     /// The sum begins at the bias and ends with ReLU.

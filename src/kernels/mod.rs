@@ -1,5 +1,5 @@
 //! The arithmetic of the fast path: every activation of it is computed here. All `unsafe` code of the
-//! crate is here too, except for what C passes in (`src/capi/mod.rs`). The chapter is
+//! crate is here too, except for what C passes in (`src/capi/`). The chapter is
 //! `docs/07-zeros-and-bits.md`.
 //!
 //! Kernels take slices, indices and sizes from their callers and call nothing outside of this folder.
@@ -41,7 +41,7 @@ pub(crate) use pool_lrn::{average, lrn, maximum};
 pub(crate) use simd::{BATCH, prefetch};
 pub(crate) use sparse::{SparseActivations, WindowRow, zeros};
 
-/// What the tests of several kernels share.
+/// Helpers of the kernels' tests.
 #[cfg(test)]
 mod test {
     /// Numbers in -1..1 that follow from a seed.

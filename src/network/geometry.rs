@@ -5,7 +5,7 @@
 //! that it depends on. The module works on positions only; it uses no activations, weights or
 //! masks.
 
-/// How [`Window::output_side`] rounds where the stride does not divide the last step.
+/// Rounding of [`Window::output_side`] where the stride does not divide the last step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rounding {
     /// Rounds down, as Caffe's and PyTorch's convolutions: every window lies inside the padded
@@ -37,7 +37,7 @@ pub struct Window {
     pub stride: usize,
     /// Rows and columns of padding on each side, less than `size`.
     pub padding: usize,
-    /// How the number of outputs is rounded.
+    /// Rounding of the number of outputs.
     pub rounding: Rounding,
 }
 

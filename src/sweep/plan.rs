@@ -15,7 +15,7 @@ pub(crate) struct LayerId(pub(crate) usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SlotId(pub(crate) usize);
 
-/// How a batch stores a blob.
+/// Storage of a blob in a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Storage {
     /// The image, of which each position has a copy.

@@ -1,4 +1,4 @@
-//! The tests of `src/weights/pth.rs` and the pickle machine under it, of which they are a module.
+//! The tests of `src/weights/pth` and the pickle machine under it, of which they are a module.
 
 use std::io::Write;
 

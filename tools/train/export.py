@@ -6,7 +6,7 @@
 Of several networks, where the later ones went on from the first, the mean of their weights is taken.
 
 Batch normalisation and the preparation of pictures become a part of the convolutions, in float64; then all numbers are rounded to
-float16, once. The tensors are named as the table of layers in `src/network/mod.rs` names them, the metadata holds the names of the
+float16, once. The tensors are named as the table of layers in `src/network/table.rs` names them, the metadata holds the names of the
 classes. A class that was not learned well enough is left out: its row of the classifier is dropped, nothing else changes.
 """
 import argparse

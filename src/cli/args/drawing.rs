@@ -21,7 +21,7 @@ pub struct Figures {
     pub drawing: Drawing,
 }
 
-/// How figures are drawn.
+/// Options of drawing.
 #[derive(Args)]
 #[command(next_help_heading = "Figures")]
 pub struct Drawing {

@@ -72,7 +72,7 @@ pub struct Sweep {
     pub exhaustive: bool,
 }
 
-/// How the drops at the mask positions are combined into the map that is drawn.
+/// The combination of the drops at the mask positions into the map that is drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Aggregate {
     None,
