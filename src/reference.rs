@@ -216,7 +216,7 @@ fn lanes_mut(channels: &mut [f32]) -> &mut [[f32; 8]] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::Network;
+    use crate::network::{BlobId, Network};
     use proptest::prelude::*;
 
     fn blob(side: usize, channels: usize) -> Blob {
@@ -269,7 +269,7 @@ mod tests {
             // Eight channels on each side belong to another layer.
             let to = blob(window.output_side(side), 8 * eights + 16);
             let layer = Layer {
-                name: "c".to_string(), op: Op::Convolution(window), input: 0, output: 1, channel: 8, channels: 8 * eights,
+                name: "c".to_string(), op: Op::Convolution(window), input: BlobId(0), output: BlobId(1), channel: 8, channels: 8 * eights,
             };
             let depth = inputs * window.size * window.size;
             let x = plane(&from, salt.into());

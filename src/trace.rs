@@ -8,7 +8,7 @@
 use crate::forward::{Activations, Classification, GoogLeNet};
 use crate::kernels::AlignedBuf;
 use crate::network::geometry::{Rect, Window};
-use crate::network::{INPUT_SIDE, Layer};
+use crate::network::{BlobId, INPUT_SIDE, Layer};
 use crate::sweep::mask::{Mask, MaskValue};
 use crate::{Error, Input, Result};
 
@@ -155,7 +155,7 @@ impl GoogLeNet {
             window.taps(y, x, input.side, |y, x| {
                 is_affected |= changed_input[y * input.side + x];
                 // Blob 0 is stored with its padding, and no value of an image is skipped.
-                if layer.input != 0 {
+                if layer.input != BlobId::IMAGE {
                     inputs += read.at(y, x).iter().filter(|value| **value != 0.0).count();
                 }
             });
@@ -173,7 +173,7 @@ impl GoogLeNet {
             trace.affected += dense as u64;
             trace.executed += match (dense, layer.input) {
                 (0, _) => 0,
-                (dense, 0) => dense as u64,
+                (dense, BlobId::IMAGE) => dense as u64,
                 _ => (inputs * layer.channels) as u64,
             };
         }

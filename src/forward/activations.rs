@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Classification;
 use crate::kernels::{AlignedBuf, pitch};
-use crate::network::{INPUT_SIDE, Network};
+use crate::network::{BlobId, INPUT_SIDE, Network};
 
 /// Rows and columns of zeros that are stored on each side of an input image: the padding of conv1.
 pub(crate) const IMAGE_PADDING: usize = 3;
@@ -78,7 +78,7 @@ impl Activations {
     /// of the last layer. All other blobs hold values of 0 or more.
     pub fn blob(&self, name: &str) -> Option<Vec<f32>> {
         let id = self.network.find(name)?;
-        if id == 0 {
+        if id == BlobId::IMAGE {
             let row = PADDED_SIDE * 3;
             let rows = self.blobs[0].chunks_exact(row).skip(IMAGE_PADDING).take(INPUT_SIDE);
             return Some(rows.flat_map(|r| &r[IMAGE_PADDING * 3..][..INPUT_SIDE * 3]).copied().collect());
@@ -94,8 +94,8 @@ impl Activations {
     }
 
     /// A view of a blob. Blob 0 includes its padding.
-    pub(crate) fn plane(&self, blob: usize) -> BlobView<'_> {
-        if blob == 0 {
+    pub(crate) fn plane(&self, blob: BlobId) -> BlobView<'_> {
+        if blob == BlobId::IMAGE {
             let (width, height) = (PADDED_SIDE, PADDED_SIDE);
             return BlobView { values: &self.blobs[0], width, height, pixel: 3, channels: 3 };
         }

@@ -196,7 +196,7 @@ impl GoogLeNet {
         let images = 3 * (PADDED_SIDE * PADDED_SIDE * 3).next_multiple_of(16);
         let blobs: usize = self.network.blobs[1..].iter().map(|b| b.side * b.side * pitch(b.channels)).sum();
         let read = |layer: &Layer| match layer.op {
-            Op::Convolution(window) if layer.input != 0 => {
+            Op::Convolution(window) if layer.input != BlobId::IMAGE => {
                 let blob = &self.network.blobs[layer.input];
                 blob.side * (blob.side + 2 * window.padding) * blob.channels
             }
@@ -244,7 +244,7 @@ impl GoogLeNet {
         let isa = self.isa;
         let mut macs = 0;
         match layer.op {
-            Op::Convolution(window) if layer.input == 0 => {
+            Op::Convolution(window) if layer.input == BlobId::IMAGE => {
                 macs = self.convolve_image(index, window, input, &mut out);
             }
             Op::Convolution(window) => macs = self.convolve(index, window, input, paired, &mut out),

@@ -16,7 +16,7 @@ mod table;
 pub(crate) use table::LEVELS_MEAN_BGR;
 pub(crate) use table::{FIRST_CHANNELS, is_width};
 
-use std::ops::Range;
+use std::ops::{Index, IndexMut, Range};
 
 use crate::{Error, Result};
 use geometry::{ReceptiveField, Window};
@@ -41,8 +41,36 @@ pub const LRN_SIZE: usize = 5;
 /// The factor `alpha` of LRN in the prototxt, which Caffe divides by [`LRN_SIZE`].
 pub const LRN_ALPHA: f32 = 1e-4;
 
-/// Index of a blob in [`Network::blobs`].
-pub type BlobId = usize;
+/// Index of a blob: in [`Network::blobs`], and in any other `Vec` with an element for each blob.
+///
+/// ```
+/// use occlude::network::{BlobId, Network};
+///
+/// let network = Network::googlenet();
+/// assert_eq!(network.blobs[BlobId::IMAGE].side, 224);
+/// assert_eq!(network.blobs[network.layers[0].output].side, 112);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BlobId(pub usize);
+
+impl BlobId {
+    /// The input image, the first blob.
+    pub const IMAGE: BlobId = BlobId(0);
+}
+
+impl<T> Index<BlobId> for Vec<T> {
+    type Output = T;
+
+    fn index(&self, id: BlobId) -> &T {
+        &self[id.0]
+    }
+}
+
+impl<T> IndexMut<BlobId> for Vec<T> {
+    fn index_mut(&mut self, id: BlobId) -> &mut T {
+        &mut self[id.0]
+    }
+}
 
 /// A plane of activations: `side` x `side` pixels of `channels` values each, where the channels of
 /// a pixel are contiguous (NHWC).
@@ -99,10 +127,10 @@ pub struct Layer {
 /// Blob 0 is the input image.
 ///
 /// ```
-/// use occlude::network::Network;
+/// use occlude::network::{BlobId, Network};
 ///
 /// let network = Network::googlenet();
-/// let shape = |blob: usize| (network.blobs[blob].side, network.blobs[blob].channels);
+/// let shape = |blob: BlobId| (network.blobs[blob].side, network.blobs[blob].channels);
 /// let mut multiply_adds = 0;
 /// for layer in &network.layers {
 ///     let ((side, inputs), (output_side, outputs)) = (shape(layer.input), shape(layer.output));
@@ -151,7 +179,7 @@ impl Network {
             let output = &mut fields[layer.output];
             *output = Some(output.map_or(field, |other| other.union(field)));
         }
-        fields[blob].expect("every blob but the image is written")
+        fields[blob].expect("every blob except the image is written")
     }
 
     /// The pixels of the image that an output of one layer depends on. For a branch of an inception
@@ -196,14 +224,15 @@ impl Network {
         let is_passed_by = |blob: BlobId| {
             self.layers[complete(blob)..].iter().any(|layer| complete(layer.input) < complete(blob))
         };
-        let mut trunk: Vec<BlobId> = (0..self.blobs.len()).filter(|&blob| !is_passed_by(blob)).collect();
+        let mut trunk: Vec<BlobId> =
+            (0..self.blobs.len()).map(BlobId).filter(|&blob| !is_passed_by(blob)).collect();
         trunk.sort_by_key(|&blob| complete(blob));
         trunk
     }
 
     /// The blob with this name, or `None`.
     pub fn find(&self, name: &str) -> Option<BlobId> {
-        self.blobs.iter().position(|blob| blob.name == name)
+        self.blobs.iter().position(|blob| blob.name == name).map(BlobId)
     }
 
     /// The output of a layer or of an inception block with this name: the blob and the range of its
@@ -219,7 +248,7 @@ impl Network {
         if let Some(layer) = self.layers.iter().find(|layer| layer.name == name) {
             return Ok((layer.output, layer.channel..layer.channel + layer.channels));
         }
-        let blob = self.find(name).filter(|&blob| blob != 0);
+        let blob = self.find(name).filter(|&blob| blob != BlobId::IMAGE);
         blob.map(|blob| (blob, 0..self.blobs[blob].channels)).ok_or_else(|| {
             let all = self.output_names();
             let similar = suggest(&name.to_lowercase(), all.iter().copied());
@@ -234,7 +263,7 @@ impl Network {
         fn named(network: &Network) -> Vec<&str> {
             let weighted = network.layers.iter().filter(|layer| network.weight_shape(layer).is_some());
             // Both variants list them in the same order.
-            let blocks = network.blobs.iter().enumerate().filter(|&(id, _)| network.writers(id) > 1);
+            let blocks = network.blobs.iter().enumerate().filter(|&(id, _)| network.writers(BlobId(id)) > 1);
             weighted.map(|layer| &layer.name[..]).chain(blocks.map(|(_, blob)| &blob.name[..])).collect()
         }
         let at = named(other).iter().position(|other| *other == name)?;

@@ -123,7 +123,7 @@ impl Network {
 
     fn blob(&mut self, name: &str, side: usize, channels: usize) -> BlobId {
         self.blobs.push(Blob { name: name.to_string(), side, channels });
-        self.blobs.len() - 1
+        BlobId(self.blobs.len() - 1)
     }
 
     /// Adds a layer and its output blob.

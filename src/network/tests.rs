@@ -138,7 +138,7 @@ fn receptive_fields_are_what_pixels_reach() {
             }
             // The logits have one activation, whose field is larger than the image.
             for (id, blob) in net.blobs.iter().enumerate() {
-                let field = net.receptive_field(id);
+                let field = net.receptive_field(BlobId(id));
                 for o in 0..blob.side {
                     let start = field.start + (o * field.step) as isize;
                     let holds = (start..start + field.size as isize).contains(&(pixel as isize));

@@ -54,11 +54,11 @@ impl Plan {
     pub(crate) fn new(network: &Network) -> Plan {
         let steps: Vec<Step> = order(network).into_iter().map(|layer| Step::new(network, layer)).collect();
         let mut storage = vec![Storage::Nowhere; network.blobs.len()];
-        storage[0] = Storage::Images;
+        storage[BlobId::IMAGE] = Storage::Images;
         for step in steps.iter().filter(|step| is_sparse(network, &network.layers[step.layer.0])) {
             storage[step.output] = Storage::Sparse;
         }
-        let slots = share_slots(network, &steps, &mut storage);
+        let (storage, slots) = share_slots(network, &steps, storage);
         Plan { steps, storage, slots }
     }
 }
@@ -68,7 +68,7 @@ impl Step {
         let pool = pool_before(network, &network.layers[layer.0]);
         let reader = &network.layers[pool.unwrap_or(layer).0];
         let window = match reader.op {
-            Op::Convolution(_) if reader.input == 0 => None,
+            Op::Convolution(_) if reader.input == BlobId::IMAGE => None,
             Op::Convolution(_) | Op::MaxPool(_) | Op::AveragePool => Some(network.window(reader)),
             Op::Lrn | Op::Classifier => None,
         };
@@ -114,8 +114,8 @@ fn is_sparse(network: &Network, layer: &Layer) -> bool {
     is_branch(layer) || matches!(layer.op, Op::MaxPool(window) if window.stride > 1) && reads_branches()
 }
 
-/// Gives each dense blob a slot that is free from its first writer to its last reader. Returns the number of slots.
-fn share_slots(network: &Network, steps: &[Step], storage: &mut [Storage]) -> usize {
+/// Gives each dense blob a slot that is free from its first writer to its last reader. Returns the storage with these slots, and their number.
+fn share_slots(network: &Network, steps: &[Step], mut storage: Vec<Storage>) -> (Vec<Storage>, usize) {
     let size = |blob: BlobId| network.blobs[blob].side.pow(2) * network.blobs[blob].channels;
     // For each slot, the size of the largest blob that it has held: large slots serve large blobs again.
     let mut sizes: Vec<usize> = Vec::new();
@@ -136,7 +136,7 @@ fn share_slots(network: &Network, steps: &[Step], storage: &mut [Storage]) -> us
             free.push(slot);
         }
     }
-    sizes.len()
+    (storage, sizes.len())
 }
 
 #[cfg(test)]
@@ -168,7 +168,7 @@ mod tests {
     fn no_blob_loses_its_memory_before_it_is_read() {
         for network in networks() {
             let plan = Plan::new(&network);
-            let mut holds = vec![usize::MAX; plan.slots];
+            let mut holds = vec![BlobId(usize::MAX); plan.slots];
             let mut begun: Vec<BlobId> = Vec::new();
             for step in &plan.steps {
                 let name = &network.layers[step.layer.0].name;
@@ -176,7 +176,7 @@ mod tests {
                     begun.push(step.output);
                 }
                 match plan.storage[step.input] {
-                    Storage::Images => assert_eq!(step.input, 0),
+                    Storage::Images => assert_eq!(step.input, BlobId::IMAGE),
                     Storage::Dense(slot) => {
                         assert_eq!(holds[slot.0], step.input, "{name} has lost its input")
                     }

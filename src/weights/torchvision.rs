@@ -14,7 +14,7 @@
 use std::collections::HashMap;
 
 use super::Tensor;
-use crate::network::{LEVELS_MEAN_BGR, Layer, Network, Op};
+use crate::network::{BlobId, LEVELS_MEAN_BGR, Layer, Network, Op};
 
 /// The constant that `torchvision.models.googlenet.BasicConv2d` adds to each variance.
 const EPS: f64 = 0.001;
@@ -119,10 +119,10 @@ fn fold_layer(
     let taps = shape[2] * shape[3];
     for (filter, factor) in weight.chunks_exact_mut(shape[1] * taps).zip(&factor) {
         for (channel, plane) in filter.chunks_exact_mut(taps).enumerate() {
-            let divisor = if layer.input == 0 { divisors[channel] } else { 1.0 };
+            let divisor = if layer.input == BlobId::IMAGE { divisors[channel] } else { 1.0 };
             plane.iter_mut().for_each(|w| *w = (f64::from(*w) * factor / divisor) as f32);
         }
-        if layer.input == 0 {
+        if layer.input == BlobId::IMAGE {
             swap_red_and_blue(filter);
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use occlude::Weights;
-use occlude::network::{Network, Op};
+use occlude::network::{BlobId, Network, Op};
 
 /// A message of the protocol buffers' wire format.
 #[derive(Clone, Default)]
@@ -303,13 +303,13 @@ impl Onnx {
         let network = Network::googlenet();
         let mut nodes = Vec::new();
         // The name of the value that holds each blob.
-        let mut values = HashMap::from([(0, "data_0".to_string())]);
+        let mut values = HashMap::from([(BlobId::IMAGE, "data_0".to_string())]);
         let mut counter = 0;
         let mut fresh = |layer: &str| {
             counter += 1;
             if self.named { format!("{layer}_{counter}") } else { format!("{counter}") }
         };
-        let mut branches: HashMap<usize, Vec<(usize, String)>> = HashMap::new();
+        let mut branches: HashMap<BlobId, Vec<(usize, String)>> = HashMap::new();
         for layer in &network.layers {
             let input = values.entry(layer.input).or_insert_with(|| {
                 let mut parts = branches.remove(&layer.input).unwrap();

@@ -6,7 +6,7 @@
 use crate::common::{SEED, picture};
 use occlude::forward::softmax;
 use occlude::network::geometry::{Rect, Window};
-use occlude::network::{Layer, Network, Op};
+use occlude::network::{BlobId, Layer, Network, Op};
 use occlude::{
     Activations, Error, GoogLeNet, Input, MaskValue, OcclusionSensitivity, Picture, Resize, Score, Weights,
     reference,
@@ -386,7 +386,7 @@ fn exercise_6_2_receptive_fields_by_recursion() {
         }
 
         for (id, blob) in network.blobs.iter().enumerate() {
-            let field = network.receptive_field(id);
+            let field = network.receptive_field(BlobId(id));
             assert_eq!(fields[id], (field.size, field.step), "{}", blob.name);
         }
     }

@@ -3,7 +3,7 @@
 
 use crate::common::{Reference, SEED, picture_input};
 use occlude::network::geometry::Rect;
-use occlude::network::{Network, Op};
+use occlude::network::{BlobId, Network, Op};
 use occlude::{
     Activations, Error, Faithfulness, Feature, GoogLeNet, Input, Isa, MaskValue, OcclusionMaps,
     OcclusionSensitivity, Score, Weights,
@@ -143,7 +143,7 @@ fn a_change_in_the_last_outputs_alone_is_seen() {
         ] {
             let dead = dead * values.len() / shape[0];
             // Half of the inputs are zero, too: the others count for more, and activations keep their range.
-            let gain = if layer.input == 0 { 1.0 } else { std::f32::consts::SQRT_2 };
+            let gain = if layer.input == BlobId::IMAGE { 1.0 } else { std::f32::consts::SQRT_2 };
             let values = values.iter().enumerate().map(|(i, v)| if i < dead { 0.0 } else { v * gain });
             let bytes: Vec<u8> = values.flat_map(f32::to_le_bytes).collect();
             tensors.push((format!("{}.{part}", layer.name), shape, bytes));

@@ -8,8 +8,8 @@ use super::{MaskBatch, positions};
 use crate::forward::classifier::classify;
 use crate::forward::image_windows;
 use crate::kernels::{AlignedBuf, PackedWeights, SparseActivations, WindowRow, convolve_image, lrn, maximum};
-use crate::network::Op;
 use crate::network::geometry::{Rect, Window};
+use crate::network::{BlobId, Op};
 use crate::sweep::plan::{ONE, Step};
 
 /// Pixels between two looks at whether to stop: at most some milliseconds of the largest layer.
@@ -51,7 +51,7 @@ impl MaskBatch<'_> {
         let isa = self.net.isa;
         let weights = || self.net.weights(step.layer.0);
         match self.net.network.layers[step.layer.0].op {
-            Op::Convolution(window) if step.input == 0 => {
+            Op::Convolution(window) if step.input == BlobId::IMAGE => {
                 self.convolve_images(window, weights(), images, writer)
             }
             Op::Convolution(window) => self.convolve(window, weights(), reader, input, writer),

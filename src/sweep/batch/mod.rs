@@ -30,6 +30,7 @@ use super::channel_sum::ChannelSum;
 use super::mask::Mask;
 use crate::forward::{Activations, GoogLeNet};
 use crate::kernels::BATCH;
+use crate::network::BlobId;
 use crate::network::geometry::Rect;
 use crate::profile::Cost;
 use input::SparseInput;
@@ -88,7 +89,7 @@ impl MaskBatch<'_> {
         if (self.stop)() {
             return None;
         }
-        let logits = workspace.blobs.reader(self, self.net.network.blobs.len() - 1);
+        let logits = workspace.blobs.reader(self, BlobId(self.net.network.blobs.len() - 1));
         let logits = (0..self.masks.len()).map(|p| logits.pixel(0, 0, p).to_vec());
         Some(logits.zip(totals).collect())
     }

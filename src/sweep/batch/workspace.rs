@@ -58,7 +58,7 @@ impl Blobs {
     /// Forgets the batch before; nothing has changed yet within the rectangles that these masks can reach.
     fn start(&mut self, batch: &MaskBatch) {
         let bounds = batch.masks.iter().fold(Rect::default(), |all, mask| all.union(&mask.bounds));
-        reach(&batch.net.network, bounds, batch.exhaustive, &mut self.rects);
+        self.rects = reach(&batch.net.network, bounds, batch.exhaustive);
         self.changed.iter_mut().for_each(|changed| changed.fill(0));
         self.sparse.iter_mut().for_each(|sparse| sparse.blob = None);
     }
@@ -115,7 +115,7 @@ impl Blobs {
             }
             (from, to) => unreachable!("no step reads {from:?} and writes {to:?}"),
         };
-        let changed = self.changed.get_disjoint_mut([input, output]);
+        let changed = self.changed.get_disjoint_mut([input.0, output.0]);
         let [input_changed, output_changed] = changed.expect("no layer reads its own output");
         let layer = &batch.net.network.layers[step.layer.0];
         let target = Target::new(batch, layer, self.rects[output], output_changed);
@@ -203,12 +203,11 @@ impl WorkspaceSize {
     ) -> WorkspaceSize {
         let plan = Plan::new(network);
         let mut size = WorkspaceSize { slots: vec![0; plan.slots], ..WorkspaceSize::default() };
-        let mut rects = vec![Rect::default(); network.blobs.len()];
         for bounds in batches {
             let positions = bounds.clone().count();
             size.positions = size.positions.max(positions);
             let all = bounds.fold(Rect::default(), |all, bounds| all.union(&bounds));
-            reach(network, all, exhaustive, &mut rects);
+            let rects = reach(network, all, exhaustive);
             for step in &plan.steps {
                 let (blob, area) = (&network.blobs[step.output], rects[step.output].area());
                 match plan.storage[step.output] {
@@ -243,9 +242,9 @@ impl WorkspaceSize {
 }
 
 /// Finds the rectangle of every blob that masks within `bounds` can reach.
-fn reach(network: &Network, bounds: Rect, exhaustive: bool, rects: &mut [Rect]) {
-    rects.fill(Rect::default());
-    rects[0] = bounds;
+fn reach(network: &Network, bounds: Rect, exhaustive: bool) -> Vec<Rect> {
+    let mut rects = vec![Rect::default(); network.blobs.len()];
+    rects[BlobId::IMAGE] = bounds;
     for layer in &network.layers {
         let side = network.blobs[layer.output].side;
         let reached = match layer.op {
@@ -256,4 +255,5 @@ fn reach(network: &Network, bounds: Rect, exhaustive: bool, rects: &mut [Rect]) 
         };
         rects[layer.output] = rects[layer.output].union(&reached);
     }
+    rects
 }

@@ -36,7 +36,7 @@ pub(crate) fn tensors(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
         let node = &graph.nodes[nodes[&at]];
         let problem = |problem: String| format!("layer {} (node {}): {problem}", layer.name, node.output);
         let [bias, mut weight] = parameters(&graph, node, layer.op, shape).map_err(problem)?;
-        if layer.input == 0 && !is_bvlcs {
+        if layer.input == BlobId::IMAGE && !is_bvlcs {
             // `transform_input` is exported with a concatenation of the channels at its end.
             let before = graph.writers.get(node.input(0)).map(|&before| graph.nodes[before].op);
             if before != Some("Concat") {
@@ -89,7 +89,7 @@ fn follow(
         };
         check_operation(node, layer.op).map_err(problem)?;
         // The nodes before the first layer prepare the picture and are not compared.
-        if layer.input == 0 {
+        if layer.input == BlobId::IMAGE {
             continue;
         }
         let (sources, expected) =
