@@ -1,15 +1,17 @@
-//! Times loading, one forward pass, each layer of it, the sweeps and the command from a cold start, in one go: `cargo bench`.
-//! Medians of several runs; nothing is asserted. `baseline.txt` is what it printed on the machine that it names.
+//! Times loading, one forward pass, each layer of the pass, the sweeps, and a cold start of the
+//! command, in one run: `cargo bench`. It prints medians of several runs and asserts nothing.
+//! `baseline.txt` is the output on the machine that the file names.
 //!
-//! With the trained weights in one of their places the photograph is mapped by them; else by the seeded network, whose
-//! activations are about half zeros, which is more work than the trained network's. What each layer costs,
-//! `occlude profile` shows; how other engines do, `tools/compare.py`.
+//! If the trained weights are in one of their places, the benchmark maps the photograph with them.
+//! Otherwise it uses the seeded network. About half of that network's activations are zero, so it
+//! does more work than the trained network. `occlude profile` shows the cost of each layer, and
+//! `tools/compare.py` shows the speed of other engines.
 
 use occlude::{GoogLeNet, Input, Isa, OcclusionSensitivity, Picture, Profile, Resize, Weights, weights};
 use std::process::Command;
 use std::time::Instant;
 
-/// Median seconds of `runs` runs after one to warm up.
+/// The median, in seconds, of `runs` runs after one warm-up run.
 fn median(runs: usize, mut run: impl FnMut()) -> f64 {
     run();
     let mut seconds: Vec<f64> = (0..runs)
@@ -23,8 +25,8 @@ fn median(runs: usize, mut run: impl FnMut()) -> f64 {
     seconds[runs / 2]
 }
 
-/// Each convolution on the picture's own activations: what a dense engine would have to reach for the same time, and what
-/// is carried out.
+/// Prints the speed of each convolution on the picture's own activations: the speed that a dense
+/// engine needs for the same time, and the speed of the operations that are carried out.
 fn layers(net: &GoogLeNet, input: &Input) {
     let runs: Vec<Profile> = (0..15).map(|_| net.profile(input)).collect();
     println!(
@@ -79,7 +81,8 @@ fn main() {
         println!("\n{isa}: peak of a core {:.1} GFLOP/s", isa.measure_peak());
         for threads in [1, cores] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
-            // The scalar instance takes seconds a pass where the machine's multiply-add is a call of a library.
+            // If the machine implements the multiply-add by a library call, the scalar instance
+            // takes seconds per pass.
             let runs = if isa == Isa::SCALAR { 1 } else { 15 };
             let pass = pool.install(|| median(runs, || drop(net.classify(&input))));
             println!("{threads} threads: forward pass {:.2} ms", 1e3 * pass);

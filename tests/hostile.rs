@@ -1,5 +1,6 @@
-//! Files, options and names as an attacker, a broken disk or a bad day makes them: each is an error that says what is wrong with
-//! what, soon, and without taking the memory that it asks for.
+//! Tests with hostile or damaged files, options and names. Each causes an error soon. The error
+//! names the input and the problem, and the program does not allocate the memory that the input
+//! claims.
 #![cfg(feature = "cli")]
 
 mod common;
@@ -18,7 +19,8 @@ static MEMORY: PeakAlloc = PeakAlloc;
 
 const MB: usize = 1 << 20;
 
-/// What a call takes at most, beside what there is already. One at a time, so that nobody else's is counted.
+/// The largest amount of memory that a call takes, in addition to the memory already in use. Only
+/// one call runs at a time, so that the memory of others is not counted.
 fn peak<T>(call: impl FnOnce() -> T) -> (T, usize) {
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -28,9 +30,11 @@ fn peak<T>(call: impl FnOnce() -> T) -> (T, usize) {
     (result, MEMORY.peak_usage().saturating_sub(before))
 }
 
-/// Asserts that the bytes are refused as weights by a message with these words, and that they take little memory.
+/// Asserts that the bytes are refused as weights by a message with these words, and that the call
+/// takes little memory.
 fn refuse_weights(bytes: &[u8], most: usize, words: &[&str]) {
-    // What other tests of this program take at the same time is counted, too: the least of several measurements is the truth.
+    // The measurement includes the memory of other tests of this program that run at the same time.
+    // The smallest of several measurements is the correct one.
     let measure = || peak(|| Weights::from_bytes("the file", bytes));
     let (mut read, mut peak) = measure();
     for _ in 0..20 {
@@ -47,7 +51,7 @@ fn refuse_weights(bytes: &[u8], most: usize, words: &[&str]) {
     assert!(peak <= most, "{words:?} took {peak} bytes");
 }
 
-/// A safetensors file: the header's length, the header, the data.
+/// A safetensors file: the length of the header, the header, the data.
 fn with_header(header: &str, data: usize) -> Vec<u8> {
     let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
     bytes.extend(header.bytes());
@@ -77,11 +81,11 @@ fn headers_of_weights_that_promise_anything() {
         (with_header("{\"a\":", 0), &["its header is damaged"]),
         (with_header(&"[".repeat(100_000), 0), &["not a weights file"]),
         (with_header(&format!("{{\"a\":{}", "[".repeat(100_000)), 0), &["its header is damaged"]),
-        // 2^60 elements, by one length and by a product; a product that overflows.
+        // 2^60 elements, as one length and as a product, and a product that overflows.
         (classifier("1152921504606846976"), &["its header is damaged"]),
         (classifier("1073741824,1073741824"), &["its header is damaged"]),
         (classifier("18446744073709551615,18446744073709551615"), &["its header is damaged"]),
-        // Consistent: no tensor, no bytes, any number of classes.
+        // Consistent headers with no tensor, no bytes, or any number of classes.
         (one(tensor("loss3/classifier.weight", "F32", "1152921504606846976,0", "0,0"), 0), &["classes"]),
         (one(bias("0,-256"), 256), &["its header is damaged"]),
         (one(bias("256,0"), 256), &["its header is damaged"]),
@@ -115,7 +119,8 @@ fn whole_files_of_weights_with_something_wrong() {
     let name = edited("conv1/7x7_s2.bias", "conv1/7x7_s3.bias");
     refuse_weights(&name, most, &["has no tensor conv1/7x7_s2.bias", "but tensor conv1/7x7_s3.bias"]);
     refuse_weights(&edited("[64]", "[8,8]"), most, &["has shape [8, 8], expected [64]"]);
-    // Twice the same name: one of the two is lost, and then there is a gap, or too few.
+    // The same name appears twice. One of the two tensors is lost, and then there is a gap or a
+    // missing tensor.
     let twice = edited("conv2/3x3.bias", "conv2/3x3.weight");
     assert!(Weights::from_bytes("the file", &twice).is_err());
 
@@ -132,7 +137,7 @@ fn whole_files_of_weights_with_something_wrong() {
     refuse_weights(&[&whole[..], b"\0"].concat(), most, &["something after its last tensor"]);
 }
 
-/// What is no file of weights or of a picture at all, by the command.
+/// Passes paths to the command that are not regular files with weights or pictures.
 #[cfg(unix)]
 #[test]
 fn what_is_not_even_a_file() {
@@ -166,7 +171,7 @@ fn what_is_not_even_a_file() {
     }
 }
 
-/// As a superuser, who can read everything, says that it is skipped.
+/// If the user is a superuser, who can read everything, the test reports that it is skipped.
 #[cfg(unix)]
 #[test]
 fn files_that_may_not_be_read() {
@@ -176,7 +181,7 @@ fn files_that_may_not_be_read() {
     fs::copy(folder.path().join("picture.png"), &locked).unwrap();
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::File::open(&locked).is_ok() {
-        eprintln!("SKIPPED: this user may read every file");
+        eprintln!("SKIPPED: this user can read every file");
         return;
     }
     refuse(&folder, seeded(&folder, &["classify", "locked.png"]), 1, &["cannot read locked.png"]);
@@ -184,7 +189,7 @@ fn files_that_may_not_be_read() {
     refuse(&folder, weights, 1, &["cannot read locked.png"]);
 }
 
-/// A pipe is read once, and what is hashed is what came out of it.
+/// The command reads a pipe once, and hashes the bytes that it read.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_picture_may_come_by_a_pipe() {
@@ -202,7 +207,8 @@ fn a_picture_may_come_by_a_pipe() {
     assert_eq!(piped["maps"], read["maps"]);
 }
 
-/// Asserts that the bytes are refused as a picture with these words, and how much memory they took.
+/// Asserts that the bytes are refused as a picture with these words, and that the call takes at
+/// most this much memory.
 fn refuse_picture(name: &str, bytes: &[u8], most: usize, word: &str) {
     let (read, peak) = peak(|| Photograph::from_bytes(name, bytes));
     let message = match read {
@@ -216,7 +222,7 @@ fn refuse_picture(name: &str, bytes: &[u8], most: usize, word: &str) {
     assert!(peak <= most + 2 * bytes.len(), "{name} took {peak} bytes");
 }
 
-/// A PNG of these chunks.
+/// A PNG with these chunks.
 fn png(chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
     let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
     for (name, data) in chunks {
@@ -228,7 +234,8 @@ fn png(chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
     bytes
 }
 
-/// PNG specification, annex D, with a table, for there are megabytes.
+/// The CRC of the PNG specification, annex D, with a table, because the tests have megabytes of
+/// data.
 fn crc(bytes: &[u8]) -> u32 {
     let table: Vec<u32> = (0..256)
         .map(|n| (0..8).fold(n, |crc, _| if crc & 1 == 1 { 0xEDB8_8320 ^ (crc >> 1) } else { crc >> 1 }))
@@ -240,11 +247,13 @@ fn header(width: u32, height: u32, depth: u8, colour: u8) -> Vec<u8> {
     [&width.to_be_bytes()[..], &height.to_be_bytes(), &[depth, colour, 0, 0, 0]].concat()
 }
 
-/// A zlib stream of at least `length` zeros in a 158th of it: a zero, and then ever again "258 times the byte before".
+/// A zlib stream of at least `length` zeros in a 158th of that size: a zero, and then many copies
+/// of "258 times the previous byte".
 fn zeros(length: usize) -> Vec<u8> {
     let mut bytes = vec![0x78, 0x01];
     let (mut bits, mut count) = (0u32, 0);
-    // Huffman codes begin with their most significant bit, all else with the least.
+    // Huffman codes begin with their most significant bit, and all other values with the least
+    // significant bit.
     let mut put = |value: u32, width: u32, bytes: &mut Vec<u8>| {
         bits |= value << count;
         count += width;
@@ -255,7 +264,8 @@ fn zeros(length: usize) -> Vec<u8> {
         }
     };
     let code = |value: u32, width: u32| value.reverse_bits() >> (32 - width);
-    // The last block, with the fixed codes; the literal 0; length 258 is code 285, distance 1 is code 0.
+    // The last block, with the fixed codes: the literal 0, then length 258 (code 285) with distance
+    // 1 (code 0).
     put(0b011, 3, &mut bytes);
     put(code(0x30, 8), 8, &mut bytes);
     for _ in 0..length / 258 + 1 {
@@ -264,7 +274,7 @@ fn zeros(length: usize) -> Vec<u8> {
     }
     put(0, 7, &mut bytes);
     put(0, 7, &mut bytes);
-    // A checksum that nobody looks at.
+    // A checksum that no decoder checks.
     bytes.extend([0; 4]);
     bytes
 }
@@ -274,7 +284,8 @@ fn pngs_that_unpack_to_more_than_they_say() {
     let bomb = zeros(400 * MB);
     assert!(bomb.len() < 3 * MB);
     let (size, end) = (header(8, 8, 8, 2), (b"IEND", &b""[..]));
-    // What is behind the last row is left alone: a picture, or none, but no 400 MB.
+    // The decoder ignores data after the last row. The result is a picture or an error, but does
+    // not take 400 MB.
     let (read, taken) =
         peak(|| Photograph::from_bytes("pixels", &png(&[(b"IHDR", &size), (b"IDAT", &bomb), end])));
     assert!(taken < 16 * MB + 2 * bomb.len(), "{taken} bytes for {read:?}");
@@ -288,7 +299,7 @@ fn pngs_that_unpack_to_more_than_they_say() {
         let (read, taken) = peak(|| Photograph::from_bytes("profile", &bytes));
         assert!(taken < 150 * MB + 4 * bytes.len(), "{taken} bytes for {read:?}");
     }
-    // Text by the thousand.
+    // Thousands of text chunks.
     let mut chunks = vec![(b"IHDR", &size[..])];
     chunks.extend((0..2000).map(|_| (b"tEXt", &bomb[..100_000])));
     let bytes = png(&chunks);
@@ -297,7 +308,7 @@ fn pngs_that_unpack_to_more_than_they_say() {
     assert!(taken < 150 * MB, "{taken} bytes");
 }
 
-/// A TIFF of these entries (tag, type, count, value), in one directory.
+/// A TIFF with these entries (tag, type, count, value) in one directory.
 fn tiff(entries: &[(u16, u16, u32, u32)], next: u32) -> Vec<u8> {
     let mut bytes = b"II*\0\x08\0\0\0".to_vec();
     bytes.extend((entries.len() as u16).to_le_bytes());
@@ -314,7 +325,7 @@ fn tiff(entries: &[(u16, u16, u32, u32)], next: u32) -> Vec<u8> {
 const SHORT: u16 = 3;
 const LONG: u16 = 4;
 
-/// A grey TIFF of 8 bits; later entries replace those of the same tag.
+/// A grey TIFF of 8 bits. Later entries replace earlier ones with the same tag.
 fn grey_tiff(width: u32, height: u32, others: &[(u16, u16, u32, u32)]) -> Vec<u8> {
     let mut entries = vec![
         (256, LONG, 1, width),
@@ -335,7 +346,7 @@ fn grey_tiff(width: u32, height: u32, others: &[(u16, u16, u32, u32)]) -> Vec<u8
     tiff(&entries, 0)
 }
 
-/// A WebP of these chunks.
+/// A WebP with these chunks.
 fn webp(chunks: &[(&[u8; 4], u32, &[u8])]) -> Vec<u8> {
     let mut body = b"WEBP".to_vec();
     for (name, size, data) in chunks {
@@ -381,7 +392,7 @@ fn headers_of_pictures_that_promise_anything() {
     }
     refuse_picture("huge.gif", &gif([65_535; 2], [65_535; 2], b""), most, large);
     refuse_picture("frame.gif", &gif([1; 2], [65_535; 2], b"\x02\x4c\x01\0;"), most, "");
-    // One colour for all, so that the data of a JPEG are nothing.
+    // A JPEG of a single colour, so that it has almost no data.
     let jpeg = |marker: u8, side: u16, components: u8| {
         let [high, low] = side.to_be_bytes();
         let mut bytes =
@@ -393,7 +404,8 @@ fn headers_of_pictures_that_promise_anything() {
     refuse_picture("huge.jpg", &jpeg(0xC0, 65_535, 3), most, large);
     refuse_picture("huge-progressive.jpg", &jpeg(0xC2, 65_535, 1), most, large);
     refuse_picture("flat.jpg", &jpeg(0xC0, 0, 3), most, "");
-    // The 24-bit sides of WebP at their most, the 14-bit ones just below. (At their most the decoder takes them for 0.)
+    // The 24-bit sides of WebP at their maximum, and the 14-bit sides just below it. (The decoder
+    // reads the maximum 14-bit sides as 0.)
     let canvas = [&[0u8, 0, 0, 0][..], &[0xFF; 6]].concat();
     let lossless = b"\x2f\xfe\xbf\xff\x0f\0\0";
     refuse_picture("huge.webp", &webp(&[(b"VP8X", 10, &canvas), (b"VP8L", 7, lossless)]), most, "");
@@ -421,13 +433,13 @@ fn headers_of_pictures_that_promise_anything() {
 fn parts_of_pictures_that_promise_anything() {
     let most = 4 * MB;
     for (tag, kind, count, value) in [
-        // Strips that lie beyond the end, or are huge, or are billions.
+        // Strips that lie beyond the end, that are huge, or that number in billions.
         (273, LONG, 1, u32::MAX),
         (279, LONG, 1, u32::MAX),
         (273, LONG, u32::MAX, 8),
         (279, LONG, u32::MAX, 8),
         (278, LONG, 1, 0),
-        // Tiles of no size and of any; bits, samples and predictors that there are not.
+        // Tiles of zero size and of any size; invalid numbers of bits, samples and predictors.
         (322, LONG, 1, 0),
         (258, SHORT, 1, 65_535),
         (277, SHORT, 1, 65_535),
@@ -441,7 +453,7 @@ fn parts_of_pictures_that_promise_anything() {
             peak(|| Photograph::from_bytes("tiff", &grey_tiff(8, 8, &[(tag, kind, count, value)])));
         assert!(taken <= most, "{tag} of {count} times {value} took {taken} bytes: {read:?}");
     }
-    // So these are wrong, not all.
+    // The unchanged file is valid, so only these entries are wrong.
     let whole = grey_tiff(8, 8, &[]);
     Photograph::from_bytes("whole.tif", &whole).unwrap();
     // A directory that is its own successor.
@@ -451,7 +463,8 @@ fn parts_of_pictures_that_promise_anything() {
     assert!(taken <= most);
     refuse_picture("no-directory.tif", b"II*\0\xff\xff\xff\xff", most, "");
 
-    // EXIF data of 4 GB in a WebP: found by the fuzzer, whose 160 bytes took as much.
+    // A WebP that claims 4 GB of EXIF data. The fuzzer found it: a file of 160 bytes took 4 GB of
+    // memory.
     let lossless = b"\x2f\x07\xc0\x01\0\x88\x88\x08\x88\x88";
     for chunk in [b"EXIF", b"ICCP", b"XMP "] {
         for size in [0xFFFF_FFF0, 1 << 30, 5] {
@@ -487,7 +500,7 @@ fn orientations_that_are_none() {
     ] {
         assert_eq!(Photograph::from_bytes("exif", &with_exif(&exif)).unwrap(), plain, "{exif:?}");
     }
-    // So one that is one would have been seen.
+    // A valid orientation changes the picture, so the test would detect one.
     assert_ne!(Photograph::from_bytes("exif", &with_exif(&tag(3, 1, 6))).unwrap(), plain);
 }
 
@@ -561,12 +574,12 @@ fn options_that_are_no_numbers_or_too_large() {
     ];
     for option in ["--mask-size", "--stride", "--threads", "--region", "--shard"] {
         for value in wrong {
-            // The system takes no NUL in an argument; more threads than 224 are right.
+            // The system accepts no NUL in an argument, and more than 224 threads are valid.
             if value.contains('\0') || (option == "--threads" && value == "225") {
                 continue;
             }
             let command = if option == "--shard" { "batch" } else { "explain" };
-            // Without weights: they would be looked for next.
+            // The command has no weights; it would look for them next.
             let arguments = [command, "picture.png", "--out", "out", &format!("{option}={value}")];
             refuse(&folder, occlude(&folder, &arguments), 2, &[option, "expected"]);
         }
@@ -602,7 +615,7 @@ fn options_that_are_no_numbers_or_too_large() {
     }
 }
 
-/// Names of pictures become names of results, whatever they are.
+/// The names of results come from the names of pictures, even from unusual names.
 #[cfg(target_os = "linux")]
 #[test]
 fn names_of_any_kind() {
@@ -642,14 +655,14 @@ fn names_of_any_kind() {
             fs::remove_dir_all(folder.path().join("out")).unwrap();
         }
     }
-    // The last one begins with a dot, and so is hidden.
+    // The last name begins with a dot, so the file is hidden.
     let batch = seeded(&folder, &["batch", "photos", "--out", "out", "--stride", "224"]);
     assert!(succeed(batch).contains("[6/6] "));
     let again = succeed(seeded(&folder, &["batch", "photos", "--out", "out", "--stride", "224"]));
     assert_eq!(again.matches("already complete").count(), 6, "{again}");
 }
 
-/// What the fuzzers of tools/fuzz begin with, by the same doors.
+/// Runs the initial inputs of the fuzzers in tools/fuzz through the same functions.
 #[test]
 fn the_corpus_of_the_fuzzers() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/fuzz/corpus");
@@ -668,7 +681,7 @@ fn the_corpus_of_the_fuzzers() {
             pictures += 1;
         }
     }
-    assert!(pictures > 30, "{pictures} are pictures");
+    assert!(pictures > 30, "only {pictures} files are pictures");
     for (path, bytes) in files("weights") {
         let (_, taken) = peak(|| Weights::from_bytes("corpus", &bytes).is_ok());
         assert!(taken < 4 * MB, "{}: {taken} bytes", path.display());
@@ -688,7 +701,7 @@ fn the_corpus_of_the_fuzzers() {
     for (path, bytes) in files("command_line") {
         let lines = String::from_utf8_lossy(&bytes).into_owned();
         let arguments: Vec<&str> = lines.split('\n').map(|line| line.trim_matches('\0')).collect();
-        // Without weights, and without the files that are named: no command goes far.
+        // There are no weights, and the named files do not exist, so no command runs for long.
         let output = occlude(&folder, &arguments).output().unwrap();
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.code().is_some() && !text.contains("panicked"), "{}: {text}", path.display());

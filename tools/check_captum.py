@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""Check occlude's --aggregate windows against Captum's Occlusion on PyTorch.
+"""Compares occlude's --aggregate windows with Captum's Occlusion on PyTorch.
 
     check_captum.py target/release/occlude --weights ../shared/weights/bvlc_googlenet.safetensors
                     [--image tests/data/chelsea.png]
 
-Captum gives each pixel the drops under all windows that cover it, divided by their number. Its windows begin in the picture's
-corner; where the stride does not divide what the window leaves of the picture, it adds a last one at the border, so the settings
-here are those in which the windows of both are the same. PyTorch runs the network in float64. The picture is handed over as a PNG
-of the network's size, so that decoding and resizing play no part. Fails when any attribution of the two most probable
-classes is off by more than 1e-5.
+Captum gives each pixel the mean of the drops under all windows that cover it. Its windows begin in
+the picture's corner. If the stride does not divide the picture's side minus the window's side,
+Captum adds a last window at the border. Therefore the settings here are those in which both have
+the same windows. PyTorch runs the network in float64. The picture is passed as a PNG of the
+network's size, so that decoding and resizing have no effect. The check fails if any attribution of
+the two most probable classes differs by more than 1e-5.
 
 Install with: pip install -r requirements.txt
 """
@@ -30,7 +31,8 @@ from reference import probabilities, to_torch
 
 TOLERANCE = 1e-5
 
-# Window and stride, height first, and the colour, red first (None: mean of the picture).
+# Each setting is a window and a stride (height first) and a colour (red first; None is the mean of
+# the picture).
 SETTINGS = (
     ((32, 32), (32, 32), None),
     ((56, 56), (28, 28), (255.0, 0.0, 127.5)),
@@ -39,7 +41,7 @@ SETTINGS = (
 
 
 def occlude(options, picture, window, stride, colour):
-    """Classes and attributions [class][224][224]."""
+    """The classes and the attributions of occlude, [class][224][224]."""
     with tempfile.TemporaryDirectory() as folder:
         command = [
             *(options.occlude, "explain", picture, "--weights", options.weights, "--classes", "top2"),
@@ -53,7 +55,7 @@ def occlude(options, picture, window, stride, colour):
 
 
 def captum(weights, data, classes, window, stride, colour):
-    """The same attributions, [class][224][224]."""
+    """The same attributions by Captum, [class][224][224]."""
     fill = data.mean(axis=(1, 2)) if colour is None else np.array(colour[::-1]) - MEAN_BGR
     inputs = torch.from_numpy(data[None])
     baseline = torch.from_numpy(fill).reshape(1, 3, 1, 1).expand_as(inputs)
@@ -70,7 +72,7 @@ def captum(weights, data, classes, window, stride, colour):
             )
             for index in classes
         ]
-    # A window covers all channels, which therefore have the same value.
+    # A window covers all channels, so they have the same value.
     return torch.cat(found)[:, 0].numpy()
 
 
@@ -95,11 +97,11 @@ def main():
             worst = max(worst, off)
             print(
                 f"window {window}, stride {stride}, {'mean' if colour is None else colour}, classes {classes.tolist()}: "
-                f"attributions from {theirs.min():+.4f} to {theirs.max():+.4f}, off by at most {off:.1e}"
+                f"attributions from {theirs.min():+.4f} to {theirs.max():+.4f}, largest difference {off:.1e}"
             )
     if worst > TOLERANCE:
-        raise SystemExit(f"not the attributions of Captum {version('captum')}: off by more than {TOLERANCE}")
-    print(f"the attributions of Captum {version('captum')}")
+        raise SystemExit(f"differs from the attributions of Captum {version('captum')} by more than {TOLERANCE}")
+    print(f"agrees with the attributions of Captum {version('captum')}")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
-"""Time occlude beside the engines that one would use instead, on this machine, taking turns in one go.
+"""Times occlude and its alternatives on this machine, alternately in one run.
 
     compare.py target/release/occlude --weights ../shared/weights/bvlc_googlenet.safetensors [--image IMAGE]
                [--threads 2] [--rounds 7] [--torch]
 
-Every engine runs the same network on the same picture: one forward pass with 1 thread and with --threads, and two
-occlusion sweeps, which the others do as one does with them, a loop over batches of 16 masked pictures. In every
-round each engine has its turn at each job, so that a slow minute of the machine is slow for all. Loading and
-compiling are not timed; making the masked pictures is. Engines that disagree about the class scores by more than
-1e-4 make the comparison fail. Prints medians as a Markdown table.
+Every engine runs the same network on the same picture: one forward pass with 1 thread and with
+--threads, and two occlusion sweeps. The other engines run a sweep in the usual way, as a loop over
+batches of 16 masked pictures. In every round each engine runs each job once, so that a slow minute
+of the machine affects all engines. The times include the masking of the pictures, but not loading
+and compiling. The comparison fails if the class scores of two engines differ by more than 1e-4. It
+prints medians as a Markdown table.
 
-With --torch, PyTorch takes part, by the same loop and by Captum's Occlusion. Captum's windows begin in the picture's corner, so
-that there are fewer of them; its seconds are scaled to the others' number, and its scores are not compared.
+--torch adds PyTorch, with the same loop and with Captum's Occlusion. Captum's windows begin in the
+picture's corner, so there are fewer of them. Its seconds are scaled to the others' number of
+windows, and its scores are not compared.
 
 Install with: pip install -r requirements.txt (torch and captum only for --torch)
 """
@@ -38,7 +40,7 @@ from occlusion import BATCH, grid, masked_batches, network_input, open_picture
 
 SWEEPS = {"mask 45, stride 22": (45, 22), "mask 15, stride 10": (15, 10)}
 AGREEMENT = 1e-4
-# An engine's worker threads may spin for some time after its turn.
+# The worker threads of an engine may spin for some time after its run.
 PAUSE_SECONDS = 0.1
 CHELSEA = Path(__file__).parent.parent / "tests/data/chelsea.png"
 
@@ -59,7 +61,8 @@ class OpenVino:
     title = f"OpenVINO {version('openvino')}"
 
     def __init__(self, model, threads):
-        # f32 by name: on processors with bf16 the default is that, and its scores are off by more than AGREEMENT.
+        # Requests f32 explicitly. On processors with bf16 the default is bf16, whose scores differ
+        # by more than AGREEMENT.
         config = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
         core = openvino.Core()
         self.requests = {}
@@ -91,8 +94,8 @@ class PyTorch:
 
 
 class Loop:
-    """An engine that classifies batches, and the jobs as loops over those. A job gives its seconds and the scores
-    of `classes`, [class][position]."""
+    """An engine that classifies batches, and the jobs as loops over these batches. A job returns
+    its seconds and the scores of `classes`, [class][position]."""
 
     def __init__(self, engine, data, classes):
         self.title, self.engine, self.data, self.classes = engine.title, engine, data, classes
@@ -111,7 +114,7 @@ class Loop:
 
 
 class Captum:
-    """Captum's Occlusion on PyTorch, which maps one class a sweep."""
+    """Captum's Occlusion on PyTorch, which computes the map of one class per sweep."""
 
     def __init__(self, engine, data, classes):
         self.title = f"Captum {version('captum')}"
@@ -143,7 +146,7 @@ class Captum:
 
 
 class Occlude:
-    """The command. Its own clock counts, which leaves out loading, as with the others."""
+    """The command, timed by its own clock, which excludes loading, as for the other engines."""
 
     def __init__(self, binary, weights, image, threads, classes):
         self.title = "occlude"
@@ -158,8 +161,8 @@ class Occlude:
         return json.loads(done.stdout)
 
     def forward(self):
-        # Five passes after one to warm up, as many as the others run; the command reports the median one. Its scores
-        # come from `classify`, which runs the same pass.
+        # Five passes after one warm-up pass, the same number as for the other engines. The command
+        # reports the median pass. The scores come from `classify`, which runs the same pass.
         profile = self.command("profile", self.image, "--threads", self.threads, "--runs", 5, "--json")
         top = self.command("classify", self.image, "--top", 1000, "--json")
         probability = {c["index"]: c["probability"] for c in top["classes"]}
@@ -169,13 +172,13 @@ class Occlude:
         with tempfile.TemporaryDirectory() as directory:
             options = ("--mask-size", mask, "--stride", stride, "--classes", self.classes, "--threads", self.threads)
             result = self.command("explain", self.image, *options, "--out", directory, "--json")
-        # The classes come back in the order in which they were asked for.
+        # The command returns the classes in the requested order.
         scores = np.array(result["scores"], np.float32)
         return result["elapsed_seconds"], scores.reshape(len(scores), -1)
 
 
 def jobs(engines_by_threads):
-    """(description, threads, {title: job}), the rows of the table."""
+    """The rows of the table: (description, threads, {title: job})."""
     for threads, engines in engines_by_threads.items():
         yield "forward pass", threads, {engine.title: engine.forward for engine in engines}
     threads, engines = max(engines_by_threads.items())
@@ -186,7 +189,8 @@ def jobs(engines_by_threads):
 
 
 def measure(rows, rounds):
-    """Median seconds, [row][title], None where an engine has no figure, and the largest disagreement."""
+    """The median seconds, [row][title], with None if an engine has no figure; and the largest
+    difference of scores."""
     seconds = [{title: [] for title in tasks} for _, _, tasks in rows]
     disagreement = 0.0
     for turn in range(rounds + 1):
@@ -202,7 +206,7 @@ def measure(rows, rounds):
                     expected = scores if expected is None else expected
                     difference = float(np.abs(scores - expected).max())
                     if not difference <= AGREEMENT:
-                        raise SystemExit(f"{title} disagrees by {difference:.2g} on the {description}")
+                        raise SystemExit(f"the scores of {title} differ by {difference:.2g}: {description}")
                     disagreement = max(disagreement, difference)
                 if turn > 0:  # The first round warms caches and allocators.
                     seconds[row][title].append(elapsed)
@@ -228,7 +232,7 @@ def print_table(rows, medians):
 
 
 def processor():
-    """The processor's name as the system gives it."""
+    """The processor's name according to the system."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
@@ -243,7 +247,7 @@ def main():
     parser.add_argument("--image", default=CHELSEA)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--torch", action="store_true", help="PyTorch too")
+    parser.add_argument("--torch", action="store_true", help="also time PyTorch")
     options = parser.parse_args()
 
     weights = load(options.weights)

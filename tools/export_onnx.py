@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Write the network as an ONNX graph, for the engines that compare.py runs.
+"""Writes the network as an ONNX graph, for the engines that compare.py runs.
 
     export_onnx.py WEIGHTS.safetensors OUT.onnx
     export_onnx.py seeded:SEED OUT.onnx
 
-Input "data", n x 3 x 224 x 224 (BGR minus mean); output "prob", n x 1000. The batch size n is free.
+The input is "data", n x 3 x 224 x 224 (BGR minus mean), and the output is "prob", n x 1000. The
+batch size n is free.
 """
 import sys
 
@@ -15,12 +16,12 @@ from safetensors.numpy import load_file
 import seeded
 from network import CLASSES, INPUT_SIDE, LRN, check_weights, layers
 
-# Softmax along one axis, not over all that follow, came with 13.
+# Opset 13 introduced a softmax along one axis. Before, it covered all following axes.
 OPSET, IR_VERSION = 13, 8
 
 
 def load(source):
-    """The weights of a file, or of the generator for "seeded:SEED"."""
+    """The weights from a file, or from the generator for "seeded:SEED"."""
     prefix, _, seed = source.partition("seeded:")
     return seeded.weights(int(seed)) if seed and not prefix else load_file(source)
 

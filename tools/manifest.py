@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Writes weights/manifest.json: what the weights file must hold, with a SHA-256 for it and for each tensor.
+"""Writes weights/manifest.json: the required contents of the weights file, with a SHA-256 for the
+file and for each tensor.
 
     python3 tools/manifest.py ../shared/weights/bvlc_googlenet.safetensors weights/builtin.safetensors > weights/manifest.json
 
-Needs only the standard library. A tensor's SHA-256 is that of its raw bytes (little-endian f32, C order), so it
-does not depend on how the tensors are packed into a file.
+Needs only the standard library. The SHA-256 of a tensor covers its raw bytes (little-endian f32, C
+order), so it does not depend on the layout of the tensors in a file.
 """
 
 import hashlib
@@ -20,13 +21,13 @@ ORIGIN = {
     "sha1": "405fc5acd08a3bb12de8ee5e23a96bec22f08204",
 }
 
-# The file of ORIGIN.
+# The file that ORIGIN describes.
 CAFFEMODEL = {
     "size": 53_533_754,
     "sha384": "c95413cd55c390f439ccc9842ec5953b31f85090d5f262e3093e38c78f378acdfb069fa28da2f49dbb8b9e5c8a816276",
 }
 
-# The ONNX model zoo's conversions of it. Two of them are published under two numbers.
+# The ONNX model zoo's conversions of the file. Two of them are published under two numbers.
 ONNX = {
     9: {"size": 28_020_232, "sha256": "bd979d99d10d9acf84c5a67252bcae4992bf4e1afdab046cb0ea370e6f01ee38"},
     12: {"size": 28_021_836, "sha256": "c99c507058eaf41de8723408fdda7db8325cb57f0a89f2ee07a716d6e963e14e"},
@@ -42,7 +43,7 @@ def zoo(number):
     return {"name": f"onnx-{number}", "url": url, **ONNX[number]}
 
 
-# Where `occlude weights fetch` downloads from, in this order. Plain http comes last.
+# The download sources of `occlude weights fetch`, in this order. Plain http comes last.
 SOURCES = [
     {
         "name": "openvino",
@@ -52,7 +53,8 @@ SOURCES = [
     },
     *(zoo(number) for number in ONNX),
     {"name": "berkeley", "url": ORIGIN["url"], **CAFFEMODEL},
-    # Another network, which is downloaded only by its name. PyTorch publishes the first digits of its SHA-256.
+    # Another network, which is downloaded only by its name. PyTorch publishes the first digits of
+    # its SHA-256.
     {
         "name": "torchvision",
         "url": "https://download.pytorch.org/models/googlenet-1378be20.pth",
@@ -85,7 +87,7 @@ def main():
         start, end = (8 + header_size + offset for offset in info["data_offsets"])
         tensors.append((name, info["shape"], hashlib.sha256(data[start:end]).hexdigest()))
 
-    # By hand rather than with `indent`, so that a source and a tensor is a line.
+    # Formatted without `indent`, so that each source and each tensor takes one line.
     sources = ",\n".join(f"    {json.dumps(source)}" for source in SOURCES)
     rows = ",\n".join(
         f'    {{"name": {json.dumps(name)}, "shape": {json.dumps(shape)}, "sha256": "{digest}"}}'
@@ -99,7 +101,8 @@ def main():
     print(f'  "sources": [\n{sources}\n  ],')
     print(f'  "licence": {json.dumps(LICENCE)},')
     print('  "dtype": "F32",')
-    # In the file's order: the converter writes it back, and then the whole file has the SHA-256 above.
+    # The metadata keep the file's order: the converter writes them back, and then the whole file
+    # has the SHA-256 above.
     print(f'  "metadata": {json.dumps(metadata)},')
     print(f'  "builtin": {json.dumps(builtin_facts)},')
     print(f'  "tensors": [\n{rows}\n  ]')

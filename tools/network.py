@@ -1,6 +1,7 @@
 """BVLC GoogLeNet as a list of layers, in the order of its deploy.prototxt.
 
-The order is the contract with `src/network/table.rs`: the seeded weights number the weighted layers by it.
+The order must equal that of `src/network/table.rs`, because the seeded weights number the weighted
+layers in this order.
 """
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ CLASSES = 1000
 MEAN_BGR = np.array([104.0, 117.0, 123.0])
 LRN = {"size": 5, "alpha": 1e-4, "beta": 0.75, "k": 1.0}  # alpha is divided by the size
 
-# Channels of an inception block's branches: 1x1, 3x3_reduce, 3x3, 5x5_reduce, 5x5, pool_proj.
+# The channels of an inception block's branches: 1x1, 3x3_reduce, 3x3, 5x5_reduce, 5x5, pool_proj.
 INCEPTION = {
     "3a": (64, 96, 128, 16, 32, 32),
     "3b": (128, 128, 192, 32, 96, 64),
@@ -26,7 +27,8 @@ INCEPTION = {
 
 
 class Layer(NamedTuple):
-    """`op` is conv, pool, lrn, concat, mean or classifier; `shape` is the weight's (OIHW, or [out, in])."""
+    """A layer. `op` is conv, pool, lrn, concat, mean or classifier. `shape` is the shape of the
+    weight (OIHW, or [out, in])."""
 
     name: str
     op: str
@@ -37,7 +39,8 @@ class Layer(NamedTuple):
 
 
 def layers():
-    """All layers; the output of each is the blob of the same name. The first one reads the blob "data"."""
+    """All layers. The output of each layer is the blob of the same name. The first layer reads the
+    blob "data"."""
     table = []
     channels = {"data": 3}
 
@@ -80,7 +83,7 @@ def layers():
 
 
 def check_weights(weights):
-    """Fails unless `weights` (name -> array) holds exactly this network's tensors."""
+    """Fails unless `weights` (name -> array) contains exactly this network's tensors."""
     expected = {}
     for layer in layers():
         if layer.shape:

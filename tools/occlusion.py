@@ -1,4 +1,4 @@
-"""Pictures as the network sees them, and their masked copies; numpy only."""
+"""Prepares pictures for the network, and makes masked copies. Needs only numpy."""
 import numpy as np
 from PIL import Image
 
@@ -8,25 +8,27 @@ BATCH = 16
 
 
 def open_picture(path):
-    """[224][224][3] u8 RGB, stretched."""
+    """The picture as [224][224][3] u8 RGB, stretched to this size."""
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB").resize((INPUT_SIDE, INPUT_SIDE), Image.Resampling.BICUBIC))
 
 
 def network_input(rgb):
-    """[224][224][3] u8 RGB to [3][224][224] float64, BGR minus mean."""
+    """Converts [224][224][3] u8 RGB to [3][224][224] float64, BGR minus mean."""
     bgr = rgb[:, :, ::-1].astype(np.float64) - MEAN_BGR
     return np.ascontiguousarray(bgr.transpose(2, 0, 1))
 
 
 def grid(stride):
-    """Number of mask centres down and across: 0, stride, 2 stride, ... in the picture."""
+    """The number of mask centres down and across. The centres are 0, stride, 2 stride, ... in the
+    picture."""
     return tuple(-(-INPUT_SIDE // step) for step in stride)
 
 
 def masked_batches(data, mask, stride, value):
-    """The masked copies, row by row of the grid, in batches of at most BATCH. `value` is one a channel; a mask
-    covers `size` pixels from `size // 2` before its centre on, as far as they lie in the picture."""
+    """The masked copies, row by row of the grid, in batches of at most BATCH. `value` has one
+    number per channel. A mask covers the `size` pixels from `size // 2` before its centre that lie
+    in the picture."""
     (height, width), (down, across) = mask, stride
     batch = []
     for top in (row - height // 2 for row in range(0, INPUT_SIDE, down)):

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Small files as PyTorch writes them: tests/data/pth/. The same numbers by formula as `src/weights/pth/tests.rs` expects.
+"""Writes the small files of tests/data/pth/ with PyTorch. They contain the numbers by formula that
+`tests/common/pth.rs` expects.
 
     pth_samples.py FOLDER
 
@@ -12,13 +13,13 @@ import torch
 
 
 def numbers(k, *shape):
-    """Eighths, which every type of number holds exactly; different ones for each `k`."""
+    """Multiples of 1/8, which every type of number represents exactly. They differ for each `k`."""
     count = torch.Size(shape).numel()
     return (((7 * torch.arange(count) + k) % 19 - 9) / 8).reshape(shape)
 
 
 def state_dict():
-    """Of a module, and with what else a state dict can have."""
+    """The state dict of a module, with the other kinds of entries that a state dict can have."""
     module = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1), torch.nn.BatchNorm2d(2))
     state = module.state_dict()
     for k, name in enumerate(state):
@@ -39,12 +40,12 @@ def state_dict():
 
 
 def checkpoint():
-    """As a training script writes it, with the state of its optimizer."""
+    """A checkpoint as a training script writes it, with the state of its optimizer."""
     module = torch.nn.Linear(2, 1)
     module.load_state_dict({"weight": numbers(20, 1, 2), "bias": numbers(21, 1)})
     optimizer = torch.optim.Adam(module.parameters())
     module(torch.ones(2)).sum().backward()
-    # Makes the state without changing the weights.
+    # Creates the optimizer's state without changing the weights.
     optimizer.param_groups[0]["lr"] = 0.0
     optimizer.step()
     return {

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Reference outputs, evaluated in float64 by PyTorch and stored as float32.
+"""Writes reference outputs, which PyTorch computes in float64 and which are stored as float32.
 
     reference.py trained WEIGHTS.safetensors IMAGE OUT.safetensors [--all-blobs]
     reference.py seeded SEED OUT.safetensors
 
-`trained` writes everything about one photograph: the picture as the network sees it, class scores, blobs, a
-Grad-CAM and three occlusion sweeps. `seeded` writes the few kB that `tests/data/seeded.safetensors` holds, about
-the network of `seeded.py` and the picture that is made there.
+`trained` writes everything about one photograph: the network's input, class scores, blobs, a
+Grad-CAM and three occlusion sweeps. `seeded` writes the few kB of `tests/data/seeded.safetensors`,
+for the network and the picture of `seeded.py`.
 
 Install with: pip install -r requirements.txt
 """
@@ -31,7 +31,8 @@ def to_torch(weights):
 
 
 def forward(weights, data, start=None):
-    """Every blob by name, NCHW, each a batch. With `start`, a dictionary of blobs, only what is missing in it."""
+    """Every blob by name, as a batch in NCHW order. `start` is a dictionary of blobs; with it, the
+    function computes only the missing blobs."""
     blobs = {"data": data} if start is None else dict(start)
     for layer in layers():
         if layer.name in blobs or any(name not in blobs for name in layer.inputs):
@@ -58,15 +59,15 @@ def probabilities(weights, data):
 
 
 def sweep(weights, data, classes, mask, stride, value):
-    """Scores of `classes` [class][ny][nx] and the most probable class [ny][nx]."""
+    """The scores of `classes`, [class][ny][nx], and the most probable class, [ny][nx]."""
     batches = masked_batches(data[0].numpy(), mask, stride, value)
     scores = torch.cat([probabilities(weights, torch.from_numpy(batch)) for batch in batches])
     return scores[:, classes].T.reshape(-1, *grid(stride)), scores.argmax(dim=1).reshape(grid(stride))
 
 
 def grad_cam(weights, blobs, classes):
-    """Per class, at the last inception block: the channels weighted by the mean gradient of the class's
-    probability, summed, and what is positive of that (Selvaraju et al., 2017)."""
+    """Grad-CAM per class, at the last inception block: the positive part of the sum of the
+    channels, weighted by the mean gradient of the class's probability (Selvaraju et al., 2017)."""
     maps = []
     for index in classes:
         features = blobs["inception_5b/output"].detach().requires_grad_()
@@ -108,8 +109,9 @@ def trained(weights_path, image_path, out, all_blobs):
 
 
 def samples(flat, name_seed):
-    """Eight places of a blob: the first six of a random order that are not zero, the first two that are
-    (or further ones, where a blob has no zeros)."""
+    """Eight places of a blob in a random order: the first six places that are not zero, and the
+    first two that are zero. If a blob has too few zeros, more places that are not zero replace
+    them."""
     order = seeded.splitmix64(name_seed, 4096) % np.uint64(flat.size)
     order = order[np.sort(np.unique(order, return_index=True)[1])].astype(np.int64)
     nonzero, zero = order[flat[order] != 0], order[flat[order] == 0][:2]
@@ -127,7 +129,8 @@ def seeded_reference(seed, out):
         scores, argmax = sweep(weights, data, swept, (60, 60), (56, 56), np.zeros(3))
     gradcam = grad_cam(weights, blobs, swept)
 
-    # The blobs that `src/network/table.rs` has too: an inception block's branches are part of its output there.
+    # The blobs that `src/network/table.rs` has too. There, the branches of an inception block are
+    # part of its output.
     branch = ("/1x1", "/3x3", "/5x5", "/pool_proj")
     names = [name for name in blobs if not (name.startswith("inception") and name.endswith(branch))]
     flats = [blobs[name].numpy() for name in names]
@@ -161,13 +164,13 @@ def seeded_reference(seed, out):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
-    command = commands.add_parser("trained", help="about one photograph, with the trained weights")
+    command = commands.add_parser("trained", help="outputs for one photograph, with the trained weights")
     command.add_argument("weights")
     command.add_argument("image")
     command.add_argument("out")
-    command.add_argument("--all-blobs", action="store_true", help="every blob, not only the last ones (28 MB)")
+    command.add_argument("--all-blobs", action="store_true", help="write every blob, not only the last ones (28 MB)")
     command.set_defaults(run=lambda a: trained(a.weights, a.image, a.out, a.all_blobs))
-    command = commands.add_parser("seeded", help="a few kB, with the seeded weights")
+    command = commands.add_parser("seeded", help="a few kB of outputs, with the seeded weights")
     command.add_argument("seed", type=int)
     command.add_argument("out")
     command.set_defaults(run=lambda a: seeded_reference(a.seed, a.out))

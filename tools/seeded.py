@@ -1,5 +1,5 @@
-"""The seeded network and its picture: the same numbers, bit for bit, as `src/weights/seeded.rs` and
-`tests/common/mod.rs` make. See the former for why the numbers are chosen so."""
+"""The seeded network and its picture. The numbers equal those of `src/weights/seeded.rs` and
+`tests/common/mod.rs`, bit for bit. `src/weights/seeded.rs` gives the reasons for the numbers."""
 import numpy as np
 
 from network import INPUT_SIDE, layers
@@ -10,7 +10,7 @@ BIAS_BOUND = 1.0
 
 
 def mix(z):
-    """splitmix64's output function, for an array of u64."""
+    """The output function of splitmix64, for an array of u64."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
@@ -28,7 +28,7 @@ def integers(seed, count):
 
 
 def weights(seed):
-    """All tensors by name, float32."""
+    """All tensors by name, as float32."""
     weighted = [layer for layer in layers() if layer.shape]
     tensor_seeds = iter(splitmix64(seed, 2 * len(weighted)))
     tensors = {}
@@ -46,7 +46,8 @@ def weights(seed):
 
 
 def picture():
-    """A picture by formula, [224][224][3] u8 in RGB order: rings, a saddle and a chequered xor pattern."""
+    """A picture by formula, [224][224][3] u8 in RGB order: rings, a saddle and a chequered xor
+    pattern."""
     y, x = np.mgrid[0:INPUT_SIDE, 0:INPUT_SIDE]
     red = (x * x + y * y) // 64 % 256
     green = ((x - 150) ** 2 + (y - 90) ** 2) // 37 % 256

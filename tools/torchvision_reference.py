@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Reference outputs in float64 of networks with torchvision's topology.
+"""Writes float64 reference outputs of networks with torchvision's topology.
 
     torchvision_reference.py formula OUT.safetensors [STATE_DICT.safetensors]
     torchvision_reference.py builtin BUILTIN.safetensors PHOTOGRAPH OUT.safetensors
 
-`formula` runs torchvision's own `googlenet` on weights and batch statistics by formula: `tests/data/torchvision.safetensors`;
-`tests/engine/variants.rs` makes the same state dict, which the second file holds for the command. `builtin` runs the built-in network
-on the middle 224x224 pixels of a photograph: `tests/data/builtin.safetensors`.
+`formula` runs torchvision's own `googlenet` on weights and batch statistics by formula, and writes
+`tests/data/torchvision.safetensors`. `tests/engine/variants.rs` makes the same state dict; the
+second file contains it for the command. `builtin` runs the built-in network on the middle 224x224
+pixels of a photograph, and writes `tests/data/builtin.safetensors`.
 
 Install with: pip install -r requirements.txt
 """
@@ -38,7 +39,8 @@ def name_seed(name):
 
 
 def tensor(name, shape):
-    """Float32 by the tensor's name: a filter loses half its mean, as in `seeded.py`."""
+    """A float32 tensor that depends on its name. Half of the mean of each filter is subtracted, as
+    in `seeded.py`."""
     numbers = seeded.integers(name_seed(name), int(np.prod(shape)))
     if len(shape) > 1:
         fan_in = int(np.prod(shape[1:]))
@@ -56,7 +58,8 @@ def tensor(name, shape):
 
 
 def of_formula(state_dict):
-    """torchvision's model, its function from network input to blobs by name, and how it is described."""
+    """torchvision's model, its function from network input to blobs by name, and its
+    description."""
     model = torchvision.models.googlenet(
         weights=None, num_classes=CLASSES, aux_logits=False, transform_input=True, init_weights=False
     ).eval()
@@ -67,7 +70,8 @@ def of_formula(state_dict):
     model.double()
     model.load_state_dict({name: torch.from_numpy(values).double() for name, values in tensors.items()}, strict=False)
 
-    # Blobs of `src/network/table.rs`: modules but those whose output is a part of an inception block's.
+    # The blobs of `src/network/table.rs`: all modules except those whose output is part of an
+    # inception block's output.
     branches = (".branch1", ".branch2.1", ".branch3.1", ".branch4.1")
     kinds = ("BasicConv2d", "MaxPool2d", "Inception", "AdaptiveAvgPool2d", "Linear")
     blobs = {}
@@ -76,7 +80,7 @@ def of_formula(state_dict):
             module.register_forward_hook(lambda _, __, output, name=name: blobs.__setitem__(name, output))
 
     def run(data):
-        # From blue, green, red minus MEAN_BGR to what torchvision's preprocessing makes.
+        # Converts blue, green, red minus MEAN_BGR to the result of torchvision's preprocessing.
         rgb = (data + torch.from_numpy(MEAN_BGR).reshape(3, 1, 1)).flip(1) / 255
         mean, std = torch.tensor([0.485, 0.456, 0.406]).double(), torch.tensor([0.229, 0.224, 0.225]).double()
         model((rgb - mean.reshape(3, 1, 1)) / std.reshape(3, 1, 1))
@@ -86,8 +90,8 @@ def of_formula(state_dict):
 
 
 def of_builtin(path):
-    """The built-in network's function from network input to blobs by name: plain convolutions, whose weights have batch
-    normalisation in them."""
+    """The built-in network's function from network input to blobs by name. It uses plain
+    convolutions, whose weights include batch normalisation."""
     weights = {name: torch.from_numpy(values.astype(np.float64)) for name, values in load_file(path).items()}
     blocks = sorted({name.split(".")[0] for name in weights if name.startswith("inception")})
 
@@ -133,7 +137,7 @@ def of_builtin(path):
 
 
 def write(out, run, classifier, rgb, source, more=None):
-    """The outputs for one picture; `classifier` makes logits of pooled features."""
+    """Writes the outputs for one picture. `classifier` converts pooled features to logits."""
     data = torch.from_numpy(network_input(rgb))[None]
     with torch.no_grad():
         plain = {name: blob.clone() for name, blob in run(data).items()}
@@ -187,7 +191,8 @@ def main():
         model, run, source = of_formula(state_dict)
 
         def without_transform_input(data, classes):
-            """The same weights in a network whose pictures are prepared in torchvision's usual way only."""
+            """The same weights in a network that prepares pictures only in torchvision's usual
+            way."""
             model.transform_input = False
             with torch.no_grad():
                 return {"logits_without_transform_input": single(run(data)["fc"][0][classes])}

@@ -1,4 +1,5 @@
-//! The C interface: the header and the code are the same, and programs in C and Python get the Rust library's numbers.
+//! Tests of the C interface: the header and the code agree, and programs in C and Python get the
+//! Rust library's numbers.
 #![cfg(feature = "image")]
 
 #[path = "../common/mod.rs"]
@@ -37,17 +38,17 @@ fn header() -> String {
     pieces.fold(first, |code, piece| code + piece.split_once("*/").expect("a comment ends").1)
 }
 
-/// The code without its tests.
+/// The interface's code without its tests.
 fn interface() -> String {
     let files = fs::read_dir(root().join("src/capi")).unwrap().map(|entry| entry.unwrap().path());
     let is_code = |path: &PathBuf| path.extension() == Some(OsStr::new("rs")) && !path.ends_with("tests.rs");
     files.filter(is_code).map(|path| fs::read_to_string(path).unwrap()).collect()
 }
 
-/// Of each function the types of its arguments and of what it returns, in C's words.
+/// The types of each function's arguments and of its result, as C types.
 type Functions = BTreeMap<String, (Vec<String>, String)>;
 
-/// One space between words, `*` with its type.
+/// Puts one space between words, and joins `*` to its type.
 fn tidy(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace(" *", "*").replace("* ", "*")
 }
@@ -58,7 +59,8 @@ fn declared() -> Functions {
         header.split(';').map(tidy).filter(|text| text.contains('(') && !text.contains("typedef"));
     let function = |statement: String| {
         let (head, arguments) = statement.split_once('(').unwrap();
-        // After the last `{`, which is that of `extern "C"`, or the end of a line of the preprocessor.
+        // The function begins after the last `{`, which belongs to `extern "C"`, or after the end
+        // of a preprocessor line.
         let at = head.rfind("occlude_").unwrap();
         let (before, name) = head.split_at(at);
         let returns = before.rsplit(['{', '"']).next().unwrap();
@@ -76,7 +78,7 @@ fn declared() -> Functions {
     statements.map(function).collect()
 }
 
-/// The C type that has the same bits and means the same.
+/// The C type that has the same bits and the same meaning.
 fn in_c(rust: &str) -> String {
     let handle = |name: &str| format!("occlude_{}", name.to_lowercase());
     let inside = |start: &str, end: &str| rust.strip_prefix(start).and_then(|rest| rest.strip_suffix(end));
@@ -115,7 +117,7 @@ fn exported() -> Functions {
         let (text, _) = text.split_once('{').unwrap();
         let (name, text) = text.split_once('(').unwrap();
         let (arguments, returns) = text.rsplit_once(')').unwrap();
-        // Types with a comma inside would need more than this.
+        // Types that contain a comma would need a better parser.
         let arguments = arguments.split(',').filter_map(|argument| argument.split_once(": "));
         let returns = returns.trim().trim_start_matches("-> ");
         (name.to_string(), (arguments.map(|(_, of)| in_c(of.trim())).collect(), in_c(returns)))
@@ -126,15 +128,15 @@ fn exported() -> Functions {
 #[test]
 fn the_header_declares_what_the_library_exports() {
     let declared = declared();
-    assert!(declared.len() > 40, "only {}: this test no longer sees them", declared.len());
+    assert!(declared.len() > 40, "only {}: this test no longer finds them", declared.len());
     assert_eq!(declared, exported());
     assert_eq!(interface().matches("#[unsafe(no_mangle)]\npub ").count(), declared.len());
     assert!(declared.keys().all(|name| name.starts_with("occlude_")));
-    // The type of the callback, once by eye: size_t, size_t, void *, int.
+    // The type of the callback was checked manually once: size_t, size_t, void *, int.
     let callback = "typedef int (*occlude_progress)(size_t done, size_t total, void *user);";
     assert!(header().contains(callback));
     assert!(interface().contains("extern \"C-unwind\" fn(usize, usize, *mut c_void) -> c_int>"));
-    // All of them are called, right and wrong.
+    // The program calls all functions, with valid and invalid arguments.
     let program = read("tests/capi/every.c");
     for name in declared.keys() {
         assert!(program.contains(&format!("{name}(")), "{name} is not in tests/capi/every.c");
@@ -162,14 +164,15 @@ fn constants_have_the_same_values() {
     assert!(header().contains(&format!("#define OCCLUDE_SIDE {}\n", occlude::network::INPUT_SIDE)));
 }
 
-/// Whether a program is there. Where it is not the test says so and passes, except where the environment demands it.
+/// Whether a program is available. If it is not, the test reports this and passes, unless the
+/// environment requires the program.
 fn has(program: &str, mut probe: Command, required: &str) -> bool {
     if probe.output().is_ok_and(|output| output.status.success()) {
         return true;
     }
-    assert!(env::var(required).is_err(), "{program} is required here ({required}) and does not work");
-    // Not by `eprintln!`, which the test harness keeps to itself while tests pass.
-    let _ = writeln!(io::stderr(), "SKIPPED: a test that needs {program}, which is not here");
+    assert!(env::var(required).is_err(), "{program} is required here ({required}) but does not work");
+    // The test harness hides the output of `eprintln!` while tests pass.
+    let _ = writeln!(io::stderr(), "SKIPPED: this test needs {program}, which is not installed");
     false
 }
 
@@ -199,7 +202,7 @@ fn the_header_is_c_and_cpp_without_warnings() {
     )
     .unwrap();
     for language in [["-xc", "-std=c11"], ["-xc++", "-std=c++11"]] {
-        // The C++ front end may not be installed beside that of C.
+        // The C compiler may be installed without its C++ front end.
         let mut probe = Command::new("cc");
         probe.args(language).args(["-fsyntax-only", "/dev/null"]);
         if has(&format!("cc {}", language[0]), probe, "OCCLUDE_REQUIRE_CC") {
@@ -215,7 +218,8 @@ fn the_header_is_c_and_cpp_without_warnings() {
     }
 }
 
-/// The folder with both libraries, built as the header says but for the features: those of the tests, whose dependencies are there.
+/// The folder with both libraries. They are built as the header describes, except that they have
+/// the features of the tests, whose dependencies are available.
 fn libraries() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
@@ -250,7 +254,7 @@ fn compile(source: &str, library: &Path, program: &Path) {
     );
 }
 
-/// What an example prints about the formula picture.
+/// The text that an example prints about the formula picture.
 fn example(stride: usize) -> String {
     let net = GoogLeNet::new(&Weights::seeded(SEED)).unwrap();
     let input = Picture::from_rgb(224, 224, &picture(), Resize::Stretch).unwrap().input();
@@ -269,7 +273,7 @@ fn example(stride: usize) -> String {
     )
 }
 
-/// A printed text with the bits of its floats in their place.
+/// A printed text in which the bits of the floats replace the floats.
 fn with_bits(text: &str) -> String {
     let word = |word: &str| {
         let number = word.trim_end_matches([',', '\n']);
@@ -283,7 +287,7 @@ fn with_bits(text: &str) -> String {
     text.split_inclusive('\n').map(|line| line.split(' ').map(word).collect::<Vec<_>>().join(" ")).collect()
 }
 
-/// The formula picture as a file that the examples read.
+/// Writes the formula picture as a file that the examples read.
 fn write_ppm(path: &Path) {
     fs::write(path, [b"P6\n224 224\n255\n", &picture()[..]].concat()).unwrap();
 }
@@ -310,7 +314,7 @@ fn a_c_program_gets_the_same_bits_from_both_libraries() {
     assert!(refused.status.code() == Some(1) && message.contains("error: cannot read missing"), "{message}");
 }
 
-/// By `$OCCLUDE_PYTHON`, or else `python3`, which needs NumPy.
+/// Uses `$OCCLUDE_PYTHON`, or otherwise `python3`. The program needs NumPy.
 #[test]
 fn a_python_program_gets_the_same_bits() {
     let python = env::var("OCCLUDE_PYTHON").unwrap_or_else(|_| "python3".to_string());
@@ -335,7 +339,7 @@ fn a_python_program_gets_the_same_bits() {
     assert!(refused.status.code() == Some(1) && message.contains("error: cannot read missing"), "{message}");
 }
 
-/// What `tests/capi/every.c` has to print.
+/// The text that `tests/capi/every.c` must print.
 struct Printed(String);
 
 impl Printed {
@@ -410,7 +414,7 @@ fn every_function_does_as_the_header_says() {
     let program = folder.path().join("every");
     compile("tests/capi/every.c", &shared_library(), &program);
     let found = succeed(Command::new(&program).arg(seeded_weights()).arg(&file).current_dir(folder.path()));
-    // Not by `assert_eq!`, which would print them.
+    // `assert_eq!` would print the values.
     for (found, expected) in found.lines().zip(printed.0.lines()) {
         let name = expected.split(' ').next().unwrap();
         assert!(found == expected, "{name}: {found:.300}\nexpected {expected:.300}");

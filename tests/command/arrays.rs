@@ -1,4 +1,5 @@
-//! `occlude explain --arrays`: the files hold map.json's numbers, bit for bit, and NumPy reads them.
+//! Tests of `occlude explain --arrays`: the files contain map.json's numbers, bit for bit, and
+//! NumPy reads them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,10 +12,10 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Type, shape and bytes of each array, by its name.
+/// The type, the shape and the bytes of each array, by its name.
 type Arrays = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
 
-/// All kinds of arrays: two classes, a feature, pixel by pixel.
+/// A sweep that produces all kinds of arrays: two classes, a feature, pixel by pixel.
 const SWEEP: [&str; 10] = [
     "--classes",
     "top2",
@@ -37,7 +38,7 @@ fn read(folder: &TempDir, file: &str) -> Vec<u8> {
     fs::read(folder.path().join(file)).unwrap()
 }
 
-/// The format of `numpy.lib.format`, as far as it is used here.
+/// Reads the format of `numpy.lib.format`, as far as these tests need it.
 fn npy(file: &[u8]) -> (Dtype, Vec<usize>, Vec<u8>) {
     assert_eq!(&file[..8], b"\x93NUMPY\x01\x00");
     let values = 10 + usize::from(u16::from_le_bytes([file[8], file[9]]));
@@ -51,7 +52,7 @@ fn npy(file: &[u8]) -> (Dtype, Vec<usize>, Vec<u8>) {
     };
     let (shape, rest) = shape.split_once(')').unwrap();
     assert!(rest.starts_with(", }") && rest.ends_with('\n') && rest[3..].trim().is_empty(), "{rest:?}");
-    assert!(shape.contains(','), "a tuple of one has a comma, too: {shape}");
+    assert!(shape.contains(','), "a tuple with one element has a comma too: {shape}");
     let shape = shape.split(',').map(str::trim).filter(|length| !length.is_empty());
     (dtype, shape.map(|length| length.parse().unwrap()).collect(), file[values..].to_vec())
 }
@@ -76,7 +77,7 @@ fn safetensors(file: &[u8]) -> Arrays {
     tensors.tensors().into_iter().map(array).collect()
 }
 
-/// Nested lists as an array of this type.
+/// Converts nested lists to an array of this type.
 fn array(dtype: Dtype, value: &Value) -> (Dtype, Vec<usize>, Vec<u8>) {
     let bytes = floats(value).into_iter().flat_map(|number| match dtype {
         Dtype::F32 => number.to_le_bytes().to_vec(),
@@ -110,7 +111,7 @@ fn every_file_has_the_numbers_of_map_json() {
     assert_eq!(expected["maps"].1, [2, 3, 2]);
     assert_eq!(expected["attributions"].1, [2, 224, 224]);
 
-    // Not by `assert_eq!`, which would print them.
+    // `assert_eq!` would print the values.
     assert!(npz(read(&folder, "out/maps.npz")) == expected);
     assert!(safetensors(&read(&folder, "out/maps.safetensors")) == expected);
     assert!(npy(&read(&folder, "out/maps.npy")) == expected["maps"]);
@@ -182,8 +183,8 @@ fn only_what_is_asked_for_is_written() {
     assert!(read(&folder, "many/picture/maps.npz") == read(&folder, "out/maps.npz"));
 }
 
-/// By `$OCCLUDE_PYTHON`, or else `python3`. Where that has no NumPy the test says so and passes, except with
-/// `OCCLUDE_REQUIRE_NUMPY=1`.
+/// Uses `$OCCLUDE_PYTHON`, or otherwise `python3`. If it has no NumPy, the test reports this and
+/// passes, unless `OCCLUDE_REQUIRE_NUMPY=1` is set.
 #[test]
 fn numpy_reads_them() {
     let python = std::env::var("OCCLUDE_PYTHON").unwrap_or_else(|_| "python3".to_string());
@@ -192,8 +193,8 @@ fn numpy_reads_them() {
     if !run("import numpy", Path::new("")).is_ok_and(|output| output.status.success()) {
         let required = std::env::var("OCCLUDE_REQUIRE_NUMPY").is_ok_and(|value| value == "1");
         assert!(!required, "{python} cannot import numpy, which is required here");
-        // Not by `eprintln!`, which the test harness keeps to itself while tests pass.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: a test that needs NumPy, which {python} does not have");
+        // The test harness hides the output of `eprintln!` while tests pass.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: this test needs NumPy, which {python} does not have");
         return;
     }
     let folder = folder();

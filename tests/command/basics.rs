@@ -1,4 +1,5 @@
-//! The command as its users meet it: the real binary, real files, exit codes, and what it prints and leaves behind.
+//! Tests of the command from the user's side: the real binary, real files, exit codes, and the
+//! output and the files that it writes.
 
 use std::fs;
 use std::io::Write;
@@ -59,7 +60,8 @@ fn explain_writes_a_picture_a_class_and_all_numbers() {
     let text = succeed(seeded(&folder, &[&arguments[..], &["--out", "a/maps", "--threads", "2"]].concat()));
     let json = fs::read_to_string(folder.path().join("a/maps/map.json")).unwrap();
 
-    // Key order, too: a person reads the head of the file first.
+    // The test includes the order of the keys, because a person reads the beginning of the file
+    // first.
     let keys = [
         "image",
         "image_sha256",
@@ -104,7 +106,7 @@ fn explain_writes_a_picture_a_class_and_all_numbers() {
     assert_eq!(json["input_size"], serde_json::json!([224, 224]));
     assert_eq!(json["mask_size"], serde_json::json!([45, 45]));
     assert_eq!(json["stride"], serde_json::json!([56, 80]));
-    let MaskValue::Rgb(rgb) = expected.mask_value else { panic!("auto is a colour") };
+    let MaskValue::Rgb(rgb) = expected.mask_value else { panic!("the automatic mask value is a colour") };
     assert_eq!(bits(&floats(&json["mask_value"])), bits(&rgb));
     assert_eq!(json["mask_clipping"], true);
     assert_eq!(json["score"], "probability");
@@ -244,7 +246,7 @@ fn what_else_can_be_mapped_is_in_map_json() {
     assert_eq!(shape(&json["attributions"]), [1, 224, 224]);
     assert_eq!(bits(&floats(&json["attributions"])), bits(&expected.attributions(0)));
 
-    // Deletion in the order of those attributions, then in Grad-CAM's.
+    // The deletion curves follow the order of those attributions, and then the order of Grad-CAM.
     let faithfulness = json["faithfulness"].as_array().unwrap();
     let methods: Vec<&Value> = faithfulness.iter().map(|f| &f["method"]).collect();
     assert_eq!(methods, ["occlusion", "grad-cam"]);
@@ -277,7 +279,7 @@ fn coarse_to_fine_writes_the_same_files() {
     assert_eq!(files("fine", &["--progressive"]), files("plain", &[]));
 }
 
-/// A terminal is more than these tests have; `script` makes one where it is installed.
+/// These tests do not run in a terminal. `script` creates one if it is installed.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_terminal_shows_the_map_while_it_is_made() {
@@ -299,12 +301,13 @@ fn a_terminal_shows_the_map_while_it_is_made() {
         .env_remove("NO_COLOR")
         .stdin(Stdio::null());
     let Ok(output) = script.output() else {
-        let _ = writeln!(std::io::stderr(), "SKIPPED: a test that needs `script`, which is not installed");
+        let _ = writeln!(std::io::stderr(), "SKIPPED: this test needs `script`, which is not installed");
         return;
     };
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}");
-    // Three maps of 24 lines, each but the first over the one before.
+    // The command prints three maps of 24 lines. Each map except the first overwrites the previous
+    // one.
     assert_eq!(text.matches("\x1b[24A").count(), 2, "{text}");
     assert_eq!(text.matches('▀').count(), 3 * 48 * 24);
     assert!(text.contains("\x1b[38;2;"));
@@ -378,7 +381,7 @@ fn gradcam_writes_a_picture_a_class_and_all_numbers() {
             assert!(name.ends_with("-gradcam.png") && read_picture(path).width() >= 224, "{name}");
         }
     }
-    // The strongest cell in words is that of the numbers.
+    // The strongest cell in the text is the strongest cell of the numbers.
     let map = expected.map(0);
     let strongest = (0..49).max_by(|&a, &b| map.values()[a].total_cmp(&map.values()[b])).unwrap();
     assert!(map.values()[strongest] > 0.0);
@@ -450,7 +453,7 @@ fn an_impossible_option_names_itself_what_was_found_and_what_would_do() {
         let command = seeded(&folder, &["classify", "picture.png", "--top", top]);
         refuse(&folder, command, 2, &["'--top <K>'", "expected a whole number from 1 to 32768"]);
     }
-    // Which classes there are, the network says.
+    // The network determines which classes exist.
     for (classes, message) in [
         ("1000", "class index 1000 is not possible: expected 0 to 999"),
         ("Egyptain cat", "no class is called \"Egyptain cat\"; did you mean Egyptian cat"),
@@ -475,7 +478,7 @@ fn a_file_that_is_no_picture_is_refused_by_name() {
     fs::write(folder.path().join("truncated.png"), &whole[..whole.len() / 2]).unwrap();
     fs::write(folder.path().join("empty.png"), b"").unwrap();
     fs::write(folder.path().join("text.png"), b"not a picture").unwrap();
-    // A bitmap of 60000 x 60000 pixels, as far as its header goes.
+    // The header of a bitmap of 60000 x 60000 pixels.
     let mut bomb = b"BM\x36\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0".to_vec();
     bomb.extend([60000u32.to_le_bytes(), 60000u32.to_le_bytes(), [1, 0, 24, 0]].concat());
     bomb.resize(54, 0);
@@ -616,7 +619,7 @@ fn scores_that_overflow_are_refused_because_json_has_no_infinity() {
 #[test]
 fn weights_are_looked_for_where_the_help_says() {
     let folder = folder();
-    // A file that was asked for is not replaced by another one that exists.
+    // If the user names a file, the command does not use another existing file instead.
     let place = |folder_name: &str| {
         fs::create_dir_all(folder.path().join(folder_name)).unwrap();
         fs::copy(seeded_weights(), folder.path().join(folder_name).join("bvlc_googlenet.safetensors"))
@@ -652,7 +655,8 @@ fn other_weights_are_used_and_reported_as_others() {
 fn an_output_folder_that_cannot_be_is_refused_before_the_sweep() {
     let folder = folder();
     for out in ["picture.png", "picture.png/below"] {
-        // Without weights: had the sweep been prepared, their absence would be the error.
+        // The command has no weights. If it prepared the sweep first, the missing weights would be
+        // the error.
         refuse(
             &folder,
             occlude(&folder, &["explain", "picture.png", "--out", out]),
@@ -660,7 +664,7 @@ fn an_output_folder_that_cannot_be_is_refused_before_the_sweep() {
             &["cannot write to", out],
         );
     }
-    // Here nobody may make a file, not even the superuser.
+    // Nobody can create a file here, not even the superuser.
     if cfg!(target_os = "linux") {
         for out in ["/proc", "/proc/maps"] {
             let command = occlude(&folder, &["explain", "picture.png", "--out", out]);
@@ -673,7 +677,7 @@ fn an_output_folder_that_cannot_be_is_refused_before_the_sweep() {
         let locked = folder.path().join("locked");
         fs::create_dir(&locked).unwrap();
         fs::set_permissions(&locked, fs::Permissions::from_mode(0o555)).unwrap();
-        // The superuser may write anywhere.
+        // The superuser can write everywhere.
         if tempfile::tempfile_in(&locked).is_err() {
             for out in ["locked", "locked/below"] {
                 let command = occlude(&folder, &["explain", "picture.png", "--out", out]);
@@ -683,7 +687,8 @@ fn an_output_folder_that_cannot_be_is_refused_before_the_sweep() {
             eprintln!("SKIPPED: a folder without write permission does not stop this user");
         }
     }
-    // A folder where a file is to go is found out only at the end: then nothing is written at all.
+    // The command detects only at the end that a folder has the name of an output file. Then it
+    // writes nothing at all.
     fs::create_dir_all(folder.path().join("maps/map.json")).unwrap();
     let command = seeded(&folder, &["explain", "picture.png", "--stride", "224", "--out", "maps"]);
     refuse(&folder, command, 1, &["maps/map.json", "is a directory"]);
@@ -711,7 +716,7 @@ fn every_help_has_examples() {
     }
 }
 
-/// All subcommands, as the help lists them.
+/// All subcommands, in the order of the help.
 const SUBCOMMANDS: [&str; 13] = [
     "classify",
     "explain",
@@ -728,12 +733,12 @@ const SUBCOMMANDS: [&str; 13] = [
     "man",
 ];
 
-/// Whether the program is there, and accepts what it is given on standard input.
+/// Whether the program is installed and accepts this text on standard input.
 fn accepts(program: &str, arguments: &[&str], text: &str) -> Option<bool> {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().ok()?;
-    // A program that refuses the text may not read all of it.
+    // A program that refuses the text may stop reading before its end.
     let _ = child.stdin.take().unwrap().write_all(text.as_bytes());
     let output = child.wait_with_output().unwrap();
     Some(output.status.success() && stderr(&output).is_empty())
@@ -751,7 +756,7 @@ fn completions_know_every_subcommand_and_option() {
         ("bash", &["-n"][..]),
         ("zsh", &["-n"]),
         ("fish", &["--no-execute"]),
-        // These two cannot check a script without running it.
+        // These two shells cannot check a script without running it.
         ("elvish", &[]),
         ("powershell", &[]),
     ] {
@@ -778,12 +783,12 @@ fn the_manual_page_has_a_section_for_each_subcommand() {
         let title = format!("\n.SH \"OCCLUDE {}\"\n", subcommand.to_uppercase());
         assert_eq!(page.matches(&title).count(), 1, "{title}");
     }
-    // Warnings of every kind, on standard error.
+    // Groff prints warnings of every kind on standard error.
     assert_ne!(accepts("groff", &["-man", "-Tutf8", "-ww"], &page), Some(false), "groff warns");
     assert_ne!(accepts("mandoc", &["-T", "lint", "-W", "error"], &page), Some(false), "mandoc refuses");
 }
 
-/// The command on the published weights, for a photograph of the folder `images` beside them.
+/// The command with the published weights, for a photograph in the folder `images` beside them.
 fn real(folder: &TempDir, command: &str, image: &str, more: &[&str]) -> Option<Command> {
     let weights = crate::common::shared("weights/bvlc_googlenet.safetensors")?;
     let image = crate::common::shared(&format!("images/{image}"))?;
@@ -796,7 +801,7 @@ fn real(folder: &TempDir, command: &str, image: &str, more: &[&str]) -> Option<C
 fn chelsea_is_an_egyptian_cat() {
     let folder = folder();
     let Some(command) = real(&folder, "classify", "chelsea.png", &[]) else { return };
-    // The reference says 0.5743006.
+    // The reference value is 0.5743006.
     assert_eq!(succeed(command).lines().next(), Some("0.5743  285  Egyptian cat"));
 
     let command = real(&folder, "explain", "chelsea.png", &["--json"]).unwrap();
@@ -807,7 +812,8 @@ fn chelsea_is_an_egyptian_cat() {
     assert!(folder.path().join("out/chelsea-egyptian-cat.png").exists());
 }
 
-/// From the references' own pixels, so that this says nothing about decoding and resizing: `tests/files/picture.rs` does.
+/// Uses the pixels of the references, so this does not test decoding and resizing.
+/// `tests/files/picture.rs` tests those.
 #[test]
 fn maps_agree_with_the_references_on_the_same_pixels() {
     for (stem, tag, options) in [

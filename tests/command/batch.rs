@@ -1,5 +1,6 @@
-//! `occlude batch` and `occlude merge`: the same bytes in one run or in shards, interrupted or not; what is kept, what is
-//! done again, and what fails.
+//! Tests of `occlude batch` and `occlude merge`: a batch in one run, in shards or with
+//! interruptions gives the same bytes. They also test which results the command keeps, which it
+//! computes again, and which failures it reports.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,17 +15,17 @@ use occlude::Isa;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The command on the seeded weights, in `folder`.
+/// The command with the seeded weights, in `folder`.
 fn occlude(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_occlude"));
     command.current_dir(folder).args(arguments).env("OCCLUDE_WEIGHTS", seeded_weights());
     command
 }
 
-/// One position, so that a picture takes next to no time.
+/// Options for a sweep of one position, which takes very little time.
 const QUICK: [&str; 2] = ["--stride", "224"];
 
-/// A quick batch of `photos` to `out`.
+/// A quick batch of `photos`, with its results in `out`.
 fn batch(folder: &Path, out: &str, more: &[&str]) -> Command {
     occlude(folder, &[&["batch", "photos", "--out", out], &QUICK[..], more].concat())
 }
@@ -39,7 +40,7 @@ fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// What it prints.
+/// Asserts that the command succeeds without messages, and returns its standard output.
 fn succeed(command: Command) -> String {
     let context = format!("{command:?}");
     let output = run(command);
@@ -47,7 +48,7 @@ fn succeed(command: Command) -> String {
     stdout(&output)
 }
 
-/// Asserts the exit code, the messages, an empty standard output, and that nothing in the folder has changed.
+/// Asserts the exit code, the messages, an empty standard output, and an unchanged folder.
 fn refuse(folder: &Path, command: Command, code: i32, messages: &[&str]) {
     let (before, context) = (tree(folder), format!("{command:?}"));
     let output = run(command);
@@ -59,7 +60,7 @@ fn refuse(folder: &Path, command: Command, code: i32, messages: &[&str]) {
     assert!(tree(folder) == before, "{context} changed something");
 }
 
-/// Every file below a folder, by its path in it.
+/// Every file below a folder, by its relative path.
 fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![folder.to_path_buf()];
@@ -84,7 +85,7 @@ fn write_picture(path: &Path, seed: u32) {
     write_png(path, &picture);
 }
 
-/// A folder with pictures of these names in `photos`.
+/// A folder with pictures that have these names in `photos`.
 fn photos(names: &[&str]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, seed) in names.iter().zip(0..) {
@@ -105,7 +106,7 @@ fn numbers(value: &Value) -> Vec<f32> {
     }
 }
 
-/// The lines of a CSV file, each field by its column.
+/// The lines of a CSV file, with each field by its column.
 fn table(csv: &Path) -> Vec<BTreeMap<String, String>> {
     let mut reader = csv::Reader::from_path(csv).unwrap();
     reader.deserialize().map(|line| line.unwrap()).collect()
@@ -134,7 +135,7 @@ fn results_are_those_of_explain_and_the_summary_is_of_them() {
         expected.remove(Path::new("map.json")).unwrap();
         found.remove(Path::new("occlude-done.json")).unwrap();
         assert_eq!(expected.len(), 3);
-        assert!(found == expected, "the pictures are the same");
+        assert!(found == expected, "the pictures must be the same");
         let mut without = explained.clone();
         for run in ["elapsed_seconds", "threads", "isa"] {
             without.as_object_mut().unwrap().remove(run).unwrap();
@@ -151,7 +152,7 @@ fn results_are_those_of_explain_and_the_summary_is_of_them() {
             for field in ["index", "label"] {
                 assert_eq!(row["top"][rank][field], classified["classes"][rank][field]);
             }
-            // One pass and the sweep's base are computed by kernels of the same bits.
+            // The kernels of a single pass and those of the sweep's base compute the same bits.
             let probability = &classified["classes"][rank]["probability"];
             assert_eq!(row["top"][rank]["probability"], *probability);
             let line = &table[3 * i];
@@ -195,13 +196,15 @@ fn shards_merged_are_one_run() {
     assert_eq!(run(batch(folder.path(), "whole", &options)).status.code(), Some(1));
     let whole = tree(&folder.path().join("whole"));
     assert_eq!(whole.len(), 5 * 4 + 2);
-    // The scalar one takes too long here; tests/command/basics.rs compares it with these.
+    // The scalar instruction set takes too long here. tests/command/basics.rs compares it with the
+    // others.
     let mut fast: Vec<String> = Isa::all_available().iter().map(|isa| isa.to_string()).collect();
     fast.retain(|isa| isa != "scalar");
     for n in [1, 2, 3, 7] {
         let out = format!("out{n}");
         let mut exits = Vec::new();
-        // The last first, on other threads and another instruction set: none of it may matter.
+        // The last shard runs first, with other numbers of threads and other instruction sets. None
+        // of these may affect the result.
         for i in (0..n).rev() {
             let (shard, threads) = (format!("{i}/{n}"), format!("{}", 1 + i % 2));
             let mut command = batch(
@@ -214,7 +217,11 @@ fn shards_merged_are_one_run() {
             }
             exits.push(run(command).status.code());
         }
-        assert_eq!(exits.iter().filter(|&&code| code == Some(1)).count(), 1, "the one with the bad picture");
+        assert_eq!(
+            exits.iter().filter(|&&code| code == Some(1)).count(),
+            1,
+            "one shard contains the bad picture"
+        );
         assert_eq!(exits.iter().filter(|&&code| code == Some(0)).count(), n - 1);
         let printed = succeed(occlude(folder.path(), &["merge", &out]));
         assert!(
@@ -241,7 +248,7 @@ fn a_killed_run_goes_on_to_the_same_bytes() {
     let whole = tree(&folder.path().join("whole"));
 
     let mut child = command("out").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    // A line is printed when its picture's folder is there.
+    // The command prints a line when the folder of its picture exists.
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     child.kill().unwrap();
@@ -252,7 +259,8 @@ fn a_killed_run_goes_on_to_the_same_bytes() {
     assert!((1..6).contains(&done), "{done} pictures were done when it was killed");
     assert!(!out.join("summary.csv").exists());
 
-    // What a kill leaves at worst: half a folder, half a summary, an old folder moved aside.
+    // The worst remains of a killed process: half a folder, half a summary, an old folder that was
+    // moved aside.
     for half in [".occlude-3-AbC123/new/map.json", ".occlude-0-xYz789/old/map.json", ".occlude-summary.csv"] {
         fs::create_dir_all(out.join(half).parent().unwrap()).unwrap();
         fs::write(out.join(half), "half").unwrap();
@@ -280,14 +288,18 @@ fn what_is_damaged_is_done_again_and_nothing_else() {
     let all = vec!["[1/3]", "[2/3]", "[3/3]"];
     let all_but_b = vec!["[1/3]", "[3/3]"];
     assert_eq!(done_before(&[]), all);
-    assert_eq!(done_before(&["--threads", "1", "--exhaustive"]), all, "what changes no byte is no reason");
+    assert_eq!(
+        done_before(&["--threads", "1", "--exhaustive"]),
+        all,
+        "these options change no byte, so no picture is computed again"
+    );
 
     let b = folder.path().join("out/b");
     let mut files = fs::read_dir(&b).unwrap().map(|entry| entry.unwrap().path());
     let figure = files.find(|path| path.extension().is_some_and(|end| end == "png")).unwrap();
     type Edit<'a> = &'a dyn Fn(Vec<u8>) -> Vec<u8>;
     let edits: [(&Path, Edit); 6] = [
-        // One bit of a picture.
+        // Changes one bit of a picture.
         (&figure, &|mut bytes| {
             let middle = bytes.len() / 2;
             bytes[middle] ^= 1;
@@ -295,7 +307,7 @@ fn what_is_damaged_is_done_again_and_nothing_else() {
         }),
         (Path::new("map.json"), &|bytes| bytes[..bytes.len() / 2].to_vec()),
         (Path::new("map.json"), &|_| Vec::new()),
-        // A number that goes into the summary, and that is still one.
+        // Changes a number that the summary contains to another valid number.
         (Path::new("occlude-done.json"), &|bytes| {
             let text = String::from_utf8(bytes).unwrap();
             let edited = text.replacen("\"mean\":", "\"mean\":1", 1);
@@ -332,12 +344,12 @@ fn what_would_come_out_differently_is_done_again() {
     };
     let out = folder.path().join("out");
     let command = |out: &str, more: &[&str]| {
-        // None may be given twice.
+        // No option may appear twice.
         let quick = if more.contains(&"--stride") { &[][..] } else { &QUICK[..] };
         occlude(folder.path(), &[&["batch", "photos", "--out", out], quick, more].concat())
     };
     let kept = |more: &[&str]| succeed(command("out", more)).matches("already complete").count();
-    // As a run without what was there before.
+    // The results of a run in an empty folder.
     let fresh = |more: &[&str]| {
         succeed(command("fresh", more));
         let fresh = tree(&folder.path().join("fresh"));
@@ -345,7 +357,7 @@ fn what_would_come_out_differently_is_done_again() {
         fresh
     };
     assert_eq!(kept(&["--classes", "top2"]), 0);
-    // Fewer files than before, and none is left over.
+    // Fewer files than before; no old file remains.
     assert_eq!(kept(&[]), 0);
     let plain = tree(&out);
     assert!(plain == fresh(&[]));
@@ -379,7 +391,7 @@ fn what_would_come_out_differently_is_done_again() {
     write_picture(&folder.path().join("photos/a.png"), 9);
     assert_eq!(kept(&[]), 1);
     assert!(tree(&folder.path().join("out")) == fresh(&[]));
-    // The same bytes elsewhere: map.json names the file.
+    // The same bytes in another folder: map.json contains the name of the file.
     fs::rename(folder.path().join("photos"), folder.path().join("moved")).unwrap();
     let moved = occlude(folder.path(), &[&["batch", "moved", "--out", "out"], &QUICK[..]].concat());
     assert!(!succeed(moved).contains("already complete"));
@@ -393,7 +405,7 @@ fn one_bad_picture_does_not_stop_the_rest() {
     fs::write(photos.join("truncated.png"), &whole[..whole.len() / 2]).unwrap();
     fs::write(photos.join("text.png"), "no picture").unwrap();
     fs::write(folder.path().join("list"), "photos/absent.png\nphotos\n").unwrap();
-    // Someone's own file where results are to go: it stays, the picture fails.
+    // A user's own file is in the folder for the results: the file stays, and the picture fails.
     fs::create_dir_all(folder.path().join("out/z")).unwrap();
     fs::write(folder.path().join("out/z/notes.txt"), "mine").unwrap();
 
@@ -435,7 +447,7 @@ fn one_bad_picture_does_not_stop_the_rest() {
     let out: Vec<PathBuf> = tree(&folder.path().join("out")).into_keys().collect();
     assert_eq!(out.len(), 3 + 1 + 2, "{out:?}");
 
-    // Mended, they are done in the next run.
+    // After their repair, the next run processes them.
     fs::write(photos.join("truncated.png"), &whole).unwrap();
     write_picture(&photos.join("text.png"), 5);
     fs::remove_file(folder.path().join("out/z/notes.txt")).unwrap();
@@ -455,7 +467,7 @@ fn namesakes_have_folders_of_their_own_whatever_the_shard() {
         let map: Value = serde_json::from_slice(&fs::read(map).unwrap()).unwrap();
         assert_eq!(map["image"], row["path"]);
     }
-    // One of them by itself in a shard.
+    // One of them alone in a shard.
     succeed(batch(folder.path(), "shard", &["--recursive", "--shard", "2/4"]));
     assert_eq!(rows(&folder.path().join("shard/summary-2-of-4.json")), all[2..3]);
 }
@@ -474,7 +486,7 @@ fn odd_names_survive() {
     let folder = if cfg!(unix) { photos(&names) } else { photos(&names[..2]) };
     let written = fs::read_dir(folder.path().join("photos")).unwrap().count();
     let mut command = occlude(&folder.path().join("photos"), &["batch", "--out", "../out"]);
-    // Some from the folder, some named, and each once.
+    // Some pictures come from the folder and some from their names; each appears once.
     command.args(QUICK).args([".", "./@.png", "--", "-v.png"]);
     succeed(command);
     let mut expected: Vec<String> = names[..written].iter().map(|name| name.to_string()).collect();
@@ -509,7 +521,8 @@ fn results_are_no_pictures_of_the_next_run() {
 fn what_can_be_refused_is_refused_before_the_work() {
     let folder = photos(&["a.png"]);
     fs::create_dir(folder.path().join("empty")).unwrap();
-    // Without weights: had anything been prepared, their absence would be the error.
+    // The command has no weights. If it prepared anything first, the missing weights would be the
+    // error.
     let command = |arguments: &[&str]| {
         let mut command = occlude(folder.path(), &[&["batch"], arguments].concat());
         command.env("OCCLUDE_WEIGHTS", "absent");
@@ -568,7 +581,8 @@ fn a_merge_that_would_not_be_one_run_is_refused() {
     refuse(at, merge(&[first, first, second, third, "--out", "all"]), 1, &["is the same shard as"]);
     refuse(at, merge(&["a", second, "--out", "photos/a.png"]), 1, &["cannot write to photos/a.png"]);
 
-    // One that differs in its options, weights, number of shards, pictures.
+    // A shard with different options, with different weights, with another number of shards, or
+    // with different pictures.
     shard("c", "1/3", &["--score", "logit"]);
     let message = ["has --score logit, but a/summary-0-of-3.json has --score probability"];
     refuse(at, merge(&["a", "c", "--out", "all"]), 1, &message);
@@ -603,7 +617,7 @@ fn a_merge_that_would_not_be_one_run_is_refused() {
     succeed(whole);
     refuse(at, merge(&["a", "whole/summary.json", "--out", "all"]), 1, &["is the summary of a whole batch"]);
 
-    // A picture that is in two shards, and one that is in none.
+    // A picture that two shards contain, and a picture that no shard contains.
     let edited = |edit: &dyn Fn(&mut Vec<Value>)| {
         let mut summary: Value = serde_json::from_slice(&fs::read(at.join(second)).unwrap()).unwrap();
         edit(summary["pictures"].as_array_mut().unwrap());
@@ -624,7 +638,8 @@ fn a_merge_that_would_not_be_one_run_is_refused() {
     }
 }
 
-/// A summary says what is there: the old one is gone while a new run is at work.
+/// A summary describes the files that exist: the command removes the old summary at the start of a
+/// new run.
 #[test]
 fn an_unfinished_run_has_no_summary() {
     let folder = photos(&["a.png", "b.png"]);
@@ -640,7 +655,7 @@ fn an_unfinished_run_has_no_summary() {
     refuse(folder.path(), merge, 1, &["holds no summary of a shard"]);
 }
 
-/// The commands in the job files are accepted, and do a batch.
+/// The command accepts the commands in the job files, and they process a batch.
 #[cfg(unix)]
 #[test]
 fn job_files_do_a_batch() {
@@ -668,7 +683,7 @@ fn job_files_do_a_batch() {
             let check = Command::new("sh").arg("-n").arg(jobs.join(&name)).output().unwrap();
             assert!(check.status.success(), "{name}: {}", stderr(&check));
         }
-        // Lines that end in a backslash go on in the next.
+        // A line that ends in a backslash continues on the next line.
         let text = text.replace("\\\n", " ");
         let commands = |verb: &str| -> Vec<String> {
             let start = |line: &str| line.find(&format!("occlude {verb} ")).map(|at| line[at..].to_string());
@@ -679,7 +694,7 @@ fn job_files_do_a_batch() {
         let merge = commands("merge");
         assert_eq!((batch.len(), merge.len()), (1, 1), "{name}");
         for index in 0..SHARDS {
-            // The jobs' own options, but with a single step.
+            // The job's own options, but with a single position.
             shell(&format!("{} --stride 224", batch[0].replace("{}", &index.to_string())), index);
         }
         let printed = shell(&merge[0], 0);

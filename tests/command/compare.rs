@@ -1,4 +1,5 @@
-//! `occlude compare` and the pictures of `occlude explain`: what is written, and that the options change it.
+//! Tests of `occlude compare` and of the pictures of `occlude explain`: the files that they write,
+//! and the effect of each option.
 
 use std::collections::HashSet;
 use std::fs;
@@ -14,7 +15,7 @@ fn names(folder: &TempDir, below: &str) -> HashSet<String> {
     files.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
 }
 
-/// A second picture beside `picture.png`.
+/// A folder with a second picture beside `picture.png`.
 fn two() -> TempDir {
     let folder = folder();
     let other = image::RgbImage::from_fn(90, 70, |x, y| image::Rgb([(x * 2) as u8, 60, (y * 3) as u8]));
@@ -70,7 +71,7 @@ fn two_pictures_share_their_classes() {
     assert!(names(&folder, "a").contains("picture-other-compare.png"));
     let json = run(&["--classes", "7,3,top1"]);
     assert_eq!((&classes(&json, 1)[..2], classes(&json, 1).len()), (&[7, 3][..], 3));
-    // One class has nothing to be set against.
+    // A single class has no other class to compare with.
     assert_eq!(run(&["--classes", "7"])["contrasts"], serde_json::json!([]));
 }
 
@@ -105,7 +106,7 @@ fn what_cannot_be_compared_is_refused() {
     );
 }
 
-/// What of the sweep shows on the figure of a comparison.
+/// The figure of a comparison shows the effect of these sweep options.
 #[test]
 fn options_reach_the_compared_maps() {
     let folder = folder();
@@ -149,7 +150,7 @@ fn each_kind_of_picture_is_written_when_it_is_asked_for() {
     run("class", &["--show", "class"]);
     assert_eq!(names(&folder, "class"), ["map.json", "picture-most-probable.png"].map(String::from).into());
 
-    // The options change the picture, each in its own way, and none of them the numbers.
+    // Each option changes the picture in its own way, and no option changes the numbers.
     let numbers = |out: &str| {
         let json = fs::read(folder.path().join(out).join("map.json")).unwrap();
         serde_json::from_slice::<Value>(&json).unwrap()["scores"].clone()
@@ -182,7 +183,8 @@ fn each_kind_of_picture_is_written_when_it_is_asked_for() {
     assert!(svg.contains(">tench, Tinca tinca</text>") && svg.contains("href=\"data:image/png;base64,"));
 }
 
-/// Two animals in one photograph, the dog above, the cat below: each class's evidence lies on its own.
+/// One photograph with two animals, the dog above and the cat below: the evidence for each class
+/// lies on its own animal.
 #[test]
 fn the_cat_and_the_dog_are_told_apart() {
     let Some(weights) = shared("weights/bvlc_googlenet.safetensors") else { return };
@@ -200,7 +202,7 @@ fn the_cat_and_the_dog_are_told_apart() {
     let mut command = occlude(&folder, &arguments);
     command.env("OCCLUDE_WEIGHTS", weights);
     let json: Value = serde_json::from_str(&succeed(command)).unwrap();
-    // The row where the evidence for a class is centred, 0 to 10.
+    // The row of the centre of the evidence for a class, from 0 to 10.
     let centre = |class: usize| {
         let map = floats(&json["images"][0]["maps"][class]);
         let evidence = map.iter().map(|drop| drop.max(0.0));
@@ -209,5 +211,8 @@ fn the_cat_and_the_dog_are_told_apart() {
     };
     let rows: Vec<f32> = (0..4).map(centre).collect();
     assert!(rows[..2].iter().all(|cat| *cat > 5.5) && rows[2..].iter().all(|dog| *dog < 4.5), "{rows:?}");
-    assert!(floats(&json["contrasts"][0]["correlation"])[0] > 0.5, "tiger cat and tabby look alike");
+    assert!(
+        floats(&json["contrasts"][0]["correlation"])[0] > 0.5,
+        "the maps of tiger cat and tabby are similar"
+    );
 }

@@ -1,5 +1,6 @@
-//! What goes wrong around the program: disks that are full, folders that disappear, readers that leave, signals. No part of a
-//! file is left, what was there before is as it was, and a batch goes on to the same bytes.
+//! Tests of failures around the program: full disks, folders that disappear, readers that close the
+//! pipe, signals. No partial file remains, existing files stay unchanged, and a batch continues to
+//! the same bytes.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -15,15 +16,17 @@ use crate::common::command::{
 };
 use tempfile::TempDir;
 
-/// One position, so that it takes next to no time.
+/// Options for a sweep of one position, which takes very little time.
 const QUICK: [&str; 2] = ["--stride", "224"];
-/// More than 3000 positions on one thread: time enough for anything to happen.
+/// Options for a sweep of more than 3000 positions on one thread, which leaves enough time for any
+/// event.
 const SLOW: [&str; 4] = ["--stride", "4", "--threads", "1"];
 
-/// Longer than anything here takes on a busy machine.
+/// Longer than any step here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// The command after a line of shell that changes what it meets, such as `ulimit`, in which it is `"$@"`.
+/// Runs the command after a line of shell that changes its environment, such as `ulimit`. In that
+/// line the command is `"$@"`.
 fn under(shell: &str, command: &Command) -> Command {
     let mut line = Command::new("sh");
     line.args(["-c", shell, "sh"]).arg(command.get_program()).args(command.get_args());
@@ -50,7 +53,8 @@ fn signal_to(process: &str, name: &str) {
     assert!(kill.unwrap().success());
 }
 
-/// Waits for it; much longer than it can take means that it hangs.
+/// Waits for the end of the process. If it takes far too long, the process hangs and the test
+/// fails.
 fn end(child: &mut Child) -> ExitStatus {
     let start = Instant::now();
     loop {
@@ -58,7 +62,7 @@ fn end(child: &mut Child) -> ExitStatus {
             Some(status) => return status,
             None if start.elapsed() > PATIENCE => {
                 child.kill().unwrap();
-                panic!("it did not end");
+                panic!("the process did not end");
             }
             None => sleep(Duration::from_millis(5)),
         }
@@ -79,15 +83,16 @@ fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
     }
 }
 
-/// Waits until the command says which network answers: from then on it minds signals.
+/// Waits until the command prints the name of its network. From that moment it handles signals.
 fn wait_for_network(child: &mut Child) {
     let (told, mut line) = (child.stderr.as_mut().unwrap(), Vec::new());
-    // Byte by byte, so that what follows is left to [`errors`].
+    // Reads byte by byte and leaves the rest to [`errors`].
     while told.by_ref().take(1).read_to_end(&mut line).unwrap() > 0 && !line.ends_with(b"\n") {}
     assert!(line.starts_with(b"network: "), "{}", String::from_utf8_lossy(&line));
 }
 
-/// Waits until the command has worked for so long, or has ended: a moment that does not depend on what else the machine does.
+/// Waits until the command has used this much processor time or has ended. This moment does not
+/// depend on the machine's other load.
 fn wait_for_work(child: &mut Child, work: Duration) {
     let start = Instant::now();
     wait_for("some work", || {
@@ -96,17 +101,18 @@ fn wait_for_work(child: &mut Child, work: Duration) {
     });
 }
 
-/// The processor's time that a running process has taken, where the system says so in a file.
+/// The processor time that a running process has used, if the system provides it in a file.
 fn processor_time(child: &Child) -> Option<Duration> {
     let text = fs::read_to_string(format!("/proc/{}/stat", child.id())).ok()?;
-    // After the name, which may have blanks in it, the first field is the third; user's and system's time are the 14th and 15th,
-    // in hundredths of a second.
+    // The name may contain blanks. After the name, the first field is the third one. The user time
+    // and the system time are the 14th and the 15th field, in hundredths of a second.
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks: u64 = fields.get(11..13)?.iter().filter_map(|field| field.parse::<u64>().ok()).sum();
     Some(Duration::from_millis(10 * ticks))
 }
 
-/// A pipe with a name, and an end to write to it as soon as somebody has opened it to read.
+/// Creates a named pipe, and returns an end for writing as soon as another process has opened the
+/// pipe for reading.
 fn pipe(folder: &TempDir, name: &str) -> Receiver<File> {
     let path = folder.path().join(name);
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
@@ -115,13 +121,13 @@ fn pipe(folder: &TempDir, name: &str) -> Receiver<File> {
     receiver
 }
 
-/// Every file below a folder, by its path in it.
+/// Every file below a folder, by its relative path.
 fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let files = listing(folder).into_iter().filter(|path| !path.is_dir());
     files.map(|path| (path.strip_prefix(folder).unwrap().to_path_buf(), fs::read(&path).unwrap())).collect()
 }
 
-/// Pictures 0.png, 1.png, .. in `photos`.
+/// A folder with pictures 0.png, 1.png, .. in `photos`.
 fn photos(count: u32) -> TempDir {
     let folder = folder();
     fs::create_dir(folder.path().join("photos")).unwrap();
@@ -150,7 +156,8 @@ fn a_disk_that_is_full_leaves_what_was_there() {
         &["compare", "picture.png", "photos/0.png"],
         &["gradcam", "picture.png"],
     ];
-    // No file may grow beyond 4 kB here (or 8, where blocks are larger): the pictures are the first that do.
+    // No file may grow beyond 4 kB here (or 8 kB on systems with larger blocks). The pictures are
+    // the first files that exceed the limit.
     for first in [true, false] {
         for arguments in commands {
             let mut arguments = [arguments, &["--out", "out"]].concat();
@@ -158,7 +165,7 @@ fn a_disk_that_is_full_leaves_what_was_there() {
                 arguments.extend(QUICK);
             }
             if !first {
-                // A result of before.
+                // A result from an earlier run.
                 fs::create_dir_all(folder.path().join("out")).unwrap();
                 fs::write(folder.path().join("out/map.json"), "earlier").unwrap();
             }
@@ -171,7 +178,8 @@ fn a_disk_that_is_full_leaves_what_was_there() {
     }
     fs::remove_dir_all(folder.path().join("out")).unwrap();
 
-    // A batch: results of before stay, what cannot be written is reported a picture, and the next run does it.
+    // A batch keeps earlier results, reports each picture whose files it cannot write, and
+    // processes these pictures in the next run.
     let batch = |out| seeded(&folder, &[&["batch", "photos", "--out", out], &QUICK[..]].concat());
     succeed(batch("whole"));
     let output = under("ulimit -f 8; exec \"$@\"", &batch("out")).output().unwrap();
@@ -187,18 +195,18 @@ fn a_disk_that_is_full_leaves_what_was_there() {
     assert_eq!(
         tree(&folder.path().join("out")).len(),
         2,
-        "the summary says that they failed, and that is all"
+        "the summary is written and lists the failures; nothing else is written"
     );
     succeed(batch("out"));
     assert!(tree(&folder.path().join("out")) == tree(&folder.path().join("whole")));
-    // Nothing at all can be written.
+    // No file can be written at all.
     let whole = tree(&folder.path().join("out"));
     let output = under("ulimit -f 0; exec \"$@\"", &batch("out")).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("cannot write to out/summary.csv"), "{}", stderr(&output));
     let left = tree(&folder.path().join("out"));
     assert!(left.iter().all(|(path, bytes)| whole.get(path) == Some(bytes)), "{:?}", left.keys());
-    assert_eq!(left.len(), whole.len() - 2, "without a summary, but with all results");
+    assert_eq!(left.len(), whole.len() - 2, "all results exist, but no summary");
 
     succeed(seeded(
         &folder,
@@ -208,7 +216,7 @@ fn a_disk_that_is_full_leaves_what_was_there() {
     refuse(&folder, command, 1, &["cannot write to shards/summary.csv", "large"]);
 }
 
-/// The same on a file system that really is full, where this user may mount one.
+/// The same test on a file system that is really full, if this user may mount one.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_small_file_system_fills_up() {
@@ -216,7 +224,7 @@ fn a_small_file_system_fills_up() {
     fs::create_dir(folder.path().join("small")).unwrap();
     let mounts = Command::new("unshare").args(["-rm", "mount", "-t", "tmpfs", "none", "/mnt"]).output();
     if !mounts.is_ok_and(|output| output.status.success()) {
-        eprintln!("SKIPPED: a test that needs to mount a file system, which this user may not");
+        eprintln!("SKIPPED: this test must mount a file system, which this user may not");
         return;
     }
     let explain = seeded(&folder, &[&["explain", "picture.png", "--out", "small/out"], &QUICK[..]].concat());
@@ -255,7 +263,7 @@ fn closed_standard_streams() {
     succeed(explain("open"));
     let pictures = |out: &str| {
         let mut files = tree(&folder.path().join(out));
-        // Its time is in it.
+        // The file contains the time of its run, so its bytes differ.
         assert!(files.remove(Path::new("map.json")).unwrap().starts_with(b"{"));
         files
     };
@@ -266,7 +274,7 @@ fn closed_standard_streams() {
     }
     let absent = under("exec \"$@\" 2>&-", &seeded(&folder, &["classify", "absent.png"])).output().unwrap();
     assert_eq!(absent.status.code(), Some(1));
-    // A reader that has seen enough.
+    // A reader that closes the pipe early.
     let mut child =
         spawn(seeded(&folder, &["explain", "picture.png", "--json", "--stride", "100", "--out", "read"]));
     drop(child.stdout.take());
@@ -275,7 +283,7 @@ fn closed_standard_streams() {
     assert!(folder.path().join("read/map.json").exists());
 }
 
-/// Coarse pictures show that the sweep is under way.
+/// The coarse pictures show that the sweep is running.
 fn coarse(folder: &TempDir, stride: &str) -> Child {
     let command =
         ["explain", "picture.png", "--progressive", "--out", "out", "--threads", "1", "--stride", stride];
@@ -298,7 +306,7 @@ fn an_output_folder_that_disappears_is_made_again() {
     assert!(end(&mut child).success(), "{}", errors(&mut child));
     assert!(out.join("map.json").exists() && staging(folder.path()).is_empty());
 
-    // But not where something else has come in its place.
+    // The command does not create the folder again if something else has taken its place.
     fs::remove_dir_all(&out).unwrap();
     let mut child = coarse(&folder, "16");
     wait_for("its removal", || fs::remove_dir_all(&out).is_ok() && fs::write(&out, "mine").is_ok());
@@ -320,7 +328,7 @@ fn signals_end_a_sweep_without_leftovers() {
         assert!(!folder.path().join("out/map.json").exists());
         fs::remove_dir_all(folder.path().join("out")).unwrap();
 
-        // At any moment, a sweep that has not been asked for coarse pictures leaves nothing at all.
+        // At every moment, a sweep without coarse pictures leaves no file behind.
         for command in
             [&["explain", "picture.png", "--faithfulness"][..], &["compare", "picture.png", "photo.png"]]
         {
@@ -348,14 +356,14 @@ fn a_signal_ends_what_waits_for_a_pipe_at_once_and_a_second_one_anything() {
 
     drop(writer);
 
-    // A batch has a bar to remove and a message to give, and so waits for its picture.
+    // A batch must remove its progress bar and print a message, so it waits for its picture.
     let opened = pipe(&folder, "other.png");
     let mut child = spawn(seeded(&folder, &["batch", "other.png", "--out", "out"]));
     let writer = opened.recv_timeout(PATIENCE).expect("the pipe is opened");
     signal(&child, "INT");
     let start = Instant::now();
     while start.elapsed() < Duration::from_millis(300) {
-        assert!(child.try_wait().unwrap().is_none(), "it waits");
+        assert!(child.try_wait().unwrap().is_none(), "the batch waits");
         sleep(Duration::from_millis(5));
     }
     signal(&child, "INT");
@@ -375,7 +383,7 @@ fn a_batch_that_is_interrupted_goes_on_where_it_ended() {
     let whole = tree(&folder.path().join("whole"));
     for (name, code, out) in [("INT", 130, "int"), ("TERM", 143, "term")] {
         let mut child = spawn(batch(&folder, out));
-        // A line is printed when its picture's folder is there.
+        // The command prints a line when the folder of its picture exists.
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         signal(&child, name);
@@ -388,7 +396,10 @@ fn a_batch_that_is_interrupted_goes_on_where_it_ended() {
             "{:?}",
             left.keys()
         );
-        assert!(left.iter().all(|(path, bytes)| whole.get(path) == Some(bytes)), "only whole results");
+        assert!(
+            left.iter().all(|(path, bytes)| whole.get(path) == Some(bytes)),
+            "only complete results exist"
+        );
         let done = succeed(batch(&folder, out)).matches("already complete").count();
         assert!((1..4).contains(&done), "{done}");
         assert!(tree(&folder.path().join(out)) == whole);
@@ -400,7 +411,7 @@ fn a_batch_that_is_killed_again_and_again_comes_to_the_same_bytes() {
     let folder = photos(4);
     succeed(batch(&folder, "whole"));
     let (whole, out) = (tree(&folder.path().join("whole")), folder.path().join("out"));
-    // In the middle of writing: as soon as there is anything that is not in its place yet.
+    // Kills the command while it writes: as soon as a file exists that is not in its final place.
     for kill in 0..3 {
         let mut child = spawn(batch(&folder, "out"));
         let start = Instant::now();
@@ -416,7 +427,7 @@ fn a_batch_that_is_killed_again_and_again_comes_to_the_same_bytes() {
         child.wait().unwrap();
         println!("killed for the {kill}th time, {} files are not in their place", stage());
     }
-    // And at moments that nobody has chosen.
+    // Kills the command at arbitrary moments too.
     for work in [0, 30, 110, 190, 270, 350, 430] {
         let mut child = spawn(batch(&folder, "out"));
         wait_for_work(&mut child, Duration::from_millis(work));
@@ -428,7 +439,8 @@ fn a_batch_that_is_killed_again_and_again_comes_to_the_same_bytes() {
     assert!(staging(&out).is_empty());
 }
 
-/// In a terminal, the bar is gone and the cursor is there. The signal comes when the bar has been seen.
+/// In a terminal, the command removes the bar and restores the cursor. The test sends the signal
+/// when it has seen the bar.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_terminal_is_left_as_it_was() {
@@ -442,7 +454,7 @@ fn a_terminal_is_left_as_it_was() {
     script.envs(explain.get_envs().filter_map(|(name, value)| Some((name, value?))));
     script.env("TERM", "xterm-256color").stdin(Stdio::null()).stdout(Stdio::piped());
     let Ok(mut child) = script.spawn() else {
-        eprintln!("SKIPPED: a test that needs `script`, which is not installed");
+        eprintln!("SKIPPED: this test needs `script`, which is not installed");
         return;
     };
     let (mut terminal, mut shown) = (child.stdout.take().unwrap(), Vec::new());

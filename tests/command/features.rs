@@ -1,4 +1,5 @@
-//! `occlude features` as its users meet it: its numbers against the library's activations, its pictures, its refusals.
+//! Tests of `occlude features` from the user's side: its numbers agree with the library's
+//! activations, and its pictures and refusals are correct.
 
 use std::sync::LazyLock;
 
@@ -19,7 +20,7 @@ fn features(folder: &TempDir, layer: &str, more: &[&str]) -> String {
     succeed(seeded(folder, &[&["features", "picture.png", "--layer", layer], more].concat()))
 }
 
-/// A layer's maps, taken from the blob that it is a part of.
+/// A layer's maps, from the blob that contains the layer's output.
 fn maps(activations: &Activations, layer: &str) -> (usize, Vec<Vec<f32>>) {
     let network = Network::googlenet();
     let (blob, channels) = match network.layers.iter().find(|l| l.name == layer) {
@@ -66,8 +67,8 @@ fn the_numbers_are_those_of_the_librarys_activations() {
     }
 }
 
-/// Whatever is done to the picture outside of the pixels that are named, the activation stays, bit for bit; and it does
-/// not when all of them are changed.
+/// If only pixels outside the reported pixels change, the activation stays the same, bit for bit.
+/// If all reported pixels change, the activation changes.
 #[test]
 fn a_maximum_depends_on_the_pixels_that_are_named() {
     let folder = folder();
@@ -80,7 +81,7 @@ fn a_maximum_depends_on_the_pixels_that_are_named() {
         };
         let (at, depends_on) = (indices("maximum_at"), indices("maximum_depends_on"));
         let [y0, x0, y1, x1] = depends_on[..] else { panic!("{channel}") };
-        assert!(y1 - y0 < 224 && x1 - x0 < 224, "something lies outside: {channel}");
+        assert!(y1 - y0 < 224 && x1 - x0 < 224, "some pixels must lie outside: {channel}");
         let value = |change: &dyn Fn(usize, usize) -> bool| {
             let mut values = picture.input().values().to_vec();
             for (i, value) in values.iter_mut().enumerate() {
@@ -134,13 +135,14 @@ fn the_sheet_has_a_tile_for_each_channel_in_the_colours_of_the_scale() {
     let sheet = read_picture(&file);
 
     let (side, maps) = maps(&NET.forward(&picture(&folder).input()), layer);
-    // Of the values that are not 0, one in a hundred lies beyond the colours.
+    // Of the values that are not 0, one in a hundred exceeds the colour scale.
     let mut values: Vec<f32> = maps.iter().flatten().copied().filter(|value| *value > 0.0).collect();
     values.sort_by(f32::total_cmp);
     let end = values[values.len() - 1 - values.len() / 100];
-    // 16 tiles of 56 pixels a row, 61 from one to the next, and 24 of margin.
+    // A row has 16 tiles of 56 pixels with a spacing of 61 pixels, and a margin of 24 pixels.
     assert_eq!(sheet.width(), 24 + 16 * 61 - 5 + 24);
-    // From one row of tiles to the next, 75: the last ends, with its number, at the margin.
+    // The rows of tiles have a spacing of 75 pixels. The last row, with its number, ends at the
+    // margin.
     let top = sheet.height() - 24 - 16 * 75 + 5;
     for (number, map) in maps.iter().enumerate() {
         let (left, top) = (24 + number as u32 % 16 * 61, top + number as u32 / 16 * 75);
@@ -148,13 +150,13 @@ fn the_sheet_has_a_tile_for_each_channel_in_the_colours_of_the_scale() {
             let (x, y) = (left + 2 * (i % side) as u32, top + 2 * (i / side) as u32);
             let pixel = *sheet.get_pixel(x, y);
             assert_eq!(pixel, *sheet.get_pixel(x + 1, y + 1), "{number}: {i}");
-            // Viridis's ends as they are published.
+            // The published end colours of viridis.
             if value == 0.0 {
                 assert_eq!(pixel.0, [68, 1, 84], "{number}: {i}");
             } else if value >= end {
                 assert_eq!(pixel.0, [253, 231, 37], "{number}: {i}");
             } else if value < 0.9 * end {
-                assert!(pixel.0[0] < 230, "{number}: {i}: {pixel:?} is the end of the scale");
+                assert!(pixel.0[0] < 230, "{number}: {i}: {pixel:?} is too near the end of the scale");
             }
         }
     }
@@ -168,7 +170,8 @@ fn negative_values_are_on_the_other_side_of_white() {
     let file = folder.path().join("out/picture-loss3-classifier-features.png");
     let sheet = read_picture(&file);
     let (_, maps) = maps(&NET.forward(&picture(&folder).input()), layer);
-    // 32 tiles of 28 pixels in a row: 33 from one to the next; 32 rows, 47 pixels each.
+    // A row has 32 tiles of 28 pixels with a spacing of 33 pixels. There are 32 rows of 47 pixels
+    // each.
     assert_eq!(sheet.width(), 24 + 32 * 33 - 5 + 24);
     let top = sheet.height() - 24 - 32 * 47 + 5;
     let largest = maps.iter().map(|map| map[0].abs()).fold(0.0, f32::max);
@@ -230,7 +233,7 @@ fn what_cannot_be_is_refused_and_leaves_nothing() {
     refuse(&folder, absent, 1, &["absent.png"]);
 }
 
-/// Each value is a number, their sum is not.
+/// Each value is a finite number, but their sum is not.
 #[test]
 fn totals_that_overflow_are_refused_because_json_has_no_infinity() {
     let folder = folder();

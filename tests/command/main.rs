@@ -1,4 +1,5 @@
-//! The command, by the real binary: what it prints and writes, and what it does when something goes wrong around it.
+//! Tests of the command with the real binary: its output and its files, and its behaviour after
+//! failures around it.
 #![cfg(feature = "cli")]
 
 #[path = "../common/mod.rs"]

@@ -1,4 +1,5 @@
-//! The page that `explain --report` writes, as its readers meet it: in a real browser, with mouse, touch and keyboard.
+//! Tests of the page that `explain --report` writes, from the reader's side: in a real browser,
+//! with mouse, touch and keyboard.
 
 #[path = "../common/browser.rs"]
 mod browser;
@@ -15,25 +16,25 @@ use occlude::{GoogLeNet, Photograph, Resize, Upsampling, Weights};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Pixels of the photograph on the page.
+/// The side of the photograph on the page, in pixels.
 const SIDE: usize = 3 * INPUT_SIDE;
 
-/// The script has run to its end.
+/// An expression that is true when the script has finished.
 const READY: &str =
     "document.readyState === 'complete' && document.getElementById('row')?.textContent === '–'";
 
-/// `occlude explain` on the seeded weights.
+/// `occlude explain` with the seeded weights.
 fn explain(folder: &TempDir, arguments: &[&str]) -> Command {
     seeded(folder, &[&["explain"], arguments].concat())
 }
 
-/// A report and the map.json that was written with it.
+/// Writes a report, and returns it and the map.json of the same run.
 fn report(folder: &TempDir, arguments: &[&str]) -> (PathBuf, Value) {
     succeed(explain(folder, &[arguments, &["--report", "report.html"]].concat()));
     written(folder)
 }
 
-/// What there is then.
+/// The report and the map.json that exist in the folder.
 fn written(folder: &TempDir) -> (PathBuf, Value) {
     let json = fs::read_to_string(folder.path().join("out/map.json")).unwrap();
     (folder.path().join("report.html"), serde_json::from_str(&json).unwrap())
@@ -44,7 +45,7 @@ fn text(browser: &mut Browser, id: &str) -> String {
     browser.evaluate(&format!("document.getElementById('{id}').textContent")).as_str().unwrap().to_string()
 }
 
-/// The middle of a cell of the map in the window, for a map that is all of the picture.
+/// The middle of a cell of the map in the window, for a map that covers the whole picture.
 fn middle(browser: &mut Browser, grid: [usize; 2], at: [usize; 2]) -> [f64; 2] {
     let box_of = "(() => { const canvas = document.getElementById('canvas'); canvas.scrollIntoView({block: 'center'}); \
                   const box = canvas.getBoundingClientRect(); return [box.left, box.top, box.width, box.height]; })()";
@@ -53,8 +54,9 @@ fn middle(browser: &mut Browser, grid: [usize; 2], at: [usize; 2]) -> [f64; 2] {
     [numbers[0] + share(1) * numbers[2], numbers[1] + share(0) * numbers[3]]
 }
 
-/// Defines `pixels(selector, x, y, width, height)`: red, green, blue, alpha of a part of a canvas. Of a copy that is made to
-/// be read, for the browser complains about reading others.
+/// Defines `pixels(selector, x, y, width, height)`, which returns red, green, blue and alpha of a
+/// part of a canvas. It reads from a copy that is made for reading, because the browser prints
+/// warnings about reading other canvases.
 const PIXELS: &str = "const pixels = (selector, ...part) => {
     const canvas = document.querySelector(selector);
     const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', {willReadFrequently: true});
@@ -62,19 +64,19 @@ const PIXELS: &str = "const pixels = (selector, ...part) => {
     return copy.getImageData(...part).data;
 };";
 
-/// Red, green, blue of a pixel of a canvas.
+/// The red, green and blue values of a pixel of a canvas.
 fn pixel(browser: &mut Browser, id: &str, x: usize, y: usize) -> [i64; 3] {
     let read = format!("{{ {PIXELS} [...pixels('#{id}', {x}, {y}, 1, 1)].slice(0, 3) }}");
     serde_json::from_value(browser.evaluate(&read)).unwrap()
 }
 
-/// Something that differs when a canvas does.
+/// A value that differs for different contents of a canvas.
 fn drawn(browser: &mut Browser, selector: &str) -> String {
     let read = format!("document.querySelector('{selector}').toDataURL()");
     browser.evaluate(&read).as_str().unwrap().to_string()
 }
 
-/// Moves the focus by Tab until an element has it.
+/// Moves the focus with the Tab key until an element has it.
 fn tab_to(browser: &mut Browser, selector: &str) {
     for _ in 0..30 {
         browser.key("Tab");
@@ -85,11 +87,12 @@ fn tab_to(browser: &mut Browser, selector: &str) {
     panic!("Tab does not lead to {selector}");
 }
 
-/// Asserts that the page says about a position what map.json does, to the last digit, and covers what was covered.
+/// Asserts that the page shows the same facts about a position as map.json, to the last digit, and
+/// that the page covers the pixels of the mask.
 fn assert_position(browser: &mut Browser, map: &Value, [row, column]: [usize; 2]) {
     let size = |name: &str, axis: usize| map[name][axis].as_u64().unwrap() as usize;
     let at = [row, column];
-    // The definition in README and `--help`, not the program's own function.
+    // Uses the definition in README and `--help`, not the program's own function.
     let clipping = map["mask_clipping"] == true;
     let centre: [usize; 2] = std::array::from_fn(|axis| {
         at[axis] * size("stride", axis) + if clipping { 0 } else { size("mask_size", axis) / 2 }
@@ -143,7 +146,7 @@ fn assert_position(browser: &mut Browser, map: &Value, [row, column]: [usize; 2]
         (x1 - x0) * scale,
         (y1 - y0) * scale
     );
-    assert_eq!(browser.evaluate(&same), true, "{context}: not all of what was covered has the mask's colour");
+    assert_eq!(browser.evaluate(&same), true, "{context}: some covered pixels do not have the mask's colour");
     let (middle_x, middle_y) = ((x0 + x1) / 2 * scale, (y0 + y1) / 2 * scale);
     for (inside, x, y) in [
         (x0 > 0, (x0 * scale).wrapping_sub(1), middle_y),
@@ -152,7 +155,11 @@ fn assert_position(browser: &mut Browser, map: &Value, [row, column]: [usize; 2]
         (y1 < INPUT_SIDE, middle_x, y1 * scale),
     ] {
         if inside {
-            assert_eq!(pixel(browser, "canvas", x, y), [0; 3], "{context}: the outline lies around the mask");
+            assert_eq!(
+                pixel(browser, "canvas", x, y),
+                [0; 3],
+                "{context}: the outline must lie around the mask"
+            );
         }
     }
 }
@@ -160,7 +167,7 @@ fn assert_position(browser: &mut Browser, map: &Value, [row, column]: [usize; 2]
 fn assert_no_complaints(browser: &mut Browser, page: &Path) {
     let complaints = browser.complaints(page);
     assert!(complaints.is_empty(), "{complaints:#?}");
-    assert!(browser.has_asked_for(page), "requests are not being watched");
+    assert!(browser.has_asked_for(page), "the browser does not report requests");
 }
 
 #[test]
@@ -184,7 +191,7 @@ fn mouse_touch_and_keys_show_what_map_json_says() {
             browser.hover(x, y);
             assert_position(&mut browser, &map, at);
         }
-        // Gone with the mouse, unless it was clicked.
+        // The position disappears with the mouse, unless the user clicked it.
         browser.hover(2.0, 2.0);
         assert_eq!(text(&mut browser, "row"), "–");
         assert_eq!(drawn(&mut browser, "#canvas"), uncovered);
@@ -242,10 +249,10 @@ fn a_changed_answer_is_marked() {
             found[usize::from(changed)] += 1;
         }
     }
-    assert!(found[0] > 0 && found[1] > 0, "both occur: {found:?}");
+    assert!(found[0] > 0 && found[1] > 0, "both cases must occur: {found:?}");
 }
 
-/// MATLAB's `jet(256)` at a step of 0..=255.
+/// The colour of MATLAB's `jet(256)` at a step of 0..=255.
 fn jet(step: i64) -> [i64; 3] {
     [96, 32, -32].map(|begin| {
         let at = step + 1 - begin;
@@ -253,7 +260,8 @@ fn jet(step: i64) -> [i64; 3] {
     })
 }
 
-/// Asserts that an opaque map of these values covers a square canvas in jet, symmetric around zero.
+/// Asserts that an opaque map of these values covers a square canvas in jet colours, symmetric
+/// around zero.
 fn assert_jet(browser: &mut Browser, id: &str, values: &[f32]) {
     let side = values.len().isqrt();
     let limit = values.iter().fold(0.0f32, |limit, value| limit.max(value.abs()));
@@ -261,7 +269,7 @@ fn assert_jet(browser: &mut Browser, id: &str, values: &[f32]) {
     for (x, y) in (0..side).step_by(61).flat_map(|y| (0..side).step_by(67).map(move |x| (x, y))) {
         let step = ((values[y * side + x] / limit + 1.0) * 128.0).floor().clamp(0.0, 255.0) as i64;
         let found = pixel(browser, id, x, y);
-        // One step either way: f64 there, f32 here.
+        // Accepts one step of difference: the page computes in f64, and this test in f32.
         let near = (step - 1..=step + 1).any(|step| jet(step.clamp(0, 255)) == found);
         assert!(near, "{id}, x {x}, y {y}: {found:?} is not step {step} of jet");
     }
@@ -291,7 +299,8 @@ fn the_colours_are_those_of_the_enlarged_map() {
         &upsample(cam.map(0).values(), 7, 7, small, small, Upsampling::Bicubic),
     );
     assert_jet(&mut browser, "pair-occlusion", &upsample(&values, 4, 3, small, small, Upsampling::Bicubic));
-    // The middle of symmetric colours is zero; viridis goes from the smallest value to the largest.
+    // The middle of the symmetric colour scales is zero. Viridis ranges from the smallest value to
+    // the largest.
     for (name, ends, middle) in [
         ("jet", [[0, 0, 131], [128, 0, 0]], Some([130, 255, 126])),
         ("diverging", [[5, 48, 97], [103, 0, 31]], Some([247, 247, 247])),
@@ -381,7 +390,7 @@ fn every_control_is_reached_and_works_by_keyboard() {
     assert_eq!(browser.evaluate("document.querySelector('[value=tiles]').checked"), true);
     changes(&mut browser, "tiles");
 
-    // The small ones lie on one scale and choose what is large.
+    // The small maps share one scale, and they select the large map.
     let small: Vec<String> =
         (1..=3).map(|k| drawn(&mut browser, &format!("#multiples button:nth-child({k}) canvas"))).collect();
     assert!(small[0] != small[1] && small[1] != small[2] && small[0] != small[2]);
@@ -426,7 +435,8 @@ fn it_is_legible_light_and_dark_wide_and_narrow() {
     let Some(mut browser) = Browser::start() else { return };
     let folder = folder();
     let (page, _) = report(&folder, &["picture.png", "--classes", "top4", "--stride", "56"]);
-    // Contrast of each text with the nearest background behind it, as WCAG 2 defines it; the worst one and its text.
+    // The contrast of each text with the nearest background behind it, by the definition of WCAG 2.
+    // The result is the lowest contrast and its text.
     let contrast = "(() => {
         const parse = (text) => text.match(/[\\d.]+/g).map(Number);
         const luminance = (rgb) => [0.2126, 0.7152, 0.0722].reduce((sum, weight, c) => {
@@ -461,8 +471,8 @@ fn it_is_legible_light_and_dark_wide_and_narrow() {
             browser.evaluate("document.getElementById('canvas').focus()");
             let context = format!("{scheme}, {width} pixels wide");
             let wide = browser.evaluate("document.documentElement.scrollWidth");
-            assert!(wide.as_u64().unwrap() <= u64::from(width), "{context}: {wide} to scroll over");
-            // Nothing sticks out of the page, even where that would be cut off.
+            assert!(wide.as_u64().unwrap() <= u64::from(width), "{context}: the page is {wide} pixels wide");
+            // No element extends beyond the page, not even a part that would be clipped.
             let outside = browser.evaluate(
                 "[...document.querySelectorAll('body *:not(.hidden, script, option)')].filter((element) => {
                     const box = element.getBoundingClientRect();
@@ -478,10 +488,10 @@ fn it_is_legible_light_and_dark_wide_and_narrow() {
                 "Math.min(...[...document.querySelectorAll('select, input, button, fieldset label')]\
                  .map((element) => element.closest('label')?.offsetHeight ?? Math.max(element.offsetHeight, 16)))",
             );
-            assert!(small.as_f64().unwrap() >= 16.0, "{context}: a control {small} pixels high");
+            assert!(small.as_f64().unwrap() >= 16.0, "{context}: a control is only {small} pixels high");
         }
     }
-    assert_ne!(backgrounds[0], backgrounds[7], "dark is dark");
+    assert_ne!(backgrounds[0], backgrounds[7], "the dark background must differ from the light one");
     assert_no_complaints(&mut browser, &page);
 }
 
@@ -490,7 +500,8 @@ fn without_scripts_the_photograph_and_the_numbers_of_the_whole_picture_remain() 
     let Some(mut browser) = Browser::start() else { return };
     let folder = folder();
     let (page, map) = report(&folder, &["picture.png", "--stride", "112"]);
-    // Once before, because the first file that is opened gets a process of its own, which might not know yet.
+    // Opens the page once before, because the first opened file gets a process of its own, which
+    // might not have the setting yet.
     browser.open(&page, READY);
     browser.call("Emulation.setScriptExecutionDisabled", json!({"value": true}));
     browser.open(&page, "document.readyState === 'complete'");
@@ -510,7 +521,7 @@ fn without_scripts_the_photograph_and_the_numbers_of_the_whole_picture_remain() 
     assert!(source.contains(&format!("<dd>{}</dd>", map["weights_sha256"].as_str().unwrap())));
 }
 
-/// A path that would end the script, the attribute and the placeholder that it stands in.
+/// A path that would end the script, the attribute and the placeholder that contain it.
 #[test]
 fn a_file_name_stays_a_file_name() {
     let Some(mut browser) = Browser::start() else { return };
@@ -526,13 +537,13 @@ fn a_file_name_stays_a_file_name() {
     let same = format!(
         "JSON.stringify(JSON.parse(document.getElementById('map').textContent)) === JSON.stringify({json})"
     );
-    assert_eq!(browser.evaluate(&same), true, "the object of map.json itself");
+    assert_eq!(browser.evaluate(&same), true, "the page must contain the object of map.json itself");
     assert!(browser.evaluate("document.title").as_str().unwrap().contains(name));
     assert_eq!(browser.evaluate("document.querySelector('.facts dd').textContent"), image.as_str());
     assert_eq!(browser.evaluate("document.images.length"), 1);
     assert_no_complaints(&mut browser, &page);
 
-    // The command on the page, typed into a shell, comes to the same numbers.
+    // The command on the page, run in a shell, gives the same numbers.
     let command = browser.evaluate("document.querySelector('pre code').textContent");
     let program = Path::new(env!("CARGO_BIN_EXE_occlude")).parent().unwrap();
     let mut shell = Command::new("sh");
@@ -548,7 +559,7 @@ fn a_file_name_stays_a_file_name() {
     }
     assert!(!folder.path().join("made").exists());
 
-    // Were something to get in, it would not run and would load nothing.
+    // If somebody injected a script, it would not run and would load nothing.
     let injected = "document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.ran = 1'})), \
                     typeof window.ran";
     assert_eq!(browser.evaluate(injected), "undefined");
@@ -568,7 +579,7 @@ fn a_mask_without_one_colour_is_hatched() {
     let [x, y] = middle(&mut browser, [2, 2], [1, 1]);
     browser.hover(x, y);
     assert_position(&mut browser, &map, [1, 1]);
-    // Rows 90 to 134 and as many columns were covered.
+    // The mask covered rows 90 to 134 and the same columns.
     let colours = format!(
         "{{ {PIXELS} const data = pixels('#canvas', 270, 270, 135, 135); const seen = new Set(); \
          for (let i = 0; i < data.length; i += 4) seen.add(data.slice(i, i + 3).join()); \
@@ -577,7 +588,7 @@ fn a_mask_without_one_colour_is_hatched() {
     assert_eq!(
         browser.evaluate(&colours),
         json!([true, true, true]),
-        "black, white, and the photograph between"
+        "the pixels must be black, white, and parts of the photograph"
     );
     assert_no_complaints(&mut browser, &page);
 }
@@ -591,7 +602,7 @@ fn a_region_lies_where_it_belongs_and_window_means_are_drawn() {
     assert_eq!(map["grid"], json!([3, 4]));
     browser.open(&page, READY);
     for at in [[0, 0], [1, 2], [2, 3]] {
-        // Grids of three and four are a part of one of eight.
+        // Grids of three and four are parts of a grid of eight.
         let [x, y] = middle(&mut browser, [8, 8], [at[0] + 2, at[1] + 2]);
         browser.hover(x, y);
         assert_eq!(text(&mut browser, "centre"), format!("x {}, y {}", 60 + 30 * at[1], 60 + 30 * at[0]));
@@ -643,12 +654,13 @@ fn what_cannot_be_written_is_refused_before_the_sweep() {
         ("picture.png", "expected a file other than the photograph"),
         ("directory/../picture.png", "expected a file other than the photograph"),
     ] {
-        // Without weights: had the sweep been prepared, their absence would be the error.
+        // The command has no weights. If it prepared the sweep first, the missing weights would be
+        // the error.
         let mut command = explain(&folder, &["picture.png", "--report", report]);
         command.env("OCCLUDE_WEIGHTS", "absent");
         refuse(&folder, command, 1, &[message]);
     }
-    // Found out at the end: then nothing is left, neither here nor there.
+    // The command detects this at the end. Then it leaves no file in either place.
     let options = ["picture.png", "--stride", "224", "--out", "a", "--report", "a/map.json"];
     refuse(&folder, explain(&folder, &options), 1, &["a/map.json", "two files would have this name"]);
     fs::create_dir_all(folder.path().join("b/map.json")).unwrap();
@@ -680,7 +692,7 @@ fn chelsea_is_explained_by_the_built_in_network() {
         browser.hover(x, y);
         assert_position(&mut browser, &map, at);
     }
-    // The keyboard begins where the viewed class loses most.
+    // The keyboard starts at the position where the viewed class loses most.
     browser.hover(1.0, 1.0);
     browser.evaluate("document.getElementById('canvas').focus()");
     let best = serde_json::from_value::<Vec<Vec<f64>>>(map["maps"][0].clone()).unwrap().concat();
@@ -689,8 +701,9 @@ fn chelsea_is_explained_by_the_built_in_network() {
     assert_no_complaints(&mut browser, &page);
 }
 
-/// Not a claim but a way to look: with `OCCLUDE_SCREENSHOTS` set to a folder, it leaves there the pages for some photographs, at
-/// phone and desktop width, light and dark.
+/// This is not a test of a claim but a tool for inspection: if `OCCLUDE_SCREENSHOTS` names a
+/// folder, it writes there screenshots of the pages for some photographs, in phone and desktop
+/// width, in light and dark colours.
 #[test]
 fn screenshots_for_a_person_who_asks_for_them() {
     let Some(shots) = std::env::var_os("OCCLUDE_SCREENSHOTS").map(PathBuf::from) else { return };
@@ -728,7 +741,7 @@ fn screenshots_for_a_person_who_asks_for_them() {
                 shoot(&mut browser, &format!("{name}-classes"));
             }
         }
-        // As on A4 paper.
+        // The size of A4 paper.
         browser.resize(794, 1123, 1.0);
         browser.call("Emulation.setEmulatedMedia", json!({"media": "print"}));
         browser.open(&page, READY);

@@ -1,4 +1,4 @@
-//! `occlude trace` by the real binary, against the library's trace.
+//! Tests of `occlude trace` with the real binary: its output agrees with the library's trace.
 
 use std::fs;
 use std::io::Cursor;
@@ -59,10 +59,10 @@ fn files_are_the_librarys_trace() {
     }
 
     let strip = read_picture(&folder.path().join("out/picture-trace.png"));
-    assert!(strip.width() > 1000 && strip.height() > 600, "three rows of seven");
+    assert!(strip.width() > 1000 && strip.height() > 600, "the strip has three rows of seven");
     let gif = fs::read(folder.path().join("out/picture-trace.gif")).unwrap();
     let frames = GifDecoder::new(Cursor::new(gif)).unwrap().into_frames().collect_frames().unwrap();
-    // The picture, 7 stages before the first block, 9 blocks and 2 pools between them.
+    // The picture, 7 stages before the first block, 9 blocks, and 2 pools between the blocks.
     assert_eq!(frames.len(), 1 + 7 + 9 + 2);
     assert!(frames.windows(2).all(|pair| pair[0].buffer() != pair[1].buffer()));
 }
@@ -81,7 +81,7 @@ fn the_story_has_a_line_a_layer_and_what_they_come_to() {
     }
     assert!(story.starts_with("The mask covers rows 90 to 134 and columns 90 to 134 of"), "{story}");
     assert!(story.contains("Multiply-adds of a complete pass: 1582.7 M\n"), "{story}");
-    // conv1's rows 44 to 68 read rows 2y - 3 to 2y + 3.
+    // Row y of conv1 reads rows 2y - 3 to 2y + 3, so rows 44 to 68 change.
     let first = story.lines().find(|line| line.starts_with("conv1/7x7_s2")).unwrap();
     let columns: Vec<&str> = first.split_whitespace().collect();
     assert_eq!(columns[..5], ["conv1/7x7_s2", "112x112x64", "44-68", "x", "44-68"]);
@@ -90,7 +90,8 @@ fn the_story_has_a_line_a_layer_and_what_they_come_to() {
         story.contains("wrote a/b/picture-trace.png\nwrote a/b/picture-trace.gif\nwrote a/b/trace.json\n")
     );
 
-    // The numbers do not depend on the threads, and a mask of the picture's own colour is no change at all.
+    // The numbers do not depend on the number of threads. A mask with the picture's own colour
+    // changes nothing.
     let json = |arguments: &[&str]| {
         succeed(seeded(&folder, &[&["trace", "picture.png", "--json"], arguments].concat()))
     };
@@ -107,8 +108,12 @@ fn the_story_has_a_line_a_layer_and_what_they_come_to() {
         let shares: Vec<&str> = line.split_whitespace().skip(5).step_by(2).take(2).collect();
         shares.join(" ")
     };
-    assert_eq!(shares("conv1/7x7_s2"), "5.0 0.0", "computed, for the sweep does not compare pictures");
-    assert_eq!(shares("conv2/3x3 "), "0.0 0.0", "nothing that it reads has changed");
+    assert_eq!(
+        shares("conv1/7x7_s2"),
+        "5.0 0.0",
+        "the layer is computed, because the sweep does not compare pictures"
+    );
+    assert_eq!(shares("conv2/3x3 "), "0.0 0.0", "the input of the layer has not changed");
     assert!(story.contains("drop +0.0000\nThe mask does not change the predicted class.\n"), "{story}");
 }
 

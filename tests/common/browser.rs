@@ -1,4 +1,5 @@
-//! A headless Chromium, driven by the DevTools protocol over a pair of pipes, for what a page does in a real browser.
+//! A headless Chromium for tests of a page in a real browser. The tests control it by the DevTools
+//! protocol over a pair of pipes.
 
 use std::env;
 use std::io::{self, BufRead, BufReader, Write};
@@ -11,10 +12,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Longer than anything here takes on a busy machine.
+/// Longer than any step here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// One browser with one page.
+/// A browser with one page.
 pub struct Browser {
     child: Child,
     input: ChildStdin,
@@ -25,7 +26,7 @@ pub struct Browser {
     _profile: TempDir,
 }
 
-/// `$CHROMIUM`, or the first of the usual names in the path.
+/// `$CHROMIUM`, or the first of the usual names that is in the path.
 fn find() -> Option<PathBuf> {
     if let Some(named) = env::var_os("CHROMIUM") {
         return Some(named.into());
@@ -39,17 +40,18 @@ fn find() -> Option<PathBuf> {
 }
 
 impl Browser {
-    /// Starts one. Where there is none the test says so and passes, except with `OCCLUDE_REQUIRE_BROWSER=1`.
+    /// Starts a browser. If none is installed, the test reports this and passes, unless
+    /// `OCCLUDE_REQUIRE_BROWSER=1` is set.
     pub fn start() -> Option<Browser> {
         let Some(program) = find() else {
             let required = env::var("OCCLUDE_REQUIRE_BROWSER").is_ok_and(|value| value == "1");
-            assert!(!required, "Chromium is required here and not found: set $CHROMIUM or install it");
-            // Not by `eprintln!`, which the test harness keeps to itself while tests pass.
-            let _ = writeln!(io::stderr(), "SKIPPED: a test that needs Chromium, which is not in the path");
+            assert!(!required, "Chromium is required here but was not found: set $CHROMIUM or install it");
+            // The test harness hides the output of `eprintln!` while tests pass.
+            let _ = writeln!(io::stderr(), "SKIPPED: this test needs Chromium, which is not in the path");
             return None;
         };
         let profile = tempfile::tempdir().unwrap();
-        // The protocol is read from descriptor 3 and written to 4.
+        // The browser reads the protocol from descriptor 3 and writes it to descriptor 4.
         let mut child = Command::new("sh")
             .args(["-c", r#"exec "$0" "$@" 3<&0 4>&1 </dev/null >/dev/null 2>&1"#])
             .arg(program)
@@ -86,14 +88,14 @@ impl Browser {
         Some(browser)
     }
 
-    /// Sends a command and waits for its result; keeps the events that arrive until then.
+    /// Sends a command and waits for its result. Keeps the events that arrive in the meantime.
     pub fn call(&mut self, method: &str, params: Value) -> Value {
         let answer = self.try_call(method, params);
         assert!(answer["error"].is_null(), "{method}: {answer}");
         answer["result"].clone()
     }
 
-    /// The same, with the whole answer: it holds `result` or `error`.
+    /// The same as `call`, but returns the whole answer, which contains `result` or `error`.
     pub fn try_call(&mut self, method: &str, params: Value) -> Value {
         self.sent += 1;
         let id = self.sent;
@@ -113,7 +115,7 @@ impl Browser {
         }
     }
 
-    /// Opens a file and waits until `ready`, an expression, is true.
+    /// Opens a file and waits until the expression `ready` is true.
     pub fn open(&mut self, file: &Path, ready: &str) {
         let url = address(file);
         let answer = self.call("Page.navigate", json!({"url": url}));
@@ -125,7 +127,7 @@ impl Browser {
     pub fn wait_for(&mut self, expression: &str) {
         let start = Instant::now();
         while self.evaluate(expression) != true {
-            assert!(start.elapsed() < PATIENCE, "still not: {expression}; events: {:#?}", self.events);
+            assert!(start.elapsed() < PATIENCE, "still not true: {expression}; events: {:#?}", self.events);
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -154,7 +156,7 @@ impl Browser {
         self.call("Input.dispatchMouseEvent", params);
     }
 
-    /// Touches a point of the window and lets go.
+    /// Touches a point of the window and releases it.
     pub fn touch(&mut self, x: f64, y: f64) {
         let start = json!({"type": "touchStart", "touchPoints": [{"x": x, "y": y}]});
         self.call("Input.dispatchTouchEvent", start);
@@ -182,20 +184,21 @@ impl Browser {
         }
     }
 
-    /// A window of this size in CSS pixels, `scale` device pixels each.
+    /// Sets the size of the window in CSS pixels, with `scale` device pixels per CSS pixel.
     pub fn resize(&mut self, width: u32, height: u32, scale: f64) {
         let params =
             json!({"width": width, "height": height, "deviceScaleFactor": scale, "mobile": width < 600});
         self.call("Emulation.setDeviceMetricsOverride", params);
     }
 
-    /// Sets a media feature, as "prefers-color-scheme" to "dark".
+    /// Sets a media feature, for example "prefers-color-scheme" to "dark".
     pub fn media(&mut self, feature: &str, value: &str) {
         let params = json!({"features": [{"name": feature, "value": value}]});
         self.call("Emulation.setEmulatedMedia", params);
     }
 
-    /// Everything in the console's log or thrown so far, and every address that was asked for but `page` and `data:`.
+    /// All messages in the console's log and all exceptions so far, and every requested address
+    /// except `page` and `data:` addresses.
     pub fn complaints(&mut self, page: &Path) -> Vec<Value> {
         self.evaluate("1");
         let page = address(page);
@@ -210,7 +213,8 @@ impl Browser {
         self.events.iter().filter(complaint).cloned().collect()
     }
 
-    /// Whether the page's own address is among those that were asked for: then requests are being watched.
+    /// Whether the page's own address is among the requested addresses. If it is, the browser
+    /// reports requests.
     pub fn has_asked_for(&self, page: &Path) -> bool {
         self.events.iter().any(|event| {
             event["method"] == "Network.requestWillBeSent"
@@ -221,7 +225,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Ends the browser with all its processes; then nothing writes to the profile any more.
+        // Ends the browser with all its processes. After that, no process writes to the profile.
         let close = json!({"id": 0, "method": "Browser.close"}).to_string() + "\0";
         let asked = self.input.write_all(close.as_bytes()).is_ok();
         let start = Instant::now();

@@ -1,4 +1,4 @@
-//! The command as tests run it: in a folder of its own, by the real binary.
+//! Runs the real binary for the tests, each time in a separate folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::seeded_weights;
 
-/// The command in a folder of its own, without the environment's weights.
+/// The command in its own folder, without weights from the environment.
 pub fn occlude(folder: &TempDir, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_occlude"));
     command.current_dir(folder.path()).args(arguments).env_remove("OCCLUDE_WEIGHTS");
@@ -20,7 +20,7 @@ pub fn occlude(folder: &TempDir, arguments: &[&str]) -> Command {
     command
 }
 
-/// The command on the seeded weights.
+/// The command with the seeded weights.
 pub fn seeded(folder: &TempDir, arguments: &[&str]) -> Command {
     let mut command = occlude(folder, arguments);
     command.env("OCCLUDE_WEIGHTS", seeded_weights());
@@ -34,7 +34,8 @@ pub fn succeed(mut command: Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Asserts exit code, message, an empty standard output, and that the folder holds what it held before.
+/// Asserts the exit code, the message, an empty standard output, and unchanged contents of the
+/// folder.
 pub fn refuse(folder: &TempDir, mut command: Command, code: i32, messages: &[&str]) {
     let before = listing(folder.path());
     let output = command.output().unwrap();
@@ -48,12 +49,12 @@ pub fn refuse(folder: &TempDir, mut command: Command, code: i32, messages: &[&st
     assert_eq!(listing(folder.path()), before, "{command:?} left something behind");
 }
 
-/// Standard error without the line that says which network answers.
+/// Standard error without the line that names the network.
 pub fn stderr(output: &Output) -> String {
     without_network(String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// The same of a text.
+/// A text without the line that names the network.
 pub fn without_network(text: String) -> String {
     match text.split_once('\n') {
         Some((first, rest)) if first.starts_with("network: ") => rest.to_string(),
@@ -61,7 +62,7 @@ pub fn without_network(text: String) -> String {
     }
 }
 
-/// Everything below a folder.
+/// All files and folders below a folder.
 pub fn listing(folder: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -75,7 +76,8 @@ pub fn listing(folder: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// A folder with `picture.png`: colourful, not square, not of the network's size.
+/// A folder with `picture.png`, which is colourful, is not square and does not have the network's
+/// input size.
 pub fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let wave = |phase: u32| (f64::from(phase) / 9.0).sin().mul_add(120.0, 128.0) as u8;
@@ -84,8 +86,9 @@ pub fn folder() -> TempDir {
     folder
 }
 
-/// `image`'s functions that tell the format by the name bring the code of all formats into each test program, which takes long to
-/// compile: this one and the next do not.
+/// Writes a PNG file. `image`'s functions that detect the format from the name add the code of all
+/// formats to each test program, which then takes long to compile. This function and the next one
+/// avoid them.
 pub fn write_png(path: &Path, picture: &image::RgbImage) {
     let mut bytes = Vec::new();
     picture.write_with_encoder(image::codecs::png::PngEncoder::new(&mut bytes)).unwrap();
@@ -99,7 +102,7 @@ pub fn read_picture(path: &Path) -> image::RgbImage {
     image::RgbImage::from_raw(width, height, picture.rgb().to_vec()).unwrap()
 }
 
-/// Nested lists of numbers, flattened, as f32.
+/// Flattens nested lists of numbers to f32 values.
 pub fn floats(value: &Value) -> Vec<f32> {
     match value {
         Value::Array(items) => items.iter().flat_map(floats).collect(),
@@ -107,7 +110,7 @@ pub fn floats(value: &Value) -> Vec<f32> {
     }
 }
 
-/// Lengths of nested lists.
+/// The lengths of nested lists.
 pub fn shape(value: &Value) -> Vec<usize> {
     match value {
         Value::Array(items) => {

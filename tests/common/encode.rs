@@ -1,11 +1,12 @@
-//! Writes networks as Caffe and ONNX do, to be read again: for the unit tests of the readers, and for those of the command.
+//! Writes networks in the formats of Caffe and ONNX, for the unit tests of the readers and for the
+//! tests of the command.
 
 use std::collections::HashMap;
 
 use occlude::Weights;
 use occlude::network::{BlobId, Network, Op};
 
-/// A message of the protocol buffers' wire format.
+/// A message in the wire format of protocol buffers.
 #[derive(Clone, Default)]
 pub struct Message(pub Vec<u8>);
 
@@ -39,7 +40,7 @@ impl Message {
         self.bytes(field, &message.0)
     }
 
-    /// A field that claims `length` bytes, and has none.
+    /// A field that claims `length` bytes but contains none.
     pub fn claim(mut self, field: u64, length: u64) -> Message {
         self.key(field, 2);
         self.number(length);
@@ -64,7 +65,7 @@ impl Message {
         self.message(field, &packed)
     }
 
-    /// A repeated `float` field, or as a `double` field.
+    /// A repeated `float` field, or the same values as a `double` field.
     fn floats(self, field: u64, double: bool, packed: bool, values: &[f32]) -> Message {
         match (packed, double) {
             (true, false) => self.bytes(field, little_endian(values)),
@@ -86,13 +87,13 @@ fn little_endian(values: &[f32]) -> Vec<u8> {
 #[derive(Clone)]
 pub struct Layer {
     pub name: String,
-    /// That of `weight`.
+    /// The shape of `weight`.
     pub shape: Vec<usize>,
     pub weight: Vec<f32>,
     pub bias: Vec<f32>,
 }
 
-/// Those of the table, with these weights.
+/// The layers of the table, with these weights.
 pub fn layers_of(weights: &Weights) -> Vec<Layer> {
     let network = weights.network();
     let of = |layer: &occlude::network::Layer| {
@@ -106,7 +107,8 @@ pub fn layers_of(weights: &Weights) -> Vec<Layer> {
     network.layers.iter().filter_map(of).collect()
 }
 
-/// Those of the random network, its classifier cut off or repeated to this many classes.
+/// The layers of the random network. Its classifier is cut off or repeated to this number of
+/// classes.
 pub fn layers(classes: usize) -> Vec<Layer> {
     let mut layers = layers_of(&Weights::seeded(1));
     let classifier = layers.last_mut().unwrap();
@@ -116,18 +118,18 @@ pub fn layers(classes: usize) -> Vec<Layer> {
     layers
 }
 
-/// A way to write a caffemodel.
+/// A variant of the caffemodel format.
 #[derive(Clone, Copy, Debug)]
 pub struct Caffe {
-    /// `layers` rather than `layer`.
+    /// Uses `layers` instead of `layer`.
     pub old_layers: bool,
-    /// `num`, `channels`, `height`, `width` rather than `shape`.
+    /// Uses `num`, `channels`, `height` and `width` instead of `shape`.
     pub legacy_shapes: bool,
     pub packed: bool,
     pub double: bool,
 }
 
-/// As the published file is.
+/// The variant of the published file.
 pub const PUBLISHED: Caffe = Caffe { old_layers: true, legacy_shapes: true, packed: true, double: false };
 
 impl Caffe {
@@ -184,7 +186,7 @@ impl Layer {
     }
 }
 
-/// How an ONNX tensor holds its numbers.
+/// The way in which an ONNX tensor stores its numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Numbers {
     Raw,
@@ -193,27 +195,28 @@ pub enum Numbers {
     },
     RawDouble,
     Double,
-    /// Rounded to 16 bits, which the tests' values must be already.
+    /// Rounded to 16 bits. The tests' values must be such numbers already.
     RawHalf,
     Half,
 }
 
-/// A way to write an ONNX model.
+/// A variant of the ONNX format.
 #[derive(Clone, Copy, Debug)]
 pub struct Onnx {
     pub numbers: Numbers,
-    /// Weights as nodes `Constant` rather than as initializers.
+    /// Writes weights as `Constant` nodes instead of initializers.
     pub constants: bool,
-    /// The classifier's weights as `[in, out]`.
+    /// Writes the classifier's weights as `[in, out]`.
     pub transposed: bool,
-    /// The layers' names are in the values' names, as in the published file; else all are numbers.
+    /// The names of values contain the layers' names, as in the published file. Otherwise all names
+    /// are numbers.
     pub named: bool,
 }
 
-/// As the published file is.
+/// The variant of the published file.
 pub const ZOO: Onnx = Onnx { numbers: Numbers::Raw, constants: false, transposed: false, named: true };
 
-/// A node: type, inputs, output, attributes.
+/// A node: its type, inputs, output and attributes.
 #[derive(Clone, Debug)]
 pub struct Node {
     pub op: &'static str,
@@ -234,7 +237,7 @@ impl Onnx {
         self.file_with(layers, |_| {})
     }
 
-    /// The model after `edit` has changed its nodes.
+    /// The file of the model after `edit` has changed its nodes.
     pub fn file_with(&self, layers: &[Layer], edit: impl FnOnce(&mut Vec<Node>)) -> Vec<u8> {
         let mut nodes = self.nodes();
         edit(&mut nodes);
@@ -298,11 +301,11 @@ impl Onnx {
         }
     }
 
-    /// The graph from the table, as the model zoo's is: an inception block ends in a `Concat`.
+    /// The graph of the table, in the form of the model zoo: an inception block ends in a `Concat`.
     pub fn nodes(&self) -> Vec<Node> {
         let network = Network::googlenet();
         let mut nodes = Vec::new();
-        // The name of the value that holds each blob.
+        // The name of the value that contains each blob.
         let mut values = HashMap::from([(BlobId::IMAGE, "data_0".to_string())]);
         let mut counter = 0;
         let mut fresh = |layer: &str| {
@@ -399,7 +402,8 @@ impl Node {
     }
 }
 
-/// The nearest value of 16 bits, towards zero, of a value in its normal range; zero below.
+/// The nearest 16-bit value, rounded towards zero, for a value in its normal range. Smaller values
+/// become zero.
 pub fn half_bits(value: f32) -> u16 {
     let bits = value.to_bits();
     let sign = (bits >> 16) as u16 & 0x8000;

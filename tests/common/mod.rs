@@ -1,4 +1,5 @@
-//! What several tests share: files of `../shared`, the formula picture and the committed reference outputs for it.
+//! Helpers that several tests use: files of `../shared`, the formula picture, and the committed
+//! reference outputs for it.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::fs;
@@ -15,23 +16,23 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use tempfile::NamedTempFile;
 
-/// A file of the folder that holds `weights/bvlc_googlenet.safetensors`, the published network, photographs and reference
-/// outputs: `$OCCLUDE_WEIGHTS` names that file. Without it the test says so and passes, except with
-/// `OCCLUDE_REQUIRE_WEIGHTS=1`, where it fails.
+/// A file of the folder that contains `weights/bvlc_googlenet.safetensors` (the published network),
+/// photographs and reference outputs. `$OCCLUDE_WEIGHTS` names the weights file. Without it the
+/// test reports this and passes; with `OCCLUDE_REQUIRE_WEIGHTS=1` it fails.
 pub fn shared(path: &str) -> Option<PathBuf> {
     let weights = std::env::var_os("OCCLUDE_WEIGHTS").map(PathBuf::from);
     let folder = weights.as_deref().and_then(Path::parent).and_then(Path::parent);
-    // The command is run in other folders.
+    // Tests run the command in other folders, so the path must be absolute.
     let found = folder.and_then(|folder| folder.join(path).canonicalize().ok());
     if found.is_none() {
         assert!(
             std::env::var("OCCLUDE_REQUIRE_WEIGHTS").is_err(),
-            "{path} is required in the folder above that of $OCCLUDE_WEIGHTS, and is not there"
+            "{path} is required in the folder above that of $OCCLUDE_WEIGHTS, but does not exist"
         );
-        // Not by `eprintln!`, which the test harness keeps to itself while tests pass.
+        // The test harness hides the output of `eprintln!` while tests pass.
         let _ = writeln!(
             io::stderr(),
-            "SKIPPED: a test that needs {path} beside the published network, which $OCCLUDE_WEIGHTS does not name"
+            "SKIPPED: this test needs {path} beside the published network, which $OCCLUDE_WEIGHTS does not name"
         );
     }
     found
@@ -45,7 +46,7 @@ pub struct Tensor {
     pub bytes: Vec<u8>,
 }
 
-/// Those of the random network that every machine can make.
+/// The tensors of the random network, which every machine can compute.
 pub fn seeded_tensors() -> Vec<Tensor> {
     let tensor = |(name, shape, values): (String, Vec<usize>, &[f32])| {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -54,7 +55,7 @@ pub fn seeded_tensors() -> Vec<Tensor> {
     Weights::seeded(1).tensors().map(tensor).collect()
 }
 
-/// A weights file's bytes.
+/// The bytes of a weights file.
 pub fn safetensors(tensors: &[Tensor]) -> Vec<u8> {
     let views = tensors.iter().map(|t| {
         let view = TensorView::new(t.dtype, t.shape.clone(), &t.bytes).unwrap();
@@ -63,11 +64,12 @@ pub fn safetensors(tensors: &[Tensor]) -> Vec<u8> {
     safetensors::serialize(views, None).unwrap()
 }
 
-/// The file of [`seeded_tensors`].
+/// The weights file of [`seeded_tensors`].
 pub fn seeded_weights() -> &'static Path {
     static FILE: OnceLock<PathBuf> = OnceLock::new();
     FILE.get_or_init(|| {
-        // Another test program that runs at the same time has the same file: it never sees a part of it.
+        // Another test program that runs at the same time uses the same file. It never sees a
+        // partial file.
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let (file, whole) = (folder.join("seeded.safetensors"), NamedTempFile::new_in(folder).unwrap());
         fs::write(&whole, safetensors(&seeded_tensors())).unwrap();
@@ -79,8 +81,8 @@ pub fn seeded_weights() -> &'static Path {
 /// The seed of the network that [`Reference::seeded`] describes.
 pub const SEED: u64 = 1;
 
-/// A picture by formula, `[224][224][3]` in RGB order: rings, a saddle and a chequered xor pattern. The same as
-/// `picture()` of `tools/seeded.py`.
+/// A picture by formula, `[224][224][3]` in RGB order: rings, a saddle and a chequered xor pattern.
+/// It equals `picture()` of `tools/seeded.py`.
 pub fn picture() -> Vec<u8> {
     let mut rgb = Vec::new();
     for y in 0..INPUT_SIDE {
@@ -94,30 +96,34 @@ pub fn picture() -> Vec<u8> {
     rgb
 }
 
-/// The picture as the network's input, `[224][224][3]`: blue, green, red minus the training mean.
+/// The picture as the network's input, `[224][224][3]`: blue, green and red minus the training
+/// mean.
 pub fn picture_input() -> Vec<f32> {
     let bgr = |pixel: &[u8; 3]| std::array::from_fn::<_, 3, _>(|c| f32::from(pixel[2 - c]) - MEAN_BGR[c]);
     picture().as_chunks().0.iter().flat_map(bgr).collect()
 }
 
-/// The contents of `seeded.safetensors`, `torchvision.safetensors` or `builtin.safetensors` in `tests/data`.
+/// The contents of `seeded.safetensors`, `torchvision.safetensors` or `builtin.safetensors` in
+/// `tests/data`.
 pub struct Reference {
-    /// The 64 most probable classes, the most probable first, with their logits and probabilities.
+    /// The 64 most probable classes in descending order, with their logits and probabilities.
     pub classes: Vec<usize>,
     pub logits: Vec<f32>,
     pub prob: Vec<f32>,
     pub blobs: Vec<BlobReference>,
-    /// Sweep of mask 60, stride 56, clipped, mask value the training mean: `[2][4][4]`, how far the probability of
-    /// the first two of `classes` drops, and `[4][4]`, the most probable class.
+    /// A sweep with mask 60, stride 56, clipped masks, and the training mean as the mask value.
+    /// `[2][4][4]`: the drop of the probability of the first two of `classes`. `[4][4]`: the most
+    /// probable class.
     pub sweep_drop: Vec<f32>,
     pub sweep_argmax: Vec<usize>,
     /// Grad-CAM of the first two of `classes`, `[2][7][7]`.
     pub gradcam: Vec<f32>,
-    /// Logits of `classes` for pictures that are prepared without `transform_input`; in one file only.
+    /// The logits of `classes` for pictures that are prepared without `transform_input`. Only one
+    /// file contains them.
     pub logits_without_transform_input: Vec<f32>,
 }
 
-/// One blob: its mean, its largest absolute value, and some of its values by their flat index in
+/// A blob: its mean, its largest absolute value, and some of its values by their flat index in
 /// `[side][side][channels]`.
 pub struct BlobReference {
     pub name: String,
@@ -129,7 +135,7 @@ pub struct BlobReference {
 const PLAIN_LOGITS: &str = "logits_without_transform_input";
 
 impl Reference {
-    /// The seeded network's.
+    /// The reference outputs of the seeded network.
     pub fn seeded() -> Reference {
         Reference::read("seeded.safetensors")
     }
@@ -178,15 +184,16 @@ impl Reference {
     }
 }
 
-/// Largest accepted error: of blobs, relative to the largest value; of probabilities and drops, absolute.
+/// The largest accepted error: relative to the largest value for blobs, absolute for probabilities
+/// and drops.
 pub const TOLERANCE: f32 = 2e-5;
 
 impl Reference {
-    /// Compares every blob, by both forward passes.
+    /// Compares every blob of both forward passes.
     pub fn check_blobs(&self, weights: &Weights, net: &GoogLeNet, input: &Input) {
         let plain = reference::forward(weights, input.values());
         let fast = net.forward(input);
-        // All but the image.
+        // All blobs except the image.
         assert_eq!(self.blobs.len() + 1, net.network().blobs.len());
         for blob in &self.blobs {
             let name = &blob.name;
@@ -207,7 +214,7 @@ impl Reference {
         }
     }
 
-    /// Compares scores, sweep and Grad-CAM of a network in torchvision's form.
+    /// Compares the scores, the sweep and the Grad-CAM of a network in torchvision's form.
     pub fn check_scores(&self, net: &GoogLeNet, input: &Input) {
         let swept = self.classes[..2].to_vec();
         let sweep = OcclusionSensitivity::new(net)

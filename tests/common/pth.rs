@@ -1,4 +1,4 @@
-//! The tests of `src/weights/pth` and the pickle machine under it, of which they are a module.
+//! The tests of `src/weights/pth/` and of its pickle machine. This file is a module of theirs.
 
 use std::io::Write;
 
@@ -14,7 +14,7 @@ const CHECKPOINT_ZIP: &[u8] = include_bytes!("../data/pth/checkpoint_zip.pth");
 const CHECKPOINT_LEGACY: &[u8] = include_bytes!("../data/pth/checkpoint_legacy.pth");
 const MODEL: &[u8] = include_bytes!("../data/pth/model.pth");
 
-/// The numbers of `tools/pth_samples.py`.
+/// The numbers that `tools/pth_samples.py` computes.
 fn numbers(k: usize, count: usize) -> Vec<f32> {
     (0..count).map(|i| ((7 * i + k) % 19) as f32 / 8.0 - 9.0 / 8.0).collect()
 }
@@ -24,7 +24,7 @@ fn tensor(name: &str, k: usize, shape: &[usize]) -> Tensor {
     Tensor { name: name.to_string(), shape: shape.to_vec(), values }
 }
 
-/// What `state_zip.pth` and `state_legacy.pth` hold.
+/// The tensors that `state_zip.pth` and `state_legacy.pth` contain.
 fn state() -> Vec<Tensor> {
     let mut state = vec![
         tensor("0.weight", 0, &[2, 1, 1, 1]),
@@ -64,7 +64,7 @@ fn refuse(bytes: &[u8], words: &[&str]) {
     assert!(message.len() < 600 && !message.contains(|c: char| c.is_control()), "{message:?}");
 }
 
-// Pieces of pickles.
+// Parts of pickles.
 
 fn text(text: &str) -> Vec<u8> {
     [b"X", &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat()
@@ -92,7 +92,7 @@ fn storage(kind: &str, key: &str, count: i64) -> Vec<u8> {
         .concat()
 }
 
-/// A tensor of so many F32 numbers on storage "0".
+/// A tensor of `count` F32 numbers on storage "0".
 fn view(count: i64, offset: i64, shape: &[i64], strides: &[i64]) -> Vec<u8> {
     on(storage("FloatStorage", "0", count), int(offset), ints(shape), ints(strides))
 }
@@ -107,9 +107,9 @@ fn named(name: &str, value: Vec<u8>) -> Vec<u8> {
     [text(name), value].concat()
 }
 
-/// A file of the older form.
+/// A file in the older format.
 fn legacy(object: &[u8], storages: &[(&str, &[f32])]) -> Vec<u8> {
-    // As PyTorch has it, up to the object.
+    // The bytes that PyTorch writes before the object.
     let mut bytes = STATE_LEGACY[..137].to_vec();
     assert!(bytes.ends_with(b"u."));
     bytes.extend([b"\x80\x02", object, b".\x80\x02]("].concat());
@@ -132,7 +132,7 @@ fn zipped(entries: &[(&str, &[u8])]) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-/// A file of the newer form.
+/// A file in the newer format.
 fn archive(object: &[u8], others: &[(&str, &[u8])]) -> Vec<u8> {
     let object = [b"\x80\x02", object, b"."].concat();
     zipped(&[&[("archive/data.pkl", &object[..])], others].concat())
@@ -152,7 +152,7 @@ fn the_state_dict_of_a_checkpoint_is_read() {
     let inner = || dict(&[named("a", view(2, 0, &[2], &[1]))]);
     let both = dict(&[named("model", inner()), named("state_dict", inner())]);
     refuse(&legacy(&both, &[("0", &[1.0, 2.0])]), &["under \"model\" and one under \"state_dict\""]);
-    // Beside a dict of the name that has no tensors, those at the top are the state dict's.
+    // If the dict under this name has no tensors, the tensors at the top level are the state dict.
     let top = dict(&[named("model", dict(&[])), named("a", view(2, 0, &[2], &[1]))]);
     assert_eq!(tensors(&legacy(&top, &[("0", &[1.0, 2.0])])).unwrap()[0].values, [1.0, 2.0]);
 }
@@ -165,13 +165,13 @@ fn no_code_is_run_and_what_would_have_been_is_named() {
     for form in [|object: &[u8]| legacy(object, &[]), |object: &[u8]| archive(object, &[])] {
         refuse(&form(system), &["needs the global \"os.system\"", "no code of a file is ever run"]);
         refuse(&form(&stacked), &["needs the global \"builtins.eval\""]);
-        // In any place, also where it would not matter.
+        // The machine refuses the global in any place, even where the object would not be used.
         let inside = dict(&[named("a", view(2, 0, &[2], &[1])), named("b", system.to_vec())]);
         refuse(&form(&inside), &["os.system"]);
     }
     let odd = [b"ca\x1b[31m\0", &[b'x'; 5000][..], b"\ny\n"].concat();
     refuse(&legacy(&odd, &[]), &["\"a\\u{1b}[31m\\0xxx", "xxx...\""]);
-    // NEWOBJ, INST, OBJ, EXT1, POP, SET
+    // The opcodes NEWOBJ, INST, OBJ, EXT1, POP and SET.
     for opcode in [0x81, b'i', b'o', 0x82, b'0', 0x8f] {
         let expected = format!("opcode {opcode:#04x} at byte 139");
         refuse(&legacy(&[opcode], &[]), &[&expected]);
@@ -198,7 +198,7 @@ fn what_is_not_a_state_dict_is_refused() {
     }
 }
 
-/// Python 2 wrote text as bytes and an OrderedDict as a list of pairs.
+/// Python 2 wrote text as bytes, and an OrderedDict as a list of pairs.
 #[test]
 fn python_2s_way_is_read() {
     let pairs = [&b"ccollections\nOrderedDict\n](](U\x01a"[..], &view(2, 0, &[2], &[1]), b"ee\x85R"].concat();
@@ -206,7 +206,7 @@ fn python_2s_way_is_read() {
     for broken in [&b"]\x85R"[..], b"](Nee\x85R", b"](](Nee\x85R", b"N\x85R"] {
         message(&legacy(&[b"ccollections\nOrderedDict\n", broken].concat(), &[]));
     }
-    // The same long list used again and again: bounded, not quadratic.
+    // The same long list is used many times: the work is bounded and not quadratic.
     let mut object = [b"](", &b"](NNe".repeat(20_000)[..], b"eq\0"].concat();
     object.extend(b"ccollections\nOrderedDict\nh\0\x85R".repeat(1000));
     refuse(&legacy(&object, &[]), &["more than 262144 steps"]);
@@ -253,7 +253,8 @@ fn any_strides_without_overlap_are_gathered() {
     }
 }
 
-/// What `torch.save` writes of a tensor with PyTorch's negative bit, which `torch._neg_view` sets.
+/// The file that `torch.save` writes for a tensor with PyTorch's negative bit, which
+/// `torch._neg_view` sets.
 #[test]
 fn numbers_that_count_with_the_other_sign_are_refused() {
     let read = |more: &[u8]| {
@@ -286,15 +287,15 @@ fn storages_that_are_not_what_the_pickle_says_are_refused() {
         bytes[at..].copy_from_slice(&count.to_le_bytes());
         refuse(&bytes, &["truncated: it ends in storage \"0\""]);
     }
-    // A storage in two types.
+    // One storage with two types.
     let as_type = |kind| on(storage(kind, "0", 2), int(0), ints(&[2]), ints(&[1]));
     let two = dict(&[named("a", as_type("FloatStorage")), named("b", as_type("IntStorage"))]);
     refuse(&legacy(&two, &[("0", &good)]), &["has two types or lengths"]);
-    // Whole numbers are not kept, but lie in their storage all the same.
+    // The reader does not keep integers, but they must lie inside their storage too.
     let whole = on(storage("IntStorage", "1", 2), int(0), ints(&[3]), ints(&[1]));
     let two = dict(&[named("a", as_type("FloatStorage")), named("b", whole)]);
     refuse(&legacy(&two, &[("0", &good), ("1", &good)]), &["tensor \"b\"", "outside"]);
-    // A part of a storage as early versions had it; a module's source; a type that is not known.
+    // A part of a storage in the format of early versions; a module's source; an unknown type.
     let kind = || b"ctorch\nFloatStorage\n".to_vec();
     let part = tuple(&[text("storage"), kind(), text("0"), text("cpu"), int(2), ints(&[1, 0, 2])]);
     refuse(&legacy(&[&part[..], b"Q"].concat(), &[]), &["early versions of PyTorch"]);
@@ -327,7 +328,7 @@ fn entries_that_are_not_plain_parts_of_the_file_are_refused() {
     let mut damaged = good.clone();
     damaged[numbers] ^= 1;
     refuse(&damaged, &["\"archive/data/0\"", "checksum"]);
-    // In the directory, of both entries: that they are compressed, encrypted, of 4 GB.
+    // In the directory, both entries claim to be compressed, encrypted or 4 GB long.
     for (field, bytes) in [(10, &[8, 0][..]), (10, &[99, 0]), (8, &[1]), (20, &[0xfe; 8]), (24, &[0xfe; 4])] {
         let mut changed = good.clone();
         for at in 0..good.len() - 4 {
@@ -343,13 +344,13 @@ fn entries_that_are_not_plain_parts_of_the_file_are_refused() {
 #[test]
 fn nesting_and_sharing_cost_no_more_than_their_bytes() {
     let deep = 100_000;
-    // Lists in lists, tuples in tuples, marks on marks.
+    // Nested lists, nested tuples, repeated marks.
     let lists = ["]".repeat(deep), "a".repeat(deep - 1)].concat().into_bytes();
     refuse(&legacy(&lists, &[]), &["holds a list"]);
     refuse(&legacy(&[b")", &vec![0x85; deep][..]].concat(), &[]), &["holds a tuple"]);
     refuse(&legacy(&vec![b'('; deep], &[]), &["a value is missing"]);
     refuse(&legacy(&vec![b']'; 1 << 18], &[]), &["steps, a state dict far fewer"]);
-    // Each list holds the one before ten times.
+    // Each list contains the previous list ten times.
     let mut laughs = b"]q\0".to_vec();
     for i in 0..200u8 {
         laughs.extend(b"](");
@@ -357,10 +358,10 @@ fn nesting_and_sharing_cost_no_more_than_their_bytes() {
         laughs.extend([b'e', b'q', i + 1]);
     }
     refuse(&legacy(&laughs, &[]), &["holds a list"]);
-    // A dict that is its own state dict, a list that has itself.
+    // A dict that is its own state dict, and a list that contains itself.
     refuse(&legacy(b"}q\0X\x0a\0\0\0state_dicth\0s", &[]), &["first keys are [\"state_dict\"]"]);
     refuse(&legacy(b"]q\0h\0a", &[]), &["holds a list"]);
-    // The same numbers under many names.
+    // The same numbers have many names.
     let numbers = vec![0.5; 10_000];
     let mut object = [&b"}("[..], &named("a", view(10_000, 0, &[10_000], &[1])), b"q\0"].concat();
     for i in 0..10_000 {
@@ -368,12 +369,12 @@ fn nesting_and_sharing_cost_no_more_than_their_bytes() {
     }
     object.extend(b"u");
     refuse(&legacy(&object, &[("0", &numbers)]), &["shares numbers with too many others"]);
-    // Twice is what tied weights do.
+    // Tied weights appear twice.
     let object =
         [&b"}("[..], &named("a", view(10_000, 0, &[10_000], &[1])), b"q\0", &text("b"), b"h\0u"].concat();
     let tied = tensors(&legacy(&object, &[("0", &numbers)])).unwrap();
     assert!(tied.len() == 2 && tied[0].values == tied[1].values);
-    // A place of the memo far out.
+    // A very large memo index.
     refuse(&legacy(b"]r\xff\xff\xff\xffj\xff\xff\xff\xff", &[]), &["holds a list"]);
     refuse(&legacy(b"h\x01", &[]), &["refers to what it has not defined"]);
 }
@@ -423,7 +424,7 @@ fn a_file_with_any_bit_flipped_is_refused_or_of_the_same_size() {
                 let count =
                     |tensors: &[Tensor]| tensors.iter().map(|tensor| tensor.values.len()).sum::<usize>();
                 assert!(count(&read) <= count(&expected), "bit {bit}");
-                // An archive has a checksum of all that matters.
+                // An archive has a checksum of all data that the reader uses.
                 assert!(file[0] != b'P' || read == expected, "bit {bit}");
             }
             bytes[bit / 8] ^= 1 << (bit % 8);
@@ -434,7 +435,7 @@ fn a_file_with_any_bit_flipped_is_refused_or_of_the_same_size() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// Whatever follows, the file is read or refused.
+    /// The file is read or refused, whatever bytes follow.
     #[test]
     fn anything_after_a_valid_beginning_is_refused_or_read(
         part in 0.0..1.0,
@@ -448,7 +449,7 @@ proptest! {
         }
     }
 
-    /// Programs of the opcodes that the machine has, most of which mean something.
+    /// Programs of the machine's opcodes. Most of these opcodes have an effect.
     #[test]
     fn any_program_is_refused_or_read(
         opcodes in proptest::collection::vec(

@@ -1,6 +1,6 @@
-//! Exercises for the chapters of `docs/`, with solutions. The comment above a test is the exercise, and
-//! its body is a solution. The last lines compare the solution with the library. The tests use the
-//! random network of `Weights::seeded` and need no file:
+//! Exercises for the chapters of `docs/`, with solutions. The comment above a test is the exercise,
+//! and its body is a solution. The last lines compare the solution with the library. The tests use
+//! the random network of `Weights::seeded` and need no file:
 //! `cargo test --release --test engine exercises::`.
 
 use crate::common::{SEED, picture};
@@ -61,7 +61,8 @@ fn exercise_1_1_a_pixel_becomes_three_numbers() {
 
     // Blue comes first. The ImageNet mean is subtracted from each channel: 104, 117, 123.
     let orange = [0.0 - 104.0, 128.0 - 117.0, 255.0 - 123.0];
-    // The shape is [224][224][3]. The 10 rows of 224 pixels and 20 more pixels before have three values each.
+    // The shape is [224][224][3]. The 10 rows of 224 pixels and 20 more pixels before have three
+    // values each.
     let at = 6780;
 
     let input = Picture::from_rgb(224, 224, &rgb, Resize::Stretch).unwrap().input();
@@ -163,7 +164,8 @@ fn exercise_2_3_a_convolution_is_a_matrix_product() {
     let mut patches = vec![0.0; side * side * depth];
     for (pixel, patch) in patches.chunks_mut(depth).enumerate() {
         for (k, value) in patch.iter_mut().enumerate() {
-            // k follows the order of a filter's weights: channel, row, column. The padding is one pixel.
+            // k follows the order of a filter's weights: channel, row, column. The padding is one
+            // pixel.
             let (input, ky, kx) = (k / 9, k / 3 % 3, k % 3);
             let (py, px) = (pixel / side + ky, pixel % side + kx);
             if (1..=side).contains(&py) && (1..=side).contains(&px) {
@@ -195,10 +197,12 @@ fn exercise_2_3_a_convolution_is_a_matrix_product() {
 /// the last pixel of pool1 have? Compute the output there for channel 7.
 #[test]
 fn exercise_3_1_a_window_may_hang_over_the_border() {
-    // Caffe rounds up: it uses each window that starts inside the plane. (Rounding down gives 55, 27, 13 and 6.)
+    // Caffe rounds up: it uses each window that starts inside the plane. (Rounding down gives 55,
+    // 27, 13 and 6.)
     let side = |side: usize| (side - 3).div_ceil(2) + 1;
     assert_eq!([112, 56, 28, 14].map(side), [56, 28, 14, 7]);
-    // Pixel 55 reads rows and columns 110 and 111. Row and column 112 do not exist, so there are four values.
+    // Pixel 55 reads rows and columns 110 and 111. Row and column 112 do not exist, so there are
+    // four values.
     let (conv1, ..) = blob("conv1/7x7_s2");
     let value = |y: usize, x: usize| conv1[(y * 112 + x) * 64 + 7];
     let largest = value(110, 110).max(value(110, 111)).max(value(111, 110)).max(value(111, 111));
@@ -222,7 +226,8 @@ fn exercise_3_2_normalisation_is_across_channels() {
     let pixel = &pool1[at..at + 64];
     let normalised: Vec<f32> = (0..64)
         .map(|channel: usize| {
-            // The sum covers only the channels that exist: three for the first and for the last channel.
+            // The sum covers only the channels that exist: three for the first and for the last
+            // channel.
             let around = &pixel[channel.saturating_sub(2)..(channel + 3).min(64)];
             let squares: f64 = around.iter().map(|&value| f64::from(value).powi(2)).sum();
             (f64::from(pixel[channel]) / (1.0 + 0.0001 / 5.0 * squares).powf(0.75)) as f32
@@ -263,8 +268,8 @@ fn exercise_4_1_adding_a_constant_to_all_logits_changes_nothing() {
     let small = by_definition([2.0, 1.0, 0.0]);
     // e^1002 overflows f32, and infinity divided by infinity is not a number.
     assert!(by_definition([1002.0, 1001.0, 1000.0]).iter().all(|p| p.is_nan()));
-    // exp(l + a) / sum of exp(l_j + a) = exp(a) exp(l) / (exp(a) sum of exp(l_j)): the constant cancels, so
-    // softmax may subtract the largest logit.
+    // exp(l + a) / sum of exp(l_j + a) = exp(a) exp(l) / (exp(a) sum of exp(l_j)): the constant
+    // cancels, so softmax may subtract the largest logit.
     let large = by_definition([1002.0, 1001.0, 1000.0].map(|logit| logit - 1002.0));
     assert_close(&large, &small);
 
@@ -305,7 +310,8 @@ fn covered(rect: Rect, bgr: [f32; 3]) -> Input {
 /// How many with whole masks only (`mask_clipping` off)?
 #[test]
 fn exercise_5_1_positions_are_counted_along_each_axis() {
-    // With clipped masks the centres are at 0, stride, 2 * stride, .. below 224, for every mask size.
+    // With clipped masks the centres are at 0, stride, 2 * stride, .. below 224, for every mask
+    // size.
     let clipped = |stride: usize| 224usize.div_ceil(stride);
     assert_eq!((clipped(22).pow(2), clipped(10).pow(2)), (121, 529));
     // Whole masks start at 0, stride, .. as long as they end inside the picture.
@@ -378,10 +384,12 @@ fn exercise_6_2_receptive_fields_by_recursion() {
                 Op::AveragePool => (7, 1),
                 _ => (1, 1),
             };
-            // An output reads `size` neighbours. Each has a field of `width` pixels, `step` pixels after the one before.
+            // An output reads `size` neighbours. Each has a field of `width` pixels, `step` pixels
+            // after the one before.
             let (width, step) = fields[layer.input];
             let field = (width + (size - 1) * step, step * stride);
-            // The branches of an inception block have the same centre, so the widest field contains the others.
+            // The branches of an inception block have the same centre, so the widest field contains
+            // the others.
             fields[layer.output] = fields[layer.output].max(field);
         }
 
@@ -455,7 +463,8 @@ fn exercise_7_1_zeros_may_be_left_out_but_the_order_counts() {
     assert_eq!(bits(&nonzero), library);
     assert!((1..inputs).contains(&nonzero.len()), "{} are not zero", nonzero.len());
     assert_ne!(bits(&backwards), library);
-    // Zero times infinity is not a number, so the term would not be zero. `Weights` refuses such weights.
+    // Zero times infinity is not a number, so the term would not be zero. `Weights` refuses such
+    // weights.
     assert!((0.0 * f32::INFINITY).is_nan());
     let mut file = crate::common::seeded_tensors();
     file[1].bytes[..4].copy_from_slice(&f32::INFINITY.to_le_bytes());

@@ -1,5 +1,5 @@
-//! Grad-CAM on the seeded network: against PyTorch's gradients, against numerical derivatives, and the same bits
-//! everywhere. Needs no weights file.
+//! Tests of Grad-CAM on the seeded network: it agrees with PyTorch's gradients and with numerical
+//! derivatives, and has the same bits everywhere. They need no weights file.
 
 use crate::common::{Reference, SEED, picture_input};
 use occlude::network::{CLASSES, INPUT_SIDE};
@@ -29,7 +29,7 @@ fn maps_agree_with_pytorchs_gradients() {
     assert_eq!((found.grid, &found.classes[..]), ([7, 7], &reference.classes[..2]));
     assert_eq!(found.maps.len(), reference.gradcam.len());
     for (k, want) in reference.gradcam.chunks(PLACES).enumerate() {
-        assert!(want.contains(&0.0) && largest(want) > 0.0, "a map with both says more");
+        assert!(want.contains(&0.0) && largest(want) > 0.0, "the map must contain zeros and positive values");
         for (found, want_value) in found.map(k).iter().zip(want) {
             let error = (found - want_value).abs() / largest(want);
             assert!(error <= 1e-5, "class {k}: {found}, not {want_value}: {error:e}");
@@ -37,8 +37,9 @@ fn maps_agree_with_pytorchs_gradients() {
     }
 }
 
-/// The definition, with derivatives that nobody has derived: each channel of the blob is moved up and down a little at all
-/// its places, which changes the probability by the step times the gradients' sum.
+/// Computes the definition with numerical derivatives. Each channel of the blob moves up and down a
+/// little at all its places. This changes the probability by the step times the sum of the
+/// gradients.
 fn numerical(activations: &Activations, class: usize) -> Vec<f64> {
     let blob: Vec<f64> =
         activations.blob("inception_5b/output").unwrap().into_iter().map(f64::from).collect();
@@ -53,7 +54,7 @@ fn numerical(activations: &Activations, class: usize) -> Vec<f64> {
             row.iter().zip(&means).map(|(&w, m)| f64::from(w) * m).sum::<f64>() + f64::from(bias[j])
         })
         .collect();
-    // The probability when the mean of one channel is another one.
+    // The probability after the mean of one channel has moved.
     let probability = |channel: usize, moved: f64| -> f64 {
         let by = mean(channel, moved) - means[channel];
         let logit = |j: usize| logits[j] + f64::from(weight[j * CHANNELS + channel]) * by;
@@ -111,7 +112,7 @@ fn threads_instruction_sets_and_company_change_no_bits() {
     for isa in Isa::all_available() {
         assert_eq!(bits(isa, 3, &classes), expected, "{isa}");
     }
-    // What else is asked for makes no difference to a class.
+    // The other requested classes do not affect the map of a class.
     assert_eq!(bits(NET.isa(), 2, &classes[5..6]), expected[5 * PLACES..6 * PLACES]);
 }
 

@@ -1,4 +1,5 @@
-//! The network and the sweep: the same bits on every machine, and the numbers of PyTorch and of plain formulas.
+//! Tests of the network and the sweep: they compute the same bits on every machine, and the numbers
+//! of PyTorch and of plain formulas.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,5 +1,6 @@
-//! The claim of the same bits, on the whole path from a picture to its maps: any instruction set, any number of threads,
-//! incremental or not, and the bits that are written down here, which every other machine and every later version is held to.
+//! Tests of the claim of equal bits, for the whole path from a picture to its maps: with any
+//! instruction set, any number of threads, incremental or not. The bits equal those that this file
+//! contains, which every other machine and every later version must reproduce.
 
 use crate::common::{SEED, picture};
 use occlude::{
@@ -7,7 +8,7 @@ use occlude::{
     Upsampling, Weights,
 };
 
-/// FNV-1a of the bits, low byte first.
+/// FNV-1a of the bits, with the low byte first.
 fn hash(values: impl IntoIterator<Item = u32>) -> u64 {
     let bytes = values.into_iter().flat_map(u32::to_le_bytes);
     bytes.fold(0xcbf29ce484222325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100000001b3))
@@ -17,12 +18,13 @@ fn of_floats(values: &[f32]) -> u64 {
     hash(values.iter().map(|value| value.to_bits()))
 }
 
-/// The seeded network's results on the formula picture, shrunk from 300x260 so that resampling is part of it. Part by part, so
-/// that a difference says where it begins.
+/// The seeded network's results for the formula picture, which is shrunk from 300x260 so that the
+/// results include resampling. Each part has its own hash, so that a difference shows the first
+/// part that changed.
 ///
-/// They are the same on every machine: nothing in them comes from a mathematical library, whose functions may round in their own
-/// way (`f32::mul_add` and `sqrt` have one right result). A change of one of them is a change of the results' bits: a new major
-/// version (see the crate's documentation).
+/// The hashes are the same on every machine. No step uses a mathematical library, whose functions
+/// may round differently (`f32::mul_add` and `sqrt` have one correct result). A change of a hash is
+/// a change of the results' bits and needs a new major version (see the crate's documentation).
 const GOLDEN: [(&str, u64); 10] = [
     ("resized picture", 0x7fe0952793e7f009),
     ("logits", 0x98137693e96b3f65),
@@ -96,13 +98,14 @@ fn the_fast_kernels_have_the_golden_bits_on_any_number_of_threads() {
     }
 }
 
-/// What a machine without fast kernels runs. A pass takes seconds where a fused multiply-add is a call: once.
+/// Tests the code that a machine without fast kernels runs. A pass takes seconds if a fused
+/// multiply-add is a library call, so the test runs one pass.
 #[test]
 fn the_scalar_kernels_have_the_golden_bits() {
     assert_golden(Isa::SCALAR, 3, false);
 }
 
-/// The files that the command writes.
+/// Tests of the files that the command writes.
 #[cfg(feature = "cli")]
 mod command {
     use crate::common::command::{folder, seeded, succeed};
@@ -113,7 +116,7 @@ mod command {
 
     const SWEEP: [&str; 6] = ["--mask-size", "120", "--stride", "224x120", "--classes", "top2"];
 
-    /// Fast kernels on one, two and three threads, and the scalar ones on two, which are slow.
+    /// The fast kernels on one, two and three threads, and the slow scalar kernels on two threads.
     fn machines() -> impl Iterator<Item = (String, &'static str)> {
         let threads = |isa: Isa| if isa == Isa::SCALAR { &["2"][..] } else { &["1", "2", "3"] };
         Isa::all_available()
@@ -121,7 +124,8 @@ mod command {
             .flat_map(move |isa| threads(isa).iter().map(move |&n| (isa.to_string(), n)))
     }
 
-    /// `map.json` says what it was run on and how long it took; the rest is the result.
+    /// `map.json` records the machine and the time of the run. All its other contents are the
+    /// result.
     #[test]
     fn explain_writes_the_same_results_on_each() {
         let folder = folder();
@@ -149,7 +153,7 @@ mod command {
         }
     }
 
-    /// All files, pictures too.
+    /// Compares all files, including pictures.
     #[test]
     fn batch_writes_the_same_bytes_on_each() {
         let folder = folder();
@@ -172,7 +176,7 @@ mod command {
         }
     }
 
-    /// Paths below a folder with their bytes.
+    /// The paths below a folder, with the bytes of each file.
     fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
         let all = crate::common::command::listing(folder).into_iter().filter(|path| path.is_file());
         let name = |path: &Path| path.strip_prefix(folder).unwrap().display().to_string();

@@ -1,4 +1,5 @@
-//! The reference path on the seeded network, against what PyTorch computes in float64. Needs no weights file.
+//! Compares the reference path on the seeded network with PyTorch's results in float64. Needs no
+//! weights file.
 
 use crate::common::{Reference, SEED, picture_input};
 use occlude::network::{INPUT_SIDE, Network, Op};
@@ -8,11 +9,11 @@ use occlude::{GoogLeNet, Input};
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
-/// Relative to a blob's largest value.
+/// The largest accepted error, relative to a blob's largest value.
 const BLOB_TOLERANCE: f32 = 1e-5;
 const PROBABILITY_TOLERANCE: f64 = 5e-6;
 
-/// Softmax in float64, so that what is compared is the network's error.
+/// Computes softmax in float64, so that the comparison shows only the network's error.
 fn softmax(logits: &[f32]) -> Vec<f64> {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let powers: Vec<f64> = logits.iter().map(|&logit| f64::from(logit - largest).exp()).collect();
@@ -47,7 +48,8 @@ fn every_blob_agrees() {
     }
 }
 
-/// What the generator promises: the kernels that skip zeros have zeros to skip, and no layer is dead or saturated.
+/// The generator guarantees that the kernels which skip zeros find zeros, and that no layer is dead
+/// or saturated.
 #[test]
 fn about_half_of_what_leaves_a_relu_is_zero() {
     let net = Network::googlenet();
@@ -88,7 +90,7 @@ fn a_sweep_agrees() {
     let weights = Weights::seeded(SEED);
     let input = picture_input();
     for position in 0..GRID * GRID {
-        // Masks of 60 pixels around 0, 56, 112, 168, clipped; zero is the training mean.
+        // Masks of 60 pixels around 0, 56, 112 and 168, clipped. A zero is the training mean.
         let covered = |centre: usize| centre.saturating_sub(30)..centre + 30;
         let (rows, columns) = (covered(position / GRID * 56), covered(position % GRID * 56));
         let mut masked = input.clone();
@@ -117,7 +119,7 @@ static NET: LazyLock<GoogLeNet> = LazyLock::new(|| GoogLeNet::new(&WEIGHTS).unwr
 proptest! {
     #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Every layer, on pictures that nobody chose: waves of any direction and length under noise.
+    /// Compares every layer for random pictures: waves of any direction and length, with noise.
     #[test]
     fn the_kernels_agree_with_the_reference_path_in_every_blob(
         waves in prop::array::uniform3((-0.5f32..0.5, -0.5f32..0.5, 0.0f32..120.0)),

@@ -1,5 +1,5 @@
-//! The sweep: incremental equals exhaustive bit for bit, whatever the options, threads and instruction set; and both agree
-//! with an independent implementation.
+//! Tests of the sweep: the incremental sweep equals the exhaustive one bit for bit, for all
+//! options, threads and instruction sets. Both agree with an independent implementation.
 
 use crate::common::{Reference, SEED, picture_input};
 use occlude::network::geometry::Rect;
@@ -18,7 +18,7 @@ use std::sync::{LazyLock, Mutex};
 static NET: LazyLock<GoogLeNet> = LazyLock::new(|| GoogLeNet::new(&Weights::seeded(SEED)).unwrap());
 static INPUT: LazyLock<Input> = LazyLock::new(|| Input::from_nhwc_bgr(picture_input()).unwrap());
 
-/// Equal in every bit, which `==` on floats is not for zeros.
+/// Asserts that all bits are equal. `==` on floats does not distinguish the two zeros.
 fn assert_same_bits(a: &OcclusionMaps, b: &OcclusionMaps) {
     assert_eq!(a, b);
     let bits = |m: &OcclusionMaps| -> Vec<u32> {
@@ -34,7 +34,7 @@ fn assert_same_bits(a: &OcclusionMaps, b: &OcclusionMaps) {
     assert_eq!(bits(a), bits(b));
 }
 
-/// One of each kind: what a group keeps dense, as a list, as a pool's list, or not at all.
+/// One feature of each kind: a group stores it densely, as a list, as a pool's list, or not at all.
 const FEATURES: [&str; 8] = [
     "conv1/7x7_s2",
     "conv2/norm2",
@@ -51,7 +51,8 @@ proptest! {
     #[test]
     fn incremental_equals_exhaustive(
         size in [1usize..=224, 1usize..=60],
-        // At most about 16 positions a case: the exhaustive pass is what takes the time.
+        // A case has at most about 16 positions, because the exhaustive pass takes most of the
+        // time.
         stride in [56usize..=224, 45usize..=224],
         value in prop_oneof![
             Just(MaskValue::Auto),
@@ -80,7 +81,8 @@ proptest! {
     }
 }
 
-/// The grid and the masks as the definition says, pixel by pixel, and each score that of the plainly masked image.
+/// Computes the grid and the masks pixel by pixel from the definition. Each score equals that of
+/// the masked image in a plain pass.
 #[test]
 fn a_position_is_the_classification_of_the_masked_image() {
     for (size, stride, clipping) in
@@ -93,7 +95,8 @@ fn a_position_is_the_classification_of_the_masked_image() {
             .mask_value(MaskValue::Rgb([10.0, 200.0, 90.5]))
             .classes([3, 999])
             .score(Score::Logit)
-            // More than eight positions on one thread: what one group leaves behind would be in the next one's way.
+            // One thread computes more than eight positions. Data that remain from one group would
+            // disturb the next group.
             .threads(1);
         let maps = sweep.run(&INPUT).unwrap();
         assert!(maps.argmax.len() > 8);
@@ -128,8 +131,9 @@ fn a_position_is_the_classification_of_the_masked_image() {
     }
 }
 
-/// Weights are visited in panels of output channels. In the seeded network a pixel changes in all of them or in none; here
-/// the first half of each layer's outputs is always zero, so that what changes is in the later panels only.
+/// The kernels visit weights in panels of output channels. In the seeded network a pixel changes in
+/// all panels or in none. Here the first half of each layer's outputs is always zero, so changes
+/// occur only in the later panels.
 #[test]
 fn a_change_in_the_last_outputs_alone_is_seen() {
     let (seeded, network) = (Weights::seeded(SEED), Network::googlenet());
@@ -142,7 +146,8 @@ fn a_change_in_the_last_outputs_alone_is_seen() {
             ("weight", shape.clone(), seeded.weight(&layer.name)),
         ] {
             let dead = dead * values.len() / shape[0];
-            // Half of the inputs are zero, too: the others count for more, and activations keep their range.
+            // Half of the inputs are zero too. The other inputs get larger weights, so that
+            // activations keep their range.
             let gain = if layer.input == BlobId::IMAGE { 1.0 } else { std::f32::consts::SQRT_2 };
             let values = values.iter().enumerate().map(|(i, v)| if i < dead { 0.0 } else { v * gain });
             let bytes: Vec<u8> = values.flat_map(f32::to_le_bytes).collect();
@@ -156,7 +161,7 @@ fn a_change_in_the_last_outputs_alone_is_seen() {
     let net = GoogLeNet::new(&weights).unwrap();
     let sweep = OcclusionSensitivity::new(&net).mask_size([20, 30]).stride([75, 75]).score(Score::Logit);
     let maps = sweep.run(&INPUT).unwrap();
-    assert!(maps.map(0).iter().all(|drop| *drop != 0.0), "the masks are felt: {:?}", maps.map(0));
+    assert!(maps.map(0).iter().all(|drop| *drop != 0.0), "the masks must have an effect: {:?}", maps.map(0));
     assert_same_bits(&maps, &sweep.exhaustive(true).run(&INPUT).unwrap());
 }
 
@@ -246,7 +251,7 @@ fn options_outside_their_range_are_refused_by_name() {
     }
 }
 
-/// The image with some pixels replaced by those of another one.
+/// The image with some pixels replaced by those of another image.
 fn covered(pixels: impl Fn(usize, usize) -> bool, cover: &[f32]) -> Input {
     let mut values = INPUT.values().to_vec();
     for (i, value) in values.iter_mut().enumerate() {
@@ -257,7 +262,7 @@ fn covered(pixels: impl Fn(usize, usize) -> bool, cover: &[f32]) -> Input {
     Input::from_nhwc_bgr(values).unwrap()
 }
 
-/// Sums a channel of a layer, by its definition.
+/// Sums a channel of a layer directly from the definition.
 fn total(pass: &Activations, feature: &Feature) -> f32 {
     let network = NET.network();
     let layer = network.layers.iter().find(|l| l.name == feature.layer);
@@ -285,12 +290,12 @@ fn a_feature_is_the_sum_of_a_channel_of_the_masked_image() {
     for (f, map) in maps.features.iter().enumerate() {
         let feature = Feature { layer: map.layer.clone(), channel: Some(map.channel) };
         assert_eq!(map.base_total, total(&whole, &feature), "{feature:?}");
-        // The strongest channel, and no earlier one as strong.
+        // The map shows the strongest channel; no earlier channel is equally strong.
         for channel in (0..16).filter(|&c| c != map.channel) {
             let other = total(&whole, &Feature { layer: map.layer.clone(), channel: Some(channel) });
             assert!(if channel < map.channel { other < map.base_total } else { other <= map.base_total });
         }
-        assert!(maps.feature_map(f).iter().any(|drop| *drop != 0.0), "{feature:?} feels the masks");
+        assert!(maps.feature_map(f).iter().any(|drop| *drop != 0.0), "the masks must affect {feature:?}");
         for at in [0, nx + 1, ny * nx - 1] {
             let rect = maps.mask_rect(at / nx, at % nx);
             let inside = |y, x| (rect.y0..rect.y1).contains(&y) && (rect.x0..rect.x1).contains(&x);
@@ -329,7 +334,7 @@ fn a_region_has_the_whole_sweeps_numbers() {
             let place = (at / part.grid[1], at % part.grid[1]);
             assert_eq!(part.mask_rect(place.0, place.1), whole.mask_rect(i / nx, i % nx));
         }
-        // The area is that of the positions' cells in the enlarged map of all.
+        // The area consists of the positions' cells in the enlarged map of all positions.
         let cells = whole.upsampled(0, occlude::Upsampling::Nearest);
         let area = part.area();
         for (i, value) in cells.iter().enumerate() {
@@ -359,7 +364,7 @@ fn coarse_to_fine_ends_in_the_same_bits() {
         for i in 0..ny * nx {
             let near = |at: usize, n: usize| {
                 let known = (0..n).step_by(r.step);
-                // Of two as near, the later one.
+                // If two positions are equally near, this takes the later one.
                 known.min_by_key(|k| (k.abs_diff(at), n - k)).unwrap()
             };
             let (y, x) = (near(i / nx, ny), near(i % nx, nx));
@@ -401,7 +406,7 @@ fn attributions_are_means_over_the_masks_that_cover_a_pixel() {
 #[test]
 fn deletion_and_insertion_classify_plainly_covered_images() {
     let class = NET.classify(&INPUT).best();
-    // Ties, too: a coarse ramp.
+    // A coarse ramp, which contains ties.
     let first: Vec<f32> = (0..224 * 224).map(|i| -((i / 224 / 8) as f32) - (i % 224 / 50) as f32).collect();
     let second: Vec<f32> = first.iter().map(|v| -v).collect();
     let curves = |exhaustive: bool, threads: usize| {

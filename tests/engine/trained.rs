@@ -1,4 +1,5 @@
-//! The trained network against the reference outputs of an independent float64 implementation.
+//! Compares the trained network with the reference outputs of an independent float64
+//! implementation.
 
 use crate::common::shared;
 use occlude::network::geometry::Rect;
@@ -6,7 +7,7 @@ use occlude::{GoogLeNet, Input, MaskValue, OcclusionSensitivity};
 use safetensors::SafeTensors;
 use std::path::PathBuf;
 
-/// One file of reference outputs.
+/// A file of reference outputs.
 struct Expected(Vec<u8>);
 
 impl Expected {
@@ -22,7 +23,7 @@ impl Expected {
         tensor.data().as_chunks().0.iter().map(|&b| i64::from_le_bytes(b) as usize).collect()
     }
 
-    /// The network's input, `[224][224][3]`; the file has planes.
+    /// The network's input, `[224][224][3]`. The file stores planes.
     fn input(&self) -> Input {
         let planes = self.floats("input").unwrap();
         let pixels = planes.len() / 3;
@@ -32,7 +33,8 @@ impl Expected {
     }
 }
 
-/// The trained network and the reference outputs of these images; `None`, having said so, where they are absent.
+/// The trained network and the reference outputs of these images. Returns `None` with a report if
+/// they are missing.
 fn trained<const N: usize>(images: [&str; N]) -> Option<(GoogLeNet, [Expected; N])> {
     let weights: PathBuf = shared("weights/bvlc_googlenet.safetensors")?;
     let files = images.map(|image| shared(&format!("reference/{image}.safetensors")));
@@ -88,12 +90,13 @@ fn grad_cams_are_within_1e_5() {
         let want = expected.floats("gradcam").unwrap();
         assert_eq!((found.grid, found.maps.len()), ([7, 7], want.len()));
         for (k, want) in want.chunks(49).enumerate() {
-            // The Tibetan terrier's third class has a map of zeros.
+            // The map of the Tibetan terrier's third class is all zeros.
             let largest = want.iter().copied().fold(0.0, f32::max);
             let error = largest_difference(found.map(k).values(), want);
             assert!(error <= 1e-5 * largest, "{image} {k}: {:e} of the largest", error / largest);
-            // Small values are what positive and negative channels leave of each other, and of the blob's own error the
-            // whole: with the reference's blob these would be 1e-6.
+            // Small values are the remainder after positive and negative channels cancel, and they
+            // contain the whole error of the blob. With the reference's blob their error would be
+            // 1e-6.
             for (found, want) in found.map(k).iter().zip(want).filter(|(_, want)| **want > 1e-3 * largest) {
                 assert!((found - want).abs() <= 2e-4 * want, "{image} {k}: {found}, not {want}");
             }
@@ -128,7 +131,8 @@ fn sweeps_are_within_5e_6_and_equal_to_exhaustive_ones() {
                 largest_difference(&drops, &expected.floats(&format!("sweep:{tag}:drop_top3")).unwrap());
             assert!(error <= 5e-6, "{image} {tag}: map off by {error:e}");
             assert_eq!(maps.argmax, expected.integers(&format!("sweep:{tag}:argmax")), "{image} {tag}");
-            // In the middle, where masks reach most; a whole sweep takes long when nothing is left out.
+            // A region in the middle, where masks affect most activations. A whole sweep takes long
+            // if it skips nothing.
             let middle = sweep.region(Rect { y0: 90, x0: 90, y1: 140, x1: 140 });
             let maps = middle.run(&input).unwrap();
             assert_eq!(maps, middle.clone().threads(1).run(&input).unwrap(), "{image} {tag}");

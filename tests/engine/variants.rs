@@ -1,5 +1,6 @@
-//! The network's other variants: torchvision's `googlenet` against torchvision itself (`tools/torchvision_reference.py`), and
-//! classifiers of any number of classes. Needs no weights file.
+//! Tests of the network's other variants: torchvision's `googlenet` against torchvision itself
+//! (`tools/torchvision_reference.py`), and classifiers with any number of classes. They need no
+//! weights file.
 
 use crate::common::{Reference, SEED, TOLERANCE, picture_input};
 use occlude::network::Network;
@@ -13,7 +14,7 @@ use std::sync::LazyLock;
 
 const CLASSES: usize = 37;
 
-/// A tensor of a state dict: name, shape, bytes, and whether they are floats.
+/// An entry of a state dict: its name, its shape, its bytes and its type.
 type Entry = (String, Vec<usize>, Vec<u8>, Dtype);
 
 /// The first outputs of splitmix64 as integers in -2^23 .. 2^23.
@@ -27,7 +28,7 @@ fn integers(mut seed: u64, count: usize) -> Vec<i64> {
     (0..count).map(|_| (next() >> 40) as i64 - (1 << 23)).collect()
 }
 
-/// What `tensor()` of the script makes.
+/// The tensor that `tensor()` of the script makes.
 fn tensor(name: &str, shape: Vec<usize>) -> Entry {
     let seed = name
         .bytes()
@@ -54,7 +55,7 @@ fn tensor(name: &str, shape: Vec<usize>) -> Entry {
     (name.to_string(), shape, values.iter().flat_map(|v| v.to_le_bytes()).collect(), Dtype::F32)
 }
 
-/// torchvision's names, what only training uses included.
+/// A state dict with torchvision's names, including those that only training uses.
 fn state_dict() -> Vec<Entry> {
     let network = Network::torchvision(CLASSES);
     let mut entries = Vec::new();
@@ -131,7 +132,7 @@ proptest! {
         own in prop_oneof![Just(1usize), 2usize..40, 990usize..1100],
         seed: u64,
     ) {
-        // torchvision's network, and Berkeley's with a classifier of its own.
+        // torchvision's network, and Berkeley's network with its own classifier.
         let other = GoogLeNet::new(&Weights::seeded_for(Network::bvlc(own), seed)).unwrap();
         for (net, layers) in [
             (&*NET, ["maxpool4", "inception4b.branch4.0", "inception3a"]),
@@ -211,7 +212,8 @@ mod commands {
     use serde_json::Value;
     use std::fs;
 
-    /// Everything that the command draws and writes, on a state dict as torchvision saves it.
+    /// Tests all drawings and files of the command for a state dict in the form that torchvision
+    /// saves.
     #[test]
     fn the_command_takes_torchvisions_file_and_a_file_of_labels() {
         let folder = folder();
@@ -256,7 +258,7 @@ mod commands {
         assert!(text.contains("already complete"), "{text}");
         fs::write(folder.path().join("names.txt"), names.join("\n").replace("thing", "item")).unwrap();
         let text = run(&["batch", "picture.png", "--stride", "112", "--out", "batch"]);
-        assert!(!text.contains("already complete"), "the labels are in the results: {text}");
+        assert!(!text.contains("already complete"), "other labels change the results: {text}");
     }
 
     #[test]

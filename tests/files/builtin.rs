@@ -1,5 +1,6 @@
-//! The built-in network: against PyTorch in float64 (`tools/torchvision_reference.py`), its sweeps against exhaustive ones on
-//! photographs, and the command where nothing but itself is there.
+//! Tests of the built-in network: against PyTorch in float64 (`tools/torchvision_reference.py`),
+//! its sweeps against exhaustive sweeps on photographs, and the command in an environment with no
+//! other files.
 
 use std::path::Path;
 use std::process::Command;
@@ -20,7 +21,7 @@ const CHELSEA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/chelsea.p
 static WEIGHTS: LazyLock<Weights> = LazyLock::new(Weights::builtin);
 static NET: LazyLock<GoogLeNet> = LazyLock::new(|| GoogLeNet::new(&WEIGHTS).unwrap());
 
-/// The photograph's middle 224x224 pixels, as they are.
+/// The middle 224x224 pixels of the photograph, unchanged.
 fn middle() -> Input {
     let photograph = Photograph::open(CHELSEA).unwrap();
     let (top, left) = ((photograph.height() - 224) / 2, (photograph.width() - 224) / 2);
@@ -36,7 +37,7 @@ fn blobs_scores_sweep_and_gradcam_are_pytorchs() {
     expected.check_scores(&NET, &middle());
 }
 
-/// The photograph, upside down or not, whole or its middle.
+/// The photograph, upside down or not, complete or only its middle.
 fn photograph() -> impl Strategy<Value = Input> {
     (any::<bool>(), any::<bool>()).prop_map(|(turned, cropped)| {
         let photograph = Photograph::open(CHELSEA).unwrap();
@@ -68,7 +69,7 @@ proptest! {
             .score(Score::Logit)
             .region(Rect { y0: y, x0: x, y1: y + 74, x1: x + 74 })
             .classes((0..NET.network().classes()).collect::<Vec<_>>());
-        // A region can lie between two mask centres.
+        // A region may lie between two mask centres.
         let Ok(maps) = sweep.run(&input) else { return Ok(()) };
         prop_assert_eq!(&maps, &sweep.clone().threads(1).run(&input).unwrap());
         prop_assert_eq!(&maps, &sweep.exhaustive(true).run(&input).unwrap());
@@ -93,7 +94,7 @@ fn json(command: Command) -> Value {
     serde_json::from_str(&succeed(command)).unwrap()
 }
 
-/// The command where there are no weights, no caches and no variables.
+/// The command in an environment without weights, caches and variables.
 fn bare(folder: &TempDir, arguments: &[&str]) -> Command {
     let mut command = occlude(folder, arguments);
     for name in ["HOME", "XDG_CACHE_HOME", "TORCH_HOME", "LOCALAPPDATA", "USERPROFILE"] {
@@ -119,7 +120,7 @@ fn the_first_command_maps_a_cat() {
     );
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.lines().next().unwrap().ends_with("  cat"), "{text}");
-    // As the README shows it, but for the time.
+    // The output in the README, except for the time.
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     let shown = readme.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
     let without_time = |text: &str| -> Vec<String> {
@@ -131,7 +132,7 @@ fn the_first_command_maps_a_cat() {
         serde_json::from_slice(&std::fs::read(folder.path().join("out/map.json")).unwrap()).unwrap();
     assert_eq!((&map["network"], &map["classes"][0]["label"]), (&network.into(), &"cat".into()));
     assert_eq!(map["grid"], serde_json::json!([11, 11]));
-    // Something on the photograph matters, and not everywhere as much.
+    // The masks change the score, by different amounts at different positions.
     let drops = crate::common::command::floats(&map["maps"]);
     let score = map["classes"][0]["base_score"].as_f64().unwrap() as f32;
     let strongest = drops.iter().copied().fold(0.0, f32::max);
@@ -192,7 +193,7 @@ fn the_built_in_network_is_asked_for_by_name() {
     assert!(text.contains("classes   cat, dog, "), "{text}");
 }
 
-/// Photographs that are not in this repository.
+/// Tests with photographs that this repository does not contain.
 #[test]
 fn it_knows_the_projects_photographs() {
     let said = |image: &str| {
@@ -200,7 +201,7 @@ fn it_knows_the_projects_photographs() {
         let said = NET.classify(&Picture::open(path, Resize::Stretch).unwrap().input());
         Some(WEIGHTS.labels().words(said.top(1)[0]).to_string())
     };
-    // weights/README.md names those that it gets wrong.
+    // weights/README.md lists the photographs that the network classifies wrongly.
     let photographs = [
         ("chelsea.png", "cat"),
         ("miniature_poodle.jpg", "dog"),

@@ -1,4 +1,5 @@
-//! The files that are read: photographs, and weights in each form, from a file, from a server and from the program itself.
+//! Tests of the files that the program reads: photographs, and weights in each format, from a file,
+//! from a server and from the program itself.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,5 @@
-//! Photographs in, network input out: against the reference pictures, in every format, and with hostile files.
+//! Tests of the path from a photograph to the network's input: against the reference pictures, in
+//! every format, and with hostile files.
 
 use std::fs;
 use std::io::Cursor;
@@ -15,7 +16,7 @@ const COLOURS: [[u8; 3]; 4] = [[250, 20, 30], [10, 200, 40], [60, 70, 240], [220
 const LOSSLESS: [ImageFormat; 5] =
     [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::Gif, ImageFormat::Tiff, ImageFormat::WebP];
 
-/// Four quarters of one colour each.
+/// A picture of four quarters, with one colour each.
 fn quarters(height: u32, width: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| {
         Rgb(COLOURS[usize::from(y >= height / 2) * 2 + usize::from(x >= width / 2)])
@@ -32,7 +33,7 @@ fn committed(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/pictures").join(name)
 }
 
-/// Opens `bytes` as a file of this name.
+/// Opens `bytes` as a file with this name.
 fn open_as(name: &str, bytes: &[u8]) -> Result<Photograph, Error> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
@@ -44,7 +45,8 @@ fn open(bytes: &[u8]) -> Result<Photograph, Error> {
     open_as("picture", bytes)
 }
 
-/// The message of the [`Error::Image`] that opening `bytes` must give; it always names the file.
+/// The message of the [`Error::Image`] that opening `bytes` must return. The message always names
+/// the file.
 fn refusal(bytes: &[u8]) -> String {
     let error = open_as("holiday.jpg", bytes).expect_err("must be refused");
     assert!(matches!(error, Error::Image { .. }), "{error:?}");
@@ -53,7 +55,7 @@ fn refusal(bytes: &[u8]) -> String {
     message
 }
 
-/// Upper left, upper right, lower left, lower right.
+/// The colours of the corners: upper left, upper right, lower left, lower right.
 fn corners(photo: &Photograph) -> [[u8; 3]; 4] {
     let (pixels, _) = photo.rgb().as_chunks::<3>();
     let last_row = (photo.height() - 1) * photo.width();
@@ -62,8 +64,9 @@ fn corners(photo: &Photograph) -> [[u8; 3]; 4] {
 
 #[test]
 fn pictures_agree_with_the_references() {
-    // PNG pixels are exact, so resampling must be; JPEG decoders may round differently. They do in about 1 % of the
-    // values; the poodle, a portrait, resampled along rows first would differ in 19 %, though never by more than 1.
+    // PNG pixels are exact, so the resampled pixels must be exact too. JPEG decoders may round
+    // differently, and do so in about 1 % of the values. If the poodle, a portrait, were resampled
+    // along rows first, 19 % of the values would differ, though never by more than 1.
     for (image, same_pixels) in [
         ("cat_dog.png", true),
         ("chelsea.png", true),
@@ -100,7 +103,7 @@ fn pictures_agree_with_the_references() {
             let (values, _) = input.data().as_chunks::<4>();
             let found = picture.input();
             for (at, value) in values.iter().enumerate() {
-                // The reference is [channel][y][x], ours [y][x][channel].
+                // The reference has the order [channel][y][x]; this library has [y][x][channel].
                 let (channel, pixel) = (at / (224 * 224), at % (224 * 224));
                 assert_eq!(
                     found.values()[pixel * 3 + channel],
@@ -122,7 +125,8 @@ fn transparency_is_dropped_from_a_photograph() {
     assert_eq!(Picture::open(path, Resize::Stretch).unwrap().rgb(), expected);
 }
 
-/// Numbers from Pillow 13.0.0: `resize((384, 256), BICUBIC).crop((80, 16, 304, 240))`, torchvision's sizes and offsets.
+/// The numbers come from Pillow 13.0.0: `resize((384, 256), BICUBIC).crop((80, 16, 304, 240))`,
+/// with torchvision's sizes and offsets.
 #[test]
 fn center_crop_of_a_photograph() {
     let Some(path) = crate::common::shared("images/chelsea.png") else {
@@ -156,14 +160,15 @@ fn center_crop_takes_the_middle_of_any_shape() {
 fn every_lossless_format_gives_the_same_pixels() {
     let image = quarters(6, 10);
     for format in LOSSLESS {
-        // The name says JPEG: only the content may decide.
+        // The name claims JPEG, but only the content may decide.
         let photo = open_as("photo.jpg", &encoded(image.clone(), format)).unwrap();
         assert_eq!((photo.height(), photo.width()), (6, 10), "{format:?}");
         assert_eq!(photo.rgb(), image.as_raw().as_slice(), "{format:?}");
     }
 }
 
-/// Made by `tests/data/pictures/make.py`; the numbers are Pillow's. Lossy formats may differ by decoder rounding.
+/// `tests/data/pictures/make.py` wrote the pictures, and the numbers are Pillow's. Lossy formats
+/// may differ by the rounding of the decoder.
 #[test]
 fn palettes_cmyk_bilevel_and_lossy_files_are_read_as_by_pillow() {
     let cmyk = [[198, 131, 63]; 4];
@@ -216,8 +221,8 @@ fn sixteen_bits_are_divided_by_257_and_rounded() {
     assert_eq!(photo.rgb().iter().step_by(3).copied().collect::<Vec<u8>>(), expected);
 }
 
-/// EXIF 2.32, tag 0x0112: for each value, which stored corner is seen in the upper left, upper right, lower left and
-/// lower right.
+/// EXIF 2.32, tag 0x0112: for each value, the stored corner that appears in the upper left, upper
+/// right, lower left and lower right.
 #[test]
 fn exif_orientation_turns_the_picture_upright() {
     let seen = [
@@ -252,7 +257,7 @@ fn exif_orientation_turns_the_picture_upright() {
     }
 }
 
-/// Encoders are consumed by writing, and each has its own type.
+/// Writing consumes an encoder, and each encoder has its own type.
 trait Encode {
     fn encode(&mut self, exif: Vec<u8>, image: &RgbImage);
 }
@@ -317,13 +322,14 @@ fn a_huge_file_is_refused_before_it_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("huge.png");
     fs::write(&path, b"\x89PNG\r\n\x1a\n").unwrap();
-    // A hole: takes no room on the disk.
+    // A hole in the file, which takes no space on the disk.
     fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(1 << 40).unwrap();
     let error = Photograph::open(path).unwrap_err().to_string();
     assert!(error.contains("is larger than 800000000 bytes"), "{error}");
 }
 
-/// Where each format's header holds the width, then the height, and in which byte order.
+/// A picture whose header claims this size. The cases give the position of the width and the height
+/// in each format, and the byte order.
 fn with_size(format: ImageFormat, width: u32, height: u32) -> Vec<u8> {
     let mut bytes = encoded(quarters(6, 10), format);
     match format {
@@ -351,7 +357,7 @@ fn with_size(format: ImageFormat, width: u32, height: u32) -> Vec<u8> {
     bytes
 }
 
-/// PNG specification, annex D.
+/// The CRC of the PNG specification, annex D.
 fn png_crc(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, &byte| {
         (0..8).fold(
@@ -388,7 +394,7 @@ fn pictures_without_pixels_are_refused() {
     assert!(matches!(Photograph::from_rgb(0, 5, &[]), Err(Error::Image { .. })));
 }
 
-/// One file a format and kind, small enough to cut everywhere.
+/// One file per format and kind, each small enough to cut at every byte.
 fn samples() -> Vec<(String, Vec<u8>)> {
     let noise =
         RgbImage::from_fn(24, 17, |x, y| Rgb([(x * y * 37) as u8, (x * 11) as u8, (x + y * y * 5) as u8]));
@@ -406,7 +412,8 @@ fn samples() -> Vec<(String, Vec<u8>)> {
     samples
 }
 
-/// A file that lost its end is refused, or, if only closing marks are gone, gives the very same pixels: never grey.
+/// A file whose end is missing is refused. If only closing marks are missing, it gives exactly the
+/// same pixels. It never gives grey pixels.
 #[test]
 fn truncated_pictures_are_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -433,7 +440,7 @@ fn truncated_pictures_are_refused() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Damage gives an error or other pixels, never a panic.
+    /// Damage causes an error or other pixels, never a panic.
     #[test]
     fn damaged_pictures_do_not_panic(
         sample in any::<prop::sample::Index>(),

@@ -1,6 +1,6 @@
-//! `occlude weights import` and `fetch`: every form that weights are published in, and downloads that go well, stop half way,
-//! bring something else or nothing, from a server on loopback. There is no TLS here: what a redirect from https may do is a unit
-//! test of `download.rs`.
+//! Tests of `occlude weights import` and `fetch`: every format in which weights are published, and
+//! downloads from a server on loopback. The downloads succeed, stop half way, or return something
+//! else or nothing. There is no TLS here; a unit test of `download.rs` covers redirects from https.
 
 #[path = "../common/encode.rs"]
 #[allow(dead_code, reason = "the unit tests of the readers use the rest")]
@@ -23,31 +23,31 @@ use safetensors::{Dtype, SafeTensors};
 use sha1::{Digest, Sha1};
 use tempfile::TempDir;
 
-/// How the server answers.
+/// The server's way of answering.
 #[derive(Clone, Copy, PartialEq)]
 enum Manner {
-    /// All that is asked for, parts of it included.
+    /// Sends all of the requested data, including parts of the file.
     Whole,
-    /// The first time, half of it, then the connection is cut.
+    /// Sends half of the data the first time, then cuts the connection.
     HalfOnce,
-    /// The first time, half of it, then nothing more, but the connection stays.
+    /// Sends half of the data the first time, then nothing more, but keeps the connection open.
     HangsOnce,
     NotFound,
-    /// Accepts the connection and says nothing.
+    /// Accepts the connection and sends nothing.
     Silent,
-    /// Announces no length, and never stops.
+    /// Announces no length and never stops.
     Endless,
-    /// Two bytes at a time.
+    /// Sends two bytes at a time.
     Trickle,
-    /// All of it, whatever part is asked for, and no word of how much that is.
+    /// Sends the whole file, whatever part is requested, and does not announce its length.
     Unannounced,
-    /// Another part than the one that is asked for.
+    /// Sends another part than the requested one.
     WrongPart,
-    /// To another address.
+    /// Redirects to another address.
     Redirect(&'static str),
 }
 
-/// A server of one file: where it is, and what has been asked of it.
+/// A server of one file: its address and the requests that it has received.
 struct Server {
     url: String,
     requests: Arc<Mutex<Vec<String>>>,
@@ -70,14 +70,14 @@ fn serve(content: Vec<u8>, manner: Manner) -> Server {
                 asked.len() == 1
             };
             let content = content.clone();
-            // A client that hangs up is its own business.
+            // An error of a client that hangs up does not matter here.
             thread::spawn(move || answer(&mut stream, &content, start, is_first, manner));
         }
     });
     Server { url, requests }
 }
 
-/// An address on which nobody listens.
+/// An address on which no server listens.
 fn closed() -> String {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}/x", closed.local_addr().unwrap())
@@ -96,7 +96,7 @@ fn request(stream: &TcpStream) -> String {
     head
 }
 
-/// Where the part that is asked for begins, if one is.
+/// The start of the requested part, if the request names one.
 fn range_start(request: &str) -> Option<usize> {
     let line = request.lines().find(|line| line.to_lowercase().starts_with("range:"))?;
     line.split_once("bytes=")?.1.split('-').next()?.parse().ok()
@@ -117,7 +117,7 @@ fn answer(
                 "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
             );
         }
-        // Until the client hangs up.
+        // Waits until the client hangs up.
         Manner::Silent => return stream.read(&mut [0]).map(drop),
         Manner::Redirect(to) => {
             return write!(
@@ -172,12 +172,12 @@ fn answer(
     Ok(())
 }
 
-/// Whether curl, which downloads, is there; it is in CI.
+/// Whether curl, which downloads the files, is installed. CI has it.
 fn has_curl() -> bool {
     let found = Command::new("curl").arg("--version").output().is_ok();
     assert!(found || std::env::var("CI").is_err(), "curl is required here");
     if !found {
-        let _ = writeln!(std::io::stderr(), "SKIPPED: a test that needs curl");
+        let _ = writeln!(std::io::stderr(), "SKIPPED: this test needs curl");
     }
     found
 }
@@ -186,7 +186,7 @@ fn sha1(bytes: &[u8]) -> String {
     Sha1::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Weights as Berkeley's published file has them, and as the ONNX model zoo's.
+/// The weights in the format of Berkeley's published file and in that of the ONNX model zoo.
 fn caffemodel(weights: &Weights) -> Vec<u8> {
     encode::PUBLISHED.file(&encode::layers_of(weights))
 }
@@ -213,12 +213,12 @@ fn every_form_is_imported_to_the_same_weights() {
             let text = succeed(occlude(&folder, &["weights", "import", name, "--out", "new/w.safetensors"]));
             assert!(text.contains(&format!("{} classes", weights.network().classes())), "{text}");
             assert_same(&folder.path().join("new/w.safetensors"), &weights);
-            // Straight from the file, too.
+            // The file can be read directly too.
             assert_same(&folder.path().join(name), &weights);
             fs::remove_dir_all(folder.path().join("new")).unwrap();
         }
     }
-    // A second time nothing is to be done; other weights are not replaced but by force.
+    // The second import has nothing to do. Other weights are replaced only with `--force`.
     let import = |more: &[&str]| occlude(&folder, &[&["weights", "import", "a.caffemodel"], more].concat());
     assert!(succeed(import(&[])).contains("wrote"));
     assert!(succeed(import(&[])).contains("unchanged"));
@@ -232,7 +232,7 @@ fn every_form_is_imported_to_the_same_weights() {
     assert!(succeed(import(&["--force"])).contains("wrote"));
 }
 
-/// The published network in Caffe's form becomes the published file, byte for byte.
+/// The published network in Caffe's format becomes the published file, byte for byte.
 #[test]
 fn the_published_network_becomes_the_published_file() {
     let Some(file) = shared("weights/bvlc_googlenet.safetensors") else { return };
@@ -243,11 +243,11 @@ fn the_published_network_becomes_the_published_file() {
     assert!(text.contains("all 116 match") && text.contains("(the published one)"), "{text}");
     let made = folder.path().join("weights/bvlc_googlenet.safetensors");
     assert!(fs::read(made).unwrap() == fs::read(file).unwrap());
-    // Which is where the other commands look.
+    // The other commands look for the file in this place.
     assert!(succeed(occlude(&folder, &["weights", "verify"])).contains("matches"));
 }
 
-/// A file of sources: name, address, and the file that is expected from there.
+/// A file of sources: the name, the address and the expected file of each source.
 fn sources(folder: &TempDir, sources: &[(&str, &str, &[u8])]) -> PathBuf {
     let source = |(name, url, file): &(&str, &str, &[u8])| serde_json::json!({"name": name, "url": url, "size": file.len(), "sha1": sha1(file)});
     let path = folder.path().join("sources.json");
@@ -256,7 +256,8 @@ fn sources(folder: &TempDir, sources: &[(&str, &str, &[u8])]) -> PathBuf {
     path
 }
 
-/// Limits that a test can wait for: seconds of being slow, seconds in all, bytes of what has no known size.
+/// Limits that a test can wait for: seconds of slow transfer, seconds in total, bytes of a file of
+/// unknown size.
 const SOON: &str = "0.4,60,300000";
 
 fn fetch_from(folder: &TempDir, url: &str, more: &[&str]) -> Command {
@@ -272,14 +273,14 @@ fn a_download_is_checked_converted_and_used() {
     let weights = Weights::seeded(SEED);
     let model = caffemodel(&weights);
     let server = serve(model.clone(), Manner::Whole);
-    // Other weights do not go where the published ones are looked for.
+    // Other weights are not written to the place of the published ones.
     let sum = sha1(&model);
     let fetch = ["weights", "fetch", "--from", &server.url, "--checksum", &sum];
     refuse(&folder, occlude(&folder, &fetch), 1, &["--out without a value is not possible"]);
     let list = sources(&folder, &[("only", &server.url, &model)]);
     let fetch = ["weights", "fetch", "--sources", list.to_str().unwrap()];
     assert!(succeed(occlude(&folder, &fetch)).contains("wrote"));
-    // In the cache directory, where every command looks.
+    // The file is in the cache directory, where every command looks.
     succeed(occlude(&folder, &["classify", "picture.png"]));
     let cached: Vec<_> =
         listing(&folder.path().join("cache")).into_iter().filter(|path| path.is_file()).collect();
@@ -289,7 +290,8 @@ fn a_download_is_checked_converted_and_used() {
     refuse(&folder, occlude(&folder, &fetch), 1, &["the file exists already: replace it with --force"]);
 }
 
-/// Dead, with the wrong file, and good ones; and no source is asked after a good one.
+/// Uses dead sources, sources with the wrong file, and good sources. The command asks no source
+/// after a good one.
 #[test]
 fn sources_are_tried_in_turn() {
     if !has_curl() {
@@ -326,7 +328,7 @@ fn sources_are_tried_in_turn() {
     assert_eq!(listing(&folder.path().join("new")), [folder.path().join("new/w.st")]);
     assert!(servers[2].requests.lock().unwrap().is_empty());
 
-    // One of them by its name.
+    // The user selects one source by its name.
     fs::remove_dir_all(folder.path().join("new")).unwrap();
     refuse(
         &folder,
@@ -341,7 +343,7 @@ fn sources_are_tried_in_turn() {
     assert_eq!(servers[2].requests.lock().unwrap().len(), 1);
     fs::remove_dir_all(folder.path().join("new")).unwrap();
 
-    // And when none is good, all are told.
+    // If no source is good, the command reports all of them.
     let not_found = serve(Vec::new(), Manner::NotFound);
     let list = [("dead", &*closed, &*model), ("gone", &*not_found.url, &*model)];
     sources(&folder, &list);
@@ -385,7 +387,7 @@ fn another_network_goes_beside_the_published_one() {
     assert_eq!(files.len(), 1, "{text}");
     assert!(text.contains(&format!("--weights {}", files[0].display())), "{text}");
     assert_same(&files[0], &weights);
-    // It is not taken for the published one.
+    // The commands do not take it for the published network.
     assert!(succeed(occlude(&folder, &["weights"])).contains("built-in network"));
 }
 
@@ -414,7 +416,8 @@ fn an_interrupted_download_goes_on_where_it_has_ended() {
     assert_same(&folder.path().join("w.st"), &weights);
     assert!(!partial.exists());
 
-    // From another server, too, whatever it is called; and what was only a source's is gone when another has brought it.
+    // The download also continues from another server with another name. After a source has sent
+    // the file, the partial files of other sources are gone.
     let list = sources(&folder, &[("other", &closed(), b"other"), ("good", &server.url, &model)]);
     fs::write(&partial, &model[..half]).unwrap();
     fs::write(folder.path().join(format!("w.st.{}.partial", &sha1(b"other")[..8])), b"oth").unwrap();
@@ -427,7 +430,8 @@ fn an_interrupted_download_goes_on_where_it_has_ended() {
     assert_eq!(left.count(), 0);
 }
 
-/// The kept part may be the beginning of something else, or too much, or the server may not send parts.
+/// The kept part may be the beginning of another file or too long, or the server may not send
+/// parts.
 #[test]
 fn what_cannot_be_continued_begins_anew_once() {
     if !has_curl() {
@@ -452,13 +456,13 @@ fn what_cannot_be_continued_begins_anew_once() {
         assert_eq!(server.requests.lock().unwrap().len(), requests);
         assert!(!partial.exists());
     }
-    // Without a size, the server's 416 tells that there is too much.
+    // Without a known size, the server's status 416 shows that the kept part is too long.
     let server = serve(model.clone(), Manner::Whole);
     fs::write(&partial, vec![1; model.len() + 1]).unwrap();
     let fetch = ["weights", "fetch", "--from", &server.url, "--checksum", &sum, "--out", "w.st", "--force"];
     succeed(occlude(&folder, &fetch));
     assert_eq!(server.requests.lock().unwrap().len(), 2);
-    // The second time is the last.
+    // The second attempt is the last one.
     fs::remove_file(folder.path().join("w.st")).unwrap();
     let mut damaged = model.clone();
     damaged[model.len() / 3] ^= 1;
@@ -484,18 +488,18 @@ fn what_is_damaged_or_something_else_is_not_installed() {
     let server = serve(damaged, Manner::Whole);
     let expected = format!("expected SHA-1 {sum}: it is damaged");
     refuse(&folder, fetch_from(&folder, &server.url, &["--checksum", &sum]), 1, &[&server.url, &expected]);
-    // Checked and still no weights.
+    // The checksum is right, but the file does not contain weights.
     let file = b"{\"error\": \"moved\"}".to_vec();
     let server = serve(file.clone(), Manner::Whole);
     let fetch = fetch_from(&folder, &server.url, &["--checksum", &sha1(&file)]);
     refuse(&folder, fetch, 1, &[&server.url, "JSON, not weights"]);
-    // Another network than the published one, without a word that it is wanted.
+    // Another network than the published one, without an option that requests it.
     let server = serve(model, Manner::Whole);
     let fetch = fetch_from(&folder, &server.url, &[]);
     refuse(&folder, fetch, 1, &["is not the published network", "--checksum"]);
 }
 
-/// Each ends soon, with a message that names the source, and leaves nothing behind.
+/// Each download ends soon, with a message that names the source, and leaves no file behind.
 #[test]
 fn servers_that_do_not_send_the_file_are_given_up() {
     if !has_curl() {
@@ -534,7 +538,7 @@ fn servers_that_do_not_send_the_file_are_given_up() {
         refuse(&folder, fetch_from(&folder, &server.url, &["--limits", limits]), 1, &messages);
         assert!(started.elapsed() < Duration::from_secs(20), "{expected}");
     }
-    // A known size is held to.
+    // The command enforces a known size.
     let list = |url: &str, size: usize| sources(&folder, &[("it", url, &vec![0; size])]);
     let model = vec![1; 1000];
     for (manner, size, expected) in [
@@ -551,7 +555,7 @@ fn servers_that_do_not_send_the_file_are_given_up() {
     }
 }
 
-/// No other source would mend that.
+/// No other source could solve this problem.
 #[cfg(unix)]
 #[test]
 fn a_full_disk_ends_it() {
@@ -598,7 +602,7 @@ fn a_server_that_has_it_not_and_one_that_is_not_there_are_told_apart() {
     refuse(&folder, without, 1, &["curl, which downloads it, is not installed"]);
     let wrong = occlude(&folder, &["weights", "fetch", "--from", &server.url, "--checksum", "abc"]);
     refuse(&folder, wrong, 2, &["--checksum", "SHA-384"]);
-    // Name and password are not shown.
+    // The messages do not show the name and the password.
     for url in [server.url.replace("http://", "http://me:secret@"), closed().replace("//", "//me:secret@")] {
         let output = fetch(&url).output().unwrap();
         let told = stderr(&output);
@@ -606,16 +610,16 @@ fn a_server_that_has_it_not_and_one_that_is_not_there_are_told_apart() {
     }
 }
 
-/// Waits for what must come soon.
+/// Waits for a condition that must become true soon.
 fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
     let started = Instant::now();
     while !is_so() {
-        assert!(started.elapsed() < Duration::from_secs(120), "{what}: not so");
+        assert!(started.elapsed() < Duration::from_secs(120), "{what}: this did not happen");
         thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// Running programs with this word in their command lines, but for `occlude` itself.
+/// The running programs with this word in their command lines, except `occlude` itself.
 #[cfg(target_os = "linux")]
 fn curls(url: &str) -> usize {
     let command_line =
@@ -627,7 +631,8 @@ fn curls(url: &str) -> usize {
         .count()
 }
 
-/// Ctrl-C and SIGTERM end curl, too. What may be continued is kept, and nothing else. Meanwhile a second one is refused.
+/// Ctrl-C and SIGTERM end curl too. The command keeps only the file that it can continue. During
+/// the download it refuses a second one.
 #[cfg(unix)]
 #[test]
 fn a_signal_ends_a_download_with_its_curl() {
@@ -647,7 +652,7 @@ fn a_signal_ends_a_download_with_its_curl() {
         let partial = folder.path().join("new").join(name);
         let before = listing(folder.path());
         let mut child = fetch().stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        wait_for("half of it is there", || {
+        wait_for("half of the file is there", || {
             fs::metadata(&partial).is_ok_and(|file| file.len() == half as u64)
         });
         refuse(&folder, fetch(), 1, &["another `occlude weights fetch` is downloading this file"]);
@@ -656,7 +661,7 @@ fn a_signal_ends_a_download_with_its_curl() {
         let kill = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
         assert!(kill.unwrap().success());
         let mut status = None;
-        wait_for("it ends", || {
+        wait_for("the command ends", || {
             status = child.try_wait().unwrap();
             status.is_some()
         });
@@ -723,7 +728,7 @@ fn what_import_cannot_take_is_refused_by_what_it_is() {
     cut.truncate(cut.len() / 2);
     fs::write(folder.path().join("cut.caffemodel"), cut).unwrap();
     refuse(&folder, import("cut.caffemodel"), 1, &["cut.caffemodel: "]);
-    // What was written once is read by others: safetensors' own reader.
+    // safetensors' own reader reads the file that the command wrote.
     fs::copy(seeded_weights(), folder.path().join("seeded.st")).unwrap();
     succeed(occlude(&folder, &["weights", "import", "seeded.st", "--out", "again.st"]));
     let mut bytes = Vec::new();
@@ -755,7 +760,7 @@ fn import_keeps_the_labels_and_goes_nowhere_where_it_would_be_taken_for_the_publ
     let classify = ["classify", "picture.png", "--weights", "a.st", "--top", "3"];
     let text = succeed(occlude(&folder, &classify));
     assert!(["daisy", "rose", "tulip"].iter().all(|name| text.contains(name)), "{text}");
-    // Three classes, and so no more are printed by default.
+    // The network has three classes, so the default prints no more than three.
     assert_eq!(succeed(occlude(&folder, &classify[..4])).lines().count(), 3);
     refuse(&folder, occlude(&folder, &["weights", "import", "builtin"]), 1, &["needs no import"]);
 }

@@ -1,5 +1,5 @@
-//! A sweep stops when it is told to, wherever it is, and a panic of the caller's own code reaches the caller; neither leaves
-//! anything behind in the network.
+//! Tests of cancellation: a sweep stops at any stage when the caller asks for it, and a panic in
+//! the caller's code reaches the caller. Neither leaves anything behind in the network.
 
 use crate::alone;
 use crate::common::{SEED, picture_input};
@@ -17,13 +17,14 @@ use std::time::{Duration, Instant};
 static NET: LazyLock<GoogLeNet> = LazyLock::new(|| GoogLeNet::new(&Weights::seeded(SEED)).unwrap());
 static INPUT: LazyLock<Input> = LazyLock::new(|| Input::from_nhwc_bgr(picture_input()).unwrap());
 
-/// A small sweep for its result.
+/// The maps of a small sweep.
 fn maps() -> OcclusionMaps {
     OcclusionSensitivity::new(&NET).stride([80, 80]).run(&INPUT).unwrap()
 }
 
-/// Sets the flag when `run` has reported its progress so many times, and says how much later it came back. How often that is looked at
-/// differs, so that the flag is not always set right after a report.
+/// Sets the flag when `run` has reported its progress this many times, and returns the time until
+/// `run` returned. The interval between two looks at the number of reports varies, so the flag is
+/// not always set directly after a report.
 fn latency(
     reports: usize,
     run: impl FnOnce(&AtomicBool, &(dyn Fn(Progress) -> ControlFlow<()> + Sync)) -> Result<(), Error>,
@@ -49,8 +50,8 @@ fn latency(
     })
 }
 
-/// The promise is 50 ms on a machine that is not busy with other things; the bound here leaves room for one that is, and for one
-/// without vector units.
+/// The documented limit is 50 ms on a machine without other load. The bound here allows for a
+/// loaded machine and for one without vector units.
 #[test]
 fn a_flag_stops_a_sweep_at_any_moment() {
     let _alone = alone();
@@ -88,7 +89,8 @@ fn a_flag_that_is_set_already_stops_at_once_and_one_that_is_taken_back_stops_all
     assert!(matches!(sweep.run(&INPUT), Err(Error::Cancelled)));
     cancel.store(false, Ordering::Relaxed);
     let done = AtomicUsize::new(0);
-    // Set for a moment only: what has been left out meanwhile is missing in the result.
+    // The flag is set only for a moment. The positions that the sweep skips in this time would be
+    // missing from the result.
     let blink = |progress: Progress| {
         done.store(progress.done, Ordering::Relaxed);
         cancel.store(progress.done < 20, Ordering::Relaxed);
@@ -97,7 +99,7 @@ fn a_flag_that_is_set_already_stops_at_once_and_one_that_is_taken_back_stops_all
     let result = sweep.on_progress(&blink).run(&INPUT);
     let is_right = match result {
         Err(Error::Cancelled) => true,
-        // The flag was gone before anyone looked.
+        // The flag was cleared before the sweep read it.
         Ok(maps) => maps == OcclusionSensitivity::new(&NET).stride([20, 20]).run(&INPUT).unwrap(),
         Err(_) => false,
     };
@@ -111,7 +113,7 @@ fn a_panic_in_a_callback_reaches_the_caller_and_leaves_the_network_usable() {
     let sweep = OcclusionSensitivity::new(&NET).stride([10, 10]);
     let message = |run: &dyn Fn()| {
         let panic = catch_unwind(AssertUnwindSafe(run)).expect_err("the panic reaches the caller");
-        *panic.downcast::<&str>().expect("as it was")
+        *panic.downcast::<&str>().expect("an unchanged panic")
     };
     let calls = AtomicUsize::new(0);
     let in_progress = message(&|| {
@@ -124,7 +126,8 @@ fn a_panic_in_a_callback_reaches_the_caller_and_leaves_the_network_usable() {
         let _ = sweep.clone().on_progress(&fail).run(&INPUT);
     });
     assert_eq!(in_progress, "in progress");
-    // The other threads end with their groups, not with the sweep: of 67 groups hardly any more have run.
+    // The other threads stop after their groups, not at the end of the sweep. Only a few of the 67
+    // groups have run.
     assert!(calls.load(Ordering::Relaxed) < 40, "{calls:?}");
     let choose = |_: &Classification| -> Vec<usize> { panic!("in choose") };
     let chosen = message(&|| drop(OcclusionSensitivity::new(&NET).choose_classes(&choose).run(&INPUT)));

@@ -1,4 +1,5 @@
-//! Bounds on memory and on time, by measuring the whole process. So its tests run one at a time: each holds [`alone`].
+//! Tests of limits on memory and time. They measure the whole process, so they run one at a time:
+//! each test holds [`alone`].
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -14,7 +15,7 @@ mod pth;
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-/// No other test of this program runs while this is held.
+/// While a test holds this lock, no other test of this program runs.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())

@@ -1,11 +1,12 @@
-//! A bound on the sweep's memory is kept, by what is really allocated, and changes no bit.
+//! Tests that the sweep keeps its memory limit, measured by the actual allocations, and that the
+//! limit changes no bit.
 
 use crate::common::{SEED, picture_input};
 use crate::{MEMORY, alone};
 use occlude::{Error, Feature, GoogLeNet, Input, OcclusionSensitivity, Refinement, Score, Weights};
 use std::ops::ControlFlow;
 
-/// The most that is allocated on top of what is there while `run` runs.
+/// The largest amount of memory that `run` allocates, in addition to the memory already in use.
 fn most<T>(run: impl FnOnce() -> T) -> (T, usize) {
     MEMORY.reset_peak_usage();
     let before = MEMORY.current_usage();
@@ -13,10 +14,10 @@ fn most<T>(run: impl FnOnce() -> T) -> (T, usize) {
     (result, MEMORY.peak_usage().saturating_sub(before))
 }
 
-/// What an error says would be enough.
+/// The amount of memory that would be enough according to an error.
 fn least(error: &Error) -> usize {
     let text = error.to_string();
-    let words = text.split_once("expected").expect("says what is expected").1;
+    let words = text.split_once("expected").expect("an error with an expected value").1;
     words.split(' ').find_map(|word| word.parse().ok()).unwrap_or_else(|| panic!("no number in {text}"))
 }
 
@@ -40,7 +41,7 @@ fn a_sweep_takes_no_more_than_it_may_and_says_what_would_do() {
             .score(Score::Logit);
         let free = sweep.run(&input).unwrap();
         assert!(least(&sweep.clone().max_memory(1000).run(&input).unwrap_err()) > 10_000_000);
-        // More than the unoccluded image alone takes, but no worker.
+        // More than the unoccluded image needs, but not enough for a worker.
         let fixed = least(&sweep.clone().max_memory(0).run(&input).unwrap_err());
         let least = least(&sweep.clone().max_memory(fixed).run(&input).unwrap_err());
         assert!(sweep.clone().max_memory(least - 1).run(&input).is_err());
@@ -53,7 +54,10 @@ fn a_sweep_takes_no_more_than_it_may_and_says_what_would_do() {
             used.push(most);
         }
         println!("mask {mask:?}, exhaustive {exhaustive}: at least {least} bytes, used {used:?}");
-        assert!(used.iter().max() > used.iter().min(), "more memory is used where it may be: {used:?}");
+        assert!(
+            used.iter().max() > used.iter().min(),
+            "the sweep must use more memory under a higher limit: {used:?}"
+        );
         let progressive = sweep.max_memory(least).threads(1);
         let run = || {
             let refined = |_: &Refinement| ControlFlow::Continue(());

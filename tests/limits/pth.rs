@@ -1,16 +1,18 @@
-//! PyTorch's files through the library's door: what is said of them, and how much memory those take that ask for much.
+//! Tests of PyTorch files through the library's public interface: the messages about them, and the
+//! memory that files with large claims take.
 
 use crate::{MEMORY, alone};
 use occlude::Weights;
 
 const MB: usize = 1 << 20;
 
-/// The beginning of a file before PyTorch 1.6: magic number, version, byte order.
+/// The beginning of a file from before PyTorch 1.6: the magic number, the version and the byte
+/// order.
 const HEAD: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.\
     \x80\x02}X\x0d\0\0\0little_endian\x88s.";
 
-/// Asserts that the bytes are refused by a message with these words, and that reading them takes at most so much memory beside a
-/// copy of the file.
+/// Asserts that the bytes are refused by a message with these words, and that reading them takes at
+/// most this much memory in addition to a copy of the file.
 #[track_caller]
 fn refuse(bytes: &[u8], most: usize, words: &str) {
     MEMORY.reset_peak_usage();
@@ -18,7 +20,7 @@ fn refuse(bytes: &[u8], most: usize, words: &str) {
     let message = Weights::from_bytes("the file", bytes).expect_err("accepted").to_string();
     let peak = MEMORY.peak_usage().saturating_sub(before);
     assert!(message.starts_with("the file: ") && message.contains(words), "no \"{words}\" in: {message}");
-    // A copy that grows as it is read can be twice as long for a moment.
+    // A growing copy can take twice its size for a moment while it is read.
     assert!(peak <= 3 * bytes.len() + most, "\"{words}\" took {peak} bytes for {}", bytes.len());
 }
 
@@ -39,7 +41,7 @@ fn pickles_that_ask_for_much_take_little() {
     let _alone = alone();
     let pickle = |opcodes: &[u8]| [HEAD, b"\x80\x02", opcodes].concat();
     let many = 4 * MB;
-    // Objects, values, marks; objects that are remembered; each in the one before.
+    // Objects, values and marks; memorised objects; objects that each contain the previous one.
     for opcodes in [
         &b"]"[..],
         b"}",
@@ -55,13 +57,13 @@ fn pickles_that_ask_for_much_take_little() {
         let bytes = pickle(&opcodes.repeat(many / opcodes.len()));
         refuse(&bytes, 40 * MB, "more than 262144 steps");
     }
-    // Lengths that nothing stands behind.
+    // Lengths without the data that they claim.
     for opcodes in
         [&b"X\xff\xff\xff\xff"[..], b"\x8d\xff\xff\xff\xff\xff\xff\xff\x7f", b"\x8b\xff\xff\xff\xff"]
     {
         refuse(&pickle(opcodes), MB, "truncated");
     }
-    // 2^31 dimensions' worth of nothing, 2^62 numbers, places at the end of the memo.
+    // 2^31 dimensions without data, 2^62 numbers, indices at the end of the memo.
     let far = [&b"N"[..], &[b'r', 0xff, 0xff, 0xff, 0xff].repeat(100)].concat();
     refuse(&pickle(&far), MB, "truncated");
     let tensor = b"}X\x01\0\0\0actorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpu\
@@ -81,7 +83,8 @@ fn archives_that_ask_for_much_take_little() {
         end
     };
     let local = b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0a";
-    // An entry in the directory that claims 4 GB, and a name and a comment that nothing stands behind.
+    // A directory entry that claims 4 GB, and a name and a comment without the data that they
+    // claim.
     let mut header = b"PK\x01\x02\x14\0\x14\0".to_vec();
     header.resize(46, 0);
     for (name, claim) in [(1u16, 0u16), (0xffff, 0xffff)] {
@@ -95,7 +98,7 @@ fn archives_that_ask_for_much_take_little() {
             refuse(&[&local[..], &header, &end].concat(), MB, "ZIP archive");
         }
     }
-    // As many entries as fit, as many ends as fit.
+    // The largest number of entries that fits, and the largest number of end records that fits.
     header[28] = 1;
     header.push(b'a');
     let directory = header.repeat(4 * MB / header.len());

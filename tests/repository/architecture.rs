@@ -1,21 +1,23 @@
-//! Checks ARCHITECTURE.md's picture against the sources: a folder imports only from folders in lower rows of the picture, and the
-//! files of one folder do not import each other in a cycle.
+//! Checks ARCHITECTURE.md's picture against the sources: a folder imports only from folders in
+//! lower rows of the picture, and the files of one folder do not import each other in a cycle.
 //!
-//! An import is any path that begins with `crate::`, `super::` or `occlude::`, in a `use` or in the middle of code. A name that the
-//! root of the library re-exports counts for the module that defines it. Test modules do not count.
+//! An import is any path that begins with `crate::`, `super::` or `occlude::`, in a `use` or in the
+//! middle of code. A name that the root of the library re-exports counts for the module that
+//! defines it. Test modules do not count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// The text of each Rust file, by its module path: `sweep/batch/writer`, `cli/args` for `src/cli/args/mod.rs`.
+/// The text of each Rust file, by its module path: `sweep/batch/writer`, `cli/args` for
+/// `src/cli/args/mod.rs`.
 type Files = BTreeMap<String, String>;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Reads all Rust files below `src/{folder}`. Files of tests are left out.
+/// Reads all Rust files below `src/{folder}`, without the files of tests.
 fn read_all(folder: &str, files: &mut Files) {
     for entry in fs::read_dir(root().join("src").join(folder)).unwrap() {
         let entry = entry.unwrap();
@@ -30,7 +32,7 @@ fn read_all(folder: &str, files: &mut Files) {
     }
 }
 
-/// The text without comments, without what it quotes, and without its test module, which is at the end.
+/// The text without comments, string literals and the test module, which is at the end.
 fn code(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     let line = |line: &str| {
@@ -40,7 +42,8 @@ fn code(text: &str) -> String {
     text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// All paths in the code that begin with `start`, without it; groups in braces are taken apart.
+/// All paths in the code that begin with `start`, without that beginning. Groups in braces are
+/// expanded.
 fn paths(code: &str, start: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (at, _) in code.match_indices(start) {
@@ -52,7 +55,8 @@ fn paths(code: &str, start: &str) -> Vec<String> {
     found
 }
 
-/// Adds the path or the group at the beginning of `code` to `found`, each path after `prefix`. Returns the rest.
+/// Adds the path or the group at the beginning of `code` to `found`, with `prefix` before each
+/// path. Returns the rest.
 fn take_path<'a>(code: &'a str, prefix: &str, found: &mut Vec<String>) -> &'a str {
     if let Some(mut rest) = code.strip_prefix('{') {
         loop {
@@ -61,7 +65,7 @@ fn take_path<'a>(code: &'a str, prefix: &str, found: &mut Vec<String>) -> &'a st
             if let Some(rest) = rest.strip_prefix('}') {
                 return rest;
             }
-            assert!(!rest.is_empty() && !rest.starts_with(';'), "a group that does not end, after {prefix}");
+            assert!(!rest.is_empty() && !rest.starts_with(';'), "the group after {prefix} does not end");
         }
     }
     let end = code.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(code.len());
@@ -72,7 +76,7 @@ fn take_path<'a>(code: &'a str, prefix: &str, found: &mut Vec<String>) -> &'a st
         }
         _ => {
             found.push(path);
-            // `as name`, `*`
+            // Skips `as name` and `*`.
             let rest = code[end..].trim_start();
             let rest = rest
                 .strip_prefix("as ")
@@ -82,7 +86,7 @@ fn take_path<'a>(code: &'a str, prefix: &str, found: &mut Vec<String>) -> &'a st
     }
 }
 
-/// The module that defines each name of the library's root.
+/// The defining module of each name in the root of the library.
 fn root_names(lib: &str) -> BTreeMap<String, String> {
     let uses = lib.split(';').filter_map(|item| item.trim().strip_prefix("pub use "));
     let mut found = Vec::new();
@@ -97,7 +101,7 @@ fn root_names(lib: &str) -> BTreeMap<String, String> {
 /// The modules that each module imports from.
 fn imports(files: &Files) -> BTreeMap<String, BTreeSet<String>> {
     let names = root_names(&files["lib"]);
-    // The longest beginning of the path that is a file.
+    // The longest beginning of the path that names a file.
     let file = |path: &str| {
         let full = match path.split_once('/') {
             None => names.get(path).cloned().unwrap_or_else(|| path.to_string()),
@@ -118,7 +122,7 @@ fn imports(files: &Files) -> BTreeMap<String, BTreeSet<String>> {
         for path in paths(code, "super::") {
             assert!(
                 !path.starts_with("super"),
-                "{module}: super::super; write the path from the crate's root"
+                "{module} uses super::super: write the path from the crate's root"
             );
             found.push(if parent.is_empty() { path } else { format!("{parent}/{path}") });
         }
@@ -128,14 +132,15 @@ fn imports(files: &Files) -> BTreeMap<String, BTreeSet<String>> {
     files.iter().filter(|(module, _)| !["lib", "main"].contains(&module.as_str())).map(imports_of).collect()
 }
 
-/// The folder of a module in the picture: `sweep`, `cli/render`, or the file itself at the top of `src` or `src/cli`.
+/// The folder of a module in the picture: `sweep`, `cli/render`, or the file itself for files at
+/// the top of `src` or `src/cli`.
 fn folder(module: &str) -> String {
     let depth = if module.starts_with("cli/") { 2 } else { 1 };
     module.split('/').take(depth).collect::<Vec<_>>().join("/")
 }
 
-/// The rows of the picture, the uppermost first: the first column of the first block of ARCHITECTURE.md. `commands/` below the row
-/// `cli/` is `cli/commands`.
+/// The rows of the picture from top to bottom: the first column of the first block of
+/// ARCHITECTURE.md. `commands/` below the row `cli/` is `cli/commands`.
 fn rows(document: &str) -> Vec<Vec<String>> {
     let block = document.split("```").nth(1).expect("a picture");
     let mut crate_folder = "";
@@ -156,7 +161,8 @@ fn rows(document: &str) -> Vec<Vec<String>> {
     rows
 }
 
-/// Imports of a folder that does not stand in a lower row, and folders that the picture lacks, in words.
+/// Descriptions of imports from folders that are not in a lower row, and of folders that are
+/// missing from the picture.
 fn problems(imports: &BTreeMap<String, BTreeSet<String>>, rows: &[Vec<String>]) -> Vec<String> {
     let row = |folder: &str| rows.iter().position(|row| row.iter().any(|name| name == folder));
     let mut problems = BTreeSet::new();
@@ -182,15 +188,15 @@ fn problems(imports: &BTreeMap<String, BTreeSet<String>>, rows: &[Vec<String>]) 
     problems.into_iter().collect()
 }
 
-/// A cycle of imports between files, the first again at the end. A `mod.rs` re-exports its children, so imports between it and
-/// them do not count.
+/// A cycle of imports between files, with the first file again at the end. A `mod.rs` re-exports
+/// its children, so imports between it and them do not count.
 fn cycle(imports: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
     fn search(
         imports: &BTreeMap<String, BTreeSet<String>>,
         way: &mut Vec<String>,
         done: &mut BTreeSet<String>,
     ) -> bool {
-        let last = way.last().expect("it begins somewhere").clone();
+        let last = way.last().expect("a beginning").clone();
         for next in imports.get(&last).into_iter().flatten() {
             let is_family = |a: &str, b: &str| a.strip_prefix(b).is_some_and(|rest| rest.starts_with('/'));
             if is_family(next, &last) || is_family(&last, next) || done.contains(next) {
@@ -227,7 +233,7 @@ fn sources() -> Files {
 fn folders_import_only_from_folders_below_them() {
     let imports = imports(&sources());
     let count: usize = imports.values().map(BTreeSet::len).sum();
-    assert!(count > 300, "only {count} imports found: this test no longer sees what it looks for");
+    assert!(count > 300, "only {count} imports found: this test no longer finds what it checks");
     let document = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     let problems = problems(&imports, &rows(&document));
     assert!(problems.is_empty(), "ARCHITECTURE.md's picture: {problems:#?}");
@@ -238,7 +244,8 @@ fn files_do_not_import_each_other_in_a_cycle() {
     assert_eq!(cycle(&imports(&sources())), None);
 }
 
-/// What ARCHITECTURE.md says must not know what: the modules whose paths begin so, and all that they may import besides one another.
+/// The restrictions that ARCHITECTURE.md describes: a prefix of module paths, and all modules that
+/// these modules may import besides each other.
 const KNOWLEDGE: [(&str, &[&str]); 10] = [
     ("kernels", &["error", "network"]),
     ("reference", &["kernels/gemm", "kernels", "network", "weights"]),
@@ -262,15 +269,16 @@ fn modules_know_only_what_they_may() {
     for (name, known) in KNOWLEDGE {
         let group = imports.iter().filter(|(module, _)| begins(module, name));
         let imported: BTreeSet<_> = group.flat_map(|(_, imported)| imported).collect();
-        assert!(!imported.is_empty(), "{name} imports nothing: this test no longer sees what it looks for");
+        assert!(!imported.is_empty(), "{name} imports nothing: this test no longer finds what it checks");
         for other in imported {
             let is_known = begins(other, name) || known.iter().any(|known| begins(other, known));
-            assert!(is_known, "{name} must not know of {other}");
+            assert!(is_known, "{name} must not import {other}");
         }
     }
 }
 
-/// The imports of made-up sources, as text: `module: imported imported`, a line for each module that imports any.
+/// The imports of example sources as text: `module: imported imported`, with a line for each module
+/// that has imports.
 fn imports_of(files: &[(&str, &str)]) -> String {
     let files = files.iter().map(|(module, text)| (module.to_string(), code(text))).collect();
     let some = imports(&files).into_iter().filter(|(_, imported)| !imported.is_empty());

@@ -1,12 +1,16 @@
-//! The book in `docs/`: its commands run and print what it shows, its figures are what they draw, every number in its text
-//! stands in something that was run, its links lead somewhere. Its Rust is compiled and run as documentation tests.
+//! Tests of the book in `docs/`: its commands run and print the output that it shows, its figures
+//! are those that the commands draw, every number in its text appears in a command or its output,
+//! and its links have targets. The Rust code of the book is compiled and run as documentation
+//! tests.
 //!
-//! A block of `console` holds commands (`$ occlude ...`, also with `| head -N`, `| tail -N` and `| grep -e A -e B` after it) and
-//! what they print, to the letter but for times (`0.45 s`). In a block of `console measured` numbers may be others, but for
-//! shares of multiply-adds. A figure `figures/05-NAME.jpg` of a chapter is the picture `out/NAME.png` that its commands have
-//! written, made smaller.
+//! A `console` block contains commands (`$ occlude ...`, also followed by `| head -N`, `| tail -N`
+//! or `| grep -e A -e B`) and their exact output, except for times (`0.45 s`). In a
+//! `console measured` block numbers may differ, except for shares of multiply-adds. A figure
+//! `figures/05-NAME.jpg` of a chapter is a smaller copy of the picture `out/NAME.png` that the
+//! chapter's commands write.
 //!
-//! `OCCLUDE_BOOK=write cargo test --test repository book::` puts in what the commands print and draw now.
+//! `OCCLUDE_BOOK=write cargo test --test repository book::` updates the output and the figures in
+//! the book.
 
 use std::collections::HashSet;
 use std::fs;
@@ -23,14 +27,15 @@ fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")
 }
 
-/// The pages of `SUMMARY.md`.
+/// The pages that `SUMMARY.md` lists.
 fn pages() -> Vec<String> {
     let summary = fs::read_to_string(docs().join("SUMMARY.md")).unwrap();
     let page = |line: &str| Some(line.split_once("](")?.1.strip_suffix(')')?.to_string());
     summary.lines().filter_map(page).collect()
 }
 
-/// Introduction and chapters, whose numbers are checked; what stands beside the book is measured elsewhere. Name and text.
+/// The name and the text of the introduction and of each chapter. The test checks their numbers;
+/// the other pages have measurements from elsewhere.
 fn chapters() -> Vec<(String, String)> {
     let is_chapter = |name: &String| name == "README.md" || name.starts_with(|c: char| c.is_ascii_digit());
     let chapters = pages().into_iter().filter(is_chapter);
@@ -40,9 +45,9 @@ fn chapters() -> Vec<(String, String)> {
 /// A part of a chapter.
 #[derive(Debug, PartialEq)]
 enum Part {
-    /// Lines outside of blocks.
+    /// Lines outside blocks.
     Prose(Vec<String>),
-    /// What is behind the fence's ticks, and the lines between.
+    /// The text after the opening fence, and the lines of the block.
     Block(String, Vec<String>),
 }
 
@@ -76,7 +81,7 @@ fn text(parts: &[Part]) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Words of a command line, with '...' around those that hold blanks.
+/// The words of a command line. Quotes '...' enclose words that contain blanks.
 fn words(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut is_quoted = false;
@@ -91,8 +96,9 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// A folder with what the commands name, as the repository has it: beside `shared`, and with the published network, if that is
-/// there. Says whether it is.
+/// A folder with the files that the commands name, in the same layout as the repository: beside
+/// `shared`, and with the published network if it is available. The last value is true if it is
+/// available.
 fn workplace() -> (TempDir, TempDir, bool) {
     let root = tempfile::tempdir().unwrap();
     let place = tempfile::Builder::new().prefix("occlude").tempdir_in(root.path()).unwrap();
@@ -109,7 +115,7 @@ fn workplace() -> (TempDir, TempDir, bool) {
     (root, place, published.is_some())
 }
 
-/// What a line of a console prints: the command's output through its filters.
+/// The output of a console line: the command's output after its filters.
 fn run(place: &TempDir, line: &str) -> Vec<String> {
     let mut commands = line.split(" | ").map(words);
     let command = commands.next().unwrap();
@@ -126,14 +132,15 @@ fn run(place: &TempDir, line: &str) -> Vec<String> {
                 let patterns: Vec<&String> = filter[1..].iter().filter(|word| *word != "-e").collect();
                 lines.retain(|line| patterns.iter().any(|pattern| line.contains(*pattern)));
             }
-            other => panic!("{line}: {other} is not known"),
+            other => panic!("{line}: the filter {other} is unknown"),
         }
     }
     lines
 }
 
-/// Whether two lines are the same but for times, or, if `measured`, for all numbers but the first two percentages, the shares of
-/// multiply-adds: these depend a little on how many threads share the masks, and may be [`SHARE`] apart.
+/// Whether two lines are equal except for times. With `measured`, all numbers may differ except the
+/// first two percentages, which are shares of multiply-adds. These shares depend slightly on the
+/// number of threads that share the masks, and may differ by [`SHARE`].
 fn agree(found: &str, shown: &str, measured: bool) -> bool {
     let is_number = |word: &str| word.contains(|c: char| c.is_ascii_digit());
     let words = |line: &str| line.split_whitespace().map(str::to_string).collect::<Vec<String>>();
@@ -149,21 +156,22 @@ fn agree(found: &str, shown: &str, measured: bool) -> bool {
         let is_measured = measured && (!shares.contains(&i) || is_near());
         both && (is_measured || is_time(&found, i) && is_time(&shown, i))
     };
-    // Blanks may differ only where a number does, whose width they make up for.
+    // The number of blanks may differ only beside a number whose width has changed.
     found.len() == shown.len()
         && (0..found.len()).any(|i| found[i] != shown[i])
         && (0..found.len()).all(|i| found[i] == shown[i] || may_differ(i))
 }
 
-/// Percentage points.
+/// In percentage points.
 const SHARE: f64 = 3.0;
 
-/// Runs the commands of a block and puts in what they print.
+/// Runs the commands of a block and inserts their output.
 fn console(place: &TempDir, lines: &[String], measured: bool, name: &str, writes: bool) -> Vec<String> {
     let mut now = Vec::new();
     let mut lines: Peekable<_> = lines.iter().peekable();
     while let Some(line) = lines.next() {
-        let command = line.strip_prefix("$ ").unwrap_or_else(|| panic!("{name}: {line}: what prints this?"));
+        let command =
+            line.strip_prefix("$ ").unwrap_or_else(|| panic!("{name}: {line}: no command prints this line"));
         let mut shown = Vec::new();
         while let Some(line) = lines.next_if(|line| !line.starts_with("$ ")) {
             shown.push(line.clone());
@@ -178,22 +186,22 @@ fn console(place: &TempDir, lines: &[String], measured: bool, name: &str, writes
             shown.join("\n")
         );
         now.push(line.clone());
-        // Times of one run belong together, so all of them are new if one is.
+        // The times of one run belong together, so all of them are replaced if one is.
         now.extend(if same && !(measured && writes) { shown } else { found });
     }
     now
 }
 
-/// Widest figure.
+/// The width of the widest figure, in pixels.
 const WIDTH: u32 = 1200;
 
-/// Compares each figure that a chapter shows with what its commands have drawn.
+/// Compares each figure of a chapter with the picture that the chapter's commands have drawn.
 fn figures(place: &TempDir, name: &str, text: &str, writes: bool) {
     for figure in text.split("](figures/").skip(1).map(|rest| rest.split(')').next().unwrap()) {
         let path = docs().join("figures").join(figure);
         let (stem, ending) = figure[3..].rsplit_once('.').unwrap();
         let source = if ending == "jpg" { format!("{stem}.png") } else { format!("{stem}.{ending}") };
-        // In this folder, for a chapter may draw a class several times.
+        // The figure comes from this folder, because a chapter may draw a class several times.
         let source = place.path().join("out").join(source);
         assert!(source.exists(), "{name}: no command draws {figure}");
         if ending == "svg" {
@@ -202,7 +210,7 @@ fn figures(place: &TempDir, name: &str, text: &str, writes: bool) {
             }
             assert!(
                 fs::read(&source).unwrap() == fs::read(&path).unwrap(),
-                "{name}: {figure} is drawn otherwise now"
+                "{name}: the command now draws a different {figure}"
             );
             continue;
         }
@@ -219,8 +227,8 @@ fn figures(place: &TempDir, name: &str, text: &str, writes: bool) {
         let difference: u64 =
             shown.as_raw().iter().zip(small.as_raw()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
         let mean = difference as f64 / shown.as_raw().len() as f64;
-        // JPEG alone makes up to 2 levels.
-        assert!(mean < 3.0, "{name}: {figure} is drawn otherwise now: {mean:.2} levels");
+        // JPEG compression alone causes a difference of up to 2 levels.
+        assert!(mean < 3.0, "{name}: the command now draws a different {figure}: {mean:.2} levels");
     }
 }
 
@@ -231,7 +239,11 @@ fn commands_print_and_draw_what_the_book_shows() {
     let mut commands = 0;
     for (name, chapter) in chapters() {
         let mut parts = parts(&chapter);
-        assert_eq!(text(&parts), chapter, "{name}: a fence is not closed, or the last line not ended");
+        assert_eq!(
+            text(&parts),
+            chapter,
+            "{name}: a fence is not closed, or the last line does not end in a newline"
+        );
         for part in &mut parts {
             if let Part::Block(info, lines) = part
                 && let Some(how) = info.strip_prefix("console")
@@ -252,23 +264,27 @@ fn commands_print_and_draw_what_the_book_shows() {
             fs::write(docs().join(&name), text(&parts)).unwrap();
         }
         figures(&place, &name, &chapter, writes);
-        // The next chapter's pictures are its own.
+        // The next chapter starts without these pictures.
         let _ = fs::remove_dir_all(place.path().join("out"));
     }
-    assert!(commands >= if is_published { 20 } else { 2 }, "{commands} commands: is this the book?");
+    assert!(
+        commands >= if is_published { 20 } else { 2 },
+        "only {commands} commands found: this may not be the book"
+    );
 }
 
 /// The option of a command that needs no weights file.
 const BUILTIN: &str = "--weights builtin";
 
-/// Numbers of a text, however they are written: `1_582.70` is 1582.7.
+/// The numbers of a text, independent of their notation: `1_582.70` is 1582.7.
 fn numbers(text: &str) -> Vec<String> {
     let words = text.split(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_'));
     let number = |word: &str| word.trim_matches(['.', '_']).replace('_', "").parse::<f64>().ok();
     words.filter_map(number).map(|number| number.to_string()).collect()
 }
 
-/// The prose without what is no claim: code in the line, links' targets, headings, years in citations.
+/// The prose without the parts that make no claim: inline code, link targets, and years in
+/// citations.
 fn claims(prose: &str) -> String {
     let mut kept = String::new();
     for (i, piece) in prose.split('`').enumerate() {
@@ -305,19 +321,19 @@ fn numbers_in_the_text_stand_in_what_was_run() {
         }
         for part in &parts {
             let Part::Prose(lines) = part else { continue };
-            // Titles and exercises claim nothing.
+            // Headings and exercises make no claim.
             let is_claim = |line: &&String| !line.starts_with('#') && !line.starts_with("- **");
             let prose: Vec<&str> = lines.iter().filter(is_claim).map(String::as_str).collect();
             for number in numbers(&claims(&prose.join("\n"))) {
-                // One to nine, and chapters' numbers among them, are words.
+                // Numbers with one digit, including chapter numbers, count as words.
                 if number.len() > 1 {
-                    assert!(run.contains(&number), "{name}: where does {number} come from?");
+                    assert!(run.contains(&number), "{name}: no command contains or prints {number}");
                     checked += 1;
                 }
             }
         }
     }
-    assert!(checked >= 60, "{checked} numbers: is this the book?");
+    assert!(checked >= 60, "only {checked} numbers found: this may not be the book");
 }
 
 #[test]
@@ -349,7 +365,7 @@ fn links_lead_somewhere() {
             }
         }
     }
-    // And every page of the book is in its table of contents.
+    // The table of contents lists every page of the book.
     let named: HashSet<String> = pages().into_iter().collect();
     for page in listing(&docs()).iter().filter(|page| page.extension().is_some_and(|ending| ending == "md")) {
         let name = page.strip_prefix(docs()).unwrap().to_str().unwrap();

@@ -1,10 +1,11 @@
-//! The library's dependencies, all of them, by name: one that is added has to be added here, too.
+//! The complete list of the library's dependencies, by name. A new dependency must be added here
+//! too.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
-/// What the bare library is built with: its three packages and theirs. serde_json is safetensors' (the header is JSON), tempfile
-/// and what it needs belong to it as well.
+/// The packages of the library without features: its three dependencies and their dependencies.
+/// serde_json belongs to safetensors (the header is JSON), and so do tempfile and its dependencies.
 const BARE: &str = "
     matrixmultiply rawpointer
     safetensors hashbrown allocator-api2 equivalent foldhash serde serde_core serde_json itoa memchr zmij
@@ -14,15 +15,15 @@ const BARE: &str = "
 
 const RAYON: &str = "rayon rayon-core crossbeam-deque crossbeam-epoch crossbeam-utils either";
 
-/// PNG and JPEG.
+/// The packages for PNG and JPEG.
 const IMAGE: &str = "
     image byteorder-lite moxcms num-traits pxfm zune-core zune-jpeg
     png crc32fast fdeflate flate2 miniz_oxide adler2 simd-adler32";
 
-/// The archives that PyTorch writes.
+/// The packages for the archives that PyTorch writes.
 const ZIP: &str = "zip constant_time_eq crc32fast indexmap typed-path zeroize zeroize_derive";
 
-/// Names of the packages that go into the library with these features, on this machine.
+/// The names of the packages that the library with these features contains on this machine.
 fn packages(features: &str) -> BTreeSet<String> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
@@ -43,7 +44,7 @@ fn packages(features: &str) -> BTreeSet<String> {
     names.filter(|name| !name.is_empty() && *name != "occlude").map(str::to_string).collect()
 }
 
-// Which system packages tempfile and getrandom take differs from system to system.
+// The system packages of tempfile and getrandom differ between systems.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[test]
 fn the_library_depends_on_these_packages_and_no_others() {

@@ -1,11 +1,12 @@
-//! The examples run as a newcomer runs them, with nothing but the repository, and say what they promise.
+//! Runs the examples as a new user does, with only the repository, and checks their output.
 
 use std::env;
 use std::process::Command;
 
-/// What an example prints.
+/// The output of an example.
 fn run(name: &str, arguments: &[&str]) -> String {
-    // target/release/deps/repository-0123: what `cargo test` has built anyway, and `cargo test --test repository` has not.
+    // This program is target/release/deps/repository-0123. `cargo test` builds the examples in this
+    // target folder too, but `cargo test --test repository` does not.
     let target = env::current_exe().unwrap().ancestors().nth(3).unwrap().to_path_buf();
     let mut build = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
     build.args(["build", "--quiet", "--locked", "--example", name, "--target-dir"]).arg(&target);
@@ -21,7 +22,7 @@ fn run(name: &str, arguments: &[&str]) -> String {
 
     let file = target.join(profile).join("examples").join(name).with_extension(env::consts::EXE_EXTENSION);
     let mut command = Command::new(file);
-    // No trained weights, wherever they are: then what is printed does not depend on the machine.
+    // No trained weights are used, so the output does not depend on the machine.
     command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).env("OCCLUDE_WEIGHTS", "no-such-file");
     let output = command.output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -33,7 +34,7 @@ fn run(name: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The number after a text.
+/// The number that follows a text.
 fn number_after(text: &str, before: &str) -> f32 {
     let rest = text.split_once(before).unwrap_or_else(|| panic!("no \"{before}\" in {text}")).1;
     let digits = rest.trim_start().split([' ', ':', ',', ';', '\n', '%']).next().unwrap();

@@ -1,6 +1,7 @@
-//! The repository itself: its modules, packages, `unsafe` blocks and examples, and the book.
+//! Tests of the repository itself: its modules, packages, `unsafe` blocks and examples, and the
+//! book.
 
-// The folder for the book's commands has a symbolic link.
+// The folder for the book's commands contains a symbolic link.
 #[cfg(all(feature = "cli", unix))]
 mod book;
 #[cfg(all(feature = "cli", unix))]

@@ -1,8 +1,11 @@
-//! The rules for what this crate is built from: every package of the resolved graph has a licence that we accept, comes from
-//! crates.io with a checksum, is there once, and runs no code while building that nobody has read. Offline, from what cargo
-//! knows; a package that breaks a rule is either not taken or added to a list below, with the reason.
+//! Tests of the rules for the packages that this crate is built from. Every package of the resolved
+//! graph has an accepted licence, comes from crates.io with a checksum, and appears once. No
+//! package runs code during the build that nobody has read. The tests work offline with cargo's
+//! metadata. A package that breaks a rule is either not used or is in a list below, with the
+//! reason.
 //!
-//! The last tests are about the repository's own files: the commands for contributors, and what is published.
+//! The last tests check the repository's own files: the commands for contributors, and the contents
+//! of the published crate.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -12,39 +15,41 @@ use std::{env, fs};
 
 use serde_json::Value;
 
-/// Licences under which a binary with this code in it can be given away under our own, with no more than a notice.
+/// Licences that allow a binary with this code to be distributed under our own licence with only a
+/// notice.
 const LICENCES: [&str; 4] = ["Apache-2.0", "MIT", "Unicode-3.0", "Zlib"];
 
-/// Packages that are there in several versions, and why that is borne.
+/// Packages that appear in several versions, and the reason why that is accepted.
 const DUPLICATES: [(&str, &str); 3] = [
-    ("hashbrown", "safetensors is on 0.16, zip's indexmap on 0.17"),
-    ("miniz_oxide", "flate2 is on 0.9, png beside it still on 0.8"),
-    ("syn", "macros at build time only: serde's and clap's are on 3, others on 2"),
+    ("hashbrown", "safetensors uses 0.16, and zip's indexmap uses 0.17"),
+    ("miniz_oxide", "flate2 uses 0.9, and png still uses 0.8"),
+    ("syn", "only macros during the build: serde's and clap's use 3, and others use 2"),
 ];
 
-/// Packages that must not come in unnoticed with another one.
+/// Packages that must not be added unnoticed as dependencies of other packages.
 const REFUSED: [(&str, &str); 14] = [
-    ("openssl-sys", "C, and nothing here talks TLS"),
-    ("native-tls", "C, and nothing here talks TLS"),
-    ("curl-sys", "C"),
-    ("libz-sys", "C; miniz_oxide does the same"),
-    ("zstd-sys", "C; nothing here needs it"),
-    ("turbojpeg-sys", "C; decoders of untrusted files are in safe Rust here"),
-    ("cc", "a C compiler would be needed"),
-    ("cmake", "a C compiler would be needed"),
-    ("bindgen", "a C compiler would be needed"),
-    ("ort", "an ML runtime; this is the network from scratch"),
-    ("tract-core", "an ML runtime; this is the network from scratch"),
-    ("candle-core", "an ML runtime; this is the network from scratch"),
-    ("tch", "an ML runtime; this is the network from scratch"),
-    ("burn-core", "an ML runtime; this is the network from scratch"),
+    ("openssl-sys", "C code, and nothing here uses TLS"),
+    ("native-tls", "C code, and nothing here uses TLS"),
+    ("curl-sys", "C code"),
+    ("libz-sys", "C code; miniz_oxide does the same"),
+    ("zstd-sys", "C code; nothing here needs it"),
+    ("turbojpeg-sys", "C code; decoders of untrusted files are in safe Rust here"),
+    ("cc", "it would need a C compiler"),
+    ("cmake", "it would need a C compiler"),
+    ("bindgen", "it would need a C compiler"),
+    ("ort", "an ML runtime; this crate implements the network itself"),
+    ("tract-core", "an ML runtime; this crate implements the network itself"),
+    ("candle-core", "an ML runtime; this crate implements the network itself"),
+    ("tch", "an ML runtime; this crate implements the network itself"),
+    ("burn-core", "an ML runtime; this crate implements the network itself"),
 ];
 
 const ASKS_THE_COMPILER: &str = "asks the compiler for its version and sets cfgs";
-const LOOKS_AT_THE_TARGET: &str = "sets cfgs by the target, runs nothing";
-const IS_A_MACRO: &str = "a procedural macro: code for what it is written above";
+const LOOKS_AT_THE_TARGET: &str = "sets cfgs according to the target, and runs no program";
+const IS_A_MACRO: &str = "a procedural macro: generates code for the item below it";
 
-/// Packages that run code while building (build scripts and procedural macros), and what it does.
+/// Packages that run code during the build (build scripts and procedural macros), and a description
+/// of this code.
 const RUNS_WHILE_BUILDING: [(&str, &str); 32] = [
     ("borsh", LOOKS_AT_THE_TARGET),
     ("borsh-derive", IS_A_MACRO),
@@ -63,14 +68,14 @@ const RUNS_WHILE_BUILDING: [(&str, &str); 32] = [
     ("portable-atomic", ASKS_THE_COMPILER),
     ("proc-macro2", "compiles a file of its own to see what the compiler knows"),
     ("quote", ASKS_THE_COMPILER),
-    ("rayon-core", "nothing: it is there for the `links` key, so that there is one pool"),
+    ("rayon-core", "nothing: the script exists for the `links` key, so that there is only one pool"),
     ("rustix", "compiles a line to see what the compiler knows"),
     ("rustversion", "asks the compiler for its version; a procedural macro"),
     ("serde", "asks the compiler for its version, writes a module name into its own output folder"),
     ("serde_core", "asks the compiler for its version, writes a module name into its own output folder"),
     ("serde_derive", IS_A_MACRO),
     ("serde_json", LOOKS_AT_THE_TARGET),
-    ("signal-hook", "nothing: it compiles C for a feature that is off here"),
+    ("signal-hook", "nothing: it compiles C only for a feature that is off here"),
     ("wasm-bindgen", LOOKS_AT_THE_TARGET),
     ("wasm-bindgen-macro", IS_A_MACRO),
     ("wasm-bindgen-shared", "asks git for its own revision, if it is a checkout; not for this platform"),
@@ -80,7 +85,8 @@ const RUNS_WHILE_BUILDING: [(&str, &str); 32] = [
     ("zmij", ASKS_THE_COMPILER),
 ];
 
-/// Packages with the `links` key. It usually names a C library; these only keep a second version of themselves out.
+/// Packages with the `links` key. The key usually names a C library. These packages use it only to
+/// exclude a second version of themselves.
 const LINKS: [&str; 2] = ["rayon-core", "wasm-bindgen-shared"];
 
 fn metadata(filter: &[&str]) -> Output {
@@ -92,8 +98,9 @@ fn metadata(filter: &[&str]) -> Output {
         .unwrap()
 }
 
-/// The packages of the graph, and whether they are those of all platforms. A build has only fetched its own platform's:
-/// then these are looked at, and the others by their names and checksums in the lock file alone.
+/// The packages of the graph, and whether they include those of all platforms. A build fetches only
+/// the packages of its own platform. In that case the tests check these packages, and check the
+/// others only by their names and checksums in the lock file.
 fn packages() -> (Vec<Value>, bool) {
     let all = metadata(&[]);
     let complete = all.status.success();
@@ -103,10 +110,10 @@ fn packages() -> (Vec<Value>, bool) {
         let version = Command::new("rustc").arg("-vV").output().unwrap();
         let version = String::from_utf8(version.stdout).unwrap();
         let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
-        // Not by `eprintln!`, which the test harness keeps to itself while tests pass.
+        // The test harness hides the output of `eprintln!` while tests pass.
         let _ = writeln!(
             io::stderr(),
-            "policy: packages for other platforms than {host} are not here: cargo fetch"
+            "policy: packages for other platforms than {host} are not on this machine: run cargo fetch"
         );
         metadata(&["--filter-platform", host])
     };
@@ -123,7 +130,8 @@ fn name(package: &Value) -> &str {
     package["name"].as_str().unwrap()
 }
 
-/// Names, versions, sources and checksums of the lock file, which has those of all platforms.
+/// The names, versions, sources and checksums of the lock file, which contains the packages of all
+/// platforms.
 fn locked() -> Vec<BTreeMap<String, String>> {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).unwrap();
     let unquoted = |value: &str| value.trim_matches('"').to_string();
@@ -134,16 +142,16 @@ fn locked() -> Vec<BTreeMap<String, String>> {
     text.split("[[package]]").skip(1).map(fields).collect()
 }
 
-/// Whether an SPDX expression can be satisfied with the licences in the list.
+/// Whether the licences in the list satisfy an SPDX expression.
 fn is_accepted(expression: &str) -> bool {
-    // An older notation has "/" for "OR".
+    // An older notation uses "/" for "OR".
     let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
     let words: Vec<&str> = spaced.split_whitespace().collect();
     let (accepted, rest) = either(&words);
     accepted && rest.is_empty()
 }
 
-/// `a OR b OR ..`, and what follows.
+/// `a OR b OR ..`, and the words after it.
 fn either<'w, 's>(words: &'w [&'s str]) -> (bool, &'w [&'s str]) {
     let (mut accepted, mut rest) = both(words);
     while let ["OR", more @ ..] = rest {
@@ -153,14 +161,14 @@ fn either<'w, 's>(words: &'w [&'s str]) -> (bool, &'w [&'s str]) {
     (accepted, rest)
 }
 
-/// `a AND b AND ..`, each a licence or something in brackets, and what follows.
+/// `a AND b AND ..`, where each is a licence or an expression in brackets, and the words after it.
 fn both<'w, 's>(words: &'w [&'s str]) -> (bool, &'w [&'s str]) {
     let (mut accepted, mut rest) = match words {
         ["(", inner @ ..] => match either(inner) {
             (accepted, [")", after @ ..]) => (accepted, after),
             (_, rest) => (false, rest),
         },
-        // An exception only permits more.
+        // An exception only adds permissions.
         [licence, "WITH", _, after @ ..] | [licence, after @ ..] => (LICENCES.contains(licence), after),
         [] => (false, words),
     };
@@ -187,7 +195,7 @@ fn licences_are_read_as_spdx_says() {
     {
         assert!(!is_accepted(refused), "{refused}");
     }
-    // AND binds before OR.
+    // AND has a higher precedence than OR.
     assert!(is_accepted("MIT OR GPL-3.0-only AND GPL-2.0-only"));
     assert!(!is_accepted("GPL-3.0-only AND MIT OR GPL-2.0-only"));
 }
@@ -195,7 +203,7 @@ fn licences_are_read_as_spdx_says() {
 #[test]
 fn every_licence_is_one_that_we_accept() {
     let (packages, _) = packages();
-    assert!(packages.len() > 50, "only {}: this test no longer sees what it looks for", packages.len());
+    assert!(packages.len() > 50, "only {}: this test no longer finds what it checks", packages.len());
     for package in &packages {
         let licence = package["license"].as_str().unwrap_or_default();
         assert!(
@@ -209,14 +217,14 @@ fn every_licence_is_one_that_we_accept() {
 #[test]
 fn everything_comes_from_crates_io_with_a_checksum() {
     let locked = locked();
-    assert!(locked.len() > 50, "only {}: this test no longer sees what it looks for", locked.len());
+    assert!(locked.len() > 50, "only {}: this test no longer finds what it checks", locked.len());
     for package in &locked {
         let field = |key: &str| package.get(key).map_or("", String::as_str);
         if field("name") == env!("CARGO_PKG_NAME") {
             continue;
         }
         let registry = "registry+https://github.com/rust-lang/crates.io-index";
-        assert_eq!(field("source"), registry, "{} comes from elsewhere", field("name"));
+        assert_eq!(field("source"), registry, "{} comes from another registry", field("name"));
         assert_eq!(field("checksum").len(), 64, "{} has no checksum", field("name"));
     }
 }
@@ -230,12 +238,12 @@ fn no_package_is_there_twice_or_refused() {
     let duplicates: Vec<&str> =
         versions.iter().filter(|(_, count)| **count > 1).map(|(name, _)| name.as_str()).collect();
     let borne: Vec<&str> = DUPLICATES.iter().map(|(name, _)| *name).collect();
-    // Equal, so that an entry goes when its reason has gone.
-    assert_eq!(duplicates, borne, "packages in several versions (left) and those that are borne (right)");
+    // The lists must be equal, so that an entry is removed when its reason no longer exists.
+    assert_eq!(duplicates, borne, "packages in several versions (left) and the accepted ones (right)");
     for (refused, why) in REFUSED {
         assert!(
             !versions.contains_key(refused),
-            "{refused} has come in: {why}; `cargo tree -i {refused}` says with what"
+            "{refused} is a new dependency: {why}; `cargo tree -i {refused}` shows which package needs it"
         );
     }
 }
@@ -251,17 +259,18 @@ fn code_that_runs_while_building_is_known() {
     let found: BTreeSet<&str> = packages.iter().filter(runs).map(name).collect();
     let known: BTreeSet<&str> = RUNS_WHILE_BUILDING.iter().map(|(name, _)| *name).collect();
     let unknown: Vec<_> = found.difference(&known).collect();
-    assert!(unknown.is_empty(), "{unknown:?} run code while building: read it, then add what it does");
+    assert!(unknown.is_empty(), "{unknown:?} run code during the build: read it, then add a description");
     if complete {
         let gone: Vec<_> = known.difference(&found).collect();
-        assert!(gone.is_empty(), "{gone:?} run no code while building any more: take them off the list");
+        assert!(gone.is_empty(), "{gone:?} no longer run code during the build: remove them from the list");
     }
     for package in packages.iter().filter(|package| !package["links"].is_null()) {
         assert!(LINKS.contains(&name(package)), "{} links the library {}", name(package), package["links"]);
     }
 }
 
-/// What is inside ```sh blocks of a page: a command a line, without comments at the end.
+/// The contents of the ```sh blocks of a page: one command per line, without the comments at the
+/// end.
 fn commands_of(page: &str) -> Vec<String> {
     let mut commands = Vec::new();
     for block in page.split("```sh\n").skip(1) {
@@ -271,7 +280,7 @@ fn commands_of(page: &str) -> Vec<String> {
     commands
 }
 
-/// The commands of a justfile, a line each, with parameters as CONTRIBUTING.md writes them.
+/// The commands of a justfile, one per line, with parameters in the notation of CONTRIBUTING.md.
 fn recipes(justfile: &str) -> Vec<String> {
     let indented = justfile.lines().filter_map(|line| line.strip_prefix("    "));
     // The default recipe only lists the others.
@@ -284,7 +293,7 @@ fn the_justfile_has_the_commands_of_contributing() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = fs::read_to_string(root.join("CONTRIBUTING.md")).unwrap();
     let recipes = recipes(&fs::read_to_string(root.join(".justfile")).unwrap());
-    assert!(recipes.len() > 10, "only {}: this test no longer sees what it looks for", recipes.len());
+    assert!(recipes.len() > 10, "only {}: this test no longer finds what it checks", recipes.len());
     let in_blocks = commands_of(&page);
     for command in &recipes {
         let is_known = in_blocks.iter().any(|line| line.split(" # ").next().unwrap_or_default() == command)
@@ -299,22 +308,22 @@ fn the_justfile_has_the_commands_of_contributing() {
     for command in in_blocks.iter().filter(is_cargo) {
         assert!(
             recipes.contains(command),
-            "CONTRIBUTING.md has `{command}`, .justfile does not: add a recipe, or take it off the page"
+            "CONTRIBUTING.md has `{command}`, .justfile does not: add a recipe, or remove it from the page"
         );
     }
 }
 
-/// What `cargo package` puts into the published crate.
+/// The files that `cargo package` puts into the published crate.
 fn packaged() -> BTreeSet<String> {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
     cargo.args(["package", "--list", "--allow-dirty", "--offline", "--quiet"]);
     let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    // On Windows, with its own separators.
+    // On Windows, cargo prints paths with Windows separators.
     String::from_utf8(output.stdout).unwrap().lines().map(|line| line.replace('\\', "/")).collect()
 }
 
-/// The files that a source takes in by `include_str!` and `include_bytes!`, as paths from the root.
+/// The files that a source includes by `include_str!` and `include_bytes!`, as paths from the root.
 fn included(source: &Path, text: &str) -> Vec<String> {
     let folder = source.parent().unwrap();
     let mut files = Vec::new();
@@ -345,7 +354,7 @@ fn the_published_crate_has_what_it_is_built_from_and_not_much_else() {
             checked += 1;
         }
     }
-    assert!(checked > 15, "only {checked}: this test no longer sees what it looks for");
+    assert!(checked > 15, "only {checked}: this test no longer finds what it checks");
     for file in ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "CHANGELOG.md", "src/capi/occlude.h"] {
         assert!(packaged.contains(file), "{file} is missing: add it to `include` in Cargo.toml");
     }
@@ -353,7 +362,8 @@ fn the_published_crate_has_what_it_is_built_from_and_not_much_else() {
         let is_kept_out = file.starts_with("tools/") || file.starts_with("tests/") && file.ends_with(".rs");
         assert!(!is_kept_out, "{file} would be published: see `include` in Cargo.toml");
     }
-    // Registries take 10 MB, packed. The built-in network is 3 MB and cannot be packed.
+    // Registries accept at most 10 MB, compressed. The built-in network has 3 MB and cannot be
+    // compressed.
     let size = |file: &String| fs::metadata(root.join(file)).map_or(0, |metadata| metadata.len());
     let total: u64 = packaged.iter().map(size).sum();
     assert!(total < 6_000_000, "{total} bytes would be published");

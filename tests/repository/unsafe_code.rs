@@ -1,5 +1,5 @@
-//! What an auditor would otherwise check by hand: where `unsafe` is, that each use says why it holds, and that the core
-//! depends on nothing but the crates that it is known for.
+//! Checks that an auditor would otherwise do manually: the locations of `unsafe`, the justification
+//! of each use, and that the core depends only on the crates that it is known for.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,24 +22,27 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// A line without its comment and without what it quotes.
+/// A line without its comment and without string literals.
 fn code(line: &str) -> String {
     let unquoted: String = line.split('"').step_by(2).collect();
     unquoted.split("//").next().unwrap_or_default().to_string()
 }
 
-/// Whether the word, not a longer one that holds it (`unsafe_code`), is in a line of code.
+/// Whether a line of code contains the word itself, not only as part of a longer word
+/// (`unsafe_code`).
 fn has_word(code: &str, word: &str) -> bool {
     code.split(|c: char| !c.is_alphanumeric() && c != '_').any(|found| found == word)
 }
 
-/// The numbers, from 1, of lines that open an unsafe block or implementation without a `SAFETY:` comment right above.
+/// The numbers, from 1, of lines that open an unsafe block or implementation without a `SAFETY:`
+/// comment directly above.
 fn unexplained(text: &str) -> Vec<usize> {
     let lines: Vec<&str> = text.lines().collect();
     let opens = |line: &str| {
         let code = code(line);
-        // An `unsafe fn` states what it needs under `# Safety`; the block that calls it says why it has it. That no other function
-        // has the name that is kept is seen in the C interface's own test.
+        // An `unsafe fn` states its requirements under `# Safety`, and the block that calls it
+        // justifies that they hold. The test of the C interface checks that no other function has
+        // the same exported name.
         has_word(&code, "unsafe") && !has_word(&code, "fn") && code.trim() != "#[unsafe(no_mangle)]"
     };
     let explained = |at: usize| {
@@ -65,12 +68,12 @@ fn unsafe_code_is_in_the_kernels_and_the_c_interface_only_and_each_block_says_wh
         assert_eq!(
             unexplained(&text),
             [0usize; 0],
-            "{}: no SAFETY comment above these lines",
+            "{}: these lines have no SAFETY comment above them",
             file.display()
         );
         uses += found;
     }
-    assert!(uses > 10, "only {uses} found: this test no longer sees what it looks for");
+    assert!(uses > 10, "only {uses} found: this test no longer finds what it checks");
 }
 
 #[test]

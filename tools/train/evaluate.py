@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Prints how often the built-in network is right on the validation photographs, as the tables of `weights/README.md`.
+"""Prints the share of validation photographs that the built-in network classifies correctly, as the
+tables of `weights/README.md`.
 
     evaluate.py OCCLUDE BUILTIN.safetensors [--data DIR] [--side 224]
 
-OCCLUDE is the command: what is measured is the program that people run, on the photographs as files. Classes count alike in the
-means, whatever the number of their photographs.
+OCCLUDE is the command: the script measures the program that people run, on photographs in files.
+All classes have the same weight in the means, independent of the number of their photographs.
 """
 import argparse
 import json
@@ -31,7 +32,7 @@ def main():
     def classify(row):
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "photograph.png"
-            side = meta[row, 2]  # as large as it was
+            side = meta[row, 2]  # the original side
             Image.fromarray(pix[row]).resize((side, side), Image.Resampling.BICUBIC).save(file)
             command = [args.occlude, "classify", file, "--json", "--top", "5", "--weights", args.weights]
             out = subprocess.run(command, check=True, capture_output=True).stdout

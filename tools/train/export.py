@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
-"""Writes what `train.py` has learned as the built-in network: `weights/builtin.safetensors`.
+"""Writes the network that `train.py` has trained as the built-in network:
+`weights/builtin.safetensors`.
 
     export.py NET.pt [NET.pt ..] --out OUT.safetensors [--data DIR] [--leave-out CLASS,..]
 
-Of several networks, where the later ones went on from the first, the mean of their weights is taken.
+Given several networks, of which the later ones continued the training of the first, the script
+takes the mean of their weights.
 
-Batch normalisation and the preparation of pictures become a part of the convolutions, in float64; then all numbers are rounded to
-float16, once. The tensors are named as the table of layers in `src/network/table.rs` names them, the metadata holds the names of the
-classes. A class that was not learned well enough is left out: its row of the classifier is dropped, nothing else changes.
+Batch normalisation and the preparation of pictures become a part of the convolutions, in float64.
+Then all numbers are rounded to float16, once. The tensors have the names of the table of layers in
+`src/network/table.rs`, and the metadata contains the names of the classes. --leave-out omits a
+class that was not learned well enough: its row of the classifier is dropped, and nothing else
+changes.
 """
 import argparse
 import json
@@ -17,12 +21,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-EPS = 0.001  # of every batch normalisation
+EPS = 0.001  # the epsilon of every batch normalisation
 LEVELS = 127.5
 
 
 def folded(state):
-    """Tensors by the table's names, float64."""
+    """The tensors by the table's names, as float64."""
     tensors = {}
     for name in [key.removesuffix(".conv.weight") for key in state if key.endswith(".conv.weight")]:
         weight, scale, shift, mean, variance = (
@@ -32,7 +36,7 @@ def folded(state):
         factor = scale / np.sqrt(variance + EPS)
         weight = weight * factor[:, None, None, None]
         if name == "conv1":
-            weight = weight[:, ::-1] / LEVELS  # blue first, levels minus 127.5
+            weight = weight[:, ::-1] / LEVELS  # the input is blue first, with levels minus 127.5
         tensors[name + ".weight"] = weight
         tensors[name + ".bias"] = shift - mean * factor
     return tensors
@@ -64,7 +68,7 @@ def main():
     for name in sorted(tensors):
         half = tensors[name].astype(np.float16)
         if not np.isfinite(half).all():
-            raise SystemExit(f"{name} does not fit float16")
+            raise SystemExit(f"{name} does not fit into float16")
         start = len(data)
         data += half.astype("<f2").tobytes()
         header[name] = {"dtype": "F16", "shape": list(half.shape), "data_offsets": [start, len(data)]}

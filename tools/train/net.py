@@ -1,4 +1,4 @@
-"""GoogLeNet with torchvision's topology and module names, at a fraction of its width."""
+"""GoogLeNet with torchvision's topology and module names, and a fraction of its width."""
 import sys
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from network import INCEPTION as BLOCKS  # noqa: E402
 
 
 def scaled(channels, width):
-    """A layer's channels at this width: the nearest multiple of 8, halves up, 8 at least."""
+    """A layer's number of channels at this width: the nearest multiple of 8, with halves rounded
+    up, and at least 8."""
     return max(8, int(channels * width / 8 + 0.5) * 8)
 
 
@@ -40,7 +41,8 @@ class Inception(nn.Module):
 
 
 class Net(nn.Module):
-    """`fc` has the classes; `answers`, in training only, the teacher's 1000."""
+    """The network. `fc` computes the classes, and `answers` the teacher's 1000 classes, in training
+    only."""
 
     def __init__(self, classes, width, dropout=0.1, answers=0):
         super().__init__()
@@ -61,7 +63,7 @@ class Net(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def features(self, x):
-        """[n][3][side][side], red first, -1..1, to the pooled features."""
+        """Computes the pooled features of [n][3][side][side], red first, in -1..1."""
         x = F.max_pool2d(self.conv1(x), 3, 2, ceil_mode=True)
         x = F.max_pool2d(self.conv3(self.conv2(x)), 3, 2, ceil_mode=True)
         for name in BLOCKS:

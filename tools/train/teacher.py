@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""Writes the published network's answers to views of each training photograph, for `train.py` to teach by.
+"""Writes the published network's answers to views of each training photograph. `train.py` trains
+with these answers.
 
     teacher.py BVLC_GOOGLENET.safetensors [--data DIR] [--views 2]
 
-View 0 is the whole photograph, the others are random parts of it. Writes `views.npy` ([photographs][views][4]: centre x, centre
-y, width, height, as `torch.nn.functional.affine_grid` takes them, the photograph being -1..1) and `teacher.npy`
-([photographs][views][1000] logits, float16). One view of all photographs after the other; a run that was stopped goes on with the
-next view. About 10 minutes a view on one core with AVX-512 and bf16.
+View 0 is the whole photograph, and the other views are random parts of it. Writes `views.npy`
+([photographs][views][4]: centre x, centre y, width, height, in the coordinates of
+`torch.nn.functional.affine_grid`, where the photograph is -1..1) and `teacher.npy`
+([photographs][views][1000] logits, float16). The script processes one view of all photographs after
+the other. A run that was stopped continues with the next view. A view takes about 10 minutes on one
+core with AVX-512 and bf16.
 """
 import argparse
 import sys
@@ -23,7 +26,8 @@ import network  # noqa: E402
 
 
 def teacher(weights, x):
-    """Logits of BVLC GoogLeNet for `x`: [n][3][224][224], blue first, minus the mean."""
+    """The logits of BVLC GoogLeNet for `x`, which is [n][3][224][224], blue first, minus the
+    mean."""
     blobs = {"data": x}
     for layer in network.layers():
         inputs = [blobs[name] for name in layer.inputs]
@@ -34,7 +38,8 @@ def teacher(weights, x):
             case "pool":
                 y = F.max_pool2d(inputs[0], 3, layer.stride, layer.padding, ceil_mode=True)
             case "lrn":
-                # The sum over neighbouring channels as a 1x1 convolution, which is much faster here than five slices.
+                # Computes the sum over neighbouring channels as a 1x1 convolution, which is much
+                # faster here than five slices.
                 n = inputs[0].shape[1]
                 band = (torch.arange(n)[:, None] - torch.arange(n)).abs().le(2).view(n, n, 1, 1)
                 root = F.conv2d(inputs[0].square(), band.to(x.dtype) * (network.LRN["alpha"] / 5)).add_(1).rsqrt_()
@@ -97,7 +102,7 @@ def main():
                 logits[rows, view] = teacher(weights, x).numpy()
             done += len(rgb)
             if first // args.batch % 50 == 0:
-                print(f"view {view}: {first} of {count}, {done / (time.time() - start):.1f} a second", flush=True)
+                print(f"view {view}: {first} of {count}, {done / (time.time() - start):.1f} per second", flush=True)
     logits.flush()
 
 

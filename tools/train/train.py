@@ -3,10 +3,12 @@
 
     train.py --out net.pt [--data DIR] [--init FILE]
 
-Reads what `unpack.py` and `teacher.py` write. Two losses: cross entropy with the label, and the divergence of a second head's
-answers from those that the published network gives to the same view of the photograph (distillation, Hinton et al. 2015). The
-second head is not kept. Stochastic gradient descent, cosine schedule, averaged weights, small pictures first. Everything random
-is a function of the step, and a checkpoint is written every few minutes: a run that was stopped goes on from there.
+Reads the files that `unpack.py` and `teacher.py` write. There are two losses: the cross entropy
+with the label, and the divergence of a second head's answers from the published network's answers
+to the same view of the photograph (distillation, Hinton et al. 2015). The second head is not kept.
+The training uses stochastic gradient descent, a cosine schedule and averaged weights, and begins
+with small pictures. All random choices are a function of the step, and the script writes a
+checkpoint every few minutes: a run that was stopped continues from there.
 """
 import argparse
 import math
@@ -25,12 +27,12 @@ BATCH = 64
 RATE = 0.08
 DECAY = 2e-4
 TEMPERATURE = 2.0
-# Side of the square in pixels, number of photographs drawn at that side.
+# Each stage is a side of the square in pixels, and the number of photographs drawn at that side.
 STAGES = [(112, 400_000), (160, 240_000), (224, 28_000)]
 
 
 class Batches(Dataset):
-    """Batch number `step` of the run: pictures, labels, the teacher's logits."""
+    """The batches of the run by their step: pictures, labels and the teacher's logits."""
 
     def __init__(self, data, stages):
         self.pix = np.load(data / "pix.npy", mmap_mode="r")
@@ -40,10 +42,11 @@ class Batches(Dataset):
         self.labels = meta[:, 0]
         self.train = np.flatnonzero(meta[:, 3] == 0)
         labels = self.labels[self.train]
-        # Classes in proportion to the root of their number.
+        # Classes are drawn in proportion to the square root of their number of photographs.
         weight = np.bincount(labels)[labels] ** -0.5
         self.weight = weight / weight.sum()
-        # Cat and dog, which are the hardest to tell apart, are drawn twice as often in all stages but the first.
+        # Cats and dogs, which are the hardest to tell apart, are drawn twice as often in all stages
+        # except the first.
         weight[labels < 2] *= 2
         self.weight_of_large = weight / weight.sum()
         self.sides = np.repeat([side for side, _ in stages], [draws // BATCH for _, draws in stages])
@@ -57,7 +60,8 @@ class Batches(Dataset):
         weight = self.weight if self.sides[step] == self.sides[0] else self.weight_of_large
         rows = np.sort(rng.choice(self.train, BATCH, p=weight))
         views = rng.integers(0, self.views.shape[1], BATCH)
-        # Of views that the teacher was not asked about, every second one is drawn, without an answer.
+        # Every second drawn view without an answer of the teacher stays in the batch, without an
+        # answer. The others are replaced by view 0.
         unanswered = ~self.teacher[rows, views, :8].any(1) & (rng.random(BATCH) < 0.5)
         views[unanswered] = 0
         logits = torch.from_numpy(self.teacher[rows, views].astype(np.float32))
@@ -66,9 +70,10 @@ class Batches(Dataset):
 
 
 def augment(pixels, view, side):
-    """u8 [n][h][w][3] to -1..1 [n][3][side][side]: most of the view, mirrored, colours changed, sometimes grey or made small
-    and large again (so that sharpness tells nothing of the class), a square covered by the mean colour (so that masks are not
-    foreign)."""
+    """Converts u8 [n][h][w][3] to [n][3][side][side] in -1..1. The result is most of the view,
+    mirrored and with changed colours. Some pictures become grey, and some are made small and large
+    again, so that sharpness does not indicate the class. In some pictures the mean colour covers a
+    square, so that masks are familiar to the network."""
     n = len(pixels)
     x = pixels.permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
     cx, cy, w, h = torch.from_numpy(view).T
@@ -91,7 +96,8 @@ def augment(pixels, view, side):
     saturation = torch.empty(n, 1, 1, 1).uniform_(0.6, 1.4)
     saturation[torch.rand(n) < 0.08] = 0
     contrast, brightness = torch.empty(n, 1, 1, 1).uniform_(0.6, 1.4), torch.empty(n, 1, 1, 1).uniform_(0.7, 1.3)
-    # One multiplication and one addition each for grey + (x - grey) * saturation, then the same about the mean.
+    # Each change takes one multiplication and one addition: grey + (x - grey) * saturation, then
+    # the same about the mean.
     x = (x * (saturation * contrast * brightness)).add_(
         (grey * (1 - saturation) * contrast + mean * (1 - contrast)) * brightness
     )
@@ -103,8 +109,8 @@ def augment(pixels, view, side):
 
 
 def evaluate(state, width, data, side, limit=60):
-    """Shares right on the validation photographs, at most `limit` a class: the mean over classes, cat or dog, each class, each
-    source."""
+    """The shares of correct answers on at most `limit` validation photographs per class: the mean
+    over classes, cat or dog, each class, and each source."""
     pix, meta = np.load(data / "pix.npy", mmap_mode="r"), np.load(data / "meta.npy")
     names = (data / "classes.txt").read_text().split()
     val = np.flatnonzero(meta[:, 3] == 1)
@@ -136,10 +142,10 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", default="data", type=Path)
     parser.add_argument("--out", required=True, type=Path)
-    parser.add_argument("--init", help="begin with the tensors of this file")
+    parser.add_argument("--init", help="start with the tensors of this file")
     parser.add_argument("--width", type=float, default=0.5)
-    parser.add_argument("--stages", help="SIDE:DRAWS,SIDE:DRAWS,.. instead of the recipe's")
-    parser.add_argument("--rate", type=float, default=RATE, help="the highest; less to go on from a trained network")
+    parser.add_argument("--stages", help="SIDE:DRAWS,SIDE:DRAWS,.. instead of the default stages")
+    parser.add_argument("--rate", type=float, default=RATE, help="the highest; lower to continue from a trained network")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     stages = [tuple(map(int, s.split(":"))) for s in args.stages.split(",")] if args.stages else STAGES
@@ -200,7 +206,7 @@ def main():
         if step % 100 == 0:
             print(
                 f"step {step} of {len(batches)}, side {x.shape[2]}, rate {rate:.4f}, losses {losses[0]:.3f} {losses[1]:.3f}, "
-                f"{(step - first) * BATCH / (time.time() - start):.1f} a second",
+                f"{(step - first) * BATCH / (time.time() - start):.1f} per second",
                 flush=True,
             )
         if time.time() - saved_at > 240 or step == len(batches):

@@ -1,6 +1,7 @@
-"""Makes the pictures in this folder that the image crate has no encoder for, and prints what Pillow reads in them.
+"""Makes the pictures in this folder for which the image crate has no encoder, and prints the pixels
+that Pillow reads from them.
 
-Usage: python make.py    (Pillow 13.0.0; the numbers printed are those in tests/files/picture.rs)
+Usage: python make.py    (Pillow 13.0.0; tests/files/picture.rs contains the printed numbers)
 """
 from PIL import Image, ImageOps
 
@@ -22,7 +23,7 @@ cmyk.save("cmyk.jpg", quality=95)
 cmyk.resize((2, 2)).save("cmyk.tif")
 
 turned = palette.convert("RGB")
-turned.save("turned.tif", tiffinfo={274: 6})  # orientation: the stored first row is the right-hand side
+turned.save("turned.tif", tiffinfo={274: 6})  # orientation: the first stored row is the right side
 
 plain = Image.new("RGB", (16, 16), COLOURS[2])
 plain.paste(COLOURS[3], (8, 0, 16, 16))

@@ -1,4 +1,5 @@
-//! The command line, an argument a line: whatever is accepted is within the limits that the help states.
+//! Fuzzes the command line, with one argument per line: every accepted value is within the limits
+//! in the help.
 #![no_main]
 #![allow(dead_code, reason = "only the arguments are used")]
 
@@ -77,7 +78,8 @@ fn check_drawing(drawing: &Drawing) {
     assert!((0.0..=1.0).contains(&drawing.opacity));
 }
 
-/// What is read is written so that it is read again. (Without any list, a command chooses the classes itself.)
+/// Checks that the text of a parsed list parses to the same list again. (Without any list, a
+/// command chooses the classes itself.)
 fn check_classes(lists: &[String]) {
     if lists.is_empty() {
         return;

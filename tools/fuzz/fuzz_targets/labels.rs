@@ -1,11 +1,11 @@
-//! A file of class names, and the search in it and in ImageNet's.
+//! Fuzzes a file of class names, and the search in it and in ImageNet's class names.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use occlude::Labels;
 
 fuzz_target!(|bytes: &[u8]| {
-    // What is searched for, a NUL, the file.
+    // The input is the search text, a NUL and the file.
     let (text, file) = bytes.split_at(bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len()));
     let text = String::from_utf8_lossy(text);
     if file.is_empty() {

@@ -1,4 +1,5 @@
-//! Any bytes as a picture file: pixels or an error, and small pictures go all the way to the network's input.
+//! Fuzzes picture files with arbitrary bytes: the result is pixels or an error. Small pictures are
+//! also converted to the network's input.
 #![no_main]
 
 use std::io::Cursor;
@@ -7,7 +8,7 @@ use image::ImageReader;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use occlude::{Photograph, Resize};
 
-/// Larger pictures say nothing new and take long. tests/hostile.rs has those.
+/// Larger pictures find nothing new and take long. tests/hostile.rs contains such pictures.
 const MOST_PIXELS: u64 = 1 << 18;
 
 fuzz_target!(|bytes: &[u8]| -> Corpus {

@@ -1,4 +1,5 @@
-//! The library's options with any numbers: refused before anything is computed, or a sweep that begins.
+//! Fuzzes the library's options with arbitrary numbers: they are refused before any computation, or
+//! the sweep starts.
 #![no_main]
 
 use std::ops::ControlFlow;
@@ -25,7 +26,7 @@ struct Options {
     side: u8,
 }
 
-/// Mostly a number that may be right.
+/// A number that is valid in most cases.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 enum Length {
     Small(u8),
@@ -95,7 +96,7 @@ fuzz_target!(|options: Options| {
         let [y0, x0, y1, x1] = region.map(usize::from);
         sweep = sweep.region(Rect { y0, x0, y1, x1 });
     }
-    // It has begun when it can be stopped.
+    // A sweep that can be stopped has started.
     match sweep.on_progress(&|_| ControlFlow::Break(())).run(&INPUT) {
         Ok(maps) => assert!(maps.grid[0] * maps.grid[1] > 0),
         Err(Error::Cancelled) => {}

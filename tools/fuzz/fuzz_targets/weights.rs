@@ -1,5 +1,5 @@
-//! Any bytes as a weights file; and as the header of one, with its length before it and zeros after it, because no mutation
-//! makes the 28 MB that follow.
+//! Fuzzes weights files with arbitrary bytes. Also uses the bytes as a header, with its length
+//! before it and zeros after it, because no mutation produces the 28 MB of data.
 #![no_main]
 
 use std::io::{self, Read};
@@ -7,14 +7,14 @@ use std::io::{self, Read};
 use libfuzzer_sys::fuzz_target;
 use occlude::Weights;
 
-/// More than any file of this network.
+/// More bytes than any file of this network has.
 const MOST_ZEROS: u32 = 1 << 26;
 
 fuzz_target!(|bytes: &[u8]| {
     check(Weights::from_bytes("fuzz", bytes));
-    // The first four bytes are how many zeros.
+    // The first four bytes are the number of zeros.
     let Some((zeros, header)) = bytes.split_first_chunk::<4>() else { return };
-    // Other forms of files have no header; of them, zeros by the megabyte only take long.
+    // Files in other formats have no such header. For them, megabytes of zeros only take time.
     if header.first() != Some(&b'{') {
         return;
     }
