@@ -158,17 +158,18 @@ fn evidence(maps: &OcclusionMaps, k: usize, labels: &Labels) -> [String; 3] {
         let [y, x] = maps.centre(row, column);
         format!("{:+.4} with the mask at x {x}, y {y}", map.get(row, column))
     };
-    [
-        format!("{} ({class}): {} {:.4}", labels.short(class), maps.score, maps.base_scores[k]),
-        match map.max() > 0.0 {
-            true => format!("  strongest evidence for      {}", under(map.max_position())),
-            false => "  no evidence for the class at any position".to_string(),
-        },
-        match map.min() < 0.0 {
-            true => format!("  strongest evidence against  {}", under(map.min_position())),
-            false => "  no evidence against the class at any position".to_string(),
-        },
-    ]
+    let evidence_for = if map.max() > 0.0 {
+        format!("  strongest evidence for      {}", under(map.max_position()))
+    } else {
+        "  no evidence for the class at any position".to_string()
+    };
+    let evidence_against = if map.min() < 0.0 {
+        format!("  strongest evidence against  {}", under(map.min_position()))
+    } else {
+        "  no evidence against the class at any position".to_string()
+    };
+    let score = format!("{} ({class}): {} {:.4}", labels.short(class), maps.score, maps.base_scores[k]);
+    [score, evidence_for, evidence_against]
 }
 
 #[cfg(test)]
