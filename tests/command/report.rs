@@ -662,7 +662,7 @@ fn what_cannot_be_written_is_refused_before_the_sweep() {
     }
     // The command detects this at the end. Then it leaves no file in either place.
     let options = ["picture.png", "--stride", "224", "--out", "a", "--report", "a/map.json"];
-    refuse(&folder, explain(&folder, &options), 1, &["a/map.json", "two files would have this name"]);
+    refuse(&folder, explain(&folder, &options), 1, &["a/map.json", "two output files have this name"]);
     fs::create_dir_all(folder.path().join("b/map.json")).unwrap();
     let options = ["picture.png", "--stride", "224", "--out", "b", "--report", "c/report.html"];
     refuse(&folder, explain(&folder, &options), 1, &["b/map.json"]);

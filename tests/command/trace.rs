@@ -79,7 +79,7 @@ fn the_story_has_a_line_a_layer_and_what_they_come_to() {
             "{story}"
         );
     }
-    assert!(story.starts_with("The mask covers rows 90 to 134 and columns 90 to 134 of"), "{story}");
+    assert!(story.starts_with("The mask covers rows 90 to 134 and columns 90 to 134 (4.0 %) of"), "{story}");
     assert!(story.contains("Multiply-adds of a complete pass: 1582.7 M\n"), "{story}");
     // Row y of conv1 reads rows 2y - 3 to 2y + 3, so rows 44 to 68 change.
     let first = story.lines().find(|line| line.starts_with("conv1/7x7_s2")).unwrap();
