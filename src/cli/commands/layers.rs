@@ -131,8 +131,8 @@ const TITLE: u32 = 56;
 /// The number of branches side by side.
 const ACROSS: u32 = 4;
 
-/// The position of a box in the diagram. The column is in half steps, because the trunk runs between
-/// the branches.
+/// The position of a box in the diagram. The column is in half steps, because the trunk runs
+/// between the branches.
 #[derive(Clone, Copy)]
 struct BoxPosition {
     half: u32,
