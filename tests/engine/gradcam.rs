@@ -60,7 +60,7 @@ fn numerical(activations: &Activations, class: usize) -> Vec<f64> {
         let logit = |j: usize| logits[j] + f64::from(weight[j * CHANNELS + channel]) * by;
         1.0 / (0..CLASSES).map(|j| (logit(j) - logit(class)).exp()).sum::<f64>()
     };
-    const STEP: f64 = 1e-2;
+    const STEP: f64 = 1e-3;
     let alpha: Vec<f64> = (0..CHANNELS)
         .map(|channel| {
             let sum = (probability(channel, STEP) - probability(channel, -STEP)) / (2.0 * STEP);

@@ -122,7 +122,7 @@ fn imports(files: &Files) -> BTreeMap<String, BTreeSet<String>> {
         for path in paths(code, "super::") {
             assert!(
                 !path.starts_with("super"),
-                "{module} uses super::super: write the path from the crate's root"
+                "{module}: super::super; write the path from the crate's root"
             );
             found.push(if parent.is_empty() { path } else { format!("{parent}/{path}") });
         }
