@@ -599,7 +599,7 @@ fn a_server_that_has_it_not_and_one_that_is_not_there_are_told_apart() {
     refuse(&folder, fetch("file:///etc/passwd"), 1, &["file:///etc/passwd", scheme]);
     let mut without = fetch(&server.url);
     without.env("PATH", folder.path());
-    refuse(&folder, without, 1, &["curl, which downloads it, is not installed"]);
+    refuse(&folder, without, 1, &["the program curl, which is required for the download, is not installed"]);
     let wrong = occlude(&folder, &["weights", "fetch", "--from", &server.url, "--checksum", "abc"]);
     refuse(&folder, wrong, 2, &["--checksum", "SHA-384"]);
     // The messages do not show the name and the password.
