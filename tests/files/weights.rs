@@ -594,7 +594,12 @@ fn a_server_that_has_it_not_and_one_that_is_not_there_are_told_apart() {
     let fetch = |url: &str| fetch_from(&folder, url, &[]);
     refuse(&folder, fetch(&server.url), 1, &["the server answers with status 404", "weights import FILE"]);
     refuse(&folder, fetch(&closed()), 1, &["the connection to the server failed", "--from"]);
-    refuse(&folder, fetch("http://no-such-host.invalid/x"), 1, &["the address of the server cannot be resolved; check the network"]);
+    refuse(
+        &folder,
+        fetch("http://no-such-host.invalid/x"),
+        1,
+        &["the address of the server cannot be resolved; check the network"],
+    );
     let scheme = "expected an address that begins with http:// or https://";
     refuse(&folder, fetch("file:///etc/passwd"), 1, &["file:///etc/passwd", scheme]);
     let mut without = fetch(&server.url);
