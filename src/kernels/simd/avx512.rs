@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use super::{Avx2, BATCH, BatchValues, Simd};
 
-/// AVX-512 F and all of [`Avx2`]. What handles eight channels or positions at a time uses the
+/// AVX-512 F and all of [`Avx2`]. Operations on eight channels or positions at a time use the
 /// registers of AVX2, which hold eight lanes.
 pub(crate) struct Avx512;
 
