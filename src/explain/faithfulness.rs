@@ -1,12 +1,15 @@
-//! Faithfulness of a map: whether the score falls when the pixels that the map calls important are covered.
+//! Faithfulness of a map: whether the score falls when the pixels that the map calls important are
+//! covered.
 //!
-//! Deletion covers the image pixel by pixel, the most important first; insertion uncovers a covered image in the same order. A
-//! better map makes the score fall earlier and rise earlier: it has a smaller area under the deletion curve and a larger one under
-//! the insertion curve. After Petsiuk, Das and Saenko, "RISE: Randomized input sampling for explanation of black-box models" (2018),
-//! section 3.3; they uncover a blurred image, for which there is [`MaskValue::Blur`]. The chapter is `docs/09-grad-cam.md`.
+//! Deletion covers the image pixel by pixel, the most important first; insertion uncovers a covered
+//! image in the same order. A better map makes the score fall earlier and rise earlier: it has a
+//! smaller area under the deletion curve and a larger one under the insertion curve. After Petsiuk,
+//! Das and Saenko, "RISE: Randomized input sampling for explanation of black-box models" (2018),
+//! section 3.3; they uncover a blurred image, for which there is [`MaskValue::Blur`]. The chapter
+//! is `docs/09-grad-cam.md`.
 //!
-//! This module ranks pixels, makes masks of them, and has `src/sweep/runner.rs` run the copies. A map is one number for each
-//! pixel, whichever method made it.
+//! This module ranks pixels, makes masks of them, and has `src/sweep/runner.rs` run the copies. A
+//! map is one number for each pixel, whichever method made it.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -54,8 +57,8 @@ pub struct Faithfulness<'a> {
 /// A map to measure: its class, and the importance of each pixel, `[224][224]`, finite.
 pub type Ranking<'m> = (usize, &'m [f32]);
 
-/// Deletion and insertion for one map. All three lists have one element more than there are steps; scores are probabilities,
-/// 0..=1, or logits, as [`Faithfulness::score`] says.
+/// Deletion and insertion for one map. All three lists have one element more than there are steps;
+/// scores are probabilities, 0..=1, or logits, as [`Faithfulness::score`] says.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Curves {
@@ -107,7 +110,8 @@ impl fmt::Debug for Faithfulness<'_> {
 }
 
 impl<'a> Faithfulness<'a> {
-    /// The default measurement: 50 steps of 2 % of the pixels, covered with the image's mean, for the class's probability.
+    /// The default measurement: 50 steps of 2 % of the pixels, covered with the image's mean, for
+    /// the class's probability.
     pub fn new(net: &'a GoogLeNet) -> Self {
         Faithfulness {
             net,
@@ -130,12 +134,14 @@ impl<'a> Faithfulness<'a> {
         Faithfulness { score, ..self }
     }
 
-    /// Number of steps in which all pixels are covered, 1..=50176; each costs two classifications for each map.
+    /// Number of steps in which all pixels are covered, 1..=50176; each costs two classifications
+    /// for each map.
     pub fn steps(self, steps: usize) -> Self {
         Faithfulness { steps, ..self }
     }
 
-    /// Recomputes the whole network at each step instead of what has changed: the same bits, slower.
+    /// Recomputes the whole network at each step instead of what has changed: the same bits,
+    /// slower.
     pub fn exhaustive(self, exhaustive: bool) -> Self {
         Faithfulness { exhaustive, ..self }
     }
@@ -146,16 +152,18 @@ impl<'a> Faithfulness<'a> {
         Faithfulness { cancel: Some(cancel), ..self }
     }
 
-    /// Calls `f` after every few copies of the image, from several threads; `ControlFlow::Break` stops the measurement.
+    /// Calls `f` after every few copies of the image, from several threads; `ControlFlow::Break`
+    /// stops the measurement.
     pub fn on_progress(self, f: &'a OnProgress<'a>) -> Self {
         Faithfulness { on_progress: Some(f), ..self }
     }
 
-    /// Measures maps on the image that they explain, on the threads of the current rayon pool. Equally important pixels are
-    /// covered row by row.
+    /// Measures maps on the image that they explain, on the threads of the current rayon pool.
+    /// Equally important pixels are covered row by row.
     ///
     /// # Errors
-    /// [`Error::Option`] for an option, a class or a map outside its range; [`Error::Cancelled`] when the flag or the callback stops it.
+    /// [`Error::Option`] for an option, a class or a map outside its range; [`Error::Cancelled`]
+    /// when the flag or the callback stops it.
     pub fn run(&self, input: &Input, maps: &[Ranking]) -> Result<Vec<Curves>> {
         self.check()?;
         check_maps(maps, self.net.network())?;
@@ -167,7 +175,8 @@ impl<'a> Faithfulness<'a> {
         let total = maps.len() * 2 * (self.steps - 1);
         let done = AtomicUsize::new(0);
         let shared = Mutex::new(&mut curves);
-        // Each copy is computed from the image, whole or covered, of which it holds more, and shares its activations.
+        // Each copy is computed from the image, whole or covered, of which it holds more, and
+        // shares its activations.
         for (base, other, near_whole) in [(&whole, &covered, true), (&covered, &whole, false)] {
             let points = self.points(maps.len(), near_whole);
             let copies = BatchRunner {
@@ -243,7 +252,8 @@ impl<'a> Faithfulness<'a> {
         curves.collect()
     }
 
-    /// The points of all curves except their ends: those that show more than half of the image (`near_whole`), or the others.
+    /// The points of all curves except their ends: those that show more than half of the image
+    /// (`near_whole`), or the others.
     fn points(&self, maps: usize, near_whole: bool) -> Vec<Point> {
         (0..maps)
             .flat_map(|map| [false, true].map(|insertion| (map, insertion)))

@@ -1,9 +1,11 @@
-//! The sum of one channel of a layer's output over its plane: a measure of how strongly the image shows a feature.
+//! The sum of one channel of a layer's output over its plane: a measure of how strongly the image
+//! shows a feature.
 //!
-//! Zeiler and Fergus, "Visualizing and understanding convolutional networks" (2014), fig. 7b, follow the strongest feature map of
-//! a layer in this way while a mask slides over the image.
+//! Zeiler and Fergus, "Visualizing and understanding convolutional networks" (2014), fig. 7b,
+//! follow the strongest feature map of a layer in this way while a mask slides over the image.
 //!
-//! This module finds the channel in the table of layers and sums activations that the forward pass or a batch has computed.
+//! This module finds the channel in the table of layers and sums activations that the forward pass
+//! or a batch has computed.
 
 use super::plan::{LayerId, Plan};
 use crate::forward::{Activations, GoogLeNet};
@@ -15,15 +17,18 @@ use crate::{Error, Result};
 /// ([`OcclusionSensitivity::features`](crate::OcclusionSensitivity::features)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Feature {
-    /// A layer's name (`inception_4c/3x3`) or that of an inception block's output (`inception_4c/output`).
+    /// A layer's name (`inception_4c/3x3`) or that of an inception block's output
+    /// (`inception_4c/output`).
     pub layer: String,
-    /// A channel of that output; `None` for the channel with the largest sum on the unoccluded image (of equal ones, the first).
+    /// A channel of that output; `None` for the channel with the largest sum on the unoccluded
+    /// image (of equal ones, the first).
     pub channel: Option<usize>,
 }
 
 /// The place in a batch's blobs where a feature's channel is found.
 pub(crate) struct ChannelSum {
-    /// The blob that is summed; the input of the pool, if the feature is the output of a pool that is not stored.
+    /// The blob that is summed; the input of the pool, if the feature is the output of a pool that
+    /// is not stored.
     pub(crate) source: BlobId,
     /// The layer after which the source is complete.
     pub(crate) last_writer: LayerId,
@@ -36,7 +41,8 @@ pub(crate) struct ChannelSum {
     named: usize,
 }
 
-/// Finds a feature in the table: its blob, and the first and the number of its layer's channels there.
+/// Finds a feature in the table: its blob, and the first and the number of its layer's channels
+/// there.
 fn find(network: &Network, feature: &Feature) -> Result<(BlobId, usize, usize)> {
     let name = &feature.layer;
     let (blob, range) = network.output(name)?;

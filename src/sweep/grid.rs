@@ -1,4 +1,5 @@
-//! The grid of mask positions: how many there are, where their centres lie, and the order in which they run.
+//! The grid of mask positions: how many there are, where their centres lie, and the order in which
+//! they run.
 
 use std::ops::Range;
 
@@ -12,7 +13,8 @@ pub(super) struct Grid {
     pub(super) mask_size: [usize; 2],
     /// Step down and across in pixels.
     pub(super) stride: [usize; 2],
-    /// Whether masks are centred on multiples of the stride and clipped at the border, or lie wholly inside.
+    /// True if masks are centred on multiples of the stride and clipped at the border, or lie
+    /// wholly inside.
     pub(super) clipping: bool,
 }
 
@@ -20,13 +22,15 @@ impl Grid {
     /// Rows and columns of mask positions over the whole image.
     pub(super) fn size(&self) -> [usize; 2] {
         std::array::from_fn(|axis| {
-            // With clipping the centres are 0, s, 2s, ... < 224; without, the first corners that leave every mask inside.
+            // With clipping the centres are 0, s, 2s, ... < 224; without, the first corners that
+            // leave every mask inside.
             let starts = if self.clipping { INPUT_SIDE } else { INPUT_SIDE - self.mask_size[axis] + 1 };
             starts.div_ceil(self.stride[axis])
         })
     }
 
-    /// The pixel, along an axis, on which the `i`-th mask is centred: `floor(size / 2)` from its first one, clipped or not.
+    /// The pixel, along an axis, on which the `i`-th mask is centred: `floor(size / 2)` from its
+    /// first one, clipped or not.
     pub(super) fn centre(&self, axis: usize, i: usize) -> usize {
         i * self.stride[axis] + if self.clipping { 0 } else { self.mask_size[axis] / 2 }
     }
@@ -39,9 +43,9 @@ impl Grid {
     }
 }
 
-/// Indices of the positions at every `step`-th row and column of a grid, without those at every `coarser`-th, in an order
-/// that keeps neighbours together: bands of two rows, there and back, column by column, so that any eight in a row
-/// are (nearly) a block of two by four.
+/// Indices of the positions at every `step`-th row and column of a grid, without those at every
+/// `coarser`-th, in an order that keeps neighbours together: bands of two rows, there and back,
+/// column by column, so that any eight in a row are (nearly) a block of two by four.
 pub(super) fn serpentine([ny, nx]: [usize; 2], step: usize, coarser: Option<usize>) -> Vec<usize> {
     let is_new = |y: usize, x: usize| coarser.is_none_or(|c| !y.is_multiple_of(c) || !x.is_multiple_of(c));
     let mut order = Vec::with_capacity(ny.div_ceil(step) * nx.div_ceil(step));

@@ -10,8 +10,8 @@ use crate::image::resize::{Upsampling, upsample};
 use crate::network::INPUT_SIDE;
 use crate::network::geometry::Rect;
 
-/// The result of a sweep. Grids are stored row by row: the element of class `k` at (row, column) has index
-/// `(k * ny + row) * nx + column`.
+/// The result of a sweep. Grids are stored row by row: the element of class `k` at (row, column)
+/// has index `(k * ny + row) * nx + column`.
 ///
 /// ```
 /// use occlude::network::geometry::Rect;
@@ -42,7 +42,7 @@ pub struct OcclusionMaps {
     pub stride: [usize; 2],
     /// The fill of the mask; a mean is given as the colour that it was.
     pub mask_value: MaskValue,
-    /// Whether masks are centred on the grid and clipped at the border.
+    /// True if masks are centred on the grid and clipped at the border.
     pub mask_clipping: bool,
     /// The part of the image, in pixels, in which the masks have their centres.
     pub region: Rect,
@@ -50,7 +50,8 @@ pub struct OcclusionMaps {
     pub score: Score,
     /// Rows and columns of mask positions, `[ny, nx]`.
     pub grid: [usize; 2],
-    /// Row and column of the first position in the grid of the whole image: `[0, 0]` without a region.
+    /// Row and column of the first position in the grid of the whole image: `[0, 0]` without a
+    /// region.
     pub first: [usize; 2],
     /// The requested classes, in that order; the predicted class if none was requested.
     pub classes: Vec<usize>,
@@ -76,7 +77,8 @@ pub struct FeatureMap {
     pub layer: String,
     /// The channel; the strongest channel if none was given.
     pub channel: usize,
-    /// The sum of the channel's activations over the plane on the unoccluded image; not negative, except for logits.
+    /// The sum of the channel's activations over the plane on the unoccluded image; not negative,
+    /// except for logits.
     pub base_total: f32,
     /// The same sum on the occluded image, `[ny][nx]`.
     pub totals: Vec<f32>,
@@ -178,7 +180,8 @@ impl<'a> IntoIterator for &'a Map<'_> {
 }
 
 impl OcclusionMaps {
-    /// The map of the `k`-th requested class: `score(unoccluded) - score(occluded)` at each position.
+    /// The map of the `k`-th requested class: `score(unoccluded) - score(occluded)` at each
+    /// position.
     ///
     /// # Panics
     /// If `k` is not below the number of classes.
@@ -188,7 +191,8 @@ impl OcclusionMaps {
         Map::new(self.grid, Vec::from_iter(scores.iter().map(|score| self.base_scores[k] - score)))
     }
 
-    /// The map of the `f`-th requested feature: `total(unoccluded) - total(occluded)` at each position.
+    /// The map of the `f`-th requested feature: `total(unoccluded) - total(occluded)` at each
+    /// position.
     ///
     /// # Panics
     /// If `f` is not below the number of features.
@@ -197,8 +201,9 @@ impl OcclusionMaps {
         Map::new(self.grid, Vec::from_iter(totals.iter().map(|total| base_total - total)))
     }
 
-    /// The map of the `k`-th requested class, enlarged to its [`area`](Self::area), `[height][width]`: 224x224 without a
-    /// region. Or the grid itself, `[ny][nx]`, for [`Upsampling::None`].
+    /// The map of the `k`-th requested class, enlarged to its [`area`](Self::area),
+    /// `[height][width]`: 224x224 without a region. Or the grid itself, `[ny][nx]`, for
+    /// [`Upsampling::None`].
     ///
     /// # Panics
     /// If `k` is not below the number of classes.
@@ -207,8 +212,8 @@ impl OcclusionMaps {
         upsample(self.map(k).values(), ny, nx, area.height(), area.width(), upsampling)
     }
 
-    /// The part of the image that the grid represents. The grid of a whole image represents all of it, and a part of that grid
-    /// the same share of the pixels.
+    /// The part of the image that the grid represents. The grid of a whole image represents all of
+    /// it, and a part of that grid the same share of the pixels.
     pub fn area(&self) -> Rect {
         let whole = self.positions().size();
         // The first pixel whose middle lies in the cell or after it.
@@ -221,9 +226,10 @@ impl OcclusionMaps {
         Rect { y0, x0, y1, x1 }
     }
 
-    /// The drops of the `k`-th requested class spread over the pixels, `[224][224]`: each pixel gets the mean drop of all masks
-    /// that cover it, and 0 if none does. Captum's `Occlusion`, whose windows are those of
-    /// [`mask_clipping`](crate::OcclusionSensitivity::mask_clipping) off where the stride divides 224 minus the mask's size.
+    /// The drops of the `k`-th requested class spread over the pixels, `[224][224]`: each pixel
+    /// gets the mean drop of all masks that cover it, and 0 if none does. Captum's `Occlusion`,
+    /// whose windows are those of [`mask_clipping`](crate::OcclusionSensitivity::mask_clipping) off
+    /// where the stride divides 224 minus the mask's size.
     ///
     /// # Panics
     /// If `k` is not below the number of classes.
@@ -241,8 +247,8 @@ impl OcclusionMaps {
         sums.into_iter().map(|(sum, count)| (sum / f64::from(count.max(1))) as f32).collect()
     }
 
-    /// Row and column of the pixel that the mask at a grid position is centred on: `floor(size / 2)` from its first
-    /// row and column, clipped or not.
+    /// Row and column of the pixel that the mask at a grid position is centred on: `floor(size /
+    /// 2)` from its first row and column, clipped or not.
     pub fn centre(&self, row: usize, column: usize) -> [usize; 2] {
         let at = [row, column];
         std::array::from_fn(|axis| self.positions().centre(axis, self.first[axis] + at[axis]))
@@ -271,7 +277,8 @@ impl OcclusionMaps {
         }
     }
 
-    /// A copy in which each position has the values of the nearest one among every `step`-th row and column.
+    /// A copy in which each position has the values of the nearest one among every `step`-th row
+    /// and column.
     pub(super) fn with_neighbours(&self, step: usize) -> OcclusionMaps {
         let [ny, nx] = self.grid;
         let nearest = |at: usize, n: usize| ((at + step / 2) / step).min((n - 1) / step) * step;

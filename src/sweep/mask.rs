@@ -40,11 +40,12 @@ pub enum MaskValue {
     TrainingMean,
     /// Red, green, blue on the image's scale of 0..=255; any finite value is accepted.
     Rgb([f32; 3]),
-    /// The image, blurred by a Gaussian with this standard deviation in pixels, 0.5..=100, and mirrored at its borders. A blur
-    /// removes detail without adding edges, whereas a patch of one colour can itself look like an object.
+    /// The image, blurred by a Gaussian with this standard deviation in pixels, 0.5..=100, and
+    /// mirrored at its borders. A blur removes detail without adding edges, whereas a patch of one
+    /// colour can itself look like an object.
     Blur(f32),
-    /// Uniform noise in 0..=255 for each pixel and channel, from a generator with this seed. A pixel has the same noise in all
-    /// masks.
+    /// Uniform noise in 0..=255 for each pixel and channel, from a generator with this seed. A
+    /// pixel has the same noise in all masks.
     Noise(u64),
 }
 
@@ -114,7 +115,8 @@ fn mean_rgb(input: &Input) -> [f32; 3] {
     })
 }
 
-/// Gaussian blur, one pass along each axis in f64; four standard deviations each way, mirrored at the borders.
+/// Gaussian blur, one pass along each axis in f64; four standard deviations each way, mirrored at
+/// the borders.
 fn blur(values: &[f32], sigma: f64) -> Vec<f32> {
     let radius = (4.0 * sigma).ceil() as i64;
     let weights: Vec<f64> =

@@ -1,12 +1,13 @@
 //! Occlusion sensitivity: the change of a class's score when a mask covers a part of the image.
 //!
-//! Semantics and defaults are those of MATLAB's `occlusionSensitivity`; the idea is Zeiler and Fergus, "Visualizing and
-//! understanding convolutional networks" (2014), section 4.2. The value at a mask position is
-//! `score(unoccluded) - score(occluded)`: positive where the image holds evidence for the class. The chapter is
-//! `docs/05-occlusion-map.md`.
+//! Semantics and defaults are those of MATLAB's `occlusionSensitivity`; the idea is Zeiler and
+//! Fergus, "Visualizing and understanding convolutional networks" (2014), section 4.2. The value at
+//! a mask position is `score(unoccluded) - score(occluded)`: positive where the image holds
+//! evidence for the class. The chapter is `docs/05-occlusion-map.md`.
 //!
-//! This file has the options and the run. `grid` places the masks, `mask` fills them, `runner` gives batches of positions to the
-//! threads, `batch` computes one batch by the steps that `plan` lists, `maps` holds the result.
+//! This file has the options and the run. `grid` places the masks, `mask` fills them, `runner`
+//! gives batches of positions to the threads, `batch` computes one batch by the steps that `plan`
+//! lists, `maps` holds the result.
 
 pub(crate) mod batch;
 pub(crate) mod channel_sum;
@@ -76,8 +77,9 @@ pub struct Progress {
     pub total: usize,
 }
 
-/// The options of an occlusion sweep on a network, and [`run`](OcclusionSensitivity::run). A run refuses options that are outside
-/// their range; [`check`](OcclusionSensitivity::check) refuses them earlier.
+/// The options of an occlusion sweep on a network, and [`run`](OcclusionSensitivity::run). A run
+/// refuses options that are outside their range; [`check`](OcclusionSensitivity::check) refuses
+/// them earlier.
 ///
 /// ```
 /// use occlude::{GoogLeNet, OcclusionSensitivity, Weights};
@@ -110,7 +112,8 @@ pub struct OcclusionSensitivity<'a> {
     on_refinement: Option<&'a OnRefinement<'a>>,
 }
 
-/// The intermediate result of a sweep: a map of the whole grid in which some positions have the values of neighbours.
+/// The intermediate result of a sweep: a map of the whole grid in which some positions have the
+/// values of neighbours.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Refinement<'m> {
@@ -125,7 +128,8 @@ pub struct Refinement<'m> {
 /// Default height and width of the mask: a fifth of the image.
 pub const MASK_SIZE: [usize; 2] = [45, 45];
 
-/// Steps through the grid, coarse to fine; each visits the positions that those before have left out. The first visits a sixteenth.
+/// Steps through the grid, coarse to fine; each visits the positions that those before have left
+/// out. The first visits a sixteenth.
 const REFINEMENTS: [usize; 3] = [4, 2, 1];
 
 impl fmt::Debug for OcclusionSensitivity<'_> {
@@ -147,8 +151,8 @@ impl fmt::Debug for OcclusionSensitivity<'_> {
 }
 
 impl<'a> OcclusionSensitivity<'a> {
-    /// The default sweep: a mask of 45x45 pixels (20 % of the image's side) filled with the image's mean, moved by 22 pixels,
-    /// clipped at the border, for the probability of the predicted class.
+    /// The default sweep: a mask of 45x45 pixels (20 % of the image's side) filled with the image's
+    /// mean, moved by 22 pixels, clipped at the border, for the probability of the predicted class.
     pub fn new(net: &'a GoogLeNet) -> Self {
         OcclusionSensitivity {
             net,
@@ -185,20 +189,22 @@ impl<'a> OcclusionSensitivity<'a> {
         OcclusionSensitivity { mask_value, ..self }
     }
 
-    /// On (the default): masks are centred at 0, stride, 2 stride, ..., and clipped at the border. Off: the first mask lies in the
-    /// image's corner, and every mask lies wholly inside the image. MATLAB's `MaskClipping`.
+    /// On (the default): masks are centred at 0, stride, 2 stride, ..., and clipped at the border.
+    /// Off: the first mask lies in the image's corner, and every mask lies wholly inside the image.
+    /// MATLAB's `MaskClipping`.
     pub fn mask_clipping(self, mask_clipping: bool) -> Self {
         OcclusionSensitivity { mask_clipping, ..self }
     }
 
-    /// Restricts the sweep to masks whose centre lies in this part of the image, in pixels, at most 224x224 (the default). The
-    /// results are those of the whole sweep at these positions. MONAI's `b_box`.
+    /// Restricts the sweep to masks whose centre lies in this part of the image, in pixels, at most
+    /// 224x224 (the default). The results are those of the whole sweep at these positions. MONAI's
+    /// `b_box`.
     pub fn region(self, region: Rect) -> Self {
         OcclusionSensitivity { region, ..self }
     }
 
-    /// The classes to map, each below the network's number of classes; none (the default) for the predicted class. Further classes
-    /// cost nothing.
+    /// The classes to map, each below the network's number of classes; none (the default) for the
+    /// predicted class. Further classes cost nothing.
     pub fn classes(self, classes: impl Into<Vec<usize>>) -> Self {
         OcclusionSensitivity { classes: classes.into(), choose: None, ..self }
     }
@@ -219,7 +225,8 @@ impl<'a> OcclusionSensitivity<'a> {
         OcclusionSensitivity { score, ..self }
     }
 
-    /// Recomputes the whole network at each position instead of what the mask can have changed: the same bits, slower.
+    /// Recomputes the whole network at each position instead of what the mask can have changed: the
+    /// same bits, slower.
     pub fn exhaustive(self, exhaustive: bool) -> Self {
         OcclusionSensitivity { exhaustive, ..self }
     }
@@ -229,27 +236,30 @@ impl<'a> OcclusionSensitivity<'a> {
         OcclusionSensitivity { threads, ..self }
     }
 
-    /// A flag that stops the sweep when any thread sets it: within a few milliseconds, except during the pass over the unoccluded
-    /// image. [`run`](Self::run) then returns [`Error::Cancelled`].
+    /// A flag that stops the sweep when any thread sets it: within a few milliseconds, except
+    /// during the pass over the unoccluded image. [`run`](Self::run) then returns
+    /// [`Error::Cancelled`].
     pub fn cancel(self, cancel: &'a AtomicBool) -> Self {
         OcclusionSensitivity { cancel: Some(cancel), ..self }
     }
 
-    /// Limits the memory that the sweep takes while it runs, in bytes. Where it would take more, batches are smaller and fewer
-    /// threads work. The limit covers the activations of the unoccluded image and each thread's workspace, but not the network
-    /// (28 MB of weights for 1000 classes) and the result. The numbers do not depend on it.
+    /// Limits the memory that the sweep takes while it runs, in bytes. Where it would take more,
+    /// batches are smaller and fewer threads work. The limit covers the activations of the
+    /// unoccluded image and each thread's workspace, but not the network (28 MB of weights for 1000
+    /// classes) and the result. The numbers do not depend on it.
     pub fn max_memory(self, max_memory: usize) -> Self {
         OcclusionSensitivity { max_memory, ..self }
     }
 
-    /// Calls `f` after every few positions, from the sweep's threads; `ControlFlow::Break` stops the sweep.
+    /// Calls `f` after every few positions, from the sweep's threads; `ControlFlow::Break` stops
+    /// the sweep.
     pub fn on_progress(self, f: &'a OnProgress<'a>) -> Self {
         OcclusionSensitivity { on_progress: Some(f), ..self }
     }
 
-    /// Runs the sweep coarse to fine and calls `f` when every fourth row and column of the grid has been computed, which takes
-    /// about a tenth of the time, and again at every second one; `ControlFlow::Break` stops the sweep. The result has the same
-    /// bits.
+    /// Runs the sweep coarse to fine and calls `f` when every fourth row and column of the grid has
+    /// been computed, which takes about a tenth of the time, and again at every second one;
+    /// `ControlFlow::Break` stops the sweep. The result has the same bits.
     pub fn on_refinement(self, f: &'a OnRefinement<'a>) -> Self {
         OcclusionSensitivity { on_refinement: Some(f), ..self }
     }
@@ -257,8 +267,9 @@ impl<'a> OcclusionSensitivity<'a> {
     /// Runs the sweep.
     ///
     /// # Errors
-    /// [`Error::Option`] for an option outside its range, before anything is computed, and for a class that was chosen and does
-    /// not exist; [`Error::Cancelled`] when the flag of [`cancel`](Self::cancel) was set or a callback stopped the sweep.
+    /// [`Error::Option`] for an option outside its range, before anything is computed, and for a
+    /// class that was chosen and does not exist; [`Error::Cancelled`] when the flag of
+    /// [`cancel`](Self::cancel) was set or a callback stopped the sweep.
     pub fn run(&self, input: &Input) -> Result<OcclusionMaps> {
         self.check()?;
         parallel::in_pool(self.threads, || Ok(self.sweep(input)?.0))
@@ -276,12 +287,13 @@ impl<'a> OcclusionSensitivity<'a> {
         Ok(Profile::new(self.net.network(), positions, start.elapsed().as_secs_f64(), costs))
     }
 
-    /// Checks the options without an image, for a program that takes them from its own input before it has the photograph.
-    /// [`run`](Self::run) begins with this check.
+    /// Checks the options without an image, for a program that takes them from its own input before
+    /// it has the photograph. [`run`](Self::run) begins with this check.
     ///
     /// # Errors
-    /// [`Error::Option`] for the first option outside its range. Only a run can tell whether the classes of
-    /// [`choose_classes`](Self::choose_classes) exist and whether the system can start so many [`threads`](Self::threads).
+    /// [`Error::Option`] for the first option outside its range. Only a run can tell whether the
+    /// classes of [`choose_classes`](Self::choose_classes) exist and whether the system can start
+    /// so many [`threads`](Self::threads).
     pub fn check(&self) -> Result<()> {
         let refuse = |name, found: String, expected: &str| {
             Err(Error::Option { name, found, expected: expected.to_string() })
@@ -389,8 +401,8 @@ impl<'a> OcclusionSensitivity<'a> {
     }
 }
 
-/// Runs some positions and writes their scores into the maps; `before` positions have run already. Returns the cost of each layer
-/// since the first of them.
+/// Runs some positions and writes their scores into the maps; `before` positions have run already.
+/// Returns the cost of each layer since the first of them.
 fn fill(
     maps: &mut OcclusionMaps,
     copies: &BatchRunner,
@@ -418,7 +430,8 @@ fn fill(
     )
 }
 
-/// Runs all positions, those of the coarsest grid first. After each step except the last, `refined` receives the maps so far.
+/// Runs all positions, those of the coarsest grid first. After each step except the last, `refined`
+/// receives the maps so far.
 fn fill_coarse_to_fine(
     maps: &mut OcclusionMaps,
     copies: &BatchRunner,

@@ -1,5 +1,5 @@
-//! Plans a batch's pass: the order of the layers, how each blob is stored, and which dense blobs share memory. The plan follows
-//! from the table of layers alone.
+//! Plans a batch's pass: the order of the layers, how each blob is stored, and which dense blobs
+//! share memory. The plan follows from the table of layers alone.
 
 use crate::network::geometry::Window;
 use crate::network::{BlobId, Layer, Network, Op};
@@ -22,8 +22,8 @@ pub(crate) enum Storage {
     Images,
     /// All values, in a buffer that blobs share when their lifetimes do not overlap.
     Dense(SlotId),
-    /// Without zeros: the outputs of an inception block's branches, and the blob that the next pool makes of them. Layers read
-    /// these blobs pixel by pixel.
+    /// Without zeros: the outputs of an inception block's branches, and the blob that the next pool
+    /// makes of them. Layers read these blobs pixel by pixel.
     Sparse,
     /// Not at all: the output of a pool that runs together with the convolution that reads it.
     Nowhere,
@@ -38,7 +38,8 @@ pub(crate) struct Step {
     /// The blob that the step reads: the pool's input, if there is a pool.
     pub(crate) input: BlobId,
     pub(crate) output: BlobId,
-    /// The window by which the step reads its input without zeros, and the side of the plane that the window slides over.
+    /// The window by which the step reads its input without zeros, and the side of the plane that
+    /// the window slides over.
     pub(crate) sparse_read: Option<(Window, usize)>,
 }
 
@@ -82,15 +83,16 @@ impl Step {
     }
 }
 
-/// The pool that only this 1x1 convolution reads, as in every inception block: the two run as one step.
+/// The pool that only this 1x1 convolution reads, as in every inception block: the two run as one
+/// step.
 fn pool_before(network: &Network, layer: &Layer) -> Option<LayerId> {
     let pool = network.layers.iter().position(|l| l.output == layer.input)?;
     let stays = matches!(network.layers[pool].op, Op::MaxPool(window) if window.stride == 1);
     (stays && layer.op == Op::Convolution(ONE)).then_some(LayerId(pool))
 }
 
-/// The table's order, except that a pool and its 1x1 convolution come before the other readers of the pool's input, because
-/// they make its sparse form, which the others use as well.
+/// The table's order, except that a pool and its 1x1 convolution come before the other readers of
+/// the pool's input, because they make its sparse form, which the others use as well.
 fn order(network: &Network) -> Vec<LayerId> {
     let mut order = Vec::new();
     for (index, layer) in network.layers.iter().enumerate() {
@@ -107,17 +109,19 @@ fn order(network: &Network) -> Vec<LayerId> {
     order
 }
 
-/// Whether a batch keeps the layer's outputs without zeros ([`Storage::Sparse`]).
+/// True if a batch keeps the layer's outputs without zeros ([`Storage::Sparse`]).
 fn is_sparse(network: &Network, layer: &Layer) -> bool {
     let is_branch = |layer: &Layer| layer.channels < network.blobs[layer.output].channels;
     let reads_branches = || network.layers.iter().any(|l| l.output == layer.input && is_branch(l));
     is_branch(layer) || matches!(layer.op, Op::MaxPool(window) if window.stride > 1) && reads_branches()
 }
 
-/// Gives each dense blob a slot that is free from its first writer to its last reader. Returns the storage with these slots, and their number.
+/// Gives each dense blob a slot that is free from its first writer to its last reader. Returns the
+/// storage with these slots, and their number.
 fn share_slots(network: &Network, steps: &[Step], mut storage: Vec<Storage>) -> (Vec<Storage>, usize) {
     let size = |blob: BlobId| network.blobs[blob].side.pow(2) * network.blobs[blob].channels;
-    // For each slot, the size of the largest blob that it has held: large slots serve large blobs again.
+    // For each slot, the size of the largest blob that it has held: large slots serve large blobs
+    // again.
     let mut sizes: Vec<usize> = Vec::new();
     let mut free: Vec<SlotId> = Vec::new();
     for (i, step) in steps.iter().enumerate() {
@@ -162,8 +166,9 @@ mod tests {
         }
     }
 
-    /// Follows the blobs through their slots: no step may read a slot that another blob has overwritten. Sparse blobs alternate
-    /// between two buffers: each is read before the next but one is begun.
+    /// Follows the blobs through their slots: no step may read a slot that another blob has
+    /// overwritten. Sparse blobs alternate between two buffers: each is read before the next but
+    /// one is begun.
     #[test]
     fn no_blob_loses_its_memory_before_it_is_read() {
         for network in networks() {
@@ -194,7 +199,8 @@ mod tests {
         }
     }
 
-    /// `SparseInput` relies on it: a 1x1 convolution reuses the pixels that the pool before has read.
+    /// `SparseInput` relies on it: a 1x1 convolution reuses the pixels that the pool before has
+    /// read.
     #[test]
     fn every_pool_that_runs_with_a_convolution_reads_its_own_centre() {
         for network in networks() {

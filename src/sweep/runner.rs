@@ -1,7 +1,9 @@
-//! Runs many masked copies of one image through the network on all threads, in batches, within a bound on memory.
+//! Runs many masked copies of one image through the network on all threads, in batches, within a
+//! bound on memory.
 //!
-//! A copy is a number here, with a mask and an answer. The callers know what the numbers stand for: the sweep, and the curves of
-//! `src/explain/faithfulness.rs`. `src/sweep/batch` computes one batch.
+//! A copy is a number here, with a mask and an answer. The callers know what the numbers stand for:
+//! the sweep, and the curves of `src/explain/faithfulness.rs`. `src/sweep/batch` computes one
+//! batch.
 
 use std::ops::ControlFlow;
 use std::sync::Mutex;
@@ -40,7 +42,8 @@ pub(crate) type Answer = (Classification, Vec<f32>);
 /// Positions in a batch, and the speed relative to eight (`docs/performance.md`).
 const BATCH_SIZES: [(usize, f64); 4] = [(BATCH, 1.0), (4, 0.93), (2, 0.7), (1, 0.45)];
 
-/// Stops the other threads when this one panics in a callback: the panic reaches the caller when all have ended.
+/// Stops the other threads when this one panics in a callback: the panic reaches the caller when
+/// all have ended.
 struct StopOnPanic<'s>(&'s AtomicBool);
 
 impl Drop for StopOnPanic<'_> {
@@ -52,12 +55,14 @@ impl Drop for StopOnPanic<'_> {
 }
 
 impl BatchRunner<'_> {
-    /// Runs the copies that `order` numbers, whose masks lie in `bounds`: `mask` says what is covered, `done` receives the
-    /// answers of some copies that follow each other in the order, on the thread that made them, and may stop the run. Copies
-    /// should have masks like their neighbours'. Returns what each layer has cost, with earlier runs.
+    /// Runs the copies that `order` numbers, whose masks lie in `bounds`: `mask` says what is
+    /// covered, `done` receives the answers of some copies that follow each other in the order, on
+    /// the thread that made them, and may stop the run. Copies should have masks like their
+    /// neighbours'. Returns what each layer has cost, with earlier runs.
     ///
     /// # Errors
-    /// [`Error::Cancelled`] when `done` or the flag has stopped it; [`Error::Option`] when the memory is not enough.
+    /// [`Error::Cancelled`] when `done` or the flag has stopped it; [`Error::Option`] when the
+    /// memory is not enough.
     pub(crate) fn run(
         &self,
         order: &[usize],
@@ -72,14 +77,16 @@ impl BatchRunner<'_> {
         let Load { workers, batch, size } = self.plan(order, bounds)?;
         let batches = batches(order, workers, batch);
         let (next, started, stop) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
-        // A run that was stopped stays so, whatever becomes of the flag: a batch that gave up has left results out.
+        // A run that was stopped stays so, whatever becomes of the flag: a batch that gave up has
+        // left results out.
         let stopped = || {
             if self.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed)) {
                 stop.store(true, Ordering::Relaxed);
             }
             stop.load(Ordering::Relaxed)
         };
-        // One loop for each thread, so that each allocates its workspace once; a thread that is free takes the next batch.
+        // One loop for each thread, so that each allocates its workspace once; a thread that is
+        // free takes the next batch.
         let workspaces = parallel::on_each(|| {
             if started.fetch_add(1, Ordering::Relaxed) >= workers {
                 return None;

@@ -7,39 +7,30 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
+
+use super::unsafe_code::{code, root, sources};
 
 /// The text of each Rust file, by its module path: `sweep/batch/writer`, `cli/args` for
 /// `src/cli/args/mod.rs`.
 type Files = BTreeMap<String, String>;
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Reads all Rust files below `src/{folder}`, without the files of tests.
-fn read_all(folder: &str, files: &mut Files) {
-    for entry in fs::read_dir(root().join("src").join(folder)).unwrap() {
-        let entry = entry.unwrap();
-        let name = entry.file_name().into_string().expect("a plain name");
-        let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
-        if entry.file_type().unwrap().is_dir() {
-            read_all(&path, files);
-        } else if name.ends_with(".rs") && name != "tests.rs" {
-            let module = path.trim_end_matches(".rs").trim_end_matches("/mod").to_string();
-            files.insert(module, code(&fs::read_to_string(entry.path()).unwrap()));
-        }
-    }
+/// Reads all Rust files below `src`, without the files of tests.
+fn read_all() -> Files {
+    let src = root().join("src");
+    let is_module = |file: &PathBuf| !file.ends_with("tests.rs");
+    let read = |file: PathBuf| {
+        let path = file.strip_prefix(&src).unwrap().to_str().expect("a plain name");
+        let module = path.trim_end_matches(".rs").trim_end_matches("/mod").to_string();
+        (module, module_code(&fs::read_to_string(&file).unwrap()))
+    };
+    sources(&src).into_iter().filter(is_module).map(read).collect()
 }
 
 /// The text without comments, string literals and the test module, which is at the end.
-fn code(text: &str) -> String {
+fn module_code(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-    let line = |line: &str| {
-        let unquoted: String = line.split('"').step_by(2).collect();
-        unquoted.split("//").next().unwrap_or_default().to_string()
-    };
-    text.lines().map(line).collect::<Vec<_>>().join("\n")
+    text.lines().map(code).collect::<Vec<_>>().join("\n")
 }
 
 /// All paths in the code that begin with `start`, without that beginning. Groups in braces are
@@ -223,15 +214,9 @@ fn cycle(imports: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
     })
 }
 
-fn sources() -> Files {
-    let mut files = Files::new();
-    read_all("", &mut files);
-    files
-}
-
 #[test]
 fn folders_import_only_from_folders_below_them() {
-    let imports = imports(&sources());
+    let imports = imports(&read_all());
     let count: usize = imports.values().map(BTreeSet::len).sum();
     assert!(count > 300, "only {count} imports found: this test no longer finds what it checks");
     let document = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
@@ -241,7 +226,7 @@ fn folders_import_only_from_folders_below_them() {
 
 #[test]
 fn files_do_not_import_each_other_in_a_cycle() {
-    assert_eq!(cycle(&imports(&sources())), None);
+    assert_eq!(cycle(&imports(&read_all())), None);
 }
 
 /// The restrictions that ARCHITECTURE.md describes: a prefix of module paths, and all modules that
@@ -265,7 +250,7 @@ fn begins(module: &str, name: &str) -> bool {
 
 #[test]
 fn modules_know_only_what_they_may() {
-    let imports = imports(&sources());
+    let imports = imports(&read_all());
     for (name, known) in KNOWLEDGE {
         let group = imports.iter().filter(|(module, _)| begins(module, name));
         let imported: BTreeSet<_> = group.flat_map(|(_, imported)| imported).collect();
@@ -280,7 +265,7 @@ fn modules_know_only_what_they_may() {
 /// The imports of example sources as text: `module: imported imported`, with a line for each module
 /// that has imports.
 fn imports_of(files: &[(&str, &str)]) -> String {
-    let files = files.iter().map(|(module, text)| (module.to_string(), code(text))).collect();
+    let files = files.iter().map(|(module, text)| (module.to_string(), module_code(text))).collect();
     let some = imports(&files).into_iter().filter(|(_, imported)| !imported.is_empty());
     let lines = some.map(|(module, imported)| format!("{module}: {}", Vec::from_iter(imported).join(" ")));
     Vec::from_iter(lines).join("\n")

@@ -4,12 +4,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// All Rust files below a folder.
-fn sources(folder: &Path) -> Vec<PathBuf> {
+pub fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -23,7 +23,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// A line without its comment and without string literals.
-fn code(line: &str) -> String {
+pub fn code(line: &str) -> String {
     let unquoted: String = line.split('"').step_by(2).collect();
     unquoted.split("//").next().unwrap_or_default().to_string()
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use super::drawing::Figures;
 use super::shard::Shard;
 use super::sweep::{MAX_THREADS, Sweep};
-use super::values::{ArrayFile, choice, count};
+use super::values::{ARRAY_FILES, ArrayFile, choice, count};
 
 /// Explain many photographs; can be resumed and split over several processes
 #[derive(Args)]
@@ -76,8 +76,7 @@ pub struct Batch {
 
     /// Also write the numbers as arrays, as for `occlude explain`: npz, npy, safetensors, separated
     /// by commas
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = choice(&[
-        ("npy", ArrayFile::Npy), ("npz", ArrayFile::Npz), ("safetensors", ArrayFile::Safetensors)]))]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = choice(ARRAY_FILES))]
     pub arrays: Vec<ArrayFile>,
 
     #[command(flatten)]

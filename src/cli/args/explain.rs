@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::drawing::Figures;
 use super::sweep::{Pool, Sweep};
-use super::values::{ArrayFile, choice};
+use super::values::{ARRAY_FILES, ArrayFile, choice};
 
 /// Map which parts of a photograph are evidence for a class by sliding a mask over it
 #[derive(Args)]
@@ -89,8 +89,7 @@ pub struct Explain {
 
     /// Also write the numbers as arrays. Formats, separated by commas: npz (maps.npz, for
     /// numpy.load), npy (maps.npy, only the maps), safetensors (maps.safetensors)
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = choice(&[
-        ("npy", ArrayFile::Npy), ("npz", ArrayFile::Npz), ("safetensors", ArrayFile::Safetensors)]))]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = choice(ARRAY_FILES))]
     pub arrays: Vec<ArrayFile>,
 
     #[command(flatten)]

@@ -13,6 +13,10 @@ pub enum ArrayFile {
     Safetensors,
 }
 
+/// The names of the formats on the command line.
+pub const ARRAY_FILES: &[(&str, ArrayFile)] =
+    &[("npy", ArrayFile::Npy), ("npz", ArrayFile::Npz), ("safetensors", ArrayFile::Safetensors)];
+
 /// A height and a width in pixels, or the default size.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Size {

@@ -141,9 +141,9 @@ pub(crate) struct WeightBlock {
     row: usize,
     /// The part of the row, in which `k` counts from the row's beginning.
     k: Range<usize>,
-    /// Whether the sums begin with this block, at the bias.
+    /// True if the sums begin with this block, at the bias.
     is_first: bool,
-    /// Whether the sums end with this block, with ReLU.
+    /// True if the sums end with this block, with ReLU.
     is_last: bool,
 }
 

@@ -36,7 +36,7 @@ pub(crate) trait Simd {
     /// The most positions that a tile of three vectors for each position may have before its sums no
     /// longer fit the registers.
     const TILE_POSITIONS: usize;
-    /// Whether kernels are compiled for fewer tile shapes than would be fastest. The result has the
+    /// True if kernels are compiled for fewer tile shapes than would be fastest. The result has the
     /// same bits with any shape. Each shape costs build time.
     const FEW_SHAPES: bool;
 

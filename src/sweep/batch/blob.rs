@@ -7,12 +7,14 @@ use crate::kernels::{SparseActivations, pitch};
 use crate::network::geometry::{Rect, Window};
 use crate::network::{Blob, BlobId};
 
-/// A blob without its zeros, small enough for the second-level cache. [`SparseInput`](super::input::SparseInput) puts the branches of a pixel together.
+/// A blob without its zeros, small enough for the second-level cache.
+/// [`SparseInput`](super::input::SparseInput) puts the branches of a pixel together.
 #[derive(Default)]
 pub(super) struct SparseBlob {
     pub(super) blob: Option<BlobId>,
     pub(super) branches: Vec<Branch>,
-    /// For each part of each branch, all pixels of the blob's rectangle in row order; a pixel that was not computed is empty.
+    /// For each part of each branch, all pixels of the blob's rectangle in row order; a pixel that
+    /// was not computed is empty.
     pub(super) activations: SparseActivations,
 }
 
@@ -21,7 +23,8 @@ pub(super) struct Branch {
     pub(super) channels: Range<usize>,
     /// For each pixel of the plane, a bit for each position for which it was computed.
     pub(super) computed: Vec<u8>,
-    /// For each part of the channels, ascending, the index in [`SparseBlob::activations`] of the rectangle's first pixel.
+    /// For each part of the channels, ascending, the index in [`SparseBlob::activations`] of the
+    /// rectangle's first pixel.
     pub(super) parts: Vec<usize>,
 }
 
@@ -38,7 +41,8 @@ impl SparseBlob {
     }
 }
 
-/// A blob as layers read it: for each position the values that were computed, elsewhere the unoccluded image's.
+/// A blob as layers read it: for each position the values that were computed, elsewhere the
+/// unoccluded image's.
 pub(super) struct BlobReader<'w> {
     pub(super) blob: BlobId,
     pub(super) shape: &'w Blob,
@@ -48,7 +52,7 @@ pub(super) struct BlobReader<'w> {
     pub(super) values: Values<'w>,
     /// Number of positions of the batch.
     pub(super) positions: usize,
-    /// Whether every position counts as changed everywhere.
+    /// True if every position counts as changed everywhere.
     pub(super) exhaustive: bool,
 }
 
@@ -70,7 +74,8 @@ impl<'w> BlobReader<'w> {
         &values[start..start + self.shape.channels]
     }
 
-    /// The positions for which an output pixel has to be computed, as bits: those that differ somewhere in its window.
+    /// The positions for which an output pixel has to be computed, as bits: those that differ
+    /// somewhere in its window.
     pub(super) fn affected(&self, window: Window, y: usize, x: usize) -> u8 {
         if self.exhaustive {
             return ((1u32 << self.positions) - 1) as u8;

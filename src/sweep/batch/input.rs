@@ -5,13 +5,15 @@ use crate::kernels::{BATCH, Isa, SparseActivations, WindowRow, zeros};
 use crate::network::geometry::Window;
 use crate::network::{Blob, BlobId};
 
-/// The input of a layer as a CSR matrix: row `y * side + x` of the matrix is pixel (`y`, `x`) of the plane, because the rows of
-/// the plane are appended in order, without gaps. Pixels that no window reads are empty rows.
+/// The input of a layer as a CSR matrix: row `y * side + x` of the matrix is pixel (`y`, `x`) of
+/// the plane, because the rows of the plane are appended in order, without gaps. Pixels that no
+/// window reads are empty rows.
 ///
-/// Several layers may use what one of them has prepared: the 1x1 convolutions of an inception block, and the pool that runs
-/// before them ([`Plan`](crate::sweep::plan::Plan)). That is right because they need no pixel that is missing. A 1x1
-/// convolution needs the changed pixels. The pool needs all pixels of the windows that hold a changed one, and its window holds
-/// its own centre (3x3, stride 1, padding 1), so that every changed pixel is among them.
+/// Several layers may use what one of them has prepared: the 1x1 convolutions of an inception
+/// block, and the pool that runs before them ([`Plan`](crate::sweep::plan::Plan)). That is right
+/// because they need no pixel that is missing. A 1x1 convolution needs the changed pixels. The pool
+/// needs all pixels of the windows that hold a changed one, and its window holds its own centre
+/// (3x3, stride 1, padding 1), so that every changed pixel is among them.
 #[derive(Default)]
 pub(super) struct SparseInput {
     blob: Option<BlobId>,
@@ -43,7 +45,8 @@ impl SparseInput {
         self.present.clear();
     }
 
-    /// Takes a blob, of which only the pixels that are `wanted`, by their index in the plane, can then be read.
+    /// Takes a blob, of which only the pixels that are `wanted`, by their index in the plane, can
+    /// then be read.
     pub(super) fn fill(&mut self, isa: Isa, reader: &BlobReader, wanted: &[bool]) {
         self.start(reader.blob, reader.positions);
         self.append(isa, reader, reader.shape.side, wanted);
@@ -100,7 +103,8 @@ impl SparseInput {
     }
 }
 
-/// Lists the rows of a window that lie in the plane: in each, consecutive pixels of a [`SparseInput`] meet consecutive weights.
+/// Lists the rows of a window that lie in the plane: in each, consecutive pixels of a
+/// [`SparseInput`] meet consecutive weights.
 pub(super) fn window_rows(window: Window, y: usize, x: usize, plane: &Blob, rows: &mut Vec<WindowRow>) {
     rows.clear();
     // The window's first tap would be at (y0, x0) if there were no padding.

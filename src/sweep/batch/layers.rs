@@ -10,7 +10,7 @@ use crate::forward::image_windows;
 use crate::kernels::{AlignedBuf, PackedWeights, SparseActivations, WindowRow, convolve_image, lrn, maximum};
 use crate::network::geometry::{Rect, Window};
 use crate::network::{BlobId, Op};
-use crate::sweep::plan::{ONE, Step};
+use crate::sweep::plan::Step;
 
 /// Pixels between two looks at whether to stop: at most some milliseconds of the largest layer.
 const STOP_EVERY: usize = 256;
@@ -19,7 +19,8 @@ const STOP_EVERY: usize = 256;
 type Computed = Vec<u8>;
 
 impl MaskBatch<'_> {
-    /// Runs one step. Returns for how many pixels and positions its layer was computed, and the multiply-adds.
+    /// Runs one step. Returns for how many pixels and positions its layer was computed, and the
+    /// multiply-adds.
     pub(super) fn run_step(&self, step: &Step, workspace: &mut Workspace) -> (u64, u64) {
         let Workspace { images, blobs, input, pixel, .. } = workspace;
         let (reader, target, output) = blobs.split(self, step);
@@ -50,12 +51,14 @@ impl MaskBatch<'_> {
     ) -> Computed {
         let isa = self.net.isa;
         let weights = || self.net.weights(step.layer.0);
-        match self.net.network.layers[step.layer.0].op {
-            Op::Convolution(window) if step.input == BlobId::IMAGE => {
+        let layer = &self.net.network.layers[step.layer.0];
+        let window = self.net.network.window(layer);
+        match layer.op {
+            Op::Convolution(_) if step.input == BlobId::IMAGE => {
                 self.convolve_images(window, weights(), images, writer)
             }
-            Op::Convolution(window) => self.convolve(window, weights(), reader, input, writer),
-            Op::MaxPool(window) => each_pixel(window, reader, writer, |y, x, p, out| {
+            Op::Convolution(_) => self.convolve(window, weights(), reader, input, writer),
+            Op::MaxPool(_) => each_pixel(window, reader, writer, |y, x, p, out| {
                 let mut taps: [&[f32]; 9] = [&[]; 9];
                 let mut count = 0;
                 window.taps(y, x, reader.shape.side, |y, x| {
@@ -64,20 +67,21 @@ impl MaskBatch<'_> {
                 });
                 maximum(isa, &taps[..count], out);
             }),
-            Op::Lrn => each_pixel(ONE, reader, writer, |y, x, p, out| lrn(isa, reader.pixel(y, x, p), out)),
+            Op::Lrn => {
+                each_pixel(window, reader, writer, |y, x, p, out| lrn(isa, reader.pixel(y, x, p), out))
+            }
             Op::AveragePool => {
-                let plane = Window::pool(reader.shape.side, 1, 0);
                 let mut means = Vec::new();
-                if reader.affected(plane, 0, 0) != 0 {
+                if reader.affected(window, 0, 0) != 0 {
                     input.fill(isa, reader, &vec![true; reader.shape.side.pow(2)]);
                     input.activations.mean(isa, reader.shape.channels, &mut means);
                 }
-                each_pixel(plane, reader, writer, |_, _, p, out| {
+                each_pixel(window, reader, writer, |_, _, p, out| {
                     out.iter_mut().zip(&means).for_each(|(out, mean)| *out = mean[p]);
                 })
             }
             Op::Classifier => {
-                let bits = reader.affected(ONE, 0, 0);
+                let bits = reader.affected(window, 0, 0);
                 if bits != 0 {
                     let pooled: Vec<&[f32]> = positions(bits).map(|p| reader.pixel(0, 0, p)).collect();
                     let (logits, macs) = classify(isa, weights(), &pooled, false);
@@ -112,8 +116,8 @@ impl MaskBatch<'_> {
         }
     }
 
-    /// The first layer: each position's image on its own, neighbouring pixels side by side, because images have no zeros that
-    /// positions could share.
+    /// The first layer: each position's image on its own, neighbouring pixels side by side, because
+    /// images have no zeros that positions could share.
     fn convolve_images(
         &self,
         window: Window,
@@ -175,9 +179,10 @@ impl MaskBatch<'_> {
         computed
     }
 
-    /// An inception block's pool and the 1x1 convolution that reads it, pixel by pixel: the pooled values are read again from
-    /// the nearest cache and never written to memory, which would be slower than the arithmetic here. For the same reason the
-    /// pool's input is prepared for the block's other convolutions a row ahead of the pool.
+    /// An inception block's pool and the 1x1 convolution that reads it, pixel by pixel: the pooled
+    /// values are read again from the nearest cache and never written to memory, which would be
+    /// slower than the arithmetic here. For the same reason the pool's input is prepared for the
+    /// block's other convolutions a row ahead of the pool.
     fn pool_and_convolve(
         &self,
         step: &Step,
@@ -245,8 +250,8 @@ impl MaskBatch<'_> {
     }
 }
 
-/// For each pixel of the output plane, the positions for which it has to be computed, and for each pixel of the input plane,
-/// whether a window reads it for that.
+/// For each pixel of the output plane, the positions for which it has to be computed, and for each
+/// pixel of the input plane, whether a window reads it for that.
 fn to_compute(window: Window, reader: &BlobReader, target: &Target) -> (Computed, Vec<bool>) {
     let side = reader.shape.side;
     let mut computed = vec![0; target.side * target.side];

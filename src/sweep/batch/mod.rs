@@ -1,8 +1,10 @@
-//! Runs up to eight masked copies of one image through the network side by side and computes only what the masks changed.
+//! Runs up to eight masked copies of one image through the network side by side and computes only
+//! what the masks changed.
 //!
-//! The zeros of neighbouring mask positions lie at nearly the same pixels and channels. One list of non-zero channels therefore
-//! serves the whole batch, and each weight that is loaded is used up to eight times. Values that no mask has changed are read
-//! from the unoccluded image's activations. Two measures bound the work:
+//! The zeros of neighbouring mask positions lie at nearly the same pixels and channels. One list of
+//! non-zero channels therefore serves the whole batch, and each weight that is loaded is used up to
+//! eight times. Values that no mask has changed are read from the unoccluded image's activations.
+//! Two measures bound the work:
 //!
 //! * For each blob, the *rectangle* that the batch's masks can reach ([`Rect::through`], layer by layer). It sizes the memory
 //!   and the loops.
@@ -12,9 +14,10 @@
 //!
 //! `docs/06-receptive-fields.md` explains both measures, `docs/07-zeros-and-bits.md` the zeros.
 //!
-//! `blob` has the values, `workspace` the memory, `input` a layer's input without zeros, `writer` its output, `layers` the work in between. The plan
-//! (`src/sweep/plan.rs`) says in which order the layers run and how blobs are stored: the outputs of inception blocks, most of
-//! them zeros, are kept sparse; the other blobs share a few buffers.
+//! `blob` has the values, `workspace` the memory, `input` a layer's input without zeros, `writer`
+//! its output, `layers` the work in between. The plan (`src/sweep/plan.rs`) says in which order the
+//! layers run and how blobs are stored: the outputs of inception blocks, most of them zeros, are
+//! kept sparse; the other blobs share a few buffers.
 
 mod blob;
 mod input;
@@ -46,20 +49,21 @@ pub(crate) struct MaskBatch<'a> {
     pub(crate) cover: &'a [f32],
     /// Channels to sum over their plane.
     pub(crate) channel_sums: &'a [ChannelSum],
-    /// Whether to recompute everything, whatever the masks can have changed.
+    /// True if everything is recomputed, whatever the masks can have changed.
     pub(crate) exhaustive: bool,
-    /// Whether to give up, asked every few milliseconds. Once it has said yes, it must go on saying so, because a step that gave
-    /// up leaves its output incomplete.
+    /// Returns true if the run must stop; it is called every few milliseconds. After the first true
+    /// it must always return true, because a step that stopped leaves its output incomplete.
     pub(crate) stop: &'a (dyn Fn() -> bool + Sync),
 }
 
-/// Bytes of a worker's workspace that [`WorkspaceSize`] does not count one by one: lists of pixels, a pixel's outputs, the
-/// results. `tests/limits/memory.rs` holds the sum against the memory that is allocated.
+/// Bytes of a worker's workspace that [`WorkspaceSize`] does not count one by one: lists of pixels,
+/// a pixel's outputs, the results. `tests/limits/memory.rs` holds the sum against the memory that
+/// is allocated.
 const SMALL: usize = 2 << 20;
 
 impl MaskBatch<'_> {
-    /// Runs all layers. Returns for each position, in order, its logits and the total of each channel sum; `None` if it was
-    /// stopped.
+    /// Runs all layers. Returns for each position, in order, its logits and the total of each
+    /// channel sum; `None` if it was stopped.
     pub(crate) fn run(&self, workspace: &mut Workspace) -> Option<Vec<(Vec<f32>, Vec<f32>)>> {
         debug_assert!(self.masks.len() <= BATCH);
         workspace.start(self);

@@ -1,4 +1,5 @@
-//! The memory that a batch works in: masked images, blobs, and for each blob the part that the masks changed.
+//! The memory that a batch works in: masked images, blobs, and for each blob the part that the
+//! masks changed.
 
 use super::blob::{BlobReader, SparseBlob, Values};
 use super::input::SparseInput;
@@ -10,7 +11,7 @@ use crate::network::geometry::Rect;
 use crate::network::{BlobId, Network, Op};
 use crate::profile::Cost;
 use crate::sweep::channel_sum::ChannelSum;
-use crate::sweep::plan::{Plan, SlotId, Step, Storage};
+use crate::sweep::plan::{Plan, Step, Storage};
 
 /// Memory for one batch at a time: the first batches allocate it, later ones reuse it.
 pub(crate) struct Workspace {
@@ -45,17 +46,18 @@ pub(super) enum Output<'w> {
 }
 
 impl Blobs {
-    fn new(network: &Network, plan: Plan) -> Blobs {
+    fn new(network: &Network, storage: Vec<Storage>, slots: usize) -> Blobs {
         Blobs {
-            storage: plan.storage,
-            slots: vec![AlignedBuf::default(); plan.slots],
+            storage,
+            slots: vec![AlignedBuf::default(); slots],
             sparse: Default::default(),
             rects: vec![Rect::default(); network.blobs.len()],
             changed: network.blobs.iter().map(|blob| vec![0; blob.side * blob.side]).collect(),
         }
     }
 
-    /// Forgets the batch before; nothing has changed yet within the rectangles that these masks can reach.
+    /// Forgets the batch before; nothing has changed yet within the rectangles that these masks can
+    /// reach.
     fn start(&mut self, batch: &MaskBatch) {
         let bounds = batch.masks.iter().fold(Rect::default(), |all, mask| all.union(&mask.bounds));
         self.rects = reach(&batch.net.network, bounds, batch.exhaustive);
@@ -90,29 +92,26 @@ impl Blobs {
         }
         let [newest, previous] = &mut self.sparse;
         let slots = &mut self.slots;
-        let slot = |slot: SlotId| slot.0;
         let (values, written) = match (self.storage[input], self.storage[output]) {
             (Storage::Dense(from), Storage::Dense(to)) => {
-                let slots = slots.get_disjoint_mut([slot(from), slot(to)]);
+                let slots = slots.get_disjoint_mut([from.0, to.0]);
                 let [from, to] = slots.expect("the plan gives input and output slots of their own");
                 (Values::Dense(from), Output::Dense(to))
             }
             (Storage::Dense(from), Storage::Sparse) => {
-                (Values::Dense(&slots[slot(from)]), Output::Sparse(newest))
+                (Values::Dense(&slots[from.0]), Output::Sparse(newest))
             }
             (Storage::Sparse, Storage::Dense(to)) => {
                 let from = if newest.blob == Some(input) { newest } else { previous };
                 debug_assert_eq!(from.blob, Some(input));
-                (Values::Sparse(from), Output::Dense(&mut slots[slot(to)]))
+                (Values::Sparse(from), Output::Dense(&mut slots[to.0]))
             }
             (Storage::Sparse, Storage::Sparse) => {
                 debug_assert_eq!(previous.blob, Some(input));
                 (Values::Sparse(previous), Output::Sparse(newest))
             }
             // The first layer reads the images.
-            (Storage::Images, Storage::Dense(to)) => {
-                (Values::Dense(&[]), Output::Dense(&mut slots[slot(to)]))
-            }
+            (Storage::Images, Storage::Dense(to)) => (Values::Dense(&[]), Output::Dense(&mut slots[to.0])),
             (from, to) => unreachable!("no step reads {from:?} and writes {to:?}"),
         };
         let changed = self.changed.get_disjoint_mut([input.0, output.0]);
@@ -140,11 +139,11 @@ impl<'w> MaskBatch<'w> {
 
 impl Workspace {
     pub(crate) fn new(network: &Network) -> Workspace {
-        let mut plan = Plan::new(network);
+        let Plan { steps, storage, slots } = Plan::new(network);
         Workspace {
-            steps: std::mem::take(&mut plan.steps),
+            steps,
             images: Vec::new(),
-            blobs: Blobs::new(network, plan),
+            blobs: Blobs::new(network, storage, slots),
             input: SparseInput::default(),
             pixel: AlignedBuf::default(),
             costs: vec![Cost::default(); network.layers.len()],
@@ -181,7 +180,8 @@ impl Workspace {
     }
 }
 
-/// The size of a workspace that suffices for some batches. A workspace does not grow beyond it while they run.
+/// The size of a workspace that suffices for some batches. A workspace does not grow beyond it
+/// while they run.
 #[derive(Clone, Default)]
 pub(crate) struct WorkspaceSize {
     positions: usize,

@@ -1,4 +1,5 @@
-//! Writes the outputs of a layer, dense or sparse, and finds out which differ from the unoccluded image's.
+//! Writes the outputs of a layer, dense or sparse, and finds out which differ from the unoccluded
+//! image's.
 
 use std::ops::Range;
 
@@ -31,7 +32,8 @@ pub(super) struct Target<'w> {
     pub(super) macs: u64,
 }
 
-/// The operands of a convolution at one pixel: the window's rows of the input, and the weights of some output channels.
+/// The operands of a convolution at one pixel: the window's rows of the input, and the weights of
+/// some output channels.
 pub(super) struct Operands<'o> {
     pub(super) activations: &'o SparseActivations,
     pub(super) rows: &'o [WindowRow],
@@ -41,8 +43,8 @@ pub(super) struct Operands<'o> {
 
 /// Takes the outputs of convolutions.
 pub(super) trait Writer {
-    /// Begins a part of the output channels. Calls of [`convolve`](Writer::convolve) for every pixel of the rectangle follow, in
-    /// row order, with the same panels.
+    /// Begins a part of the output channels. Calls of [`convolve`](Writer::convolve) for every
+    /// pixel of the rectangle follow, in row order, with the same panels.
     fn begin_part(&mut self);
 
     /// Computes, compares and keeps the outputs of a pixel for the positions in `bits`.
@@ -67,8 +69,9 @@ impl<'w> Target<'w> {
         }
     }
 
-    /// Sets the bit of a computed pixel if `values`, those of `channels` of the layer, differ from the unoccluded image's. To be
-    /// called while the values are in the first-level cache: later they come from farther away.
+    /// Sets the bit of a computed pixel if `values`, those of `channels` of the layer, differ from
+    /// the unoccluded image's. To be called while the values are in the first-level cache: later
+    /// they come from farther away.
     fn compare(&mut self, y: usize, x: usize, position: usize, channels: Range<usize>, values: &[f32]) {
         let bits = &mut self.changed[y * self.side + x];
         if *bits >> position & 1 != 0 {
@@ -81,7 +84,8 @@ impl<'w> Target<'w> {
         *bits |= u8::from(differs) << position;
     }
 
-    /// Convolves a pixel for the positions in `bits`: position `p`'s outputs begin at `values[start(p)]`.
+    /// Convolves a pixel for the positions in `bits`: position `p`'s outputs begin at
+    /// `values[start(p)]`.
     #[inline(always)]
     fn convolve(
         &mut self,
@@ -139,8 +143,8 @@ impl<'w> DenseWriter<'w> {
         self.target.compare(y, x, position, channels, values);
     }
 
-    /// Lets `compute` write a row of pixels at a position: it gets all values, where the first pixel begins, and the values
-    /// between neighbouring pixels.
+    /// Lets `compute` write a row of pixels at a position: it gets all values, where the first
+    /// pixel begins, and the values between neighbouring pixels.
     pub(super) fn write_row(
         &mut self,
         y: usize,
@@ -208,7 +212,8 @@ impl<'w> SparseWriter<'w> {
             return activations.push_empty();
         }
         let Target { isa, ref channels, unoccluded, .. } = self.target;
-        // A position that need not be computed comes out like the unoccluded image, because all that it reads is like it.
+        // A position that need not be computed comes out like the unoccluded image, because all
+        // that it reads is like it.
         activations.push_maximum(isa, input, rows, channels.len());
         self.target.changed[y * self.target.side + x] = match unoccluded {
             Some(unoccluded) => activations.differing(isa, activations.len() - 1, unoccluded.at(y, x)),
@@ -250,9 +255,10 @@ impl Writer for SparseWriter<'_> {
     }
 }
 
-/// Whether any value differs in any bit.
+/// True if any value differs in any bit.
 fn differ(a: &[f32], b: &[f32]) -> bool {
-    // In chunks without a branch inside, which the compiler turns into vectors: most values are equal zeros.
+    // In chunks without a branch inside, which the compiler turns into vectors: most values are
+    // equal zeros.
     a.chunks(16)
         .zip(b.chunks(16))
         .any(|(a, b)| a.iter().zip(b).fold(0, |bits, (a, b)| bits | (a.to_bits() ^ b.to_bits())) != 0)
