@@ -7,6 +7,12 @@ mod common;
 #[cfg(feature = "cli")]
 mod builtin;
 #[cfg(feature = "all-formats")]
+mod orientation;
+#[cfg(feature = "all-formats")]
 mod picture;
+#[cfg(feature = "all-formats")]
+mod signature;
+#[cfg(feature = "all-formats")]
+mod tiff_kinds;
 #[cfg(feature = "cli")]
 mod weights;

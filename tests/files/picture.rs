@@ -6,26 +6,50 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use image::codecs::{jpeg::JpegEncoder, png::PngEncoder, webp::WebPEncoder};
-use image::{DynamicImage, ExtendedColorType, ImageBuffer, ImageEncoder, ImageFormat, Rgb, RgbImage};
+use image::{DynamicImage, ImageBuffer, ImageFormat, Rgb, RgbImage};
+use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress};
 use occlude::{Error, Input, Photograph, Picture, Resize};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
+use tiff::encoder::{TiffEncoder, colortype};
 
-const COLOURS: [[u8; 3]; 4] = [[250, 20, 30], [10, 200, 40], [60, 70, 240], [220, 210, 0]];
+pub const COLOURS: [[u8; 3]; 4] = [[250, 20, 30], [10, 200, 40], [60, 70, 240], [220, 210, 0]];
 const LOSSLESS: [ImageFormat; 5] =
     [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::Gif, ImageFormat::Tiff, ImageFormat::WebP];
 
 /// A picture of four quarters, with one colour each.
-fn quarters(height: u32, width: u32) -> RgbImage {
+pub fn quarters(height: u32, width: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| {
         Rgb(COLOURS[usize::from(y >= height / 2) * 2 + usize::from(x >= width / 2)])
     })
 }
 
 fn encoded(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+    let image = image.into();
+    let (width, height) = (image.width(), image.height());
     let mut bytes = Vec::new();
-    image.into().write_to(&mut Cursor::new(&mut bytes), format).unwrap();
+    match format {
+        ImageFormat::Jpeg => {
+            let rgb = image.into_rgb8();
+            let quality = 80;
+            bytes =
+                compress(&rgb, width as usize, height as usize, PixelFormat::Rgb, quality, Subsampling::S420)
+                    .unwrap();
+        }
+        ImageFormat::Tiff => {
+            let mut encoder = TiffEncoder::new(Cursor::new(&mut bytes)).unwrap();
+            match image {
+                DynamicImage::ImageRgb8(rgb) => encoder.write_image::<colortype::RGB8>(width, height, &rgb),
+                DynamicImage::ImageRgba8(rgba) => {
+                    encoder.write_image::<colortype::RGBA8>(width, height, &rgba)
+                }
+                DynamicImage::ImageRgb16(rgb) => encoder.write_image::<colortype::RGB16>(width, height, &rgb),
+                other => unreachable!("no test writes {other:?}"),
+            }
+            .unwrap();
+        }
+        _ => image.write_to(&mut Cursor::new(&mut bytes), format).unwrap(),
+    }
     bytes
 }
 
@@ -56,7 +80,7 @@ fn refusal(bytes: &[u8]) -> String {
 }
 
 /// The colours of the corners: upper left, upper right, lower left, lower right.
-fn corners(photo: &Photograph) -> [[u8; 3]; 4] {
+pub fn corners(photo: &Photograph) -> [[u8; 3]; 4] {
     let (pixels, _) = photo.rgb().as_chunks::<3>();
     let last_row = (photo.height() - 1) * photo.width();
     [pixels[0], pixels[photo.width() - 1], pixels[last_row], pixels[last_row + photo.width() - 1]]
@@ -64,15 +88,9 @@ fn corners(photo: &Photograph) -> [[u8; 3]; 4] {
 
 #[test]
 fn pictures_agree_with_the_references() {
-    // PNG pixels are exact, so the resampled pixels must be exact too. JPEG decoders may round
-    // differently, and do so in about 1 % of the values. If the poodle, a portrait, were resampled
-    // along rows first, 19 % of the values would differ, though never by more than 1.
-    for (image, same_pixels) in [
-        ("cat_dog.png", true),
-        ("chelsea.png", true),
-        ("miniature_poodle.jpg", false),
-        ("tibetan_terrier.jpg", false),
-    ] {
+    // If the poodle, a portrait, were resampled along rows first, 19 % of the values would differ,
+    // though never by more than 1.
+    for image in ["cat_dog.png", "chelsea.png", "miniature_poodle.jpg", "tibetan_terrier.jpg"] {
         let stem = image.split('.').next().unwrap();
         let (Some(photo), Some(reference)) = (
             crate::common::shared(&format!("images/{image}")),
@@ -85,32 +103,16 @@ fn pictures_agree_with_the_references() {
         let expected = tensors.tensor("image_rgb").unwrap();
         let picture = Picture::open(photo, Resize::Stretch).unwrap();
         assert_eq!(picture.rgb().len(), expected.data().len());
-        let off: Vec<u8> = picture.rgb().iter().zip(expected.data()).map(|(a, b)| a.abs_diff(*b)).collect();
-        let share =
-            |levels: u8| off.iter().filter(|&&found| found > levels).count() as f64 / off.len() as f64;
-        let most = off.iter().max();
-        println!(
-            "{image}: {:.2} % differ, {:.4} % by more than 1, {most:?} at most",
-            share(0) * 100.0,
-            share(1) * 100.0
-        );
-        assert!(most <= Some(&2), "{image}");
-        assert!(share(1) <= 0.001, "{image}");
-        assert!(share(0) <= if same_pixels { 0.0 } else { 0.05 }, "{image}");
-
-        if same_pixels {
-            let input = tensors.tensor("input").unwrap();
-            let (values, _) = input.data().as_chunks::<4>();
-            let found = picture.input();
-            for (at, value) in values.iter().enumerate() {
-                // The reference has the order [channel][y][x]; this library has [y][x][channel].
-                let (channel, pixel) = (at / (224 * 224), at % (224 * 224));
-                assert_eq!(
-                    found.values()[pixel * 3 + channel],
-                    f32::from_le_bytes(*value),
-                    "{image} at {at}"
-                );
-            }
+        let differ = picture.rgb().iter().zip(expected.data()).filter(|(a, b)| a != b).count();
+        assert_eq!(differ, 0, "{image}");
+        let input = tensors.tensor("input").unwrap();
+        let (values, _) = input.data().as_chunks::<4>();
+        let found = picture.input();
+        for (at, value) in values.iter().enumerate() {
+            // The reference has the order [channel][y][x]; this library has [y][x][channel].
+            let (channel, pixel) = (at / (224 * 224), at % (224 * 224));
+            let expected = f32::from_le_bytes(*value);
+            assert_eq!(found.values()[pixel * 3 + channel], expected, "{image} at {at}");
         }
     }
 }
@@ -221,55 +223,6 @@ fn sixteen_bits_are_divided_by_257_and_rounded() {
     assert_eq!(photo.rgb().iter().step_by(3).copied().collect::<Vec<u8>>(), expected);
 }
 
-/// EXIF 2.32, tag 0x0112: for each value, the stored corner that appears in the upper left, upper
-/// right, lower left and lower right.
-#[test]
-fn exif_orientation_turns_the_picture_upright() {
-    let seen = [
-        [0, 1, 2, 3],
-        [1, 0, 3, 2],
-        [3, 2, 1, 0],
-        [2, 3, 0, 1],
-        [0, 2, 1, 3],
-        [2, 0, 3, 1],
-        [3, 1, 2, 0],
-        [1, 3, 0, 2],
-    ];
-    let stored = quarters(16, 32);
-    for (value, seen) in (1u8..).zip(seen) {
-        let exif =
-            [b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".as_slice(), &[value, 0, 0, 0, 0, 0, 0, 0]]
-                .concat();
-        let (mut jpeg, mut png, mut webp) = (Vec::new(), Vec::new(), Vec::new());
-        let encode = |mut encoder: Box<dyn Encode + '_>| encoder.encode(exif.clone(), &stored);
-        encode(Box::new(Some(JpegEncoder::new_with_quality(&mut jpeg, 95))));
-        encode(Box::new(Some(PngEncoder::new(&mut png))));
-        encode(Box::new(Some(WebPEncoder::new_lossless(&mut webp))));
-        for (format, bytes, off) in [("jpeg", jpeg, 4), ("png", png, 0), ("webp", webp, 0)] {
-            let photo = open(&bytes).unwrap();
-            let upright = if value < 5 { (16, 32) } else { (32, 16) };
-            assert_eq!((photo.height(), photo.width()), upright, "{format} {value}");
-            for (found, corner) in corners(&photo).iter().zip(seen) {
-                let close = found.iter().zip(COLOURS[corner]).all(|(a, b)| a.abs_diff(b) <= off);
-                assert!(close, "{format} {value}: {found:?} is not {:?}", COLOURS[corner]);
-            }
-        }
-    }
-}
-
-/// Writing consumes an encoder, and each encoder has its own type.
-trait Encode {
-    fn encode(&mut self, exif: Vec<u8>, image: &RgbImage);
-}
-
-impl<E: ImageEncoder> Encode for Option<E> {
-    fn encode(&mut self, exif: Vec<u8>, image: &RgbImage) {
-        let mut encoder = self.take().unwrap();
-        encoder.set_exif_metadata(exif).unwrap();
-        encoder.write_image(image, image.width(), image.height(), ExtendedColorType::Rgb8).unwrap();
-    }
-}
-
 #[test]
 fn one_pixel_is_a_picture() {
     for format in LOSSLESS {
@@ -293,21 +246,6 @@ fn a_missing_file_is_an_io_error_that_names_it() {
     let error = Photograph::open("no/such/photo.jpg").unwrap_err();
     assert!(matches!(error, Error::Io { .. }), "{error:?}");
     assert!(error.to_string().contains("no/such/photo.jpg"), "{error}");
-}
-
-#[test]
-fn files_that_are_no_picture_are_refused_with_what_was_expected() {
-    assert!(refusal(b"").contains("is empty (0 bytes), expected a PNG"));
-    let text = refusal(b"<html>404 not found</html>");
-    assert!(text.contains("is not a picture: expected a PNG") && text.contains("<html>404"), "{text}");
-    let other_format = refusal(b"\0\0\0\x1cftypavif\0\0\0\0avifmif1");
-    assert!(
-        other_format.contains("is in Avif format") && other_format.contains("convert it"),
-        "{other_format}"
-    );
-    let folder = tempfile::tempdir().unwrap();
-    let directory = Photograph::open(folder.path()).unwrap_err().to_string();
-    assert!(directory.contains("is a directory"), "{directory}");
 }
 
 #[cfg(target_os = "linux")]

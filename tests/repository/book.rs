@@ -19,8 +19,8 @@ use std::path::{Path, PathBuf};
 
 use crate::common::command::{listing, occlude, read_picture, succeed};
 use crate::common::shared;
-use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{FilterType, resize};
+use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress};
 use tempfile::TempDir;
 
 fn docs() -> PathBuf {
@@ -218,8 +218,8 @@ fn figures(place: &TempDir, name: &str, text: &str, writes: bool) {
         let width = large.width().min(WIDTH);
         let small = resize(&large, width, large.height() * width / large.width(), FilterType::Lanczos3);
         if writes {
-            let mut bytes = Vec::new();
-            JpegEncoder::new_with_quality(&mut bytes, 88).encode_image(&small).unwrap();
+            let (width, height) = (small.width() as usize, small.height() as usize);
+            let bytes = compress(&small, width, height, PixelFormat::Rgb, 88, Subsampling::S420).unwrap();
             fs::write(&path, bytes).unwrap();
         }
         let shown = read_picture(&path);

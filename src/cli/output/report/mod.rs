@@ -7,8 +7,7 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use image::ExtendedColorType;
-use image::codecs::jpeg::JpegEncoder;
+use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress};
 use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;
 use occlude::{Feature, GradCam, Labels, MaskValue, OcclusionMaps, Resize, Result, Upsampling};
@@ -150,9 +149,7 @@ fn policy() -> String {
 
 fn photograph(explanation: &Explanation) -> String {
     let rgb = explanation.photograph.square(PHOTO_SIDE, explanation.resize);
-    let mut bytes = Vec::new();
-    JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY)
-        .encode(&rgb, PHOTO_SIDE as u32, PHOTO_SIDE as u32, ExtendedColorType::Rgb8)
+    let bytes = compress(&rgb, PHOTO_SIDE, PHOTO_SIDE, PixelFormat::Rgb, JPEG_QUALITY, Subsampling::S420)
         .expect("RGB of this size is a JPEG, and memory can be written");
     format!("data:image/jpeg;base64,{}", BASE64_STANDARD.encode(&bytes))
 }

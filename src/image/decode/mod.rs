@@ -1,0 +1,286 @@
+//! Decoding of picture files to upright 8-bit RGB (`docs/01-pixel-to-tensor.md`), with the feature
+//! `image`.
+//!
+//! `signature.rs` recognises formats, `jpeg.rs` and `tiff.rs` decode two of them, and the crate
+//! `image` decodes the others. All limits on the memory that a hostile file can request are here.
+
+mod jpeg;
+mod orientation;
+mod signature;
+#[cfg(feature = "all-formats")]
+mod tiff;
+
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::panic;
+use std::path::Path;
+
+use image::error::LimitErrorKind;
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
+
+use self::signature::{FORMATS, HEAD, recognise, title};
+use super::{Photograph, Picture, Resize};
+use crate::error::{Error, Result};
+
+/// Largest number of pixels that is accepted. It bounds the memory that a small file can request,
+/// and is twice that of the largest cameras.
+const MAX_PIXELS: u64 = 100_000_000;
+/// Longest side that is accepted, in pixels; the limit of JPEG and GIF.
+const MAX_SIDE: u32 = 65_535;
+/// Largest size in bytes of a file and of a decoded picture: [`MAX_PIXELS`] with four 16-bit
+/// channels.
+const MAX_BYTES: u64 = 8 * MAX_PIXELS;
+/// Largest size in bytes of a colour profile, EXIF data and texts after unpacking; programs write
+/// far less.
+const MAX_BYTES_BEFORE_PIXELS: u64 = 1 << 26;
+
+/// The reason why a picture cannot be decoded.
+enum Problem {
+    /// Data is missing or contradictory.
+    Damaged(String),
+    /// The file is valid, but of a kind that is not decoded.
+    Unsupported(String),
+    /// The picture is larger than the limits.
+    TooLarge(String),
+    /// This many bytes of memory are not available.
+    Memory(u64),
+}
+
+/// A decoded picture as it is stored.
+struct Decoded {
+    height: usize,
+    width: usize,
+    /// The pixels, `[height][width][3]`.
+    rgb: Vec<u8>,
+    orientation: Orientation,
+}
+
+impl Photograph {
+    /// Decodes a PNG or JPEG file, and with the feature `all-formats` also a WebP, BMP, GIF or TIFF
+    /// file. The content of the file determines the format, not its name.
+    ///
+    /// - The picture is turned upright by its EXIF or TIFF orientation.
+    /// - Transparency is dropped, not blended: a pixel keeps its stored colour, as PIL's
+    ///   `convert("RGB")` does.
+    /// - 16-bit levels are divided by 257 and rounded (65535 becomes 255), as MATLAB's `im2uint8`
+    ///   does. Floating-point levels are first clipped to 0..=1.
+    /// - Grey becomes three equal channels, palettes are looked up, CMYK is converted by
+    ///   multiplication. Colour profiles are ignored.
+    /// - The first picture of an animation is used.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read. [`Error::Image`] if it is a directory, is not in
+    /// one of these formats, is damaged or truncated, or has no pixels, more than 100 megapixels or
+    /// a side above 65535. Sizes are checked before memory for pixels is allocated.
+    ///
+    /// # Memory
+    /// The file, the decoded picture and its 8-bit copy are in memory at the same time. A picture
+    /// of 100 megapixels takes 0.3 GB (JPEG, PNG), 0.7 GB (progressive JPEG) or 1.1 GB (PNG of 16
+    /// bits with transparency), and no file takes more than 2 GB. Colour profiles and texts take at
+    /// most 64 MB.
+    pub fn open(path: impl AsRef<Path>) -> Result<Photograph> {
+        let path = path.as_ref();
+        Photograph::from_bytes(&path.display().to_string(), &Photograph::read(path)?)
+    }
+
+    /// Decodes the bytes of a file as [`Photograph::open`] does; `name` is used in error messages
+    /// only.
+    ///
+    /// # Errors
+    /// [`Error::Image`] as for [`Photograph::open`].
+    pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Photograph> {
+        let format = recognise(name, bytes)?;
+        // Decoders of other crates may panic for an unusual file.
+        let decoded = panic::catch_unwind(|| decode(format, bytes));
+        let decoded = decoded.unwrap_or_else(|_| Err(Problem::Damaged("its decoder failed".to_string())));
+        decoded.and_then(upright).map_err(|problem| problem.explain(name, format))
+    }
+
+    /// Reads the bytes of a picture file, for [`Photograph::from_bytes`] and for other uses such as
+    /// a checksum. The file is read once from start to end, so it may be a pipe. Files that do not
+    /// begin as a picture (`/dev/zero`, a film) are refused after 512 bytes.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read. [`Error::Image`] if it is a directory, does not
+    /// begin as one of the formats of [`Photograph::open`], or is larger than 800 MB.
+    pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
+        let path = path.as_ref();
+        let name = &*path.display().to_string();
+        let io = |error| Error::io(path, "read")(error);
+        let mut file = File::open(path).map_err(io)?;
+        let metadata = file.metadata().map_err(io)?;
+        if metadata.is_dir() {
+            return Err(Error::image(
+                name,
+                format!("is a directory, expected {FORMATS}; name one file in it"),
+            ));
+        }
+        let mut bytes = Vec::new();
+        file.by_ref().take(HEAD as u64).read_to_end(&mut bytes).map_err(io)?;
+        recognise(name, &bytes)?;
+        if metadata.len() <= MAX_BYTES {
+            file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(io)?;
+        }
+        if metadata.len().max(bytes.len() as u64) > MAX_BYTES {
+            return Err(Error::image(
+                name,
+                format!("is larger than {MAX_BYTES} bytes; save a smaller picture"),
+            ));
+        }
+        Ok(bytes)
+    }
+}
+
+impl Picture {
+    /// Decodes a file as [`Photograph::open`] does and resizes it to 224x224 pixels: antialiased
+    /// bicubic, as PIL's `BICUBIC`.
+    ///
+    /// # Errors
+    /// As for [`Photograph::open`].
+    pub fn open(path: impl AsRef<Path>, resize: Resize) -> Result<Picture> {
+        Ok(Photograph::open(path)?.picture(resize))
+    }
+}
+
+/// Decodes a file. The size in its header is checked before memory for pixels is allocated.
+fn decode(format: ImageFormat, bytes: &[u8]) -> std::result::Result<Decoded, Problem> {
+    match format {
+        ImageFormat::Jpeg => jpeg::decode(bytes),
+        #[cfg(feature = "all-formats")]
+        ImageFormat::Tiff => tiff::decode(bytes),
+        ImageFormat::WebP => {
+            let cut = || Problem::Damaged("its end is missing".to_string());
+            decode_with_image(format, whole_webp(bytes).ok_or_else(cut)?)
+        }
+        _ => decode_with_image(format, bytes),
+    }
+}
+
+/// Decodes a file with the crate `image`.
+fn decode_with_image(format: ImageFormat, bytes: &[u8]) -> std::result::Result<Decoded, Problem> {
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    // Data before the pixels, such as the colour profile of a PNG, is unpacked at once.
+    reader.limits(limits(MAX_BYTES_BEFORE_PIXELS));
+    let mut decoder = reader.into_decoder()?;
+    let (width, height) = decoder.dimensions();
+    let pixels = check_size(width, height)?;
+    if decoder.total_bytes() > MAX_BYTES {
+        return Err(Problem::TooLarge(format!("{width}x{height} pixels")));
+    }
+    // The decoder's own copy of the pixels, the decoded pixels and the RGB pixels.
+    require_memory(2 * decoder.total_bytes() + 3 * pixels)?;
+    let exif = decoder.exif_metadata()?;
+    decoder.set_limits(limits(MAX_BYTES))?;
+    let image = DynamicImage::from_decoder(decoder)?.into_rgb8();
+    Ok(Decoded {
+        height: image.height() as usize,
+        width: image.width() as usize,
+        orientation: exif.map_or(Orientation::NoTransforms, |exif| orientation::from_exif(&exif)),
+        rgb: image.into_raw(),
+    })
+}
+
+/// Turns a picture upright.
+fn upright(decoded: Decoded) -> std::result::Result<Photograph, Problem> {
+    let Decoded { height, width, rgb, orientation } = decoded;
+    if orientation == Orientation::NoTransforms {
+        return Ok(Photograph { height, width, rgb });
+    }
+    require_memory(rgb.len() as u64)?;
+    let image = RgbImage::from_raw(width as u32, height as u32, rgb).expect("3 bytes per pixel");
+    let mut image = DynamicImage::ImageRgb8(image);
+    image.apply_orientation(orientation);
+    let image = image.into_rgb8();
+    Ok(Photograph { height: image.height() as usize, width: image.width() as usize, rgb: image.into_raw() })
+}
+
+/// Checks a picture's size in pixels and returns the number of pixels.
+fn check_size(width: u32, height: u32) -> std::result::Result<u64, Problem> {
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels == 0 {
+        return Err(Problem::Damaged(format!("it has no pixels: its size is {width}x{height}")));
+    }
+    if pixels > MAX_PIXELS || width.max(height) > MAX_SIDE {
+        return Err(Problem::TooLarge(format!("{width}x{height} pixels")));
+    }
+    Ok(pixels)
+}
+
+/// Allocates room for `bytes` bytes.
+fn reserved(bytes: u64) -> std::result::Result<Vec<u8>, Problem> {
+    let mut room = Vec::new();
+    let length = usize::try_from(bytes).map_err(|_| Problem::Memory(bytes))?;
+    room.try_reserve_exact(length).map_err(|_| Problem::Memory(bytes))?;
+    Ok(room)
+}
+
+/// Checks that a decoder can allocate this many bytes. Its own allocations would end the program if
+/// they failed.
+fn require_memory(bytes: u64) -> std::result::Result<(), Problem> {
+    reserved(bytes).map(drop)
+}
+
+fn limits(bytes: u64) -> Limits {
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    limits.max_alloc = Some(bytes);
+    limits
+}
+
+impl From<ImageError> for Problem {
+    fn from(error: ImageError) -> Problem {
+        match error {
+            ImageError::Limits(error) if error.kind() == LimitErrorKind::InsufficientMemory => {
+                Problem::Unsupported("a colour profile or texts of more than 64 MB".to_string())
+            }
+            ImageError::Limits(_) => Problem::TooLarge("a larger size".to_string()),
+            ImageError::Unsupported(what) => Problem::Unsupported(what.to_string()),
+            other => Problem::Damaged(other.to_string()),
+        }
+    }
+}
+
+impl Problem {
+    fn explain(self, name: &str, format: ImageFormat) -> Error {
+        let title = title(format);
+        Error::image(
+            name,
+            match self {
+                Problem::Damaged(why) => {
+                    format!("is a damaged or truncated {title} picture ({why}); copy or download it again")
+                }
+                Problem::Unsupported(what) => format!(
+                    "is a {title} picture of an unsupported kind ({what}); save it again as an 8-bit RGB picture in PNG or JPEG format"
+                ),
+                Problem::TooLarge(found) => {
+                    let megapixels = MAX_PIXELS / 1_000_000;
+                    format!(
+                        "announces {found}, expected at most {megapixels} megapixels and {MAX_SIDE} a side; reduce it first"
+                    )
+                }
+                Problem::Memory(bytes) => format!(
+                    "needs {} MB of memory for its pixels, which are not available; free memory, or reduce the picture",
+                    bytes.div_ceil(1_000_000)
+                ),
+            },
+        )
+    }
+}
+
+/// Returns the bytes of a WebP file up to the end that its RIFF header announces, if the file and
+/// each of its chunks have as many bytes as announced. (The decoder allocates the size that a chunk
+/// of EXIF data or of a colour profile announces.)
+fn whole_webp(bytes: &[u8]) -> Option<&[u8]> {
+    let announced =
+        |header: &[u8; 8]| u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize;
+    let (riff, rest) = bytes.split_first_chunk()?;
+    let mut chunks = rest.get(..announced(riff))?.strip_prefix(b"WEBP")?;
+    while let Some((header, rest)) = chunks.split_first_chunk() {
+        let after = rest.get(announced(header)..)?;
+        // Chunks begin at even offsets.
+        chunks = after.get(announced(header) % 2..).unwrap_or_default();
+    }
+    bytes.get(..8 + announced(riff))
+}
