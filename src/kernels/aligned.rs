@@ -1,28 +1,45 @@
 //! Buffers that begin at cache lines, for activations and packed weights, and the pitch of a pixel in them.
 
+/// Values in a cache line.
+const LINE: usize = 16;
+
 /// A buffer of `f32` that begins at a cache line. A vector load of 16 values from a multiple of 16
 /// touches one line; a load that straddles two lines costs as much as two loads.
-#[derive(Clone, Default)]
+///
+/// The memory has room for one more line, and the values begin at the first line in it. The system
+/// could align the memory, but glibc before 2.38 does not reuse aligned memory that was freed: a
+/// program that ran many sweeps took more and more.
+#[derive(Default)]
 pub(crate) struct AlignedBuf {
-    lines: Vec<CacheLine>,
+    memory: Vec<f32>,
+    start: usize,
+    len: usize,
 }
-
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct CacheLine([f32; 16]);
 
 impl AlignedBuf {
     /// Allocates `len` zeros, rounded up to whole lines.
     pub(crate) fn zeros(len: usize) -> AlignedBuf {
-        AlignedBuf { lines: vec![CacheLine([0.0; 16]); len.div_ceil(16)] }
+        let len = len.next_multiple_of(LINE);
+        let memory = vec![0.0; len + LINE - 1];
+        let start = memory.as_ptr().align_offset(LINE * size_of::<f32>());
+        AlignedBuf { memory, start, len }
     }
 
     /// Grows to at least `len` values; contents are unspecified.
     pub(crate) fn grow(&mut self, len: usize) {
-        let more = len.div_ceil(16).saturating_sub(self.lines.len());
-        // The reservation is exact because a sweep's memory is bounded by what it asks for.
-        self.lines.reserve_exact(more);
-        self.lines.resize(self.lines.len() + more, CacheLine([0.0; 16]));
+        if len > self.len {
+            // Both buffers together could exceed the bound on a sweep's memory.
+            *self = AlignedBuf::default();
+            *self = AlignedBuf::zeros(len);
+        }
+    }
+}
+
+impl Clone for AlignedBuf {
+    fn clone(&self) -> AlignedBuf {
+        let mut copy = AlignedBuf::zeros(self.len);
+        copy.copy_from_slice(self);
+        copy
     }
 }
 
@@ -30,15 +47,13 @@ impl std::ops::Deref for AlignedBuf {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        // SAFETY: a line is 16 values without padding, and the lines of a `Vec` are contiguous.
-        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.lines.len() * 16) }
+        &self.memory[self.start..][..self.len]
     }
 }
 
 impl std::ops::DerefMut for AlignedBuf {
     fn deref_mut(&mut self) -> &mut [f32] {
-        // SAFETY: as in `deref`; `self` is borrowed mutably as a whole.
-        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.lines.len() * 16) }
+        &mut self.memory[self.start..][..self.len]
     }
 }
 
@@ -70,7 +85,9 @@ mod tests {
             assert!(lines.len() >= len && lines.len() < len + 16);
             assert_eq!(lines.as_ptr().align_offset(64), 0);
             lines.iter_mut().for_each(|v| *v += 1.0);
-            assert!(lines.iter().all(|&v| v == 1.0));
+            let copy = lines.clone();
+            assert_eq!(copy.as_ptr().align_offset(64), 0);
+            assert!(lines.iter().chain(copy.iter()).all(|&v| v == 1.0));
         }
     }
 }

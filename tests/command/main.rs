@@ -12,5 +12,7 @@ mod compare;
 #[cfg(unix)]
 mod faults;
 mod features;
+#[cfg(target_os = "linux")]
+mod memory;
 mod report;
 mod trace;
