@@ -219,7 +219,7 @@ fn figures(place: &TempDir, name: &str, text: &str, writes: bool) {
         let small = resize(&large, width, large.height() * width / large.width(), FilterType::Lanczos3);
         if writes {
             let (width, height) = (small.width() as usize, small.height() as usize);
-            let bytes = compress(&small, width, height, PixelFormat::Rgb, 88, Subsampling::S420).unwrap();
+            let bytes = compress(&small, width, height, PixelFormat::Rgb, 88, Subsampling::S444).unwrap();
             fs::write(&path, bytes).unwrap();
         }
         let shown = read_picture(&path);

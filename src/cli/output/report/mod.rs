@@ -149,7 +149,7 @@ fn policy() -> String {
 
 fn photograph(explanation: &Explanation) -> String {
     let rgb = explanation.photograph.square(PHOTO_SIDE, explanation.resize);
-    let bytes = compress(&rgb, PHOTO_SIDE, PHOTO_SIDE, PixelFormat::Rgb, JPEG_QUALITY, Subsampling::S420)
+    let bytes = compress(&rgb, PHOTO_SIDE, PHOTO_SIDE, PixelFormat::Rgb, JPEG_QUALITY, Subsampling::S444)
         .expect("RGB of this size is a JPEG, and memory can be written");
     format!("data:image/jpeg;base64,{}", BASE64_STANDARD.encode(&bytes))
 }
