@@ -296,7 +296,7 @@ fn with_size(format: ImageFormat, width: u32, height: u32) -> Vec<u8> {
 }
 
 /// The CRC of the PNG specification, annex D.
-fn png_crc(bytes: &[u8]) -> u32 {
+pub fn png_crc(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, &byte| {
         (0..8).fold(
             crc ^ u32::from(byte),
