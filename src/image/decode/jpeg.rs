@@ -134,7 +134,9 @@ impl Frame {
                 return Err(Problem::Damaged("its sampling factors are not in 1 to 4".to_string()));
             }
             if factors.iter().any(|&factor| factor > factors[0] || !factors[0].is_multiple_of(factor)) {
-                return unsupported(format!("colour is sampled more finely than brightness: {sampling:?}"));
+                return unsupported(format!(
+                    "colour is not sampled at a whole fraction of brightness: {sampling:?}"
+                ));
             }
             // The decoder interpolates at the edges with blocks outside of the picture, or panics.
             if *count == 4 && factors.iter().any(|&factor| factor != factors[0]) {

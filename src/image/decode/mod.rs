@@ -60,25 +60,38 @@ impl Photograph {
     /// Decodes a PNG or JPEG file, and with the feature `all-formats` also a WebP, BMP, GIF or TIFF
     /// file. The content of the file determines the format, not its name.
     ///
-    /// - The picture is turned upright by its EXIF or TIFF orientation.
+    /// - The pixels of a JPEG are those of libjpeg-turbo with its standard settings, to the bit, and
+    ///   so those of Pillow.
+    /// - The picture is turned upright by the orientation in its EXIF data or TIFF tags.
     /// - Transparency is dropped, not blended: a pixel keeps its stored colour, as PIL's
     ///   `convert("RGB")` does.
     /// - 16-bit levels are divided by 257 and rounded (65535 becomes 255), as MATLAB's `im2uint8`
     ///   does. Floating-point levels are first clipped to 0..=1.
     /// - Grey becomes three equal channels, palettes are looked up, CMYK is converted by
     ///   multiplication. Colour profiles are ignored.
-    /// - The first picture of an animation is used.
+    /// - The first picture of an animation or of a TIFF file is used.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be read. [`Error::Image`] if it is a directory, is not in
-    /// one of these formats, is damaged or truncated, or has no pixels, more than 100 megapixels or
-    /// a side above 65535. Sizes are checked before memory for pixels is allocated.
+    /// [`Error::Io`] if the file cannot be read. [`Error::Image`] if it
+    /// - is a directory, or not in one of these formats; the message names many others (HEIC, raw
+    ///   photographs, web pages);
+    /// - is damaged or truncated; pixels are never filled in;
+    /// - is of a kind that is not decoded, among them: JPEG with 12 bits per level, lossless, with
+    ///   colour finer than brightness, with inks (CMYK) of different resolutions, with a scan of two of
+    ///   three components, or progressive without its last bits; TIFF with JPEG, ZSTD or Fax3
+    ///   compression, YCbCr or Lab colour, bits in reverse order, 32-bit integers, tiles of one channel
+    ///   each, or only a preview;
+    /// - has no pixels, more than 100 megapixels or a side above 65535;
+    /// - needs memory that is not available. Sizes are checked before memory for pixels is allocated.
+    ///
+    /// A panic of a format's decoder is caught and becomes an error, unless the program is built with
+    /// `panic = "abort"`.
     ///
     /// # Memory
     /// The file, the decoded picture and its 8-bit copy are in memory at the same time. A picture
-    /// of 100 megapixels takes 0.3 GB (JPEG, PNG), 0.7 GB (progressive JPEG) or 1.1 GB (PNG of 16
-    /// bits with transparency), and no file takes more than 2 GB. Colour profiles and texts take at
-    /// most 64 MB.
+    /// of 100 megapixels takes 0.3 GB (PNG), 0.45 GB (JPEG), 0.6 GB (any of them if it is turned by
+    /// 90 degrees), up to 1.2 GB (progressive JPEG with full colour) or 1.1 GB (PNG of 16 bits with
+    /// transparency), and no file takes more than 2 GB. Colour profiles and texts take at most 64 MB.
     pub fn open(path: impl AsRef<Path>) -> Result<Photograph> {
         let path = path.as_ref();
         Photograph::from_bytes(&path.display().to_string(), &Photograph::read(path)?)
