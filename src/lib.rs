@@ -127,7 +127,9 @@
 //! # Ok::<(), occlude::Error>(())
 //! ```
 //!
-//! Outside any pool, rayon's global pool is used, which starts at its first use.
+//! Outside any pool, rayon's global pool is used, which starts at its first use with
+//! [`default_threads`](parallel::default_threads). Where no thread can be started, the calling thread does
+//! all work.
 //!
 //! [`on_progress`](OcclusionSensitivity::on_progress) reports each completed batch of positions and
 //! stops the sweep if the callback requests it. A panic in a callback propagates to the caller of the
@@ -179,7 +181,7 @@ pub mod forward;
 pub mod image;
 mod kernels;
 pub mod network;
-mod parallel;
+pub mod parallel;
 pub mod profile;
 pub mod reference;
 pub mod sweep;

@@ -1,24 +1,90 @@
 //! Parallel execution on the threads of the current rayon pool, or on the calling thread without
-//! the feature `rayon`. Results do not depend on the number of threads. No other module of the
-//! library calls rayon.
+//! the feature `rayon` and where no thread can be started. Results do not depend on the number of
+//! threads. No other module of the library calls rayon.
 
-use crate::Result;
+use std::env;
+use std::thread::available_parallelism;
+
+use crate::{Error, Result};
 #[cfg(feature = "rayon")]
-use {crate::Error, rayon::prelude::*};
+use {rayon::ThreadPoolBuilder, rayon::prelude::*, std::error::Error as _, std::sync::LazyLock};
+
+/// The largest number of threads of a pool, more than the cores of any machine in use. Starting very
+/// many threads takes minutes or all memory.
+pub const MAX_THREADS: usize = 1024;
+
+/// The environment variable with the number of threads, as for every program with rayon.
+const VARIABLE: &str = "RAYON_NUM_THREADS";
+
+/// The number of threads of a pool by default: `$RAYON_NUM_THREADS` if it is a whole number above 0,
+/// else one for each processor.
+///
+/// # Errors
+/// [`Error::Option`] if the variable is above [`MAX_THREADS`].
+pub fn default_threads() -> Result<usize> {
+    threads_of(env::var(VARIABLE).ok().as_deref())
+}
+
+/// [`default_threads`] with the value of the variable as an argument, for tests.
+fn threads_of(variable: Option<&str>) -> Result<usize> {
+    match variable.and_then(|threads| threads.parse().ok()) {
+        Some(threads @ 1..) => check_threads(VARIABLE, threads).map(|()| threads),
+        _ => Ok(available_parallelism().map_or(1, |threads| threads.get().min(MAX_THREADS))),
+    }
+}
+
+/// Checks a number of threads; `name` is the option or the variable.
+///
+/// # Errors
+/// [`Error::Option`] if it is above [`MAX_THREADS`].
+pub(crate) fn check_threads(name: &'static str, threads: usize) -> Result<()> {
+    if threads <= MAX_THREADS {
+        return Ok(());
+    }
+    Err(Error::option(name, threads, format!("at most {MAX_THREADS}")))
+}
+
+/// Checks the default number of threads where it counts: outside any pool.
+///
+/// # Errors
+/// As [`default_threads`].
+pub(crate) fn check_default() -> Result<()> {
+    #[cfg(feature = "rayon")]
+    if rayon::current_thread_index().is_none() {
+        default_threads()?;
+    }
+    Ok(())
+}
+
+/// True if there is a pool to work on: the current one, else rayon's global pool, which is started
+/// here, because rayon panics where it cannot be started.
+#[cfg(feature = "rayon")]
+fn has_pool() -> bool {
+    static GLOBAL: LazyLock<bool> = LazyLock::new(|| {
+        default_threads().is_ok_and(|threads| {
+            let started = ThreadPoolBuilder::new().num_threads(threads).build_global();
+            // An error without a cause means that the host program has started the pool already.
+            started.map_or_else(|error| error.source().is_none(), |()| true)
+        })
+    });
+    rayon::current_thread_index().is_some() || *GLOBAL
+}
 
 /// Returns the number of threads of the current pool.
 pub(crate) fn count() -> usize {
     #[cfg(feature = "rayon")]
-    return rayon::current_num_threads();
-    #[cfg(not(feature = "rayon"))]
+    if has_pool() {
+        return rayon::current_num_threads();
+    }
     1
 }
 
 /// Calls `f` for 0 to `count - 1` and returns the results in this order.
 pub(crate) fn map<R: Send>(count: usize, f: impl Fn(usize) -> R + Sync + Send) -> Vec<R> {
     #[cfg(feature = "rayon")]
-    return (0..count).into_par_iter().map(f).collect();
-    #[cfg(not(feature = "rayon"))]
+    if has_pool() {
+        return (0..count).into_par_iter().map(f).collect();
+    }
     (0..count).map(f).collect()
 }
 
@@ -30,18 +96,10 @@ pub(crate) fn map_chunks<T: Send, R: Send>(
     f: impl Fn(usize, &mut [T]) -> R + Sync + Send,
 ) -> Vec<R> {
     #[cfg(feature = "rayon")]
-    let chunks = values.par_chunks_mut(size);
-    #[cfg(not(feature = "rayon"))]
-    let chunks = values.chunks_mut(size);
-    chunks.enumerate().map(|(number, chunk)| f(number, chunk)).collect()
-}
-
-/// Calls `f` once on each thread of the current pool and returns the results.
-pub(crate) fn on_each<R: Send>(f: impl Fn() -> R + Sync) -> Vec<R> {
-    #[cfg(feature = "rayon")]
-    return rayon::broadcast(|_| f());
-    #[cfg(not(feature = "rayon"))]
-    vec![f()]
+    if has_pool() {
+        return values.par_chunks_mut(size).enumerate().map(|(number, chunk)| f(number, chunk)).collect();
+    }
+    values.chunks_mut(size).enumerate().map(|(number, chunk)| f(number, chunk)).collect()
 }
 
 /// Calls `run` in a new pool of `threads` threads, or in the current pool if `threads` is 0.
@@ -51,7 +109,7 @@ pub(crate) fn on_each<R: Send>(f: impl Fn() -> R + Sync) -> Vec<R> {
 pub(crate) fn in_pool<T: Send>(threads: usize, run: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     #[cfg(feature = "rayon")]
     if threads > 0 {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let pool = ThreadPoolBuilder::new().num_threads(threads).build();
         let pool = pool.map_err(|error| {
             let expected = format!("at most as many as the system can start ({error})");
             Error::option("number of threads", threads, expected)
@@ -76,13 +134,25 @@ mod tests {
             chunk.len()
         });
         assert_eq!((lengths, values), (vec![4, 4, 2], vec![1, 1, 1, 1, 2, 2, 2, 2, 3, 3]));
-        assert_eq!(on_each(|| 7), vec![7; count()]);
     }
 
     #[test]
     fn a_pool_has_as_many_threads_as_were_asked_for() {
-        let found = in_pool(3, || Ok((count(), on_each(|| ()).len()))).unwrap();
-        assert_eq!(found, if cfg!(feature = "rayon") { (3, 3) } else { (1, 1) });
+        let found = in_pool(3, || Ok(count())).unwrap();
+        assert_eq!(found, if cfg!(feature = "rayon") { 3 } else { 1 });
         assert_eq!(in_pool(0, || Ok(count())).unwrap(), count());
+    }
+
+    #[test]
+    fn the_variable_of_rayon_has_a_bound() {
+        let cores = threads_of(None).unwrap();
+        assert!((1..=MAX_THREADS).contains(&cores));
+        for (variable, threads) in [("3", 3), ("1024", 1024), ("0", cores), ("", cores), ("many", cores)] {
+            assert_eq!(threads_of(Some(variable)).unwrap(), threads, "{variable}");
+        }
+        for variable in ["1025", "99999"] {
+            let error = threads_of(Some(variable)).unwrap_err().to_string();
+            assert_eq!(error, format!("RAYON_NUM_THREADS {variable} is not possible: expected at most 1024"));
+        }
     }
 }

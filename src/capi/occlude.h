@@ -25,7 +25,8 @@
  * accepts "NULL" explicitly; so is an array length other than the required one.
  *
  * Threads. The only global state is rayon's thread pool, which starts at its first use with one
- * thread for each processor, or with $RAYON_NUM_THREADS. Handles may be passed between threads. Any
+ * thread for each processor, or with $RAYON_NUM_THREADS, at most 1024. Where no thread can be started,
+ * the calling thread does all work. Handles may be passed between threads. Any
  * number of threads may use the same network, image, options or maps at the same time, as long as
  * none of them changes (occlude_options_*) or frees it. After fork(), the child cannot use the
  * library.
@@ -214,8 +215,8 @@ int occlude_options_score(occlude_options *options, int score);
  * change. The results have the same bits; it takes longer. Default: 0. */
 int occlude_options_exhaustive(occlude_options *options, int on);
 
-/* Sets the number of threads that are started for the explanation. With 0 it uses the pool that all
- * explanations share. Default: 0. */
+/* Sets the number of threads that are started for the explanation, at most 1024. With 0 it uses the
+ * pool that all explanations share. Default: 0. */
 int occlude_options_threads(occlude_options *options, size_t count);
 
 /* Limits the memory in bytes that the explanation may allocate while it runs, in addition to the

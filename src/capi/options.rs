@@ -5,6 +5,7 @@ use std::ffi::c_int;
 use super::{OCCLUDE_SCORE_LOGIT, OCCLUDE_SCORE_PROBABILITY, OutHandle, Outcome};
 use super::{array, given, make, refuse, status};
 use crate::network::geometry::Rect;
+use crate::parallel::check_threads;
 use crate::{GoogLeNet, MaskValue, OcclusionSensitivity, Score};
 
 /// The options that were set. The others have the defaults of [`OcclusionSensitivity`].
@@ -195,6 +196,7 @@ pub extern "C" fn occlude_options_exhaustive(options: Option<&mut Options>, on: 
 #[unsafe(no_mangle)]
 pub extern "C" fn occlude_options_threads(options: Option<&mut Options>, count: usize) -> c_int {
     set(options, |options| {
+        check_threads("number of threads", count)?;
         options.threads = count;
         Ok(())
     })

@@ -107,8 +107,10 @@ impl GoogLeNet {
     ///
     /// # Errors
     /// [`Error::Option`](crate::Error::Option) if `OCCLUDE_ISA` names an unknown instruction set,
-    /// or one that this machine does not have.
+    /// or one that this machine does not have; outside any rayon pool, also if `RAYON_NUM_THREADS`
+    /// is above [`MAX_THREADS`](crate::parallel::MAX_THREADS).
     pub fn new(weights: &Weights) -> Result<GoogLeNet> {
+        parallel::check_default()?;
         let isa = Isa::from_environment()?;
         let network = weights.network().clone();
         let weights = parallel::map(network.layers.len(), |index| {

@@ -3,10 +3,14 @@
 //! An [`Isa`] exists only for an instruction set that this machine has. That is what makes the
 //! kernels, which take one, safe functions.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
+
+/// The environment variable that names the instruction set.
+const VARIABLE: &str = "OCCLUDE_ISA";
 
 /// An instruction set that this machine has and the kernels are instantiated for. The results are
 /// the same bits with each.
@@ -87,15 +91,35 @@ impl Isa {
     }
 
     /// The instruction set that the environment variable `OCCLUDE_ISA` names (`scalar`, `avx2` or
-    /// `avx512`), or the fastest when the variable is not set.
+    /// `avx512`), or the fastest when the variable is not set or empty.
     ///
     /// # Errors
     /// [`Error::Option`] when the variable names no instruction set, or one that this machine lacks.
     pub fn from_environment() -> Result<Isa> {
-        match std::env::var("OCCLUDE_ISA") {
-            Ok(name) => name.parse(),
-            Err(_) => Ok(Isa::detect()),
+        Isa::of_variable(std::env::var_os(VARIABLE))
+    }
+
+    /// [`Isa::from_environment`] with the value of the variable as an argument, for tests.
+    fn of_variable(value: Option<OsString>) -> Result<Isa> {
+        match value.filter(|value| !value.is_empty()) {
+            Some(name) => Isa::named(VARIABLE, &name.to_string_lossy()),
+            None => Ok(Isa::detect()),
         }
+    }
+
+    /// The instruction set of this name; `option` is the place where the name stands.
+    fn named(option: &'static str, name: &str) -> Result<Isa> {
+        let refuse = |expected| Err(Error::Option { name: option, found: format!("\"{name}\""), expected });
+        let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name() == name) else {
+            return refuse("scalar, avx2 or avx512".to_string());
+        };
+        Isa::new(kind).map_or_else(
+            || {
+                let names: Vec<String> = Isa::all_available().iter().map(Isa::to_string).collect();
+                refuse(format!("one that this machine has: {}", names.join(", ")))
+            },
+            Ok,
+        )
     }
 
     #[inline(always)]
@@ -120,15 +144,7 @@ impl FromStr for Isa {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Isa> {
-        let refuse = |found, expected| Error::Option { name: "instruction set", found, expected };
-        let kind = Kind::ALL
-            .into_iter()
-            .find(|kind| kind.name() == name)
-            .ok_or_else(|| refuse(format!("\"{name}\""), "scalar, avx2 or avx512".to_string()))?;
-        Isa::new(kind).ok_or_else(|| {
-            let names: Vec<String> = Isa::all_available().iter().map(Isa::to_string).collect();
-            refuse(name.to_string(), format!("one that this machine has: {}", names.join(", ")))
-        })
+        Isa::named("instruction set", name)
     }
 }
 
@@ -201,5 +217,13 @@ mod tests {
             let error = name.parse::<Isa>().unwrap_err().to_string();
             assert!(error.contains("scalar, avx2 or avx512"), "{error}");
         }
+    }
+    #[test]
+    fn an_empty_variable_is_one_that_is_not_set_and_a_wrong_one_is_named() {
+        assert_eq!(Isa::of_variable(None).unwrap(), Isa::detect());
+        assert_eq!(Isa::of_variable(Some("".into())).unwrap(), Isa::detect());
+        assert_eq!(Isa::of_variable(Some("scalar".into())).unwrap(), Isa::SCALAR);
+        let error = Isa::of_variable(Some("sse9".into())).unwrap_err().to_string();
+        assert_eq!(error, "OCCLUDE_ISA \"sse9\" is not possible: expected scalar, avx2 or avx512");
     }
 }

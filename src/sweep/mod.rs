@@ -231,7 +231,9 @@ impl<'a> OcclusionSensitivity<'a> {
         OcclusionSensitivity { exhaustive, ..self }
     }
 
-    /// Number of threads in a pool of the sweep's own; 0 (the default) uses the current rayon pool.
+    /// Number of threads in a pool of the sweep's own, at most
+    /// [`MAX_THREADS`](crate::parallel::MAX_THREADS); 0 (the default) uses the current rayon pool.
+    /// No more threads work than there are batches of positions.
     pub fn threads(self, threads: usize) -> Self {
         OcclusionSensitivity { threads, ..self }
     }
@@ -304,6 +306,7 @@ impl<'a> OcclusionSensitivity<'a> {
             }
         }
         self.mask_value.check()?;
+        parallel::check_threads("number of threads", self.threads)?;
         let Rect { y0, x0, y1, x1 } = self.region;
         let found = format!("{y0},{x0},{y1},{x1}");
         if self.region.is_empty() || y1 > INPUT_SIDE || x1 > INPUT_SIDE {

@@ -76,7 +76,7 @@ impl BatchRunner<'_> {
         }
         let Load { workers, batch, size } = self.plan(order, bounds)?;
         let batches = batches(order, workers, batch);
-        let (next, started, stop) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
+        let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
         // A run that was stopped stays so, whatever becomes of the flag: a batch that gave up has
         // left results out.
         let stopped = || {
@@ -85,20 +85,15 @@ impl BatchRunner<'_> {
             }
             stop.load(Ordering::Relaxed)
         };
-        // One loop for each thread, so that each allocates its workspace once; a thread that is
-        // free takes the next batch.
-        let workspaces = parallel::on_each(|| {
-            if started.fetch_add(1, Ordering::Relaxed) >= workers {
-                return None;
-            }
+        // One loop for each worker, so that each allocates its workspace once. A worker that is free
+        // takes the next batch; one that starts when none is left takes no memory.
+        let workspaces = parallel::map(workers, |_| {
             let _guard = StopOnPanic(&stop);
-            let spare = self.spare.lock().expect("no panic while it is held").pop();
-            let mut workspace = spare.unwrap_or_else(|| Workspace::new(self.net.network()));
-            workspace.grow(&size, self.base);
+            let mut workspace = None;
             loop {
                 let at = next.fetch_add(1, Ordering::Relaxed);
                 if at >= batches.len() || stopped() {
-                    return Some(workspace);
+                    return workspace;
                 }
                 let masks: Vec<Mask> = batches[at].iter().map(|&i| mask(i)).collect();
                 let batch = MaskBatch {
@@ -110,7 +105,8 @@ impl BatchRunner<'_> {
                     exhaustive: self.exhaustive,
                     stop: &stopped,
                 };
-                let Some(answers) = batch.run(&mut workspace) else { return Some(workspace) };
+                let room = workspace.get_or_insert_with(|| self.workspace(&size));
+                let Some(answers) = batch.run(room) else { return workspace };
                 let answers = answers.into_iter();
                 let answers = answers.map(|(logits, totals)| (Classification::new(logits), totals));
                 if done(batches[at], answers.collect()).is_break() {
@@ -118,24 +114,34 @@ impl BatchRunner<'_> {
                 }
             }
         });
-        let workspaces: Vec<Workspace> = workspaces.into_iter().flatten().collect();
-        let costs = sum(workspaces.iter().map(|workspace| workspace.costs.clone()).collect());
-        self.spare.lock().expect("no panic while it is held").extend(workspaces);
+        let mut spare = self.spare.lock().expect("no panic while it is held");
+        spare.extend(workspaces.into_iter().flatten());
+        let costs = sum(spare.iter().map(|workspace| workspace.costs.clone()).collect());
         if stop.into_inner() { Err(Error::Cancelled) } else { Ok(costs) }
     }
 
-    /// Chooses the fastest combination of threads and batch size that fits the memory.
+    /// A workspace for batches of this size: one that an earlier run has left, or a new one.
+    fn workspace(&self, size: &WorkspaceSize) -> Workspace {
+        let spare = self.spare.lock().expect("no panic while it is held").pop();
+        let mut workspace = spare.unwrap_or_else(|| Workspace::new(self.net.network()));
+        workspace.grow(size, self.base);
+        workspace
+    }
+
+    /// Chooses the fastest combination of workers and batch size that fits the memory. There are no
+    /// more workers than batches, so that memory grows with the work and not with the threads.
     fn plan(&self, order: &[usize], bounds: impl Fn(usize) -> Rect) -> Result<Load> {
         let memory = self.max_memory.saturating_sub(self.fixed_memory);
         let mut fastest: Option<(f64, Load)> = None;
         let mut least = 0;
         for (batch, speed) in BATCH_SIZES {
             // The half-size batches at the end are parts of these.
-            let batches = batches(order, 1, batch).into_iter();
-            let bounds = batches.map(|batch| batch.iter().map(|&i| bounds(i)));
+            let batches = batches(order, 1, batch);
+            let most = parallel::count().min(batches.len().max(1));
+            let bounds = batches.into_iter().map(|batch| batch.iter().map(|&i| bounds(i)));
             let size = WorkspaceSize::of(self.net.network(), bounds, self.channel_sums, self.exhaustive);
             least = size.bytes();
-            let workers = parallel::count().min(memory / least);
+            let workers = most.min(memory / least);
             let speed = workers as f64 * speed;
             if workers > 0 && fastest.as_ref().is_none_or(|(most, _)| speed > *most) {
                 fastest = Some((speed, Load { workers, batch, size }));
@@ -153,7 +159,7 @@ impl BatchRunner<'_> {
     }
 }
 
-/// The number of threads, the positions in a batch, and the size of each thread's workspace.
+/// The number of workers, the positions in a batch, and the size of each worker's workspace.
 struct Load {
     workers: usize,
     batch: usize,

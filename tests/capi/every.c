@@ -214,6 +214,7 @@ static void refusals(const occlude_network *network, const occlude_image *image,
     ARGUMENT("options: is NULL", occlude_options_exhaustive(NULL, 1));
     ARGUMENT("options: is NULL", occlude_options_threads(NULL, 1));
     ARGUMENT("options: is NULL", occlude_options_max_memory(NULL, 1));
+    REFUSED(OCCLUDE_ERROR_OPTION, "number of threads 4096", occlude_options_threads(options, 4096));
     REFUSED(OCCLUDE_ERROR_OPTION, "mask value blur:0.1", occlude_options_mask_blur(options, 0.1f));
     ARGUMENT("classes: is NULL", occlude_options_classes(options, NULL, 1));
     ARGUMENT("classes: cannot", occlude_options_classes(options, &one, (size_t)-1 / 8));

@@ -312,6 +312,30 @@ fn a_c_program_gets_the_same_bits_from_both_libraries() {
     let refused = Command::new(&program).arg("missing").output().unwrap();
     let message = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(refused.status.code() == Some(1) && message.contains("error: cannot read missing"), "{message}");
+
+    let mut many = Command::new(&program);
+    let refused = many.arg(seeded_weights()).env("RAYON_NUM_THREADS", "99999").output().unwrap();
+    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(1) && message.contains("RAYON_NUM_THREADS 99999"), "{message}");
+}
+
+/// Rayon panics where its global pool cannot be started.
+#[cfg(unix)]
+#[test]
+fn without_threads_the_calling_thread_does_all_work() {
+    use std::os::unix::fs::PermissionsExt;
+    if !compiler() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let (program, weights) = (folder.path().join("explain"), folder.path().join("weights"));
+    compile("examples/c/explain.c", &libraries().join("libocclude.a"), &program);
+    fs::copy(seeded_weights(), &weights).unwrap();
+    fs::set_permissions(&weights, fs::Permissions::from_mode(0o644)).unwrap();
+    if let Some(mut command) = common::without_threads(Command::new(&program).arg(&weights)) {
+        assert_eq!(with_bits(&succeed(&mut command)), example(22));
+    }
 }
 
 /// Uses `$OCCLUDE_PYTHON`, or otherwise `python3`. The program needs NumPy.

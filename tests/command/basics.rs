@@ -515,7 +515,20 @@ fn an_instruction_set_is_chosen_by_the_environment_and_changes_no_bits() {
         assert_eq!(scores(&isa.to_string()), scalar, "{isa}");
     }
     fs::remove_dir_all(folder.path().join("out")).unwrap();
-    refuse(&folder, explain("sse9"), 1, &["instruction set \"sse9\"", "expected scalar, avx2 or avx512"]);
+    refuse(&folder, explain("sse9"), 1, &["OCCLUDE_ISA \"sse9\"", "expected scalar, avx2 or avx512"]);
+    // An empty variable is like one that is not set.
+    let json: Value = serde_json::from_str(&succeed(explain(""))).unwrap();
+    assert_eq!(json["isa"], Isa::detect().to_string());
+}
+
+#[test]
+fn the_variable_of_rayon_has_a_bound() {
+    let folder = folder();
+    for arguments in [&["classify", "picture.png"][..], &["explain", "picture.png"]] {
+        let mut command = seeded(&folder, arguments);
+        command.env("RAYON_NUM_THREADS", "99999");
+        refuse(&folder, command, 1, &["RAYON_NUM_THREADS 99999", "expected at most 1024"]);
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use crate::common::command::{
     folder, listing, occlude, refuse, seeded, stderr, succeed, without_network, write_png,
 };
+use crate::common::without_threads;
 use tempfile::TempDir;
 
 /// Options for a sweep of one position, which takes very little time.
@@ -254,6 +255,44 @@ fn an_output_that_takes_nothing_is_an_error() {
         assert!(stderr(&output).contains("cannot write to standard output"), "{}", stderr(&output));
     }
     assert!(staging(folder.path()).is_empty());
+}
+
+/// Rayon panics where its global pool cannot be started.
+#[test]
+fn without_threads_every_command_runs_on_one_thread() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let program = folder.path().join("occlude");
+    fs::copy(env!("CARGO_BIN_EXE_occlude"), &program).unwrap();
+    for (arguments, written) in [
+        (&["classify", "picture.png"][..], 0),
+        (&["explain", "picture.png", "--stride", "224"], 2),
+        (&["explain", "picture.png", "--stride", "224", "--threads", "1"], 2),
+        (&["compare", "picture.png", "--stride", "224"], 2),
+        (&["batch", "picture.png", "--stride", "224", "--out", "out"], 6),
+        (&["profile", "picture.png", "--runs", "1"], 0),
+    ] {
+        let mut command = Command::new(&program);
+        let Some(mut command) = without_threads(command.args(arguments).args(["--weights", "builtin"]))
+        else {
+            return;
+        };
+        let output = command.current_dir(folder.path()).output().unwrap();
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {message}");
+        assert!(message.contains("no thread can be started"), "{arguments:?}: {message}");
+        let out = folder.path().join("out");
+        let found = if out.exists() { listing(&out).len() } else { 0 };
+        assert_eq!(found, written, "{arguments:?}");
+        let _ = fs::remove_dir_all(out);
+    }
+    let mut two = Command::new(&program);
+    two.args(["explain", "picture.png", "--threads", "2"]);
+    let mut two = without_threads(&two).expect("as above");
+    let output = two.current_dir(folder.path()).output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && message.contains("error: --threads 2"), "{message}");
 }
 
 #[test]

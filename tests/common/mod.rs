@@ -8,6 +8,8 @@ pub mod command;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+#[cfg(unix)]
+use std::process::Command;
 use std::sync::OnceLock;
 
 use occlude::network::{INPUT_SIDE, MEAN_BGR};
@@ -36,6 +38,24 @@ pub fn shared(path: &str) -> Option<PathBuf> {
         );
     }
     found
+}
+
+/// The command in a process that can start no thread. The limit does not hold for root, so root's
+/// process becomes another user, who must be allowed to read the program and its files. Without the
+/// program `setpriv` for this the test reports it and passes.
+#[cfg(unix)]
+pub fn without_threads(command: &Command) -> Option<Command> {
+    let is_root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
+    let user = if is_root { "setpriv --reuid 65533 --regid 65533 --clear-groups" } else { "" };
+    if is_root && Command::new("setpriv").arg("--version").output().is_err() {
+        let _ = writeln!(io::stderr(), "SKIPPED: as root this test needs the program setpriv");
+        return None;
+    }
+    let mut limited = Command::new("sh");
+    // bash and others call the option -u, dash calls it -p.
+    let line = format!("ulimit -u 1 2>/dev/null || ulimit -p 1; exec {user} \"$@\"");
+    limited.args(["-c", &line, "sh"]).arg(command.get_program()).args(command.get_args());
+    Some(limited)
 }
 
 /// One tensor of a weights file.

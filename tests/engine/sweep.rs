@@ -4,6 +4,7 @@
 use crate::common::{Reference, SEED, picture_input};
 use occlude::network::geometry::Rect;
 use occlude::network::{BlobId, Network, Op};
+use occlude::parallel::MAX_THREADS;
 use occlude::{
     Activations, Error, Faithfulness, Feature, GoogLeNet, Input, Isa, MaskValue, OcclusionMaps,
     OcclusionSensitivity, Score, Weights,
@@ -236,6 +237,7 @@ fn options_outside_their_range_are_refused_by_name() {
         (sweep.clone().mask_value(MaskValue::Rgb([0.0, f32::NAN, 0.0])), "mask value"),
         (sweep.clone().classes([1, 1000]), "class"),
         (sweep.clone().mask_value(MaskValue::Blur(0.1)), "mask value"),
+        (sweep.clone().threads(MAX_THREADS + 1), "number of threads 1025"),
         (sweep.clone().region(Rect { y0: 5, x0: 0, y1: 5, x1: 9 }), "region"),
         (sweep.clone().region(Rect { y0: 0, x0: 0, y1: 5, x1: 225 }), "region"),
         (sweep.clone().region(Rect { y0: 1, x0: 1, y1: 5, x1: 20 }), "region"),

@@ -6,6 +6,9 @@ use crate::{MEMORY, alone};
 use occlude::{Error, Feature, GoogLeNet, Input, OcclusionSensitivity, Refinement, Score, Weights};
 use std::ops::ControlFlow;
 
+/// More bytes than rayon takes for a thread.
+const THREAD: usize = 50_000;
+
 /// The largest amount of memory that `run` allocates, in addition to the memory already in use.
 fn most<T>(run: impl FnOnce() -> T) -> (T, usize) {
     MEMORY.reset_peak_usage();
@@ -66,4 +69,21 @@ fn a_sweep_takes_no_more_than_it_may_and_says_what_would_do() {
         let (maps, most) = most(run);
         assert!(most <= least && maps == free, "{mask:?}, coarse to fine: {most} bytes, allowed {least}");
     }
+}
+
+/// On a machine of many cores, and with many threads, a small sweep is small.
+#[test]
+fn memory_grows_with_the_positions_and_not_with_the_threads() {
+    let _alone = alone();
+    let net = GoogLeNet::new(&Weights::seeded(SEED)).unwrap();
+    let input = Input::from_nhwc_bgr(picture_input()).unwrap();
+    let sweep = OcclusionSensitivity::new(&net).stride([75, 75]);
+    let fixed = least(&sweep.clone().max_memory(0).run(&input).unwrap_err());
+    let least = least(&sweep.clone().max_memory(fixed).run(&input).unwrap_err());
+    let few = sweep.run(&input).unwrap();
+    assert_eq!(few.grid, [3, 3]);
+    let (many, most) = most(|| sweep.clone().threads(200).run(&input).unwrap());
+    let bound = fixed + 9 * (least - fixed) + 200 * THREAD;
+    assert!(most <= bound, "{most} bytes on 200 threads, expected at most {bound} for 9 positions");
+    assert_eq!(many, few);
 }

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use occlude::parallel::MAX_THREADS;
 
 use super::drawing::Figures;
 use super::shard::Shard;
-use super::sweep::{MAX_THREADS, Sweep};
+use super::sweep::Sweep;
 use super::values::{ARRAY_FILES, ArrayFile, choice, count};
 
 /// Explain many photographs; can be resumed and split over several processes

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use occlude::parallel::MAX_THREADS;
 
-use super::sweep::MAX_THREADS;
 use super::values::{Size, count, size};
 
 /// Measure multiply-adds and time of each layer, for one pass or for a sweep

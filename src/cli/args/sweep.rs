@@ -2,12 +2,10 @@
 
 use clap::Args;
 use occlude::network::geometry::Rect;
+use occlude::parallel::MAX_THREADS;
 use occlude::{Feature, MaskValue, Score};
 
 use super::values::{Size, choice, count, feature, mask_value, region, size};
-
-/// The largest number of threads, more than the cores of any machine in use.
-pub const MAX_THREADS: usize = 1024;
 
 /// The option for the number of threads, for commands whose results do not depend on it.
 #[derive(Args)]

@@ -9,9 +9,14 @@ use crate::cli::explanation::require_finite;
 use crate::cli::output::json;
 use crate::cli::output::table::{LISTED, table};
 use crate::cli::terminal::console;
+use crate::cli::terminal::threads::on_threads;
 use crate::cli::weights;
 
 pub fn run(common: &Common, args: &Classify) -> Result<ExitCode> {
+    on_threads(None, || classify(common, args))
+}
+
+fn classify(common: &Common, args: &Classify) -> Result<ExitCode> {
     let picture = Picture::open(&args.image, common.resize)?;
     let weights = weights::open(common)?;
     let classes = weights.network().classes();
