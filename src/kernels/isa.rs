@@ -113,13 +113,11 @@ impl Isa {
         let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name() == name) else {
             return refuse("scalar, avx2 or avx512".to_string());
         };
-        Isa::new(kind).map_or_else(
-            || {
-                let names: Vec<String> = Isa::all_available().iter().map(Isa::to_string).collect();
-                refuse(format!("one that this machine has: {}", names.join(", ")))
-            },
-            Ok,
-        )
+        if let Some(isa) = Isa::new(kind) {
+            return Ok(isa);
+        }
+        let names: Vec<String> = Isa::all_available().iter().map(Isa::to_string).collect();
+        refuse(format!("one that this machine has: {}", names.join(", ")))
     }
 
     #[inline(always)]

@@ -88,7 +88,7 @@ impl Labels {
 
     /// Reads a text file with one line for each class, in the order of the network's outputs. A
     /// line holds the WordNet id of the class, which is optional, and its names, separated by ", ".
-    /// Empty lines at the end are ignored.
+    /// Empty lines at the end are ignored, and so is a byte order mark.
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be read. [`Error::Labels`] if it is not UTF-8, is larger
@@ -113,6 +113,11 @@ impl Labels {
                 "larger than {MAX_BYTES} bytes, expected a line of text for each class"
             )));
         }
+        // Windows programs put a byte order mark before the text.
+        let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+        if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") {
+            return Err(refuse("is text in UTF-16, expected UTF-8; save it as UTF-8".to_string()));
+        }
         let text = str::from_utf8(bytes).map_err(|error| {
             let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
             refuse(format!("line {line} is not UTF-8, expected a line of text for each class"))
@@ -128,7 +133,7 @@ impl Labels {
     }
 
     /// The labels as text, in the form that [`Labels::parse`] reads.
-    pub(crate) fn lines(&self) -> String {
+    pub fn lines(&self) -> String {
         let line = |label: &Label| match label.synset.as_str() {
             "" => label.words.clone(),
             synset => format!("{synset} {}", label.words),
@@ -157,7 +162,8 @@ impl Labels {
     }
 
     /// Finds a class by its index, its WordNet id, one of its names, or all of its names as in
-    /// [`Label::words`]. Case and surrounding spaces are ignored.
+    /// [`Label::words`]. The id may stand before the names: "n02123159 tiger cat". Case and
+    /// surrounding spaces are ignored.
     ///
     /// # Errors
     /// [`Error::UnknownClass`], with the most similar names, if no class matches. [`Error::Option`]
@@ -176,11 +182,15 @@ impl Labels {
         let matching = |accept: &dyn Fn(&Label) -> bool| -> Vec<usize> {
             (0..self.count()).filter(|&index| accept(&self.labels[index])).collect()
         };
+        // A WordNet id may stand before the names, as in a labels file: "n02123159 tiger cat".
+        let Label { synset, words } = Label::parse(&wanted);
+        let is_of = |label: &Label| synset.is_empty() || label.synset == synset;
         let mut found = matching(&|label| {
-            label.words.to_lowercase() == wanted || label.synset == wanted && !wanted.is_empty()
+            label.words.to_lowercase() == words && is_of(label)
+                || label.synset == wanted && !wanted.is_empty()
         });
         if found.is_empty() {
-            found = matching(&|label| label.names().any(|name| name.to_lowercase() == wanted));
+            found = matching(&|label| is_of(label) && label.names().any(|name| name.to_lowercase() == words));
         }
         match found[..] {
             [index] => Ok(index),
@@ -238,6 +248,12 @@ mod tests {
         assert_eq!(find("tabby cat").unwrap(), 281);
         assert_eq!(find("tabby, tabby cat").unwrap(), 281);
         assert_eq!(Labels::imagenet().short(281), "tabby");
+        assert_eq!(find("n02123159 tiger cat").unwrap(), 282);
+        assert_eq!(find("N02123045 tabby, tabby cat").unwrap(), 281);
+        assert_eq!(find("n02123045 Tabby Cat").unwrap(), 281);
+        // The name is not this class's.
+        assert!(matches!(find("n02123045 tiger cat"), Err(Error::UnknownClass { .. })));
+        assert_eq!(find("n03126707 crane").unwrap(), 517);
     }
 
     #[test]
@@ -278,9 +294,11 @@ mod tests {
         );
         let twice = Labels::parse("f", b"a\nb\na").unwrap();
         assert!(twice.find("a").unwrap_err().to_string().contains("several classes have this name: 0, 2"));
+        assert_eq!(Labels::parse("f", b"\xEF\xBB\xBFdaisy\n").unwrap().find("daisy").unwrap(), 0);
         let message = |bytes: &[u8]| Labels::parse("f", bytes).unwrap_err().to_string();
         assert_eq!(message(b"a\n\nb"), "f: line 2 is empty, expected the name of class 1");
         assert!(message(b"a\nb\xff").contains("line 2 is not UTF-8"));
+        assert!(message(b"\xFF\xFEd\0a\0").contains("is text in UTF-16, expected UTF-8"));
         assert!(message(b"\n \n").contains("is empty"), "{}", message(b"\n \n"));
         assert_eq!(Labels::numbered(3).find("class 2").unwrap(), 2);
     }

@@ -14,6 +14,7 @@ const MOST_NAMES: usize = 12;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum ClassChoice {
+    All,
     /// This number of the most probable classes.
     Top(usize),
     /// The class with this index.
@@ -26,6 +27,7 @@ impl fmt::Display for Classes {
         for (at, item) in self.0.iter().enumerate() {
             f.write_str(if at == 0 { "" } else { "," })?;
             match item {
+                ClassChoice::All => write!(f, "all")?,
                 ClassChoice::Top(count) => write!(f, "top{count}")?,
                 ClassChoice::Index(index) => write!(f, "{index}")?,
             }
@@ -41,7 +43,7 @@ impl Classes {
     }
 
     /// Parses lists separated by commas. Names may contain commas ("tabby, tabby cat"), so an item
-    /// is the longest sequence of parts that names a class.
+    /// is the longest sequence of parts that names a class. A comma at the end is ignored.
     ///
     /// # Errors
     /// The errors of [`Labels::find`]; [`Error::Option`] if K in `topK` is 0 or larger than the
@@ -49,6 +51,8 @@ impl Classes {
     pub fn parse(lists: &[String], labels: &Labels) -> Result<Classes> {
         let mut items = Vec::new();
         for list in lists {
+            let list = list.trim_end();
+            let list = list.strip_suffix(',').unwrap_or(list);
             let mut parts: Vec<&str> = list.split(',').map(str::trim).collect();
             while !parts.is_empty() {
                 let longest = (1..=parts.len().min(MOST_NAMES))
@@ -71,6 +75,7 @@ impl Classes {
         let mut chosen = Vec::new();
         for item in &self.0 {
             let classes = match *item {
+                ClassChoice::All => (0..classification.logits.len()).collect(),
                 ClassChoice::Top(count) => classification.top(count),
                 ClassChoice::Index(index) => vec![index],
             };
@@ -85,7 +90,11 @@ impl Classes {
 }
 
 fn item(text: &str, labels: &Labels) -> Result<ClassChoice> {
-    if let Some(count) = text.strip_prefix("top").filter(|rest| rest.bytes().all(|b| b.is_ascii_digit())) {
+    let word = text.to_ascii_lowercase();
+    if word == "all" && labels.find(text).is_err() {
+        return Ok(ClassChoice::All);
+    }
+    if let Some(count) = word.strip_prefix("top").filter(|rest| rest.bytes().all(|b| b.is_ascii_digit())) {
         let count = count.parse().ok().filter(|count| (1..=labels.count()).contains(count));
         return count.map(ClassChoice::Top).ok_or_else(|| Error::Option {
             name: "--classes",
@@ -99,7 +108,7 @@ fn item(text: &str, labels: &Labels) -> Result<ClassChoice> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ClassChoice::{Index, Top};
+    use ClassChoice::{All, Index, Top};
 
     fn parse(text: &str) -> Result<Classes> {
         Classes::parse(&[text.to_string()], Labels::imagenet())
@@ -110,6 +119,12 @@ mod tests {
         let items = |text: &str| parse(text).unwrap().0;
         assert_eq!(items("top3"), [Top(3)]);
         assert_eq!(items("285"), [Index(285)]);
+        assert_eq!(items("TOP3, Top1,"), [Top(3), Top(1)]);
+        assert_eq!(items("All"), [All]);
+        assert_eq!(
+            items("n02123159 tiger cat, n02123045 tabby, tabby cat,7, "),
+            [Index(282), Index(281), Index(7)]
+        );
         assert_eq!(items("tabby, tabby cat"), [Index(281)]);
         assert_eq!(items("Egyptian cat,tabby,tabby cat,top2, 7"), [Index(285), Index(281), Top(2), Index(7)]);
         assert_eq!(items("tabby,Egyptian cat"), [Index(281), Index(285)]);
@@ -117,8 +132,8 @@ mod tests {
 
     #[test]
     fn a_list_is_written_in_the_syntax_that_is_read() {
-        let list = parse("Egyptian cat,tabby, tabby cat,top2").unwrap();
-        assert_eq!(list.to_string(), "285,281,top2");
+        let list = parse("Egyptian cat,tabby, tabby cat,top2,all").unwrap();
+        assert_eq!(list.to_string(), "285,281,top2,all");
         assert_eq!(parse(&list.to_string()).unwrap(), list);
     }
 
@@ -140,7 +155,9 @@ mod tests {
         assert_eq!(message("top0"), "--classes top0 is not possible: expected top1 to top1000");
         assert!(message("top").contains("expected top1 to top1000"));
         assert!(message("").contains("no class is called \"\""));
-        assert!(message("285,").contains("no class is called \"\""));
+        for nothing in [",", "285,,", "285,,7", " , 7"] {
+            assert!(message(nothing).contains("no class is called \"\""), "{nothing}");
+        }
         let few = Classes::parse(&["top3".to_string()], &Labels::numbered(2)).unwrap_err().to_string();
         assert!(few.contains("expected top1 to top2"), "{few}");
     }
@@ -153,5 +170,7 @@ mod tests {
         let lists = ["285,top2", "7,3"].map(str::to_string);
         let chosen = Classes::parse(&lists, Labels::imagenet()).unwrap().resolve(&classification);
         assert_eq!(chosen, [285, 7, 3]);
+        let all = parse("3,all").unwrap().resolve(&classification);
+        assert_eq!((all.len(), &all[..4]), (1000, &[3, 0, 1, 2][..]));
     }
 }

@@ -23,7 +23,8 @@ Files written to DIR:
   <image>-<class>-faithfulness.png  with --faithfulness: the deletion and insertion curves
   map.json                          all numbers
   maps.npz, .npy, .safetensors      with --arrays: the same numbers as arrays
-After an error nothing is written, except the coarse figures of --progressive.
+After an error nothing is written, except the coarse figures of --progressive. map.json has the same name for every
+photograph: give each a folder of its own, or use `occlude batch`, which does.
 
 Colours of a map of drops are symmetric around zero: red is evidence for the class, blue is evidence against it, and the
 middle colour (green in jet, white in diverging) means no effect. The largest magnitude of each map has the colour at the
@@ -51,12 +52,12 @@ Examples:
   occlude explain cat.jpg --activation inception_4c/output:strongest --faithfulness
   occlude explain cat.jpg --mask-size 15 --stride 5 --progressive")]
 pub struct Explain {
-    /// The photograph: PNG, JPEG, WebP, BMP, GIF or TIFF
+    /// The photograph: PNG, JPEG, WebP, BMP, GIF or TIFF; - is standard input
     pub image: PathBuf,
 
-    /// Classes to map, separated by commas: topK (the K most probable classes), an index (from 0)
-    /// or a name (upper and lower case are equal; commas in a name are allowed: 'tabby, tabby
-    /// cat'). May be given several times. All classes are mapped in one sweep
+    /// Classes to map, separated by commas: topK (the K most probable classes), all, an index (from
+    /// 0), a WordNet id or a name (upper and lower case are equal; commas in a name are allowed:
+    /// 'tabby, tabby cat'). May be given several times. All classes are mapped in one sweep
     #[arg(long, value_name = "LIST", default_value = "top1")]
     pub classes: Vec<String>,
 
