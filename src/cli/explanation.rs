@@ -229,6 +229,9 @@ fn options<'n>(net: &'n GoogLeNet, sweep: &Sweep) -> OcclusionSensitivity<'n> {
     if let Size::Pixels(size) = sweep.stride {
         options = options.stride(size);
     }
+    if let Some(bytes) = sweep.max_memory {
+        options = options.max_memory(bytes);
+    }
     options
 }
 

@@ -5,7 +5,7 @@ use occlude::network::geometry::Rect;
 use occlude::parallel::MAX_THREADS;
 use occlude::{Feature, MaskValue, Score};
 
-use super::values::{Size, choice, count, feature, mask_value, region, size};
+use super::values::{Size, choice, count, feature, mask_value, memory, region, size};
 
 /// The option for the number of threads, for commands whose results do not depend on it.
 #[derive(Args)]
@@ -68,6 +68,12 @@ pub struct Sweep {
     /// changes; slower, with the same results to the bit
     #[arg(long)]
     pub exhaustive: bool,
+
+    /// Limit the memory of the sweep: bytes, or a number with K, M or G, such as 500M. Fewer threads
+    /// work, in smaller batches; the results are the same. It covers the activations and the memory
+    /// of the threads, not the weights, the photographs and the figures [default: no limit]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true, value_parser = memory)]
+    pub max_memory: Option<usize>,
 }
 
 /// The combination of the drops at the mask positions into the map that is drawn.

@@ -42,6 +42,25 @@ pub fn count(text: &str, most: usize) -> Result<usize, String> {
     value.ok_or_else(|| format!("expected a whole number from 1 to {most}"))
 }
 
+/// Parses an amount of memory: "2G", "1.5 GiB", "500M", or bytes without a unit.
+pub fn memory(text: &str) -> Result<usize, String> {
+    let end = text.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let factor = match unit.trim_start().to_ascii_uppercase().as_str() {
+        "" | "B" => Some(1.0),
+        "K" | "KB" | "KIB" => Some(1024.0),
+        "M" | "MB" | "MIB" => Some(1024.0 * 1024.0),
+        "G" | "GB" | "GIB" => Some(1024.0 * 1024.0 * 1024.0),
+        _ => None,
+    };
+    let bytes = number.parse().ok().zip(factor).map(|(number, factor): (f64, f64)| number * factor);
+    // A conversion from a float saturates.
+    bytes.filter(|bytes| *bytes >= 1.0).map(|bytes| bytes as usize).ok_or_else(|| {
+        "expected an amount of memory such as 500M or 2G: a number, and K, M or G for powers of 1024 bytes"
+            .to_string()
+    })
+}
+
 pub fn size(text: &str) -> Result<Size, String> {
     if text == "auto" {
         return Ok(Size::Auto);
@@ -120,6 +139,23 @@ mod tests {
             ["", "0", "225", "-1", "1.5", "x", "3x", "x3", "3x4x5", "0x5", "5x225", "99999999999999999999"]
         {
             assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn amounts_of_memory() {
+        for (text, bytes) in [
+            ("1", 1),
+            ("500M", 500 << 20),
+            ("2g", 2 << 30),
+            ("1.5GiB", 3 << 29),
+            ("64 kB", 64 << 10),
+            ("700b", 700),
+        ] {
+            assert_eq!(memory(text), Ok(bytes), "{text}");
+        }
+        for wrong in ["", "0", "M", "-1", "1e9", "2T", "1.2.3", "NaN", "inf", "2 G G", "٤G"] {
+            assert!(memory(wrong).is_err(), "{wrong}");
         }
     }
 

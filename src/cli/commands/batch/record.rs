@@ -33,7 +33,8 @@ pub struct Recipe {
 
 /// Options that do not change the results of a photograph: they select photographs, the output
 /// folder or the speed. All other options, also future ones, are part of the recipe.
-const WITHOUT_EFFECT: [&str; 7] = ["weights", "labels", "recursive", "out", "shard", "threads", "exhaustive"];
+const WITHOUT_EFFECT: [&str; 8] =
+    ["weights", "labels", "recursive", "out", "shard", "threads", "exhaustive", "max-memory"];
 
 impl Recipe {
     /// Makes a recipe. `matches` are those of `occlude batch`. A file of class names is identified

@@ -288,6 +288,7 @@ pub fn command(common: &Common, args: &Explain, classes: &Classes, report: &Path
         aggregate,
         score,
         exhaustive,
+        max_memory: _,
     } = &args.sweep;
     let size = |size: &Size| match size {
         Size::Auto => "auto".to_string(),
