@@ -48,6 +48,22 @@ fn one_picture_has_the_maps_of_its_classes_and_their_difference() {
     assert_eq!(floats(&contrast["share"]), [larger as f32 / 9.0]);
 }
 
+/// A mask of the picture's mean changes nothing in a picture of one colour.
+#[test]
+fn maps_that_are_constant_have_no_evidence_and_no_correlation() {
+    let folder = folder();
+    let picture = image::RgbImage::from_pixel(20, 20, image::Rgb([250, 130, 20]));
+    write_png(&folder.path().join("orange.png"), &picture);
+    let compare = ["compare", "orange.png", "--classes", "0,1", "--mask-size", "60", "--stride", "60"];
+    let printed = succeed(seeded(&folder, &compare));
+    assert_eq!(printed.matches("no evidence for the class at any position").count(), 2, "{printed}");
+    assert!(printed.contains("correlation of the maps not defined, because a map is constant"), "{printed}");
+    assert!(!printed.contains("strongest evidence"), "{printed}");
+    let json = fs::read(folder.path().join("out/compare.json")).unwrap();
+    let json: Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!(json["contrasts"][0]["correlation"], Value::Null);
+}
+
 #[test]
 fn two_pictures_share_their_classes() {
     let folder = two();

@@ -19,7 +19,8 @@ Files written to DIR:
   compare.json                    all numbers:
     images      for each photograph, the object of map.json
     contrasts   for each photograph, the first two classes, the difference of their maps [ny][nx], the correlation of the
-                maps (-1 to 1), and the share of positions where the score of the first class falls further
+                maps (-1 to 1; null if a map is constant), and the share of positions where the score of the first class
+                falls further
 
 Examples:
   occlude compare dog.jpg --classes top3

@@ -198,19 +198,23 @@ fn summary(explanations: &[Explanation], contrasts: &[Contrast], stems: &[String
             let map = maps.map(k);
             let [row, column] = map.max_position();
             let ([y, x], most) = (maps.centre(row, column), map.get(row, column));
-            line(format!(
-                "  {} ({class}): {} {:.4}, strongest evidence {most:+.4} with the mask at x {x}, y {y}",
-                labels.short(class),
-                maps.score,
-                maps.base_scores[k]
-            ));
+            let evidence = if most > 0.0 {
+                format!("strongest evidence {most:+.4} with the mask at x {x}, y {y}")
+            } else {
+                "no evidence for the class at any position".to_string()
+            };
+            let (name, score) = (labels.short(class), maps.base_scores[k]);
+            line(format!("  {name} ({class}): {} {score:.4}, {evidence}", maps.score));
         }
         if let Some(contrast) = contrasts.get(i) {
             let (first, second) = (&names[0], &names[1]);
+            let correlation = match contrast.correlation {
+                Some(correlation) => format!("{correlation:+.3}"),
+                None => "not defined, because a map is constant".to_string(),
+            };
+            let share = 100.0 * contrast.share;
             line(format!(
-                "  {first} and {second}: correlation of the maps {:+.3}; {first} falls further at {:.0} % of the positions",
-                contrast.correlation,
-                100.0 * contrast.share
+                "  {first} and {second}: correlation of the maps {correlation}; {first} falls further at {share:.0} % of the positions"
             ));
         }
     }

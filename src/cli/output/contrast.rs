@@ -8,8 +8,9 @@ pub struct Contrast {
     /// The drop of the first class minus the drop of the second, `[ny][nx]`. Positive values are
     /// evidence for the first class rather than for the second.
     pub difference: Vec<f32>,
-    /// Pearson's correlation of the two maps, -1..=1; 0 if one of them is constant.
-    pub correlation: f32,
+    /// Pearson's correlation of the two maps, -1..=1; `None` if one of them is constant, because it is
+    /// not defined then.
+    pub correlation: Option<f32>,
     /// The share of positions where the drop of the first class is larger.
     pub share: f32,
 }
@@ -35,14 +36,18 @@ pub fn difference(a: &[f32], b: &[f32]) -> Vec<f32> {
     a.iter().zip(b).map(|(a, b)| a - b).collect()
 }
 
-fn correlation(a: &[f32], b: &[f32]) -> f32 {
+fn correlation(a: &[f32], b: &[f32]) -> Option<f32> {
+    let is_constant = |values: &[f32]| values.iter().all(|value| *value == values[0]);
+    if is_constant(a) || is_constant(b) {
+        return None;
+    }
     let mean = |values: &[f32]| values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len() as f64;
     let (mean_a, mean_b) = (mean(a), mean(b));
     let product = |a: &[f32], mean_a: f64, b: &[f32], mean_b: f64| -> f64 {
         a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - mean_a) * (f64::from(b) - mean_b)).sum()
     };
     let spread = product(a, mean_a, a, mean_a) * product(b, mean_b, b, mean_b);
-    if spread > 0.0 { (product(a, mean_a, b, mean_b) / spread.sqrt()) as f32 } else { 0.0 }
+    (spread > 0.0).then(|| (product(a, mean_a, b, mean_b) / spread.sqrt()) as f32)
 }
 
 #[cfg(test)]
@@ -51,10 +56,13 @@ mod tests {
 
     #[test]
     fn correlation_is_pearsons() {
-        assert_eq!(correlation(&[1.0, 2.0, 3.0], &[10.0, 20.0, 30.0]), 1.0);
-        assert_eq!(correlation(&[1.0, 2.0, 3.0], &[3.0, 2.0, 1.0]), -1.0);
-        assert_eq!(correlation(&[1.0, 2.0], &[5.0, 5.0]), 0.0);
+        assert_eq!(correlation(&[1.0, 2.0, 3.0], &[10.0, 20.0, 30.0]), Some(1.0));
+        assert_eq!(correlation(&[1.0, 2.0, 3.0], &[3.0, 2.0, 1.0]), Some(-1.0));
+        assert_eq!(correlation(&[1.0, 2.0], &[5.0, 5.0]), None);
+        // The mean of constant values need not equal them.
+        assert_eq!(correlation(&[0.1, 0.2, 0.3], &[0.7; 3]), None);
         // numpy.corrcoef([1, 2, 4, 8], [3, -1, 2, 7])[0, 1]
-        assert!((correlation(&[1.0, 2.0, 4.0, 8.0], &[3.0, -1.0, 2.0, 7.0]) - 0.773_997).abs() < 1e-5);
+        let found = correlation(&[1.0, 2.0, 4.0, 8.0], &[3.0, -1.0, 2.0, 7.0]).unwrap();
+        assert!((found - 0.773_997).abs() < 1e-5);
     }
 }

@@ -118,7 +118,7 @@ struct ComparisonObject<'a> {
 struct Contrasted {
     classes: [usize; 2],
     difference: Vec<Vec<f32>>,
-    correlation: f32,
+    correlation: Option<f32>,
     share: f32,
 }
 
