@@ -38,7 +38,8 @@ still processed.
 
 --shard i/n processes every n-th photograph, so that n processes, on one or several machines, share the work. i counts from
 0, as in SLURM_ARRAY_TASK_ID and JOB_COMPLETION_INDEX. All shards must be given the same photographs and may share DIR.
-`occlude merge` checks this and combines their summaries. Job files: tools/jobs/.
+`occlude merge` checks this and combines their summaries. Job files: tools/jobs/. Apart from that, DIR is locked: another
+batch into it is refused while this one runs.
 
 Exit codes:
   0         success

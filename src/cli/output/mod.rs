@@ -5,6 +5,7 @@ pub mod contrast;
 pub mod figures;
 pub mod files;
 pub mod json;
+pub mod lock;
 pub mod names;
 pub mod report;
 pub mod results;

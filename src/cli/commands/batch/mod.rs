@@ -2,6 +2,7 @@
 //! processes.
 
 mod inputs;
+mod lock;
 pub mod merge;
 mod photograph;
 mod record;
@@ -37,6 +38,7 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
     if let Some(shard) = args.shard {
         photographs = shard.select(photographs);
     }
+    let _lock = lock::take(&args.out, part.as_ref())?;
     let matches = matches.subcommand_matches("batch").expect("its arguments come from there");
     on_threads(args.threads, || {
         let session = Session::open(common)?;

@@ -9,7 +9,7 @@ use occlude::weights::cache_file;
 use occlude::{Error, Result};
 
 use super::download::{
-    Download, Failure, Partial, TargetLock, blame, check_scheme, redacted, remove_partial, server,
+    Download, Failure, Partial, blame, check_scheme, lock_target, redacted, remove_partial, server,
 };
 use super::import::install;
 use super::manifest::{DownloadSource, Manifest, read_sources};
@@ -121,7 +121,7 @@ fn fetch(common: &Common, args: &Fetch) -> Result<String> {
 
     // Signals are deferred until the weights are installed or the temporary files are removed.
     let _deferred = DeferredSignals::new();
-    let _lock = TargetLock::take(&out)?;
+    let _lock = lock_target(&out)?;
     let job = FetchJob { common, out: &out, force: args.force, limits: args.limits };
     match &wanted {
         Wanted::Sources(sources) => {

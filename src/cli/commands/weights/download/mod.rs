@@ -20,7 +20,7 @@ use crate::cli::terminal::interrupt;
 use crate::cli::terminal::progress::BytesBar;
 use answer::{AnswerHead, HeadReader};
 use curl::Curl;
-pub use partial::{Partial, TargetLock, remove_partial};
+pub use partial::{Partial, lock_target, remove_partial};
 pub use url::{check_scheme, redacted, server};
 
 /// The minimum speed in bytes per second. A slower source is abandoned.

@@ -1,6 +1,6 @@
 //! The lock on the target of a download, and the partial file beside it.
 
-use std::fs::{self, File, Metadata, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -8,69 +8,20 @@ use occlude::{Error, Result};
 
 use super::{CHUNK, Failure, blame, failed};
 use crate::cli::checksum::{Checksum, Hasher};
+use crate::cli::output::lock::{FileLock, open_own};
 
-/// The exclusive right of this process to write a target file. When it is dropped, it removes the
-/// lock file and the folders that it has created, if they are empty.
-pub struct TargetLock {
-    lock: PathBuf,
-    /// Closing this file after its removal unlocks it.
-    _locked: File,
-    _made: MadeFolders,
-}
-
-/// Created folders, each before its parent.
-struct MadeFolders(Vec<PathBuf>);
-
-impl Drop for MadeFolders {
-    fn drop(&mut self) {
-        for folder in &self.0 {
-            // This removes only empty folders.
-            let _ = fs::remove_dir(folder);
-        }
-    }
-}
-
-impl TargetLock {
-    /// Locks the target `out`. Creates its folder if needed.
-    ///
-    /// # Errors
-    /// [`Error::Io`]; [`Error::Weights`] if another process has the lock.
-    pub fn take(out: &Path) -> Result<TargetLock> {
-        let folders = out.ancestors().skip(1);
-        let missing = folders.filter(|folder| !folder.as_os_str().is_empty() && !folder.exists());
-        let made = MadeFolders(missing.map(Path::to_path_buf).collect());
-        if let Some(folder) = made.0.first() {
-            fs::create_dir_all(folder).map_err(failed("write to", folder))?;
-        }
-        let lock = beside(out, "lock");
-        loop {
-            let file = open_own(&lock)?;
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => {
-                    return Err(Error::Weights {
-                        name: out.display().to_string(),
-                        problem: "another `occlude weights fetch` is downloading this file: wait until it has ended, \
-                                  or name another file with --out"
-                            .to_string(),
-                    });
-                }
-                Err(TryLockError::Error(source)) => return Err(failed("lock", &lock)(source)),
-            }
-            // Another process may have removed the file between opening and locking; then try
-            // again.
-            let lies = fs::symlink_metadata(&lock);
-            if lies.is_ok_and(|lies| file.metadata().is_ok_and(|opened| is_same(&lies, &opened))) {
-                return Ok(TargetLock { lock, _locked: file, _made: made });
-            }
-        }
-    }
-}
-
-impl Drop for TargetLock {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.lock);
-    }
+/// Takes the exclusive right of this process to download the target `out`. Creates its folder if
+/// needed.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Weights`] if another process has the right.
+pub fn lock_target(out: &Path) -> Result<FileLock> {
+    FileLock::take(&beside(out, "lock"))?.ok_or_else(|| Error::Weights {
+        name: out.display().to_string(),
+        problem: "another `occlude weights fetch` is downloading this file: wait until it has ended, \
+                  or name another file with --out"
+            .to_string(),
+    })
 }
 
 /// The downloaded part of a file, in a file beside the target.
@@ -219,66 +170,17 @@ fn beside(out: &Path, ending: &str) -> PathBuf {
     out.with_file_name(name)
 }
 
-/// Opens a file for reading and writing, and creates it if needed. Does not follow symbolic links.
-fn open_own(path: &Path) -> Result<File> {
-    let failed = |source| failed("write to", path)(source);
-    let mut options = File::options();
-    options.read(true).write(true);
-    // Repeated if another process replaces the file between the steps.
-    for _ in 0..100 {
-        match options.clone().create_new(true).open(path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            opened => return opened.map_err(failed),
-        }
-        let lies = match fs::symlink_metadata(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            lies => lies.map_err(failed)?,
-        };
-        if !lies.is_file() {
-            let what = if lies.is_symlink() { "a symbolic link" } else { "not a regular file" };
-            let problem = format!("it is {what}, expected a regular file; remove it");
-            return Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, problem)));
-        }
-        match options.open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Ok(file) if !is_same(&lies, &file.metadata().map_err(failed)?) => {}
-            opened => return opened.map_err(failed),
-        }
-    }
-    Err(failed(io::Error::other("other programs keep replacing it; try again")))
-}
-
-/// True if both are the same file according to the system.
-fn is_same(a: &Metadata, b: &Metadata) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        (a.dev(), a.ino()) == (b.dev(), b.ino())
-    }
-    #[cfg(not(unix))]
-    {
-        a.file_type() == b.file_type()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_target_is_locked_once_and_released() {
+    fn a_target_is_locked_once() {
         let root = tempfile::tempdir().unwrap();
-        let out = root.path().join("a/b/w.st");
-        let place = TargetLock::take(&out).unwrap();
-        let second = TargetLock::take(&out).err().expect("refused").to_string();
-        assert!(second.contains("another `occlude weights fetch`"), "{second}");
-        drop(place);
-        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
-        // The lock file of a killed process does not lock other processes out.
         let out = root.path().join("w.st");
-        fs::write(beside(&out, "lock"), b"").unwrap();
-        drop(TargetLock::take(&out).unwrap());
-        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+        let _lock = lock_target(&out).unwrap();
+        let second = lock_target(&out).err().expect("refused").to_string();
+        assert!(second.contains("another `occlude weights fetch`"), "{second}");
     }
 
     #[test]
