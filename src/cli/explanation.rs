@@ -17,6 +17,7 @@ use occlude::{
 use crate::cli::args::classes::Classes;
 use crate::cli::args::{Aggregate, Common, Size, Sweep};
 use crate::cli::checksum;
+use crate::cli::source;
 use crate::cli::terminal::interrupt;
 use crate::cli::weights;
 
@@ -32,7 +33,7 @@ pub struct Session {
 
 /// A loaded photograph and the data that identifies it.
 pub struct LoadedPhotograph {
-    /// The file, as it was named.
+    /// The file, as it was named; "-" is standard input.
     pub image: PathBuf,
     pub sha256: String,
     pub photograph: Arc<Photograph>,
@@ -40,7 +41,7 @@ pub struct LoadedPhotograph {
 
 /// A photograph and the results of the sweep over it.
 pub struct Explanation {
-    /// The file, as it was named.
+    /// The file, as it was named; "-" is standard input.
     pub image: PathBuf,
     pub image_sha256: String,
     pub photograph: Arc<Photograph>,
@@ -203,10 +204,10 @@ impl Method {
 }
 
 impl LoadedPhotograph {
-    /// Reads and decodes a file. The checksum is computed from the decoded bytes.
+    /// Reads and decodes a file, or standard input. The checksum is computed from the decoded bytes.
     pub fn open(image: &Path) -> Result<LoadedPhotograph> {
-        let bytes = Photograph::read(image)?;
-        let photograph = Photograph::from_bytes(&image.display().to_string(), &bytes)?;
+        let bytes = source::read_photograph(image)?;
+        let photograph = Photograph::from_bytes(&source::shown(image), &bytes)?;
         let sha256 = checksum::sha256(&bytes);
         Ok(LoadedPhotograph { image: image.to_path_buf(), sha256, photograph: Arc::new(photograph) })
     }

@@ -7,6 +7,7 @@ mod commands;
 mod explanation;
 mod output;
 mod render;
+mod source;
 mod terminal;
 mod weights;
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -385,34 +385,89 @@ fn signals_end_a_sweep_without_leftovers() {
 }
 
 #[test]
-fn a_signal_ends_what_waits_for_a_pipe_at_once_and_a_second_one_anything() {
+fn a_signal_ends_what_waits_for_a_pipe_at_once() {
     let folder = folder();
-    let opened = pipe(&folder, "pipe.png");
-    let mut child = spawn(seeded(&folder, &["classify", "pipe.png"]));
-    let writer = opened.recv_timeout(PATIENCE).expect("the pipe is opened");
-    signal(&child, "INT");
-    assert_eq!(end(&mut child).code(), Some(130));
-
-    drop(writer);
-
-    // A batch must remove its progress bar and print a message, so it waits for its picture.
-    let opened = pipe(&folder, "other.png");
-    let mut child = spawn(seeded(&folder, &["batch", "other.png", "--out", "out"]));
-    let writer = opened.recv_timeout(PATIENCE).expect("the pipe is opened");
-    signal(&child, "INT");
-    let start = Instant::now();
-    while start.elapsed() < Duration::from_millis(300) {
-        assert!(child.try_wait().unwrap().is_none(), "the batch waits");
-        sleep(Duration::from_millis(5));
+    // Each command reads its last argument: a photograph, a list, or the names of the classes.
+    for (name, arguments) in [
+        ("classify", &["classify"][..]),
+        ("explain", &["explain"]),
+        ("compare", &["compare", "picture.png"]),
+        ("batch", &["batch", "picture.png", "--out", "out", "--stride", "4"]),
+        ("list", &["batch", "--out", "out"]),
+        ("labels", &["classify", "picture.png", "--labels"]),
+    ] {
+        let opened = pipe(&folder, name);
+        let input = if name == "list" { "@list" } else { name };
+        let mut child = spawn(seeded(&folder, &[arguments, &[input]].concat()));
+        let writer = opened.recv_timeout(PATIENCE).expect("the pipe is opened");
+        signal(&child, "TERM");
+        assert_eq!(end(&mut child).code(), Some(143), "{name}: {}", errors(&mut child));
+        drop(writer);
+        assert!(!folder.path().join("out").exists(), "{name} left {:?}", listing(folder.path()));
     }
-    signal(&child, "INT");
+}
+
+#[test]
+fn a_second_signal_ends_anything() {
+    // A batch finishes its photograph before it ends, but nobody reads its standard output, which is
+    // full.
+    let folder = folder();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let mut command = seeded(&folder, &[&["batch", "picture.png", "--out", "out"], &QUICK[..]].concat());
+    command.stdout(writer.try_clone().unwrap());
+    thread::spawn(move || while writer.write_all(&[b'x'; 4096]).is_ok() {});
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    wait_for("the results", || folder.path().join("out/picture/map.json").exists());
+    wait_for("the end", || {
+        signal(&child, "INT");
+        child.try_wait().unwrap().is_some()
+    });
     assert_eq!(end(&mut child).code(), Some(130));
-    drop(writer);
-    assert!(staging(folder.path()).is_empty());
+    drop(reader);
 }
 
 fn batch(folder: &TempDir, out: &str) -> Command {
     seeded(folder, &["batch", "photos", "--stride", "45", "--arrays", "npz", "--out", out])
+}
+
+#[test]
+fn a_folder_of_results_belongs_to_one_batch_at_a_time() {
+    let folder = photos(1);
+    let path = |name: &str| folder.path().join(name);
+    let batch = |more: &[&str]| {
+        seeded(&folder, &[&["batch", "pipe", "photos", "--out", "out"], &QUICK[..], more].concat())
+    };
+    // The first batch has written a photograph and waits for the other, a pipe.
+    let opened = pipe(&folder, "pipe");
+    let mut first = spawn(batch(&[]));
+    let writer = opened.recv_timeout(PATIENCE).expect("the pipe is opened");
+    // This may be its temporary folder at this moment.
+    fs::create_dir(path("out/.occlude-0-live")).unwrap();
+    let busy = ["error: cannot write to out: another `occlude batch` is writing to this folder"];
+    refuse(&folder, batch(&[]), 1, &busy);
+    refuse(&folder, batch(&["--shard", "0/2"]), 1, &busy);
+    first.kill().unwrap();
+    first.wait().unwrap();
+    drop(writer);
+
+    // The system has released the lock. Shards share the folder.
+    fs::remove_file(path("pipe")).unwrap();
+    let opened = pipe(&folder, "pipe");
+    let shard = ["0/2", "1/2"].map(|shard| ["--shard", shard]);
+    let mut first = spawn(batch(&shard[1]));
+    let writer = opened.recv_timeout(PATIENCE).expect("the pipe is opened");
+    succeed(batch(&shard[0]));
+    refuse(&folder, batch(&shard[1]), 1, &busy);
+    refuse(&folder, batch(&["--shard", "0/3"]), 1, &busy);
+    refuse(&folder, batch(&[]), 1, &busy);
+    first.kill().unwrap();
+    first.wait().unwrap();
+    drop(writer);
+
+    fs::remove_file(path("pipe")).unwrap();
+    fs::copy(path("picture.png"), path("pipe")).unwrap();
+    assert!(succeed(batch(&[])).contains("[1/2] photos/0.png: already complete"));
+    assert_eq!(staging(folder.path()), [] as [PathBuf; 0]);
 }
 
 #[test]

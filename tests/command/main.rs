@@ -12,6 +12,7 @@ mod compare;
 #[cfg(unix)]
 mod faults;
 mod features;
+mod inputs;
 #[cfg(target_os = "linux")]
 mod memory;
 mod report;

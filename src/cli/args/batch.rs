@@ -14,15 +14,16 @@ use super::values::{ARRAY_FILES, ArrayFile, choice, count};
 #[derive(Args)]
 #[command(after_help = "\
 An INPUT is one of:
-  a folder     all photographs in the folder: file names that end in png, jpg, jpeg, webp, bmp, gif, tif or tiff (upper or
-               lower case) and do not begin with a dot; with --recursive also those in its subfolders, except folders of
-               results
+  a folder     all photographs in the folder: file names that end in png, apng, jpg, jpeg, jpe, jif, jfif, webp, bmp, dib,
+               gif, tif or tiff (upper or lower case) and do not begin with a dot; with --recursive also those in its
+               subfolders, except folders of results
   @FILE        a list with one path per line, relative to the current folder; empty lines and lines that begin with # are
-               ignored
+               ignored; @- is standard input
   a pattern    all files that match, with *, ?, [a-z], and ** for any depth; quote it so that the shell does not expand it
-  a file       one photograph with any name; write ./@... if the name begins with @, and put -- before a name that
-               begins with -
-Photographs are processed in the order of their paths, each once.
+  a file       one photograph with any name, also a pipe; - is standard input; write ./@... if the name begins with @, and
+               put -- before another name that begins with -
+Photographs are processed in the order of their paths, each once. In folders and patterns only regular files, and links to
+them, are taken; standard error tells how many other files were passed over.
 
 Files written to DIR:
   <name>/       for each photograph, the files of `occlude explain` and occlude-done.json. <name> is the file name without

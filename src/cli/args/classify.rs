@@ -16,7 +16,7 @@ Examples:
   occlude classify cat.jpg
   occlude classify cat.jpg --top 1 --json")]
 pub struct Classify {
-    /// The photograph: PNG, JPEG, WebP, BMP, GIF or TIFF
+    /// The photograph: PNG, JPEG, WebP, BMP, GIF or TIFF; - is standard input
     pub image: PathBuf,
 
     /// Number of classes to print, from 1 to the number of classes of the network [default: 5, or

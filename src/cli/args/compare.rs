@@ -27,7 +27,7 @@ Examples:
   occlude compare cat_dog.png --classes top2 --mask-size 30 --stride 10
   occlude compare poodle.jpg terrier.jpg --score logit --colours diverging --out study")]
 pub struct Compare {
-    /// One or two photographs: PNG, JPEG, WebP, BMP, GIF or TIFF
+    /// One or two photographs: PNG, JPEG, WebP, BMP, GIF or TIFF; - is standard input
     #[arg(required = true, num_args = 1..=2, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
 

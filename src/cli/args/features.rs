@@ -32,7 +32,7 @@ Examples:
   occlude features cat.jpg --layer inception_4c/output --strongest 32 --out maps
   occlude features cat.jpg --layer inception_5b/5x5 --json > features.json")]
 pub struct Features {
-    /// The photograph: PNG, JPEG, WebP, BMP, GIF or TIFF
+    /// The photograph: PNG, JPEG, WebP, BMP, GIF or TIFF; - is standard input
     pub image: PathBuf,
 
     /// A layer listed by `occlude layers`, or the output of an inception block, such as

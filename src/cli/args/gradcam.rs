@@ -30,7 +30,7 @@ Examples:
   occlude gradcam dog.jpg --classes top3 --out maps
   occlude gradcam cat.jpg --classes top2,7 --json > gradcam.json")]
 pub struct Gradcam {
-    /// The photograph: PNG, JPEG, WebP, BMP, GIF or TIFF
+    /// The photograph: PNG, JPEG, WebP, BMP, GIF or TIFF; - is standard input
     pub image: PathBuf,
 
     /// Classes to map, as for `occlude explain`

@@ -27,7 +27,7 @@ Examples:
   occlude profile cat.jpg --mask-size 15 --stride 10 --threads 1
   occlude profile cat.jpg --runs 25 --json")]
 pub struct Profile {
-    /// The photograph: PNG, JPEG, WebP, BMP, GIF or TIFF
+    /// The photograph: PNG, JPEG, WebP, BMP, GIF or TIFF; - is standard input
     pub image: PathBuf,
 
     /// Measure a sweep with masks of this size in pixels, 1 to 224: N, HxW or auto (45)

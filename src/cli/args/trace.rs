@@ -30,7 +30,7 @@ Examples:
   occlude trace cat.jpg --at 90,130 --mask-size 15 --mask-value 0 --out story
   occlude trace cat.jpg --at 0,0 --json > trace.json")]
 pub struct Trace {
-    /// The photograph: PNG, JPEG, WebP, BMP, GIF or TIFF
+    /// The photograph: PNG, JPEG, WebP, BMP, GIF or TIFF; - is standard input
     pub image: PathBuf,
 
     /// Centre of the mask: row and column in the 224x224 picture, 0 to 223. The mask is clipped at

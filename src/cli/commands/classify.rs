@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use occlude::{Error, GoogLeNet, Picture, Result};
+use occlude::{Error, GoogLeNet, Result};
 
 use crate::cli::args::{Classify, Common};
-use crate::cli::explanation::require_finite;
+use crate::cli::explanation::{LoadedPhotograph, require_finite};
 use crate::cli::output::json;
 use crate::cli::output::table::{LISTED, table};
 use crate::cli::terminal::console;
@@ -17,7 +17,7 @@ pub fn run(common: &Common, args: &Classify) -> Result<ExitCode> {
 }
 
 fn classify(common: &Common, args: &Classify) -> Result<ExitCode> {
-    let picture = Picture::open(&args.image, common.resize)?;
+    let photograph = LoadedPhotograph::open(&args.image)?.photograph;
     let weights = weights::open(common)?;
     let classes = weights.network().classes();
     let labels = weights.labels();
@@ -27,7 +27,7 @@ fn classify(common: &Common, args: &Classify) -> Result<ExitCode> {
             (top.to_string(), format!("at most {classes}, the number of classes of the network"));
         return Err(Error::Option { name: "--top", found, expected });
     }
-    let classification = GoogLeNet::new(&weights)?.classify(&picture.input());
+    let classification = GoogLeNet::new(&weights)?.classify(&photograph.picture(common.resize).input());
     require_finite(&classification.logits)?;
     let top = classification.top(top);
     console::print(&if args.json {

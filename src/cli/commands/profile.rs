@@ -4,10 +4,11 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use occlude::{GoogLeNet, LayerProfile, OcclusionSensitivity, Picture, Profile, Result};
+use occlude::{GoogLeNet, LayerProfile, OcclusionSensitivity, Profile, Result};
 use serde_json::json;
 
 use crate::cli::args::{self, Common, Size};
+use crate::cli::explanation::LoadedPhotograph;
 use crate::cli::terminal::console;
 use crate::cli::terminal::threads::on_threads;
 use crate::cli::weights;
@@ -17,7 +18,7 @@ pub fn run(common: &Common, args: &args::Profile) -> Result<ExitCode> {
 }
 
 fn profile(common: &Common, args: &args::Profile) -> Result<ExitCode> {
-    let input = Picture::open(&args.image, common.resize)?.input();
+    let input = LoadedPhotograph::open(&args.image)?.photograph.picture(common.resize).input();
     let weights = weights::open(common)?;
     let network = weights::describe(&weights);
     let net = GoogLeNet::new(&weights)?;

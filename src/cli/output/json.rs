@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::contrast::Contrast;
 use crate::cli::args::Aggregate;
 use crate::cli::explanation::{Explanation, LoadedPhotograph, Session};
+use crate::cli::source::shown;
 
 /// The photograph and the network from which the numbers of an object were computed.
 #[derive(Serialize)]
@@ -24,7 +25,7 @@ pub struct Provenance<'a> {
 impl<'a> Provenance<'a> {
     pub fn of(session: &'a Session, source: &'a LoadedPhotograph) -> Provenance<'a> {
         Provenance {
-            image: source.image.to_string_lossy().into_owned(),
+            image: shown(&source.image),
             image_sha256: &source.sha256,
             network: &session.network,
             weights_sha256: &session.weights_sha256,
@@ -201,7 +202,7 @@ fn result(explanation: &Explanation) -> MapsObject<'_> {
     let [rows, columns] = maps.grid;
     MapsObject {
         origin: Provenance {
-            image: explanation.image.to_string_lossy().into_owned(),
+            image: shown(&explanation.image),
             image_sha256: &explanation.image_sha256,
             network: &explanation.network,
             weights_sha256: &explanation.weights_sha256,
@@ -317,8 +318,7 @@ pub fn classes(
         probability: classification.probabilities[index],
         logit: classification.logits[index],
     };
-    let image = image.to_string_lossy().into_owned();
-    line(&ClassesObject { image, network, classes: top.iter().map(ranked).collect() })
+    line(&ClassesObject { image: shown(image), network, classes: top.iter().map(ranked).collect() })
 }
 
 /// An object as JSON, in one line with a line end.

@@ -7,6 +7,7 @@ use std::path::Path;
 use occlude::Labels;
 
 use crate::cli::checksum::sha256;
+use crate::cli::source;
 
 /// The largest number of characters of a class name in a file name. File systems limit the whole
 /// name to 255 bytes.
@@ -22,6 +23,9 @@ const LONGEST_STEM: usize = 100;
 /// Control characters are replaced. If the name is longer than [`LONGEST_STEM`], a hash replaces
 /// its end.
 pub fn stem(image: &Path) -> String {
+    if source::is_standard_input(image) {
+        return "standard-input".to_string();
+    }
     let stem = image.file_stem().map_or("image".into(), |stem| stem.to_string_lossy());
     let stem = stem.replace(|c: char| c.is_control(), "_");
     if stem.len() <= LONGEST_STEM {
@@ -75,6 +79,7 @@ mod tests {
     fn stems() {
         assert_eq!(stem(Path::new("a/chelsea.png")), "chelsea");
         assert_eq!(stem(Path::new("chelsea")), "chelsea");
+        assert_eq!([stem(Path::new("-")), stem(Path::new("./-"))], ["standard-input", "-"]);
         assert_eq!(stem(Path::new("a\x1b[2J\nb.png")), "a_[2J_b");
         let long = |end: &str| stem(Path::new(&format!("{}{end}.png", "ä".repeat(120))));
         assert!(long("").len() <= LONGEST_STEM && long("").starts_with("ääää"));

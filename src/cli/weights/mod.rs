@@ -9,8 +9,12 @@ use occlude::{Error, Labels, Result, Weights};
 
 use crate::cli::args::Common;
 use crate::cli::checksum::load_and_hash;
+use crate::cli::source;
 use crate::cli::terminal::console;
 pub use describe::describe;
+
+/// The number of bytes of labels that are read, more than [`Labels::parse`] accepts.
+const LABELS_BYTES: u64 = 1 << 25;
 
 /// Finds, reads and checks the weights. Prints the name of the network on standard error.
 pub fn open(common: &Common) -> Result<Weights> {
@@ -29,7 +33,10 @@ pub fn open_and_hash(common: &Common) -> Result<(Weights, String)> {
 }
 
 fn open_by<T>(common: &Common, load: impl Fn(&Source) -> Result<(Weights, T)>) -> Result<(Weights, T)> {
-    let source = occlude::weights::find(common.weights.as_deref())?;
+    let source = match &common.weights {
+        Some(path) => named(path)?,
+        None => occlude::weights::find(None)?,
+    };
     let (weights, more) = load(&source).map_err(|error| with_advice(common, error))?;
     announce(common, &source, &weights);
     Ok((with_labels(common, weights)?, more))
@@ -61,21 +68,35 @@ fn announce(common: &Common, source: &Source, weights: &Weights) {
 /// Replaces the names of the classes by those of `--labels`, if that option is given.
 ///
 /// # Errors
-/// The errors of [`Labels::open`]; [`Error::Labels`] if the number of names differs from the number
+/// [`Error::Io`]; the errors of [`Labels::parse`]; [`Error::Labels`] if the number of names differs from the number
 /// of classes.
 pub fn with_labels(common: &Common, weights: Weights) -> Result<Weights> {
     let Some(path) = &common.labels else {
         return Ok(weights);
     };
-    weights.with_labels(Labels::open(path)?).map_err(|mut error| {
+    let shown = source::shown(path);
+    let labels = Labels::parse(&shown, &source::read_text(path, LABELS_BYTES)?)?;
+    weights.with_labels(labels).map_err(|mut error| {
         if let Error::Labels { name, .. } = &mut error {
-            *name = path.display().to_string();
+            *name = shown;
         }
         error
     })
 }
 
 /// The weights that an argument names: a file, or "builtin".
+///
+/// # Errors
+/// Those of [`occlude::weights::find`]; [`Error::Weights`] for standard input and addresses.
 pub fn named(path: &Path) -> Result<Source> {
+    let refuse = |name: String, problem: &str| Err(Error::Weights { name, problem: problem.to_string() });
+    if source::is_standard_input(path) {
+        let problem = "weights are not read from standard input: name a file, or a file \"-\" as ./-";
+        return refuse(source::shown(path), problem);
+    }
+    if let Some((name, _)) = source::address(path) {
+        let problem = "is an address, expected a file: `occlude weights fetch --from ADDRESS` downloads it";
+        return refuse(name, problem);
+    }
     occlude::weights::find(Some(path))
 }

@@ -121,7 +121,7 @@ impl Photograph {
         let path = path.as_ref();
         let name = &*path.display().to_string();
         let io = |error| Error::io(path, "read")(error);
-        let mut file = File::open(path).map_err(io)?;
+        let file = File::open(path).map_err(io)?;
         let metadata = file.metadata().map_err(io)?;
         if metadata.is_dir() {
             return Err(Error::image(
@@ -129,20 +129,32 @@ impl Photograph {
                 format!("is a directory, expected {FORMATS}; name one file in it"),
             ));
         }
-        let mut bytes = Vec::new();
-        file.by_ref().take(HEAD as u64).read_to_end(&mut bytes).map_err(io)?;
-        recognise(name, &bytes)?;
-        if metadata.len() <= MAX_BYTES {
-            file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(io)?;
-        }
-        if metadata.len().max(bytes.len() as u64) > MAX_BYTES {
-            return Err(Error::image(
-                name,
-                format!("is larger than {MAX_BYTES} bytes; save a smaller picture"),
-            ));
-        }
-        Ok(bytes)
+        read_picture(name, file, metadata.len())
     }
+
+    /// Reads the bytes of a picture as [`Photograph::read`] does, from standard input or another
+    /// source; `name` is used in error messages only.
+    ///
+    /// # Errors
+    /// As [`Photograph::read`].
+    pub fn read_from(name: &str, source: impl Read) -> Result<Vec<u8>> {
+        read_picture(name, source, 0)
+    }
+}
+
+/// Reads a picture from a source that announces its length in bytes, or 0.
+fn read_picture(name: &str, mut source: impl Read, announced: u64) -> Result<Vec<u8>> {
+    let io = |error| Error::io(name, "read")(error);
+    let mut bytes = Vec::new();
+    source.by_ref().take(HEAD as u64).read_to_end(&mut bytes).map_err(io)?;
+    recognise(name, &bytes)?;
+    if announced <= MAX_BYTES {
+        source.take(MAX_BYTES).read_to_end(&mut bytes).map_err(io)?;
+    }
+    if announced.max(bytes.len() as u64) > MAX_BYTES {
+        return Err(Error::image(name, format!("is larger than {MAX_BYTES} bytes; save a smaller picture")));
+    }
+    Ok(bytes)
 }
 
 impl Picture {

@@ -2,19 +2,21 @@
 //! and folders; it does not open photographs.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use occlude::{Error, Result};
 
+use super::passed_over::{PassedOver, ending};
 use super::photograph::PhotographFile;
 use super::record;
 use crate::cli::checksum::sha256;
 use crate::cli::output::names::stem;
+use crate::cli::source;
 
 /// The extensions of photographs in a folder.
-const ENDINGS: [&str; 8] = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"];
+const ENDINGS: [&str; 13] =
+    ["png", "apng", "jpg", "jpeg", "jpe", "jif", "jfif", "webp", "bmp", "dib", "gif", "tif", "tiff"];
 
 /// The largest size of a list in bytes, enough for millions of paths.
 const MAX_LIST: u64 = 1 << 28;
@@ -22,64 +24,139 @@ const MAX_LIST: u64 = 1 << 28;
 /// characters.
 const MAX_PATH: usize = 1 << 17;
 
-/// All photographs of the inputs, in the order of their paths in UTF-8, each once. The paths in a
-/// list need not exist.
+/// All photographs of the inputs, in the order of their paths in UTF-8, each once, and what was
+/// passed over in folders and patterns. The paths in a list need not exist.
 ///
 /// # Errors
 /// [`Error::Io`] if an input does not exist or cannot be read; [`Error::Image`] if it is not a
 /// valid pattern or gives no photographs.
-pub fn photographs(inputs: &[PathBuf], recursive: bool) -> Result<Vec<PhotographFile>> {
-    let mut paths = Vec::new();
+pub fn photographs(inputs: &[PathBuf], recursive: bool) -> Result<(Vec<PhotographFile>, PassedOver)> {
+    let mut found = Found { recursive, paths: Vec::new(), passed_over: PassedOver::default() };
     for input in inputs {
-        let before = paths.len();
-        add(input, recursive, &mut paths)?;
-        if paths.len() == before {
+        let before = found.paths.len();
+        found.add(input)?;
+        if found.paths.len() == before {
             let deeper = if recursive { "" } else { "; --recursive also searches subfolders" };
             let endings = ENDINGS.join(", ");
+            let passed_over =
+                found.passed_over.in_words().map_or(String::new(), |words| format!("; {words}"));
             return Err(refuse(
                 input,
                 format!(
-                    "no photographs found: expected a list of paths, or a folder with files of type {endings}{deeper}"
+                    "no photographs found: expected a list of paths, or a folder with files of type \
+                     {endings}{deeper}{passed_over}"
                 ),
             ));
         }
     }
+    let Found { paths, passed_over, .. } = found;
     let mut photographs = Vec::new();
     for path in paths {
-        // "./a//b" becomes "a/b".
-        let path: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
-        photographs.push((shown(&path), path));
+        if let Some((address, _)) = source::address(&path) {
+            photographs.push((address, path));
+            continue;
+        }
+        // "./a//b" becomes "a/b". A name that means standard input keeps its "./".
+        let plain: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
+        let path = if source::is_standard_input(&plain) { path } else { plain };
+        let shown = if source::is_standard_input(&path) { source::shown(&path) } else { shown(&path) };
+        photographs.push((shown, path));
     }
     photographs.sort();
     let mut seen = HashSet::new();
     photographs.retain(|(_, path)| seen.insert(std::path::absolute(path).unwrap_or_else(|_| path.clone())));
     let folders = folders(photographs.iter().map(|(_, path)| path.as_path()));
     let named = photographs.into_iter().zip(folders);
-    Ok(named.map(|((shown, path), folder)| PhotographFile { path, shown, folder }).collect())
+    let named = named.map(|((shown, path), folder)| PhotographFile { path, shown, folder });
+    Ok((named.collect(), passed_over))
 }
 
-/// Adds the paths of one input.
-fn add(input: &Path, recursive: bool, paths: &mut Vec<PathBuf>) -> Result<()> {
-    if let Some(list) = input.to_str().and_then(|text| text.strip_prefix('@')) {
-        return add_list(Path::new(list), paths);
+/// What the inputs give.
+struct Found {
+    recursive: bool,
+    paths: Vec<PathBuf>,
+    passed_over: PassedOver,
+}
+
+impl Found {
+    /// Adds the paths of one input.
+    fn add(&mut self, input: &Path) -> Result<()> {
+        if let Some(list) = input.to_str().and_then(|text| text.strip_prefix('@')) {
+            return add_list(Path::new(list), &mut self.paths);
+        }
+        source::refuse_address(input)?;
+        let pattern = input.to_str().filter(|text| text.contains(['*', '?', '[']));
+        match (fs::metadata(input), pattern) {
+            (Ok(metadata), _) if metadata.is_dir() => self.add_folder(input),
+            (Err(_), Some(pattern)) => self.add_matches(pattern),
+            (Err(source), None) if !source::is_standard_input(input) => Err(unreadable(input)(source)),
+            _ => {
+                self.paths.push(input.to_path_buf());
+                Ok(())
+            }
+        }
     }
-    let pattern = input.to_str().filter(|text| text.contains(['*', '?', '[']));
-    match (fs::metadata(input), pattern) {
-        (Ok(metadata), _) if metadata.is_dir() => add_folder(input, recursive, paths),
-        (Err(_), Some(pattern)) => add_matches(pattern, recursive, paths),
-        (Err(source), None) => Err(unreadable(input)(source)),
-        (Ok(_), _) => {
-            paths.push(input.to_path_buf());
-            Ok(())
+
+    /// Adds the photographs in a folder, unless it is a folder of results.
+    fn add_folder(&mut self, folder: &Path) -> Result<()> {
+        if folder.join(record::FILE).exists() {
+            return Ok(());
+        }
+        for entry in fs::read_dir(folder).map_err(unreadable(folder))? {
+            let entry = entry.map_err(unreadable(folder))?;
+            let path = entry.path();
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            let is_folder = entry.file_type().map_err(unreadable(&path))?.is_dir();
+            if is_folder && self.recursive {
+                self.add_folder(&path)?;
+            } else if !is_folder && !path.is_dir() {
+                let is_photograph = ending(&path).is_some_and(|ending| ENDINGS.contains(&ending.as_str()));
+                self.add_file(path, is_photograph);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the matches of a pattern as a shell expands it, without results.
+    fn add_matches(&mut self, pattern: &str) -> Result<()> {
+        let as_shells = glob::MatchOptions {
+            case_sensitive: true,
+            require_literal_separator: true,
+            require_literal_leading_dot: true,
+        };
+        let matches = glob::glob_with(pattern, as_shells).map_err(|error| {
+            refuse(Path::new(pattern), format!("is neither an existing file nor a valid pattern: {error}"))
+        })?;
+        for found in matches {
+            let found =
+                found.map_err(|error| unreadable(error.path())(std::io::Error::other(error.to_string())))?;
+            if found.is_dir() {
+                self.add_folder(&found)?;
+            } else if !found.with_file_name(record::FILE).exists() {
+                self.add_file(found, true);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a file that was found, not named. Reading a pipe or a device could take for ever. A link
+    /// without its file stays: it fails by its name.
+    fn add_file(&mut self, path: PathBuf, is_photograph: bool) {
+        if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
+            self.passed_over.add_stream();
+        } else if is_photograph {
+            self.paths.push(path);
+        } else {
+            self.passed_over.add_file(&path);
         }
     }
 }
 
 /// Adds the paths of a list, one per line.
 fn add_list(list: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
-    let mut bytes = Vec::new();
-    let file = File::open(list).map_err(unreadable(list))?;
-    file.take(MAX_LIST + 1).read_to_end(&mut bytes).map_err(unreadable(list))?;
+    let bytes = source::read_text(list, MAX_LIST + 1)?;
     if bytes.len() as u64 > MAX_LIST {
         return Err(refuse(
             list,
@@ -109,51 +186,6 @@ fn add_list(list: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
         }
         if !line.trim().is_empty() && !line.starts_with('#') {
             paths.push(line.into());
-        }
-    }
-    Ok(())
-}
-
-/// Adds the photographs in a folder, unless it is a folder of results.
-fn add_folder(folder: &Path, recursive: bool, paths: &mut Vec<PathBuf>) -> Result<()> {
-    if folder.join(record::FILE).exists() {
-        return Ok(());
-    }
-    for entry in fs::read_dir(folder).map_err(unreadable(folder))? {
-        let entry = entry.map_err(unreadable(folder))?;
-        let path = entry.path();
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_lowercase);
-        if entry.file_type().map_err(unreadable(&path))?.is_dir() {
-            if recursive {
-                add_folder(&path, recursive, paths)?;
-            }
-        } else if ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str())) && !path.is_dir() {
-            paths.push(path);
-        }
-    }
-    Ok(())
-}
-
-/// Adds the matches of a pattern as a shell expands it, without results.
-fn add_matches(pattern: &str, recursive: bool, paths: &mut Vec<PathBuf>) -> Result<()> {
-    let as_shells = glob::MatchOptions {
-        case_sensitive: true,
-        require_literal_separator: true,
-        require_literal_leading_dot: true,
-    };
-    let matches = glob::glob_with(pattern, as_shells).map_err(|error| {
-        refuse(Path::new(pattern), format!("is neither an existing file nor a valid pattern: {error}"))
-    })?;
-    for found in matches {
-        let found =
-            found.map_err(|error| unreadable(error.path())(std::io::Error::other(error.to_string())))?;
-        if found.is_dir() {
-            add_folder(&found, recursive, paths)?;
-        } else if !found.with_file_name(record::FILE).exists() {
-            paths.push(found);
         }
     }
     Ok(())
@@ -233,7 +265,7 @@ mod tests {
                 None => root.join(input),
             })
             .collect();
-        let photographs = photographs(&inputs, recursive)?;
+        let (photographs, _) = photographs(&inputs, recursive)?;
         let below =
             |file: PhotographFile| file.path.strip_prefix(root).unwrap().to_str().unwrap().to_string();
         Ok(photographs.into_iter().map(below).collect())
@@ -262,6 +294,44 @@ mod tests {
             listed(root.path(), &["more", "more/c.tiff", "b.JPG"], false).unwrap(),
             ["b.JPG", "more/c.tiff"]
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_regular_files_are_taken_from_folders_and_patterns() {
+        let root = tree(&["a.jfif", "b.JPE", "c.jif", "d.apng", "e.dib", "f.HEIC", "notes.txt"]);
+        let _socket = std::os::unix::net::UnixListener::bind(root.path().join("g.png")).unwrap();
+        std::os::unix::fs::symlink("a.jfif", root.path().join("h.jpg")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", root.path().join("i.jpg")).unwrap();
+        std::os::unix::fs::symlink("absent", root.path().join("j.jpg")).unwrap();
+        let found = |input: &str| {
+            let (files, passed_over) = photographs(&[root.path().join(input)], false).unwrap();
+            let name = |file: &PhotographFile| file.path.file_name().unwrap().to_str().unwrap().to_string();
+            (files.iter().map(name).collect::<Vec<_>>().join(" "), passed_over.in_words().unwrap())
+        };
+        let pictures = "a.jfif b.JPE c.jif d.apng e.dib h.jpg j.jpg";
+        let passed_over = "passed over: 1 heic (pictures in other formats: convert them to PNG or JPEG), \
+                           2 pipes, sockets or devices, 1 other file";
+        assert_eq!(found(""), (pictures.to_string(), passed_over.to_string()));
+        let (files, passed_over) = found("[g-i]*");
+        assert_eq!((&*files, &*passed_over), ("h.jpg", "passed over: 2 pipes, sockets or devices"));
+        let message = listed(root.path(), &["g*"], false).unwrap_err().to_string();
+        assert!(
+            message.contains("g*: no photographs found") && message.contains("passed over: 1"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn addresses_and_standard_input_are_kept_as_they_are() {
+        let root = tree(&["a.png"]);
+        fs::write(root.path().join("list"), "-\nhttps://example.org/b.jpg\n").unwrap();
+        let list = PathBuf::from(format!("@{}", root.path().join("list").display()));
+        let (files, _) = photographs(&[list, "-".into()], false).unwrap();
+        let files: Vec<_> = files.iter().map(|file| (&*file.shown, &*file.folder)).collect();
+        assert_eq!(files, [("https://example.org/b.jpg", "b"), ("standard input", "standard-input")]);
+        let message = listed(Path::new(""), &["http://a/b?.jpg"], false).unwrap_err().to_string();
+        assert!(message.contains("cannot read http://a/b: it is an address, expected a file"), "{message}");
     }
 
     #[test]
@@ -303,7 +373,7 @@ mod tests {
         for (input, message) in [
             (
                 "empty",
-                "empty: no photographs found: expected a list of paths, or a folder with files of type png, jpg",
+                "empty: no photographs found: expected a list of paths, or a folder with files of type png, apng, jpg",
             ),
             ("empty", "--recursive also searches subfolders"),
             ("results", "results: no photographs"),
@@ -320,9 +390,9 @@ mod tests {
     fn different_spellings_of_a_path_are_one_photograph() {
         let here = std::path::absolute("tests/data/chelsea.png").unwrap();
         let inputs = [here, "./tests/data/chelsea.png".into(), "tests/data/./chelsea.png".into()];
-        let listed = photographs(&inputs, false).unwrap();
+        let (listed, _) = photographs(&inputs, false).unwrap();
         assert_eq!(listed.len(), 1, "{listed:?}");
-        assert_eq!(photographs(&inputs[1..], false).unwrap()[0].shown, "tests/data/chelsea.png");
+        assert_eq!(photographs(&inputs[1..], false).unwrap().0[0].shown, "tests/data/chelsea.png");
     }
 
     #[cfg(unix)]

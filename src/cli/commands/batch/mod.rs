@@ -4,14 +4,14 @@
 mod inputs;
 mod lock;
 pub mod merge;
+mod passed_over;
 mod photograph;
 mod record;
 mod row;
 mod summary;
 
 use std::collections::HashSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ArgMatches;
@@ -19,7 +19,6 @@ use occlude::{Error, Progress, Result};
 
 use crate::cli::args::classes::Classes;
 use crate::cli::args::{Batch, Common};
-use crate::cli::checksum::file_sha256;
 use crate::cli::explanation::{Explanation, LoadedPhotograph, Session};
 use crate::cli::output::files::OutputFolder;
 use crate::cli::output::{json, results};
@@ -33,7 +32,7 @@ use summary::{AllPhotographs, Part, Summary};
 
 pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCode> {
     let output = OutputFolder::check(&args.out)?;
-    let mut photographs = inputs::photographs(&args.inputs, args.recursive)?;
+    let (mut photographs, passed_over) = inputs::photographs(&args.inputs, args.recursive)?;
     let part = args.shard.map(|shard| Part { shard, all: AllPhotographs::new(&photographs) });
     if let Some(shard) = args.shard {
         photographs = shard.select(photographs);
@@ -42,9 +41,11 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
     let matches = matches.subcommand_matches("batch").expect("its arguments come from there");
     on_threads(args.threads, || {
         let session = Session::open(common)?;
+        if let Some(words) = passed_over.in_words() {
+            console::print_note(&words);
+        }
         let classes = session.classes(&args.classes)?;
-        let labels = common.labels.as_deref().map(file_sha256).transpose()?;
-        let recipe = Recipe::new(&session, labels, matches);
+        let recipe = Recipe::new(&session, common.labels.is_some(), matches);
         let bar = PhotographsBar::new(photographs.len());
         let job = BatchJob {
             session: &session,
@@ -144,7 +145,7 @@ impl BatchJob<'_> {
         let folder = self.folder(file);
         match Record::read(&folder).filter(|record| record.holds(self.recipe, file, &folder)) {
             Some(record) => Ok(Prepared::Finished(record.row)),
-            None => open(&file.path).map(Prepared::Read),
+            None => LoadedPhotograph::open(&file.path).map(Prepared::Read),
         }
     }
 
@@ -207,14 +208,4 @@ impl BatchJob<'_> {
         self.output.write_folder(&file.folder, &files, &earlier)?;
         Ok(row)
     }
-}
-
-/// Loads a photograph. A panic of a decoder, caused by a damaged file, becomes an error of this
-/// photograph.
-fn open(path: &Path) -> Result<LoadedPhotograph> {
-    catch_unwind(AssertUnwindSafe(|| LoadedPhotograph::open(path))).unwrap_or_else(|_| {
-        let problem =
-            "the decoder panicked (see the message above); save the photograph in another format".to_string();
-        Err(Error::Image { name: path.display().to_string(), problem })
-    })
 }

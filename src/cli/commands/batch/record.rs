@@ -14,6 +14,7 @@ use crate::cli::args::Arguments;
 use crate::cli::checksum::{file_sha256, sha256};
 use crate::cli::explanation::Session;
 use crate::cli::output::json;
+use crate::cli::source;
 
 /// The file name of the record. Images in the same folder are regarded as results, so the name must
 /// not be used by other programs.
@@ -37,9 +38,9 @@ const WITHOUT_EFFECT: [&str; 8] =
     ["weights", "labels", "recursive", "out", "shard", "threads", "exhaustive", "max-memory"];
 
 impl Recipe {
-    /// Makes a recipe. `matches` are those of `occlude batch`. A file of class names is identified
-    /// by its contents.
-    pub fn new(session: &Session, labels_sha256: Option<String>, matches: &ArgMatches) -> Recipe {
+    /// Makes a recipe. `matches` are those of `occlude batch`. Names of classes, if they are
+    /// `given`, are identified by their text: their file may be a pipe.
+    pub fn new(session: &Session, given: bool, matches: &ArgMatches) -> Recipe {
         let command = Arguments::command();
         let batch = command.find_subcommand("batch").expect("this command");
         let mut options = BTreeMap::new();
@@ -53,7 +54,9 @@ impl Recipe {
                 options.insert(name.to_string(), values.join(","));
             }
         }
-        options.extend(labels_sha256.map(|sha256| ("labels".to_string(), sha256)));
+        if given {
+            options.insert("labels".to_string(), sha256(session.labels.lines().as_bytes()));
+        }
         Recipe {
             version: env!("CARGO_PKG_VERSION").to_string(),
             network: session.network.clone(),
@@ -112,6 +115,8 @@ impl Record {
         self.recipe == *recipe
             && row.path == file.shown
             && row.folder.as_ref() == Some(&file.folder)
+            // A pipe cannot be read twice.
+            && source::is_regular(&file.path)
             && row.sha256.as_ref().is_some_and(|sha256| same(&file.path, sha256))
             && self.files.iter().all(|(name, sha256)| same(&folder.join(name), sha256))
     }

@@ -1,6 +1,6 @@
 //! The summary of a batch: `summary.csv` and `summary.json`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use occlude::Result;
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,15 @@ pub fn names(part: Option<&Part>) -> [String; 2] {
         None => "summary".to_string(),
     };
     ["csv", "json"].map(|ending| format!("{stem}.{ending}"))
+}
+
+/// True if a file has a name as in [`names`].
+pub fn is_summary(path: &Path) -> bool {
+    let is_one = |name: &str| {
+        let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
+        matches!(ending, "csv" | "json") && (stem == "summary" || stem.starts_with("summary-"))
+    };
+    path.file_name().and_then(|name| name.to_str()).is_some_and(is_one)
 }
 
 const COLUMNS: [&str; 23] = [

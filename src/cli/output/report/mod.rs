@@ -22,6 +22,7 @@ use crate::cli::output::json;
 use crate::cli::output::table::LISTED;
 use crate::cli::render::colours::{CATEGORIES, COLOURS, Colours};
 use crate::cli::render::page::PHOTO_SIDE;
+use crate::cli::source;
 
 /// The largest number of classes in a report. It limits the number of maps on the page and its
 /// size.
@@ -199,7 +200,7 @@ fn facts(explanation: &Explanation) -> String {
     };
     let mut list = String::new();
     for (name, value) in [
-        ("Photograph", explanation.image.to_string_lossy().into_owned()),
+        ("Photograph", source::shown(&explanation.image)),
         (
             "Size of the photograph",
             format!("{} × {} pixels (width × height)", photograph.width(), photograph.height()),
@@ -297,7 +298,7 @@ pub fn command(common: &Common, args: &Explain, classes: &Classes, report: &Path
     let path = |path: &Path| path.to_string_lossy().into_owned();
     let image = path(&args.image);
     // A name that begins with a hyphen would be read as an option.
-    let image = if image.starts_with('-') { format!("./{image}") } else { image };
+    let image = if image.starts_with('-') && image != "-" { format!("./{image}") } else { image };
     let mut words = vec!["occlude".to_string(), "explain".to_string(), image];
     let mut option = |name: &str, value: String| {
         words.push(if value.starts_with('-') { format!("{name}={value}") } else { name.to_string() });

@@ -1,0 +1,173 @@
+//! Tests of what a user names as an input: files, folders, pipes, standard input, addresses.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use crate::common::command::{folder, occlude, refuse, seeded, stderr, succeed, write_png};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Options for a sweep of one position.
+const QUICK: [&str; 4] = ["--mask-size", "224", "--stride", "224"];
+
+fn quick(folder: &TempDir, arguments: &[&str]) -> Command {
+    seeded(folder, &[arguments, &QUICK].concat())
+}
+
+/// The command with a file as its standard input.
+fn with_input(mut command: Command, file: &Path) -> Command {
+    command.stdin(File::open(file).unwrap());
+    command
+}
+
+fn run(mut command: Command) -> Output {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", stderr(&output));
+    output
+}
+
+#[test]
+fn a_hyphen_is_standard_input_for_every_command() {
+    let folder = folder();
+    let picture = folder.path().join("picture.png");
+    for (arguments, file) in [
+        (&["classify", "--json"][..], None),
+        (&["explain", "--stride", "224"], Some("map.json")),
+        (&["compare", "--stride", "224"], Some("compare.json")),
+        (&["gradcam"], Some("gradcam.json")),
+        (&["features", "--layer", "conv1/7x7_s2"], Some("standard-input-conv1-7x7_s2-features.png")),
+        (&["trace", "--at", "9,9"], Some("trace.json")),
+        (&["profile", "--runs", "1"], None),
+    ] {
+        let read = |input: &str| {
+            let stdout = succeed(with_input(seeded(&folder, &[arguments, &[input]].concat()), &picture));
+            let out = folder.path().join("out");
+            let text = file.map(|file| {
+                let file = if input == "-" { file } else { &file.replace("standard-input", "picture") };
+                fs::read(out.join(file)).unwrap_or_else(|error| panic!("{arguments:?}: {file}: {error}"))
+            });
+            let _ = fs::remove_dir_all(out);
+            (stdout, String::from_utf8_lossy(&text.unwrap_or_default()).into_owned())
+        };
+        let (stdout, text) = read("-");
+        let (named_stdout, named) = read("picture.png");
+        // Times differ between two runs, the results do not.
+        let without_times = |text: &str| -> Option<String> {
+            let end = text.find("\"positions\"").or_else(|| text.find("\"threads\"")).unwrap_or(text.len());
+            Some(text[..end].replace("standard input", "picture.png"))
+        };
+        assert_eq!(without_times(&text), without_times(&named), "{arguments:?}");
+        if file.is_none() && arguments[0] == "classify" {
+            assert_eq!(stdout.replace("standard input", "picture.png"), named_stdout);
+        }
+    }
+    let explain = with_input(quick(&folder, &["explain", "-", "--report", "page.html"]), &picture);
+    let written = succeed(explain);
+    assert!(written.contains("out/standard-input-") && written.contains("out/map.json"), "{written}");
+    let page = fs::read_to_string(folder.path().join("page.html")).unwrap();
+    assert!(page.contains("<dd>standard input</dd>") && page.contains("occlude explain - "), "report");
+    let empty = folder.path().join("empty");
+    fs::write(&empty, b"").unwrap();
+    let command = with_input(seeded(&folder, &["classify", "-"]), &empty);
+    refuse(&folder, command, 1, &["standard input: is empty (0 bytes)"]);
+}
+
+#[test]
+fn a_batch_reads_a_photograph_or_a_list_from_standard_input() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    fs::copy(path("picture.png"), path("other.png")).unwrap();
+    fs::write(path("list"), "picture.png\nother.png\n").unwrap();
+    let batch = |input: &str, out: &str, file: &str| {
+        succeed(with_input(quick(&folder, &["batch", input, "--out", out]), &path(file)))
+    };
+    let told = batch("@-", "lists", "list");
+    assert!(told.contains("[1/2] other.png") && told.contains("[2/2] picture.png"), "{told}");
+    let told = batch("-", "one", "picture.png");
+    assert!(told.contains("[1/1] standard input: "), "{told}");
+    assert!(path("one/standard-input/map.json").exists());
+    let summary: Value = serde_json::from_slice(&fs::read(path("one/summary.json")).unwrap()).unwrap();
+    assert_eq!(summary["pictures"][0]["path"], "standard input");
+    // Standard input may hold another photograph now, so nothing is "already complete".
+    assert!(!batch("-", "one", "picture.png").contains("already complete"));
+}
+
+/// Each name of classes is read from a pipe once, also by a batch.
+#[cfg(unix)]
+#[test]
+fn names_of_classes_may_come_from_a_pipe() {
+    let folder = folder();
+    let names: String = (0..1000).map(|class| format!("name{class}\n")).collect();
+    fs::write(folder.path().join("names"), format!("\u{FEFF}{names}")).unwrap();
+    let batch = |more: &[&str]| {
+        let arguments = [&["batch", "picture.png", "--out", "out", "--classes", "name0"], more].concat();
+        succeed(with_input(quick(&folder, &arguments), &folder.path().join("names")))
+    };
+    assert!(!batch(&["--labels", "-"]).contains("already complete"));
+    assert!(batch(&["--labels", "names"]).contains("already complete"), "the same names");
+    fs::write(folder.path().join("names"), names.replace("name7\n", "seven\n")).unwrap();
+    assert!(!batch(&["--labels", "-"]).contains("already complete"), "other names");
+}
+
+#[test]
+fn addresses_are_refused_with_advice() {
+    let folder = folder();
+    fs::write(folder.path().join("list"), "picture.png\nhttps://example.org/a/b.jpg\n").unwrap();
+    for (arguments, messages) in [
+        (&["classify", "https://example.org/cat.jpg"][..], &["https://example.org/cat.jpg", "curl -LO"][..]),
+        (&["explain", "file:///home/me/cat.jpg"], &["name it as /home/me/cat.jpg"]),
+        (&["compare", "picture.png", "s3://bucket/cat.jpg"], &["s3://bucket/cat.jpg", "aws s3 cp"]),
+        (
+            &["batch", "http://me:secret@example.org/?a", "--out", "out"],
+            &["http://example.org/:", "curl -LO"],
+        ),
+        (&["batch", "@https://example.org/list.txt", "--out", "out"], &["list.txt", "curl -LO"]),
+        (&["classify", "picture.png", "--labels", "https://example.org/names"], &["names", "curl -LO"]),
+        (
+            &["classify", "picture.png", "--weights", "https://a.org/w"],
+            &["https://a.org/w", "weights fetch --from"],
+        ),
+        (&["classify", "picture.png", "--weights", "-"], &["weights are not read from standard input"]),
+        (&["weights", "import", "-"], &["weights are not read from standard input"]),
+    ] {
+        refuse(&folder, occlude(&folder, arguments), 1, messages);
+    }
+    // In a list, an address is one photograph that fails.
+    let output = quick(&folder, &["batch", "@list", "--out", "out"]).output().unwrap();
+    let message = stderr(&output);
+    assert!(output.status.code() == Some(1) && message.contains("1 of 2 photographs failed"), "{message}");
+    assert!(message.contains("cannot read https://example.org/a/b.jpg: it is an address"), "{message}");
+}
+
+#[test]
+fn what_a_folder_holds_is_read_or_counted() {
+    let folder = folder();
+    let photos = folder.path().join("photos");
+    fs::create_dir(&photos).unwrap();
+    for name in ["a.jpg", "b.jfif", "c.jpe", "notes.txt"] {
+        fs::copy(folder.path().join("picture.png"), photos.join(name)).unwrap();
+    }
+    fs::write(photos.join("d.HEIC"), b"\0\0\0\x18ftypheic").unwrap();
+    let output = run(quick(&folder, &["batch", "photos", "--out", "out"]));
+    let told = String::from_utf8(output.stdout.clone()).unwrap();
+    for name in ["[1/3] photos/a.jpg", "[2/3] photos/b.jfif", "[3/3] photos/c.jpe"] {
+        assert!(told.contains(name), "{told}");
+    }
+    let line = "passed over: 1 heic (pictures in other formats: convert them to PNG or JPEG), 1 other file\n";
+    assert_eq!(stderr(&output), line);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_a_folder_is_no_photograph() {
+    let folder = folder();
+    let photos = folder.path().join("photos");
+    fs::create_dir(&photos).unwrap();
+    fs::copy(folder.path().join("picture.png"), photos.join("a.png")).unwrap();
+    let made = Command::new("mkfifo").arg(photos.join("x.jpg")).status().unwrap();
+    assert!(made.success());
+    let output = run(quick(&folder, &["batch", "photos", "--out", "out"]));
+    assert_eq!(stderr(&output), "passed over: 1 pipe, socket or device\n");
+    assert!(folder.path().join("out/a/map.json").exists() && folder.path().join("out/summary.csv").exists());
+}
