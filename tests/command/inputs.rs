@@ -171,3 +171,30 @@ fn a_pipe_in_a_folder_is_no_photograph() {
     assert_eq!(stderr(&output), "passed over: 1 pipe, socket or device\n");
     assert!(folder.path().join("out/a/map.json").exists() && folder.path().join("out/summary.csv").exists());
 }
+
+#[test]
+fn results_of_another_photograph_are_not_replaced_silently() {
+    let folder = folder();
+    for (from, to) in [("a", 9), ("b", 200)] {
+        fs::create_dir(folder.path().join(from)).unwrap();
+        let picture = image::RgbImage::from_pixel(8, 8, image::Rgb([to; 3]));
+        write_png(&folder.path().join(from).join("cat.png"), &picture);
+    }
+    for (arguments, file) in [
+        (&["explain", "--stride", "224"][..], "map.json"),
+        (&["compare", "--stride", "224"], "compare.json"),
+        (&["gradcam"], "gradcam.json"),
+        (&["trace", "--at", "9,9"], "trace.json"),
+    ] {
+        let told = |image: &str| stderr(&run(seeded(&folder, &[arguments, &[image]].concat())));
+        assert_eq!(told("a/cat.png"), "", "{arguments:?}");
+        assert_eq!(told("a/cat.png"), "", "{arguments:?}: the same photograph again");
+        let message = told("b/cat.png");
+        let expected =
+            format!("out/{file} has the results of another photograph, a/cat.png, and will be replaced");
+        assert!(message.contains(&expected) && message.lines().count() == 1, "{arguments:?}: {message}");
+    }
+    // The same bytes under another name are the same photograph.
+    fs::copy(folder.path().join("b/cat.png"), folder.path().join("c.png")).unwrap();
+    assert_eq!(stderr(&run(seeded(&folder, &["gradcam", "c.png"]))), "");
+}

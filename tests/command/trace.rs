@@ -102,7 +102,7 @@ fn the_story_has_a_line_a_layer_and_what_they_come_to() {
     );
     let grey = image::RgbImage::from_pixel(30, 30, image::Rgb([77; 3]));
     write_png(&folder.path().join("grey.png"), &grey);
-    let story = succeed(seeded(&folder, &["trace", "grey.png", "--at", "50,50"]));
+    let story = succeed(seeded(&folder, &["trace", "grey.png", "--at", "50,50", "--out", "grey"]));
     let shares = |layer: &str| {
         let line = story.lines().find(|line| line.starts_with(layer)).unwrap();
         let shares: Vec<&str> = line.split_whitespace().skip(5).step_by(2).take(2).collect();

@@ -12,6 +12,7 @@ use crate::cli::args::classes::Classes;
 use crate::cli::args::{Common, Compare, Drawing};
 use crate::cli::explanation::{Explanation, LoadedPhotograph, Session};
 use crate::cli::output::contrast::{Contrast, difference};
+use crate::cli::output::earlier;
 use crate::cli::output::figures::sizes;
 use crate::cli::output::files::OutputFolder;
 use crate::cli::output::json;
@@ -41,6 +42,7 @@ fn compare(common: &Common, args: &Compare, output: &OutputFolder) -> Result<Exi
     let session = Session::open(common)?;
     let sources =
         args.images.iter().map(|image| LoadedPhotograph::open(image)).collect::<Result<Vec<_>>>()?;
+    earlier::tell(&args.out, "compare.json", &sources.iter().collect::<Vec<_>>());
     let said: Vec<Classification> = sources.iter().map(|source| session.classify(source)).collect();
     let asked = if args.classes.is_empty() { None } else { Some(session.classes(&args.classes)?) };
     let chosen = chosen(asked.as_ref(), &said);

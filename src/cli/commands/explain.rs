@@ -13,7 +13,7 @@ use crate::cli::args::{Common, Explain};
 use crate::cli::explanation::{Explanation, LoadedPhotograph, Session, fill_in_words};
 use crate::cli::output::files::{self, OutputFolder};
 use crate::cli::output::table::{LISTED, table};
-use crate::cli::output::{json, report, results};
+use crate::cli::output::{earlier, json, report, results};
 use crate::cli::render::preview::Preview;
 use crate::cli::terminal::console;
 use crate::cli::terminal::progress::PositionsBar;
@@ -33,6 +33,7 @@ fn explain(common: &Common, args: &Explain, output: &OutputFolder) -> Result<Exi
     let session = Session::open(common)?;
     let classes = session.classes(&args.classes)?;
     let source = LoadedPhotograph::open(&args.image)?;
+    earlier::tell(&args.out, "map.json", &[&source]);
     let bar = PositionsBar::new();
     let progress = |progress: Progress| bar.show(progress.done, progress.total);
     let preview =

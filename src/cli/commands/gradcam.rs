@@ -12,9 +12,9 @@ use occlude::{Classification, GradCam, Labels, Result, Upsampling};
 use crate::cli::args::{Common, Gradcam};
 use crate::cli::explanation::{LoadedPhotograph, Session, require_finite};
 use crate::cli::output::files::OutputFolder;
-use crate::cli::output::json;
 use crate::cli::output::names::{slugs, stem};
 use crate::cli::output::table::{LISTED, table};
+use crate::cli::output::{earlier, json};
 use crate::cli::render::canvas::{Canvas, Format};
 use crate::cli::render::colours::Colours;
 use crate::cli::render::map::{self, MapFigure, Overlay};
@@ -31,6 +31,7 @@ pub fn run(common: &Common, args: &Gradcam) -> Result<ExitCode> {
 fn gradcam(common: &Common, args: &Gradcam, output: &OutputFolder) -> Result<ExitCode> {
     let session = Session::open(common)?;
     let source = LoadedPhotograph::open(&args.image)?;
+    earlier::tell(&args.out, "gradcam.json", &[&source]);
     let activations = session.net.forward(&source.photograph.picture(session.resize).input());
     let said = activations.classification();
     require_finite(&said.logits)?;

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::cli::args::{Common, Size, Trace};
 use crate::cli::explanation::{LoadedPhotograph, Session, fill_in_words, require_finite};
+use crate::cli::output::earlier;
 use crate::cli::output::files::OutputFolder;
 use crate::cli::output::json::{self, Fill, Provenance};
 use crate::cli::output::names::stem;
@@ -28,6 +29,7 @@ pub fn run(common: &Common, args: &Trace) -> Result<ExitCode> {
 fn trace(common: &Common, args: &Trace, output: &OutputFolder) -> Result<ExitCode> {
     let session = Session::open(common)?;
     let source = LoadedPhotograph::open(&args.image)?;
+    earlier::tell(&args.out, "trace.json", &[&source]);
     let input = source.photograph.picture(session.resize).input();
     let size = match args.mask_size {
         Size::Auto => MASK_SIZE,

@@ -2,6 +2,7 @@
 
 pub mod arrays;
 pub mod contrast;
+pub mod earlier;
 pub mod figures;
 pub mod files;
 pub mod json;
