@@ -8,6 +8,7 @@ mod common;
 mod arrays;
 mod basics;
 mod batch;
+mod cases;
 mod compare;
 #[cfg(unix)]
 mod faults;

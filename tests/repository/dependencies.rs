@@ -17,7 +17,8 @@ const RAYON: &str = "rayon rayon-core crossbeam-deque crossbeam-epoch crossbeam-
 
 /// The packages for PNG and JPEG.
 const IMAGE: &str = "
-    image byteorder-lite moxcms num-traits pxfm zune-core zune-jpeg
+    image byteorder-lite moxcms num-traits pxfm
+    libjpeg-turbo-rs thiserror thiserror-impl
     png crc32fast fdeflate flate2 miniz_oxide adler2 simd-adler32";
 
 /// The packages for the archives that PyTorch writes.

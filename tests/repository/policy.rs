@@ -50,7 +50,7 @@ const IS_A_MACRO: &str = "a procedural macro: generates code for the item below 
 
 /// Packages that run code during the build (build scripts and procedural macros), and a description
 /// of this code.
-const RUNS_WHILE_BUILDING: [(&str, &str); 32] = [
+const RUNS_WHILE_BUILDING: [(&str, &str); 34] = [
     ("borsh", LOOKS_AT_THE_TARGET),
     ("borsh-derive", IS_A_MACRO),
     ("clap_derive", IS_A_MACRO),
@@ -76,6 +76,11 @@ const RUNS_WHILE_BUILDING: [(&str, &str); 32] = [
     ("serde_derive", IS_A_MACRO),
     ("serde_json", LOOKS_AT_THE_TARGET),
     ("signal-hook", "nothing: it compiles C only for a feature that is off here"),
+    (
+        "thiserror",
+        "asks the compiler for its version, compiles a file of its own, writes a module name into its own output folder",
+    ),
+    ("thiserror-impl", IS_A_MACRO),
     ("wasm-bindgen", LOOKS_AT_THE_TARGET),
     ("wasm-bindgen-macro", IS_A_MACRO),
     ("wasm-bindgen-shared", "asks git for its own revision, if it is a checkout; not for this platform"),
