@@ -18,7 +18,8 @@ use crate::cli::args::classes::Classes;
 use crate::cli::args::{Aggregate, Common, Size, Sweep};
 use crate::cli::checksum;
 use crate::cli::source;
-use crate::cli::terminal::interrupt;
+use crate::cli::terminal::progress::Waiting;
+use crate::cli::terminal::{interrupt, panics};
 use crate::cli::weights;
 
 /// A loaded network and the data that identifies it.
@@ -204,10 +205,17 @@ impl Method {
 }
 
 impl LoadedPhotograph {
-    /// Reads and decodes a file, or standard input. The checksum is computed from the decoded bytes.
+    /// Reads and decodes a file, or standard input. After a second, a line on the terminal says so.
     pub fn open(image: &Path) -> Result<LoadedPhotograph> {
+        let _waiting = Waiting::new(format!("reading {}", source::shown(image)));
+        LoadedPhotograph::read(image)
+    }
+
+    /// Reads and decodes a file, or standard input. The checksum is computed from the decoded bytes.
+    pub fn read(image: &Path) -> Result<LoadedPhotograph> {
         let bytes = source::read_photograph(image)?;
-        let photograph = Photograph::from_bytes(&source::shown(image), &bytes)?;
+        let decode = || Photograph::from_bytes(&source::shown(image), &bytes);
+        let photograph = panics::without_message(decode)?;
         let sha256 = checksum::sha256(&bytes);
         Ok(LoadedPhotograph { image: image.to_path_buf(), sha256, photograph: Arc::new(photograph) })
     }

@@ -17,12 +17,13 @@ use clap::{CommandFactory, FromArgMatches};
 use occlude::Error;
 
 use args::{Arguments, Command};
-use terminal::{console, interrupt};
+use terminal::{console, interrupt, panics};
 
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     // If this fails, signals have their default effect.
     let _ = interrupt::watch();
+    panics::install();
     let matches = Arguments::command().get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let common = &arguments.common;

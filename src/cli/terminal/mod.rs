@@ -2,5 +2,6 @@
 
 pub mod console;
 pub mod interrupt;
+pub mod panics;
 pub mod progress;
 pub mod threads;

@@ -1,4 +1,10 @@
-//! Progress bars of a sweep, a batch and a download, on standard error.
+//! Progress bars of a sweep, a batch and a download, and a line about other work that takes long, on
+//! standard error.
+
+use std::io::{self, IsTerminal};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -105,5 +111,41 @@ impl BytesBar {
 impl Drop for BytesBar {
     fn drop(&mut self) {
         self.0.finish_and_clear();
+    }
+}
+
+/// A line on the terminal about work that has taken longer than a second. It disappears when this
+/// value is dropped.
+pub struct Waiting(Option<(Sender<()>, JoinHandle<()>)>);
+
+impl Waiting {
+    pub fn new(work: String) -> Waiting {
+        if !io::stderr().is_terminal() {
+            return Waiting(None);
+        }
+        let (sender, done) = channel::<()>();
+        let show = move || {
+            if done.recv_timeout(Duration::from_secs(1)) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+            let style = ProgressStyle::with_template("{spinner} {msg}, {elapsed}");
+            let line = ProgressBar::new_spinner().with_style(style.expect("a constant template"));
+            line.set_message(work);
+            line.enable_steady_tick(Duration::from_millis(200));
+            // The sender is dropped at the end of the work.
+            let _ = done.recv();
+            line.finish_and_clear();
+        };
+        // Without a further thread, there is no line.
+        Waiting(thread::Builder::new().spawn(show).ok().map(|thread| (sender, thread)))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some((sender, thread)) = self.0.take() {
+            drop(sender);
+            let _ = thread.join();
+        }
     }
 }

@@ -145,7 +145,7 @@ impl BatchJob<'_> {
         let folder = self.folder(file);
         match Record::read(&folder).filter(|record| record.holds(self.recipe, file, &folder)) {
             Some(record) => Ok(Prepared::Finished(record.row)),
-            None => LoadedPhotograph::open(&file.path).map(Prepared::Read),
+            None => LoadedPhotograph::read(&file.path).map(Prepared::Read),
         }
     }
 
