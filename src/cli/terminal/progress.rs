@@ -128,7 +128,7 @@ impl Waiting {
             if done.recv_timeout(Duration::from_secs(1)) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
-            let style = ProgressStyle::with_template("{spinner} {msg}, {elapsed}");
+            let style = ProgressStyle::with_template("{spinner} {msg}");
             let line = ProgressBar::new_spinner().with_style(style.expect("a constant template"));
             line.set_message(work);
             line.enable_steady_tick(Duration::from_millis(200));
