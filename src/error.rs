@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::text::{escaped, shown, shown_problem};
 
 /// `std::result::Result` with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
@@ -10,7 +12,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// The reason why a function of this crate failed.
 ///
 /// The [`Display`](fmt::Display) text is complete: it names the input and says what was found, what
-/// was expected and what to do. It includes the operating system's message of an [`Error::Io`], so
+/// was expected and what to do. Every field is on one line: control characters of names in files and
+/// of paths are escaped, and long texts are shortened (see [`text`](crate::text)). It includes the operating system's message of an [`Error::Io`], so
 /// [`source`](std::error::Error::source) continues with the cause of that one, and a report that
 /// prints the whole chain repeats nothing.
 #[derive(Debug)]
@@ -91,37 +94,45 @@ or, if you have bvlc_googlenet.safetensors, put it in one of these places, or na
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Io { path, action, source } => write!(f, "cannot {action} {}: {source}", path.display()),
+            Error::Io { path, action, source } => {
+                write!(f, "cannot {action} {}: {}", shown_path(path), shown_problem(&source.to_string()))
+            }
             Error::Image { name, problem }
             | Error::Weights { name, problem }
-            | Error::Labels { name, problem } => write!(f, "{name}: {problem}"),
+            | Error::Labels { name, problem } => write!(f, "{}: {}", escaped(name), shown_problem(problem)),
             Error::WeightsNotFound { tried } => {
                 writeln!(f, "no weights file found; looked at:")?;
                 for path in tried {
-                    writeln!(f, "  {}", path.display())?;
+                    writeln!(f, "  {}", shown_path(path))?;
                 }
                 write!(f, "{HOW_TO_GET_WEIGHTS}")
             }
             Error::Option { name, found, expected } => {
-                write!(f, "{name} {found} is not possible: expected {expected}")
+                write!(f, "{name} {} is not possible: expected {}", shown(found), shown_problem(expected))
             }
             Error::UnknownClass { name, similar, elsewhere } => {
-                write!(f, "no class is called \"{name}\"")?;
-                if !similar.is_empty() {
-                    write!(f, "; did you mean {}?", similar.join(" or "))?;
-                }
-                elsewhere.iter().try_for_each(|network| write!(f, "\n{network}"))
+                write!(f, "no class is called \"{}\"", shown(name))?;
+                write_similar(f, similar)?;
+                elsewhere.iter().try_for_each(|network| write!(f, "\n{}", shown_problem(network)))
             }
             Error::UnknownLayer { name, similar, all } => {
-                write!(f, "no layer is called \"{name}\"")?;
-                if !similar.is_empty() {
-                    write!(f, "; did you mean {}?", similar.join(" or "))?;
-                }
-                write!(f, "\nexpected one of {}", all.join(", "))
+                write!(f, "no layer is called \"{}\"", shown(name))?;
+                write_similar(f, similar)?;
+                write!(f, "\nexpected one of {}", escaped(&all.join(", ")))
             }
             Error::Cancelled => write!(f, "cancelled"),
         }
     }
+}
+
+/// A path, which is never shortened: it has to be found again.
+fn shown_path(path: &Path) -> String {
+    escaped(&path.to_string_lossy()).into_owned()
+}
+
+fn write_similar(f: &mut fmt::Formatter<'_>, similar: &[String]) -> fmt::Result {
+    let similar: Vec<_> = similar.iter().map(|name| shown(name)).collect();
+    if similar.is_empty() { Ok(()) } else { write!(f, "; did you mean {}?", similar.join(" or ")) }
 }
 
 impl std::error::Error for Error {
@@ -161,6 +172,30 @@ impl Error {
 mod tests {
     use super::*;
     use std::error::Error as _;
+
+    /// A name from a file or an argument cannot begin a second line or fill the screen, in any field
+    /// of any error.
+    #[test]
+    fn foreign_text_stays_on_its_line() {
+        let foreign = format!("a\nerror: all is well\u{202e}\u{1b}[2J{}", "z".repeat(100_000));
+        let path = PathBuf::from(&foreign[..40]);
+        let text = || foreign.clone();
+        for (error, lines) in [
+            (Error::io(&path, "read")(io::Error::other(text())), 1),
+            (Error::image(path.to_string_lossy(), text()), 1),
+            (Error::weights(path.to_string_lossy(), text()), 1),
+            (Error::labels(path.to_string_lossy(), text()), 1),
+            (Error::option("--classes", text(), text()), 1),
+            (Error::WeightsNotFound { tried: vec![path.clone(); 2] }, 7),
+            (Error::UnknownClass { name: text(), similar: vec![text()], elsewhere: Some(text()) }, 2),
+            (Error::UnknownLayer { name: text(), similar: vec![text()], all: vec!["conv1".into()] }, 2),
+        ] {
+            let shown = error.to_string();
+            assert!(!shown.contains(|c| c != '\n' && crate::text::is_control(c)), "{shown}");
+            assert_eq!(shown.lines().count(), lines, "{shown}");
+            assert!(shown.contains("a\\nerror: all is well\\u{202e}") && shown.len() < 10_000, "{shown}");
+        }
+    }
 
     #[test]
     fn a_chain_of_causes_repeats_no_text() {

@@ -185,6 +185,7 @@ pub mod parallel;
 pub mod profile;
 pub mod reference;
 pub mod sweep;
+pub mod text;
 pub mod trace;
 pub mod weights;
 
