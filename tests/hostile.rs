@@ -542,9 +542,21 @@ fn files_of_labels() {
         let message = Labels::parse("labels", contents).unwrap_err().to_string();
         assert!(message.contains("labels") && message.contains(words), "{message}");
     }
-    for wanted in ["", " ", "\0", "\u{1b}[2J", "٢٨٥", "-1", "1e3", "99999999999999999999", "0x10", &long] {
+    // Each label takes many times the memory of its line.
+    let many = "a\n".repeat(8 * MB - 1);
+    let (read, taken) = peak(|| Labels::parse("labels", many.as_bytes()));
+    let message = read.unwrap_err().to_string();
+    assert!(message.contains("has 8388607 lines, expected at most 32768"), "{message}");
+    assert!(taken < MB, "{taken} bytes");
+    for wanted in ["", " ", "٢٨٥", "-1", "1e3", "99999999999999999999", "0x10"] {
         let message = Labels::imagenet().find(wanted).unwrap_err().to_string();
         assert!(message.contains(wanted.trim()), "{message}");
+    }
+    for (wanted, shown) in
+        [("\0", "\"\\u{0}\""), ("\u{1b}[2J", "\"\\u{1b}[2J\""), (&long, "n (5000 characters)")]
+    {
+        let message = Labels::imagenet().find(wanted).unwrap_err().to_string();
+        assert!(message.contains(shown), "{message}");
     }
 }
 

@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::LazyLock;
 
+use super::MAX_CLASSES;
 use super::suggest::suggest;
 use crate::error::{Error, Result};
 
@@ -92,7 +93,7 @@ impl Labels {
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be read. [`Error::Labels`] if it is not UTF-8, is larger
-    /// than 16 MB, has no line, or has an empty line before the last name.
+    /// than 16 MB, has no line or more than [`MAX_CLASSES`], or has an empty line before the last name.
     pub fn open(path: impl AsRef<Path>) -> Result<Labels> {
         let path = path.as_ref();
         let mut bytes = Vec::new();
@@ -122,6 +123,12 @@ impl Labels {
             let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
             refuse(format!("line {line} is not UTF-8, expected a line of text for each class"))
         })?;
+        let lines = text.trim_end().lines().count();
+        if lines > MAX_CLASSES {
+            return Err(refuse(format!(
+                "has {lines} lines, expected at most {MAX_CLASSES}, one for each class"
+            )));
+        }
         let labels: Vec<Label> = text.trim_end().lines().map(|line| Label::parse(line.trim())).collect();
         if let Some(at) = labels.iter().position(|label| label.words.is_empty()) {
             return Err(refuse(format!("line {} is empty, expected the name of class {at}", at + 1)));

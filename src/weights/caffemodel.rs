@@ -4,9 +4,12 @@
 //! `LayerParameter`), both encodings of shapes, and packed or unpacked numbers in single or double
 //! precision. It skips the auxiliary classifiers, which are used in training only.
 
-use super::protobuf::{FieldValue, each_integer, each_run, fields};
-use super::tensor::{Tensor, require_count, squeeze};
+use super::layout::check_classes;
+use super::number::Number;
+use super::protobuf::{FieldValue, each_integer, fields};
+use super::tensor::{Packing, Tensor, count, numbers, squeeze};
 use crate::network::{Network, Op};
+use crate::text::shown;
 
 /// The classifier's name in the published network. Fine-tuned networks use another name, so that
 /// Caffe does not load the old weights.
@@ -57,6 +60,7 @@ pub(crate) fn tensors(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
         let weight = CaffeBlob::of(found.blobs[0]).map_err(in_layer("weights"))?;
         let bias = CaffeBlob::of(found.blobs[1]).map_err(in_layer("biases"))?;
         if let (Op::Classifier, Some(&classes)) = (layer.op, squeeze(&weight.shape, 2).first()) {
+            check_classes(&layer.name, classes)?;
             shape[0] = classes;
         }
         let bias_shape = vec![shape[0]];
@@ -67,7 +71,7 @@ pub(crate) fn tensors(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
     }
     match layers.first() {
         None => Ok(tensors),
-        Some(extra) => Err(format!("layer {} has weights and is unknown to GoogLeNet", extra.name)),
+        Some(extra) => Err(format!("layer {} has weights and is unknown to GoogLeNet", shown(&extra.name))),
     }
 }
 
@@ -85,7 +89,7 @@ fn layers(bytes: &[u8]) -> Result<Vec<CaffeLayer<'_>>, String> {
         let mut layer =
             CaffeLayer { name: String::new(), fully_connected: false, blobs: [&[]; 2], blob_count: 0 };
         for field in fields(message) {
-            match field.map_err(|problem| format!("layer \"{}\": {problem}", layer.name))? {
+            match field.map_err(|problem| format!("layer \"{}\": {problem}", shown(&layer.name)))? {
                 (n, FieldValue::Bytes(text)) if n == name => {
                     layer.name = String::from_utf8_lossy(&text[..text.len().min(256)]).into_owned();
                 }
@@ -105,7 +109,7 @@ fn layers(bytes: &[u8]) -> Result<Vec<CaffeLayer<'_>>, String> {
             continue;
         }
         if layers.iter().any(|other| other.name == layer.name) {
-            return Err(format!("has two layers {}", layer.name));
+            return Err(format!("has two layers {}", shown(&layer.name)));
         }
         if layers.len() == MAX_LAYERS {
             return Err(format!("has more than {MAX_LAYERS} layers with weights, expected GoogLeNet's 58"));
@@ -122,7 +126,7 @@ fn name_classifier(layers: &mut [CaffeLayer]) -> Result<(), String> {
         [] => {}
         [one] => one.name = CLASSIFIER.to_string(),
         several => {
-            let names: Vec<&str> = several.iter().take(3).map(|layer| layer.name.as_str()).collect();
+            let names: Vec<_> = several.iter().take(3).map(|layer| shown(&layer.name)).collect();
             return Err(format!(
                 "has {} fully connected layers ({}) besides the auxiliary classifiers, expected one",
                 several.len(),
@@ -176,22 +180,12 @@ impl<'a> CaffeBlob<'a> {
         if squeeze(&self.shape, shape.len()) != shape {
             return Err(format!("has shape {:?}, expected {shape:?}", self.shape));
         }
-        let (mut single, mut double) = (Vec::new(), Vec::new());
-        for field in fields(self.message) {
-            // `data` and `double_data`.
-            match field? {
-                (5, value) => {
-                    each_run(value, |run| single.extend(run.iter().map(|&b| f32::from_le_bytes(b))))?
-                }
-                (8, value) => {
-                    each_run(value, |run| double.extend(run.iter().map(|&b| f64::from_le_bytes(b) as f32)))?;
-                }
-                _ => {}
-            }
+        // `double_data` and `data`.
+        let double = [(8, Packing::Bytes)];
+        if count(self.message, &double, Number::F64)? > 0 {
+            return numbers(self.message, &double, Number::F64, shape);
         }
-        let values = if double.is_empty() { single } else { double };
-        require_count(&values, shape)?;
-        Ok(values)
+        numbers(self.message, &[(5, Packing::Bytes)], Number::F32, shape)
     }
 }
 
@@ -337,12 +331,14 @@ mod tests {
         }
         // Dimensions with a product beyond any memory, in the one layer with a variable number of
         // rows.
-        for classes in [HUGE as usize, 0] {
+        let many = "loss3/classifier is for 1152921504606846976 classes, expected 1 to 32768";
+        let few = "layer loss3/classifier, biases: holds 1 numbers";
+        for (classes, expected) in [(HUGE as usize, many), (0, "is for 0 classes"), (32768, few)] {
             let mut layers = layers(1);
             layers.last_mut().unwrap().shape[0] = classes;
             for style in [PUBLISHED, NEW] {
                 let message = message(&style.file(&layers));
-                assert!(message.contains("layer loss3/classifier, biases: holds 1 numbers"), "{message}");
+                assert!(message.contains(expected), "{message}");
             }
         }
     }

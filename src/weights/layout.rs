@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::torchvision;
 use crate::network::{CLASSES, FIRST_CHANNELS, MAX_CLASSES, Network, is_width};
+use crate::text::shown;
 
 /// Name and shape of each tensor of a network, in the order of the table.
 pub(super) fn expected_tensors(network: &Network) -> Vec<(String, Vec<usize>)> {
@@ -17,18 +18,68 @@ pub(super) fn expected_tensors(network: &Network) -> Vec<(String, Vec<usize>)> {
     tensors
 }
 
-/// The name of a tensor without the prefixes of model wrappers, or `None` for tensors that are used
-/// in training only: those of the auxiliary classifiers and torchvision's counts of batches.
-pub(super) fn used_name(name: &str) -> Option<String> {
-    const WRAPPERS: [&str; 3] = ["module.", "model.", "_orig_mod."];
-    const TRAINING: [&str; 4] = ["loss1/", "loss2/", "aux1.", "aux2."];
-    let mut plain = name;
-    while let Some(rest) = WRAPPERS.iter().find_map(|wrapper| plain.strip_prefix(wrapper)) {
-        plain = rest;
+/// The tensor of the first layer, in each naming scheme.
+const FIRST: [&str; 3] = [torchvision::FIRST_OF_STATE_DICT, "conv1.weight", "conv1/7x7_s2.weight"];
+
+/// BVLC's tensor whose first dimension is the number of classes.
+const CLASSIFIER: &str = "loss3/classifier.weight";
+
+/// The text before the names of a network that is a part of another one: "module." from
+/// DataParallel, "_orig_mod." from torch.compile, or the name of an attribute, such as "model.",
+/// "net." or "backbone.".
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Prefix(String);
+
+impl Prefix {
+    /// Finds the prefix in the names of all tensors of a file.
+    pub fn of<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Prefix {
+        let before = |name: &'a str, markers: &[&str]| {
+            let found = markers.iter().filter_map(|marker| name.strip_suffix(marker));
+            found
+                .filter(|prefix| prefix.is_empty() || prefix.ends_with('.'))
+                .min_by_key(|prefix| prefix.len())
+        };
+        // The shortest one, so that a network without a prefix keeps its names; of several, always
+        // the same. The last layer can have been replaced outside of the wrapper.
+        let first = names.clone().filter_map(|name| before(name, &FIRST));
+        let last = names.filter_map(|name| before(name, &[torchvision::CLASSIFIER, CLASSIFIER]));
+        let of =
+            |found: &mut dyn Iterator<Item = &'a str>| found.min_by_key(|prefix| (prefix.len(), *prefix));
+        let prefix = of(&mut { first }).or_else(|| of(&mut { last }));
+        Prefix(prefix.unwrap_or_default().to_string())
     }
-    let is_used =
-        !TRAINING.iter().any(|part| plain.starts_with(part)) && !plain.ends_with(".num_batches_tracked");
-    is_used.then(|| plain.to_string())
+
+    /// The name of a tensor without the prefix, or `None` for tensors that are used in training only:
+    /// those of the auxiliary classifiers and torchvision's counts of batches.
+    pub fn used_name(&self, name: &str) -> Option<String> {
+        const TRAINING: [&str; 4] = ["loss1/", "loss2/", "aux1.", "aux2."];
+        let plain = name.strip_prefix(&self.0).unwrap_or(name);
+        let is_used =
+            !TRAINING.iter().any(|part| plain.starts_with(part)) && !plain.ends_with(".num_batches_tracked");
+        is_used.then(|| plain.to_string())
+    }
+
+    /// Adds to the description of a problem that names are meant without the prefix.
+    pub fn explain(&self, problem: String) -> String {
+        match self.0.strip_suffix('.') {
+            None => problem,
+            Some(part) => format!(
+                "{problem}; the names in the file begin with \"{part}.\", which is left out here: \
+                 `torch.save(model.{part}.state_dict(), \"weights.pth\")` saves that part without it",
+                part = shown(part)
+            ),
+        }
+    }
+}
+
+/// Checks the number of classes in the shape of a classifier.
+pub(super) fn check_classes(tensor: &str, classes: usize) -> std::result::Result<(), String> {
+    if (1..=MAX_CLASSES).contains(&classes) {
+        return Ok(());
+    }
+    Err(format!(
+        "tensor {tensor} is for {classes} classes, expected 1 to {MAX_CLASSES} (its shape is [classes, features])"
+    ))
 }
 
 /// The network whose tensors a file holds, and the naming scheme of the file.
@@ -61,19 +112,16 @@ impl Layout {
             let prefix = |name: &&String| name.starts_with("fc.");
             if let Some(name) = found.keys().filter(prefix).min() {
                 return Err(format!(
-                    "its classifier `fc` is a Sequential (it has the tensor {name}), expected one Linear with fc.weight and \
-                     fc.bias; save the last layer under these names, which is right if the others are dropout"
+                    "its classifier `fc` is a Sequential (it has the tensor {}), expected one Linear with fc.weight and \
+                     fc.bias; save the last layer under these names, which is right if the others are dropout",
+                    shown(name)
                 ));
             }
         }
-        let classifier = if is_torchvisions { torchvision::CLASSIFIER } else { "loss3/classifier.weight" };
+        let classifier = if is_torchvisions { torchvision::CLASSIFIER } else { CLASSIFIER };
         // A file without this tensor is refused below.
         let classes = first(classifier).unwrap_or(CLASSES);
-        if !(1..=MAX_CLASSES).contains(&classes) {
-            return Err(format!(
-                "tensor {classifier} is for {classes} classes, expected 1 to {MAX_CLASSES} (its shape is [classes, features])"
-            ));
-        }
+        check_classes(classifier, classes)?;
         let network = match width {
             Some(width) if !is_width(width) => {
                 return Err(format!(
@@ -116,5 +164,6 @@ fn tensor_list(names: &[String]) -> String {
         0..=3 => String::new(),
         n => format!(" and {} more", n - 3),
     };
-    format!("tensor{plural} {}{more}", names[..names.len().min(3)].join(", "))
+    let named: Vec<_> = names.iter().take(3).map(|name| shown(name)).collect();
+    format!("tensor{plural} {}{more}", named.join(", "))
 }

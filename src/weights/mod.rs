@@ -35,7 +35,8 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::network::labels::Labels;
-use layout::{Layout, expected_tensors, used_name};
+use crate::text::shown;
+use layout::{Layout, Prefix, expected_tensors};
 
 /// Largest size of a weights file in bytes. A network of
 /// [`MAX_CLASSES`](crate::network::MAX_CLASSES) with the auxiliary classifiers has fewer.
@@ -143,11 +144,12 @@ impl Weights {
             #[cfg(not(feature = "pth"))]
             Form::Pth => return Err(refuse(form::NO_PTH.to_string())),
         };
-        let mut bytes = head;
-        reader.take(size - bytes.len() as u64).read_to_end(&mut bytes).map_err(failed)?;
+        let mut bytes = tensor::room(size as usize).map_err(refuse)?;
+        head.chain(reader).take(size).read_to_end(&mut bytes).map_err(failed)?;
         let mut tensors = read_tensors(&bytes).map_err(refuse)?;
         drop(bytes);
-        tensors.retain_mut(|tensor| match used_name(&tensor.name) {
+        let prefix = Prefix::of(tensors.iter().map(|tensor| tensor.name.as_str()));
+        tensors.retain_mut(|tensor| match prefix.used_name(&tensor.name) {
             Some(name) => {
                 tensor.name = name;
                 true
@@ -155,7 +157,7 @@ impl Weights {
             None => false,
         });
         let shapes = tensors.iter().map(|tensor| (tensor.name.clone(), tensor.shape.clone())).collect();
-        let layout = Layout::of(shapes).map_err(refuse)?;
+        let layout = Layout::of(shapes).map_err(|problem| refuse(prefix.explain(problem)))?;
         Weights::new(layout, tensors, &HashMap::new(), transform_input).map_err(refuse)
     }
 
@@ -167,11 +169,13 @@ impl Weights {
     ) -> Result<Weights> {
         let refuse = |problem: String| Error::weights(name, problem);
         let header = safetensors::read_header(name, size, reader)?;
-        let used = || header.entries.iter().filter_map(|entry| Some((used_name(&entry.name)?, entry)));
+        let prefix = Prefix::of(header.entries.iter().map(|entry| entry.name.as_str()));
+        let used = || header.entries.iter().filter_map(|entry| Some((prefix.used_name(&entry.name)?, entry)));
         let layout = Layout::of(used().map(|(name, entry)| (name, entry.shape.clone())).collect());
-        let layout = layout.map_err(refuse)?;
+        let layout = layout.map_err(|problem| refuse(prefix.explain(problem)))?;
         safetensors::check_types(used().map(|(_, entry)| entry)).map_err(refuse)?;
-        let tensors = safetensors::read_tensors(name, size, reader, header.entries, used_name)?;
+        let tensors =
+            safetensors::read_tensors(name, size, reader, header.entries, |name| prefix.used_name(name))?;
         Weights::new(layout, tensors, &header.metadata, transform_input).map_err(refuse)
     }
 
@@ -191,7 +195,10 @@ impl Weights {
             Some("true") => Some(true),
             Some("false") => Some(false),
             Some(other) => {
-                return Err(format!("has transform_input {other:?} in its metadata, expected true or false"));
+                return Err(format!(
+                    "has transform_input \"{}\" in its metadata, expected true or false",
+                    shown(other)
+                ));
             }
         };
         let tensors = match (torchvision::is_table(&network), layout.is_state_dict) {

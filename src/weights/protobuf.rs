@@ -89,22 +89,19 @@ pub(crate) fn each_integer(value: FieldValue, mut found: impl FnMut(u64)) -> Res
     Ok(())
 }
 
-/// Calls `found` with the bytes of the numbers of a repeated `float` field (`N` = 4) or `double`
-/// field (`N` = 8): with all numbers of a packed value, or with the one of an unpacked value.
-pub(crate) fn each_run<const N: usize>(
-    value: FieldValue,
-    mut found: impl FnMut(&[[u8; N]]),
-) -> Result<(), String> {
+/// Calls `found` with the bytes of the numbers of a repeated field of floats of `size` bytes: with all
+/// numbers of a packed value, or with the one of an unpacked value.
+pub(crate) fn each_run(value: FieldValue, size: usize, mut found: impl FnMut(&[u8])) -> Result<(), String> {
     let bytes = match &value {
         FieldValue::Bytes(packed) => packed,
         FieldValue::Fixed32(number) => &number[..],
         FieldValue::Fixed64(number) => &number[..],
-        FieldValue::Varint(_) => return Err(format!("a varint where numbers of {N} bytes should be")),
+        FieldValue::Varint(_) => return Err(format!("a varint where numbers of {size} bytes should be")),
     };
-    match bytes.as_chunks() {
-        (numbers, []) => found(numbers),
-        _ => return Err(format!("{} bytes of numbers of {N} bytes each", bytes.len())),
+    if !bytes.len().is_multiple_of(size) {
+        return Err(format!("{} bytes of numbers of {size} bytes each", bytes.len()));
     }
+    found(bytes);
     Ok(())
 }
 
@@ -179,7 +176,9 @@ mod tests {
     fn floats_are_read_packed_or_not() {
         let run = |value| {
             let mut all = Vec::new();
-            each_run(value, |run| all.extend(run.iter().map(|&b| f32::from_le_bytes(b)))).map(|()| all)
+            let floats =
+                |bytes: &[u8]| all.extend(bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)));
+            each_run(value, 4, floats).map(|()| all)
         };
         let packed: Vec<u8> = [1.5f32, -2.0].iter().flat_map(|x| x.to_le_bytes()).collect();
         assert_eq!(run(FieldValue::Bytes(&packed)).unwrap(), [1.5, -2.0]);

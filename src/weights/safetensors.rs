@@ -9,14 +9,18 @@ use std::ops::Range;
 
 use ::safetensors::{Dtype, SafeTensorError, SafeTensors};
 
-use super::Tensor;
 use super::number::Number;
+use super::tensor::{Tensor, room};
 use crate::error::{Error, Result};
+use crate::text::shown;
 
 /// Largest header in bytes. The header of the published file has 11 kB, that of torchvision's twice
 /// as much, and the names of 32768 classes add a few MB. A larger first number is not the length of
 /// a header.
 const MAX_HEADER: u64 = 1 << 22;
+
+/// Largest number of dimensions of a tensor; weights have at most 4.
+const MAX_RANK: usize = 8;
 
 /// Number of bytes that are read at once. They stay in the second-level cache until they are
 /// converted.
@@ -57,6 +61,8 @@ pub(super) fn read_header(name: &str, size: u64, reader: &mut dyn Read) -> Resul
     }
     // The buffer has the length of the file, because the crate `safetensors` compares it with the
     // header. Only the header is filled in; zeroed pages that are never written take no memory.
+    // Memory for it is asked for first, because the zeroed pages end the program where there is none.
+    drop(room::<u8>(size as usize).map_err(refuse)?);
     let mut head = vec![0; size as usize];
     head[..8].copy_from_slice(&length.to_le_bytes());
     fill(name, size, reader, &mut head[8..8 + length as usize])?;
@@ -65,8 +71,11 @@ pub(super) fn read_header(name: &str, size: u64, reader: &mut dyn Read) -> Resul
             "{size} bytes, but its header describes another number of them: truncated, or with something after its last \
              tensor; fetch the file again"
         )),
-        error => refuse(format!("not a safetensors file: its header is damaged ({error})")),
+        error => {
+            refuse(format!("not a safetensors file: its header is damaged ({})", shown(&error.to_string())))
+        }
     })?;
+    drop(head);
     let entry = |(name, info): (String, &::safetensors::tensor::TensorInfo)| Entry {
         name,
         shape: info.shape.clone(),
@@ -74,6 +83,10 @@ pub(super) fn read_header(name: &str, size: u64, reader: &mut dyn Read) -> Resul
         bytes: info.data_offsets.0..info.data_offsets.1,
     };
     let mut entries: Vec<Entry> = header.tensors().into_iter().map(entry).collect();
+    if let Some(entry) = entries.iter().filter(|entry| entry.shape.len() > MAX_RANK).min_by_key(|e| &e.name) {
+        let (name, rank) = (shown(&entry.name), entry.shape.len());
+        return Err(refuse(format!("tensor {name} has {rank} dimensions, expected at most {MAX_RANK}")));
+    }
     // Empty tensors are sorted by name, so that messages do not depend on the order of a hash
     // table.
     entries.sort_by(|a, b| (a.bytes.start, a.bytes.end, &a.name).cmp(&(b.bytes.start, b.bytes.end, &b.name)));
@@ -83,9 +96,10 @@ pub(super) fn read_header(name: &str, size: u64, reader: &mut dyn Read) -> Resul
 /// Refuses tensors of an unsupported number type; the message names the first of them by name.
 pub(super) fn check_types<'a>(entries: impl Iterator<Item = &'a Entry>) -> std::result::Result<(), String> {
     match entries.filter(|entry| number(entry.dtype).is_none()).min_by_key(|entry| &entry.name) {
-        Some(Entry { name, dtype, .. }) => {
-            Err(format!("tensor {name} has dtype {dtype:?}, expected F32, F16, BF16 or F64"))
-        }
+        Some(Entry { name, dtype, .. }) => Err(format!(
+            "tensor {} has dtype {dtype:?}, expected F32, F16, BF16 or F64; save it after `.float()`",
+            shown(name)
+        )),
         None => Ok(()),
     }
 }
@@ -105,7 +119,8 @@ pub(super) fn read_tensors(
         let kept = keep(&entry.name).zip(number(entry.dtype));
         let mut values = Vec::new();
         if let Some((_, number)) = kept {
-            values.reserve_exact(entry.bytes.len() / number.size());
+            let count = entry.bytes.len() / number.size();
+            values = room(count).map_err(|problem| Error::weights(name, problem))?;
         }
         let mut left = entry.bytes.len();
         while left > 0 {

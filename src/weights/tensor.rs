@@ -1,5 +1,8 @@
 //! A tensor of a weights file of any form, and the checks that all readers share.
 
+use super::number::Number;
+use super::protobuf::{each_integer, each_run, fields};
+
 /// A named tensor with its values in C order. Names and shapes are those of the network's table
 /// (`<layer>.weight`, `<layer>.bias`).
 #[derive(Clone, Debug, PartialEq)]
@@ -16,19 +19,78 @@ pub(crate) fn squeeze(found: &[usize], rank: usize) -> &[usize] {
     &found[ones.min(found.len().saturating_sub(rank))..]
 }
 
-/// Checks that the number of values is the product of `shape`, which can be larger than any memory.
-pub(crate) fn require_count(values: &[f32], shape: &[usize]) -> Result<(), String> {
+/// Memory for so many values.
+///
+/// # Errors
+/// If the system does not have it.
+pub(crate) fn room<T>(count: usize) -> Result<Vec<T>, String> {
+    let mut values = Vec::new();
+    values.try_reserve_exact(count).map_err(|_| {
+        let bytes = count.saturating_mul(size_of::<T>());
+        format!("needs {bytes} bytes of memory at once, which the system does not have; close other programs")
+    })?;
+    Ok(values)
+}
+
+/// How a field of a protocol buffer holds numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Packing {
+    /// By their bytes, little-endian.
+    Bytes,
+    /// Numbers of 16 bits as integers.
+    Integers,
+}
+
+/// Reads the numbers of a tensor of this shape from the given fields of a message. They are counted
+/// before memory is taken: an integer of one byte in the file is a number of 4 bytes in memory.
+pub(crate) fn numbers(
+    message: &[u8],
+    sources: &[(u64, Packing)],
+    number: Number,
+    shape: &[usize],
+) -> Result<Vec<f32>, String> {
+    let count = count(message, sources, number)?;
+    // The product can be larger than any memory.
     let expected = shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
-    if expected == Some(values.len()) && !values.is_empty() {
-        return Ok(());
+    if expected != Some(count) || count == 0 {
+        return Err(format!("holds {count} numbers, expected as many as its shape {shape:?} says"));
     }
-    Err(format!("holds {} numbers, expected as many as its shape {shape:?} says", values.len()))
+    let mut values = room(count)?;
+    each_number(message, sources, number, |bytes| number.extend(&mut values, bytes))?;
+    Ok(values)
+}
+
+/// Counts the numbers in the given fields of a message.
+pub(crate) fn count(message: &[u8], sources: &[(u64, Packing)], number: Number) -> Result<usize, String> {
+    let mut count = 0;
+    each_number(message, sources, number, |bytes| count += bytes.len() / number.size())?;
+    Ok(count)
+}
+
+/// Calls `found` with the bytes of one or more numbers at a time.
+fn each_number(
+    message: &[u8],
+    sources: &[(u64, Packing)],
+    number: Number,
+    mut found: impl FnMut(&[u8]),
+) -> Result<(), String> {
+    for field in fields(message) {
+        let (field, value) = field?;
+        match sources.iter().find(|(source, _)| *source == field) {
+            Some((_, Packing::Bytes)) => each_run(value, number.size(), &mut found)?,
+            Some((_, Packing::Integers)) => {
+                each_integer(value, |bits| found(&(bits as u16).to_le_bytes()))?;
+            }
+            None => {}
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::weights::encode::Layer;
+    use crate::weights::encode::{Layer, Message};
     use crate::weights::protobuf::{FieldValue, fields};
     use proptest::prelude::*;
 
@@ -44,12 +106,21 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_shape_beyond_every_machine_has_no_values() {
-        assert!(require_count(&[0.0; 6], &[2, 3]).is_ok());
+    fn numbers_are_counted_before_they_are_read() {
+        let six = Message::default().bytes(5, [0; 24]).0;
+        let read = |shape: &[usize]| numbers(&six, &[(5, Packing::Bytes)], Number::F32, shape);
+        assert_eq!(read(&[2, 3]).unwrap(), [0.0; 6]);
+        // Also shapes beyond every machine.
         for shape in [&[2, 2][..], &[usize::MAX, 2, 3], &[1 << 60, 1 << 60], &[0, 6]] {
-            assert!(require_count(&[0.0; 6], shape).is_err(), "{shape:?}");
+            assert!(read(shape).unwrap_err().contains("holds 6 numbers"), "{shape:?}");
         }
-        assert!(require_count(&[], &[0, 6]).is_err());
+        assert!(numbers(&six, &[(6, Packing::Bytes)], Number::F32, &[0, 6]).is_err());
+        // 1.0, -2.0 and 0.5 in 16 bits, by their bytes and as integers, packed or not.
+        let halves = Message::default().packed(5, &[0x3c00, 0xc000]).varint(5, 0x3800);
+        let halves = halves.bytes(9, [0, 0x3c, 0, 0xc0]).0;
+        let sources = [(5, Packing::Integers), (9, Packing::Bytes)];
+        assert_eq!(numbers(&halves, &sources, Number::F16, &[5]).unwrap(), [1.0, -2.0, 0.5, 1.0, -2.0]);
+        assert!(room::<f32>(usize::MAX / 8).unwrap_err().contains("bytes of memory at once"));
     }
 
     /// The tensors that a file of these layers must give.

@@ -231,30 +231,57 @@ fn a_width_that_no_network_has_is_refused() {
     }
 }
 
+/// The prefix in the names of these tensors.
+fn prefix(names: &[&str]) -> Prefix {
+    Prefix::of(names.iter().copied())
+}
+
 #[test]
 fn what_wrappers_put_before_names_is_taken_off() {
     let plain = Weights::from_bytes("w", &narrow(Dtype::F32, same, &[])).unwrap();
-    for prefix in ["module.", "model.", "_orig_mod.", "module._orig_mod."] {
-        let bytes = narrow(Dtype::F32, |name| format!("{prefix}{name}"), &[]);
-        assert!(Weights::from_bytes("w", &bytes).unwrap().tensors().eq(plain.tensors()), "{prefix}");
+    for before in ["module.", "model.", "_orig_mod.", "module._orig_mod.", "net.", "backbone.", "a.b.c.", "."]
+    {
+        let bytes = narrow(Dtype::F32, |name| format!("{before}{name}"), &[]);
+        assert!(Weights::from_bytes("w", &bytes).unwrap().tensors().eq(plain.tensors()), "{before}");
     }
-    let twice = vec![("fc.weight".to_string(), vec![3, 8]), ("module.fc.weight".to_string(), vec![3, 8])];
-    let twice = twice.into_iter().map(|(name, shape)| (used_name(&name).unwrap(), shape)).collect();
-    assert!(Layout::of(twice).map(|_| ()).unwrap_err().contains("two tensors of the same name"));
+    // A new classifier outside of the wrapper.
+    let outside = |name: &str| format!("{}{name}", if name.starts_with("fc.") { "" } else { "model." });
+    assert!(
+        Weights::from_bytes("w", &narrow(Dtype::F32, outside, &[])).unwrap().tensors().eq(plain.tensors())
+    );
+    let twice = ["fc.weight", "module.fc.weight"].map(|name| (name.to_string(), vec![3, 8]));
+    assert!(
+        Layout::of([twice[0].clone(), twice[0].clone()].into())
+            .is_err_and(|e| e.contains("two tensors of the same"))
+    );
+    assert_eq!(prefix(&["fc.weight", "module.fc.weight"]), Prefix::default());
+    // Only whole parts of a name are a prefix, and only before names of this network.
+    assert_eq!(prefix(&["myfc.weight", "module.conv2.weight"]), Prefix::default());
+    assert_eq!(prefix(&["b.fc.weight", "a.conv1.weight"]), prefix(&["a.conv1.weight", "b.fc.weight"]));
+}
+
+#[test]
+fn a_prefix_before_another_network_is_named() {
+    let before = |name: &str| format!("net.{}", name.replace("conv2", "conv9"));
+    let message = message(&narrow(Dtype::F32, before, &[]));
+    for expected in [
+        "has no tensors conv2.bias, conv2.weight, but tensors conv9.bias, conv9.weight;",
+        "the names in the file begin with \"net.\"",
+        "`torch.save(model.net.state_dict(), ",
+    ] {
+        assert!(message.contains(expected), "{message}");
+    }
 }
 
 #[test]
 fn what_only_training_uses_is_left_out() {
+    let plain = Prefix::default();
     let used = ["conv1.weight", "loss3/classifier.weight", "inception3a.branch1.bn.running_var"];
-    assert!(used.iter().all(|name| used_name(name).as_deref() == Some(*name)));
-    let unused = [
-        "loss1/classifier.weight",
-        "loss2/fc.bias",
-        "aux1.fc1.weight",
-        "module.aux2.conv.bn.weight",
-        "conv1.bn.num_batches_tracked",
-    ];
-    assert!(unused.iter().all(|name| used_name(name).is_none()));
+    assert!(used.iter().all(|name| plain.used_name(name).as_deref() == Some(*name)));
+    let unused =
+        ["loss1/classifier.weight", "loss2/fc.bias", "aux1.fc1.weight", "conv1.bn.num_batches_tracked"];
+    assert!(unused.iter().all(|name| plain.used_name(name).is_none()));
+    assert_eq!(prefix(&["module.fc.weight"]).used_name("module.aux2.conv.bn.weight"), None);
     let with_auxiliary = file(|t| t.push(("loss1/fc.weight".into(), "I32", vec![])), zeros);
     assert!(Weights::from_bytes("w", &with_auxiliary).is_ok(), "{}", message(&with_auxiliary));
 }

@@ -65,6 +65,16 @@ impl Message {
         self.message(field, &packed)
     }
 
+    /// Numbers of 16 bits as ONNX's `raw_data`.
+    fn raw_words(self, values: &[f32], bits: fn(f32) -> u16) -> Message {
+        self.bytes(9, values.iter().flat_map(|value| bits(*value).to_le_bytes()).collect::<Vec<_>>())
+    }
+
+    /// Numbers of 16 bits as ONNX's `int32_data`.
+    fn words(self, values: &[f32], bits: fn(f32) -> u16) -> Message {
+        self.packed(5, &values.iter().map(|value| bits(*value).into()).collect::<Vec<_>>())
+    }
+
     /// A repeated `float` field, or the same values as a `double` field.
     fn floats(self, field: u64, double: bool, packed: bool, values: &[f32]) -> Message {
         match (packed, double) {
@@ -198,6 +208,8 @@ pub enum Numbers {
     /// Rounded to 16 bits. The tests' values must be such numbers already.
     RawHalf,
     Half,
+    RawBfloat,
+    Bfloat,
 }
 
 /// A variant of the ONNX format.
@@ -284,20 +296,15 @@ impl Onnx {
 
     pub fn tensor(&self, shape: &[usize], values: &[f32]) -> Message {
         let dims = shape.iter().fold(Message::default(), |tensor, &size| tensor.varint(1, size as u64));
-        let half = |value: &f32| half_bits(*value);
         match self.numbers {
             Numbers::Raw => dims.varint(2, 1).bytes(9, little_endian(values)),
             Numbers::Typed { packed } => dims.varint(2, 1).floats(4, false, packed, values),
             Numbers::RawDouble => dims.varint(2, 11).floats(9, true, true, values),
             Numbers::Double => dims.varint(2, 11).floats(10, true, true, values),
-            Numbers::RawHalf => {
-                let bytes: Vec<u8> = values.iter().flat_map(|value| half(value).to_le_bytes()).collect();
-                dims.varint(2, 10).bytes(9, bytes)
-            }
-            Numbers::Half => {
-                let bits: Vec<usize> = values.iter().map(|value| half(value).into()).collect();
-                dims.varint(2, 10).packed(5, &bits)
-            }
+            Numbers::RawHalf => dims.varint(2, 10).raw_words(values, half_bits),
+            Numbers::Half => dims.varint(2, 10).words(values, half_bits),
+            Numbers::RawBfloat => dims.varint(2, 16).raw_words(values, bfloat_bits),
+            Numbers::Bfloat => dims.varint(2, 16).words(values, bfloat_bits),
         }
     }
 
@@ -411,4 +418,9 @@ pub fn half_bits(value: f32) -> u16 {
         Some(magnitude) if magnitude >= 1 << 10 => sign | magnitude as u16,
         _ => sign,
     }
+}
+
+/// A number as BF16: its upper half, without rounding.
+fn bfloat_bits(value: f32) -> u16 {
+    (value.to_bits() >> 16) as u16
 }

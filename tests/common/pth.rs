@@ -170,7 +170,7 @@ fn no_code_is_run_and_what_would_have_been_is_named() {
         refuse(&form(&inside), &["os.system"]);
     }
     let odd = [b"ca\x1b[31m\0", &[b'x'; 5000][..], b"\ny\n"].concat();
-    refuse(&legacy(&odd, &[]), &["\"a\\u{1b}[31m\\0xxx", "xxx...\""]);
+    refuse(&legacy(&odd, &[]), &["\"a\\u{1b}[31m\\u{0}xxx", "xxx...xxx", "(5009 characters)\""]);
     // The opcodes NEWOBJ, INST, OBJ, EXT1, POP and SET.
     for opcode in [0x81, b'i', b'o', 0x82, b'0', 0x8f] {
         let expected = format!("opcode {opcode:#04x} at byte 139");

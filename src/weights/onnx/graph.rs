@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::weights::number::half;
-use crate::weights::protobuf::{FieldValue, each_integer, each_run, fields};
-use crate::weights::tensor::{require_count, squeeze};
+use crate::text::shown;
+use crate::weights::number::Number;
+use crate::weights::protobuf::{FieldValue, each_integer, fields};
+use crate::weights::tensor::{Packing, numbers, squeeze};
 
 /// Largest number of nodes and of tensors. The published file has 143 nodes.
 pub(super) const MAX_NODES: usize = 2000;
@@ -95,7 +96,7 @@ impl<'a> Graph<'a> {
             return Err(format!("has more than {MAX_NODES} nodes, expected about 143 of GoogLeNet"));
         }
         if self.writers.insert(node.output, self.nodes.len()).is_some() {
-            return Err(format!("two nodes write the value \"{}\"", node.output));
+            return Err(format!("two nodes write the value \"{}\"", shown(node.output)));
         }
         self.nodes.push(node);
         Ok(())
@@ -107,7 +108,7 @@ impl<'a> Graph<'a> {
         }
         match self.tensors.insert(tensor.name, tensor) {
             None => Ok(()),
-            Some(other) => Err(format!("has two tensors \"{}\"", other.name)),
+            Some(other) => Err(format!("has two tensors \"{}\"", shown(other.name))),
         }
     }
 
@@ -138,7 +139,8 @@ impl<'a> Graph<'a> {
             };
             let Some(&at) = self.writers.get(value) else {
                 return Err(format!(
-                    "reads \"{value}\", which no node writes, expected a convolution's output"
+                    "reads \"{}\", which no node writes, expected a convolution's output",
+                    shown(value)
                 ));
             };
             let node = &self.nodes[at];
@@ -164,7 +166,8 @@ impl<'a> Graph<'a> {
                 }
                 other => {
                     return Err(format!(
-                        "reads through a node of type {other}, which GoogLeNet does not have"
+                        "reads through a node of type {}, which GoogLeNet does not have",
+                        shown(other)
                     ));
                 }
             }
@@ -245,7 +248,7 @@ impl<'a> StoredTensor<'a> {
         };
         fields(message)
             .try_for_each(|field| read(field?))
-            .map_err(|problem| format!("tensor \"{}\": {problem}", tensor.name))?;
+            .map_err(|problem| format!("tensor \"{}\": {problem}", shown(tensor.name)))?;
         Ok(tensor)
     }
 
@@ -260,36 +263,24 @@ impl<'a> StoredTensor<'a> {
                         `onnx.save(onnx.load(\"model.onnx\"), \"one.onnx\")`"
                 .to_string());
         }
-        let mut values = Vec::new();
-        for field in fields(self.message) {
-            // `float_data`, `int32_data`, `raw_data`, `double_data`.
-            match (field?, self.kind) {
-                ((4 | 9, value), 1) => {
-                    each_run(value, |run| values.extend(run.iter().map(|&b| f32::from_le_bytes(b))))?;
-                }
-                ((10 | 9, value), 11) => {
-                    each_run(value, |run| values.extend(run.iter().map(|&b| f64::from_le_bytes(b) as f32)))?;
-                }
-                ((9, value), 10) => {
-                    each_run(value, |run| values.extend(run.iter().map(|&b| half(u16::from_le_bytes(b)))))?;
-                }
-                ((5, value), 10) => each_integer(value, |bits| values.push(half(bits as u16)))?,
-                _ => {}
-            }
-        }
-        match self.kind {
-            1 | 10 | 11 => require_count(&values, shape)?,
+        // The values of the enum `DataType`; `float_data`, `int32_data` and `double_data`.
+        let (number, typed) = match self.kind {
+            1 => (Number::F32, (4, Packing::Bytes)),
+            10 => (Number::F16, (5, Packing::Integers)),
+            11 => (Number::F64, (10, Packing::Bytes)),
+            16 => (Number::Bf16, (5, Packing::Integers)),
             kind => {
-                // The values of the enum `DataType`.
                 let name = match kind {
                     2 | 3 | 21 | 22 => " (whole numbers: a quantised network)",
-                    16 => " (bfloat16)",
                     _ => "",
                 };
-                return Err(format!("is of data type {kind}{name}, expected 1 (f32), 10 (f16) or 11 (f64)"));
+                return Err(format!(
+                    "is of data type {kind}{name}, expected 1 (f32), 10 (f16), 11 (f64) or 16 (bfloat16)"
+                ));
             }
-        }
-        Ok(values)
+        };
+        // Field 9 is `raw_data`.
+        numbers(self.message, &[typed, (9, Packing::Bytes)], number, shape)
     }
 }
 

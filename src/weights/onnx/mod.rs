@@ -12,9 +12,11 @@ mod graph;
 
 use std::collections::{HashMap, VecDeque};
 
-use super::tensor::Tensor;
+use super::layout::check_classes;
+use super::tensor::{Tensor, room};
 use super::torchvision;
 use crate::network::{BlobId, CLASSES, Network, Op};
+use crate::text::shown;
 use graph::{Graph, Node, Step, StoredTensor};
 
 /// Reads the tensors of a GoogLeNet with any number of classes, in the order of the table, each
@@ -34,7 +36,8 @@ pub(crate) fn tensors(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
             continue;
         };
         let node = &graph.nodes[nodes[&at]];
-        let problem = |problem: String| format!("layer {} (node {}): {problem}", layer.name, node.output);
+        let problem =
+            |problem: String| format!("layer {} (node {}): {problem}", layer.name, shown(node.output));
         let [bias, mut weight] = parameters(&graph, node, layer.op, shape).map_err(problem)?;
         if layer.input == BlobId::IMAGE && !is_bvlcs {
             // `transform_input` is exported with a concatenation of the channels at its end.
@@ -85,7 +88,8 @@ fn follow(
     while let Some((layer, node)) = open.pop_front() {
         let (layer, node) = (&network.layers[layer], &graph.nodes[node]);
         let problem = |problem: String| {
-            format!("not GoogLeNet: what should be layer {} (node {}) {problem}", layer.name, node.output)
+            let node = shown(node.output);
+            format!("not GoogLeNet: what should be layer {} (node {node}) {problem}", layer.name)
         };
         check_operation(node, layer.op).map_err(problem)?;
         // The nodes before the first layer prepare the picture and are not compared.
@@ -150,7 +154,7 @@ fn check_operation(node: &Node, op: Op) -> Result<(), String> {
         _ => ("Gemm", &[("transA", 0, 0)]),
     };
     if node.op != expected {
-        return Err(format!("is of type {}, expected {expected}", node.op));
+        return Err(format!("is of type {}, expected {expected}", shown(node.op)));
     }
     for &(name, default, expected) in attributes {
         let default = [default as i64];
@@ -182,21 +186,26 @@ fn parameters(
 ) -> Result<[ShapedValues; 2], String> {
     let tensor = |input: usize, what: &str| match node.input(input) {
         "" => Err(format!("has no {what}")),
-        name => graph.tensor(name).ok_or_else(|| format!("its {what} \"{name}\" are not in the file")),
+        name => {
+            graph.tensor(name).ok_or_else(|| format!("its {what} \"{}\" are not in the file", shown(name)))
+        }
     };
     let (weight, bias) = (tensor(1, "weights")?, tensor(2, "biases")?);
     let in_tensor = |tensor: &StoredTensor| {
-        let name = tensor.name.to_string();
+        let name = shown(tensor.name).into_owned();
         move |problem| format!("tensor \"{name}\" {problem}")
     };
     let transposed = op == Op::Classifier && node.attribute("transB").is_none_or(|a| a.integers != [1]);
     if let (Op::Classifier, &[first, second]) = (op, &weight.shape[..]) {
         shape[0] = if transposed { second } else { first };
+        check_classes(&shown(weight.name), shape[0])?;
     }
     let weights = if transposed {
         let (classes, inputs) = (shape[0], shape[1]);
         let values = weight.values(&[inputs, classes]).map_err(in_tensor(weight))?;
-        (0..classes * inputs).map(|i| values[i % inputs * classes + i / inputs]).collect()
+        let mut turned = room(values.len()).map_err(in_tensor(weight))?;
+        turned.extend((0..classes * inputs).map(|i| values[i % inputs * classes + i / inputs]));
+        turned
     } else {
         weight.values(&shape).map_err(in_tensor(weight))?
     };

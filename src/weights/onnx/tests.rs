@@ -40,16 +40,24 @@ fn a_network_of_any_number_of_classes_is_read() {
 
 #[test]
 fn numbers_of_16_bits_are_read() {
-    let mut layers = layers(5);
-    for layer in &mut layers {
-        for value in layer.weight.iter_mut().chain(&mut layer.bias) {
-            *value = half(half_bits(*value));
+    let of = |narrowed: fn(f32) -> f32| {
+        let mut layers = layers(5);
+        for layer in &mut layers {
+            layer.weight.iter_mut().chain(&mut layer.bias).for_each(|value| *value = narrowed(*value));
         }
-    }
-    assert!(layers[0].weight.iter().any(|&value| value != 0.0));
-    for numbers in [Numbers::RawHalf, Numbers::Half] {
+        assert!(layers[0].weight.iter().any(|&value| value != 0.0));
+        layers
+    };
+    let half_layers = of(|value| half(half_bits(value)));
+    let bfloat_layers = of(|value| f32::from_bits(value.to_bits() & 0xffff_0000));
+    for (numbers, layers) in [
+        (Numbers::RawHalf, &half_layers),
+        (Numbers::Half, &half_layers),
+        (Numbers::RawBfloat, &bfloat_layers),
+        (Numbers::Bfloat, &bfloat_layers),
+    ] {
         let style = Onnx { numbers, ..ZOO };
-        assert!(tensors(&style.file(&layers)).unwrap() == expected(&layers), "{style:?}");
+        assert!(tensors(&style.file(layers)).unwrap() == expected(layers), "{style:?}");
     }
 }
 
@@ -221,7 +229,14 @@ fn a_length_of_2_to_the_60_is_refused_wherever_it_is_claimed() {
     }
     // Dimensions with a product beyond any memory, in the one tensor with a variable number of
     // rows.
-    for (classes, transposed) in [(HUGE as usize, false), (HUGE as usize, true), (0, false)] {
+    let many = "is for 1152921504606846976 classes, expected 1 to 32768";
+    for (classes, transposed, expected) in [
+        (HUGE as usize, false, many),
+        (HUGE as usize, true, many),
+        (0, false, "is for 0 classes"),
+        (32768, false, "holds 1024 numbers"),
+        (32768, true, "holds 1024 numbers"),
+    ] {
         let mut layers = layers(1);
         layers.last_mut().unwrap().shape[0] = 1;
         let style = Onnx { transposed, ..ZOO };
@@ -231,7 +246,7 @@ fn a_length_of_2_to_the_60_is_refused_wherever_it_is_claimed() {
             .message(5, &style.tensor(&shape, &[0.0; 1024]).bytes(8, "loss3/classifier_w_0"))
             .message(5, &style.tensor(&[1], &[0.0]).bytes(8, "loss3/classifier_b_0"));
         let bytes = [bytes, Message::default().message(7, &graph).0].concat();
-        assert!(message(&bytes).contains("holds 1024 numbers"), "{}", message(&bytes));
+        assert!(message(&bytes).contains(expected), "{}", message(&bytes));
     }
 }
 
@@ -265,7 +280,7 @@ fn numbers_that_cannot_be_read_are_refused_by_name() {
     let dims = || Message::default().packed(1, &[2, 1024]);
     let cases = [
         (dims().varint(2, 3).bytes(9, [0; 2048]), "is of data type 3 (whole numbers: a quantised network)"),
-        (dims().varint(2, 16).bytes(9, [0; 4096]), "(bfloat16)"),
+        (dims().varint(2, 17).bytes(9, [0; 2048]), "is of data type 17, expected 1 (f32), 10 (f16)"),
         (dims().varint(2, 1).varint(14, 1), "in another file"),
         (dims().varint(2, 1).bytes(9, [0; 8191]), "8191 bytes of numbers of 4 bytes each"),
         (dims().varint(2, 1).bytes(9, [0; 8188]), "holds 2047 numbers"),

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use super::pickle::{Global, Object, Pickle, SAVE, Storage, TensorView, Value, describe, shown};
+use super::pickle::{Global, Object, Pickle, SAVE, Storage, TensorView, Value, describe, quoted};
 
 /// Largest number of steps in one pickle, including one for each copied element. The state dict of
 /// GoogLeNet takes about 12 thousand steps, a checkpoint with the state of an optimizer three times
@@ -318,7 +318,7 @@ impl<'a> Machine<'a> {
         let Some(global) = Global::of(module, name) else {
             return Err(format!(
                 "needs the global {}, which is not part of a state dict; no code of a file is ever run; {SAVE}",
-                shown(&format!("{module}.{name}"))
+                quoted(&format!("{module}.{name}"))
             ));
         };
         self.stack.push(Value::Global(global));

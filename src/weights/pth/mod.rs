@@ -14,10 +14,10 @@ use std::io::{self, Cursor};
 
 use zip::{CompressionMethod, ZipArchive};
 
-use super::Tensor;
 use super::number::Number;
+use super::tensor::{Tensor, room};
 use machine::load;
-use pickle::{ElementType, Object, Pickle, SAVE, Storage, TensorView, Value, shown};
+use pickle::{ElementType, Object, Pickle, SAVE, Storage, TensorView, Value, quoted};
 
 /// The first number in a file of PyTorch before 1.6, little-endian.
 const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
@@ -52,7 +52,7 @@ fn of_archive(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
     if let Some(order) = archive.find(&format!("{root}/byteorder"))?
         && order != b"little"
     {
-        let order = shown(&String::from_utf8_lossy(order));
+        let order = quoted(&String::from_utf8_lossy(order));
         return Err(format!(
             "has numbers in the byte order {order}, expected \"little\"; save it on another machine"
         ));
@@ -95,7 +95,7 @@ impl<'a> Archive<'a> {
             let what = if names.iter().any(|name| name.ends_with(".npy")) {
                 "an archive of NumPy arrays (.npz)".to_string()
             } else {
-                let first = names.first().map_or("nothing".to_string(), |name| shown(name));
+                let first = names.first().map_or("nothing".to_string(), |name| quoted(name));
                 format!("a ZIP archive that begins with {first}")
             };
             return Err(format!("{what}, expected a PyTorch file, which has data.pkl in a folder; {SAVE}"));
@@ -111,13 +111,13 @@ impl<'a> Archive<'a> {
     }
 
     fn get(&mut self, name: &str) -> Result<&'a [u8], String> {
-        self.find(name)?.ok_or_else(|| format!("has no entry {}; fetch or save the file again", shown(name)))
+        self.find(name)?.ok_or_else(|| format!("has no entry {}; fetch or save the file again", quoted(name)))
     }
 
     /// The bytes of an entry, or `None` if there is no entry of this name.
     fn find(&mut self, name: &str) -> Result<Option<&'a [u8]>, String> {
         let Some(index) = self.zip.index_for_name_raw(name.as_bytes()) else { return Ok(None) };
-        let refuse = |what: &str| format!("its entry {} {what}", shown(name));
+        let refuse = |what: &str| format!("its entry {} {what}", quoted(name));
         let damaged = |what: &str| refuse(&format!("{what}; fetch or save the file again"));
         let problem = |error: &dyn std::error::Error| damaged(&format!("cannot be read ({error})"));
         let mut entry = self.zip.by_index(index).map_err(|error| problem(&error))?;
@@ -178,7 +178,7 @@ fn of_pickles(bytes: &[u8]) -> Result<Vec<Tensor>, String> {
         let Some(storage) = storage else {
             return Err("lists a storage that no tensor is on; fetch or save the file again".to_string());
         };
-        let name = shown(storage.key);
+        let name = quoted(storage.key);
         let truncated = || format!("truncated: it ends in storage {name}; fetch or save the file again");
         let (count, after) = rest.split_first_chunk().ok_or_else(truncated)?;
         let count = u64::from_le_bytes(*count);
@@ -203,7 +203,7 @@ fn described<'a>(pickle: &Pickle<'a>) -> Result<BTreeMap<&'a str, Storage<'a>>, 
         {
             return Err(format!(
                 "storage {} has two types or lengths; fetch or save the file again",
-                shown(storage.key)
+                quoted(storage.key)
             ));
         }
     }
@@ -234,8 +234,8 @@ fn select(pickle: &Pickle, storages: &Storages, size: usize) -> Result<Vec<Tenso
         [(one, _), (other, _), ..] => {
             return Err(format!(
                 "a checkpoint with a state dict under {} and one under {}; {SAVE}",
-                shown(one),
-                shown(other)
+                quoted(one),
+                quoted(other)
             ));
         }
     };
@@ -246,16 +246,16 @@ fn select(pickle: &Pickle, storages: &Storages, size: usize) -> Result<Vec<Tenso
         let Value::Text(name) = key else {
             return Err(format!("has a tensor under {}, expected text; {SAVE}", pickle.describe(key)));
         };
-        let refuse = |problem: String| format!("tensor {} {problem}", shown(name));
+        let refuse = |problem: String| format!("tensor {} {problem}", quoted(name));
         if !names.insert(name) {
             return Err(refuse("is there twice; fetch or save the file again".to_string()));
         }
         let Object::Storage(storage) = pickle.objects[view.storage] else {
             unreachable!("the pickle machine has looked at it");
         };
-        let problem = || format!("lies on storage {}, which the file does not have", shown(storage.key));
+        let problem = || format!("lies on storage {}, which the file does not have", quoted(storage.key));
         let stored = storages.get(storage.key).ok_or_else(|| refuse(problem()))?;
-        let extent = extent(view, &storage, stored).map_err(refuse)?;
+        let extent = extent(view, &storage, stored).map_err(&refuse)?;
         let ElementType::Float(number) = storage.element else { continue };
         // Tensors can share numbers, but in total they may not have more numbers than the file has
         // bytes.
@@ -266,14 +266,14 @@ fn select(pickle: &Pickle, storages: &Storages, size: usize) -> Result<Vec<Tenso
         tensors.push(Tensor {
             name: name.to_string(),
             shape: view.shape.clone(),
-            values: gather(view, &extent, number, stored),
+            values: gather(view, &extent, number, stored).map_err(refuse)?,
         });
     }
     if tensors.is_empty() {
         let keys: Vec<String> = top
             .iter()
             .filter_map(|(key, _)| match key {
-                Value::Text(key) => Some(shown(key)),
+                Value::Text(key) => Some(quoted(key)),
                 _ => None,
             })
             .take(5)
@@ -300,7 +300,7 @@ fn extent(view: &TensorView, storage: &Storage, stored: &[u8]) -> Result<Extent,
     if storage.count.checked_mul(storage.element.size()) != Some(stored.len()) {
         return Err(format!(
             "lies on storage {} of {} bytes, expected {} numbers of {} bytes; fetch or save the file again",
-            shown(storage.key),
+            quoted(storage.key),
             stored.len(),
             storage.count,
             storage.element.size()
@@ -349,13 +349,13 @@ fn extent(view: &TensorView, storage: &Storage, stored: &[u8]) -> Result<Extent,
 }
 
 /// Copies the numbers of a tensor in C order.
-fn gather(view: &TensorView, extent: &Extent, number: Number, stored: &[u8]) -> Vec<f32> {
+fn gather(view: &TensorView, extent: &Extent, number: Number, stored: &[u8]) -> Result<Vec<f32>, String> {
     let size = number.size();
     let numbers = |from: usize, count: usize| &stored[from * size..(from + count) * size];
-    let mut values = Vec::with_capacity(extent.count);
+    let mut values = room(extent.count)?;
     if extent.contiguous {
         number.extend(&mut values, numbers(view.offset, extent.count));
-        return values;
+        return Ok(values);
     }
     let mut index = vec![0; view.shape.len()];
     let mut at = view.offset;
@@ -372,7 +372,7 @@ fn gather(view: &TensorView, extent: &Extent, number: Number, stored: &[u8]) -> 
             index[dimension] = 0;
         }
     }
-    values
+    Ok(values)
 }
 
 #[cfg(test)]

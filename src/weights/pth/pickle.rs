@@ -5,6 +5,7 @@
 //! stored once, cycles are harmless, and no function recurses, however deeply objects are nested.
 //! Text is borrowed from the file.
 
+use crate::text::shown;
 use crate::weights::number::Number;
 
 /// Advice for a file that is not a plain state dict.
@@ -113,13 +114,9 @@ impl Global {
     }
 }
 
-/// Formats a name from a file for a message: in quotes, with control characters escaped, and
-/// shortened.
-pub(super) fn shown(name: &str) -> String {
-    const LONGEST: usize = 80;
-    let escaped: String = name.chars().take(LONGEST).flat_map(char::escape_debug).collect();
-    let rest = if name.chars().nth(LONGEST).is_some() { "..." } else { "" };
-    format!("\"{escaped}{rest}\"")
+/// A name from a file, in quotes, for a message.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", shown(name))
 }
 
 impl<'a> Pickle<'a> {
