@@ -66,7 +66,8 @@ Exit codes:
   1    failure; standard error gives the reason
   2    invalid command line
   130  interrupted by Ctrl-C; no partial files are left behind
-  143  interrupted by SIGTERM; no partial files are left behind"
+  143  interrupted by SIGTERM; no partial files are left behind
+  129  interrupted by SIGHUP (closed terminal); no partial files are left behind"
 )]
 pub struct Arguments {
     #[command(flatten)]

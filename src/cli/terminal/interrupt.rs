@@ -1,6 +1,8 @@
-//! Ctrl-C and SIGTERM. While temporary files exist, a signal sets a flag, and the program removes
-//! the files and ends. At all other times a signal ends the program at once.
+//! Ctrl-C, SIGTERM, and SIGHUP, which a closing terminal sends. While temporary files exist, a
+//! signal sets a flag, and the program removes the files and ends. At all other times a signal ends
+//! the program at once.
 
+use std::fs;
 use std::io;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
@@ -9,6 +11,18 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use occlude::{Error, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
+
+/// The signals that end the program, and may not where they are ignored. Without a list of ignored
+/// signals, SIGHUP keeps its default effect or none.
+fn signals() -> Vec<i32> {
+    let mut signals = vec![SIGINT, SIGTERM];
+    if let Some(ignored) = ignored() {
+        #[cfg(unix)]
+        signals.push(signal_hook::consts::SIGHUP);
+        signals.retain(|signal| !ignored.contains(signal));
+    }
+    signals
+}
 
 /// The signal that was received; 0 if there was none.
 static SIGNAL: AtomicUsize = AtomicUsize::new(0);
@@ -22,7 +36,7 @@ static EXIT_AT_ONCE: AtomicBool = AtomicBool::new(true);
 /// # Errors
 /// If the system does not allow it.
 pub fn watch() -> io::Result<()> {
-    for signal in [SIGINT, SIGTERM] {
+    for signal in signals() {
         // In this order: the first signal must not see the flag that it sets.
         flag::register_conditional_shutdown(signal, 128 + signal, &EXIT_AT_ONCE)?;
         flag::register(signal, &EXIT_AT_ONCE)?;
@@ -36,6 +50,15 @@ pub fn watch() -> io::Result<()> {
         flag::register(signal_hook::consts::SIGXFSZ, &NOTED)?;
     }
     Ok(())
+}
+
+/// The signals that the parent of this process asked it to ignore: SIGHUP by `nohup`, SIGINT by a
+/// script for its jobs in the background. Only Linux tells them without unsafe code.
+fn ignored() -> Option<Vec<i32>> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
+    Some((1..=64).filter(|signal| mask >> (signal - 1) & 1 == 1).collect())
 }
 
 /// While this value exists, the first signal does not end the program, so that it can clean up.
@@ -72,7 +95,8 @@ pub fn check() -> Result<()> {
     if has_come() { Err(Error::Cancelled) } else { Ok(()) }
 }
 
-/// The exit code by the convention of shells: 130 after Ctrl-C, 143 after SIGTERM.
+/// The exit code by the convention of shells: 130 after Ctrl-C, 143 after SIGTERM, 129
+/// after SIGHUP.
 pub fn exit_code() -> ExitCode {
     let signal = SIGNAL.load(Ordering::SeqCst);
     u8::try_from(128 + signal).map_or(ExitCode::FAILURE, ExitCode::from)

@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 
+use occlude::text::shown;
 use occlude::{Error, Result};
 
 use super::url::{is_https, redacted, userinfo};
@@ -13,6 +14,9 @@ use crate::cli::args::FetchLimits;
 
 /// The time limit of a connection in seconds, including address lookup and TLS handshake.
 const CONNECT: u64 = 8;
+
+/// The time in seconds after which curl checks the limits too.
+const AFTER: u64 = 5;
 
 /// A running `curl`. It is killed when this value is dropped.
 pub struct Curl {
@@ -42,10 +46,10 @@ impl Curl {
             ])
             .arg(if is_https(url) { "=https" } else { "=http,https" })
             .args(["--connect-timeout", &CONNECT.to_string()])
-            // This program checks the time limits. These options end curl if this program is
-            // killed.
-            .args(["--speed-limit", "1", "--speed-time", &(limits.stall.as_secs() + 15).to_string()])
-            .args(["--max-time", &(limits.total.as_secs() + 15).to_string()]);
+            // This program checks the time limits. If it is killed, a write to the pipe ends curl, or,
+            // if the server sends nothing, one of these options.
+            .args(["--speed-limit", "1", "--speed-time", &(limits.stall.as_secs() + AFTER).to_string()])
+            .args(["--max-time", &(limits.total.as_secs() + AFTER).to_string()]);
         if offset > 0 {
             curl.args(["--range", &format!("{offset}-")]);
         }
@@ -92,7 +96,7 @@ impl Curl {
         if let Some(userinfo) = &self.userinfo {
             words = words.replace(userinfo, "***");
         }
-        Ok(CurlExit { code, words })
+        Ok(CurlExit { code, words: shown(&words).into_owned() })
     }
 }
 

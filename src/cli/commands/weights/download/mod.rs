@@ -72,6 +72,9 @@ impl Download<'_> {
     /// [`Failure`]. The partial file is then kept if it can be the beginning of the expected file.
     pub fn run(&self, partial: &mut Partial) -> std::result::Result<(), Failure> {
         check_scheme(self.url).map_err(blame)?;
+        if self.size.is_some_and(|size| size > self.limits.bytes) {
+            return Err(blame(self.too_large()));
+        }
         if partial.length() > 0 {
             if partial.check().is_ok() {
                 return Ok(());
@@ -118,7 +121,7 @@ impl Download<'_> {
                 None => {
                     let Some((head, body)) = reader.read(chunk).map_err(blame)? else { continue };
                     clock.wait_anew();
-                    match self.begin(&head, offset)? {
+                    match self.begin(&head, partial)? {
                         Transfer::NoPart => return Ok(Transfer::NoPart),
                         Transfer::Whole => partial.clear()?,
                         Transfer::Continued => transfer = Transfer::Continued,
@@ -155,7 +158,8 @@ impl Download<'_> {
     }
 
     /// Checks the head of the server's answer before anything is written.
-    fn begin(&self, head: &AnswerHead, offset: u64) -> std::result::Result<Transfer, Failure> {
+    fn begin(&self, head: &AnswerHead, partial: &mut Partial) -> std::result::Result<Transfer, Failure> {
+        let offset = partial.length();
         let transfer = match head.status {
             200 => Transfer::Whole,
             206 if offset > 0 && head.start == Some(offset) => Transfer::Continued,
@@ -166,13 +170,16 @@ impl Download<'_> {
         let Some(total) = head.length.map(|length| length.saturating_add(before)) else {
             return Ok(transfer);
         };
-        match self.size {
+        let problem = match self.size {
             Some(size) if size != total => {
-                Err(blame(format!("the file has {total} bytes, expected {size}: it is another file")))
+                format!("the file has {total} bytes, expected {size}: it is another file")
             }
-            None if total > self.limits.bytes => Err(blame(self.too_large())),
-            _ => Ok(transfer),
-        }
+            None if total > self.limits.bytes => self.too_large(),
+            _ => return Ok(transfer),
+        };
+        // Otherwise every later download would continue a file that the server does not have.
+        partial.discard();
+        Err(blame(problem))
     }
 
     fn keep(&self, body: &[u8], partial: &mut Partial) -> std::result::Result<(), Failure> {

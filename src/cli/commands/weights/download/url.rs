@@ -44,12 +44,21 @@ fn scheme(url: &str) -> Option<String> {
 /// Server and port of an address, with name and password.
 fn authority(url: &str) -> &str {
     let after = url.split_once("//").map_or(url, |(_, after)| after);
-    after.split(['/', '?', '#', '\\']).next().unwrap_or_default()
+    after.split(['/', '?', '#']).next().unwrap_or_default()
 }
 
-/// Name and password in an address.
+/// Name and password in an address. If they contain a character that ends them, such as a slash, the
+/// address is not valid, but its message must not show them either.
 pub fn userinfo(url: &str) -> Option<&str> {
-    authority(url).rsplit_once('@').map(|(userinfo, _)| userinfo).filter(|userinfo| !userinfo.is_empty())
+    let authority = authority(url);
+    let port = authority.rsplit_once(':').map(|(_, port)| port);
+    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    let userinfo = match authority.rsplit_once('@') {
+        Some((userinfo, _)) => userinfo,
+        None if port.is_none_or(is_port) => return None,
+        None => url.split_once("//").map_or(url, |(_, after)| after).rsplit_once('@')?.0,
+    };
+    Some(userinfo).filter(|userinfo| !userinfo.is_empty())
 }
 
 /// Server and port of an address.
@@ -81,6 +90,18 @@ mod tests {
             ("openvino", "openvino", "openvino"),
         ] {
             assert_eq!((redacted(url).as_str(), server(url)), (shown, name), "{url}");
+        }
+        // Passwords that are not encoded, and addresses that are not valid.
+        for (url, shown) in [
+            ("https://me:se/cret@a.b/c", "https://***@a.b/c"),
+            ("https://me:se#cret?@a.b/c@d", "https://***@d"),
+            ("http://me:se\\cret@a.b/c", "http://***@a.b/c"),
+            ("http:\\\\me:secret@a.b/c", "***@a.b/c"),
+            ("http:/me:secret@a.b/c", "***@a.b/c"),
+            ("http://a.b:8080/c@d", "http://a.b:8080/c@d"),
+            ("http://a.b/c:d@e", "http://a.b/c:d@e"),
+        ] {
+            assert_eq!(redacted(url), shown, "{url}");
         }
     }
 
