@@ -10,9 +10,30 @@ const MAX_SHARDS: usize = 100_000;
 
 /// Part `index`, counted from 0, of `of` parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
 pub struct Shard {
     pub index: usize,
     pub of: usize,
+}
+
+/// A shard as it is in a file.
+#[derive(Deserialize)]
+struct Unchecked {
+    index: usize,
+    of: usize,
+}
+
+impl TryFrom<Unchecked> for Shard {
+    type Error = String;
+
+    fn try_from(Unchecked { index, of }: Unchecked) -> Result<Shard, String> {
+        match index < of && of <= MAX_SHARDS {
+            true => Ok(Shard { index, of }),
+            false => Err(format!(
+                "shard {index} of {of}, expected at most {MAX_SHARDS} shards and an index below their number"
+            )),
+        }
+    }
 }
 
 impl Shard {
@@ -63,6 +84,20 @@ mod tests {
                 "expected i/n with n from 1 to 100000 and i from 0 to n - 1",
                 "{wrong}"
             );
+        }
+    }
+
+    #[test]
+    fn a_file_has_the_bounds_of_the_option() {
+        let read = |text: &str| serde_json::from_str::<Shard>(text).map_err(|error| error.to_string());
+        assert_eq!(read(r#"{"index":6,"of":7}"#), Ok(Shard { index: 6, of: 7 }));
+        for wrong in [
+            r#"{"index":0,"of":18446744073709551615}"#,
+            r#"{"index":0,"of":100001}"#,
+            r#"{"index":0,"of":0}"#,
+            r#"{"index":7,"of":7}"#,
+        ] {
+            assert!(read(wrong).unwrap_err().contains("expected at most 100000 shards"), "{wrong}");
         }
     }
 

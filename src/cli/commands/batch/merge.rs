@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -30,8 +31,8 @@ pub fn run(args: &Merge) -> Result<ExitCode> {
         "{count} shards, {} photographs, {} of them failed\nwrote {}\nwrote {}\n",
         merged.pictures.len(),
         merged.failed(),
-        csv.display(),
-        json.display()
+        console::shown_path(&csv),
+        console::shown_path(&json)
     ))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -79,8 +80,12 @@ fn folder(files: &[PathBuf]) -> Result<PathBuf> {
 }
 
 fn read(file: &Path) -> Result<(Summary, Part)> {
-    let bytes =
-        fs::read(file).map_err(|source| Error::Io { path: file.to_path_buf(), action: "read", source })?;
+    let unreadable = |source| Error::Io { path: file.to_path_buf(), action: "read", source };
+    // A device or a pipe may never end.
+    if !fs::metadata(file).map_err(unreadable)?.is_file() {
+        return Err(unreadable(io::Error::other("it is not a regular file, expected a JSON summary")));
+    }
+    let bytes = fs::read(file).map_err(unreadable)?;
     let mut summary: Summary = serde_json::from_slice(&bytes).map_err(|error| {
         refuse(file, format!("is not a JSON summary written by `occlude batch --shard`: {error}"))
     })?;
@@ -108,14 +113,15 @@ fn merge(shards: Vec<(&Path, (Summary, Part))>) -> Result<Summary> {
     let (like, Part { shard, all }) = &shards[0].1;
     let (of, count, recipe) = (shard.of, all.pictures_of_all_shards, like.recipe.clone());
     let folder = first.parent().unwrap_or(first);
-    let missing: Vec<String> =
-        (0..of).filter(|index| !found.contains_key(index)).map(|index| format!("{index}/{of}")).collect();
-    if !missing.is_empty() {
-        let more = if missing.len() > NAMED { ", ..." } else { "" };
-        let named = missing[..missing.len().min(NAMED)].join(", ");
+    // Each index in `found` is below `of`.
+    let missing = of - found.len();
+    if missing > 0 {
+        let more = if missing > NAMED { ", ..." } else { "" };
+        let named = (0..of).filter(|index| !found.contains_key(index)).take(NAMED);
+        let named: Vec<String> = named.map(|index| format!("{index}/{of}")).collect();
         let problem = format!(
-            "{} of {of} shards are missing: {named}{more}; run `occlude batch --shard` for them",
-            missing.len()
+            "{missing} of {of} shards are missing: {}{more}; run `occlude batch --shard` for them",
+            named.join(", ")
         );
         return Err(refuse(folder, problem));
     }

@@ -111,7 +111,10 @@ impl Record {
     /// the folder.
     pub fn holds(&self, recipe: &Recipe, file: &PhotographFile, folder: &Path) -> bool {
         let row = &self.row;
-        let same = |path: &Path, sha256: &str| file_sha256(path).is_ok_and(|found| found == sha256);
+        // A pipe or a device may never end.
+        let same = |path: &Path, sha256: &str| {
+            path.is_file() && file_sha256(path).is_ok_and(|found| found == sha256)
+        };
         self.recipe == *recipe
             && row.path == file.shown
             && row.folder.as_ref() == Some(&file.folder)

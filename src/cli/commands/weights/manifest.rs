@@ -1,6 +1,7 @@
 //! The manifest of the published network: its checksums and the sources of its file.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use occlude::network::Network;
@@ -9,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::cli::checksum::{Checksum, hex};
+
+/// The largest size of a list of sources in bytes. One of ten sources has 3 kB.
+const MAX_SOURCES: u64 = 1 << 20;
 
 /// The fields of `weights/manifest.json` that the command uses.
 #[derive(Deserialize)]
@@ -70,11 +74,14 @@ pub struct DownloadSource {
 /// [`Error::Io`]; [`Error::Weights`] if the file does not hold such a list.
 pub fn read_sources(path: &Path) -> Result<Vec<DownloadSource>> {
     let failed = |source| Error::Io { path: path.to_path_buf(), action: "read", source };
-    let text = fs::read_to_string(path).map_err(failed)?;
-    serde_json::from_str(&text).map_err(|error| Error::Weights {
-        name: path.display().to_string(),
-        problem: format!("expected a list of sources as in weights/manifest.json: {error}"),
-    })
+    let refuse = |problem: String| Error::Weights { name: path.display().to_string(), problem };
+    let mut text = String::new();
+    File::open(path).and_then(|file| file.take(MAX_SOURCES + 1).read_to_string(&mut text)).map_err(failed)?;
+    if text.len() as u64 > MAX_SOURCES {
+        return Err(refuse(format!("larger than {MAX_SOURCES} bytes, expected a list of sources")));
+    }
+    serde_json::from_str(&text)
+        .map_err(|error| refuse(format!("expected a list of sources as in weights/manifest.json: {error}")))
 }
 
 #[derive(Deserialize)]
