@@ -4,6 +4,9 @@
 #![cfg(feature = "cli")]
 
 mod common;
+#[path = "common/encode.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod encode;
 
 use std::fs;
 use std::path::Path;
@@ -136,6 +139,49 @@ fn whole_files_of_weights_with_something_wrong() {
         refuse_weights(&whole[..length], most, &[word]);
     }
     refuse_weights(&[&whole[..], b"\0"].concat(), most, &["something after its last tensor"]);
+}
+
+/// A small number in a file can be a large one in memory. Every reader counts before it takes memory:
+/// at most a small multiple of the file.
+#[test]
+fn weights_that_grow_in_memory() {
+    let layers = encode::layers(2);
+    let many = vec![0; 16 * MB];
+    let message = encode::Message::default;
+    // ONNX: numbers of 16 bits as integers of one byte, for the last layer; and 64 bits each.
+    for (kind, field) in [(10, 5), (16, 5), (11, 10), (1, 4)] {
+        let weight = message().varint(1, 2).varint(1, 1024).varint(2, kind).bytes(field, &many);
+        let graph = message().message(5, &weight.bytes(8, "loss3/classifier_w_0"));
+        let bias = encode::ZOO.tensor(&[2], &[0.0; 2]).bytes(8, "loss3/classifier_b_0");
+        let bytes =
+            [encode::ZOO.file(&layers[..57]), message().message(7, &graph.message(5, &bias)).0].concat();
+        refuse_weights(&bytes, 2 * bytes.len(), &["layer loss3/classifier", " numbers, expected as many"]);
+    }
+    // Caffe: two kinds of numbers in one blob, of which only one is used.
+    let shape = message().packed(1, &[64, 3, 7, 7]);
+    let blob = message().message(7, &shape).bytes(5, &many).bytes(8, &many);
+    let blobs = [blob, encode::PUBLISHED.blob(&[64], &[0.0; 64])];
+    let bytes = encode::PUBLISHED.add_with(message(), "conv1/7x7_s2", false, &blobs).0;
+    refuse_weights(&bytes, bytes.len() + 2 * MB, &["layer conv1/7x7_s2, weights: holds 2097152 numbers"]);
+    // Safetensors: millions of dimensions, and more labels than the network has classes.
+    let zeros = format!("{}0", "0,".repeat(MB));
+    let bytes = with_header(&format!("{{{}}}", tensor("conv1.weight", "F32", &zeros, "0,0")), 0);
+    refuse_weights(
+        &bytes,
+        16 * bytes.len(),
+        &["tensor conv1.weight has 1048577 dimensions, expected at most 8"],
+    );
+    let mut tensors = String::new();
+    let mut end = 0;
+    for (name, shape, values) in Weights::seeded(1).tensors() {
+        let shape: Vec<String> = shape.iter().map(usize::to_string).collect();
+        let start = end;
+        end += 4 * values.len();
+        tensors += &format!(",{}", tensor(&name, "F32", &shape.join(","), &format!("{start},{end}")));
+    }
+    let header = format!(r#"{{"__metadata__":{{"labels":"{}"}}{tensors}}}"#, "a\\n".repeat(MB));
+    let bytes = with_header(&header, end);
+    refuse_weights(&bytes, 2 * bytes.len() + 16 * MB, &["has 1048576 lines, expected at most 32768"]);
 }
 
 /// Passes paths to the command that are not regular files with weights or pictures.

@@ -1,5 +1,5 @@
 //! The `occlude` command. This module starts the subcommand and sets the exit code: 0 for success,
-//! 1 for a failure, 2 for an invalid command line, 130 and 143 for an interruption.
+//! 1 for a failure, 2 for an invalid command line, 129, 130 and 143 for an interruption.
 
 pub mod args;
 mod checksum;
@@ -13,8 +13,10 @@ mod weights;
 
 use std::process::ExitCode;
 
+use clap::builder::StyledStr;
 use clap::{CommandFactory, FromArgMatches};
 use occlude::Error;
+use occlude::text::shown;
 
 use args::{Arguments, Command};
 use terminal::{console, interrupt, panics};
@@ -24,8 +26,8 @@ pub fn run() -> ExitCode {
     // If this fails, signals have their default effect.
     let _ = interrupt::watch();
     panics::install();
-    let matches = Arguments::command().get_matches();
-    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let matches = Arguments::command().try_get_matches().unwrap_or_else(|error| refuse(error));
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| refuse(error));
     let common = &arguments.common;
     let result = match &arguments.command {
         Command::Classify(args) => commands::classify::run(common, args),
@@ -53,4 +55,27 @@ pub fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints the message about an invalid command line, or the help, and exits. The message contains the
+/// argument, which can be any file name.
+fn refuse(error: clap::Error) -> ! {
+    let arguments: Vec<String> =
+        std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let values = arguments.iter().filter_map(|argument| Some(argument.split_once('=')?.1));
+    let parts = arguments.iter().map(String::as_str).chain(values);
+    // The message holds an argument without its terminal sequences.
+    let in_message = |part: &str| StyledStr::from(part.to_string()).to_string();
+    let changed: Vec<(String, String)> = parts
+        .filter(|part| shown(part) != *part)
+        .map(|part| (in_message(part), shown(part).into_owned()))
+        .filter(|(part, _)| !part.is_empty())
+        .collect();
+    if changed.is_empty() || !error.use_stderr() {
+        error.exit();
+    }
+    let message = error.render().to_string();
+    let message = changed.iter().fold(message, |message, (part, shown)| message.replace(part, shown));
+    console::print_note(message.trim_end());
+    std::process::exit(error.exit_code())
 }

@@ -492,13 +492,18 @@ fn odd_names_survive() {
     let mut expected: Vec<String> = names[..written].iter().map(|name| name.to_string()).collect();
     expected.sort();
     let lines = table(&folder.path().join("out/summary.csv"));
-    assert_eq!(lines.iter().map(|line| line["path"].clone()).collect::<Vec<_>>(), expected);
+    // A spreadsheet takes no cell for a formula, and the text can be read back.
+    let cells: Vec<&str> = lines.iter().map(|line| line["path"].as_str()).collect();
+    assert!(!cells.iter().any(|cell| cell.starts_with(['=', '+', '-', '@'])), "{cells:?}");
+    assert!(written < 7 || cells.contains(&"'=1+1.png") && cells.contains(&"'@.png"), "{cells:?}");
+    let text = |cell: &str| cell.strip_prefix('\'').unwrap_or(cell).to_string();
+    assert_eq!(cells.iter().map(|cell| text(cell)).collect::<Vec<_>>(), expected);
     let rows = rows(&folder.path().join("out/summary.json"));
     for ((line, row), name) in lines.iter().zip(&rows).zip(expected) {
         assert_eq!(row["path"], name);
-        assert_eq!(row["folder"], line["folder"]);
-        assert_eq!(line["folder"], name[..name.len() - 4].replace('\n', "_"));
-        assert!(folder.path().join("out").join(&line["folder"]).join("map.json").exists());
+        assert_eq!(row["folder"], text(&line["folder"]));
+        assert_eq!(row["folder"], name[..name.len() - 4].replace('\n', "_"));
+        assert!(folder.path().join("out").join(text(&line["folder"])).join("map.json").exists());
     }
 }
 
@@ -618,16 +623,47 @@ fn a_merge_that_would_not_be_one_run_is_refused() {
     refuse(at, merge(&["a", "whole/summary.json", "--out", "all"]), 1, &["is the summary of a whole batch"]);
 
     // A picture that two shards contain, and a picture that no shard contains.
-    let edited = |edit: &dyn Fn(&mut Vec<Value>)| {
+    let edited_summary = |edit: &dyn Fn(&mut Value)| {
         let mut summary: Value = serde_json::from_slice(&fs::read(at.join(second)).unwrap()).unwrap();
-        edit(summary["pictures"].as_array_mut().unwrap());
+        edit(&mut summary);
         fs::create_dir_all(at.join("h")).unwrap();
         fs::write(at.join("h/summary-1-of-3.json"), summary.to_string()).unwrap();
+    };
+    let edited = |edit: &dyn Fn(&mut Vec<Value>)| {
+        edited_summary(&|summary| edit(summary["pictures"].as_array_mut().unwrap()));
     };
     edited(&|rows| rows[0]["path"] = "photos/a.png".into());
     refuse(at, merge(&["a", "h", "--out", "all"]), 1, &["the photograph photos/a.png is also in"]);
     edited(&|rows| rows.clear());
     refuse(at, merge(&["a", "h", "--out", "all"]), 1, &["the shards hold 2 photographs: expected 3"]);
+
+    // Numbers of which the rest of the file knows nothing.
+    for (index, of) in [(0, u64::MAX), (0, 100_001), (3, 3), (0, 0)] {
+        edited_summary(&|summary| summary["part"]["shard"] = serde_json::json!({"index": index, "of": of}));
+        refuse(
+            at,
+            merge(&["h"]),
+            1,
+            &["h/summary-1-of-3.json: ", &format!("shard {index} of {of}, expected at most")],
+        );
+    }
+    edited_summary(&|summary| summary["part"]["shard"]["of"] = 100_000.into());
+    refuse(
+        at,
+        merge(&["h"]),
+        1,
+        &["h: 99999 of 100000 shards are missing: 0/100000, 2/100000,", ", ...; run"],
+    );
+    edited_summary(&|summary| summary["part"]["pictures_of_all_shards"] = u64::MAX.into());
+    let message = "h/summary-1-of-3.json: belongs to a batch of 18446744073709551615 photographs, but a/";
+    refuse(at, merge(&["a", "h", "--out", "all"]), 1, &[message]);
+    #[cfg(target_os = "linux")]
+    refuse(
+        at,
+        merge(&["/dev/zero", "--out", "all"]),
+        1,
+        &["cannot read /dev/zero: it is not a regular file"],
+    );
 
     succeed(merge(&["a", second, "--out", "all"]));
     for file in ["summary.csv", "summary.json"] {

@@ -6,6 +6,8 @@ mod common;
 
 #[cfg(feature = "cli")]
 mod builtin;
+#[cfg(feature = "cli")]
+mod names;
 #[cfg(feature = "all-formats")]
 mod jpeg;
 #[cfg(feature = "all-formats")]

@@ -4,7 +4,7 @@
 
 #[path = "../common/encode.rs"]
 #[allow(dead_code, reason = "the unit tests of the readers use the rest")]
-mod encode;
+pub mod encode;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -323,9 +323,11 @@ fn sources_are_tried_in_turn() {
     let lines: Vec<&str> = told.lines().collect();
     assert!(output.status.success(), "{told}");
     assert_eq!(lines.len(), 2, "{told}");
-    assert!(lines[0].starts_with("dead: the connection to the server failed"), "{told}");
+    let dead = format!("dead ({closed}): the connection to the server failed");
+    assert!(lines[0].starts_with(&dead), "{told}");
     assert!(lines[0].ends_with("trying damaged") && lines[1].ends_with("trying good"), "{told}");
-    assert!(lines[1].starts_with("damaged: the file has checksum "), "{told}");
+    let damaged = format!("damaged ({}): the file has checksum ", servers[0].url);
+    assert!(lines[1].starts_with(&damaged), "{told}");
     assert_same(&folder.path().join("new/w.st"), &Weights::seeded(SEED));
     assert_eq!(listing(&folder.path().join("new")), [folder.path().join("new/w.st")]);
     assert!(servers[2].requests.lock().unwrap().is_empty());
@@ -353,7 +355,7 @@ fn sources_are_tried_in_turn() {
     let told = stderr(&output);
     assert_eq!(output.status.code(), Some(1));
     for expected in [
-        "error: the published weights: all sources failed",
+        "error: the published weights: all 2 sources failed, for the reasons above",
         &format!("dead ({closed}): the connection to the server failed"),
         &format!("gone ({}): the server answers with status 404", not_found.url),
         "occlude weights import FILE",
@@ -540,9 +542,20 @@ fn servers_that_do_not_send_the_file_are_given_up() {
         refuse(&folder, fetch_from(&folder, &server.url, &["--limits", limits]), 1, &messages);
         assert!(started.elapsed() < Duration::from_secs(20), "{expected}");
     }
+    // A server that announces more than it has is not promised another attempt, and nothing is kept.
+    let (model, sum) = (vec![1; 1000], sha1(&[1; 1000]));
+    for announced in ["--limits=9,60,900", "--limits=9,60,1000"] {
+        let server = serve(model.clone(), Manner::Whole);
+        let kept = folder.path().join(format!("w.st.{}.partial", &sum[..8]));
+        fs::write(&kept, &model[..100]).unwrap();
+        let fetch =
+            ["weights", "fetch", "--from", &server.url, "--checksum", &sum, "--out", "w.st", announced];
+        let output = occlude(&folder, &fetch).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(!kept.exists() && !stderr(&output).contains("kept"), "{}", stderr(&output));
+    }
     // The command enforces a known size.
     let list = |url: &str, size: usize| sources(&folder, &[("it", url, &vec![0; size])]);
-    let model = vec![1; 1000];
     for (manner, size, expected) in [
         (Manner::Whole, 999, "the file has 1000 bytes, expected 999"),
         (Manner::Whole, 1001, "the file has 1000 bytes, expected 1001"),
@@ -610,10 +623,13 @@ fn a_server_that_has_it_not_and_one_that_is_not_there_are_told_apart() {
     let wrong = occlude(&folder, &["weights", "fetch", "--from", &server.url, "--checksum", "abc"]);
     refuse(&folder, wrong, 2, &["--checksum", "SHA-384"]);
     // The messages do not show the name and the password.
-    for url in [server.url.replace("http://", "http://me:secret@"), closed().replace("//", "//me:secret@")] {
-        let output = fetch(&url).output().unwrap();
-        let told = stderr(&output);
-        assert!(told.contains("http://***@127.0.0.1:") && !told.contains("secret"), "{told}");
+    for userinfo in ["me:secret@", "me:a/secret@", "me:a#secret?@", "me:a\\secret@", "me:a secret\n@"] {
+        for url in [&server.url, &closed()] {
+            let url = url.replace("http://", &format!("http://{userinfo}"));
+            let output = fetch(&url).output().unwrap();
+            let told = stderr(&output);
+            assert!(told.contains("http://***@127.0.0.1:") && !told.contains("secret"), "{told}");
+        }
     }
 }
 
@@ -638,7 +654,7 @@ fn curls(url: &str) -> usize {
         .count()
 }
 
-/// Ctrl-C and SIGTERM end curl too. The command keeps only the file that it can continue. During
+/// Ctrl-C, SIGTERM and SIGHUP end curl too. The command keeps only the file that it can continue. During
 /// the download it refuses a second one.
 #[cfg(unix)]
 #[test]
@@ -650,9 +666,12 @@ fn a_signal_ends_a_download_with_its_curl() {
     let model = caffemodel(&Weights::seeded(SEED));
     let half = model.len() / 2;
     let sum = sha1(&model);
-    for (signal, code, checksum) in
-        [("INT", 130, None), ("TERM", 143, None), ("TERM", 143, Some(["--checksum", sum.as_str()]))]
-    {
+    for (signal, code, checksum) in [
+        ("INT", 130, None),
+        ("TERM", 143, None),
+        ("HUP", 129, None),
+        ("TERM", 143, Some(["--checksum", sum.as_str()])),
+    ] {
         let server = serve(model.clone(), Manner::HangsOnce);
         let fetch = || fetch_from(&folder, &server.url, checksum.as_ref().map_or(&[], |sum| &sum[..]));
         let name = checksum.map_or("w.st.partial".to_string(), |_| format!("w.st.{}.partial", &sum[..8]));
@@ -687,6 +706,72 @@ fn a_signal_ends_a_download_with_its_curl() {
         assert_eq!(range_start(&server.requests.lock().unwrap()[1]), Some(half));
         assert_eq!(listing(&folder.path().join("new")), [folder.path().join("new/w.st")]);
     }
+}
+
+/// If the command is killed, a pipe without a reader ends curl, or, if the server sends nothing, a
+/// limit of its own. The next download replaces what was left.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_killed_download_takes_curl_with_it_and_does_not_spoil_the_next() {
+    if !has_curl() {
+        return;
+    }
+    let folder = folder();
+    let model = caffemodel(&Weights::seeded(SEED));
+    let sum = sha1(&model);
+    for (manner, checksum) in [
+        (Manner::Endless, None),
+        (Manner::HangsOnce, None),
+        (Manner::HangsOnce, Some(["--checksum", sum.as_str()])),
+    ] {
+        let server = serve(model.clone(), manner);
+        let checksum = checksum.as_ref().map_or(&[][..], |sum| &sum[..]);
+        let begun = |more: &[&str]| {
+            let mut fetch = fetch_from(&folder, &server.url, &[checksum, more].concat());
+            fetch.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        };
+        let mut child = begun(&["--limits", "0.9,60,99999999999"]);
+        let is_partial = |path: &PathBuf| path.extension() == Some("partial".as_ref());
+        wait_for("a part of the file is there", || {
+            let partial = listing(folder.path()).into_iter().find(is_partial);
+            partial.is_some_and(|file| fs::metadata(file).is_ok_and(|file| file.len() > 0))
+        });
+        child.kill().unwrap();
+        child.wait().unwrap();
+        wait_for("curl ends", || curls(&server.url) == 0);
+        // The lock and the partial file are left, and nothing else.
+        assert_eq!(listing(&folder.path().join("new")).len(), 2);
+        let server = serve(model.clone(), Manner::Whole);
+        succeed(fetch_from(&folder, &server.url, &["--checksum", &sum]));
+        assert_same(&folder.path().join("new/w.st"), &Weights::seeded(SEED));
+        let start = range_start(&server.requests.lock().unwrap()[0]);
+        assert_eq!(start, (!checksum.is_empty()).then_some(model.len() / 2));
+        fs::remove_dir_all(folder.path().join("new")).unwrap();
+    }
+}
+
+/// `nohup` starts programs in this way.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_that_is_ignored_from_the_start_stays_ignored() {
+    if !has_curl() {
+        return;
+    }
+    let folder = folder();
+    let server = serve(caffemodel(&Weights::seeded(SEED)), Manner::HangsOnce);
+    let fetch = fetch_from(&folder, &server.url, &["--limits", "3,60,99999999"]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' HUP INT; exec \"$0\" \"$@\""]);
+    shell.arg(fetch.get_program()).args(fetch.get_args()).current_dir(folder.path());
+    let mut child = shell.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for("curl runs", || curls(&server.url) == 1);
+    for signal in ["-HUP", "-INT"] {
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+    }
+    let mut told = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+    assert!(told.contains("fewer than 1000 bytes per second for 3 seconds"), "{told}");
+    assert_eq!(child.wait().unwrap().code(), Some(1));
 }
 
 #[cfg(unix)]

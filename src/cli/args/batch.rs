@@ -28,7 +28,8 @@ them, are taken; standard error tells how many other files were passed over.
 Files written to DIR:
   <name>/       for each photograph, the files of `occlude explain` and occlude-done.json. <name> is the file name without
                 its extension; if several photographs have the same name, a hash of the path is added
-  summary.csv   one line per photograph and mapped class; for a shard, summary-i-of-n.csv
+  summary.csv   one line per photograph and mapped class; for a shard, summary-i-of-n.csv; text that begins with = + - @
+                or an apostrophe has an apostrophe before it, so that no spreadsheet takes it for a formula
   summary.json  the same data, one object per photograph
 All files depend only on the photographs, the weights, the options and the version of this program. Therefore map.json has
 no elapsed_seconds, threads and isa here.
@@ -43,9 +44,9 @@ still processed.
 batch into it is refused while this one runs.
 
 Exit codes:
-  0         success
-  1         failure, or some photographs failed
-  130, 143  interrupted; a second Ctrl-C ends the program at once
+  0              success
+  1              failure, or some photographs failed
+  130, 143, 129  interrupted; a second Ctrl-C ends the program at once
 
 Examples:
   occlude batch photos --out maps

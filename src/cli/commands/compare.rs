@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;
+use occlude::text::shown;
 use occlude::{Classification, Error, Labels, Progress, Result};
 
 use crate::cli::args::classes::Classes;
@@ -64,7 +65,7 @@ fn compare(common: &Common, args: &Compare, output: &OutputFolder) -> Result<Exi
     let written = output.write(&files)?;
     let mut text = summary(&explanations, &contrasts, &stems);
     for path in written {
-        writeln!(text, "wrote {}", path.display()).expect("writing to a string");
+        writeln!(text, "wrote {}", console::shown_path(&path)).expect("writing to a string");
     }
     console::print(if args.json { &json } else { &text })?;
     Ok(ExitCode::SUCCESS)
@@ -195,7 +196,8 @@ fn summary(explanations: &[Explanation], contrasts: &[Contrast], stems: &[String
     for (i, explanation) in explanations.iter().enumerate() {
         let (maps, labels) = (&explanation.maps, &explanation.labels);
         let (best, names) = (maps.classification.best(), names(&maps.classes, labels));
-        line(format!("{}: {} {:.4}", stems[i], labels.short(best), maps.classification.probabilities[best]));
+        let (name, probability) = (shown(labels.short(best)), maps.classification.probabilities[best]);
+        line(format!("{}: {name} {probability:.4}", stems[i]));
         for (k, &class) in maps.classes.iter().enumerate() {
             let map = maps.map(k);
             let [row, column] = map.max_position();
@@ -205,11 +207,11 @@ fn summary(explanations: &[Explanation], contrasts: &[Contrast], stems: &[String
             } else {
                 "no evidence for the class at any position".to_string()
             };
-            let (name, score) = (labels.short(class), maps.base_scores[k]);
+            let (name, score) = (shown(labels.short(class)), maps.base_scores[k]);
             line(format!("  {name} ({class}): {} {score:.4}, {evidence}", maps.score));
         }
         if let Some(contrast) = contrasts.get(i) {
-            let (first, second) = (&names[0], &names[1]);
+            let (first, second) = (shown(&names[0]), shown(&names[1]));
             let correlation = match contrast.correlation {
                 Some(correlation) => format!("{correlation:+.3}"),
                 None => "not defined, because a map is constant".to_string(),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 
+use occlude::text::shown;
 use occlude::{Error, Labels, OcclusionMaps, Progress, Result};
 
 use crate::cli::args::{Common, Explain};
@@ -113,7 +114,7 @@ fn summary(explanation: &Explanation, written: &[PathBuf]) -> String {
     }
     for (method, curves) in &explanation.faithfulness {
         let (deletion, insertion) = (curves.deletion_area(), curves.insertion_area());
-        let (method, class) = (method.name(), labels.short(curves.class));
+        let (method, class) = (method.name(), shown(labels.short(curves.class)));
         line(format!(
             "faithfulness of {method} for {class}: deletion {deletion:.4}, insertion {insertion:.4}"
         ));
@@ -125,7 +126,7 @@ fn summary(explanation: &Explanation, written: &[PathBuf]) -> String {
             .to_string(),
     );
     for path in written {
-        line(format!("wrote {}", path.display()));
+        line(format!("wrote {}", console::shown_path(path)));
     }
     text
 }
@@ -146,7 +147,7 @@ fn changes(argmax: &[usize], predicted: usize, labels: &Labels) -> String {
     match most {
         None => "No mask changes the predicted class.".to_string(),
         Some((&class, _)) => {
-            let name = labels.short(class);
+            let name = shown(labels.short(class));
             format!("{changed} of {positions} masks {verb} the predicted class, {often}to {name}.")
         }
     }
@@ -169,7 +170,8 @@ fn evidence(maps: &OcclusionMaps, k: usize, labels: &Labels) -> [String; 3] {
     } else {
         "  no evidence against the class at any position".to_string()
     };
-    let score = format!("{} ({class}): {} {:.4}", labels.short(class), maps.score, maps.base_scores[k]);
+    let name = shown(labels.short(class));
+    let score = format!("{name} ({class}): {} {:.4}", maps.score, maps.base_scores[k]);
     [score, evidence_for, evidence_against]
 }
 

@@ -260,7 +260,7 @@ impl<'a> LayerMaps<'a> {
         }
         line(String::new());
         for path in written {
-            line(format!("wrote {}", path.display()));
+            line(format!("wrote {}", console::shown_path(path)));
         }
         text
     }

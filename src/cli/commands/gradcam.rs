@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use occlude::image::resize::upsample;
 use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;
+use occlude::text::shown;
 use occlude::{Classification, GradCam, Labels, Result, Upsampling};
 
 use crate::cli::args::{Common, Gradcam};
@@ -98,7 +99,7 @@ fn summary(said: &Classification, maps: &GradCam, written: &[PathBuf], labels: &
     for (k, &class) in maps.classes.iter().enumerate() {
         let map = maps.map(k);
         let raising = map.iter().filter(|&&value| value > 0.0).count();
-        let name = labels.short(class);
+        let name = shown(labels.short(class));
         line(String::new());
         line(format!("{name} ({class}): probability {:.4}", said.probabilities[class]));
         if raising > 0 {
@@ -116,7 +117,7 @@ fn summary(said: &Classification, maps: &GradCam, written: &[PathBuf], labels: &
             .to_string(),
     );
     for path in written {
-        line(format!("wrote {}", path.display()));
+        line(format!("wrote {}", console::shown_path(path)));
     }
     text
 }

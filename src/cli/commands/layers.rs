@@ -26,7 +26,7 @@ pub fn run(common: &Common, args: &Layers) -> Result<ExitCode> {
         let figure = diagram(network).encode(Format::Svg);
         files::write_apart(path, &figure)?;
         if !args.json {
-            writeln!(text, "wrote {}", path.display()).expect("writing to a string");
+            writeln!(text, "wrote {}", console::shown_path(path)).expect("writing to a string");
         }
     }
     console::print(&text)?;

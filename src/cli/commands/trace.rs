@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;
 use occlude::sweep::MASK_SIZE;
+use occlude::text::shown;
 use occlude::{Classification, Labels, LayerTrace, Result};
 use serde::Serialize;
 
@@ -71,7 +72,7 @@ fn story(trace: &occlude::Trace, labels: &Labels, written: &[PathBuf]) -> String
     ));
     line(format!(
         "{} ({class}): probability {whole:.4} without the mask, {covered:.4} with the mask, drop {:+.4}",
-        labels.short(class),
+        shown(labels.short(class)),
         whole - covered
     ));
     let other = trace.covered.best();
@@ -80,7 +81,7 @@ fn story(trace: &occlude::Trace, labels: &Labels, written: &[PathBuf]) -> String
         true => line("The mask does not change the predicted class.".to_string()),
         false => line(format!(
             "The mask changes the predicted class to {} ({other}), probability {seen:.4}.",
-            labels.short(other)
+            shown(labels.short(other))
         )),
     }
     line(String::new());
@@ -90,7 +91,7 @@ fn story(trace: &occlude::Trace, labels: &Labels, written: &[PathBuf]) -> String
         line(sentence);
     }
     for path in written {
-        line(format!("wrote {}", path.display()));
+        line(format!("wrote {}", console::shown_path(path)));
     }
     text
 }

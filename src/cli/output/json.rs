@@ -1,9 +1,11 @@
 //! The JSON output of the commands: one struct for each kind of object. Numbers are written with as
 //! many digits as are needed to read the same `f32` again.
 
+use std::fmt::Write;
 use std::path::Path;
 
 use occlude::network::INPUT_SIDE;
+use occlude::text::is_control;
 use occlude::{Classification, GradCam, Labels, MaskValue, Score};
 use serde::Serialize;
 
@@ -321,14 +323,35 @@ pub fn classes(
     line(&ClassesObject { image: shown(image), network, classes: top.iter().map(ranked).collect() })
 }
 
-/// An object as JSON, in one line with a line end.
+/// An object as JSON, in one line with a line end. Characters that messages escape (see
+/// [`is_control`]) have JSON's own escapes, also those that JSON allows in strings, so that the line
+/// can be printed on a terminal.
 pub fn line(object: &impl Serialize) -> String {
     let text = serde_json::to_string(object).expect("strings, numbers and lists of them");
-    text + "\n"
+    if !text.contains(is_control) {
+        return text + "\n";
+    }
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match is_control(c) {
+            true => write!(escaped, "\\u{:04x}", u32::from(c)).expect("writing to a string"),
+            false => escaped.push(c),
+        }
+    }
+    escaped + "\n"
 }
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_line_is_printable_json_with_the_same_text() {
+        let text = "a\nb\u{7f}\u{9b}31m\u{202e}\u{2028}\u{200b}\u{feff}\"\\ \u{200d}ä";
+        let line = super::line(&text);
+        assert!(!line.trim_end_matches('\n').contains(occlude::text::is_control), "{line}");
+        assert!(line.contains("\\u202e") && line.contains("\u{200d}ä"), "{line}");
+        assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
+    }
+
     #[test]
     fn floats_come_back_as_the_same_bits() {
         // Most readers read f64. The step 0x9e3779b9 reaches all exponents.

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use occlude::Labels;
+use occlude::text::is_control;
 
 use crate::cli::checksum::sha256;
 use crate::cli::source;
@@ -27,7 +28,7 @@ pub fn stem(image: &Path) -> String {
         return "standard-input".to_string();
     }
     let stem = image.file_stem().map_or("image".into(), |stem| stem.to_string_lossy());
-    let stem = stem.replace(|c: char| c.is_control(), "_");
+    let stem = stem.replace(is_control, "_");
     if stem.len() <= LONGEST_STEM {
         return stem;
     }

@@ -7,6 +7,7 @@ use std::io::Cursor;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use image::{ExtendedColorType, ImageEncoder, Rgb, RgbImage, codecs::png};
+use occlude::text::is_control;
 
 use super::text::{Style, mix};
 
@@ -76,10 +77,11 @@ impl Canvas {
         self.shapes.push(Shape::Image(area, rgb));
     }
 
-    /// Draws one line of text with its upper left corner at (`x`, `y`).
+    /// Draws one line of text with its upper left corner at (`x`, `y`). Characters that control text
+    /// become U+FFFD.
     pub fn text(&mut self, style: Style, x: u32, y: u32, text: &str) {
         if !text.is_empty() {
-            self.shapes.push(Shape::Text { style, x, y, text: text.to_string() });
+            self.shapes.push(Shape::Text { style, x, y, text: text.replace(is_control, "\u{FFFD}") });
         }
     }
 
@@ -230,10 +232,10 @@ fn hex([red, green, blue]: [u8; 3]) -> String {
     format!("#{red:02x}{green:02x}{blue:02x}")
 }
 
-/// Escapes text for XML. Characters that XML does not allow, but file names do, become U+FFFD.
+/// Escapes text for XML. The two characters that XML does not allow, but names do, become U+FFFD.
 fn escape(text: &str) -> String {
     let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    text.replace(|c| matches!(c, '\0'..' ' | '\u{FFFE}' | '\u{FFFF}'), "\u{FFFD}")
+    text.replace(['\u{FFFE}', '\u{FFFF}'], "\u{FFFD}")
 }
 
 #[cfg(test)]
@@ -245,7 +247,7 @@ mod tests {
         canvas.fill([2, 3, 10, 5], [1, 2, 3]);
         canvas.outline([20, 3, 6, 4], [9, 9, 9]);
         canvas.image([30, 3, 2, 2], vec![10, 0, 0, 20, 0, 0, 30, 0, 0, 40, 0, 0]);
-        canvas.text(Style::book(14, [0; 3]), 2, 20, "a < b & \"c\"\u{1}\n");
+        canvas.text(Style::book(14, [0; 3]), 2, 20, "a < b & \"c\"\u{1}\u{202e}");
         canvas.text(Style::book(14, [0; 3]), 2, 20, "");
         canvas.curve(vec![[50.0, 5.0], [50.0, 30.0]], [0, 99, 0]);
         canvas

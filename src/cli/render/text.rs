@@ -12,6 +12,10 @@ fn font(bytes: &'static [u8]) -> FontRef<'static> {
     FontRef::try_from_slice(bytes).expect("the committed font is well formed")
 }
 
+/// The largest number of characters of a line that are measured. No figure has room for as many; a
+/// name from a file can have millions.
+const LONGEST: usize = 1000;
+
 /// The weight, size and colour of text. The font has Latin-1, the minus sign and the ellipsis.
 #[derive(Clone, Copy)]
 pub struct Style {
@@ -76,7 +80,7 @@ impl Style {
     /// does not fit is shortened and ends in "…".
     pub fn wrap(&self, text: &str, width: u32, lines: usize) -> Vec<String> {
         let mut wrapped: Vec<String> = Vec::new();
-        for word in text.split_whitespace() {
+        for word in first(text, lines * LONGEST).split_whitespace() {
             let longer = wrapped.last().map(|line| format!("{line} {word}"));
             match longer {
                 Some(longer) if wrapped.len() == lines || self.width(&longer) <= width => {
@@ -94,7 +98,8 @@ impl Style {
             return text.to_owned();
         }
         let shortened = |end| format!("{}…", text[..end].trim_end());
-        text.char_indices()
+        first(text, LONGEST)
+            .char_indices()
             .rev()
             .map(|(end, _)| shortened(end))
             .find(|line| self.width(line) <= width)
@@ -119,6 +124,11 @@ impl Style {
         }
         pen
     }
+}
+
+/// The first `count` characters.
+fn first(text: &str, count: usize) -> &str {
+    text.char_indices().nth(count).map_or(text, |(end, _)| &text[..end])
 }
 
 /// Mixes two colours, with the share (0..=1) of `over`.

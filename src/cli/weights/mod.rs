@@ -50,14 +50,14 @@ fn with_advice(common: &Common, mut error: Error) -> Error {
         && !is_named
     {
         *problem +=
-            "\nthis file was found in a default location: remove it, or ignore it with --weights builtin";
+            "; this file was found in a default location: remove it, or ignore it with --weights builtin";
     }
     error
 }
 
 fn announce(common: &Common, source: &Source, weights: &Weights) {
     let from = match source {
-        Source::File(path) => format!(", {}", path.display()),
+        Source::File(path) => format!(", {}", console::shown_path(path)),
         // A user who named the built-in network needs no advice.
         _ if common.weights.is_some() => String::new(),
         _ => "; `occlude weights fetch` downloads the published network of 1000 classes".to_string(),

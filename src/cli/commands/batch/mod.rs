@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ArgMatches;
+use occlude::text::{escaped, shown};
 use occlude::{Error, Progress, Result};
 
 use crate::cli::args::classes::Classes;
@@ -71,7 +72,8 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
         let summary = Summary { recipe, part, pictures: rows };
         let [csv, json] = summary.write(&output)?;
         let (count, failed) = (summary.pictures.len(), summary.failed());
-        console::print(&format!("wrote {}\nwrote {}\n", csv.display(), json.display()))?;
+        let [csv, json] = [csv, json].map(|path| console::shown_path(&path));
+        console::print(&format!("wrote {csv}\nwrote {json}\n"))?;
         if failed > 0 {
             console::print_error(&format!("{failed} of {count} photographs failed; all others are complete"));
             return Ok(ExitCode::FAILURE);
@@ -168,22 +170,23 @@ impl BatchJob<'_> {
             Swept::Explained(explanation) => {
                 let row = self.write(file, &explanation)?;
                 let best = &row.top[0];
-                let told =
-                    format!("{:.4} {}, {:.2} s", best.probability, best.label, explanation.elapsed_seconds);
+                let (label, seconds) = (shown(&best.label), explanation.elapsed_seconds);
+                let told = format!("{:.4} {label}, {seconds:.2} s", best.probability);
                 Ok((row, told))
             }
         });
+        let shown = escaped(&file.shown);
         let row = match finished {
             Ok((row, told)) => {
                 if self.bar.is_hidden() {
                     // Errors of standard output do not stop the batch.
-                    let _ = console::print(&format!("[{at}/{count}] {}: {told}\n", file.shown));
+                    let _ = console::print(&format!("[{at}/{count}] {shown}: {told}\n"));
                 }
                 row
             }
             Err(error) => {
                 let message = error.to_string();
-                let name = if message.contains(&file.shown) { "" } else { &format!("{}: ", file.shown) };
+                let name = if message.contains(&*shown) { "" } else { &format!("{shown}: ") };
                 self.bar.print(|| console::print_error(&format!("{name}{message}")));
                 SummaryRow::failed(file, &error)
             }

@@ -121,17 +121,26 @@ impl Summary {
 
 const INTO_MEMORY: &str = "records of one length, written to memory";
 
+/// Text of other origin in a cell. Spreadsheets compute a cell that begins with one of these
+/// characters as a formula, so an apostrophe is put before it, as their users do; also before an
+/// apostrophe, so that the text is always the cell without its first apostrophe.
+fn cell(text: &str) -> String {
+    let apostrophe = if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\'']) { "'" } else { "" };
+    format!("{apostrophe}{text}")
+}
+
 /// The values of [`COLUMNS`]. Missing values are empty.
 fn fields(row: &SummaryRow, class: Option<&Mapped>) -> Vec<String> {
-    fn text<T: ToString>(value: Option<T>) -> String {
+    fn number<T: ToString>(value: Option<T>) -> String {
         value.map_or_else(String::new, |value| value.to_string())
     }
+    let text = |value: Option<&String>| value.map_or_else(String::new, |value| cell(value));
     let status = match row.status {
         Status::Done => "done",
         Status::Failed => "failed",
     };
     let mut fields = vec![
-        row.path.clone(),
+        cell(&row.path),
         text(row.folder.as_ref()),
         status.to_string(),
         text(row.error.as_ref()),
@@ -140,21 +149,36 @@ fn fields(row: &SummaryRow, class: Option<&Mapped>) -> Vec<String> {
     for rank in 0..LISTED {
         let ranked = row.top.get(rank);
         fields.extend([
-            text(ranked.map(|r| r.index)),
+            number(ranked.map(|r| r.index)),
             text(ranked.map(|r| &r.label)),
-            text(ranked.map(|r| r.probability)),
+            number(ranked.map(|r| r.probability)),
         ]);
     }
     fields.extend([
-        text(row.changed_share),
-        text(class.map(|c| c.index)),
+        number(row.changed_share),
+        number(class.map(|c| c.index)),
         text(class.map(|c| &c.label)),
-        text(class.map(|c| c.base_score)),
-        text(class.map(|c| c.min)),
-        text(class.map(|c| c.max)),
-        text(class.map(|c| c.mean)),
-        text(class.and_then(|c| c.strongest).map(|[x, _]| x)),
-        text(class.and_then(|c| c.strongest).map(|[_, y]| y)),
+        number(class.map(|c| c.base_score)),
+        number(class.map(|c| c.min)),
+        number(class.map(|c| c.max)),
+        number(class.map(|c| c.mean)),
+        number(class.and_then(|c| c.strongest).map(|[x, _]| x)),
+        number(class.and_then(|c| c.strongest).map(|[_, y]| y)),
     ]);
     fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_text_and_can_be_read_back() {
+        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "'=1"] {
+            assert_eq!(cell(text), format!("'{text}"));
+        }
+        for text in ["", "a=1", " =1", "n\n=1", "folder/-1.png", "\"=1"] {
+            assert_eq!(cell(text), text);
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use occlude::text::escaped;
 use occlude::weights::cache_file;
 use occlude::{Error, Result};
 
@@ -110,7 +111,8 @@ fn fetch(common: &Common, args: &Fetch) -> Result<String> {
     files::check_apart(&out)?;
     if out.exists() && !args.force {
         if wanted.is_published() && file_sha256(&out)? == Manifest::published().sha256 {
-            return Ok(format!("unchanged {}, already the published file\n", out.display()));
+            let out = console::shown_path(&out);
+            return Ok(format!("unchanged {out}, already the published file\n"));
         }
         return Err(Error::Weights {
             name: out.display().to_string(),
@@ -125,8 +127,9 @@ fn fetch(common: &Common, args: &Fetch) -> Result<String> {
     let job = FetchJob { common, out: &out, force: args.force, limits: args.limits };
     match &wanted {
         Wanted::Sources(sources) => {
-            let text =
-                try_sources(sources, |source| job.run(&source.url, source.size, Some(&source.checksum)))?;
+            let text = try_sources(sources, console::print_note, |source| {
+                job.run(&source.url, source.size, Some(&source.checksum))
+            })?;
             for source in sources {
                 // Parts of interrupted downloads from other sources.
                 remove_partial(&out, &source.checksum);
@@ -197,10 +200,11 @@ fn of_content(error: Error) -> Failure {
     }
 }
 
-/// Tries the sources in order until one succeeds. Prints the reason of each failure on standard
-/// error.
+/// Tries the sources in order until one succeeds. Passes the reason of each failure to `note`, if
+/// there is more than one source.
 fn try_sources(
     sources: &[DownloadSource],
+    mut note: impl FnMut(&str),
     mut attempt: impl FnMut(&DownloadSource) -> std::result::Result<String, Failure>,
 ) -> Result<String> {
     if let [source] = sources {
@@ -208,8 +212,8 @@ fn try_sources(
         return attempt(source).map_err(|failure| single_source_error(name, failure));
     }
     let mut unreachable_servers = HashSet::new();
-    let mut failures = Vec::new();
     for (i, source) in sources.iter().enumerate() {
+        let name = format!("{} ({})", source.name, redacted(&source.url));
         let reason = if unreachable_servers.contains(server(&source.url)) {
             "not tried, because its server cannot be reached".to_string()
         } else {
@@ -224,16 +228,14 @@ fn try_sources(
                 Err(Failure::Here(error)) => return Err(error),
             }
         };
-        if let Some(next) = sources.get(i + 1) {
-            console::print_note(&format!("{}: {reason}; trying {}", source.name, next.name));
-        }
-        failures.push(format!("  {} ({}): {reason}", source.name, redacted(&source.url)));
+        let next = sources.get(i + 1).map_or(String::new(), |next| format!("; trying {}", next.name));
+        note(&escaped(&format!("{name}: {reason}{next}")));
     }
     Err(Error::Weights {
         name: "the published weights".to_string(),
         problem: format!(
-            "all sources failed:\n{}\ntry again, name another address with --from, or {BY_HAND}",
-            failures.join("\n")
+            "all {} sources failed, for the reasons above: try again, name another address with --from, or {BY_HAND}",
+            sources.len()
         ),
     })
 }
@@ -268,38 +270,44 @@ mod tests {
             ("d", "https://y/2"),
         ];
         let sources = names.map(|(name, url)| source(name, url));
-        let mut tried = String::new();
-        let mut attempts = |good: &str| {
-            tried.clear();
-            let result = try_sources(&sources, |source| {
-                tried += &source.name;
-                match source.name.as_str() {
-                    name if name == good => Ok(format!("from {name}")),
-                    "a" => Err(Failure::Source { reason: "unplugged".to_string(), unreachable: true }),
-                    _ => Err(blame("lost")),
-                }
-            });
-            (tried.clone(), result.map_err(|error| error.to_string()))
+        let attempts = |good: &str| {
+            let (mut tried, mut notes) = (String::new(), Vec::new());
+            let result = try_sources(
+                &sources,
+                |note| notes.push(note.to_string()),
+                |source| {
+                    tried += &source.name;
+                    match source.name.as_str() {
+                        name if name == good => Ok(format!("from {name}")),
+                        "a" => Err(Failure::Source { reason: "unplugged".to_string(), unreachable: true }),
+                        _ => Err(blame("lost")),
+                    }
+                },
+            );
+            (tried, notes, result.map_err(|error| error.to_string()))
         };
-        assert_eq!(attempts("a"), ("a".to_string(), Ok("from a".to_string())));
-        assert_eq!(attempts("d"), ("acd".to_string(), Ok("from d".to_string())));
-        let (tried, result) = attempts("b");
+        assert_eq!(attempts("a"), ("a".to_string(), Vec::new(), Ok("from a".to_string())));
+        let not_tried = "b (https://***@x/2): not tried, because its server cannot be reached; trying c";
+        let mut expected =
+            vec!["a (https://x/1): unplugged; trying b", not_tried, "c (https://y/1): lost; trying d"];
+        let (tried, notes, result) = attempts("d");
+        assert_eq!((tried.as_str(), result), ("acd", Ok("from d".to_string())));
+        assert_eq!(notes, expected);
+        let (tried, notes, result) = attempts("b");
         let error = result.unwrap_err();
-        assert_eq!(tried, "acd");
-        for expected in [
-            "a (https://x/1): unplugged",
-            "b (https://***@x/2): not tried",
-            "c (https://y/1): lost",
-            "import FILE",
-        ] {
-            assert!(error.contains(expected), "{error}");
-        }
+        expected.push("d (https://y/2): lost");
+        assert_eq!((tried.as_str(), notes), ("acd", expected.iter().map(|note| note.to_string()).collect()));
+        assert!(error.contains("all 4 sources failed") && error.contains("import FILE"), "{error}");
         // A failure that concerns all sources.
         let mut count = 0;
-        let cancelled = try_sources(&sources, |_| {
-            count += 1;
-            Err(Failure::Here(Error::Cancelled))
-        });
+        let cancelled = try_sources(
+            &sources,
+            |_| {},
+            |_| {
+                count += 1;
+                Err(Failure::Here(Error::Cancelled))
+            },
+        );
         assert!(matches!(cancelled, Err(Error::Cancelled)) && count == 1);
     }
 

@@ -34,7 +34,7 @@ pub fn run(common: &Common, args: &Import) -> Result<ExitCode> {
         Some(out) => out.clone(),
         None => default_place(&args.file, manifest.differing(&weights).is_empty())?,
     };
-    let from = format!("{}, {form}, sha256 {source_sha256}", args.file.display());
+    let from = format!("{}, {form}, sha256 {source_sha256}", console::shown_path(&args.file));
     console::print(&install(&weights, &from, &out, args.force)?)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -86,9 +86,10 @@ pub fn install(weights: &Weights, from: &str, out: &Path, force: bool) -> Result
     line("tensors", &manifest.compared(&differing));
     let what = if already { "unchanged" } else { "wrote" };
     let published = if sha == manifest.sha256 { " (the published one)" } else { "" };
-    line(what, &format!("{}, {} bytes, sha256 {sha}{published}", out.display(), bytes.len()));
+    let path = console::shown_path(out);
+    line(what, &format!("{path}, {} bytes, sha256 {sha}{published}", bytes.len()));
     if !differing.is_empty() {
-        line("to use it", &format!("--weights {}", out.display()));
+        line("to use it", &format!("--weights {path}"));
     }
     Ok(text)
 }

@@ -41,7 +41,7 @@ fn verify(common: &Common, source: &Source) -> Result<ExitCode> {
         manifest.sources.iter().find(|source| source.file.is_some() && source.checksum.is_begun_by(&sha256));
     if let Some(other) = other {
         let network = describe(&weights);
-        let path = path.display();
+        let path = console::shown_path(path);
         console::print(&format!(
             "file      {path}, {form}\nsha256    {sha256} (matches {}'s published file)\nnetwork   {network}\n",
             other.name
@@ -53,7 +53,7 @@ fn verify(common: &Common, source: &Source) -> Result<ExitCode> {
     let mut text = String::new();
     let mut line =
         |name: &str, value: &str| writeln!(text, "{name:<9} {value}").expect("writing to a string");
-    line("file", &format!("{}, {form}", path.display()));
+    line("file", &format!("{}, {form}", console::shown_path(path)));
     let same_file = sha256 == manifest.sha256;
     line(
         "sha256",

@@ -10,6 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress};
 use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;
+use occlude::text::{escaped, is_control, shown};
 use occlude::{Feature, GradCam, Labels, MaskValue, OcclusionMaps, Resize, Result, Upsampling};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -104,7 +105,7 @@ pub fn page(
     let gradcam = session.net.grad_cam(&session.net.forward(&input), held)?;
     let predicted = maps.classification.best();
     let image = explanation.image.file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
-    let label = explanation.labels.words(predicted);
+    let label = shown(explanation.labels.words(predicted));
     let probability = maps.classification.probabilities[predicted];
     Ok(fill(&[
         ("policy", policy()),
@@ -159,7 +160,7 @@ fn photograph(explanation: &Explanation) -> String {
 fn top(maps: &OcclusionMaps, labels: &Labels) -> String {
     let mut rows = String::new();
     for class in maps.classification.top(LISTED) {
-        let label = text(labels.words(class));
+        let label = text(&shown(labels.words(class)));
         let probability = maps.classification.probabilities[class];
         write!(
             rows,
@@ -339,8 +340,17 @@ pub fn command(common: &Common, args: &Explain, classes: &Classes, report: &Path
     words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
-/// Quotes a word for a POSIX shell.
+/// Quotes a word for a POSIX shell. The page must show all of it, so control characters are written
+/// by their bytes in octal digits.
 fn quoted(word: &str) -> String {
+    if word.contains(is_control) {
+        let byte = |byte: u8| match byte {
+            b' '..=b'~' if byte != b'\'' && byte != b'\\' => char::from(byte).to_string(),
+            _ => format!("\\{byte:03o}"),
+        };
+        return format!("$'{}'", word.bytes().map(byte).collect::<String>());
+    }
+
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_@%+=:,./-".contains(&byte);
     if !word.is_empty() && word.bytes().all(plain) {
         return word.to_string();
@@ -350,6 +360,7 @@ fn quoted(word: &str) -> String {
 
 /// Escapes text for an HTML element or a quoted attribute.
 fn text(text: &str) -> String {
+    let text = escaped(text);
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
@@ -376,11 +387,12 @@ mod tests {
         assert_eq!(quoted(""), "''");
         assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
         assert_eq!(quoted("ä b"), "'ä b'");
+        assert_eq!(quoted("a\n'\\\u{202e}"), r"$'a\012\047\134\342\200\256'");
     }
 
     #[test]
     fn inserted_text_is_escaped() {
-        assert_eq!(text(r#"<b a="1">&"#), "&lt;b a=&quot;1&quot;&gt;&amp;");
+        assert_eq!(text("<b a=\"1\">&\n\u{202e}"), r"&lt;b a=&quot;1&quot;&gt;&amp;\n\u{202e}");
         assert_eq!(script_data("{\"a\":\"</script>\"}\n"), r#"{"a":"\u003c/script>"}"#);
     }
 }
