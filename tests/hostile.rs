@@ -34,19 +34,25 @@ fn peak<T>(call: impl FnOnce() -> T) -> (T, usize) {
     (result, MEMORY.peak_usage().saturating_sub(before))
 }
 
+/// The result of a call, and the memory that it takes, if that is at most `most` bytes; otherwise the
+/// least of several measurements. They include the memory of other tests of this program that run at
+/// the same time.
+fn least_peak<T>(most: usize, call: impl Fn() -> T) -> (T, usize) {
+    let (mut result, mut least) = peak(&call);
+    for _ in 0..20 {
+        if least <= most {
+            break;
+        }
+        let (again, taken) = peak(&call);
+        (result, least) = (again, least.min(taken));
+    }
+    (result, least)
+}
+
 /// Asserts that the bytes are refused as weights by a message with these words, and that the call
 /// takes little memory.
 fn refuse_weights(bytes: &[u8], most: usize, words: &[&str]) {
-    // The measurement includes the memory of other tests of this program that run at the same time.
-    // The smallest of several measurements is the correct one.
-    let measure = || peak(|| Weights::from_bytes("the file", bytes));
-    let (mut read, mut peak) = measure();
-    for _ in 0..20 {
-        if peak <= most {
-            break;
-        }
-        (read, peak) = measure();
-    }
+    let (read, peak) = least_peak(most, || Weights::from_bytes("the file", bytes));
     let message = read.expect_err("accepted").to_string();
     assert!(message.starts_with("the file: "), "{message}");
     for word in words {
@@ -166,11 +172,7 @@ fn weights_that_grow_in_memory() {
     // Safetensors: millions of dimensions, and more labels than the network has classes.
     let zeros = format!("{}0", "0,".repeat(MB));
     let bytes = with_header(&format!("{{{}}}", tensor("conv1.weight", "F32", &zeros, "0,0")), 0);
-    refuse_weights(
-        &bytes,
-        16 * bytes.len(),
-        &["tensor conv1.weight has 1048577 dimensions, expected at most 8"],
-    );
+    refuse_weights(&bytes, 2 * bytes.len(), &["its header has 1048580 values, expected at most 65536"]);
     let mut tensors = String::new();
     let mut end = 0;
     for (name, shape, values) in Weights::seeded(1).tensors() {
@@ -590,7 +592,7 @@ fn files_of_labels() {
     }
     // Each label takes many times the memory of its line.
     let many = "a\n".repeat(8 * MB - 1);
-    let (read, taken) = peak(|| Labels::parse("labels", many.as_bytes()));
+    let (read, taken) = least_peak(MB, || Labels::parse("labels", many.as_bytes()));
     let message = read.unwrap_err().to_string();
     assert!(message.contains("has 8388607 lines, expected at most 32768"), "{message}");
     assert!(taken < MB, "{taken} bytes");

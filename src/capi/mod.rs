@@ -24,6 +24,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::{ptr, slice};
 
 use crate::Error;
+use crate::text::escaped_lines;
 
 const OCCLUDE_OK: c_int = 0;
 const OCCLUDE_ERROR_IO: c_int = 1;
@@ -102,7 +103,7 @@ fn status(run: impl FnOnce() -> Outcome<()>) -> c_int {
         Err(Failure { status: OCCLUDE_ERROR_PANIC, text })
     });
     let Err(Failure { status, text }) = outcome else { return OCCLUDE_OK };
-    let text = CString::new(text.replace('\0', "\\0")).unwrap_or_default();
+    let text = CString::new(&*escaped_lines(&text)).unwrap_or_default();
     LAST_ERROR.set(text);
     status
 }

@@ -93,9 +93,12 @@ fn each_kind_of_error_has_a_status_of_its_own() {
     }
     // A zero byte does not truncate the text.
     let odd = Error::Image { name, problem: "end".to_string() };
-    assert_eq!((status(|| Err(odd.into())), last_error()), (OCCLUDE_ERROR_IMAGE, "a\\0b: end".to_string()));
+    assert_eq!(
+        (status(|| Err(odd.into())), last_error()),
+        (OCCLUDE_ERROR_IMAGE, "a\\u{0}b: end".to_string())
+    );
     // A success does not change the text.
-    assert_eq!((status(|| Ok(())), last_error()), (OCCLUDE_OK, "a\\0b: end".to_string()));
+    assert_eq!((status(|| Ok(())), last_error()), (OCCLUDE_OK, "a\\u{0}b: end".to_string()));
 }
 
 #[test]

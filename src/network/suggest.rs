@@ -1,13 +1,16 @@
 //! Suggestions for a misspelled name.
 
+/// Largest length in bytes of a wanted name and of a suggested one. The time of the edit distance is
+/// proportional to the product of the lengths, and a file can have names of any length.
+const LONGEST: usize = 200;
+
 /// Returns at most three names that resemble `wanted` (in lower case), the most similar first.
 pub(crate) fn suggest<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Vec<String> {
-    // The time of the edit distance is proportional to the product of the lengths.
-    if wanted.is_empty() || wanted.len() > 1000 {
+    if wanted.is_empty() || wanted.len() > LONGEST {
         return Vec::new();
     }
     let mut ranked: Vec<(usize, usize, &str)> = Vec::new();
-    for name in names {
+    for name in names.filter(|name| name.len() <= LONGEST) {
         let lower = name.to_lowercase();
         let whole = edit_distance(wanted, &lower);
         // Compares single words as well, so that "poddle" finds the poodles.
@@ -45,6 +48,13 @@ fn edit_distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_names_are_not_compared() {
+        let long = format!("poodle{}", "e".repeat(LONGEST));
+        assert_eq!(suggest("poodle", ["toy poodle", &long].into_iter()), ["toy poodle"]);
+        assert!(suggest(&long, [&long[..], "poodle"].into_iter()).is_empty());
+    }
 
     #[test]
     fn edit_distances() {

@@ -19,8 +19,9 @@ use crate::text::shown;
 /// a header.
 const MAX_HEADER: u64 = 1 << 22;
 
-/// Largest number of dimensions of a tensor; weights have at most 4.
-const MAX_RANK: usize = 8;
+/// Largest number of values in the header. The crate `safetensors` takes many times the memory of a
+/// short value. GoogLeNet's header has 3000 values.
+const MAX_VALUES: usize = 1 << 16;
 
 /// Number of bytes that are read at once. They stay in the second-level cache until they are
 /// converted.
@@ -66,6 +67,12 @@ pub(super) fn read_header(name: &str, size: u64, reader: &mut dyn Read) -> Resul
     let mut head = vec![0; size as usize];
     head[..8].copy_from_slice(&length.to_le_bytes());
     fill(name, size, reader, &mut head[8..8 + length as usize])?;
+    let values = commas(&head[8..8 + length as usize]);
+    if values > MAX_VALUES {
+        return Err(refuse(format!(
+            "not a safetensors file of this network: its header has {values} values, expected at most {MAX_VALUES}"
+        )));
+    }
     let (_, header) = SafeTensors::read_metadata(&head).map_err(|error| match error {
         SafeTensorError::MetadataIncompleteBuffer => refuse(format!(
             "{size} bytes, but its header describes another number of them: truncated, or with something after its last \
@@ -83,14 +90,25 @@ pub(super) fn read_header(name: &str, size: u64, reader: &mut dyn Read) -> Resul
         bytes: info.data_offsets.0..info.data_offsets.1,
     };
     let mut entries: Vec<Entry> = header.tensors().into_iter().map(entry).collect();
-    if let Some(entry) = entries.iter().filter(|entry| entry.shape.len() > MAX_RANK).min_by_key(|e| &e.name) {
-        let (name, rank) = (shown(&entry.name), entry.shape.len());
-        return Err(refuse(format!("tensor {name} has {rank} dimensions, expected at most {MAX_RANK}")));
-    }
     // Empty tensors are sorted by name, so that messages do not depend on the order of a hash
     // table.
     entries.sort_by(|a, b| (a.bytes.start, a.bytes.end, &a.name).cmp(&(b.bytes.start, b.bytes.end, &b.name)));
     Ok(Header { entries, metadata: header.metadata().clone().unwrap_or_default() })
+}
+
+/// The number of commas in JSON outside of strings.
+fn commas(json: &[u8]) -> usize {
+    let (mut is_string, mut is_escaped, mut count) = (false, false, 0);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = is_string,
+            b'"' => is_string = !is_string,
+            b',' => count += usize::from(!is_string),
+            _ => {}
+        }
+    }
+    count
 }
 
 /// Refuses tensors of an unsupported number type; the message names the first of them by name.
@@ -157,4 +175,18 @@ fn fill(name: &str, size: u64, reader: &mut dyn Read, bytes: &mut [u8]) -> Resul
         }
         _ => Error::io(name, "read")(source),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commas_in_strings_do_not_count() {
+        for (json, count) in
+            [("{\"a\":[1,2],\"b\":3}", 2), ("[\"a,b\\\",c\\\\\",\"d,\"]", 1), ("\"a,", 0), ("\\,,", 2)]
+        {
+            assert_eq!(commas(json.as_bytes()), count, "{json}");
+        }
+    }
 }

@@ -11,7 +11,13 @@ use occlude::{Photograph, Resize};
 /// Larger pictures find nothing new and take long. tests/hostile.rs contains such pictures.
 const MOST_PIXELS: u64 = 1 << 18;
 
-fuzz_target!(|bytes: &[u8]| -> Corpus {
+/// The library turns a panic of a decoder into an error, which is no finding. libFuzzer's own hook would
+/// end the program at once; a panic that leaves the target still does.
+fn print_panics() {
+    std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
+}
+
+fuzz_target!(init: print_panics(), |bytes: &[u8]| -> Corpus {
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
     let size = reader.ok().and_then(|reader| reader.into_dimensions().ok());
     if size.is_some_and(|(width, height)| u64::from(width) * u64::from(height) > MOST_PIXELS) {
