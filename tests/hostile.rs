@@ -134,6 +134,15 @@ fn whole_files_of_weights_with_something_wrong() {
     let twice = edited("conv2/3x3.bias", "conv2/3x3.weight");
     assert!(Weights::from_bytes("the file", &twice).is_err());
 
+    // Many tensors at the same place: the message is always the same.
+    let same: Vec<String> = (0..40).map(|i| tensor(&format!("t{i}"), "F32", "64", "0,256")).collect();
+    let same = with_header(&format!("{{{}}}", same.join(",")), 256);
+    for _ in 0..20 {
+        let message = Weights::from_bytes("w", &same).unwrap_err().to_string();
+        let expected = "w: not a safetensors file: its header is damaged (the bytes of tensors overlap, or there is a gap between them)";
+        assert_eq!(message, expected);
+    }
+
     let mut bytes = whole.clone();
     let last = bytes.len() - 4;
     for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
@@ -172,7 +181,7 @@ fn weights_that_grow_in_memory() {
     // Safetensors: millions of dimensions, and more labels than the network has classes.
     let zeros = format!("{}0", "0,".repeat(MB));
     let bytes = with_header(&format!("{{{}}}", tensor("conv1.weight", "F32", &zeros, "0,0")), 0);
-    refuse_weights(&bytes, 2 * bytes.len(), &["its header has 1048580 values, expected at most 65536"]);
+    refuse_weights(&bytes, 2 * bytes.len(), &["its header has 1048579 values, expected at most 65536"]);
     let mut tensors = String::new();
     let mut end = 0;
     for (name, shape, values) in Weights::seeded(1).tensors() {

@@ -110,7 +110,8 @@ const char *occlude_version(void);
 
 /* Returns the message of the last failure on this thread in UTF-8: the input, what was found, what
  * was expected and what to do. Returns "" if there was none. The text is valid until the next failure
- * on this thread or the end of the thread. */
+ * on this thread or the end of the thread. Names of files and in files are on one line, without control
+ * characters, and shortened if they are long. */
 const char *occlude_last_error(void);
 
 /* ---- The network ---- */

@@ -78,6 +78,11 @@ pub(super) fn read_header(name: &str, size: u64, reader: &mut dyn Read) -> Resul
             "{size} bytes, but its header describes another number of them: truncated, or with something after its last \
              tensor; fetch the file again"
         )),
+        // The name in this error depends on the order of a hash table.
+        SafeTensorError::InvalidOffset(_) => refuse(
+            "not a safetensors file: its header is damaged (the bytes of tensors overlap, or there is a gap between them)"
+                .to_string(),
+        ),
         error => {
             refuse(format!("not a safetensors file: its header is damaged ({})", shown(&error.to_string())))
         }

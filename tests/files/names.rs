@@ -102,7 +102,7 @@ fn network() -> (TempDir, Vec<String>) {
         Tensor { name, dtype: Dtype::F32, shape, bytes }
     });
     fs::write(folder.path().join("w.st"), safetensors(&tensors.collect::<Vec<_>>())).unwrap();
-    let labels = vec![
+    let labels = [
         "=a\u{202e}\u{1b}[2J\r\u{2028}\u{85}b".to_string(),
         format!("@<b>\"&\u{200b}{}", "x ".repeat(50_000)),
         format!("+{}", "\u{feff}y".repeat(50_000)),

@@ -12,8 +12,8 @@ use occlude::{Error, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-/// The signals that end the program, and may not where they are ignored. Without a list of ignored
-/// signals, SIGHUP keeps its default effect or none.
+/// The signals that end the program. A signal that is ignored from the start stays ignored. Where the
+/// system does not list these, SIGHUP keeps the effect that it has.
 fn signals() -> Vec<i32> {
     let mut signals = vec![SIGINT, SIGTERM];
     if let Some(ignored) = ignored() {
