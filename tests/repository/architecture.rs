@@ -234,13 +234,13 @@ fn files_do_not_import_each_other_in_a_cycle() {
 const KNOWLEDGE: [(&str, &[&str]); 10] = [
     ("kernels", &["error", "network"]),
     ("reference", &["kernels/gemm", "kernels", "network", "weights"]),
-    ("weights", &["error", "network"]),
+    ("weights", &["error", "network", "text"]),
     ("cli/render/map", &["cli/render", "image/resize", "network"]),
     ("cli/render/page", &["cli/render", "network"]),
     ("cli/render/panels", &["cli/render", "network"]),
     ("cli/render/plots", &["cli/render"]),
     ("cli/render/scale", &["cli/render"]),
-    ("cli/render/canvas", &["cli/render/text"]),
+    ("cli/render/canvas", &["cli/render/text", "text"]),
     ("cli/output/files", &["cli/terminal/interrupt", "error"]),
 ];
 
