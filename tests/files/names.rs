@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::common::command::{folder, seeded, stderr, succeed, write_png};
+use crate::common::command::{folder, occlude, stderr, succeed, write_png};
 use crate::common::{SEED, Tensor, safetensors};
 use crate::weights::encode::{self, Layer};
 use occlude::network::Network;
@@ -141,7 +141,7 @@ fn names_of_classes_are_text() {
     let (folder, labels) = network();
     let run = |arguments: &[&str]| {
         let common = ["--weights", "w.st", "--labels", "labels.txt"];
-        let mut command = seeded(&folder, &[arguments, &common].concat());
+        let mut command = occlude(&folder, &[arguments, &common].concat());
         let output = command.output().unwrap();
         assert!(output.status.success(), "{command:?}: {}", stderr(&output));
         check_printed(&String::from_utf8(output.stderr).unwrap());
@@ -200,7 +200,7 @@ fn names_of_classes_are_text() {
     for (class, name) in [("nobody\nerror: x", "nobody\nerror: x"), ("=a\u{202e}", "=a\u{202e}")] {
         let explain =
             ["explain", "picture.png", "--classes", class, "--weights", "w.st", "--labels", "labels.txt"];
-        let output = seeded(&folder, &explain).output().unwrap();
+        let output = occlude(&folder, &explain).output().unwrap();
         let told = stderr(&output);
         let error = told.lines().find(|line| line.starts_with("error: ")).unwrap();
         check_message(error, name);
@@ -217,7 +217,7 @@ fn names_of_files_are_text() {
     let at = folder.path();
     fs::create_dir(at.join("photos")).unwrap();
     let lines = |arguments: &[&str]| {
-        let printed = succeed(seeded(&folder, arguments));
+        let printed = succeed(occlude(&folder, arguments));
         check_printed(&printed);
         printed.lines().count()
     };
@@ -238,7 +238,7 @@ fn names_of_files_are_text() {
             "{name:?}"
         );
         let json = [&["explain", &file, "--json"], &sweep[..], &["out"]].concat();
-        assert_eq!(parse(&succeed(seeded(&folder, &json)))["image"], file.as_str());
+        assert_eq!(parse(&succeed(occlude(&folder, &json)))["image"], file.as_str());
         lines(&["gradcam", &file, "--out", "out"]);
         lines(&["compare", &file, "picture.png", "--stride", "224", "--out", "out"]);
         lines(&["trace", &file, "--at", "112,112", "--out", "out"]);
@@ -260,7 +260,7 @@ fn names_of_files_are_text() {
             &["weights", "import", &none],
             &["features", "picture.png", "--layer", &none],
         ] {
-            let output = seeded(&folder, arguments).output().unwrap();
+            let output = occlude(&folder, arguments).output().unwrap();
             let told = stderr(&output);
             assert!(!output.status.success(), "{arguments:?}");
             check_printed(&told);
@@ -272,7 +272,7 @@ fn names_of_files_are_text() {
     }
     // The log of a batch has a line for each picture, and the summaries have the names.
     fs::write(at.join("photos/a\nerror: damaged.png"), "no picture").unwrap();
-    let output = seeded(&folder, &[&["batch", "photos"], &sweep[..], &["whole"]].concat()).output().unwrap();
+    let output = occlude(&folder, &[&["batch", "photos"], &sweep[..], &["whole"]].concat()).output().unwrap();
     let (log, told) = (String::from_utf8(output.stdout.clone()).unwrap(), stderr(&output));
     check_printed(&log);
     check_printed(&told);
@@ -296,9 +296,9 @@ fn names_of_files_are_text() {
     // Shards that are merged have the same bytes.
     for shard in ["0/2", "1/2"] {
         let batch = [&["batch", "photos", "--shard", shard], &sweep[..], &["shards"]].concat();
-        seeded(&folder, &batch).output().unwrap();
+        occlude(&folder, &batch).output().unwrap();
     }
-    check_printed(&succeed(seeded(&folder, &["merge", "shards"])));
+    check_printed(&succeed(occlude(&folder, &["merge", "shards"])));
     for file in ["summary.csv", "summary.json"] {
         let at = |folder: &str| fs::read(Path::new(at).join(folder).join(file)).unwrap();
         assert_eq!(at("whole"), at("shards"), "{file}");

@@ -570,6 +570,23 @@ fn servers_that_do_not_send_the_file_are_given_up() {
     }
 }
 
+/// A list of sources is a file from someone else too.
+#[test]
+fn a_list_of_sources_does_not_lift_the_limits() {
+    let folder = folder();
+    let server = serve(Vec::new(), Manner::Endless);
+    let list =
+        serde_json::json!([{"name": "it", "url": server.url, "size": u64::MAX, "sha1": "a".repeat(40)}]);
+    fs::write(folder.path().join("list.json"), list.to_string()).unwrap();
+    let fetch = |list: &str| occlude(&folder, &["weights", "fetch", "--sources", list, "--out", "new/w.st"]);
+    refuse(&folder, fetch("list.json"), 1, &[&server.url, "larger than 268435456 bytes, the limit"]);
+    assert!(server.requests.lock().unwrap().is_empty());
+    fs::write(folder.path().join("long.json"), " ".repeat(2 << 20)).unwrap();
+    refuse(&folder, fetch("long.json"), 1, &["long.json: larger than 1048576 bytes, expected a list"]);
+    #[cfg(target_os = "linux")]
+    refuse(&folder, fetch("/dev/zero"), 1, &["/dev/zero: larger than 1048576 bytes"]);
+}
+
 /// No other source could solve this problem.
 #[cfg(unix)]
 #[test]

@@ -139,7 +139,7 @@ pub struct FetchLimits {
     pub stall: Duration,
     /// The longest time for the whole download.
     pub total: Duration,
-    /// The largest size of a file whose size is not known in advance.
+    /// The largest size of a file.
     pub bytes: u64,
 }
 
