@@ -6,10 +6,10 @@ mod common;
 
 #[cfg(feature = "cli")]
 mod builtin;
-#[cfg(feature = "cli")]
-mod names;
 #[cfg(feature = "all-formats")]
 mod jpeg;
+#[cfg(feature = "cli")]
+mod names;
 #[cfg(feature = "all-formats")]
 mod orientation;
 #[cfg(feature = "all-formats")]
