@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
+use occlude::text::shown;
 use serde::Deserialize;
 
 use crate::cli::explanation::LoadedPhotograph;
@@ -47,8 +48,8 @@ pub fn tell(out: &Path, name: &str, now: &[&LoadedPhotograph]) {
         console::print_note(&format!(
             "{} has the results of another photograph, {}, and will be replaced; --out DIR keeps results apart, \
              `occlude batch` makes a folder for each photograph",
-            path.display(),
-            other.image
+            console::shown_path(&path),
+            shown(&other.image)
         ));
     }
 }

@@ -43,7 +43,7 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
     on_threads(args.threads, || {
         let session = Session::open(common)?;
         if let Some(words) = passed_over.in_words() {
-            console::print_note(&words);
+            console::print_note(&escaped(&words));
         }
         let classes = session.classes(&args.classes)?;
         let recipe = Recipe::new(&session, common.labels.is_some(), matches);
