@@ -486,7 +486,7 @@ fn a_file_that_is_no_picture_is_refused_by_name() {
     fs::create_dir(folder.path().join("directory.png")).unwrap();
     for (image, message) in [
         ("missing.png", "cannot read missing.png: "),
-        ("truncated.png", "is a damaged or truncated Png picture"),
+        ("truncated.png", "is a damaged or truncated PNG picture"),
         ("empty.png", "is empty (0 bytes), expected a PNG, JPEG, WebP, BMP, GIF or TIFF picture"),
         ("text.png", "is not a picture: expected a PNG, JPEG, WebP, BMP, GIF or TIFF picture"),
         ("bomb.bmp", "announces 60000x60000 pixels, expected at most 100 megapixels"),
