@@ -11,7 +11,7 @@ use super::{Decoded, MAX_BYTES, Problem, check_size, orientation, require_memory
 /// [`Problem`].
 pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, Problem> {
     let frame = survey(bytes)?;
-    let pixels = check_size(frame.width.into(), frame.height.into())?;
+    let pixels = u64::from(frame.width) * u64::from(frame.height);
     let components = frame.components.len() as u64;
     // The RGB pixels, the planes, and the 16-bit coefficients of a progressive file.
     let planes = if frame.progressive { 3 } else { 1 } * components;
@@ -123,6 +123,8 @@ impl Frame {
             return Err(Problem::Damaged("its header is too short".to_string()));
         }
         let components = &components[..usize::from(*count)];
+        let [height, width] = [[*h1, *h0], [*w1, *w0]].map(u16::from_be_bytes);
+        check_size(width.into(), height.into())?;
         if !matches!(count, 1 | 3 | 4) {
             return unsupported(format!("{count} components"));
         }
@@ -145,8 +147,8 @@ impl Frame {
         }
         let component = |&[number, _, _]: &[u8; 3]| Component { number, missing_bits: [UNSEEN; 64] };
         Ok(Frame {
-            height: u16::from_be_bytes([*h1, *h0]),
-            width: u16::from_be_bytes([*w1, *w0]),
+            height,
+            width,
             progressive,
             components: components.iter().map(component).collect(),
             restart: 0,
