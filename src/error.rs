@@ -13,9 +13,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 ///
 /// The [`Display`](fmt::Display) text is complete: it names the input and says what was found, what
 /// was expected and what to do. Every field is on one line: control characters of names in files and
-/// of paths are escaped, and long texts are shortened (see [`text`](crate::text)). It includes the operating system's message of an [`Error::Io`], so
-/// [`source`](std::error::Error::source) continues with the cause of that one, and a report that
-/// prints the whole chain repeats nothing.
+/// of paths are escaped, and long texts are shortened (see [`text`](crate::text)). It includes the
+/// operating system's message of an [`Error::Io`], so [`source`](std::error::Error::source) continues
+/// with the cause of that one, and a report that prints the whole chain repeats nothing.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
