@@ -307,6 +307,35 @@ pub fn png_crc(bytes: &[u8]) -> u32 {
     })
 }
 
+/// The decoder of PNG files panics if the length of the palette is no multiple of 3.
+#[test]
+fn a_panic_of_a_decoder_is_an_error() {
+    let chunk = |kind: &[u8], data: &[u8]| {
+        let named = [kind, data].concat();
+        let length = (data.len() as u32).to_be_bytes();
+        [&length[..], &named, &png_crc(&named).to_be_bytes()].concat()
+    };
+    // One pixel, 8 bits, with a palette; the compressed row is a filter byte and an index.
+    let header = [0, 0, 0, 1, 0, 0, 0, 1, 8, 3, 0, 0, 0];
+    let row = [0x78, 0x01, 0x63, 0x60, 0x00, 0x00, 0x00, 0x02, 0x00, 0x01];
+    for palette in [&[250, 130, 20][..], &[250, 130, 20, 0], &[250, 130]] {
+        let file = [
+            b"\x89PNG\r\n\x1a\n".to_vec(),
+            chunk(b"IHDR", &header),
+            chunk(b"PLTE", palette),
+            chunk(b"IDAT", &row),
+            chunk(b"IEND", b""),
+        ]
+        .concat();
+        if palette.len() == 3 {
+            assert_eq!(open(&file).unwrap().rgb(), palette);
+        } else {
+            let message = refusal(&file);
+            assert!(message.contains("is a damaged or truncated PNG picture"), "{message}");
+        }
+    }
+}
+
 #[test]
 fn decompression_bombs_are_refused_by_their_header() {
     for format in [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::Gif, ImageFormat::Jpeg] {
