@@ -79,6 +79,13 @@ pub(crate) fn count() -> usize {
     1
 }
 
+/// Returns the number of threads that are worth memory of their own: those of the current pool, but at
+/// most four for each core. More would only wait for each other.
+pub(crate) fn workers() -> usize {
+    let cores = available_parallelism().map_or(1, usize::from);
+    count().min(4 * cores)
+}
+
 /// Calls `f` for 0 to `count - 1` and returns the results in this order.
 pub(crate) fn map<R: Send>(count: usize, f: impl Fn(usize) -> R + Sync + Send) -> Vec<R> {
     #[cfg(feature = "rayon")]

@@ -129,7 +129,8 @@ impl BatchRunner<'_> {
     }
 
     /// Chooses the fastest combination of workers and batch size that fits the memory. There are no
-    /// more workers than batches, so that memory grows with the work and not with the threads.
+    /// more workers than batches and no more than the cores can use, so that memory grows with the
+    /// work and not with the threads.
     fn plan(&self, order: &[usize], bounds: impl Fn(usize) -> Rect) -> Result<Load> {
         let memory = self.max_memory.saturating_sub(self.fixed_memory);
         let mut fastest: Option<(f64, Load)> = None;
@@ -137,7 +138,7 @@ impl BatchRunner<'_> {
         for (batch, speed) in BATCH_SIZES {
             // The half-size batches at the end are parts of these.
             let batches = batches(order, 1, batch);
-            let most = parallel::count().min(batches.len().max(1));
+            let most = parallel::workers().min(batches.len().max(1));
             let bounds = batches.into_iter().map(|batch| batch.iter().map(|&i| bounds(i)));
             let size = WorkspaceSize::of(self.net.network(), bounds, self.channel_sums, self.exhaustive);
             least = size.bytes();
@@ -146,7 +147,7 @@ impl BatchRunner<'_> {
             if workers > 0 && fastest.as_ref().is_none_or(|(most, _)| speed > *most) {
                 fastest = Some((speed, Load { workers, batch, size }));
             }
-            if workers == parallel::count() {
+            if workers == parallel::workers() {
                 break;
             }
         }

@@ -85,7 +85,7 @@ fn pictures_that_are_not_decoded_are_refused_by_name() {
         ("png-palette-length/palette-7.png", &["damaged or truncated PNG picture"]),
         ("heic-message/IMG_0001.HEIC", &["HEIC", "convert it"]),
     ] {
-        for command in ["classify", "explain", "gradcam", "features", "compare"] {
+        for command in ["classify", "explain", "gradcam", "compare"] {
             let refusal = run(&cases, &folder, &[command, &format!("@/{file}")]);
             refused(&refusal, &[&[file], words].concat());
         }

@@ -14,12 +14,18 @@ use crate::picture::{COLOURS, corners, quarters};
 /// Types of a tag's value.
 const SHORT: u16 = 3;
 const LONG: u16 = 4;
+const SIGNED_SHORT: u16 = 8;
+const SIGNED_LONG: u16 = 9;
 
 /// EXIF data with one tag, the orientation.
 fn exif(value: u32, kind: u16, little: bool) -> Vec<u8> {
     let short = |value: u16| if little { value.to_le_bytes() } else { value.to_be_bytes() };
     let long = |value: u32| if little { value.to_le_bytes() } else { value.to_be_bytes() };
-    let value = if kind == SHORT { [short(value as u16), [0; 2]].concat() } else { long(value).to_vec() };
+    let value = if matches!(kind, SHORT | SIGNED_SHORT) {
+        [short(value as u16), [0; 2]].concat()
+    } else {
+        long(value).to_vec()
+    };
     [
         if little { &b"II"[..] } else { &b"MM"[..] },
         &short(42),
@@ -69,6 +75,14 @@ fn with_exif(mut encoder: impl ImageEncoder, picture: &RgbImage, exif: Vec<u8>) 
     encoder.write_image(picture, picture.width(), picture.height(), ExtendedColorType::Rgb8).unwrap();
 }
 
+/// Moves the EXIF data of a PNG file behind the pixels, before the last chunk.
+fn exif_at_the_end(png: &[u8]) -> Vec<u8> {
+    let at = png.windows(4).position(|name| name == b"eXIf").unwrap() - 4;
+    let length = 12 + u32::from_be_bytes(*png[at..].first_chunk().unwrap()) as usize;
+    let (end, _) = png.split_at(png.len() - 12);
+    [&png[..at], &end[at + length..], &png[at..at + length], &png[png.len() - 12..]].concat()
+}
+
 /// EXIF 2.32, tag 0x0112: for each value, the stored corner that appears in the upper left, upper
 /// right, lower left and lower right.
 #[test]
@@ -85,7 +99,7 @@ fn every_orientation_in_every_format_turns_the_picture_upright() {
     ];
     let stored = quarters(16, 32);
     for (value, seen) in (1..).zip(seen) {
-        for kind in [SHORT, LONG] {
+        for kind in [SHORT, LONG, SIGNED_SHORT, SIGNED_LONG] {
             let mut files = vec![("tiff".to_string(), tiff(&stored, value, kind))];
             for little in [false, true] {
                 for prefix in [&b""[..], b"Exif\0\0"] {
@@ -96,6 +110,7 @@ fn every_orientation_in_every_format_turns_the_picture_upright() {
                     let exif = [prefix, &exif].concat();
                     let (mut png, mut webp) = (Vec::new(), Vec::new());
                     with_exif(PngEncoder::new(&mut png), &stored, exif.clone());
+                    files.push((what("png with EXIF data at its end"), exif_at_the_end(&png)));
                     with_exif(WebPEncoder::new_lossless(&mut webp), &stored, exif);
                     files.extend([(what("png"), png), (what("webp"), webp)]);
                 }

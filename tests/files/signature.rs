@@ -18,7 +18,7 @@ fn refusal(bytes: &[u8]) -> String {
 #[test]
 fn files_of_other_formats_are_refused_by_their_name() {
     let dicom = [&[0; 128][..], b"DICM\x02\0\0\0"].concat();
-    let cases: [(&[u8], &str, &str); 33] = [
+    let cases: [(&[u8], &str, &str); 34] = [
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is an HEIC picture, the format of iPhones", "convert it"),
         (b"\0\0\0\x18ftypheix\0\0\0\0mif1heix", "is an HEIC picture", "convert it"),
         (b"\0\0\0\x18ftyphevc\0\0\0\0hevc", "is an HEIC picture", "convert it"),
@@ -36,6 +36,11 @@ fn files_of_other_formats_are_refused_by_their_name() {
         (b"8BPS\0\x01", "is a Photoshop document", "export it"),
         (b"II*\0\x10\0\0\0CR\x02\0", "is a raw photograph (Canon CR2)", "export a JPEG"),
         (b"\0\0\0\x18ftypcrx \0\0\0\x01crx isom", "is a raw photograph (Canon CR3)", "export a JPEG"),
+        (
+            b"\x89PNG\r\n\x1a\n\0\0\0\x04CgBI\x50\0\x20\x02",
+            "is a PNG picture in the form of iOS",
+            "convert it",
+        ),
         (b"IIRO\x08\0\0\0", "is a raw photograph (Olympus)", "export a JPEG"),
         (b"IIU\0\x18\0\0\0", "is a raw photograph (Panasonic)", "export a JPEG"),
         (b"FUJIFILMCCD-RAW 0201", "is a raw photograph (Fujifilm)", "export a JPEG"),

@@ -344,11 +344,28 @@ fn a_palette_of_another_length_is_damaged() {
 }
 
 #[test]
-fn floats_outside_0_to_1_are_clipped() {
-    let mut stored = Stored::new([1, 6], Kind::Grey, Sample::F32, |_| 0.0);
-    let values = [-1.0, 0.5, 1.0, 2.5, f32::INFINITY, f32::NAN];
-    stored.samples = values.iter().map(|value| value.to_bits().into()).collect();
-    let found = Photograph::from_bytes("float.tif", &stored.encoded(PLAIN, &[])).unwrap();
-    let levels: Vec<u8> = found.rgb().iter().step_by(3).copied().collect();
-    assert_eq!(levels, [0, 128, 255, 255, 255, 0]);
+fn floats_outside_0_to_1_are_refused() {
+    let mut stored = Stored::new([1, 3], Kind::Grey, Sample::F32, |_| 0.0);
+    let mut open = |value: f32| {
+        stored.samples = [0.5, value, 1.0].iter().map(|value| value.to_bits().into()).collect();
+        Photograph::from_bytes("float.tif", &stored.encoded(PLAIN, &[]))
+    };
+    // Rounding errors of other programs.
+    for (value, level) in [(0.25, 64), (1.0001, 255), (-0.0001, 0)] {
+        let levels: Vec<u8> = open(value).unwrap().rgb().iter().step_by(3).copied().collect();
+        assert_eq!(levels, [128, level, 255]);
+    }
+    for value in [-1.0, 2.5, 255.0, f32::INFINITY, f32::NAN] {
+        let message = open(value).unwrap_err().to_string();
+        assert!(message.contains(&format!("a floating-point level of {value}, expected 0")), "{message}");
+    }
+}
+
+/// The colours are divided by the opacity, as Pillow does.
+#[test]
+fn multiplied_colours_are_divided() {
+    let mut stored = Stored::new([1, 4], Kind::Rgba, Sample::Bits(8), |_| 0.0);
+    stored.samples = vec![50, 30, 0, 100, 50, 30, 0, 255, 50, 30, 0, 0, 50, 30, 0, 25];
+    let found = Photograph::from_bytes("alpha.tif", &stored.encoded(PLAIN, &[(338, 1)])).unwrap();
+    assert_eq!(found.rgb(), [127, 76, 0, 50, 30, 0, 50, 30, 0, 255, 255, 0]);
 }

@@ -63,10 +63,11 @@ impl Photograph {
     /// - The pixels of a JPEG are those of libjpeg-turbo with its standard settings, to the bit, and
     ///   so those of Pillow.
     /// - The picture is turned upright by the orientation in its EXIF data or TIFF tags.
-    /// - Transparency is dropped, not blended: a pixel keeps its stored colour, as PIL's
-    ///   `convert("RGB")` does.
+    /// - Transparency is dropped, not blended: a pixel keeps its own colour, as PIL's
+    ///   `convert("RGB")` does. (A TIFF file may store colours multiplied by their opacity; they are
+    ///   divided by it.)
     /// - 16-bit levels are divided by 257 and rounded (65535 becomes 255), as MATLAB's `im2uint8`
-    ///   does. Floating-point levels are first clipped to 0..=1.
+    ///   does. Floating-point levels are multiplied by 255 and rounded.
     /// - Grey becomes three equal channels, palettes are looked up, CMYK is converted by
     ///   multiplication. Colour profiles are ignored.
     /// - The first picture of an animation or of a TIFF file is used.
@@ -79,8 +80,8 @@ impl Photograph {
     /// - is of a kind that is not decoded, among them: JPEG with 12 bits per level, lossless, with
     ///   colour finer than brightness, with inks (CMYK) of different resolutions, with a scan of two of
     ///   three components, or progressive without its last bits; TIFF with JPEG, ZSTD or Fax3
-    ///   compression, YCbCr or Lab colour, bits in reverse order, 32-bit integers, tiles of one channel
-    ///   each, or only a preview;
+    ///   compression, YCbCr or Lab colour, bits in reverse order, 32-bit integers, floating-point levels
+    ///   outside 0..=1, tiles of one channel each, or only a preview;
     /// - has no pixels, more than 100 megapixels or a side above 65535;
     /// - needs memory that is not available. Sizes are checked before memory for pixels is allocated.
     ///
@@ -195,7 +196,11 @@ fn decode_with_image(format: ImageFormat, bytes: &[u8]) -> std::result::Result<D
     }
     // The decoder's own copy of the pixels, the decoded pixels and the RGB pixels.
     require_memory(2 * decoder.total_bytes() + 3 * pixels)?;
-    let exif = decoder.exif_metadata()?;
+    // The decoder does not know yet what stands after the pixels of a PNG.
+    let exif = match format {
+        ImageFormat::Png => orientation::exif_of_png(bytes).map(<[u8]>::to_vec),
+        _ => decoder.exif_metadata()?,
+    };
     decoder.set_limits(limits(MAX_BYTES))?;
     let image = DynamicImage::from_decoder(decoder)?.into_rgb8();
     Ok(Decoded {

@@ -4,14 +4,31 @@ use image::metadata::Orientation;
 
 /// The tag of the orientation in EXIF and TIFF directories.
 const TAG: u16 = 0x0112;
-/// Types of a tag's value: unsigned integers of 16 and of 32 bits.
+/// Types of a tag's value: integers of 16 and of 32 bits, without and with a sign.
 const SHORT: u16 = 3;
 const LONG: u16 = 4;
+const SIGNED_SHORT: u16 = 8;
+const SIGNED_LONG: u16 = 9;
 
 /// Reads the orientation from EXIF data, with or without the prefix `Exif\0\0`. Data that is not
 /// valid has no orientation, as in Pillow: the pixels do not depend on it.
 pub(super) fn from_exif(exif: &[u8]) -> Orientation {
     stored(exif).map_or(Orientation::NoTransforms, from_value)
+}
+
+/// Finds the EXIF data of a PNG file. It may stand before or after the pixels.
+pub(super) fn exif_of_png(png: &[u8]) -> Option<&[u8]> {
+    let mut chunks = png.get(8..)?;
+    loop {
+        let (header, rest) = chunks.split_first_chunk::<8>()?;
+        let length = u32::from_be_bytes([header[0], header[1], header[2], header[3]]) as usize;
+        let data = rest.get(..length)?;
+        if header.ends_with(b"eXIf") {
+            return Some(data);
+        }
+        // A checksum of 4 bytes follows.
+        chunks = rest.get(length.checked_add(4)?..)?;
+    }
 }
 
 /// Returns the orientation of a tag's value. Values outside 1 to 8 mean that the picture is upright.
@@ -41,8 +58,8 @@ fn stored(exif: &[u8]) -> Option<u32> {
         .filter_map(|i| directory.checked_add(2 + 12 * i))
         .find(|&entry| short(entry) == Some(TAG))?;
     match (short(entry + 2)?, long(entry + 4)?) {
-        (SHORT, 1) => short(entry + 8).map(u32::from),
-        (LONG, 1) => long(entry + 8),
+        (SHORT | SIGNED_SHORT, 1) => short(entry + 8).map(u32::from),
+        (LONG | SIGNED_LONG, 1) => long(entry + 8),
         _ => None,
     }
 }

@@ -36,7 +36,7 @@ const UNPACK: &str = "unpack it";
 
 /// Signatures of files that are often given in place of a picture: offset, bytes, name, remedy.
 /// They come before [`PICTURES`], because some raw photographs have the signature of TIFF.
-const OTHERS: [(usize, &[u8], &str, &str); 50] = [
+const OTHERS: [(usize, &[u8], &str, &str); 51] = [
     (4, b"ftyphei", "an HEIC picture, the format of iPhones", CONVERT),
     (4, b"ftyphev", "an HEIC picture, the format of iPhones", CONVERT),
     (4, b"ftypmif1", "an HEIF picture (HEIC or AVIF)", CONVERT),
@@ -55,6 +55,7 @@ const OTHERS: [(usize, &[u8], &str, &str); 50] = [
     (0, b"II\xbc\x01", "a JPEG XR picture", CONVERT),
     (0, b"8BPS", "a Photoshop document (PSD)", "export it as PNG"),
     (0, b"gimp xcf", "a GIMP document (XCF)", "export it as PNG"),
+    (12, b"CgBI", "a PNG picture in the form of iOS programs (CgBI)", CONVERT),
     (8, b"CR\x02", "a raw photograph (Canon CR2)", DEVELOP),
     (0, b"IIRO", "a raw photograph (Olympus)", DEVELOP),
     (0, b"IIRS", "a raw photograph (Olympus)", DEVELOP),

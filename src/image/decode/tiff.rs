@@ -16,6 +16,8 @@ const BLACK_IS_ZERO: u16 = 1;
 /// The value of [`Tag::PhotometricInterpretation`] for indices of a palette.
 const PALETTE: u16 = 3;
 const PLANAR: u16 = 2;
+/// The value of [`Tag::ExtraSamples`] for opacity by which the colours are multiplied.
+const ASSOCIATED_ALPHA: u32 = 1;
 
 type File<'b> = Decoder<Cursor<Cow<'b, [u8]>>>;
 
@@ -28,7 +30,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, Problem> {
     let (width, height) = file.dimensions()?;
     let pixels = check_size(width, height)?;
     check_tags(&mut file)?;
-    let orientation = orientation::from_value(tag(&mut file, Tag::Orientation)?.unwrap_or(1));
+    let orientation = orientation::from_value(stored_orientation(&mut file)?.unwrap_or(1));
     let mut palette = None;
     if tag(&mut file, Tag::PhotometricInterpretation)? == Some(PALETTE.into()) {
         let levels = file.find_tag_unsigned_vec::<u16>(Tag::ColorMap)?;
@@ -48,6 +50,13 @@ fn open(bytes: Cow<[u8]>) -> Result<File, Problem> {
     limits.intermediate_buffer_size = MAX_BYTES as usize;
     limits.ifd_value_size = MAX_BYTES_BEFORE_PIXELS as usize;
     Ok(Decoder::new(Cursor::new(bytes))?.with_limits(limits))
+}
+
+/// The orientation, if it is one number without or with a sign.
+fn stored_orientation(file: &mut File) -> Result<Option<u32>, Problem> {
+    let Some(value) = file.find_tag(Tag::Orientation)? else { return Ok(None) };
+    let signed = value.clone().into_i64().ok().and_then(|value| value.try_into().ok());
+    Ok(value.into_u32().ok().or(signed))
 }
 
 /// The value of a tag that has one number.
@@ -131,21 +140,38 @@ impl Sample {
                 let [value, ..] = row[4 * at..].as_chunks().0 else {
                     unreachable!("the row has all samples")
                 };
-                unit(f32::from_ne_bytes(*value).into())
+                (f64::from(f32::from_ne_bytes(*value)).clamp(0.0, 1.0) * 255.0).round() as u8
             }
             Sample::F64 => {
                 let [value, ..] = row[8 * at..].as_chunks().0 else {
                     unreachable!("the row has all samples")
                 };
-                unit(f64::from_ne_bytes(*value))
+                (f64::from_ne_bytes(*value).clamp(0.0, 1.0) * 255.0).round() as u8
             }
         }
     }
-}
 
-/// The level of a value in 0 to 1. NaN is black.
-fn unit(value: f64) -> u8 {
-    (value.clamp(0.0, 1.0) * 255.0).round() as u8
+    /// Refuses floating-point samples that are not in 0 to 1. Programs also store levels of 0 to 255
+    /// in them, and measurements in any unit.
+    fn check(self, samples: &[u8]) -> Result<(), Problem> {
+        // NaN is outside, too.
+        let is_outside = |value: &f64| !(-0.001..=1.001).contains(value);
+        let found = match self {
+            Sample::F32 => {
+                samples.as_chunks().0.iter().map(|&bytes| f32::from_ne_bytes(bytes).into()).find(is_outside)
+            }
+            Sample::F64 => {
+                samples.as_chunks().0.iter().map(|&bytes| f64::from_ne_bytes(bytes)).find(is_outside)
+            }
+            Sample::Bits(_) | Sample::U16 => None,
+        };
+        match found {
+            Some(value) => Err(Problem::Unsupported(format!(
+                "a floating-point level of {value}, expected 0 for black to 1 for white"
+            ))),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The samples of a pixel.
@@ -154,6 +180,8 @@ struct Colour {
     /// Samples in a pixel, with transparency.
     samples: usize,
     kind: Kind,
+    /// The sample with the opacity, if the colours are multiplied by it.
+    opacity: Option<usize>,
 }
 
 enum Kind {
@@ -200,11 +228,27 @@ impl Colour {
             (SampleFormat::IEEEFP, 64) => Sample::F64,
             _ => return Err(Problem::Unsupported(format!("{bits}-bit levels of format {format:?}"))),
         };
-        Ok(Colour { sample, samples, kind })
+        let multiplied = tag(file, Tag::ExtraSamples)? == Some(ASSOCIATED_ALPHA);
+        let opacity = match kind {
+            Kind::Grey if multiplied => Some(1),
+            Kind::Rgb if multiplied => Some(3),
+            _ => None,
+        };
+        Ok(Colour { sample, samples, kind, opacity: opacity.filter(|&at| at < samples) })
     }
 
     /// The colour of a pixel. `level` returns the level of one of its samples.
     fn rgb(&self, level: impl Fn(usize) -> u8) -> [u8; 3] {
+        let stored = self.stored_rgb(&level);
+        match self.opacity.map(&level) {
+            // Rounded down, as in Pillow.
+            Some(opacity @ 1..) => stored.map(|c| (u32::from(c) * 255 / u32::from(opacity)).min(255) as u8),
+            _ => stored,
+        }
+    }
+
+    /// The colour before the division by the opacity.
+    fn stored_rgb(&self, level: impl Fn(usize) -> u8) -> [u8; 3] {
         match &self.kind {
             Kind::Grey => [level(0); 3],
             Kind::Rgb => [0, 1, 2].map(level),
@@ -242,7 +286,9 @@ fn read(
             buffer = reserved(layout.complete_len as u64)?;
             buffer.resize(layout.complete_len, 0);
         }
-        file.read_coding_unit_bytes(coded, &mut buffer[..layout.complete_len])?;
+        let unpacked = &mut buffer[..layout.complete_len];
+        file.read_coding_unit_bytes(coded, unpacked)?;
+        colour.sample.check(unpacked)?;
         for y in 0..rows {
             let start = ((y0 + y) * width + x0) * 3;
             let (pixels, _) = rgb[start..start + 3 * columns].as_chunks_mut::<3>();

@@ -123,7 +123,8 @@ impl CurlExit {
                 true,
             ),
             7 => ("the connection to the server failed".to_string(), true),
-            // The limit for the connection; the other limits of curl are never reached.
+            28 if self.words.contains("too slow") => ("the server sent no more data".to_string(), false),
+            // The limit for the connection. This program checks the total time.
             28 => (format!("no connection to the server within {CONNECT} seconds"), true),
             18 | 52 | 55 | 56 | 92 => ("the connection was lost".to_string(), false),
             35 | 51 | 58 | 60 | 77 => {
