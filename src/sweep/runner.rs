@@ -133,12 +133,13 @@ impl BatchRunner<'_> {
     /// work and not with the threads.
     fn plan(&self, order: &[usize], bounds: impl Fn(usize) -> Rect) -> Result<Load> {
         let memory = self.max_memory.saturating_sub(self.fixed_memory);
+        let threads = parallel::workers();
         let mut fastest: Option<(f64, Load)> = None;
         let mut least = 0;
         for (batch, speed) in BATCH_SIZES {
             // The half-size batches at the end are parts of these.
             let batches = batches(order, 1, batch);
-            let most = parallel::workers().min(batches.len().max(1));
+            let most = threads.min(batches.len().max(1));
             let bounds = batches.into_iter().map(|batch| batch.iter().map(|&i| bounds(i)));
             let size = WorkspaceSize::of(self.net.network(), bounds, self.channel_sums, self.exhaustive);
             least = size.bytes();
@@ -147,7 +148,7 @@ impl BatchRunner<'_> {
             if workers > 0 && fastest.as_ref().is_none_or(|(most, _)| speed > *most) {
                 fastest = Some((speed, Load { workers, batch, size }));
             }
-            if workers == parallel::workers() {
+            if workers == threads {
                 break;
             }
         }

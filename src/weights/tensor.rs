@@ -32,7 +32,7 @@ pub(crate) fn room<T>(count: usize) -> Result<Vec<T>, String> {
     Ok(values)
 }
 
-/// How a field of a protocol buffer holds numbers.
+/// The encoding of numbers in a field of a protocol buffer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Packing {
     /// By their bytes, little-endian.

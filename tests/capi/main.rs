@@ -164,7 +164,7 @@ fn constants_have_the_same_values() {
     assert!(header().contains(&format!("#define OCCLUDE_SIDE {}\n", occlude::network::INPUT_SIDE)));
 }
 
-/// Whether a program is available. If it is not, the test reports this and passes, unless the
+/// True if a program is available. If it is not, the test reports this and passes, unless the
 /// environment requires the program.
 fn has(program: &str, mut probe: Command, required: &str) -> bool {
     if probe.output().is_ok_and(|output| output.status.success()) {

@@ -746,7 +746,7 @@ const SUBCOMMANDS: [&str; 13] = [
     "man",
 ];
 
-/// Whether the program is installed and accepts this text on standard input.
+/// True if the program is installed and accepts this text on standard input.
 fn accepts(program: &str, arguments: &[&str], text: &str) -> Option<bool> {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());

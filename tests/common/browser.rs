@@ -213,7 +213,7 @@ impl Browser {
         self.events.iter().filter(complaint).cloned().collect()
     }
 
-    /// Whether the page's own address is among the requested addresses. If it is, the browser
+    /// True if the page's own address is among the requested addresses. If it is, the browser
     /// reports requests.
     pub fn has_asked_for(&self, page: &Path) -> bool {
         self.events.iter().any(|event| {

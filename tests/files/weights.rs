@@ -174,7 +174,7 @@ fn answer(
     Ok(())
 }
 
-/// Whether curl, which downloads the files, is installed. CI has it.
+/// True if curl, which downloads the files, is installed. CI has it.
 fn has_curl() -> bool {
     let found = Command::new("curl").arg("--version").output().is_ok();
     assert!(found || std::env::var("CI").is_err(), "curl is required here");

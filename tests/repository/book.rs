@@ -138,7 +138,7 @@ fn run(place: &TempDir, line: &str) -> Vec<String> {
     lines
 }
 
-/// Whether two lines are equal except for times. With `measured`, all numbers may differ except the
+/// True if two lines are equal except for times. With `measured`, all numbers may differ except the
 /// first two percentages, which are shares of multiply-adds. These shares depend slightly on the
 /// number of threads that share the masks, and may differ by [`SHARE`].
 fn agree(found: &str, shown: &str, measured: bool) -> bool {

@@ -147,7 +147,7 @@ fn locked() -> Vec<BTreeMap<String, String>> {
     text.split("[[package]]").skip(1).map(fields).collect()
 }
 
-/// Whether the licences in the list satisfy an SPDX expression.
+/// True if the licences in the list satisfy an SPDX expression.
 fn is_accepted(expression: &str) -> bool {
     // An older notation uses "/" for "OR".
     let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");

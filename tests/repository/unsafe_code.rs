@@ -28,7 +28,7 @@ pub fn code(line: &str) -> String {
     unquoted.split("//").next().unwrap_or_default().to_string()
 }
 
-/// Whether a line of code contains the word itself, not only as part of a longer word
+/// True if a line of code contains the word itself, not only as part of a longer word
 /// (`unsafe_code`).
 fn has_word(code: &str, word: &str) -> bool {
     code.split(|c: char| !c.is_alphanumeric() && c != '_').any(|found| found == word)

@@ -1,6 +1,5 @@
 //! JPEG files. Their pixels are those of libjpeg-turbo with its standard settings, to the bit.
 
-use image::metadata::Orientation;
 use libjpeg_turbo_rs::{DecodeLimits, Decoder, JpegError, PixelFormat};
 
 use super::{Decoded, MAX_BYTES, Problem, check_size, orientation, require_memory};
@@ -27,7 +26,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, Problem> {
     Ok(Decoded {
         height: image.height,
         width: image.width,
-        orientation: image.exif_data.map_or(Orientation::NoTransforms, |exif| orientation::from_exif(&exif)),
+        orientation: orientation::from_exif(image.exif_data.as_deref()),
         rgb: image.data,
     })
 }

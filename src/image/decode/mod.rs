@@ -206,7 +206,7 @@ fn decode_with_image(format: ImageFormat, bytes: &[u8]) -> std::result::Result<D
     Ok(Decoded {
         height: image.height() as usize,
         width: image.width() as usize,
-        orientation: exif.map_or(Orientation::NoTransforms, |exif| orientation::from_exif(&exif)),
+        orientation: orientation::from_exif(exif.as_deref()),
         rgb: image.into_raw(),
     })
 }

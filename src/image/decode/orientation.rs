@@ -10,10 +10,10 @@ const LONG: u16 = 4;
 const SIGNED_SHORT: u16 = 8;
 const SIGNED_LONG: u16 = 9;
 
-/// Reads the orientation from EXIF data, with or without the prefix `Exif\0\0`. Data that is not
-/// valid has no orientation, as in Pillow: the pixels do not depend on it.
-pub(super) fn from_exif(exif: &[u8]) -> Orientation {
-    stored(exif).map_or(Orientation::NoTransforms, from_value)
+/// Reads the orientation from EXIF data, if there is any, with or without the prefix `Exif\0\0`. Data
+/// that is not valid has no orientation, as in Pillow: the pixels do not depend on it.
+pub(super) fn from_exif(exif: Option<&[u8]>) -> Orientation {
+    exif.and_then(stored).map_or(Orientation::NoTransforms, from_value)
 }
 
 /// Finds the EXIF data of a PNG file. It may stand before or after the pixels.
@@ -71,17 +71,17 @@ mod tests {
     #[test]
     fn data_that_is_not_exif_has_no_orientation() {
         let valid = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
-        assert_eq!(from_exif(valid), Orientation::Rotate90);
+        assert_eq!(from_exif(Some(valid)), Orientation::Rotate90);
         // Every cut before the end of the value, and every changed byte, is handled.
         for length in 0..valid.len() {
-            let found = from_exif(&valid[..length]);
+            let found = from_exif(Some(&valid[..length]));
             assert_eq!(found == Orientation::Rotate90, length >= 20, "{length}");
         }
         for at in 0..valid.len() {
             for byte in [0, 1, 0x7f, 0xff] {
                 let mut changed = valid.to_vec();
                 changed[at] = byte;
-                let _ = from_exif(&changed);
+                let _ = from_exif(Some(&changed));
             }
         }
         for value in [0, 9, 255, 256, 65542] {

@@ -130,24 +130,9 @@ impl Sample {
     fn level(self, row: &[u8], at: usize) -> u8 {
         match self {
             Sample::Bits(bits) => (u32::from(Sample::stored(bits, row, at)) * 255 / ((1 << bits) - 1)) as u8,
-            Sample::U16 => {
-                let [value, ..] = row[2 * at..].as_chunks().0 else {
-                    unreachable!("the row has all samples")
-                };
-                ((u32::from(u16::from_ne_bytes(*value)) + 128) / 257) as u8
-            }
-            Sample::F32 => {
-                let [value, ..] = row[4 * at..].as_chunks().0 else {
-                    unreachable!("the row has all samples")
-                };
-                (f64::from(f32::from_ne_bytes(*value)).clamp(0.0, 1.0) * 255.0).round() as u8
-            }
-            Sample::F64 => {
-                let [value, ..] = row[8 * at..].as_chunks().0 else {
-                    unreachable!("the row has all samples")
-                };
-                (f64::from_ne_bytes(*value).clamp(0.0, 1.0) * 255.0).round() as u8
-            }
+            Sample::U16 => ((u32::from(u16::from_ne_bytes(bytes(row, at))) + 128) / 257) as u8,
+            Sample::F32 => level_of(f32::from_ne_bytes(bytes(row, at)).into()),
+            Sample::F64 => level_of(f64::from_ne_bytes(bytes(row, at))),
         }
     }
 
@@ -172,6 +157,16 @@ impl Sample {
             None => Ok(()),
         }
     }
+}
+
+/// The bytes of the sample with number `at` in a row.
+fn bytes<const N: usize>(row: &[u8], at: usize) -> [u8; N] {
+    row.as_chunks().0[at]
+}
+
+/// The level of a value in 0 to 1.
+fn level_of(value: f64) -> u8 {
+    (value.clamp(0.0, 1.0) * 255.0).round() as u8
 }
 
 /// The samples of a pixel.

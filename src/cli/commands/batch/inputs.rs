@@ -71,7 +71,7 @@ pub fn photographs(inputs: &[PathBuf], recursive: bool) -> Result<(Vec<Photograp
     Ok((named.collect(), passed_over))
 }
 
-/// What the inputs give.
+/// The photographs that the inputs have given so far, and the files that were passed over.
 struct Found {
     recursive: bool,
     paths: Vec<PathBuf>,
