@@ -1,9 +1,7 @@
 //! The fully connected layer, which computes logits from the pooled activations of up to eight
 //! images (`docs/04-scores.md`).
 
-use crate::kernels::{
-    BATCH, Isa, PackedWeights, SparseActivations, Sum, Tile, WindowRow, convolve_tile, pitch,
-};
+use crate::kernels::{Convolution, Isa, PackedWeights, SparseActivations, Sum, WindowRow, pitch};
 use crate::parallel;
 
 /// Inputs that are summed in one chain of additions. A single chain over all 1024 inputs would have
@@ -20,27 +18,14 @@ pub(crate) fn classify(
 ) -> (Vec<Vec<f32>>, u64) {
     let mut input = SparseActivations::default();
     input.clear(pooled.len());
-    let parts = pooled[0].len() / PART;
-    for part in 0..parts {
-        let columns: Vec<&[f32]> = pooled.iter().map(|p| &p[part * PART..(part + 1) * PART]).collect();
-        input.push_pixel(isa, part * PART, &columns);
-    }
+    input.push_pixel(isa, 0, pooled);
     let (outputs, step) = (weights.outputs(), pitch(weights.outputs()));
-    let all: [usize; BATCH] = std::array::from_fn(|i| i);
-    let starts: [usize; BATCH] = std::array::from_fn(|i| i * step);
+    let mut sums = Convolution::in_parts(isa, weights, step, PART);
+    let bits = (1u16 << pooled.len()) - 1;
+    sums.push(&input, &[WindowRow { row: 0, pixels: 0..1, k_shift: 0 }], bits as u8, 0);
     let compute = |panels: std::ops::Range<usize>| {
         let mut out = vec![0.0; pooled.len() * step];
-        for panel in panels.clone() {
-            for part in 0..parts {
-                let tile = Tile {
-                    rows: &[WindowRow { pixels: part..part + 1, k_shift: 0 }],
-                    positions: &all[..pooled.len()],
-                    out: &starts[..pooled.len()],
-                };
-                let sum = if part == 0 { Sum::Start } else { Sum::Continue };
-                convolve_tile(isa, &input, weights, panel..panel + 1, &tile, sum, &mut out);
-            }
-        }
+        sums.run(panels.clone(), Sum::Parts, &mut out);
         (weights.channels(panels), out)
     };
     let panels = weights.panels();
@@ -56,6 +41,5 @@ pub(crate) fn classify(
             logits[channels.clone()].copy_from_slice(&out[channels.clone()]);
         }
     }
-    let k = input.macs(&[WindowRow { pixels: 0..parts, k_shift: 0 }]);
-    (logits, (k * pooled.len() * outputs) as u64)
+    (logits, sums.macs())
 }

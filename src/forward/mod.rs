@@ -23,8 +23,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::kernels::{
-    AlignedBuf, Isa, OutputPair, PackedWeights, PairConvolution, PairRow, Windows, average, convolve_image,
-    lrn, maximum, pitch, zeros,
+    AlignedBuf, Convolution, Isa, OutputPair, PackedWeights, PairRow, PairRows, Windows, average,
+    convolve_image, lrn, maximum, pitch, zeros,
 };
 use crate::network::geometry::Window;
 use crate::network::{BlobId, Layer, Network, Op};
@@ -309,35 +309,26 @@ impl GoogLeNet {
         let pairs = (input.width + 2 * window.padding).div_ceil(every);
         paired.take(self.isa, layer.input, input, window.padding, every, pairs);
         let weights = self.weights(index);
-        let convolution = PairConvolution {
-            rows: &paired.rows[..input.height],
-            pairs,
-            channels: input.channels,
-            window: window.size,
-            weights,
-        };
+        let pairs = PairRows { rows: &paired.rows[..input.height], pairs, channels: input.channels };
         // The same number of bands for each thread, each of at most PIXELS pixels if it has several
         // rows.
         let bands = side.div_ceil((PIXELS / side).max(1)).next_multiple_of(parallel::count());
         let rows = side.div_ceil(bands);
-        let sets = weights.sets();
         let macs = parallel::map_chunks(out, rows * side * step, |i, out| {
-            let outputs: Vec<OutputPair> = (i * rows..side.min((i + 1) * rows))
-                .flat_map(|y| (0..side).step_by(2).map(move |x| (y, x)))
-                .map(|(y, x)| {
-                    let offset = |x| ((y - i * rows) * side + x) * step + layer.channel;
-                    OutputPair {
+            let mut convolution = Convolution::of_pairs(self.isa, weights, window.size, step);
+            for y in i * rows..side.min((i + 1) * rows) {
+                for x in (0..side).step_by(2) {
+                    let pair = OutputPair {
                         y: y as isize - window.padding as isize,
                         pair: (x / every) as isize,
-                        first: offset(x),
-                        second: (x + 1 < side).then(|| offset(x + 1)),
-                    }
-                })
-                .collect();
-            for panels in &sets {
-                convolution.convolve(self.isa, panels.clone(), &outputs, out);
+                        first: ((y - i * rows) * side + x) * step + layer.channel,
+                        both: x + 1 < side,
+                    };
+                    convolution.push(&pairs, &pair);
+                }
             }
-            convolution.macs(&outputs)
+            convolution.run_pairs(out);
+            convolution.macs()
         });
         macs.iter().sum()
     }

@@ -1,7 +1,7 @@
 //! Buffers that begin at cache lines, for activations and packed weights, and the pitch of a pixel in them.
 
 /// Values in a cache line.
-const LINE: usize = 16;
+pub(super) const LINE: usize = 16;
 
 /// A buffer of `f32` that begins at a cache line. A vector load of 16 values from a multiple of 16
 /// touches one line; a load that straddles two lines costs as much as two loads.

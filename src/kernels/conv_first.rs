@@ -4,8 +4,8 @@
 
 use super::aligned::pitch;
 use super::isa::{Isa, for_each_isa};
-use super::packed_weights::PackedWeights;
-use super::simd::Simd;
+use super::packed_weights::{PANEL, PackedWeights};
+use super::simd::{Simd, unrolled};
 
 /// Windows side by side in a row of an image.
 #[derive(Clone, Copy)]
@@ -22,17 +22,12 @@ pub(crate) struct Windows {
     pub(crate) count: usize,
 }
 
-/// The width of all panels of a first layer's weights. The published networks have 64 outputs there,
-/// those at half the width have 32.
-const WIDTH: usize = 32;
-
 /// Computes convolution and ReLU of some windows. The outputs of the first window go to
 /// `out[start..]`, those of each further window `step` values on. They sum their products in the same
 /// order as [`convolve_tile`](crate::kernels::convolve_tile).
 ///
 /// # Panics
-/// If the windows reach beyond the image, if the outputs do not fit, or if a panel of weights is not
-/// [`WIDTH`] wide.
+/// If the windows reach beyond the image, or if the outputs do not fit.
 pub(crate) fn convolve_image(
     isa: Isa,
     image: &[f32],
@@ -46,7 +41,6 @@ pub(crate) fn convolve_image(
         return;
     }
     assert_eq!(weights.k() % width, 0);
-    assert!(weights.all_panels().iter().all(|panel| panel.width == WIDTH), "panels are {WIDTH} wide");
     let last = (count - 1) * windows.step + (weights.k() / width - 1) * windows.row + width;
     assert!(windows.start + last <= image.len(), "the windows reach beyond the image");
     assert!(start + (count - 1) * step + pitch(weights.outputs()) <= out.len());
@@ -66,7 +60,7 @@ for_each_isa! {
 
 /// # Safety
 /// The machine has the instruction set of `S`, and `convolve_image` has asserted that windows and
-/// outputs exist and that panels are [`WIDTH`] wide.
+/// outputs exist.
 #[inline(always)]
 unsafe fn convolve_windows_generic<S: Simd>(
     image: &[f32],
@@ -75,45 +69,60 @@ unsafe fn convolve_windows_generic<S: Simd>(
     out: &mut [f32],
     step: usize,
 ) {
-    for panel in 0..weights.panels() {
-        let mut at = 0;
-        while at < windows.count {
-            let rest = windows.count - at;
-            // With 2 vectors of outputs, 14 windows fill the registers of AVX-512; with 4 vectors, 3
-            // windows fill those of AVX2. The conditions on `S` are constants, so no code is
-            // generated for the other tiles.
-            // SAFETY: the caller vouches for `tile`'s requirements; at most `rest` windows are taken.
-            unsafe {
-                if const { S::LANES == 16 } {
-                    at += match rest {
-                        14.. => tile::<S, 14, 2>(image, windows, weights, panel, at, out, step),
-                        7.. => tile::<S, 7, 2>(image, windows, weights, panel, at, out, step),
-                        3.. => tile::<S, 3, 2>(image, windows, weights, panel, at, out, step),
-                        2 => tile::<S, 2, 2>(image, windows, weights, panel, at, out, step),
-                        _ => tile::<S, 1, 2>(image, windows, weights, panel, at, out, step),
-                    }
-                } else {
-                    at += match rest {
-                        3.. => tile::<S, 3, 4>(image, windows, weights, panel, at, out, step),
-                        2 if const { !S::FEW_SHAPES } => {
-                            tile::<S, 2, 4>(image, windows, weights, panel, at, out, step)
-                        }
-                        _ => tile::<S, 1, 4>(image, windows, weights, panel, at, out, step),
-                    }
-                }
+    let mut panel = 0;
+    while panel < weights.panels() {
+        // SAFETY: the caller vouches for the windows and outputs; the panels exist.
+        unsafe {
+            panel += if const { S::IMAGE_TILE[1] == 2 } && panel + 2 <= weights.panels() {
+                panels::<S, 2>(image, windows, weights, panel, out, step)
+            } else {
+                panels::<S, 1>(image, windows, weights, panel, out, step)
             }
         }
     }
 }
 
-/// Computes `P` windows, from the `first` one on, times the `R` vectors of outputs of a panel. Returns
-/// `P`.
+/// Computes all windows for the `B` panels from `panel` on, and returns `B`. The conditions on `S` are
+/// constants, so no code is generated for tiles that an instruction set does not take.
 ///
 /// # Safety
-/// As [`convolve_windows_generic`], for these windows; `R` vectors are a panel.
+/// As [`convolve_windows_generic`]; the panels exist.
 #[inline(always)]
-#[allow(clippy::needless_range_loop)] // The compiler unrolls loops over constant bounds into registers.
-unsafe fn tile<S: Simd, const P: usize, const R: usize>(
+unsafe fn panels<S: Simd, const B: usize>(
+    image: &[f32],
+    windows: Windows,
+    weights: &PackedWeights,
+    panel: usize,
+    out: &mut [f32],
+    step: usize,
+) -> usize {
+    let mut at = 0;
+    while at < windows.count {
+        // SAFETY: the caller vouches for `tile`'s requirements; at most the windows that are left are
+        // taken.
+        unsafe {
+            at += match windows.count - at {
+                14.. if const { S::IMAGE_TILE[0] >= 14 } => {
+                    tile::<S, 14, B>(image, windows, weights, panel, at, out, step)
+                }
+                6.. if const { S::IMAGE_TILE[0] >= 6 } => {
+                    tile::<S, 6, B>(image, windows, weights, panel, at, out, step)
+                }
+                3.. => tile::<S, 3, B>(image, windows, weights, panel, at, out, step),
+                2 => tile::<S, 2, B>(image, windows, weights, panel, at, out, step),
+                _ => tile::<S, 1, B>(image, windows, weights, panel, at, out, step),
+            }
+        }
+    }
+    B
+}
+
+/// Computes `P` windows, from the `first` one on, times `B` panels of outputs. Returns `P`.
+///
+/// # Safety
+/// As [`convolve_windows_generic`], for these windows; the panels exist.
+#[inline(always)]
+unsafe fn tile<S: Simd, const P: usize, const B: usize>(
     image: &[f32],
     windows: Windows,
     weights: &PackedWeights,
@@ -122,45 +131,43 @@ unsafe fn tile<S: Simd, const P: usize, const R: usize>(
     out: &mut [f32],
     step: usize,
 ) -> usize {
-    let panel = weights.panel(panel);
-    let (data, bias) = weights.data_and_bias();
-    debug_assert!(panel.width == WIDTH && WIDTH == R * S::LANES);
+    let (data, bias) = weights.from_panel(panel);
+    let next_panel = weights.k() * PANEL;
+    debug_assert!(B * next_panel <= data.len() && B * PANEL <= bias.len());
     debug_assert!(first + P <= windows.count);
-    debug_assert!((first + P - 1) * step + panel.first + WIDTH <= out.len());
-    // SAFETY: the caller vouches for windows and outputs; a panel has `WIDTH` weights for each `k`,
-    // and as many biases.
+    debug_assert!((first + P - 1) * step + (panel + B) * PANEL <= out.len());
+    // SAFETY: the caller vouches for windows and outputs; a panel has a vector of weights for each
+    // `k`, and a vector of biases.
     unsafe {
-        let mut weight = data.as_ptr().add(panel.start);
-        let mut start = [S::splat(0.0); R];
-        for r in 0..R {
-            start[r] = S::load(bias.as_ptr().add(panel.first + r * S::LANES));
-        }
-        let mut sums = [start; P];
-        for row in 0..weights.k() / windows.width {
+        let mut sums = [[S::splat(0.0); B]; P];
+        unrolled!(b in B => {
+            let start = S::load(bias.as_ptr().add(b * PANEL));
+            unrolled!(p in P => { sums[p][b] = start; });
+        });
+        let mut weight = data.as_ptr();
+        let mut row = 0;
+        while row < weights.k() / windows.width {
             let from = image.as_ptr().add(first * windows.step + row * windows.row);
-            for i in 0..windows.width {
+            let mut i = 0;
+            while i < windows.width {
                 debug_assert!(
                     first * windows.step + row * windows.row + (P - 1) * windows.step + i < image.len()
                 );
-                let mut w = [S::splat(0.0); R];
-                for r in 0..R {
-                    w[r] = S::load(weight.add(r * S::LANES));
-                }
-                for p in 0..P {
+                let mut w = [S::splat(0.0); B];
+                unrolled!(b in B => { w[b] = S::load(weight.add(b * next_panel)); });
+                unrolled!(p in P => {
                     let value = S::splat(*from.add(p * windows.step + i));
-                    for r in 0..R {
-                        sums[p][r] = S::fma(value, w[r], sums[p][r]);
-                    }
-                }
-                weight = weight.add(WIDTH);
+                    unrolled!(b in B => { sums[p][b] = S::fma(value, w[b], sums[p][b]); });
+                });
+                weight = weight.add(PANEL);
+                i += 1;
             }
+            row += 1;
         }
-        for p in 0..P {
-            let to = out.as_mut_ptr().add((first + p) * step + panel.first);
-            for r in 0..R {
-                S::store(S::relu(sums[p][r]), to.add(r * S::LANES));
-            }
-        }
+        unrolled!(p in P => {
+            let to = out.as_mut_ptr().add((first + p) * step + panel * PANEL);
+            unrolled!(b in B => { S::store(S::relu(sums[p][b]), to.add(b * PANEL)); });
+        });
     }
     P
 }
@@ -212,18 +219,17 @@ mod tests {
     proptest! {
         #[test]
         fn every_instruction_set_agrees_with_the_definition(
-            // One panel of 32, or two.
-            shape in (1usize..5, 1usize..12, prop_oneof![17usize..33, 49usize..65], 1usize..8, 1usize..40),
+            shape in (1usize..5, 1usize..12, 1usize..80, 1usize..8, 1usize..40),
             seed in any::<u32>(),
         ) {
             assert_agrees_with_the_definition(shape, seed);
         }
     }
 
-    /// Takes one panel and two, full and with room left over, and each number of windows of a tile.
+    /// Takes one to five panels, full and with room left over, and each number of windows of a tile.
     #[test]
     fn windows_are_right_at_the_edges_of_panels_and_tiles() {
-        for (i, outputs) in [17, 32, 49, 64].into_iter().enumerate() {
+        for (i, outputs) in [7, 32, 49, 64, 65].into_iter().enumerate() {
             let counts = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16, 17, 21, 23, 24, 28];
             for count in counts.into_iter().skip(i).step_by(if cfg!(miri) { 4 } else { 1 }) {
                 assert_agrees_with_the_definition((1 + i % 2, 3, outputs, 2, count), 5);
@@ -245,13 +251,5 @@ mod tests {
         let weights = PackedWeights::new(&[1.0; 4 * 32], &[1.0; 32], 4, 1);
         let windows = Windows { start: 0, step: 1, row: 4, width: 2, count: 3 };
         convolve_image(Isa::SCALAR, &[0.0; 8], windows, &weights, &mut [0.0; 95], [0, 32]);
-    }
-
-    #[test]
-    #[should_panic = "32 wide"]
-    fn panels_of_another_width_are_refused() {
-        let weights = PackedWeights::new(&[1.0; 4 * 48], &[1.0; 48], 4, 1);
-        let windows = Windows { start: 0, step: 1, row: 4, width: 2, count: 1 };
-        convolve_image(Isa::SCALAR, &[0.0; 8], windows, &weights, &mut [0.0; 48], [0, 48]);
     }
 }

@@ -18,12 +18,12 @@
 #![allow(unsafe_code)]
 
 mod aligned;
-mod conv_batch;
 mod conv_first;
-mod conv_pair;
+mod convolution;
 mod gemm;
 mod isa;
 mod packed_weights;
+mod pair_row;
 mod peak;
 mod pool_lrn;
 mod simd;
@@ -32,13 +32,13 @@ mod sparse;
 pub use isa::Isa;
 
 pub(crate) use aligned::{AlignedBuf, pitch};
-pub(crate) use conv_batch::{Sum, Tile, convolve_tile};
 pub(crate) use conv_first::{Windows, convolve_image};
-pub(crate) use conv_pair::{OutputPair, PairConvolution, PairRow};
+pub(crate) use convolution::{Convolution, Sum};
 pub(crate) use gemm::multiply_transposed;
 pub(crate) use packed_weights::PackedWeights;
+pub(crate) use pair_row::{OutputPair, PairRow, PairRows};
 pub(crate) use pool_lrn::{average, lrn, maximum};
-pub(crate) use simd::{BATCH, prefetch};
+pub(crate) use simd::BATCH;
 pub(crate) use sparse::{SparseActivations, WindowRow, zeros};
 
 /// Helpers of the kernels' tests.

@@ -3,60 +3,50 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use super::isa::{Isa, Kind, for_each_isa};
-use super::simd::Simd;
-
-/// Independent chains of multiply-adds: enough to hide their latency, few enough for the registers.
-const CHAINS: usize = 12;
+use super::isa::{Isa, for_each_isa};
+use super::packed_weights::PANEL;
+use super::simd::{Simd, unrolled};
 
 for_each_isa! {
-    /// Runs `rounds` multiply-adds in each lane of [`CHAINS`] registers.
-    fn multiply_add(rounds: usize) => multiply_add_generic
+    /// Runs `rounds` multiply-adds in each value of some vectors, and returns their number.
+    fn multiply_add(rounds: usize, values: &mut usize) => multiply_add_generic
 }
 
 /// # Safety
 /// The machine has the instruction set of `S`.
 #[inline(always)]
-unsafe fn multiply_add_generic<S: Simd>(rounds: usize) {
-    // SAFETY: the caller vouches for the instruction set; `out` holds the largest vector.
+unsafe fn multiply_add_generic<S: Simd>(rounds: usize, values: &mut usize) {
+    // A tile of one position has as many independent chains of multiply-adds as fit the registers,
+    // enough to hide their latency.
+    *values = S::TILES[1] * PANEL;
+    // SAFETY: the caller vouches for the instruction set; `out` holds a vector.
     unsafe {
         let (a, b) = (S::splat(black_box(0.999)), S::splat(black_box(0.001)));
-        let mut chains = [a; CHAINS];
+        let mut chains = [a; 14];
         for _ in 0..rounds {
-            for chain in &mut chains {
-                *chain = S::fma(*chain, a, b);
-            }
+            unrolled!(i in S::TILES[1] => { chains[i] = S::fma(chains[i], a, b); });
         }
-        let mut out = [0.0f32; 16];
-        debug_assert!(S::LANES <= out.len());
-        for chain in chains {
-            S::store(chain, out.as_mut_ptr());
+        let mut out = [0.0f32; PANEL];
+        unrolled!(i in S::TILES[1] => {
+            S::store(chains[i], out.as_mut_ptr());
             black_box(&out);
-        }
+        });
     }
 }
 
 impl Isa {
-    /// Lanes of a register.
-    fn lanes(self) -> usize {
-        match self.kind() {
-            Kind::Avx512 => 16,
-            Kind::Avx2 | Kind::Scalar => 8,
-        }
-    }
-
     /// Measures the peak rate of one core of this machine with this instruction set, in billions of
     /// floating-point operations per second, where a multiply-add is two operations. The result is
     /// the best of five measurements of some milliseconds.
     pub fn measure_peak(self) -> f64 {
         let measure = |rounds: usize| {
-            let start = Instant::now();
-            multiply_add(self, black_box(rounds));
-            2e-9 * (rounds * CHAINS * self.lanes()) as f64 / start.elapsed().as_secs_f64()
+            let (start, mut values) = (Instant::now(), 0);
+            multiply_add(self, black_box(rounds), &mut values);
+            2e-9 * (rounds * values) as f64 / start.elapsed().as_secs_f64()
         };
         // The scalar instance may be a thousand times slower than the vector ones, so a first
         // measurement sizes the others.
-        let rounds = (measure(1000) * 1e9 * 5e-3 / (2 * CHAINS * self.lanes()) as f64) as usize;
+        let rounds = (measure(1000) * 1e9 * 5e-3 / (16 * PANEL) as f64) as usize;
         (0..5).map(|_| measure(rounds.max(1000))).fold(0.0, f64::max)
     }
 }

@@ -3,6 +3,7 @@
 //! width of the vectors. The caller says which pixels a window has.
 
 use super::isa::for_each_isa;
+use super::packed_weights::PANEL;
 use super::simd::Simd;
 use crate::network::{LRN_ALPHA, LRN_SIZE};
 
@@ -33,21 +34,21 @@ unsafe fn maximum_generic<S: Simd>(pixels: &[&[f32]], out: &mut [f32]) {
     let mut c = 0;
     // Each value is read once and each result written once. Four vectors at a time hide the latency of
     // the loads.
-    while c + 4 * S::LANES <= n {
+    while c + 4 * PANEL <= n {
         // SAFETY: each pixel is asserted to hold the `n` values that `out` has, and `c` leaves room for
         // four vectors.
         unsafe {
             let mut most = [S::splat(0.0); 4];
             for pixel in pixels {
                 for (i, most) in most.iter_mut().enumerate() {
-                    *most = S::max(*most, S::load(pixel.as_ptr().add(c + i * S::LANES)));
+                    *most = S::max(*most, S::load(pixel.as_ptr().add(c + i * PANEL)));
                 }
             }
             for (i, most) in most.into_iter().enumerate() {
-                S::store(most, out.as_mut_ptr().add(c + i * S::LANES));
+                S::store(most, out.as_mut_ptr().add(c + i * PANEL));
             }
         }
-        c += 4 * S::LANES;
+        c += 4 * PANEL;
     }
     for c in c..n {
         out[c] = pixels.iter().map(|pixel| pixel[c]).fold(0.0, |a, b| if a > b { a } else { b });

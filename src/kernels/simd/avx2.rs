@@ -27,47 +27,51 @@ static SET_BITS: [i64; 256] = {
 
 // In all blocks of this file the caller vouches for the instruction set.
 impl Simd for Avx2 {
-    type V = __m256;
-    const LANES: usize = 8;
-    // 4 x 3 sums, 3 weights and 1 broadcast take all 16 registers.
-    const TILE_POSITIONS: usize = 4;
-    const FEW_SHAPES: bool = false;
+    type V = [__m256; 2];
+    // Of 16 registers, the sums of 6 positions, a panel's weights and a broadcast take 15. A tile that
+    // takes all 16 keeps sums in memory. Eight positions are two tiles of four.
+    const TILES: [usize; BATCH + 1] = [0, 5, 3, 1, 1, 1, 1, 0, 0];
+    const IMAGE_TILE: [usize; 2] = [6, 1];
 
     #[inline(always)]
-    unsafe fn load(from: *const f32) -> __m256 {
+    unsafe fn load(from: *const f32) -> [__m256; 2] {
         // SAFETY: the caller vouches for the memory.
-        unsafe { _mm256_loadu_ps(from) }
+        unsafe { [_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))] }
     }
     #[inline(always)]
-    unsafe fn store(v: __m256, to: *mut f32) {
+    unsafe fn store([low, high]: [__m256; 2], to: *mut f32) {
         // SAFETY: the caller vouches for the memory.
-        unsafe { _mm256_storeu_ps(to, v) }
+        unsafe {
+            _mm256_storeu_ps(to, low);
+            _mm256_storeu_ps(to.add(8), high);
+        }
     }
     #[inline(always)]
-    unsafe fn splat(value: f32) -> __m256 {
+    unsafe fn splat(value: f32) -> [__m256; 2] {
         // SAFETY: only registers.
-        unsafe { _mm256_set1_ps(value) }
+        let all = unsafe { _mm256_set1_ps(value) };
+        [all, all]
     }
     #[inline(always)]
-    unsafe fn add(a: __m256, b: __m256) -> __m256 {
+    unsafe fn add(a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
         // SAFETY: only registers.
-        unsafe { _mm256_add_ps(a, b) }
+        unsafe { [_mm256_add_ps(a[0], b[0]), _mm256_add_ps(a[1], b[1])] }
     }
     #[inline(always)]
-    unsafe fn fma(a: __m256, b: __m256, c: __m256) -> __m256 {
+    unsafe fn fma(a: [__m256; 2], b: [__m256; 2], c: [__m256; 2]) -> [__m256; 2] {
         // SAFETY: only registers.
-        unsafe { _mm256_fmadd_ps(a, b, c) }
+        unsafe { [_mm256_fmadd_ps(a[0], b[0], c[0]), _mm256_fmadd_ps(a[1], b[1], c[1])] }
     }
     #[inline(always)]
-    unsafe fn relu(v: __m256) -> __m256 {
+    unsafe fn relu(v: [__m256; 2]) -> [__m256; 2] {
         // `maxps` returns its second operand for two zeros and for NaN, so -0 and NaN become +0.
         // SAFETY: only registers.
-        unsafe { _mm256_max_ps(v, _mm256_setzero_ps()) }
+        unsafe { [_mm256_max_ps(v[0], _mm256_setzero_ps()), _mm256_max_ps(v[1], _mm256_setzero_ps())] }
     }
     #[inline(always)]
-    unsafe fn max(a: __m256, b: __m256) -> __m256 {
+    unsafe fn max(a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
         // SAFETY: only registers.
-        unsafe { _mm256_max_ps(a, b) }
+        unsafe { [_mm256_max_ps(a[0], b[0]), _mm256_max_ps(a[1], b[1])] }
     }
     #[inline(always)]
     unsafe fn keep(

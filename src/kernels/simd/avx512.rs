@@ -11,10 +11,9 @@ pub(crate) struct Avx512;
 // In all blocks of this file the caller vouches for the instruction set.
 impl Simd for Avx512 {
     type V = __m512;
-    const LANES: usize = 16;
-    // 8 x 3 sums, 3 weights and 1 broadcast take 28 of the 32 registers.
-    const TILE_POSITIONS: usize = 8;
-    const FEW_SHAPES: bool = false;
+    // Of 32 registers, the sums of 8 positions in 3 panels, 3 weights and a broadcast take 28.
+    const TILES: [usize; BATCH + 1] = [0, 8, 9, 8, 6, 5, 4, 3, 3];
+    const IMAGE_TILE: [usize; 2] = [14, 2];
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> __m512 {

@@ -26,28 +26,27 @@ pub(crate) const BATCH: usize = 8;
 #[repr(C, align(32))]
 pub(crate) struct BatchValues(pub(crate) [f32; BATCH]);
 
-/// A vector of `f32`. Each operation works lane by lane and rounds once, so the bits of a lane do
-/// not depend on the width of the vector.
+/// A vector of [`PANEL`](super::packed_weights::PANEL) values of `f32`, in as many registers as that
+/// takes. Each operation works lane by lane and rounds once, so the bits of a lane do not depend on
+/// the width of the registers.
 pub(crate) trait Simd {
-    /// The register type.
+    /// The registers of a vector.
     type V: Copy;
-    /// Lanes of a register.
-    const LANES: usize;
-    /// The most positions that a tile of three vectors for each position may have before its sums no
-    /// longer fit the registers.
-    const TILE_POSITIONS: usize;
-    /// True if kernels are compiled for fewer tile shapes than would be fastest. The result has the
-    /// same bits with any shape. Each shape costs build time.
-    const FEW_SHAPES: bool;
+    /// The shapes of a convolution's tiles: for each number of positions or pixels that a tile takes
+    /// side by side, the most panels of outputs whose sums fit the registers together with the
+    /// operands; 0 for a number that is not taken. The result has the same bits with any shape.
+    const TILES: [usize; BATCH + 1];
+    /// The windows and panels of a tile of the first layer.
+    const IMAGE_TILE: [usize; 2];
 
     /// # Safety
-    /// `LANES` values at `from` are readable.
+    /// The values of a vector are readable at `from`. This and all following operations require that
+    /// the machine has the instruction set.
     unsafe fn load(from: *const f32) -> Self::V;
     /// # Safety
-    /// `LANES` values at `to` are writable.
+    /// The values of a vector are writable at `to`.
     unsafe fn store(v: Self::V, to: *mut f32);
-    /// # Safety
-    /// The machine has the instruction set. This and all following operations require it.
+    /// All values are `value`.
     unsafe fn splat(value: f32) -> Self::V;
     /// `a + b`.
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
@@ -84,6 +83,24 @@ pub(crate) trait Simd {
     /// Sets each value of `most` to the larger of itself and that of `values`. Neither is NaN.
     unsafe fn raise(most: &mut BatchValues, values: &BatchValues);
 }
+
+/// Repeats a block for each number below a bound that is a constant of generic parameters. Loops over
+/// arrays of registers have to be unrolled, or the arrays lie in memory. The compiler unrolls a `for`
+/// loop only where it optimises for speed; a program that uses this library may be built for size.
+macro_rules! unrolled {
+    ($i:ident in $n:expr => $body:block) => {
+        $crate::kernels::simd::unrolled!(@ $i, $n, $body, 0 1 2 3 4 5 6 7 8 9 10 11 12 13)
+    };
+    (@ $i:ident, $n:expr, $body:block, $($k:literal)*) => {
+        const { assert!($n <= 14) };
+        $(if const { $k < $n } {
+            #[allow(non_upper_case_globals)]
+            const $i: usize = $k;
+            $body
+        })*
+    };
+}
+pub(crate) use unrolled;
 
 /// Asks for the cache line of a value to be brought into the second-level cache. This is a hint,
 /// which has no effect on results.

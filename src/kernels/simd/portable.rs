@@ -2,46 +2,44 @@
 
 use super::{BATCH, BatchValues, Simd};
 
-/// Eight lanes that the compiler may put into whatever registers the machine has.
+/// Sixteen values that the compiler may put into whatever registers the machine has.
 pub(crate) struct Portable;
 
 impl Simd for Portable {
-    type V = [f32; 8];
-    const LANES: usize = 8;
-    // 96 sums, which the 32 registers of 4 lanes of an aarch64 hold.
-    const TILE_POSITIONS: usize = 4;
+    type V = [f32; 16];
     // On x86-64 without FMA a multiply-add is a call of a library, beside which tile shapes do not
-    // count.
-    const FEW_SHAPES: bool = true;
+    // count. Each shape costs build time.
+    const TILES: [usize; BATCH + 1] = [0, 1, 1, 0, 1, 0, 0, 0, 0];
+    const IMAGE_TILE: [usize; 2] = [4, 1];
 
     #[inline(always)]
-    unsafe fn load(from: *const f32) -> [f32; 8] {
-        // SAFETY: eight values are readable; arrays of `f32` need only the alignment of `f32`.
-        unsafe { from.cast::<[f32; 8]>().read() }
+    unsafe fn load(from: *const f32) -> [f32; 16] {
+        // SAFETY: 16 values are readable; arrays of `f32` need only the alignment of `f32`.
+        unsafe { from.cast::<[f32; 16]>().read() }
     }
     #[inline(always)]
-    unsafe fn store(v: [f32; 8], to: *mut f32) {
-        // SAFETY: eight values are writable; the alignment is that of `f32`.
-        unsafe { to.cast::<[f32; 8]>().write(v) }
+    unsafe fn store(v: [f32; 16], to: *mut f32) {
+        // SAFETY: 16 values are writable; the alignment is that of `f32`.
+        unsafe { to.cast::<[f32; 16]>().write(v) }
     }
     #[inline(always)]
-    unsafe fn splat(value: f32) -> [f32; 8] {
-        [value; 8]
+    unsafe fn splat(value: f32) -> [f32; 16] {
+        [value; 16]
     }
     #[inline(always)]
-    unsafe fn add(a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+    unsafe fn add(a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
         std::array::from_fn(|i| a[i] + b[i])
     }
     #[inline(always)]
-    unsafe fn fma(a: [f32; 8], b: [f32; 8], c: [f32; 8]) -> [f32; 8] {
+    unsafe fn fma(a: [f32; 16], b: [f32; 16], c: [f32; 16]) -> [f32; 16] {
         std::array::from_fn(|i| a[i].mul_add(b[i], c[i]))
     }
     #[inline(always)]
-    unsafe fn relu(v: [f32; 8]) -> [f32; 8] {
+    unsafe fn relu(v: [f32; 16]) -> [f32; 16] {
         v.map(|x| if x > 0.0 { x } else { 0.0 })
     }
     #[inline(always)]
-    unsafe fn max(a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+    unsafe fn max(a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
         std::array::from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
     }
     #[inline(always)]

@@ -34,15 +34,12 @@ for_each_isa! {
 
 #[inline(always)]
 unsafe fn lanes_generic<S: Simd>(b: &[f32; 16], c: &[f32; 16], out: &mut [[f32; 16]; 4]) {
-    for at in (0..16).step_by(S::LANES) {
-        // SAFETY: `at + LANES <= 16`, the length of each array.
-        unsafe {
-            let load = |from: &[f32; 16]| S::load(from.as_ptr().add(at));
-            let (a, b, c) = (load(&A), load(b), load(c));
-            let results = [S::add(a, b), S::fma(a, b, c), S::relu(a), S::max(a, b)];
-            for (out, result) in out.iter_mut().zip(results) {
-                S::store(result, out.as_mut_ptr().add(at));
-            }
+    // SAFETY: each array has the 16 values of a vector.
+    unsafe {
+        let (a, b, c) = (S::load(A.as_ptr()), S::load(b.as_ptr()), S::load(c.as_ptr()));
+        let results = [S::add(a, b), S::fma(a, b, c), S::relu(a), S::max(a, b)];
+        for (out, result) in out.iter_mut().zip(results) {
+            S::store(result, out.as_mut_ptr());
         }
     }
 }

@@ -3,7 +3,9 @@
 
 use std::ops::Range;
 
+use super::convolution::{Convolution, Run};
 use super::isa::{Isa, for_each_isa};
+use super::packed_weights::PackedWeights;
 use super::simd::{BATCH, BatchValues, Simd};
 
 /// A sparse matrix of activations in compressed sparse row form (CSR). Leaving zeros out changes no
@@ -45,6 +47,8 @@ pub(crate) struct SparseActivations {
 /// A row of a window, as far as it lies in the plane.
 #[derive(Clone, Debug)]
 pub(crate) struct WindowRow {
+    /// Its number in the window.
+    pub(crate) row: usize,
     /// The pixels that it reads.
     pub(crate) pixels: Range<usize>,
     /// Entry `e` is multiplied by the weight with index `k = e + k_shift` (see
@@ -89,20 +93,11 @@ impl SparseActivations {
         append_dense(isa, self, first, positions);
     }
 
-    /// Adds what another matrix keeps of some pixels, whose channels ascend from one to the next, to the
-    /// pixel that the next [`finish_pixel`](SparseActivations::finish_pixel) completes. `first` is added
-    /// to their entries.
-    pub(crate) fn append_from(
-        &mut self,
-        isa: Isa,
-        from: &SparseActivations,
-        pixels: impl Iterator<Item = usize>,
-        first: usize,
-    ) {
+    /// Adds what another matrix keeps of a pixel to the pixel that the next
+    /// [`finish_pixel`](SparseActivations::finish_pixel) completes. `first` is added to its entries.
+    pub(crate) fn append_from(&mut self, isa: Isa, from: &SparseActivations, pixel: usize, first: usize) {
         assert_eq!(from.positions, self.positions);
-        for pixel in pixels {
-            append_sparse(isa, self, from, pixel, first);
-        }
+        append_sparse(isa, self, from, pixel, first);
     }
 
     /// Completes a pixel.
@@ -154,16 +149,6 @@ impl SparseActivations {
         entries.binary_search(&(entry as u32)).map_or(0.0, |at| values[at].0[position])
     }
 
-    /// The multiply-adds that the rows of a window take for each position and output channel.
-    pub(crate) fn macs(&self, runs: &[WindowRow]) -> usize {
-        runs.iter().map(|run| self.entries_of(&run.pixels).len()).sum()
-    }
-
-    #[inline(always)]
-    pub(super) fn positions(&self) -> usize {
-        self.positions
-    }
-
     /// The entries of consecutive pixels, and their values.
     #[inline(always)]
     pub(super) fn run(&self, pixels: &Range<usize>) -> (&[u32], &[BatchValues]) {
@@ -181,6 +166,61 @@ impl SparseActivations {
     fn kept_of(&self, pixel: usize) -> &[u8] {
         &self.kept[between(&self.kept_ends, &(pixel..pixel + 1))]
     }
+}
+
+/// The most products of a chunk: a panel's weights for them fill a first-level cache of 32 kB. Lists of
+/// activations pass through it beside them, but chunks that are shorter do more loading and storing of
+/// sums.
+const CHUNK: usize = 512;
+
+impl<'i> Convolution<'i, BATCH> {
+    /// Begins a convolution of the positions of a batch, with a window of some rows. A position's
+    /// outputs lie `step` values after those of the position before.
+    pub(crate) fn new(isa: Isa, weights: &'i PackedWeights, rows: usize, step: usize) -> Self {
+        Convolution::with_chunks(isa, weights, rows, step, CHUNK)
+    }
+
+    /// Begins the fully connected layer, whose sums have parts of `part` products.
+    pub(crate) fn in_parts(isa: Isa, weights: &'i PackedWeights, step: usize, part: usize) -> Self {
+        Convolution::with_chunks(isa, weights, 1, step, part)
+    }
+
+    /// Adds an output pixel, which reads the `rows` of its window, ascending. It is computed for the
+    /// positions in `bits`. Position 0's outputs begin at index `out` of the output.
+    ///
+    /// # Panics
+    /// If a position or a product does not exist.
+    pub(crate) fn push(&mut self, input: &'i SparseActivations, rows: &[WindowRow], bits: u8, out: usize) {
+        assert!(u32::from(bits) < 1 << input.positions, "there are {} positions", input.positions);
+        let mut rows = rows.iter().peekable();
+        for row in 0..self.rows() {
+            let (mut entries, mut values, mut k_shift) = (&[][..], &[][..], 0);
+            if let Some(window) = rows.next_if(|next| next.row == row) {
+                (entries, values) = input.run(&window.pixels);
+                k_shift = window.k_shift;
+            }
+            for chunk in self.chunks_of(row) {
+                let end = self.chunk(chunk).end;
+                let here = if chunk + 1 == self.chunks_of(row).end {
+                    entries.len()
+                } else {
+                    entries.partition_point(|&entry| (entry as usize).wrapping_add_signed(k_shift) < end)
+                };
+                self.push_run(Run { entries: &entries[..here], values: flat(&values[..here]), k_shift });
+                (entries, values) = (&entries[here..], &values[here..]);
+            }
+        }
+        assert!(rows.next().is_none(), "the window has {} rows", self.rows());
+        self.finish_pixel(bits, out);
+    }
+}
+
+/// The values without the type that aligns them.
+#[inline(always)]
+fn flat(values: &[BatchValues]) -> &[[f32; BATCH]] {
+    const { assert!(size_of::<BatchValues>() == size_of::<[f32; BATCH]>()) };
+    // SAFETY: `BatchValues` has the layout of its only field, and no padding.
+    unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), values.len()) }
 }
 
 /// The range from the end of the pixel before `pixels` to the end of the last of them.

@@ -69,7 +69,7 @@ fn assert_a_pixel_may_be_added_in_parts(channels: usize, row: &Row) {
         let mut parts = SparseActivations::default();
         parts.clear(positions.len());
         parts.append(isa, 100, &low);
-        parts.append_from(isa, &store, [0].into_iter(), 100);
+        parts.append_from(isa, &store, 0, 100);
         parts.finish_pixel();
         let ((got, got_values), (want, want_values)) = (parts.run(&(0..1)), whole.run(&(1..2)));
         assert!(got.iter().eq(want.iter().map(|entry| entry + 100).collect::<Vec<_>>().iter()));
@@ -88,7 +88,7 @@ fn assert_the_maximum_is_that_of_the_dense_pixels(channels: usize, row: &Row) {
         let mut into = SparseActivations::default();
         into.clear(positions.len());
         let split = row.len() / 2 + 1;
-        let window = [0..split, split..row.len() + 1].map(|pixels| WindowRow { pixels, k_shift: 0 });
+        let window = [0..split, split..row.len() + 1].map(|pixels| WindowRow { row: 0, pixels, k_shift: 0 });
         // The second call shows that the first one has left its memory zero.
         for pixel in 0..2 {
             into.push_maximum(isa, &from, &window, channels);

@@ -13,8 +13,8 @@ use crate::network::{Blob, BlobId};
 pub(super) struct SparseBlob {
     pub(super) blob: Option<BlobId>,
     pub(super) branches: Vec<Branch>,
-    /// For each part of each branch, all pixels of the blob's rectangle in row order; a pixel that
-    /// was not computed is empty.
+    /// For each branch, all pixels of the blob's rectangle in row order; a pixel that was not computed is
+    /// empty.
     pub(super) activations: SparseActivations,
 }
 
@@ -23,9 +23,8 @@ pub(super) struct Branch {
     pub(super) channels: Range<usize>,
     /// For each pixel of the plane, a bit for each position for which it was computed.
     pub(super) computed: Vec<u8>,
-    /// For each part of the channels, ascending, the index in [`SparseBlob::activations`] of the
-    /// rectangle's first pixel.
-    pub(super) parts: Vec<usize>,
+    /// The index in [`SparseBlob::activations`] of the rectangle's first pixel.
+    pub(super) first_pixel: usize,
 }
 
 impl SparseBlob {

@@ -92,8 +92,7 @@ impl SparseInput {
         let first = x * reader.shape.channels;
         for branch in &sparse.branches {
             if branch.computed[at] != 0 {
-                let parts = branch.parts.iter().map(|part| part + pixel);
-                self.activations.append_from(isa, &sparse.activations, parts, first);
+                self.activations.append_from(isa, &sparse.activations, branch.first_pixel + pixel, first);
             } else {
                 let same = [&reader.unoccluded.at(y, x)[branch.channels.clone()]; BATCH];
                 self.activations.append(isa, first + branch.channels.start, &same[..reader.positions]);
@@ -116,6 +115,7 @@ pub(super) fn window_rows(window: Window, y: usize, x: usize, plane: &Blob, rows
             let first = in_y * plane.side;
             let taps = (row * window.size + window.padding) as isize - x0 as isize;
             rows.push(WindowRow {
+                row,
                 pixels: first + columns.start..first + columns.end,
                 k_shift: taps * plane.channels as isize,
             });

@@ -3,17 +3,17 @@
 use super::blob::BlobReader;
 use super::input::{SparseInput, window_rows};
 use super::workspace::{Output, Workspace};
-use super::writer::{DenseWriter, Operands, SparseWriter, Target, Writer};
+use super::writer::{DenseWriter, SparseWriter, Target, Writer, band_pixels};
 use super::{MaskBatch, positions};
 use crate::forward::classifier::classify;
 use crate::forward::image_windows;
-use crate::kernels::{AlignedBuf, PackedWeights, SparseActivations, WindowRow, convolve_image, lrn, maximum};
+use crate::kernels::{
+    AlignedBuf, BATCH, Convolution, Isa, PackedWeights, SparseActivations, Sum, WindowRow, convolve_image,
+    lrn, maximum,
+};
 use crate::network::geometry::{Rect, Window};
 use crate::network::{BlobId, Op};
 use crate::sweep::plan::Step;
-
-/// Pixels between two looks at whether to stop: at most some milliseconds of the largest layer.
-const STOP_EVERY: usize = 256;
 
 /// For each pixel of a plane, a bit for each position for which it was computed.
 type Computed = Vec<u8>;
@@ -22,7 +22,7 @@ impl MaskBatch<'_> {
     /// Runs one step. Returns for how many pixels and positions its layer was computed, and the
     /// multiply-adds.
     pub(super) fn run_step(&self, step: &Step, workspace: &mut Workspace) -> (u64, u64) {
-        let Workspace { images, blobs, input, pixel, .. } = workspace;
+        let Workspace { images, blobs, input, band, .. } = workspace;
         let (reader, target, output) = blobs.split(self, step);
         let count = |computed: &Computed| computed.iter().map(|bits| u64::from(bits.count_ones())).sum();
         match output {
@@ -32,7 +32,7 @@ impl MaskBatch<'_> {
                 (count(&computed), writer.target.macs)
             }
             Output::Sparse(blob) => {
-                let mut writer = SparseWriter::new(target, blob, pixel);
+                let mut writer = SparseWriter::new(target, blob, band);
                 let computed = self.run_sparse(step, &reader, input, &mut writer);
                 let result = (count(&computed), writer.target.macs);
                 writer.finish(computed);
@@ -147,7 +147,7 @@ impl MaskBatch<'_> {
         computed
     }
 
-    /// Any other convolution: the positions side by side, a pixel at a time.
+    /// Any other convolution: the positions side by side, a band of pixels at a time.
     fn convolve(
         &self,
         window: Window,
@@ -158,29 +158,32 @@ impl MaskBatch<'_> {
     ) -> Computed {
         let (computed, wanted) = to_compute(window, reader, writer.target());
         input.reuse_or_fill(self.net.isa, reader, &wanted);
-        let (rect, side) = (writer.target().rect, writer.target().side);
+        let side = writer.target().side;
+        let pixels: Vec<_> = writer.target().rect.pixels().collect();
         let mut rows = Vec::with_capacity(window.size);
-        'all: for panels in weights.cached_panels() {
-            let next = panels.end..panels.end + panels.len();
-            writer.begin_part();
-            for (i, (y, x)) in rect.pixels().enumerate() {
-                if i % STOP_EVERY == 0 && (self.stop)() {
-                    break 'all;
-                }
-                weights.prefetch(next.clone(), i, rect.area());
-                let bits = computed[y * side + x];
-                if bits != 0 {
-                    window_rows(window, y, x, reader.shape, &mut rows);
-                }
-                let (activations, rows) = (&input.activations, &rows[..]);
-                writer.convolve(y, x, bits, &Operands { activations, rows, weights, panels: panels.clone() });
+        for band in pixels.chunks(band_pixels(weights.outputs())) {
+            if (self.stop)() {
+                break;
             }
+            let bits = |&(y, x): &(usize, usize)| computed[y * side + x];
+            convolve_band(
+                self.net.isa,
+                window.size,
+                weights,
+                band,
+                bits,
+                writer,
+                |convolution, _, (y, x), bits, out| {
+                    window_rows(window, y, x, reader.shape, &mut rows);
+                    convolution.push(&input.activations, &rows, bits, out);
+                },
+            );
         }
         computed
     }
 
-    /// An inception block's pool and the 1x1 convolution that reads it, pixel by pixel: the pooled
-    /// values are read again from the nearest cache and never written to memory, which would be
+    /// An inception block's pool and the 1x1 convolution that reads it, a band of pixels at a time: the
+    /// pooled values are read again from a near cache and never written to memory, which would be
     /// slower than the arithmetic here. For the same reason the pool's input is prepared for the
     /// block's other convolutions a row ahead of the pool.
     fn pool_and_convolve(
@@ -193,37 +196,39 @@ impl MaskBatch<'_> {
         writer: &mut SparseWriter,
     ) -> Computed {
         let isa = self.net.isa;
-        let (side, rect) = (writer.target.side, writer.target.rect);
+        let side = writer.target.side;
         let (mut computed, wanted) = to_compute(window, reader, &writer.target);
         let pooled = step.pool.map(|pool| self.base.plane(self.net.network.layers[pool.0].output));
         let unoccluded = pooled.filter(|_| !self.exhaustive);
         let mut maximum = SparseActivations::default();
         let mut rows = Vec::with_capacity(window.size);
+        let pixels: Vec<_> = writer.target.rect.pixels().collect();
         input.start(reader.blob, self.masks.len());
-        writer.begin_part();
-        for y in 0..side {
+        for band in pixels.chunks(band_pixels(weights.outputs())) {
             if (self.stop)() {
                 break;
             }
-            input.append(isa, reader, (y + 2).min(side), &wanted);
-            if !(rect.y0..rect.y1).contains(&y) {
-                continue;
-            }
-            for x in rect.x0..rect.x1 {
+            maximum.clear(self.masks.len());
+            for (i, &(y, x)) in band.iter().enumerate() {
+                input.append(isa, reader, (y + 2).min(side), &wanted);
                 let bits = &mut computed[y * side + x];
-                if *bits != 0 {
-                    maximum.clear(self.masks.len());
-                    window_rows(window, y, x, reader.shape, &mut rows);
-                    maximum.push_maximum(isa, &input.activations, &rows, reader.shape.channels);
-                    if let Some(unoccluded) = unoccluded {
-                        *bits &= maximum.differing(isa, 0, unoccluded.at(y, x));
-                    }
+                if *bits == 0 {
+                    maximum.push_empty();
+                    continue;
                 }
-                let rows = &[WindowRow { pixels: 0..1, k_shift: 0 }];
-                let panels = 0..weights.panels();
-                writer.convolve(y, x, *bits, &Operands { activations: &maximum, rows, weights, panels });
+                window_rows(window, y, x, reader.shape, &mut rows);
+                maximum.push_maximum(isa, &input.activations, &rows, reader.shape.channels);
+                if let Some(unoccluded) = unoccluded {
+                    *bits &= maximum.differing(isa, i, unoccluded.at(y, x));
+                }
             }
+            let bits = |&(y, x): &(usize, usize)| computed[y * side + x];
+            convolve_band(isa, 1, weights, band, bits, writer, |convolution, i, _, bits, out| {
+                let rows = [WindowRow { row: 0, pixels: i..i + 1, k_shift: 0 }];
+                convolution.push(&maximum, &rows, bits, out);
+            });
         }
+        input.append(isa, reader, side, &wanted);
         computed
     }
 
@@ -237,7 +242,6 @@ impl MaskBatch<'_> {
     ) -> Computed {
         let (computed, wanted) = to_compute(window, reader, &writer.target);
         input.fill(self.net.isa, reader, &wanted);
-        writer.begin_part();
         let mut rows = Vec::with_capacity(window.size);
         for (y, x) in writer.target.rect.pixels() {
             let bits = computed[y * writer.target.side + x];
@@ -247,6 +251,29 @@ impl MaskBatch<'_> {
             writer.push_maximum(y, x, bits, &input.activations, &rows);
         }
         computed
+    }
+}
+
+/// Computes a band of pixels, with ReLU: `push` adds the `i`-th pixel, which has to be computed for the
+/// positions in `bits`, to the convolution.
+fn convolve_band<'i>(
+    isa: Isa,
+    window: usize,
+    weights: &'i PackedWeights,
+    band: &[(usize, usize)],
+    bits: impl Fn(&(usize, usize)) -> u8,
+    writer: &mut impl Writer,
+    mut push: impl FnMut(&mut Convolution<'i, BATCH>, usize, (usize, usize), u8, usize),
+) {
+    let step = writer.memory().1;
+    let mut convolution = Convolution::new(isa, weights, window, step);
+    for (i, pixel) in band.iter().enumerate().filter(|(_, pixel)| bits(pixel) != 0) {
+        push(&mut convolution, i, *pixel, bits(pixel), writer.start(i, pixel.0, pixel.1));
+    }
+    convolution.run(0..weights.panels(), Sum::Relu, writer.memory().0);
+    writer.add_macs(convolution.macs());
+    for (i, pixel) in band.iter().enumerate() {
+        writer.finish(i, pixel.0, pixel.1, bits(pixel));
     }
 }
 

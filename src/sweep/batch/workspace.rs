@@ -21,8 +21,8 @@ pub(crate) struct Workspace {
     pub(super) blobs: Blobs,
     /// The input of the current step, without zeros.
     pub(super) input: SparseInput,
-    /// The outputs of one pixel on their way to a sparse blob, `[position][channel]`.
-    pub(super) pixel: AlignedBuf,
+    /// The outputs of a band of pixels on their way to a sparse blob, `[pixel][position][channel]`.
+    pub(super) band: AlignedBuf,
     /// For each layer, its cost since the workspace was made.
     pub(crate) costs: Vec<Cost>,
 }
@@ -145,7 +145,7 @@ impl Workspace {
             images: Vec::new(),
             blobs: Blobs::new(network, storage, slots),
             input: SparseInput::default(),
-            pixel: AlignedBuf::default(),
+            band: AlignedBuf::default(),
             costs: vec![Cost::default(); network.layers.len()],
         }
     }

@@ -6,10 +6,7 @@ use std::ops::Range;
 use super::blob::{Branch, SparseBlob};
 use super::{MaskBatch, positions};
 use crate::forward::activations::BlobView;
-use crate::kernels::{
-    AlignedBuf, BATCH, Isa, PackedWeights, SparseActivations, Sum, Tile, WindowRow, convolve_tile, pitch,
-    prefetch,
-};
+use crate::kernels::{AlignedBuf, BATCH, Isa, SparseActivations, WindowRow, pitch};
 use crate::network::Layer;
 use crate::network::geometry::Rect;
 
@@ -32,23 +29,19 @@ pub(super) struct Target<'w> {
     pub(super) macs: u64,
 }
 
-/// The operands of a convolution at one pixel: the window's rows of the input, and the weights of
-/// some output channels.
-pub(super) struct Operands<'o> {
-    pub(super) activations: &'o SparseActivations,
-    pub(super) rows: &'o [WindowRow],
-    pub(super) weights: &'o PackedWeights,
-    pub(super) panels: Range<usize>,
-}
-
-/// Takes the outputs of convolutions.
+/// Takes the outputs of a convolution, a band of pixels at a time, in row order.
 pub(super) trait Writer {
-    /// Begins a part of the output channels. Calls of [`convolve`](Writer::convolve) for every
-    /// pixel of the rectangle follow, in row order, with the same panels.
-    fn begin_part(&mut self);
+    /// The memory for the outputs of a band, and the values between neighbouring positions.
+    fn memory(&mut self) -> (&mut [f32], usize);
 
-    /// Computes, compares and keeps the outputs of a pixel for the positions in `bits`.
-    fn convolve(&mut self, y: usize, x: usize, bits: u8, operands: &Operands);
+    /// The index in that memory of position 0's outputs for the `i`-th pixel of a band.
+    fn start(&self, i: usize, y: usize, x: usize) -> usize;
+
+    /// Compares and keeps the outputs of the `i`-th pixel of a band, which have been computed for the
+    /// positions in `bits`.
+    fn finish(&mut self, i: usize, y: usize, x: usize, bits: u8);
+
+    fn add_macs(&mut self, macs: u64);
 
     fn target(&self) -> &Target<'_>;
 }
@@ -69,51 +62,16 @@ impl<'w> Target<'w> {
         }
     }
 
-    /// Sets the bit of a computed pixel if `values`, those of `channels` of the layer, differ from
-    /// the unoccluded image's. To be called while the values are in the first-level cache: later
-    /// they come from farther away.
-    fn compare(&mut self, y: usize, x: usize, position: usize, channels: Range<usize>, values: &[f32]) {
+    /// Sets the bit of a computed pixel if its values differ from the unoccluded image's. To be called
+    /// while the values are in a near cache: later they come from farther away.
+    fn compare(&mut self, y: usize, x: usize, position: usize, values: &[f32]) {
         let bits = &mut self.changed[y * self.side + x];
         if *bits >> position & 1 != 0 {
             return;
         }
-        let first = self.channels.start;
-        let differs = self.unoccluded.is_none_or(|unoccluded| {
-            differ(values, &unoccluded.at(y, x)[first + channels.start..first + channels.end])
-        });
+        let channels = self.channels.clone();
+        let differs = self.unoccluded.is_none_or(|unoccluded| differ(values, &unoccluded.at(y, x)[channels]));
         *bits |= u8::from(differs) << position;
-    }
-
-    /// Convolves a pixel for the positions in `bits`: position `p`'s outputs begin at
-    /// `values[start(p)]`.
-    #[inline(always)]
-    fn convolve(
-        &mut self,
-        [y, x]: [usize; 2],
-        bits: u8,
-        operands: &Operands,
-        values: &mut [f32],
-        start: impl Fn(usize) -> usize,
-    ) {
-        let Operands { activations, rows, weights, ref panels } = *operands;
-        let (mut computed, mut starts, mut count) = ([0; BATCH], [0; BATCH], 0);
-        for p in positions(bits) {
-            computed[count] = p;
-            starts[count] = start(p);
-            count += 1;
-        }
-        let channels = weights.channels(panels.clone());
-        self.macs += (activations.macs(rows) * count * channels.len()) as u64;
-        let tile = Tile { rows, positions: &computed[..count], out: &starts[..count] };
-        let undecided = bits & !self.changed[y * self.side + x];
-        if let (Some(unoccluded), true) = (self.unoccluded, undecided != 0) {
-            prefetch(&unoccluded.at(y, x)[self.channels.start + channels.start]);
-        }
-        convolve_tile(self.isa, activations, weights, panels.clone(), &tile, Sum::Relu, values);
-        for p in positions(undecided) {
-            let start = start(p);
-            self.compare(y, x, p, channels.clone(), &values[start + channels.start..start + channels.end]);
-        }
     }
 }
 
@@ -137,10 +95,9 @@ impl<'w> DenseWriter<'w> {
     /// Lets `compute` write the outputs of a pixel at a position, and compares them.
     pub(super) fn write(&mut self, y: usize, x: usize, position: usize, compute: impl FnOnce(&mut [f32])) {
         let start = self.target.rect.index(y, x) * self.pixel + position * self.position;
-        let channels = 0..self.target.channels.len();
-        let values = &mut self.values[start..start + channels.len()];
+        let values = &mut self.values[start..start + self.target.channels.len()];
         compute(values);
-        self.target.compare(y, x, position, channels, values);
+        self.target.compare(y, x, position, values);
     }
 
     /// Lets `compute` write a row of pixels at a position: it gets all values, where the first
@@ -154,23 +111,33 @@ impl<'w> DenseWriter<'w> {
     ) {
         let start = self.target.rect.index(y, columns.start) * self.pixel + position * self.position;
         compute(self.values, [start, self.pixel]);
-        let channels = 0..self.target.channels.len();
+        let channels = self.target.channels.len();
         for (i, x) in columns.enumerate() {
             let start = start + i * self.pixel;
-            self.target.compare(y, x, position, channels.clone(), &self.values[start..start + channels.end]);
+            self.target.compare(y, x, position, &self.values[start..start + channels]);
         }
     }
 }
 
 impl Writer for DenseWriter<'_> {
-    fn begin_part(&mut self) {}
+    fn memory(&mut self) -> (&mut [f32], usize) {
+        (self.values, self.position)
+    }
 
-    fn convolve(&mut self, y: usize, x: usize, bits: u8, operands: &Operands) {
-        if bits == 0 {
-            return;
+    fn start(&self, _: usize, y: usize, x: usize) -> usize {
+        self.target.rect.index(y, x) * self.pixel
+    }
+
+    fn finish(&mut self, i: usize, y: usize, x: usize, bits: u8) {
+        let (start, channels) = (self.start(i, y, x), self.target.channels.len());
+        for p in positions(bits) {
+            let start = start + p * self.position;
+            self.target.compare(y, x, p, &self.values[start..start + channels]);
         }
-        let (pixel, position) = (self.target.rect.index(y, x) * self.pixel, self.position);
-        self.target.convolve([y, x], bits, operands, self.values, |p| pixel + p * position);
+    }
+
+    fn add_macs(&mut self, macs: u64) {
+        self.target.macs += macs;
     }
 
     fn target(&self) -> &Target<'_> {
@@ -178,24 +145,24 @@ impl Writer for DenseWriter<'_> {
     }
 }
 
-/// Writes a branch of a sparse blob, one pixel at a time.
+/// Writes a branch of a sparse blob.
 pub(super) struct SparseWriter<'w> {
     pub(super) target: Target<'w>,
     blob: &'w mut SparseBlob,
-    /// One pixel's outputs, `[position][channel]`.
-    pixel: &'w mut AlignedBuf,
-    /// The first pixel of each part of the channels.
-    parts: Vec<usize>,
+    /// The outputs of a band, `[pixel][position][channel]`.
+    band: &'w mut AlignedBuf,
+    /// The index in the blob of the rectangle's first pixel.
+    first_pixel: usize,
 }
 
 impl<'w> SparseWriter<'w> {
     pub(super) fn new(
         target: Target<'w>,
         blob: &'w mut SparseBlob,
-        pixel: &'w mut AlignedBuf,
+        band: &'w mut AlignedBuf,
     ) -> SparseWriter<'w> {
-        pixel.grow(pitch(target.channels.len()) * BATCH);
-        SparseWriter { target, blob, pixel, parts: Vec::new() }
+        let first_pixel = blob.activations.len();
+        SparseWriter { target, blob, band, first_pixel }
     }
 
     /// Adds a pixel that is the maximum of a window: max pooling.
@@ -223,36 +190,55 @@ impl<'w> SparseWriter<'w> {
 
     /// Completes the branch.
     pub(super) fn finish(self, computed: Vec<u8>) {
-        self.blob.add(Branch { channels: self.target.channels, computed, parts: self.parts });
+        let SparseWriter { target, blob, first_pixel, .. } = self;
+        blob.add(Branch { channels: target.channels, computed, first_pixel });
     }
 }
 
 impl Writer for SparseWriter<'_> {
-    fn begin_part(&mut self) {
-        self.parts.push(self.blob.activations.len());
+    fn memory(&mut self) -> (&mut [f32], usize) {
+        let step = pitch(self.target.channels.len());
+        self.band.grow(band_pixels(self.target.channels.len()) * BATCH * step);
+        (self.band, step)
     }
 
-    fn convolve(&mut self, y: usize, x: usize, bits: u8, operands: &Operands) {
+    fn start(&self, i: usize, _: usize, _: usize) -> usize {
+        i * BATCH * pitch(self.target.channels.len())
+    }
+
+    fn finish(&mut self, i: usize, y: usize, x: usize, bits: u8) {
         if bits == 0 {
             return self.blob.activations.push_empty();
         }
-        let position = pitch(self.target.channels.len());
-        self.target.convolve([y, x], bits, operands, self.pixel, |p| p * position);
-        let channels = operands.weights.channels(operands.panels.clone());
-        let first = self.target.channels.start + channels.start;
-        let copies: [&[f32]; BATCH] = std::array::from_fn(|p| {
-            if p < self.target.positions && bits >> p & 1 == 0 {
+        let (start, step) = (self.start(i, y, x), pitch(self.target.channels.len()));
+        let channels = self.target.channels.clone();
+        let mut copies = [&[][..]; BATCH];
+        for (p, copy) in copies[..self.target.positions].iter_mut().enumerate() {
+            if bits >> p & 1 != 0 {
+                *copy = &self.band[start + p * step..][..channels.len()];
+                self.target.compare(y, x, p, copy);
+            } else {
                 let unoccluded = self.target.unoccluded.expect("without it, every position is computed");
-                return &unoccluded.at(y, x)[first..first + channels.len()];
+                *copy = &unoccluded.at(y, x)[channels.clone()];
             }
-            &self.pixel[p * position + channels.start..p * position + channels.end]
-        });
-        self.blob.activations.push_pixel(self.target.isa, first, &copies[..self.target.positions]);
+        }
+        let copies = &copies[..self.target.positions];
+        self.blob.activations.push_pixel(self.target.isa, channels.start, copies);
+    }
+
+    fn add_macs(&mut self, macs: u64) {
+        self.target.macs += macs;
     }
 
     fn target(&self) -> &Target<'_> {
         &self.target
     }
+}
+
+/// The pixels of a band for a layer with so many channels: their outputs fit a second-level cache.
+pub(super) fn band_pixels(channels: usize) -> usize {
+    const VALUES: usize = 96 * 1024;
+    (VALUES / (BATCH * pitch(channels))).max(1)
 }
 
 /// True if any value differs in any bit.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::kernels::test;
+use crate::kernels::{pitch, test};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -49,12 +49,7 @@ fn assert_sums_all_products_in_order(case: &Case) {
         .pixels
         .iter()
         .enumerate()
-        .map(|(i, &(y, pair, both))| OutputPair {
-            y,
-            pair,
-            first: 2 * i * step,
-            second: both.then_some((2 * i + 1) * step),
-        })
+        .map(|(i, &(y, pair, both))| OutputPair { y, pair, first: 2 * i * step, both })
         .collect();
     for isa in Isa::all_available() {
         let mut rows: Vec<PairRow> = Vec::new();
@@ -66,16 +61,16 @@ fn assert_sums_all_products_in_order(case: &Case) {
             }
             rows.push(row);
         }
-        let input = PairConvolution { rows: &rows, pairs, channels, window: case.window, weights: &weights };
+        let input = PairRows { rows: &rows, pairs, channels };
+        let mut convolution = Convolution::of_pairs(isa, &weights, case.window, step);
+        outputs.iter().for_each(|output| convolution.push(&input, output));
         let mut out = vec![-7.0; 2 * outputs.len() * step];
-        for panels in weights.sets() {
-            input.convolve(isa, panels, &outputs, &mut out);
-        }
+        convolution.run_pairs(&mut out);
         let mut nonzero = 0;
         for (i, output) in outputs.iter().enumerate() {
             for p in 0..2 {
                 let out = &out[(2 * i + p) * step..][..step];
-                if p == 1 && output.second.is_none() {
+                if p == 1 && !output.both {
                     assert!(out.iter().all(|&v| v == -7.0), "{isa}");
                     continue;
                 }
@@ -103,7 +98,7 @@ fn assert_sums_all_products_in_order(case: &Case) {
                 }
             }
         }
-        assert_eq!(input.macs(&outputs), nonzero * case.outputs as u64);
+        assert_eq!(convolution.macs(), nonzero * case.outputs as u64);
     }
 }
 
@@ -118,7 +113,7 @@ proptest! {
     }
 }
 
-/// Takes each set of panels that exists, and windows that begin before the rows and end after them.
+/// Takes each number of panels that a block has, and windows that begin before the rows and end after them.
 #[test]
 fn sums_are_right_at_the_edges_of_vectors_panels_and_rows() {
     let outputs = [1, 15, 16, 17, 33, 48, 49, 64, 80, 96, 97, 112, 128, 144, 160, 208];
@@ -130,28 +125,27 @@ fn sums_are_right_at_the_edges_of_vectors_panels_and_rows() {
     }
 }
 
-#[test]
-#[should_panic = "an output does not fit"]
-fn an_output_that_does_not_fit_is_refused() {
+/// Convolves a pair of pixels of eight channels, with 20 outputs from `first` on in 32 values.
+fn convolve_a_pair(window: usize, first: usize) {
     let weights = PackedWeights::new(&[1.0; 20 * 8], &[1.0; 20], 8, 1);
     let mut row = PairRow::default();
     row.clear();
     row.push(Isa::SCALAR, [&[1.0; 8], &[1.0; 8]]);
     let rows = [row];
-    let input = PairConvolution { rows: &rows, pairs: 1, channels: 8, window: 1, weights: &weights };
-    let output = OutputPair { y: 0, pair: 0, first: 1, second: None };
-    input.convolve(Isa::detect(), 0..1, &[output], &mut [0.0; 32]);
+    let input = PairRows { rows: &rows, pairs: 1, channels: 8 };
+    let mut convolution = Convolution::of_pairs(Isa::detect(), &weights, window, 32);
+    convolution.push(&input, &OutputPair { y: 0, pair: 0, first, both: false });
+    convolution.run_pairs(&mut [0.0; 32]);
+}
+
+#[test]
+#[should_panic = "an output does not fit"]
+fn an_output_that_does_not_fit_is_refused() {
+    convolve_a_pair(1, 1);
 }
 
 #[test]
 #[should_panic]
 fn weights_of_another_window_are_refused() {
-    let weights = PackedWeights::new(&[1.0; 20 * 8], &[1.0; 20], 8, 1);
-    let mut row = PairRow::default();
-    row.clear();
-    row.push(Isa::SCALAR, [&[1.0; 8], &[1.0; 8]]);
-    let rows = [row];
-    let input = PairConvolution { rows: &rows, pairs: 1, channels: 8, window: 2, weights: &weights };
-    let output = OutputPair { y: 0, pair: 0, first: 0, second: None };
-    input.convolve(Isa::detect(), 0..1, &[output], &mut [0.0; 32]);
+    convolve_a_pair(3, 0);
 }

@@ -1,0 +1,434 @@
+//! Convolution without the products with zero, for a list of output pixels. Nearly all time of a sweep
+//! and of a pass goes into this kernel.
+//!
+//! A pixel is computed for up to `N` columns at a time: the mask positions of a batch, or two
+//! neighbouring pixels of a single image. The columns share a list of the channels that are not zero in
+//! all of them. In pseudo-code, where a tile is an output pixel with some of its columns:
+//!
+//! ```text
+//! for each number P of columns, for the tiles with P columns:
+//!     for each block of B panels of outputs, 16 outputs each:    P x B sums fit the registers
+//!         for each chunk of k:                                   its weights stay in a near cache
+//!             for each tile:
+//!                 sums = bias if the chunk is the first, else what is in the output
+//!                 for each entry of the tile's list in the chunk:
+//!                     for each panel:  w = 16 weights
+//!                     for each column: sums += activation (broadcast) * w
+//!                 output = sums, with ReLU if the chunk is the last
+//! ```
+//!
+//! The lists of activations are read in order, which caches and prefetchers like. The weights are
+//! picked here and there, as the list says; so they have to be near, and chunks see to that: a chunk
+//! meets all tiles before the next one does, and the sums wait in the output in between. Storing a sum
+//! and loading it again keeps its bits. Each output sums `bias + product 0 + product 1 ..` in the order
+//! of `k`, one fused multiply-add after the other, so neither the shape of a tile, nor chunks, nor the
+//! skipped zeros change a bit.
+//!
+//! The tile shapes of each instruction set are in [`Simd::TILES`].
+
+use std::ops::Range;
+
+use super::aligned::pitch;
+use super::isa::{Isa, Kind, for_each_isa};
+use super::packed_weights::{PANEL, PackedWeights};
+use super::simd::{Avx2, Avx512, BATCH, Portable, Simd, unrolled};
+
+/// Beginning and end of a sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sum {
+    /// The sum begins at the bias and ends with ReLU.
+    Relu,
+    /// The first chunk's sum begins at the bias. That of every other chunk begins at 0, and is added to
+    /// the output when it is complete: a long sum in parts, whose rounding errors are smaller.
+    Parts,
+}
+
+/// The non-zero activations that a tile reads within a chunk: `N` values for each entry. An entry `e`
+/// is multiplied by the weight with index `k = e + k_shift`.
+#[derive(Clone, Copy)]
+pub(super) struct Run<'i, const N: usize> {
+    pub(super) entries: &'i [u32],
+    pub(super) values: &'i [[f32; N]],
+    pub(super) k_shift: isize,
+}
+
+/// An output pixel with some of its columns.
+struct Tile {
+    /// The columns, as many as tiles of this kind have.
+    columns: [u8; BATCH],
+    /// The index of the pixel's first run: it has one for each chunk.
+    run: usize,
+    /// The index in the output of the first channel of column 0.
+    out: usize,
+}
+
+/// A convolution of some output pixels, of up to `N` columns each. The methods that add pixels are
+/// beside the lists of activations that these read: [`SparseActivations`](super::SparseActivations)
+/// for `N` = [`BATCH`], [`PairRow`](super::PairRow) for two.
+pub(crate) struct Convolution<'i, const N: usize> {
+    isa: Isa,
+    weights: &'i PackedWeights,
+    /// Chunks of `k`, ascending: parts of a row of the window.
+    chunks: Vec<Range<usize>>,
+    /// The chunks of each row of the window.
+    chunks_of_row: usize,
+    runs: Vec<Run<'i, N>>,
+    /// The tiles with each number of columns.
+    tiles: [Vec<Tile>; BATCH + 1],
+    /// Values of the output between columns.
+    step: usize,
+    /// The least length of the output.
+    end: usize,
+    macs: usize,
+}
+
+impl<'i, const N: usize> Convolution<'i, N> {
+    /// Begins a convolution with a window of some rows. A column's outputs lie `step` values after those
+    /// of the column before. A chunk has up to `most_k` products.
+    pub(super) fn with_chunks(
+        isa: Isa,
+        weights: &'i PackedWeights,
+        rows: usize,
+        step: usize,
+        most_k: usize,
+    ) -> Convolution<'i, N> {
+        let row_k = weights.k() / rows;
+        assert_eq!(weights.k(), rows * row_k);
+        let length = row_k.div_ceil(row_k.div_ceil(most_k)).next_multiple_of(8);
+        let in_row = (0..row_k).step_by(length).map(|start| start..row_k.min(start + length));
+        let chunks_of_row = in_row.len();
+        let chunks = (0..rows).flat_map(|row| {
+            in_row.clone().map(move |chunk| row * row_k + chunk.start..row * row_k + chunk.end)
+        });
+        Convolution {
+            isa,
+            weights,
+            chunks: chunks.collect(),
+            chunks_of_row,
+            runs: Vec::new(),
+            tiles: Default::default(),
+            step,
+            end: 0,
+            macs: 0,
+        }
+    }
+
+    /// The rows of the window.
+    pub(super) fn rows(&self) -> usize {
+        self.chunks.len() / self.chunks_of_row
+    }
+
+    /// The chunks of a row of the window.
+    pub(super) fn chunks_of(&self, row: usize) -> Range<usize> {
+        row * self.chunks_of_row..(row + 1) * self.chunks_of_row
+    }
+
+    pub(super) fn chunk(&self, chunk: usize) -> Range<usize> {
+        self.chunks[chunk].clone()
+    }
+
+    /// Adds the run of the pixel's next chunk.
+    #[inline]
+    pub(super) fn push_run(&mut self, run: Run<'i, N>) {
+        assert_eq!(run.entries.len(), run.values.len());
+        if let (Some(&first), Some(&last)) = (run.entries.first(), run.entries.last()) {
+            let k_of = |entry: u32| (entry as usize).wrapping_add_signed(run.k_shift);
+            debug_assert!(run.entries.is_sorted());
+            assert!(k_of(first) <= k_of(last) && k_of(last) < self.weights.k());
+        }
+        self.runs.push(run);
+    }
+
+    /// Completes a pixel whose runs have been added: columns, as bits, are computed, and the first
+    /// channel of column 0 has index `out` in the output.
+    pub(super) fn finish_pixel(&mut self, bits: u8, out: usize) {
+        let run = self.runs.len() - self.chunks.len();
+        let products: usize = self.runs[run..].iter().map(|run| run.entries.len()).sum();
+        self.macs += products * bits.count_ones() as usize;
+        let mut columns = [0; BATCH];
+        let mut count = 0;
+        let mut rest = bits;
+        while rest != 0 {
+            columns[count] = rest.trailing_zeros() as u8;
+            count += 1;
+            rest &= rest - 1;
+        }
+        let Some(last) = columns[..count].last().map(|&column| usize::from(column)) else { return };
+        assert!(last < N);
+        self.end = self.end.max(out + last * self.step + pitch(self.weights.outputs()));
+        let tiles = self.isa.tiles();
+        let most = (1..=count).rfind(|&p| tiles[p] > 0).expect("tiles of one column exist");
+        // Tiles of four and three columns are faster than one of six and one of one.
+        let mut at = 0;
+        while at < count {
+            let even = (count - at).div_ceil((count - at).div_ceil(most));
+            let p = (1..=even).rfind(|&p| tiles[p] > 0).expect("tiles of one column exist");
+            let mut part = [0; BATCH];
+            part[..p].copy_from_slice(&columns[at..at + p]);
+            self.tiles[p].push(Tile { columns: part, run, out });
+            at += p;
+        }
+    }
+
+    /// The multiply-adds of all output channels.
+    pub(crate) fn macs(&self) -> u64 {
+        (self.macs * self.weights.outputs()) as u64
+    }
+
+    fn check(&self, panels: &Range<usize>, out: &[f32]) {
+        assert!(panels.end <= self.weights.panels(), "there are {} panels", self.weights.panels());
+        assert!(self.end <= out.len(), "an output does not fit");
+    }
+}
+
+impl Convolution<'_, BATCH> {
+    /// Computes the outputs in `panels` of all pixels. Whole panels are written.
+    ///
+    /// # Panics
+    /// If the output is too short, or a panel does not exist.
+    pub(crate) fn run(&self, panels: Range<usize>, sum: Sum, out: &mut [f32]) {
+        self.check(&panels, out);
+        convolve_batch(self.isa, self, panels, sum, out);
+    }
+}
+
+impl Convolution<'_, 2> {
+    /// Computes all outputs, with ReLU, of all pixels. Whole panels are written.
+    ///
+    /// # Panics
+    /// If the output is too short.
+    pub(crate) fn run_pairs(&self, out: &mut [f32]) {
+        let panels = 0..self.weights.panels();
+        self.check(&panels, out);
+        convolve_pairs(self.isa, self, panels, Sum::Relu, out);
+    }
+}
+
+impl Isa {
+    /// [`Simd::TILES`] of this instruction set.
+    pub(super) fn tiles(self) -> &'static [usize; BATCH + 1] {
+        match self.kind() {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => &Avx512::TILES,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => &Avx2::TILES,
+            _ => &Portable::TILES,
+        }
+    }
+}
+
+for_each_isa! {
+    /// Does the work of [`Convolution::run`].
+    fn convolve_batch(
+        convolution: &Convolution<'_, BATCH>,
+        panels: Range<usize>,
+        sum: Sum,
+        out: &mut [f32],
+    ) => convolve_batch_generic
+}
+
+for_each_isa! {
+    /// Does the work of [`Convolution::run_pairs`].
+    fn convolve_pairs(
+        convolution: &Convolution<'_, 2>,
+        panels: Range<usize>,
+        sum: Sum,
+        out: &mut [f32],
+    ) => convolve_pairs_generic
+}
+
+/// # Safety
+/// The machine has the instruction set of `S`, and [`Convolution::check`] has been called.
+#[inline(always)]
+unsafe fn convolve_batch_generic<S: Simd>(
+    convolution: &Convolution<'_, BATCH>,
+    panels: Range<usize>,
+    sum: Sum,
+    out: &mut [f32],
+) {
+    let task = Task { convolution, sum, out: out.as_mut_ptr() };
+    // SAFETY: the caller vouches for what `shape` requires.
+    unsafe {
+        shape::<S, BATCH, 1>(&task, &panels);
+        shape::<S, BATCH, 2>(&task, &panels);
+        shape::<S, BATCH, 3>(&task, &panels);
+        shape::<S, BATCH, 4>(&task, &panels);
+        shape::<S, BATCH, 5>(&task, &panels);
+        shape::<S, BATCH, 6>(&task, &panels);
+        shape::<S, BATCH, 7>(&task, &panels);
+        shape::<S, BATCH, 8>(&task, &panels);
+    }
+}
+
+/// # Safety
+/// As [`convolve_batch_generic`].
+#[inline(always)]
+unsafe fn convolve_pairs_generic<S: Simd>(
+    convolution: &Convolution<'_, 2>,
+    panels: Range<usize>,
+    sum: Sum,
+    out: &mut [f32],
+) {
+    let task = Task { convolution, sum, out: out.as_mut_ptr() };
+    // SAFETY: the caller vouches for what `shape` requires.
+    unsafe {
+        shape::<S, 2, 1>(&task, &panels);
+        shape::<S, 2, 2>(&task, &panels);
+    }
+}
+
+/// A convolution with its output.
+struct Task<'t, const N: usize> {
+    convolution: &'t Convolution<'t, N>,
+    sum: Sum,
+    out: *mut f32,
+}
+
+/// Computes the tiles with `P` columns, for panels in blocks of nearly the same size. The conditions on
+/// `S` are constants, so that no code is generated for tiles that an instruction set does not take.
+///
+/// # Safety
+/// The machine has the instruction set of `S`. The panels exist, and the output holds all tiles.
+#[inline(always)]
+unsafe fn shape<S: Simd, const N: usize, const P: usize>(task: &Task<'_, N>, panels: &Range<usize>) {
+    if const { S::TILES[P] == 0 } {
+        return debug_assert!(task.convolution.tiles[P].is_empty());
+    }
+    if task.convolution.tiles[P].is_empty() {
+        return;
+    }
+    let blocks = panels.len().div_ceil(S::TILES[P]);
+    let mut block = 0;
+    while block < blocks {
+        let first = panels.start + panels.len() * block / blocks;
+        let next = panels.start + panels.len() * (block + 1) / blocks;
+        // SAFETY: the panels are some of the caller's.
+        unsafe {
+            match next - first {
+                1 => self::block::<S, N, P, 1>(task, first),
+                2 if const { S::TILES[P] >= 2 } => self::block::<S, N, P, 2>(task, first),
+                3 if const { S::TILES[P] >= 3 } => self::block::<S, N, P, 3>(task, first),
+                4 if const { S::TILES[P] >= 4 } => self::block::<S, N, P, 4>(task, first),
+                5 if const { S::TILES[P] >= 5 } => self::block::<S, N, P, 5>(task, first),
+                6 if const { S::TILES[P] >= 6 } => self::block::<S, N, P, 6>(task, first),
+                7 if const { S::TILES[P] >= 7 } => self::block::<S, N, P, 7>(task, first),
+                8 if const { S::TILES[P] >= 8 } => self::block::<S, N, P, 8>(task, first),
+                9 if const { S::TILES[P] >= 9 } => self::block::<S, N, P, 9>(task, first),
+                other => unreachable!("no block has {other} panels"),
+            }
+        }
+        block += 1;
+    }
+}
+
+/// Computes the tiles with `P` columns for `B` panels, chunk by chunk.
+///
+/// # Safety
+/// As [`shape`]: the panels from `panel` on exist.
+#[inline(always)]
+unsafe fn block<S: Simd, const N: usize, const P: usize, const B: usize>(task: &Task<'_, N>, panel: usize) {
+    let convolution = task.convolution;
+    let tiles = &convolution.tiles[P][..];
+    let chunks = convolution.chunks.len();
+    let mut chunk = 0;
+    while chunk < chunks {
+        let (is_first, is_last) = (chunk == 0, chunk + 1 == chunks);
+        // The weights that come next.
+        let (next_panel, next) = if is_last { (panel + B, 0) } else { (panel, chunk + 1) };
+        let next_panels = next_panel..convolution.weights.panels().min(next_panel + B);
+        let next = &convolution.chunks[next];
+        let mut i = 0;
+        while i < tiles.len() {
+            let tile = &tiles[i];
+            convolution.weights.prefetch(next_panels.clone(), next, i, tiles.len());
+            debug_assert!(tile.run + chunk < convolution.runs.len());
+            // SAFETY: each tile has a run for each chunk. The caller vouches for the rest.
+            unsafe {
+                let run = convolution.runs.get_unchecked(tile.run + chunk);
+                self::tile::<S, N, P, B>(task, panel, tile, run, is_first, is_last);
+            }
+            i += 1;
+        }
+        chunk += 1;
+    }
+}
+
+/// Adds the products of a run to the sums of a tile.
+///
+/// # Safety
+/// As [`block`]; the tile has `P` columns, and the run is one of its own.
+#[inline(always)]
+unsafe fn tile<S: Simd, const N: usize, const P: usize, const B: usize>(
+    task: &Task<'_, N>,
+    panel: usize,
+    tile: &Tile,
+    run: &Run<'_, N>,
+    is_first: bool,
+    is_last: bool,
+) {
+    let convolution = task.convolution;
+    let (data, bias) = convolution.weights.from_panel(panel);
+    let next_panel = convolution.weights.k() * PANEL;
+    debug_assert!(B * next_panel <= data.len() && B * PANEL <= bias.len());
+    debug_assert!(run.values.len() == run.entries.len());
+    // SAFETY: the caller vouches for panels and output. `push_run` has asserted that the first and the
+    // last `k` of the run exist, and the entries ascend; `finish_pixel` that there are `N` columns at
+    // most.
+    unsafe {
+        let mut to = [task.out; P];
+        let mut x = [run.values.as_ptr().cast::<f32>(); P];
+        unrolled!(p in P => {
+            let column = usize::from(*tile.columns.get_unchecked(p));
+            debug_assert!(column < N);
+            to[p] = to[p].add(tile.out + column * convolution.step + panel * PANEL);
+            x[p] = x[p].add(column);
+        });
+        let mut sums = [[S::splat(0.0); B]; P];
+        if !is_first && task.sum == Sum::Relu {
+            unrolled!(p in P => { unrolled!(b in B => { sums[p][b] = S::load(to[p].add(b * PANEL)); }); });
+        } else if is_first {
+            unrolled!(b in B => {
+                let start = S::load(bias.as_ptr().add(b * PANEL));
+                unrolled!(p in P => { sums[p][b] = start; });
+            });
+        }
+        let weights = data.as_ptr().wrapping_offset(run.k_shift * PANEL as isize);
+        let (count, entries) = (run.entries.len(), run.entries.as_ptr());
+        let mut i = 0;
+        while i < count {
+            let entry = *entries.add(i) as usize;
+            debug_assert!(entry.wrapping_add_signed(run.k_shift) < convolution.weights.k());
+            let weights = weights.wrapping_add(entry * PANEL);
+            // The fewer of weights and activations stay in registers while the others are loaded.
+            if const { P >= B } {
+                let mut w = [S::splat(0.0); B];
+                unrolled!(b in B => { w[b] = S::load(weights.add(b * next_panel)); });
+                unrolled!(p in P => {
+                    let value = S::splat(*x[p].add(i * N));
+                    unrolled!(b in B => { sums[p][b] = S::fma(value, w[b], sums[p][b]); });
+                });
+            } else {
+                let mut value = [S::splat(0.0); P];
+                unrolled!(p in P => { value[p] = S::splat(*x[p].add(i * N)); });
+                unrolled!(b in B => {
+                    let w = S::load(weights.add(b * next_panel));
+                    unrolled!(p in P => { sums[p][b] = S::fma(value[p], w, sums[p][b]); });
+                });
+            }
+            i += 1;
+        }
+        unrolled!(p in P => { unrolled!(b in B => {
+            let to = to[p].add(b * PANEL);
+            let sum = match task.sum {
+                Sum::Relu if is_last => S::relu(sums[p][b]),
+                Sum::Parts if !is_first => S::add(S::load(to), sums[p][b]),
+                _ => sums[p][b],
+            };
+            S::store(sum, to);
+        }); });
+    }
+}
+
+#[cfg(test)]
+#[cfg_attr(miri, allow(dead_code, unused_imports, reason = "what only the properties need"))]
+mod tests;

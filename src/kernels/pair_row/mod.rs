@@ -1,0 +1,157 @@
+//! Rows of pairs of pixels without their zeros: the input of convolutions in a single pass.
+//!
+//! The fewer pixels share a list of non-zero channels, the fewer products with zero are carried out,
+//! and two neighbours have few zeros that are not common.
+
+use std::ops::Range;
+
+use super::convolution::{Convolution, Run};
+use super::isa::{Isa, for_each_isa};
+use super::packed_weights::{PANEL, PackedWeights};
+use super::simd::Simd;
+
+/// The non-zero activations of a row of pairs of pixels. A channel of a pair is kept where it is not
+/// zero in either pixel.
+///
+/// Invariants, on which the kernel relies: `starts` ascends from 0 to the number of entries. The
+/// entries from `starts[i]` to `starts[i + 1]` are at least `8 * i` and below `8 * i + 8`. There are as
+/// many values as entries.
+#[derive(Default)]
+pub(crate) struct PairRow {
+    /// For each eight channels of the row, the number of entries before them; then the number of all
+    /// entries.
+    starts: Vec<u32>,
+    /// The index in the row of each value, `pair * channels + channel`, ascending.
+    entries: Vec<u32>,
+    values: Vec<[f32; 2]>,
+}
+
+impl PairRow {
+    /// Removes all pairs and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.starts.clear();
+        self.starts.push(0);
+        self.entries.clear();
+        self.values.clear();
+    }
+
+    /// Adds a pair of pixels, whose number of channels is a multiple of eight.
+    pub(crate) fn push(&mut self, isa: Isa, pixels: [&[f32]; 2]) {
+        push(isa, self, pixels);
+    }
+}
+
+/// Two neighbouring output pixels.
+#[derive(Clone, Copy)]
+pub(crate) struct OutputPair {
+    /// The row and the pair at which the window begins. Taps outside the rows read zeros.
+    pub(crate) y: isize,
+    pub(crate) pair: isize,
+    /// The index in the output of the first pixel's first channel.
+    pub(crate) first: usize,
+    /// True if there is a second pixel.
+    pub(crate) both: bool,
+}
+
+/// The number of weights in a chunk: three quarters of a first-level cache of 32 kB. Two pixels use a
+/// weight only twice, and the second-level cache cannot deliver a vector of weights for every two
+/// multiply-adds.
+const CHUNK: usize = 6 * 1024;
+
+/// Rows of pairs as a convolution with stride 1 reads them.
+pub(crate) struct PairRows<'i> {
+    pub(crate) rows: &'i [PairRow],
+    /// The number of pairs in each row.
+    pub(crate) pairs: usize,
+    /// The number of channels of a pixel, a multiple of eight.
+    pub(crate) channels: usize,
+}
+
+impl<'i> Convolution<'i, 2> {
+    /// Begins a convolution of pairs with a window of some rows. The outputs of a pair's second pixel
+    /// lie `step` values after those of the first.
+    pub(crate) fn of_pairs(isa: Isa, weights: &'i PackedWeights, rows: usize, step: usize) -> Self {
+        Convolution::with_chunks(isa, weights, rows, step, CHUNK / (isa.tiles()[2] * PANEL))
+    }
+
+    /// Adds a pair.
+    ///
+    /// # Panics
+    /// If the window has not the channels of the rows.
+    pub(crate) fn push(&mut self, input: &PairRows<'i>, output: &OutputPair) {
+        let window = self.rows();
+        for row in 0..window {
+            let y = output.y + row as isize;
+            let list = usize::try_from(y).ok().and_then(|y| input.rows.get(y));
+            let start = self.chunk(self.chunks_of(row).start).start;
+            for chunk in self.chunks_of(row) {
+                let k = self.chunk(chunk);
+                let run = list.map_or(Run { entries: &[], values: &[], k_shift: 0 }, |list| {
+                    input.run(list, output.pair, k.start - start..k.end - start, start)
+                });
+                self.push_run(run);
+            }
+        }
+        self.finish_pixel(if output.both { 0b11 } else { 0b1 }, output.first);
+    }
+}
+
+impl<'i> PairRows<'i> {
+    /// The activations that the part `k` of a window's row reads, if the window begins at a pair. A
+    /// product whose tap lies outside the row has no entry. The first product of the row has the index
+    /// `row_k` in the weights.
+    fn run(&self, list: &'i PairRow, pair: isize, k: Range<usize>, row_k: usize) -> Run<'i, 2> {
+        assert!(self.channels.is_multiple_of(8) && list.starts.len() == self.pairs * self.channels / 8 + 1);
+        // The unit of these indices is eight channels.
+        let channels = (self.channels / 8) as isize;
+        let first = pair * channels;
+        let clip = |at: usize| (first + (at / 8) as isize).clamp(0, self.pairs as isize * channels) as usize;
+        let range = list.starts[clip(k.start)] as usize..list.starts[clip(k.end)] as usize;
+        Run {
+            entries: &list.entries[range.clone()],
+            values: &list.values[range],
+            k_shift: row_k as isize - 8 * first,
+        }
+    }
+}
+
+for_each_isa! {
+    /// Does the work of [`PairRow::push`].
+    fn push(row: &mut PairRow, pixels: [&[f32]; 2]) => push_generic
+}
+
+/// # Safety
+/// The machine has the instruction set of `S`.
+#[inline(always)]
+unsafe fn push_generic<S: Simd>(row: &mut PairRow, pixels: [&[f32]; 2]) {
+    let channels = pixels[0].len();
+    assert!(channels.is_multiple_of(8) && pixels[1].len() == channels);
+    let mut entry = (row.starts.len() - 1) * 8;
+    assert!(entry + channels <= u32::MAX as usize);
+    row.starts.reserve(channels / 8);
+    // The last step writes up to eight elements beyond those that it keeps.
+    row.entries.reserve(channels + 8);
+    row.values.reserve(channels + 8);
+    let mut count = row.entries.len();
+    debug_assert!(count == row.values.len());
+    // SAFETY: a step reads eight values of each pixel and writes eight entries and values, of which
+    // `count` grows by those kept: room for all and eight more is reserved. It writes one start, for
+    // which room is reserved, too. The lengths set are those of what has been written.
+    unsafe {
+        let starts = row.starts.as_mut_ptr().add(row.starts.len());
+        let (entries, values) = (row.entries.as_mut_ptr(), row.values.as_mut_ptr());
+        for step in 0..channels / 8 {
+            debug_assert!(count + 8 <= row.entries.capacity().min(row.values.capacity()));
+            let at = pixels.map(|pixel| pixel.as_ptr().add(8 * step));
+            count += S::keep_pair(at, entry as u32, entries.add(count), values.add(count));
+            starts.add(step).write(count as u32);
+            entry += 8;
+        }
+        row.starts.set_len(row.starts.len() + channels / 8);
+        row.entries.set_len(count);
+        row.values.set_len(count);
+    }
+}
+
+#[cfg(test)]
+mod tests;
