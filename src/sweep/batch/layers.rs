@@ -15,6 +15,10 @@ use crate::network::geometry::{Rect, Window};
 use crate::network::{BlobId, Op};
 use crate::sweep::plan::Step;
 
+/// Pixels of a pool that are computed before the convolution reads them. A pixel has up to 20 kB of
+/// activations, so these stay in a second-level cache.
+const POOLED_PIXELS: usize = 16;
+
 /// For each pixel of a plane, a bit for each position for which it was computed.
 type Computed = Vec<u8>;
 
@@ -22,7 +26,7 @@ impl MaskBatch<'_> {
     /// Runs one step. Returns for how many pixels and positions its layer was computed, and the
     /// multiply-adds.
     pub(super) fn run_step(&self, step: &Step, workspace: &mut Workspace) -> (u64, u64) {
-        let Workspace { images, blobs, input, band, .. } = workspace;
+        let Workspace { images, blobs, input, pooled, band, .. } = workspace;
         let (reader, target, output) = blobs.split(self, step);
         let count = |computed: &Computed| computed.iter().map(|bits| u64::from(bits.count_ones())).sum();
         match output {
@@ -33,7 +37,7 @@ impl MaskBatch<'_> {
             }
             Output::Sparse(blob) => {
                 let mut writer = SparseWriter::new(target, blob, band);
-                let computed = self.run_sparse(step, &reader, input, &mut writer);
+                let computed = self.run_sparse(step, &reader, input, pooled, &mut writer);
                 let result = (count(&computed), writer.target.macs);
                 writer.finish(computed);
                 result
@@ -100,13 +104,15 @@ impl MaskBatch<'_> {
         step: &Step,
         reader: &BlobReader,
         input: &mut SparseInput,
+        pooled: &mut SparseActivations,
         writer: &mut SparseWriter,
     ) -> Computed {
         let layers = &self.net.network.layers;
         let pool = step.pool.map(|pool| layers[pool.0].op);
         match (pool, layers[step.layer.0].op) {
             (Some(Op::MaxPool(window)), _) => {
-                self.pool_and_convolve(step, window, self.net.weights(step.layer.0), reader, input, writer)
+                let weights = self.net.weights(step.layer.0);
+                self.pool_and_convolve(step, window, weights, reader, input, pooled, writer)
             }
             (_, Op::Convolution(window)) => {
                 self.convolve(window, self.net.weights(step.layer.0), reader, input, writer)
@@ -186,6 +192,7 @@ impl MaskBatch<'_> {
     /// pooled values are read again from a near cache and never written to memory, which would be
     /// slower than the arithmetic here. For the same reason the pool's input is prepared for the
     /// block's other convolutions a row ahead of the pool.
+    #[allow(clippy::too_many_arguments)]
     fn pool_and_convolve(
         &self,
         step: &Step,
@@ -193,39 +200,39 @@ impl MaskBatch<'_> {
         weights: &PackedWeights,
         reader: &BlobReader,
         input: &mut SparseInput,
+        pooled: &mut SparseActivations,
         writer: &mut SparseWriter,
     ) -> Computed {
         let isa = self.net.isa;
         let side = writer.target.side;
         let (mut computed, wanted) = to_compute(window, reader, &writer.target);
-        let pooled = step.pool.map(|pool| self.base.plane(self.net.network.layers[pool.0].output));
-        let unoccluded = pooled.filter(|_| !self.exhaustive);
-        let mut maximum = SparseActivations::default();
+        let pool = step.pool.map(|pool| self.base.plane(self.net.network.layers[pool.0].output));
+        let unoccluded = pool.filter(|_| !self.exhaustive);
         let mut rows = Vec::with_capacity(window.size);
         let pixels: Vec<_> = writer.target.rect.pixels().collect();
         input.start(reader.blob, self.masks.len());
-        for band in pixels.chunks(band_pixels(weights.outputs())) {
+        for band in pixels.chunks(POOLED_PIXELS) {
             if (self.stop)() {
                 break;
             }
-            maximum.clear(self.masks.len());
+            pooled.clear(self.masks.len());
             for (i, &(y, x)) in band.iter().enumerate() {
                 input.append(isa, reader, (y + 2).min(side), &wanted);
                 let bits = &mut computed[y * side + x];
                 if *bits == 0 {
-                    maximum.push_empty();
+                    pooled.push_empty();
                     continue;
                 }
                 window_rows(window, y, x, reader.shape, &mut rows);
-                maximum.push_maximum(isa, &input.activations, &rows, reader.shape.channels);
+                pooled.push_maximum(isa, &input.activations, &rows, reader.shape.channels);
                 if let Some(unoccluded) = unoccluded {
-                    *bits &= maximum.differing(isa, i, unoccluded.at(y, x));
+                    *bits &= pooled.differing(isa, i, unoccluded.at(y, x));
                 }
             }
             let bits = |&(y, x): &(usize, usize)| computed[y * side + x];
             convolve_band(isa, 1, weights, band, bits, writer, |convolution, i, _, bits, out| {
                 let rows = [WindowRow { row: 0, pixels: i..i + 1, k_shift: 0 }];
-                convolution.push(&maximum, &rows, bits, out);
+                convolution.push(pooled, &rows, bits, out);
             });
         }
         input.append(isa, reader, side, &wanted);

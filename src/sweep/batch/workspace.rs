@@ -21,6 +21,8 @@ pub(crate) struct Workspace {
     pub(super) blobs: Blobs,
     /// The input of the current step, without zeros.
     pub(super) input: SparseInput,
+    /// A band of pixels on their way from a pool to the convolution that reads it.
+    pub(super) pooled: SparseActivations,
     /// The outputs of a band of pixels on their way to a sparse blob, `[pixel][position][channel]`.
     pub(super) band: AlignedBuf,
     /// For each layer, its cost since the workspace was made.
@@ -145,6 +147,7 @@ impl Workspace {
             images: Vec::new(),
             blobs: Blobs::new(network, storage, slots),
             input: SparseInput::default(),
+            pooled: SparseActivations::default(),
             band: AlignedBuf::default(),
             costs: vec![Cost::default(); network.layers.len()],
         }

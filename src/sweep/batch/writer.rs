@@ -235,10 +235,11 @@ impl Writer for SparseWriter<'_> {
     }
 }
 
-/// The pixels of a band for a layer with so many channels: their outputs fit a second-level cache.
+/// The pixels of a band for a layer with so many channels. A longer band reads the layer's weights
+/// less often, but its outputs no longer fit a second-level cache.
 pub(super) fn band_pixels(channels: usize) -> usize {
-    const VALUES: usize = 96 * 1024;
-    (VALUES / (BATCH * pitch(channels))).max(1)
+    const VALUES: usize = 128 * 1024;
+    (VALUES / (BATCH * pitch(channels))).clamp(1, 64)
 }
 
 /// True if any value differs in any bit.
