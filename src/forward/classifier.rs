@@ -20,7 +20,7 @@ pub(crate) fn classify(
     input.clear(pooled.len());
     input.push_pixel(isa, 0, pooled);
     let (outputs, step) = (weights.outputs(), pitch(weights.outputs()));
-    let mut sums = Convolution::in_parts(isa, weights, step, PART);
+    let mut sums = Convolution::in_parts(isa, weights, &input, step, PART);
     let bits = (1u16 << pooled.len()) - 1;
     sums.push(&input, &[WindowRow { row: 0, pixels: 0..1, k_shift: 0 }], bits as u8, 0);
     let compute = |panels: std::ops::Range<usize>| {

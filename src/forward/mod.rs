@@ -315,7 +315,7 @@ impl GoogLeNet {
         let bands = side.div_ceil((PIXELS / side).max(1)).next_multiple_of(parallel::count());
         let rows = side.div_ceil(bands);
         let macs = parallel::map_chunks(out, rows * side * step, |i, out| {
-            let mut convolution = Convolution::of_pairs(self.isa, weights, window.size, step);
+            let mut convolution = Convolution::of_pairs(self.isa, weights, &pairs, window.size, step);
             for y in i * rows..side.min((i + 1) * rows) {
                 for x in (0..side).step_by(2) {
                     let pair = OutputPair {

@@ -131,7 +131,7 @@ unsafe fn tile<S: Simd, const P: usize, const B: usize>(
     out: &mut [f32],
     step: usize,
 ) -> usize {
-    let (data, bias) = weights.from_panel(panel);
+    let (data, bias) = weights.panel_and_bias(panel);
     let next_panel = weights.k() * PANEL;
     debug_assert!(B * next_panel <= data.len() && B * PANEL <= bias.len());
     debug_assert!(first + P <= windows.count);

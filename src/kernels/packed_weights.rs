@@ -68,7 +68,7 @@ impl PackedWeights {
 
     /// The weights from a panel on, and the biases of its outputs, padded to whole panels.
     #[inline(always)]
-    pub(super) fn from_panel(&self, panel: usize) -> (&[f32], &[f32]) {
+    pub(super) fn panel_and_bias(&self, panel: usize) -> (&[f32], &[f32]) {
         (&self.data[panel * PANEL * self.k..], &self.bias[panel * PANEL..])
     }
 

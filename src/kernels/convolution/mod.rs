@@ -43,13 +43,16 @@ pub(crate) enum Sum {
     Parts,
 }
 
-/// The non-zero activations that a tile reads within a chunk: `N` values for each entry. An entry `e`
-/// is multiplied by the weight with index `k = e + k_shift`.
-#[derive(Clone, Copy)]
-pub(super) struct Run<'i, const N: usize> {
-    pub(super) entries: &'i [u32],
-    pub(super) values: &'i [[f32; N]],
-    pub(super) k_shift: isize,
+/// Non-zero activations: `N` values for each entry.
+pub(super) type List<'i, const N: usize> = (&'i [u32], &'i [[f32; N]]);
+
+/// The part of a list that a tile reads within a chunk. An entry `e` is multiplied by the weight with
+/// index `k = e + k_shift`.
+struct Run {
+    list: u32,
+    start: u32,
+    count: u32,
+    k_shift: i32,
 }
 
 /// An output pixel with some of its columns.
@@ -68,11 +71,12 @@ struct Tile {
 pub(crate) struct Convolution<'i, const N: usize> {
     isa: Isa,
     weights: &'i PackedWeights,
+    lists: Vec<List<'i, N>>,
     /// Chunks of `k`, ascending: parts of a row of the window.
     chunks: Vec<Range<usize>>,
     /// The chunks of each row of the window.
     chunks_of_row: usize,
-    runs: Vec<Run<'i, N>>,
+    runs: Vec<Run>,
     /// The tiles with each number of columns.
     tiles: [Vec<Tile>; BATCH + 1],
     /// Values of the output between columns.
@@ -83,17 +87,20 @@ pub(crate) struct Convolution<'i, const N: usize> {
 }
 
 impl<'i, const N: usize> Convolution<'i, N> {
-    /// Begins a convolution with a window of some rows. A column's outputs lie `step` values after those
-    /// of the column before. A chunk has up to `most_k` products.
+    /// Begins a convolution of some lists, with a window of some rows. A column's outputs lie `step`
+    /// values after those of the column before. A chunk has up to `most_k` products.
     pub(super) fn with_chunks(
         isa: Isa,
         weights: &'i PackedWeights,
+        lists: Vec<List<'i, N>>,
         rows: usize,
         step: usize,
         most_k: usize,
     ) -> Convolution<'i, N> {
         let row_k = weights.k() / rows;
         assert_eq!(weights.k(), rows * row_k);
+        assert!(lists.iter().all(|list| list.0.len() == list.1.len() && list.0.len() < i32::MAX as usize));
+        assert!(!lists.is_empty());
         let length = row_k.div_ceil(row_k.div_ceil(most_k)).next_multiple_of(8);
         let in_row = (0..row_k).step_by(length).map(|start| start..row_k.min(start + length));
         let chunks_of_row = in_row.len();
@@ -103,6 +110,7 @@ impl<'i, const N: usize> Convolution<'i, N> {
         Convolution {
             isa,
             weights,
+            lists,
             chunks: chunks.collect(),
             chunks_of_row,
             runs: Vec::new(),
@@ -127,23 +135,33 @@ impl<'i, const N: usize> Convolution<'i, N> {
         self.chunks[chunk].clone()
     }
 
-    /// Adds the run of the pixel's next chunk.
+    /// Adds the run of the pixel's next chunk: a part of a list.
     #[inline]
-    pub(super) fn push_run(&mut self, run: Run<'i, N>) {
-        assert_eq!(run.entries.len(), run.values.len());
-        if let (Some(&first), Some(&last)) = (run.entries.first(), run.entries.last()) {
-            let k_of = |entry: u32| (entry as usize).wrapping_add_signed(run.k_shift);
-            debug_assert!(run.entries.is_sorted());
+    pub(super) fn push_run(&mut self, list: usize, range: Range<usize>, k_shift: isize) {
+        let entries = &self.lists[list].0[range.clone()];
+        if let (Some(&first), Some(&last)) = (entries.first(), entries.last()) {
+            let k_of = |entry: u32| (entry as usize).wrapping_add_signed(k_shift);
+            debug_assert!(entries.is_sorted());
             assert!(k_of(first) <= k_of(last) && k_of(last) < self.weights.k());
         }
-        self.runs.push(run);
+        // Lists, and so entries and products, are shorter than `i32::MAX`.
+        self.runs.push(Run {
+            list: list as u32,
+            start: range.start as u32,
+            count: range.len() as u32,
+            k_shift: k_shift as i32,
+        });
+    }
+
+    pub(super) fn list(&self, list: usize) -> List<'i, N> {
+        self.lists[list]
     }
 
     /// Completes a pixel whose runs have been added: columns, as bits, are computed, and the first
     /// channel of column 0 has index `out` in the output.
     pub(super) fn finish_pixel(&mut self, bits: u8, out: usize) {
         let run = self.runs.len() - self.chunks.len();
-        let products: usize = self.runs[run..].iter().map(|run| run.entries.len()).sum();
+        let products: usize = self.runs[run..].iter().map(|run| run.count as usize).sum();
         self.macs += products * bits.count_ones() as usize;
         let mut columns = [0; BATCH];
         let mut count = 0;
@@ -342,7 +360,8 @@ unsafe fn block<S: Simd, const N: usize, const P: usize, const B: usize>(task: &
             let tile = &tiles[i];
             convolution.weights.prefetch(next_panels.clone(), next, i, tiles.len());
             debug_assert!(tile.run + chunk < convolution.runs.len());
-            // SAFETY: each tile has a run for each chunk. The caller vouches for the rest.
+            // SAFETY: each tile has a run for each chunk, and its list exists. The caller vouches for the
+            // rest.
             unsafe {
                 let run = convolution.runs.get_unchecked(tile.run + chunk);
                 self::tile::<S, N, P, B>(task, panel, tile, run, is_first, is_last);
@@ -362,21 +381,26 @@ unsafe fn tile<S: Simd, const N: usize, const P: usize, const B: usize>(
     task: &Task<'_, N>,
     panel: usize,
     tile: &Tile,
-    run: &Run<'_, N>,
+    run: &Run,
     is_first: bool,
     is_last: bool,
 ) {
     let convolution = task.convolution;
-    let (data, bias) = convolution.weights.from_panel(panel);
+    let (data, bias) = convolution.weights.panel_and_bias(panel);
     let next_panel = convolution.weights.k() * PANEL;
     debug_assert!(B * next_panel <= data.len() && B * PANEL <= bias.len());
-    debug_assert!(run.values.len() == run.entries.len());
-    // SAFETY: the caller vouches for panels and output. `push_run` has asserted that the first and the
-    // last `k` of the run exist, and the entries ascend; `finish_pixel` that there are `N` columns at
-    // most.
+    debug_assert!((run.list as usize) < convolution.lists.len());
+    // SAFETY: the caller vouches for panels and output. `push_run` has asserted that the list has the
+    // run, and that its first and last `k` exist, and the entries ascend; `finish_pixel` that there are
+    // `N` columns at most.
     unsafe {
+        let (entries, values) = convolution.lists.get_unchecked(run.list as usize);
+        let (start, count) = (run.start as usize, run.count as usize);
+        debug_assert!(start + count <= entries.len() && entries.len() == values.len());
+        let entries = entries.as_ptr().add(start);
+        let k_shift = run.k_shift as isize;
         let mut to = [task.out; P];
-        let mut x = [run.values.as_ptr().cast::<f32>(); P];
+        let mut x = [values.as_ptr().add(start).cast::<f32>(); P];
         unrolled!(p in P => {
             let column = usize::from(*tile.columns.get_unchecked(p));
             debug_assert!(column < N);
@@ -392,12 +416,11 @@ unsafe fn tile<S: Simd, const N: usize, const P: usize, const B: usize>(
                 unrolled!(p in P => { sums[p][b] = start; });
             });
         }
-        let weights = data.as_ptr().wrapping_offset(run.k_shift * PANEL as isize);
-        let (count, entries) = (run.entries.len(), run.entries.as_ptr());
+        let weights = data.as_ptr().wrapping_offset(k_shift * PANEL as isize);
         let mut i = 0;
         while i < count {
             let entry = *entries.add(i) as usize;
-            debug_assert!(entry.wrapping_add_signed(run.k_shift) < convolution.weights.k());
+            debug_assert!(entry.wrapping_add_signed(k_shift) < convolution.weights.k());
             let weights = weights.wrapping_add(entry * PANEL);
             // The fewer of weights and activations stay in registers while the others are loaded.
             if const { P >= B } {

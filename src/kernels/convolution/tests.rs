@@ -68,7 +68,8 @@ fn assert_sums_all_products_in_order(case: &Case, sum: Sum) {
             let positions: [&[f32]; BATCH] = std::array::from_fn(|p| activations(pixel, p));
             input.push_pixel(isa, (first_pixel + pixel % width) * channels, &positions);
         }
-        let mut convolution = Convolution::<BATCH>::with_chunks(isa, &packed, rows, step, case.chunk);
+        let mut convolution =
+            Convolution::with_chunks(isa, &packed, vec![input.list()], rows, step, case.chunk);
         // The same pixel twice: first without the window's first row, which lies outside of the plane.
         for (start, bits) in [(1, 1), (0, case.bits)] {
             convolution.push(&input, &window[start.min(rows - 1)..], bits, 3 + (1 - start) * BATCH * step);
@@ -165,7 +166,7 @@ fn only_the_asked_panels_are_written() {
     let (input, row) = ones();
     for isa in Isa::all_available() {
         let mut out = vec![-1.0; 3 + pitch(100) + 5];
-        let mut convolution = Convolution::new(isa, &packed, 1, pitch(100));
+        let mut convolution = Convolution::new(isa, &packed, &input, 1, pitch(100));
         convolution.push(&input, std::slice::from_ref(&row), 1, 3);
         convolution.run(3..5, Sum::Relu, &mut out);
         assert_eq!(packed.channels(3..5), 48..80);
@@ -179,7 +180,7 @@ fn only_the_asked_panels_are_written() {
 fn convolve_ones(bits: u8, out: usize, window: impl FnOnce(WindowRow) -> WindowRow) {
     let packed = PackedWeights::new(&[1.0; 80], &[1.0; 20], 4, 1);
     let (input, row) = ones();
-    let mut convolution = Convolution::new(Isa::detect(), &packed, 1, 32);
+    let mut convolution = Convolution::new(Isa::detect(), &packed, &input, 1, 32);
     convolution.push(&input, &[window(row)], bits, out);
     convolution.run(0..2, Sum::Relu, &mut [0.0; 32]);
 }

@@ -3,9 +3,7 @@
 //! The fewer pixels share a list of non-zero channels, the fewer products with zero are carried out,
 //! and two neighbours have few zeros that are not common.
 
-use std::ops::Range;
-
-use super::convolution::{Convolution, Run};
+use super::convolution::Convolution;
 use super::isa::{Isa, for_each_isa};
 use super::packed_weights::{PANEL, PackedWeights};
 use super::simd::Simd;
@@ -70,48 +68,44 @@ pub(crate) struct PairRows<'i> {
 impl<'i> Convolution<'i, 2> {
     /// Begins a convolution of pairs with a window of some rows. The outputs of a pair's second pixel
     /// lie `step` values after those of the first.
-    pub(crate) fn of_pairs(isa: Isa, weights: &'i PackedWeights, rows: usize, step: usize) -> Self {
-        Convolution::with_chunks(isa, weights, rows, step, CHUNK / (isa.tiles()[2] * PANEL))
+    pub(crate) fn of_pairs(
+        isa: Isa,
+        weights: &'i PackedWeights,
+        input: &PairRows<'i>,
+        rows: usize,
+        step: usize,
+    ) -> Self {
+        let starts = input.pairs * input.channels / 8 + 1;
+        assert!(input.channels.is_multiple_of(8) && input.rows.iter().all(|row| row.starts.len() == starts));
+        let lists = input.rows.iter().map(|row| (&row.entries[..], &row.values[..])).collect();
+        Convolution::with_chunks(isa, weights, lists, rows, step, CHUNK / (isa.tiles()[2] * PANEL))
     }
 
-    /// Adds a pair.
+    /// Adds a pair, which reads the `input` that the convolution has begun with.
     ///
     /// # Panics
     /// If the window has not the channels of the rows.
-    pub(crate) fn push(&mut self, input: &PairRows<'i>, output: &OutputPair) {
-        let window = self.rows();
-        for row in 0..window {
-            let y = output.y + row as isize;
-            let list = usize::try_from(y).ok().and_then(|y| input.rows.get(y));
-            let start = self.chunk(self.chunks_of(row).start).start;
+    pub(crate) fn push(&mut self, input: &PairRows, output: &OutputPair) {
+        // The unit of these indices is eight channels.
+        let channels = (input.channels / 8) as isize;
+        let first = output.pair * channels;
+        let clip = |at: usize| (first + (at / 8) as isize).clamp(0, input.pairs as isize * channels) as usize;
+        for row in 0..self.rows() {
+            let y = usize::try_from(output.y + row as isize).ok().filter(|&y| y < input.rows.len());
+            let row_k = self.chunk(self.chunks_of(row).start).start;
             for chunk in self.chunks_of(row) {
-                let k = self.chunk(chunk);
-                let run = list.map_or(Run { entries: &[], values: &[], k_shift: 0 }, |list| {
-                    input.run(list, output.pair, k.start - start..k.end - start, start)
-                });
-                self.push_run(run);
+                let Some(y) = y else {
+                    self.push_run(0, 0..0, 0);
+                    continue;
+                };
+                // A product whose tap lies outside the row has no entry.
+                let (k, starts) = (self.chunk(chunk), &input.rows[y].starts);
+                let start = starts[clip(k.start - row_k)] as usize;
+                let end = starts[clip(k.end - row_k)] as usize;
+                self.push_run(y, start..end, row_k as isize - 8 * first);
             }
         }
         self.finish_pixel(if output.both { 0b11 } else { 0b1 }, output.first);
-    }
-}
-
-impl<'i> PairRows<'i> {
-    /// The activations that the part `k` of a window's row reads, if the window begins at a pair. A
-    /// product whose tap lies outside the row has no entry. The first product of the row has the index
-    /// `row_k` in the weights.
-    fn run(&self, list: &'i PairRow, pair: isize, k: Range<usize>, row_k: usize) -> Run<'i, 2> {
-        assert!(self.channels.is_multiple_of(8) && list.starts.len() == self.pairs * self.channels / 8 + 1);
-        // The unit of these indices is eight channels.
-        let channels = (self.channels / 8) as isize;
-        let first = pair * channels;
-        let clip = |at: usize| (first + (at / 8) as isize).clamp(0, self.pairs as isize * channels) as usize;
-        let range = list.starts[clip(k.start)] as usize..list.starts[clip(k.end)] as usize;
-        Run {
-            entries: &list.entries[range.clone()],
-            values: &list.values[range],
-            k_shift: row_k as isize - 8 * first,
-        }
     }
 }
 

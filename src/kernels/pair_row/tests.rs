@@ -62,7 +62,7 @@ fn assert_sums_all_products_in_order(case: &Case) {
             rows.push(row);
         }
         let input = PairRows { rows: &rows, pairs, channels };
-        let mut convolution = Convolution::of_pairs(isa, &weights, case.window, step);
+        let mut convolution = Convolution::of_pairs(isa, &weights, &input, case.window, step);
         outputs.iter().for_each(|output| convolution.push(&input, output));
         let mut out = vec![-7.0; 2 * outputs.len() * step];
         convolution.run_pairs(&mut out);
@@ -133,7 +133,7 @@ fn convolve_a_pair(window: usize, first: usize) {
     row.push(Isa::SCALAR, [&[1.0; 8], &[1.0; 8]]);
     let rows = [row];
     let input = PairRows { rows: &rows, pairs: 1, channels: 8 };
-    let mut convolution = Convolution::of_pairs(Isa::detect(), &weights, window, 32);
+    let mut convolution = Convolution::of_pairs(Isa::detect(), &weights, &input, window, 32);
     convolution.push(&input, &OutputPair { y: 0, pair: 0, first, both: false });
     convolution.run_pairs(&mut [0.0; 32]);
 }

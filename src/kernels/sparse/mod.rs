@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::convolution::{Convolution, Run};
+use super::convolution::{Convolution, List};
 use super::isa::{Isa, for_each_isa};
 use super::packed_weights::PackedWeights;
 use super::simd::{BATCH, BatchValues, Simd};
@@ -156,6 +156,11 @@ impl SparseActivations {
         (&self.entries[range.clone()], &self.values[range])
     }
 
+    /// All entries, and their values.
+    pub(super) fn list(&self) -> List<'_, BATCH> {
+        (&self.entries, flat(&self.values))
+    }
+
     #[inline(always)]
     fn entries_of(&self, pixels: &Range<usize>) -> Range<usize> {
         between(&self.ends, pixels)
@@ -176,38 +181,52 @@ const CHUNK: usize = 512;
 impl<'i> Convolution<'i, BATCH> {
     /// Begins a convolution of the positions of a batch, with a window of some rows. A position's
     /// outputs lie `step` values after those of the position before.
-    pub(crate) fn new(isa: Isa, weights: &'i PackedWeights, rows: usize, step: usize) -> Self {
-        Convolution::with_chunks(isa, weights, rows, step, CHUNK)
+    pub(crate) fn new(
+        isa: Isa,
+        weights: &'i PackedWeights,
+        input: &'i SparseActivations,
+        rows: usize,
+        step: usize,
+    ) -> Self {
+        Convolution::with_chunks(isa, weights, vec![input.list()], rows, step, CHUNK)
     }
 
     /// Begins the fully connected layer, whose sums have parts of `part` products.
-    pub(crate) fn in_parts(isa: Isa, weights: &'i PackedWeights, step: usize, part: usize) -> Self {
-        Convolution::with_chunks(isa, weights, 1, step, part)
+    pub(crate) fn in_parts(
+        isa: Isa,
+        weights: &'i PackedWeights,
+        input: &'i SparseActivations,
+        step: usize,
+        part: usize,
+    ) -> Self {
+        Convolution::with_chunks(isa, weights, vec![input.list()], 1, step, part)
     }
 
-    /// Adds an output pixel, which reads the `rows` of its window, ascending. It is computed for the
-    /// positions in `bits`. Position 0's outputs begin at index `out` of the output.
+    /// Adds an output pixel, which reads the `rows` of its window, ascending, of the `input` that the
+    /// convolution has begun with. It is computed for the positions in `bits`. Position 0's outputs
+    /// begin at index `out` of the output.
     ///
     /// # Panics
     /// If a position or a product does not exist.
-    pub(crate) fn push(&mut self, input: &'i SparseActivations, rows: &[WindowRow], bits: u8, out: usize) {
+    pub(crate) fn push(&mut self, input: &SparseActivations, rows: &[WindowRow], bits: u8, out: usize) {
         assert!(u32::from(bits) < 1 << input.positions, "there are {} positions", input.positions);
+        let entries = self.list(0).0;
+        debug_assert!(std::ptr::eq(entries, &input.entries[..]));
         let mut rows = rows.iter().peekable();
         for row in 0..self.rows() {
-            let (mut entries, mut values, mut k_shift) = (&[][..], &[][..], 0);
-            if let Some(window) = rows.next_if(|next| next.row == row) {
-                (entries, values) = input.run(&window.pixels);
-                k_shift = window.k_shift;
-            }
+            let window = rows.next_if(|next| next.row == row);
+            let mut range = window.map_or(0..0, |window| input.entries_of(&window.pixels));
+            let k_shift = window.map_or(0, |window| window.k_shift);
             for chunk in self.chunks_of(row) {
-                let end = self.chunk(chunk).end;
-                let here = if chunk + 1 == self.chunks_of(row).end {
-                    entries.len()
+                let next = if chunk + 1 == self.chunks_of(row).end {
+                    range.end
                 } else {
-                    entries.partition_point(|&entry| (entry as usize).wrapping_add_signed(k_shift) < end)
+                    let end = self.chunk(chunk).end;
+                    let is_here = |&entry: &u32| (entry as usize).wrapping_add_signed(k_shift) < end;
+                    range.start + entries[range.clone()].partition_point(is_here)
                 };
-                self.push_run(Run { entries: &entries[..here], values: flat(&values[..here]), k_shift });
-                (entries, values) = (&entries[here..], &values[here..]);
+                self.push_run(0, range.start..next, k_shift);
+                range.start = next;
             }
         }
         assert!(rows.next().is_none(), "the window has {} rows", self.rows());

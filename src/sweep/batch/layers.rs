@@ -8,8 +8,8 @@ use super::{MaskBatch, positions};
 use crate::forward::classifier::classify;
 use crate::forward::image_windows;
 use crate::kernels::{
-    AlignedBuf, BATCH, Convolution, Isa, PackedWeights, SparseActivations, Sum, WindowRow, convolve_image,
-    lrn, maximum,
+    AlignedBuf, Convolution, Isa, PackedWeights, SparseActivations, Sum, WindowRow, convolve_image, lrn,
+    maximum,
 };
 use crate::network::geometry::{Rect, Window};
 use crate::network::{BlobId, Op};
@@ -166,24 +166,14 @@ impl MaskBatch<'_> {
         input.reuse_or_fill(self.net.isa, reader, &wanted);
         let side = writer.target().side;
         let pixels: Vec<_> = writer.target().rect.pixels().collect();
-        let mut rows = Vec::with_capacity(window.size);
         for band in pixels.chunks(band_pixels(weights.outputs())) {
             if (self.stop)() {
                 break;
             }
             let bits = |&(y, x): &(usize, usize)| computed[y * side + x];
-            convolve_band(
-                self.net.isa,
-                window.size,
-                weights,
-                band,
-                bits,
-                writer,
-                |convolution, _, (y, x), bits, out| {
-                    window_rows(window, y, x, reader.shape, &mut rows);
-                    convolution.push(&input.activations, &rows, bits, out);
-                },
-            );
+            let rows = |_, (y, x), rows: &mut _| window_rows(window, y, x, reader.shape, rows);
+            let input = &input.activations;
+            convolve_band(self.net.isa, window.size, weights, input, band, bits, rows, writer);
         }
         computed
     }
@@ -230,10 +220,11 @@ impl MaskBatch<'_> {
                 }
             }
             let bits = |&(y, x): &(usize, usize)| computed[y * side + x];
-            convolve_band(isa, 1, weights, band, bits, writer, |convolution, i, _, bits, out| {
-                let rows = [WindowRow { row: 0, pixels: i..i + 1, k_shift: 0 }];
-                convolution.push(pooled, &rows, bits, out);
-            });
+            let rows = |i, _, rows: &mut Vec<_>| {
+                rows.clear();
+                rows.push(WindowRow { row: 0, pixels: i..i + 1, k_shift: 0 });
+            };
+            convolve_band(isa, 1, weights, pooled, band, bits, rows, writer);
         }
         input.append(isa, reader, side, &wanted);
         computed
@@ -261,21 +252,25 @@ impl MaskBatch<'_> {
     }
 }
 
-/// Computes a band of pixels, with ReLU: `push` adds the `i`-th pixel, which has to be computed for the
-/// positions in `bits`, to the convolution.
-fn convolve_band<'i>(
+/// Computes a band of pixels, with ReLU, for the positions in their `bits`. `rows` lists the rows of
+/// the input that the window of the band's `i`-th pixel reads.
+#[allow(clippy::too_many_arguments)]
+fn convolve_band(
     isa: Isa,
     window: usize,
-    weights: &'i PackedWeights,
+    weights: &PackedWeights,
+    input: &SparseActivations,
     band: &[(usize, usize)],
     bits: impl Fn(&(usize, usize)) -> u8,
+    mut rows: impl FnMut(usize, (usize, usize), &mut Vec<WindowRow>),
     writer: &mut impl Writer,
-    mut push: impl FnMut(&mut Convolution<'i, BATCH>, usize, (usize, usize), u8, usize),
 ) {
     let step = writer.memory().1;
-    let mut convolution = Convolution::new(isa, weights, window, step);
+    let mut convolution = Convolution::new(isa, weights, input, window, step);
+    let mut window = Vec::with_capacity(window);
     for (i, pixel) in band.iter().enumerate().filter(|(_, pixel)| bits(pixel) != 0) {
-        push(&mut convolution, i, *pixel, bits(pixel), writer.start(i, pixel.0, pixel.1));
+        rows(i, *pixel, &mut window);
+        convolution.push(input, &window, bits(pixel), writer.start(i, pixel.0, pixel.1));
     }
     convolution.run(0..weights.panels(), Sum::Relu, writer.memory().0);
     writer.add_macs(convolution.macs());
