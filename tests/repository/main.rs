@@ -10,6 +10,7 @@ mod common;
 
 mod architecture;
 mod dependencies;
+mod disassembly;
 mod examples;
 mod policy;
 mod unsafe_code;
