@@ -73,7 +73,7 @@ unsafe fn convolve_windows_generic<S: Simd>(
     while panel < weights.panels() {
         // SAFETY: the caller vouches for the windows and outputs; the panels exist.
         unsafe {
-            panel += if const { S::IMAGE_TILE[1] == 2 } && panel + 2 <= weights.panels() {
+            panel += if const { S::TILES.image[1] == 2 } && panel + 2 <= weights.panels() {
                 panels::<S, 2>(image, windows, weights, panel, out, step)
             } else {
                 panels::<S, 1>(image, windows, weights, panel, out, step)
@@ -102,10 +102,10 @@ unsafe fn panels<S: Simd, const B: usize>(
         // taken.
         unsafe {
             at += match windows.count - at {
-                14.. if const { S::IMAGE_TILE[0] >= 14 } => {
+                14.. if const { S::TILES.image[0] >= 14 } => {
                     tile::<S, 14, B>(image, windows, weights, panel, at, out, step)
                 }
-                6.. if const { S::IMAGE_TILE[0] >= 6 } => {
+                6.. if const { S::TILES.image[0] >= 6 } => {
                     tile::<S, 6, B>(image, windows, weights, panel, at, out, step)
                 }
                 3.. => tile::<S, 3, B>(image, windows, weights, panel, at, out, step),

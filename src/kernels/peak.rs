@@ -18,16 +18,16 @@ for_each_isa! {
 unsafe fn multiply_add_generic<S: Simd>(rounds: usize, values: &mut usize) {
     // A tile of one position has as many independent chains of multiply-adds as fit the registers,
     // enough to hide their latency.
-    *values = S::TILES[1] * PANEL;
+    *values = S::TILES.panels[1] * PANEL;
     // SAFETY: the caller vouches for the instruction set; `out` holds a vector.
     unsafe {
         let (a, b) = (S::splat(black_box(0.999)), S::splat(black_box(0.001)));
         let mut chains = [a; 14];
         for _ in 0..rounds {
-            unrolled!(i in S::TILES[1] => { chains[i] = S::fma(chains[i], a, b); });
+            unrolled!(i in S::TILES.panels[1] => { chains[i] = S::fma(chains[i], a, b); });
         }
         let mut out = [0.0f32; PANEL];
-        unrolled!(i in S::TILES[1] => {
+        unrolled!(i in S::TILES.panels[1] => {
             S::store(chains[i], out.as_mut_ptr());
             black_box(&out);
         });

@@ -56,7 +56,8 @@ fn examine(disassembly: &str) -> (usize, Vec<String>) {
                 continue;
             }
             count += 1;
-            let is_vector = |text: &str| ["%xmm", "%ymm", "%zmm"].iter().any(|register| text.contains(register));
+            let is_vector =
+                |text: &str| ["%xmm", "%ymm", "%zmm"].iter().any(|register| text.contains(register));
             let on_stack = lines.iter().filter(|(_, text)| text.contains("(%rsp") && is_vector(text));
             faults.extend(on_stack.map(|(address, text)| format!("{name} {address:x}: {text}")));
         }

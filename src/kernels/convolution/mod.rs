@@ -31,7 +31,7 @@ use std::ops::Range;
 use super::aligned::pitch;
 use super::isa::{Isa, Kind, for_each_isa};
 use super::packed_weights::{PANEL, PackedWeights};
-use super::simd::{Avx2, Avx512, BATCH, Portable, Simd, unrolled};
+use super::simd::{Avx2, Avx512, BATCH, Portable, Simd, Tiles, unrolled};
 
 /// Beginning and end of a sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,13 +174,9 @@ impl<'i, const N: usize> Convolution<'i, N> {
         let Some(last) = columns[..count].last().map(|&column| usize::from(column)) else { return };
         assert!(last < N);
         self.end = self.end.max(out + last * self.step + pitch(self.weights.outputs()));
-        let tiles = self.isa.tiles();
-        let most = (1..=count).rfind(|&p| tiles[p] > 0).expect("tiles of one column exist");
-        // Tiles of four and three columns are faster than one of six and one of one.
         let mut at = 0;
         while at < count {
-            let even = (count - at).div_ceil((count - at).div_ceil(most));
-            let p = (1..=even).rfind(|&p| tiles[p] > 0).expect("tiles of one column exist");
+            let p = self.isa.tiles().columns[count - at];
             let mut part = [0; BATCH];
             part[..p].copy_from_slice(&columns[at..at + p]);
             self.tiles[p].push(Tile { columns: part, run, out });
@@ -224,7 +220,7 @@ impl Convolution<'_, 2> {
 
 impl Isa {
     /// [`Simd::TILES`] of this instruction set.
-    pub(super) fn tiles(self) -> &'static [usize; BATCH + 1] {
+    pub(super) fn tiles(self) -> &'static Tiles {
         match self.kind() {
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 => &Avx512::TILES,
@@ -309,13 +305,13 @@ struct Task<'t, const N: usize> {
 /// The machine has the instruction set of `S`. The panels exist, and the output holds all tiles.
 #[inline(always)]
 unsafe fn shape<S: Simd, const N: usize, const P: usize>(task: &Task<'_, N>, panels: &Range<usize>) {
-    if const { S::TILES[P] == 0 } {
+    if const { S::TILES.panels[P] == 0 } {
         return debug_assert!(task.convolution.tiles[P].is_empty());
     }
     if task.convolution.tiles[P].is_empty() {
         return;
     }
-    let blocks = panels.len().div_ceil(S::TILES[P]);
+    let blocks = panels.len().div_ceil(S::TILES.panels[P]);
     let mut block = 0;
     while block < blocks {
         let first = panels.start + panels.len() * block / blocks;
@@ -324,14 +320,14 @@ unsafe fn shape<S: Simd, const N: usize, const P: usize>(task: &Task<'_, N>, pan
         unsafe {
             match next - first {
                 1 => self::block::<S, N, P, 1>(task, first),
-                2 if const { S::TILES[P] >= 2 } => self::block::<S, N, P, 2>(task, first),
-                3 if const { S::TILES[P] >= 3 } => self::block::<S, N, P, 3>(task, first),
-                4 if const { S::TILES[P] >= 4 } => self::block::<S, N, P, 4>(task, first),
-                5 if const { S::TILES[P] >= 5 } => self::block::<S, N, P, 5>(task, first),
-                6 if const { S::TILES[P] >= 6 } => self::block::<S, N, P, 6>(task, first),
-                7 if const { S::TILES[P] >= 7 } => self::block::<S, N, P, 7>(task, first),
-                8 if const { S::TILES[P] >= 8 } => self::block::<S, N, P, 8>(task, first),
-                9 if const { S::TILES[P] >= 9 } => self::block::<S, N, P, 9>(task, first),
+                2 if const { S::TILES.panels[P] >= 2 } => self::block::<S, N, P, 2>(task, first),
+                3 if const { S::TILES.panels[P] >= 3 } => self::block::<S, N, P, 3>(task, first),
+                4 if const { S::TILES.panels[P] >= 4 } => self::block::<S, N, P, 4>(task, first),
+                5 if const { S::TILES.panels[P] >= 5 } => self::block::<S, N, P, 5>(task, first),
+                6 if const { S::TILES.panels[P] >= 6 } => self::block::<S, N, P, 6>(task, first),
+                7 if const { S::TILES.panels[P] >= 7 } => self::block::<S, N, P, 7>(task, first),
+                8 if const { S::TILES.panels[P] >= 8 } => self::block::<S, N, P, 8>(task, first),
+                9 if const { S::TILES.panels[P] >= 9 } => self::block::<S, N, P, 9>(task, first),
                 other => unreachable!("no block has {other} panels"),
             }
         }

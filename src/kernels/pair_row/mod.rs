@@ -78,7 +78,7 @@ impl<'i> Convolution<'i, 2> {
         let starts = input.pairs * input.channels / 8 + 1;
         assert!(input.channels.is_multiple_of(8) && input.rows.iter().all(|row| row.starts.len() == starts));
         let lists = input.rows.iter().map(|row| (&row.entries[..], &row.values[..])).collect();
-        Convolution::with_chunks(isa, weights, lists, rows, step, CHUNK / (isa.tiles()[2] * PANEL))
+        Convolution::with_chunks(isa, weights, lists, rows, step, CHUNK / (isa.tiles().panels[2] * PANEL))
     }
 
     /// Adds a pair, which reads the `input` that the convolution has begun with.

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{BATCH, BatchValues, Simd};
+use super::{BATCH, BatchValues, Simd, Tiles};
 
 /// AVX2, FMA and POPCNT.
 pub(crate) struct Avx2;
@@ -28,10 +28,11 @@ static SET_BITS: [i64; 256] = {
 // In all blocks of this file the caller vouches for the instruction set.
 impl Simd for Avx2 {
     type V = [__m256; 2];
-    // Of 16 registers, the sums of 6 positions, a panel's weights and a broadcast take 15. A tile that
-    // takes all 16 keeps sums in memory. Eight positions are two tiles of four.
-    const TILES: [usize; BATCH + 1] = [0, 5, 3, 1, 1, 1, 1, 0, 0];
-    const IMAGE_TILE: [usize; 2] = [6, 1];
+    // Of 16 registers, the sums of 6 positions, a panel's weights and a broadcast take 15; a tile that
+    // takes all 16 keeps sums in memory. Fewer than 8 sums wait for each other, so 7 positions are 5
+    // and 2 rather than 4 and 3.
+    const TILES: Tiles =
+        Tiles { panels: [0, 5, 3, 1, 1, 1, 1, 0, 0], columns: [0, 1, 2, 3, 4, 5, 6, 5, 4], image: [6, 1] };
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> [__m256; 2] {

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Avx2, BATCH, BatchValues, Simd};
+use super::{Avx2, BATCH, BatchValues, Simd, Tiles};
 
 /// AVX-512 F and all of [`Avx2`]. Operations on eight channels or positions at a time use the
 /// registers of AVX2, which hold eight lanes.
@@ -11,9 +11,10 @@ pub(crate) struct Avx512;
 // In all blocks of this file the caller vouches for the instruction set.
 impl Simd for Avx512 {
     type V = __m512;
-    // Of 32 registers, the sums of 8 positions in 3 panels, 3 weights and a broadcast take 28.
-    const TILES: [usize; BATCH + 1] = [0, 8, 4, 7, 6, 5, 4, 3, 3];
-    const IMAGE_TILE: [usize; 2] = [14, 2];
+    // Of 32 registers, the sums of 8 positions in 3 panels, 3 weights and a broadcast take 28. Two
+    // pixels take few panels, so that more weights of each fit the first-level cache.
+    const TILES: Tiles =
+        Tiles { panels: [0, 8, 4, 7, 6, 5, 4, 3, 3], columns: [0, 1, 2, 3, 4, 5, 6, 7, 8], image: [14, 2] };
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> __m512 {

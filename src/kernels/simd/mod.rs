@@ -26,18 +26,25 @@ pub(crate) const BATCH: usize = 8;
 #[repr(C, align(32))]
 pub(crate) struct BatchValues(pub(crate) [f32; BATCH]);
 
+/// The shapes of the tiles that sums are computed in. The results have the same bits with any shape.
+pub(crate) struct Tiles {
+    /// For each number of positions or pixels that a tile takes side by side, the most panels of
+    /// outputs whose sums fit the registers together with the operands; 0 for a number that no tile
+    /// takes.
+    pub(crate) panels: [usize; BATCH + 1],
+    /// For each number of positions, how many of them the first tile takes.
+    pub(crate) columns: [usize; BATCH + 1],
+    /// The windows and panels of a tile of the first layer.
+    pub(crate) image: [usize; 2],
+}
+
 /// A vector of [`PANEL`](super::packed_weights::PANEL) values of `f32`, in as many registers as that
 /// takes. Each operation works lane by lane and rounds once, so the bits of a lane do not depend on
 /// the width of the registers.
 pub(crate) trait Simd {
     /// The registers of a vector.
     type V: Copy;
-    /// The shapes of a convolution's tiles: for each number of positions or pixels that a tile takes
-    /// side by side, the most panels of outputs whose sums fit the registers together with the
-    /// operands; 0 for a number that is not taken. The result has the same bits with any shape.
-    const TILES: [usize; BATCH + 1];
-    /// The windows and panels of a tile of the first layer.
-    const IMAGE_TILE: [usize; 2];
+    const TILES: Tiles;
 
     /// # Safety
     /// The values of a vector are readable at `from`. This and all following operations require that

@@ -1,6 +1,6 @@
 //! Vectors in plain Rust.
 
-use super::{BATCH, BatchValues, Simd};
+use super::{BATCH, BatchValues, Simd, Tiles};
 
 /// Sixteen values that the compiler may put into whatever registers the machine has.
 pub(crate) struct Portable;
@@ -9,8 +9,8 @@ impl Simd for Portable {
     type V = [f32; 16];
     // On x86-64 without FMA a multiply-add is a call of a library, beside which tile shapes do not
     // count. Each shape costs build time.
-    const TILES: [usize; BATCH + 1] = [0, 1, 1, 0, 1, 0, 0, 0, 0];
-    const IMAGE_TILE: [usize; 2] = [4, 1];
+    const TILES: Tiles =
+        Tiles { panels: [0, 1, 1, 0, 1, 0, 0, 0, 0], columns: [0, 1, 2, 2, 4, 4, 4, 4, 4], image: [4, 1] };
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> [f32; 16] {

@@ -401,6 +401,7 @@ unsafe fn maximum_generic<S: Simd>(
         }
     }
     let start = into.entries.len();
+    debug_assert!(start == into.values.len());
     into.entries.reserve(channels + 8);
     let mut count = 0;
     for (first, &bits) in (0u32..).step_by(8).zip(&kept[..bytes]) {
@@ -410,25 +411,35 @@ unsafe fn maximum_generic<S: Simd>(
         unsafe { S::bit_indices(bits, first, into.entries.as_mut_ptr().add(start + count)) };
         count += bits.count_ones() as usize;
     }
-    // SAFETY: `count` more entries have been written.
-    unsafe { into.entries.set_len(start + count) };
     into.most.resize(channels, BatchValues::default());
-    let most = &mut into.most[..];
+    into.values.reserve(count);
+    let most = into.most.as_mut_ptr();
     for pixel in window.iter().flat_map(|run| run.pixels.clone()) {
         let (entries, values) = from.run(&(pixel..pixel + 1));
+        let (Some(&first), Some(&last)) = (entries.first(), entries.last()) else { continue };
         // The entry of the pixel's channel 0.
-        let zeroth = entries.first().map_or(0, |&entry| entry as usize / channels * channels);
-        let Some(&last) = entries.last() else { continue };
+        let zeroth = first as usize / channels * channels;
         assert!(last as usize - zeroth < channels);
+        let most = most.wrapping_sub(zeroth);
         for (&entry, values) in entries.iter().zip(values) {
             debug_assert!((entry as usize - zeroth) < channels);
             // SAFETY: the entries of a pixel ascend, so all are at most the last, and `most` has
             // `channels` elements. The caller vouches for the instruction set.
-            unsafe { S::raise(most.get_unchecked_mut(entry as usize - zeroth), values) };
+            unsafe { S::raise(&mut *most.wrapping_add(entry as usize), values) };
         }
     }
-    into.values
-        .extend(into.entries[start..].iter().map(|&channel| std::mem::take(&mut most[channel as usize])));
+    // SAFETY: `count` entries have been written, each below `channels`, which `most` has; there is room
+    // for as many values.
+    unsafe {
+        let entries = into.entries.as_ptr().add(start);
+        let values = into.values.as_mut_ptr().add(into.values.len());
+        for i in 0..count {
+            let most = most.add(*entries.add(i) as usize);
+            values.add(i).write(most.replace(BatchValues::default()));
+        }
+        into.entries.set_len(start + count);
+        into.values.set_len(into.values.len() + count);
+    }
     into.kept.extend(&kept[..bytes]);
     into.finish_pixel();
 }
