@@ -72,10 +72,10 @@
 //! 6. **Arithmetic** (`src/kernels/`, which contains all `unsafe` code except that of the C
 //!    interface). Each kernel is one generic algorithm, instantiated for each [`Isa`]. It sums an
 //!    output in a fixed order of fused multiply-adds and skips inputs of zero, which changes no
-//!    bit; on photographs about half of the multiply-adds remain. The convolution kernels differ in
-//!    the outputs that share a loaded weight: two neighbouring pixels in a single pass
-//!    (`conv_pair.rs`), eight mask positions in a sweep (`conv_batch.rs`), a row of the image in
-//!    the first layer (`conv_first.rs`). [`mod@reference`] computes the same by im2col and matrix
+//!    bit; on photographs about half of the multiply-adds remain. Several outputs share a loaded
+//!    weight: two neighbouring pixels in a single pass, eight mask positions in a sweep
+//!    (`convolution/mod.rs`), a row of the image in the first layer (`conv_first.rs`).
+//!    [`mod@reference`] computes the same by im2col and matrix
 //!    multiplication, for readers and tests.
 //! 7. **Sweep** ([`sweep`]). [`OcclusionSensitivity`] slides the mask; its options are those of
 //!    MATLAB's `occlusionSensitivity`. Eight neighbouring positions go through the network
