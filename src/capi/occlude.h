@@ -32,8 +32,8 @@
  * library.
  *
  * Bits. All results are the same, bit for bit, on every machine and for every number of threads.
- * $OCCLUDE_ISA (scalar, avx2, avx512) selects the instruction set of a network when it is created;
- * the default is the fastest one of the machine.
+ * $OCCLUDE_ISA (scalar, avx2, avx512, neon) selects the instruction set of a network when it is
+ * created; the default is the fastest one of the machine.
  *
  * Arrays over positions are in row order: element (row, column) is [row * nx + column].
  */

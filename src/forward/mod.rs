@@ -102,8 +102,8 @@ impl GoogLeNet {
     }
 
     /// Packs weights for the kernels. The kernels use the instruction set that the environment
-    /// variable `OCCLUDE_ISA` names (`scalar`, `avx2`, `avx512`), by default the fastest one of
-    /// this machine.
+    /// variable `OCCLUDE_ISA` names (`scalar`, `avx2`, `avx512`, `neon`), by default the fastest
+    /// one of this machine.
     ///
     /// # Errors
     /// [`Error::Option`](crate::Error::Option) if `OCCLUDE_ISA` names an unknown instruction set,

@@ -21,7 +21,7 @@ const VARIABLE: &str = "OCCLUDE_ISA";
 /// assert_eq!("scalar".parse::<Isa>()?, Isa::SCALAR);
 /// assert!(Isa::all_available().contains(&Isa::detect()));
 /// // Parsing the name of an instruction set that the machine lacks is an error.
-/// for name in ["avx2", "avx512"] {
+/// for name in ["avx2", "avx512", "neon"] {
 ///     let is_available = Isa::all_available().iter().any(|isa| isa.to_string() == name);
 ///     assert_eq!(name.parse::<Isa>().is_ok(), is_available);
 /// }
@@ -40,11 +40,13 @@ pub(super) enum Kind {
     Avx2,
     /// x86-64 with AVX-512 F and all of `Avx2`.
     Avx512,
+    /// aarch64, which always has NEON with fused multiply-adds.
+    Neon,
 }
 
 impl Kind {
     /// All instruction sets, the slowest first.
-    const ALL: [Kind; 3] = [Kind::Scalar, Kind::Avx2, Kind::Avx512];
+    const ALL: [Kind; 4] = [Kind::Scalar, Kind::Avx2, Kind::Avx512, Kind::Neon];
 
     fn is_available(self) -> bool {
         match self {
@@ -59,6 +61,7 @@ impl Kind {
             Kind::Avx512 => is_x86_feature_detected!("avx512f") && Kind::Avx2.is_available(),
             #[cfg(not(target_arch = "x86_64"))]
             Kind::Avx2 | Kind::Avx512 => false,
+            Kind::Neon => cfg!(target_arch = "aarch64"),
         }
     }
 
@@ -67,6 +70,7 @@ impl Kind {
             Kind::Scalar => "scalar",
             Kind::Avx2 => "avx2",
             Kind::Avx512 => "avx512",
+            Kind::Neon => "neon",
         }
     }
 }
@@ -90,8 +94,8 @@ impl Isa {
         Kind::ALL.into_iter().filter_map(Isa::new).collect()
     }
 
-    /// The instruction set that the environment variable `OCCLUDE_ISA` names (`scalar`, `avx2` or
-    /// `avx512`), or the fastest when the variable is not set or empty.
+    /// The instruction set that the environment variable `OCCLUDE_ISA` names (`scalar`; on x86-64
+    /// `avx2` or `avx512`; on aarch64 `neon`), or the fastest when the variable is not set or empty.
     ///
     /// # Errors
     /// [`Error::Option`] when the variable names no instruction set, or one that this machine lacks.
@@ -111,7 +115,8 @@ impl Isa {
     fn named(option: &'static str, name: &str) -> Result<Isa> {
         let refuse = |expected| Err(Error::Option { name: option, found: format!("\"{name}\""), expected });
         let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name() == name) else {
-            return refuse("scalar, avx2 or avx512".to_string());
+            let [others @ .., last] = Kind::ALL.map(Kind::name);
+            return refuse(format!("{} or {last}", others.join(", ")));
         };
         if let Some(isa) = Isa::new(kind) {
             return Ok(isa);
@@ -178,6 +183,9 @@ macro_rules! for_each_isa {
                     $crate::kernels::isa::Kind::Avx512 => avx512($($arg),*),
                     #[cfg(target_arch = "x86_64")]
                     $crate::kernels::isa::Kind::Avx2 => avx2($($arg),*),
+                    // NEON belongs to every aarch64, so nothing has to be enabled for it.
+                    #[cfg(target_arch = "aarch64")]
+                    $crate::kernels::isa::Kind::Neon => $generic::<simd::Neon>($($arg),*),
                     _ => $generic::<simd::Portable>($($arg),*),
                 }
             }
@@ -213,7 +221,7 @@ mod tests {
     fn a_name_of_no_instruction_set_is_refused() {
         for name in ["", "sse9", "AVX2", "avx2 "] {
             let error = name.parse::<Isa>().unwrap_err().to_string();
-            assert!(error.contains("scalar, avx2 or avx512"), "{error}");
+            assert!(error.contains("expected scalar, avx2, avx512 or neon"), "{error}");
         }
     }
     #[test]
@@ -222,6 +230,6 @@ mod tests {
         assert_eq!(Isa::of_variable(Some("".into())).unwrap(), Isa::detect());
         assert_eq!(Isa::of_variable(Some("scalar".into())).unwrap(), Isa::SCALAR);
         let error = Isa::of_variable(Some("sse9".into())).unwrap_err().to_string();
-        assert_eq!(error, "OCCLUDE_ISA \"sse9\" is not possible: expected scalar, avx2 or avx512");
+        assert_eq!(error, "OCCLUDE_ISA \"sse9\" is not possible: expected scalar, avx2, avx512 or neon");
     }
 }

@@ -29,9 +29,9 @@
 use std::ops::Range;
 
 use super::aligned::pitch;
-use super::isa::{Isa, Kind, for_each_isa};
+use super::isa::{Isa, for_each_isa};
 use super::packed_weights::{PANEL, PackedWeights};
-use super::simd::{Avx2, Avx512, BATCH, Portable, Simd, Tiles, unrolled};
+use super::simd::{BATCH, Portable, Simd, Tiles, unrolled};
 
 /// Beginning and end of a sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,16 +218,24 @@ impl Convolution<'_, 2> {
     }
 }
 
+for_each_isa! {
+    /// Sets `tiles` to [`Simd::TILES`].
+    fn get_tiles(tiles: &mut &'static Tiles) => get_tiles_generic
+}
+
+/// # Safety
+/// None.
+#[inline(always)]
+unsafe fn get_tiles_generic<S: Simd>(tiles: &mut &'static Tiles) {
+    *tiles = const { &S::TILES };
+}
+
 impl Isa {
     /// [`Simd::TILES`] of this instruction set.
     pub(super) fn tiles(self) -> &'static Tiles {
-        match self.kind() {
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => &Avx512::TILES,
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => &Avx2::TILES,
-            _ => &Portable::TILES,
-        }
+        let mut tiles = &Portable::TILES;
+        get_tiles(self, &mut tiles);
+        tiles
     }
 }
 
