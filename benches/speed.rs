@@ -81,7 +81,7 @@ fn main() {
         println!("\n{isa}: peak of a core {:.1} GFLOP/s", isa.measure_peak());
         for threads in [1, cores] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
-            // If the machine implements the multiply-add by a library call, the scalar instance
+            // If the machine has no instruction for a fused multiply-add, the scalar instance
             // takes seconds per pass.
             let runs = if isa == Isa::SCALAR { 1 } else { 15 };
             let pass = pool.install(|| median(runs, || drop(net.classify(&input))));

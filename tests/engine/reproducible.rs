@@ -98,8 +98,8 @@ fn the_fast_kernels_have_the_golden_bits_on_any_number_of_threads() {
     }
 }
 
-/// Tests the code that a machine without fast kernels runs. A pass takes seconds if a fused
-/// multiply-add is a library call, so the test runs one pass.
+/// Tests the code that a machine without fast kernels runs. A pass takes a second where fused
+/// multiply-adds are emulated, so the test makes one sweep.
 #[test]
 fn the_scalar_kernels_have_the_golden_bits() {
     assert_golden(Isa::SCALAR, 3, false);

@@ -1,14 +1,20 @@
 //! Vectors in plain Rust.
 
-use super::{BATCH, BatchValues, Simd, Tiles};
+use super::{BATCH, BatchValues, Simd, Tiles, fused};
+
+/// False if `f32::mul_add` calls a library.
+const HAS_FMA: bool = !cfg!(any(
+    all(any(target_arch = "x86_64", target_arch = "x86"), not(target_feature = "fma")),
+    target_arch = "wasm32",
+));
 
 /// Sixteen values that the compiler may put into whatever registers the machine has.
 pub(crate) struct Portable;
 
 impl Simd for Portable {
     type V = [f32; 16];
-    // On x86-64 without FMA a multiply-add is a call of a library, beside which tile shapes do not
-    // count. Each shape costs build time.
+    // On x86-64 without FMA a multiply-add is emulated, beside which tile shapes do not count. Each
+    // shape costs build time.
     const TILES: Tiles =
         Tiles { panels: [0, 1, 1, 0, 1, 0, 0, 0, 0], columns: [0, 1, 2, 2, 4, 4, 4, 4, 4], image: [4, 1] };
 
@@ -32,7 +38,8 @@ impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn fma(a: [f32; 16], b: [f32; 16], c: [f32; 16]) -> [f32; 16] {
-        std::array::from_fn(|i| a[i].mul_add(b[i], c[i]))
+        let fma = if const { HAS_FMA } { f32::mul_add } else { fused::multiply_add };
+        std::array::from_fn(|i| fma(a[i], b[i], c[i]))
     }
     #[inline(always)]
     unsafe fn relu(v: [f32; 16]) -> [f32; 16] {

@@ -4,6 +4,7 @@
 use super::*;
 use crate::kernels::Isa;
 use crate::kernels::isa::for_each_isa;
+use proptest::prelude::*;
 
 /// The bits that the operations give, in one order: what instruction sets are compared by.
 type Bits = Vec<u32>;
@@ -29,14 +30,14 @@ const A: [f32; 16] = [
 ];
 
 for_each_isa! {
-    fn lanes(b: &[f32; 16], c: &[f32; 16], out: &mut [[f32; 16]; 4]) => lanes_generic
+    fn lanes(a: &[f32; 16], b: &[f32; 16], c: &[f32; 16], out: &mut [[f32; 16]; 4]) => lanes_generic
 }
 
 #[inline(always)]
-unsafe fn lanes_generic<S: Simd>(b: &[f32; 16], c: &[f32; 16], out: &mut [[f32; 16]; 4]) {
+unsafe fn lanes_generic<S: Simd>(a: &[f32; 16], b: &[f32; 16], c: &[f32; 16], out: &mut [[f32; 16]; 4]) {
     // SAFETY: each array has the 16 values of a vector.
     unsafe {
-        let (a, b, c) = (S::load(A.as_ptr()), S::load(b.as_ptr()), S::load(c.as_ptr()));
+        let (a, b, c) = (S::load(a.as_ptr()), S::load(b.as_ptr()), S::load(c.as_ptr()));
         let results = [S::add(a, b), S::fma(a, b, c), S::relu(a), S::max(a, b)];
         for (out, result) in out.iter_mut().zip(results) {
             S::store(result, out.as_mut_ptr());
@@ -79,21 +80,96 @@ fn each_operation_rounds_once_and_orders_zeros_and_nan_as_it_says() {
         let c: [f32; 16] = std::array::from_fn(|i| A[(i + 3 * shift) % 16]);
         for isa in Isa::all_available() {
             let mut out = [[9.0; 16]; 4];
-            lanes(isa, &b, &c, &mut out);
+            lanes(isa, &A, &b, &c, &mut out);
             for i in 0..16 {
                 let a = A[i];
                 let want = [
                     a + b[i],
-                    a.mul_add(b[i], c[i]),
+                    defined(a, b[i], c[i]),
                     if a > 0.0 { a } else { 0.0 },
                     if a > b[i] { a } else { b[i] },
                 ];
                 for (out, want) in out.iter().zip(want) {
-                    let is_same = out[i].to_bits() == want.to_bits() || out[i].is_nan() && want.is_nan();
-                    assert!(is_same, "{isa}: {} instead of {want}, shift {shift}, lane {i}", out[i]);
+                    assert!(
+                        is_same(out[i], want),
+                        "{isa}: {} instead of {want}, shift {shift}, lane {i}",
+                        out[i]
+                    );
                 }
             }
         }
+    }
+}
+
+/// `a * b + c` rounded once. The library that the standard library calls on wasm32 rounds twice where
+/// the result is subnormal; the emulation is compared with the standard library on other machines.
+fn defined(a: f32, b: f32, c: f32) -> f32 {
+    if cfg!(target_arch = "wasm32") { fused::multiply_add(a, b, c) } else { a.mul_add(b, c) }
+}
+
+/// True for the same bits and for any two NaN.
+fn is_same(a: f32, b: f32) -> bool {
+    a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan()
+}
+
+/// Compares each instruction set and the emulation with the definition.
+fn assert_rounds_once(a: f32, b: f32, c: f32) {
+    let want = defined(a, b, c);
+    let found = fused::multiply_add(a, b, c);
+    assert!(is_same(found, want), "emulation: {a:e} * {b:e} + {c:e} is {found:e} instead of {want:e}");
+    for isa in Isa::all_available() {
+        let mut out = [[9.0; 16]; 4];
+        lanes(isa, &[a; 16], &[b; 16], &[c; 16], &mut out);
+        for (lane, &found) in out[1].iter().enumerate() {
+            assert!(
+                is_same(found, want),
+                "{isa}: {a:e} * {b:e} + {c:e} is {found:e} in lane {lane}, not {want:e}"
+            );
+        }
+    }
+}
+
+/// The exact sums lie a little above, on and below the middle between two neighbouring `f32`, normal
+/// and subnormal. What the product has beyond the middle is up to 2^-46 of it, so that an `f64` cannot
+/// hold the sum, and rounding first to `f64` and then to `f32` is wrong.
+#[test]
+fn a_multiply_add_rounds_once_beside_the_middle_of_two_values() {
+    let power = |exponent: i32| 2f64.powi(exponent);
+    let mut factors = vec![(1.0, 1.0)];
+    factors.extend((1..24).map(|j| (1.0 + power(-j), 1.0 - power(-j))));
+    factors.extend((1..12).map(|j| (1.0 + power(-j), 1.0 - power(-j) + power(-2 * j))));
+    let mut differ = 0;
+    for exponent in [-149, -140, -127, -126, -125, -60, 0, 1, 90, 127] {
+        // The last places of `c`, in units of its smallest step.
+        for last in [0, 1, 2, 0x7ffffe, 0x7fffff] {
+            let step = power((exponent - 23).max(-149));
+            let c = (power(exponent) + f64::from(last) * step) as f32;
+            for &(x, y) in &factors {
+                let half = (exponent - 24).max(-150);
+                let (a, b) = ((x * power(half / 2)) as f32, (y * power(half - half / 2)) as f32);
+                for (a, c) in [(a, c), (-a, c), (a, -c), (-a, -c)] {
+                    assert_rounds_once(a, b, c);
+                    differ +=
+                        u32::from(defined(a, b, c) != (f64::from(a) * f64::from(b) + f64::from(c)) as f32);
+                }
+            }
+        }
+    }
+    // Rounding twice would be noticed.
+    assert!(differ > 500, "{differ}");
+}
+
+// Miri would take minutes; the test above has the hard cases.
+#[cfg(not(miri))]
+proptest! {
+    #[test]
+    fn a_multiply_add_of_any_values_rounds_once(a: u32, b: u32, c: u32, distance in -60i32..60) {
+        let [a, b, c] = [a, b, c].map(f32::from_bits);
+        assert_rounds_once(a, b, c);
+        // Values whose sizes are near enough for all three to count.
+        let [a, b, c] = [a, b, c].map(|value| f32::from_bits(value.to_bits() & 0x807fffff | 0x3f800000));
+        assert_rounds_once(a, b, c * 2f32.powi(distance));
+        assert_rounds_once(a * 2f32.powi(-70), b * 2f32.powi(-70), c * 2f32.powi(distance - 90));
     }
 }
 
