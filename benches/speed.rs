@@ -82,7 +82,7 @@ fn main() {
         for threads in [1, cores] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
             // If the machine has no instruction for a fused multiply-add, the scalar instance
-            // takes seconds per pass.
+            // takes a second per pass.
             let runs = if isa == Isa::SCALAR { 1 } else { 15 };
             let pass = pool.install(|| median(runs, || drop(net.classify(&input))));
             println!("{threads} threads: forward pass {:.2} ms", 1e3 * pass);

@@ -2,7 +2,8 @@
 //!
 //! The crate classifies a photograph and explains the result: it slides a mask over the photograph,
 //! measures how much a class's score drops at each position, and draws the result as a map. All
-//! results are the same, bit for bit, for every instruction set and every number of threads.
+//! results are the same, bit for bit, for every instruction set and every number of threads. (One,
+//! `wasm-unfused`, is less exact and has to be asked for: see [`Isa`].)
 //!
 //! ```
 //! use occlude::{GoogLeNet, MaskValue, OcclusionSensitivity, Picture, Resize, Upsampling, Weights};

@@ -102,8 +102,8 @@ impl GoogLeNet {
     }
 
     /// Packs weights for the kernels. The kernels use the instruction set that the environment
-    /// variable `OCCLUDE_ISA` names (`scalar`, `avx2`, `avx512`, `neon`), by default the fastest
-    /// one of this machine.
+    /// variable `OCCLUDE_ISA` names (see [`Isa::from_environment`]), by default the fastest one
+    /// of this machine.
     ///
     /// # Errors
     /// [`Error::Option`](crate::Error::Option) if `OCCLUDE_ISA` names an unknown instruction set,
@@ -129,7 +129,7 @@ impl GoogLeNet {
     }
 
     /// The same network with kernels for another instruction set. All results stay the same, bit
-    /// for bit.
+    /// for bit, unless it is `wasm-unfused` (see [`Isa`]).
     pub fn with_isa(self, isa: Isa) -> GoogLeNet {
         GoogLeNet { isa, ..self }
     }

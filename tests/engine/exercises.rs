@@ -148,7 +148,7 @@ fn exercise_2_2_multiply_adds_are_counted_from_shapes() {
     let largest = network.layers.iter().max_by_key(|layer| count(layer)).unwrap();
     assert_eq!((largest.name.as_str(), count(largest)), ("conv2/3x3", conv2));
     let total: usize = network.layers.iter().map(count).sum();
-    assert_eq!(100 * conv2 / total, 21);
+    assert_eq!(100 * conv2 as u64 / total as u64, 21);
 }
 
 /// Given: a 3x3 layer of the second-last inception block. Compute it as a matrix product: the

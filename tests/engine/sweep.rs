@@ -182,6 +182,32 @@ fn every_instruction_set_gives_the_same_bits() {
     }
 }
 
+/// The one instruction set whose bits may differ, which only wasm32 has.
+#[cfg(feature = "builtin")]
+#[test]
+fn wasm_unfused_agrees_within_1e_5() {
+    let Ok(unfused) = "wasm-unfused".parse::<Isa>() else { return };
+    let run = |isa: Isa, exhaustive: bool| {
+        let net = GoogLeNet::new(&Weights::builtin()).unwrap().with_isa(isa);
+        let sweep = OcclusionSensitivity::new(&net).mask_size([60, 20]).stride([112, 56]);
+        let sweep = sweep.classes(net.classify(&INPUT).top(5)).exhaustive(exhaustive);
+        (net.isa().to_string(), sweep.run(&INPUT).unwrap())
+    };
+    let (_, exact) = run(Isa::detect(), false);
+    let (name, maps) = run(unfused, false);
+    assert_eq!(name, "wasm-unfused");
+    let differences = |a: &[f32], b: &[f32]| -> f32 {
+        assert_eq!(a.len(), b.len());
+        a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    };
+    let of_scores = differences(&exact.scores, &maps.scores);
+    let of_base = differences(&exact.base_scores, &maps.base_scores);
+    // A difference of 0 would mean that the exact kernels ran.
+    assert!(of_scores > 0.0 && of_scores.max(of_base) < 1e-5, "{of_scores:e} {of_base:e}");
+    // Within itself it is exact, too: what a mask cannot change need not be computed again.
+    assert_same_bits(&maps, &run(unfused, true).1);
+}
+
 #[test]
 fn everything_can_be_shared_between_threads() {
     fn shared<T: Send + Sync>() {}

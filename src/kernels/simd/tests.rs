@@ -159,6 +159,22 @@ fn a_multiply_add_rounds_once_beside_the_middle_of_two_values() {
     assert!(differ > 500, "{differ}");
 }
 
+/// What `wasm-unfused` does instead. Only wasm32 has it.
+#[test]
+fn an_unfused_multiply_add_rounds_twice() {
+    let Ok(isa) = "wasm-unfused".parse() else { return };
+    let mut value = crate::kernels::test::values(5);
+    let mut differ = 0;
+    for _ in 0..1000 {
+        let [a, b, c] = [value(), value(), value()];
+        let mut out = [[9.0; 16]; 4];
+        lanes(isa, &[a; 16], &[b; 16], &[c; 16], &mut out);
+        assert_eq!(out[1], [a * b + c; 16]);
+        differ += u32::from(a * b + c != defined(a, b, c));
+    }
+    assert!(differ > 0);
+}
+
 // Miri would take minutes; the test above has the hard cases.
 #[cfg(not(miri))]
 proptest! {
