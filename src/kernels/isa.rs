@@ -17,7 +17,7 @@ const VARIABLE: &str = "OCCLUDE_ISA";
 ///
 /// WebAssembly has no instruction for a fused multiply-add. On wasm32 (compiled with
 /// `-C target-feature=+simd128`) the default, `wasm`, emulates it, with the same bits as everywhere.
-/// `"wasm-unfused".parse::<Isa>()` multiplies and adds with two roundings, which is seven to nine
+/// `"wasm-unfused".parse::<Isa>()` multiplies and adds with two roundings, which is about ten
 /// times as fast. Its probabilities and maps differ from the exact ones by less than 1e-5.
 ///
 /// ```
