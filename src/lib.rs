@@ -77,7 +77,8 @@
 //!    weight: two neighbouring pixels in a single pass, eight mask positions in a sweep
 //!    (`convolution/mod.rs`), a row of the image in the first layer (`conv_first.rs`).
 //!    [`mod@reference`] computes the same by im2col and matrix
-//!    multiplication, for readers and tests.
+//!    multiplication, for readers and tests. A development build of a program that embeds the crate
+//!    needs `[profile.dev.package.occlude] opt-level = 2`, or it takes a hundred times as long.
 //! 7. **Sweep** ([`sweep`]). [`OcclusionSensitivity`] slides the mask; its options are those of
 //!    MATLAB's `occlusionSensitivity`. Eight neighbouring positions go through the network
 //!    together, because their zeros are at nearly the same positions. Only activations that the
