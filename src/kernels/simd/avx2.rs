@@ -12,10 +12,9 @@ pub(crate) struct Avx2;
 impl Simd for Avx2 {
     type V = [__m256; 2];
     // Of 16 registers, the sums of 6 positions, a panel's weights and a broadcast take 15; a tile that
-    // takes all 16 keeps sums in memory. Fewer than 8 sums wait for each other, so 7 positions are 5
-    // and 2 rather than 4 and 3.
+    // takes all 16 keeps sums in memory. Eight positions are two tiles of four.
     const TILES: Tiles =
-        Tiles { panels: [0, 5, 3, 1, 1, 1, 1, 0, 0], columns: [0, 1, 2, 3, 4, 5, 6, 5, 4], image: [6, 1] };
+        Tiles { panels: [0, 5, 3, 1, 1, 1, 1, 0, 0], columns: [0, 1, 2, 3, 4, 5, 6, 4, 4], image: [6, 1] };
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> [__m256; 2] {
