@@ -144,12 +144,12 @@ impl<'i, const N: usize> Convolution<'i, N> {
             debug_assert!(entries.is_sorted());
             assert!(k_of(first) <= k_of(last) && k_of(last) < self.weights.k());
         }
-        // Lists, and so entries and products, are shorter than `i32::MAX`.
+        // A list is shorter than `i32::MAX`, and the run is a part of it.
         self.runs.push(Run {
             list: list as u32,
             start: range.start as u32,
             count: range.len() as u32,
-            k_shift: k_shift as i32,
+            k_shift: i32::try_from(k_shift).expect("a row of a plane has fewer activations"),
         });
     }
 
