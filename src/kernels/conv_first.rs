@@ -24,7 +24,7 @@ pub(crate) struct Windows {
 
 /// Computes convolution and ReLU of some windows. The outputs of the first window go to
 /// `out[start..]`, those of each further window `step` values on. They sum their products in the same
-/// order as [`convolve_tile`](crate::kernels::convolve_tile).
+/// order as [`Convolution`](crate::kernels::Convolution).
 ///
 /// # Panics
 /// If the windows reach beyond the image, or if the outputs do not fit.

@@ -175,22 +175,22 @@ impl FromStr for Isa {
 /// `$generic`, compiled for that instruction set. Inlining carries the enabled instructions into
 /// the generic code.
 macro_rules! for_each_isa {
-    ($(#[$doc:meta])* fn $name:ident($($arg:ident: $ty:ty),* $(,)?) => $generic:ident) => {
+    ($(#[$doc:meta])* fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $result:ty)? => $generic:ident) => {
         $(#[$doc])*
         #[allow(clippy::too_many_arguments)]
-        pub(crate) fn $name(isa: $crate::kernels::Isa, $($arg: $ty),*) {
+        pub(crate) fn $name(isa: $crate::kernels::Isa, $($arg: $ty),*) $(-> $result)? {
             use $crate::kernels::simd;
             #[cfg(target_arch = "x86_64")]
             #[allow(clippy::too_many_arguments)]
             #[target_feature(enable = "avx2,fma,popcnt")]
-            unsafe fn avx2($($arg: $ty),*) {
+            unsafe fn avx2($($arg: $ty),*) $(-> $result)? {
                 // SAFETY: the caller passes on what the generic function requires.
                 unsafe { $generic::<simd::Avx2>($($arg),*) }
             }
             #[cfg(target_arch = "x86_64")]
             #[allow(clippy::too_many_arguments)]
             #[target_feature(enable = "avx512f,avx2,fma,popcnt")]
-            unsafe fn avx512($($arg: $ty),*) {
+            unsafe fn avx512($($arg: $ty),*) $(-> $result)? {
                 // SAFETY: the caller passes on what the generic function requires.
                 unsafe { $generic::<simd::Avx512>($($arg),*) }
             }

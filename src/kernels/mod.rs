@@ -38,7 +38,7 @@ pub(crate) use gemm::multiply_transposed;
 pub(crate) use packed_weights::PackedWeights;
 pub(crate) use pair_row::{OutputPair, PairRow, PairRows};
 pub(crate) use pool_lrn::{average, lrn, maximum};
-pub(crate) use simd::BATCH;
+pub(crate) use simd::{BATCH, positions};
 pub(crate) use sparse::{SparseActivations, WindowRow, zeros};
 
 /// Helpers of the kernels' tests.

@@ -9,16 +9,15 @@ use super::simd::{Simd, unrolled};
 
 for_each_isa! {
     /// Runs `rounds` multiply-adds in each value of some vectors, and returns their number.
-    fn multiply_add(rounds: usize, values: &mut usize) => multiply_add_generic
+    fn multiply_add(rounds: usize) -> usize => multiply_add_generic
 }
 
 /// # Safety
 /// The machine has the instruction set of `S`.
 #[inline(always)]
-unsafe fn multiply_add_generic<S: Simd>(rounds: usize, values: &mut usize) {
+unsafe fn multiply_add_generic<S: Simd>(rounds: usize) -> usize {
     // A tile of one position has as many independent chains of multiply-adds as fit the registers,
     // enough to hide their latency.
-    *values = S::TILES.panels[1] * PANEL;
     // SAFETY: the caller vouches for the instruction set; `out` holds a vector.
     unsafe {
         let (a, b) = (S::splat(black_box(0.999)), S::splat(black_box(0.001)));
@@ -32,6 +31,7 @@ unsafe fn multiply_add_generic<S: Simd>(rounds: usize, values: &mut usize) {
             black_box(&out);
         });
     }
+    S::TILES.panels[1] * PANEL
 }
 
 impl Isa {
@@ -40,8 +40,8 @@ impl Isa {
     /// the best of five measurements of some milliseconds.
     pub fn measure_peak(self) -> f64 {
         let measure = |rounds: usize| {
-            let (start, mut values) = (Instant::now(), 0);
-            multiply_add(self, black_box(rounds), &mut values);
+            let start = Instant::now();
+            let values = multiply_add(self, black_box(rounds));
             2e-9 * (rounds * values) as f64 / start.elapsed().as_secs_f64()
         };
         // The scalar instance may be a thousand times slower than the vector ones, so a first

@@ -31,7 +31,7 @@ use std::ops::Range;
 use super::aligned::pitch;
 use super::isa::{Isa, for_each_isa};
 use super::packed_weights::{PANEL, PackedWeights};
-use super::simd::{BATCH, Portable, Simd, Tiles, unrolled};
+use super::simd::{BATCH, Simd, Tiles, positions, unrolled};
 
 /// Beginning and end of a sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,19 +164,14 @@ impl<'i, const N: usize> Convolution<'i, N> {
         let products: usize = self.runs[run..].iter().map(|run| run.count as usize).sum();
         self.macs += products * bits.count_ones() as usize;
         let mut columns = [0; BATCH];
-        let mut count = 0;
-        let mut rest = bits;
-        while rest != 0 {
-            columns[count] = rest.trailing_zeros() as u8;
-            count += 1;
-            rest &= rest - 1;
-        }
+        let count = bits.count_ones() as usize;
+        columns.iter_mut().zip(positions(bits)).for_each(|(column, p)| *column = p as u8);
         let Some(last) = columns[..count].last().map(|&column| usize::from(column)) else { return };
         assert!(last < N);
         self.end = self.end.max(out + last * self.step + pitch(self.weights.outputs()));
         let mut at = 0;
         while at < count {
-            let p = self.isa.tiles().columns[count - at];
+            let p = tiles(self.isa).columns[count - at];
             let mut part = [0; BATCH];
             part[..p].copy_from_slice(&columns[at..at + p]);
             self.tiles[p].push(Tile { columns: part, run, out });
@@ -219,24 +214,15 @@ impl Convolution<'_, 2> {
 }
 
 for_each_isa! {
-    /// Sets `tiles` to [`Simd::TILES`].
-    fn get_tiles(tiles: &mut &'static Tiles) => get_tiles_generic
+    /// [`Simd::TILES`] of an instruction set.
+    fn tiles() -> &'static Tiles => tiles_generic
 }
 
 /// # Safety
 /// None.
 #[inline(always)]
-unsafe fn get_tiles_generic<S: Simd>(tiles: &mut &'static Tiles) {
-    *tiles = const { &S::TILES };
-}
-
-impl Isa {
-    /// [`Simd::TILES`] of this instruction set.
-    pub(super) fn tiles(self) -> &'static Tiles {
-        let mut tiles = &Portable::TILES;
-        get_tiles(self, &mut tiles);
-        tiles
-    }
+unsafe fn tiles_generic<S: Simd>() -> &'static Tiles {
+    const { &S::TILES }
 }
 
 for_each_isa! {

@@ -3,10 +3,10 @@
 //! The fewer pixels share a list of non-zero channels, the fewer products with zero are carried out,
 //! and two neighbours have few zeros that are not common.
 
-use super::convolution::Convolution;
+use super::convolution::{Convolution, tiles};
 use super::isa::{Isa, for_each_isa};
 use super::packed_weights::{PANEL, PackedWeights};
-use super::simd::Simd;
+use super::simd::{Eights, Simd};
 
 /// The non-zero activations of a row of pairs of pixels. A channel of a pair is kept where it is not
 /// zero in either pixel.
@@ -78,7 +78,7 @@ impl<'i> Convolution<'i, 2> {
         let starts = input.pairs * input.channels / 8 + 1;
         assert!(input.channels.is_multiple_of(8) && input.rows.iter().all(|row| row.starts.len() == starts));
         let lists = input.rows.iter().map(|row| (&row.entries[..], &row.values[..])).collect();
-        Convolution::with_chunks(isa, weights, lists, rows, step, CHUNK / (isa.tiles().panels[2] * PANEL))
+        Convolution::with_chunks(isa, weights, lists, rows, step, CHUNK / (tiles(isa).panels[2] * PANEL))
     }
 
     /// Adds a pair, which reads the `input` that the convolution has begun with.
@@ -137,7 +137,7 @@ unsafe fn push_generic<S: Simd>(row: &mut PairRow, pixels: [&[f32]; 2]) {
         for step in 0..channels / 8 {
             debug_assert!(count + 8 <= row.entries.capacity().min(row.values.capacity()));
             let at = pixels.map(|pixel| pixel.as_ptr().add(8 * step));
-            count += S::keep_pair(at, entry as u32, entries.add(count), values.add(count));
+            count += S::Eights::keep_pair(at, entry as u32, entries.add(count), values.add(count));
             starts.add(step).write(count as u32);
             entry += 8;
         }

@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::set_bits::SET_BITS;
-use super::{BATCH, BatchValues, Simd, Tiles};
+use super::{BATCH, BatchValues, Eights, Simd, TILES_OF_128_VALUES, Tiles};
 
 /// AVX2, FMA and POPCNT.
 pub(crate) struct Avx2;
@@ -11,10 +11,8 @@ pub(crate) struct Avx2;
 // In all blocks of this file the caller vouches for the instruction set.
 impl Simd for Avx2 {
     type V = [__m256; 2];
-    // Of 16 registers, the sums of 6 positions, a panel's weights and a broadcast take 15; a tile that
-    // takes all 16 keeps sums in memory. Eight positions are two tiles of four.
-    const TILES: Tiles =
-        Tiles { panels: [0, 5, 3, 1, 1, 1, 1, 0, 0], columns: [0, 1, 2, 3, 4, 5, 6, 4, 4], image: [6, 1] };
+    type Eights = Avx2;
+    const TILES: Tiles = TILES_OF_128_VALUES;
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> [__m256; 2] {
@@ -56,6 +54,9 @@ impl Simd for Avx2 {
         // SAFETY: only registers.
         unsafe { [_mm256_max_ps(a[0], b[0]), _mm256_max_ps(a[1], b[1])] }
     }
+}
+
+impl Eights for Avx2 {
     #[inline(always)]
     unsafe fn keep(
         positions: &[*const f32; BATCH],

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Avx2, BATCH, BatchValues, Simd, Tiles};
+use super::{Avx2, Simd, Tiles};
 
 /// AVX-512 F and all of [`Avx2`]. Operations on eight channels or positions at a time use the
 /// registers of AVX2, which hold eight lanes.
@@ -11,6 +11,7 @@ pub(crate) struct Avx512;
 // In all blocks of this file the caller vouches for the instruction set.
 impl Simd for Avx512 {
     type V = __m512;
+    type Eights = Avx2;
     // Of 32 registers, the sums of 8 positions in 3 panels, 3 weights and a broadcast take 28. Two
     // pixels take few panels, so that more weights of each fit the first-level cache.
     const TILES: Tiles =
@@ -51,30 +52,5 @@ impl Simd for Avx512 {
     unsafe fn max(a: __m512, b: __m512) -> __m512 {
         // SAFETY: only registers.
         unsafe { _mm512_max_ps(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn keep(
-        positions: &[*const f32; BATCH],
-        first: u32,
-        kept: *mut u32,
-        values: *mut BatchValues,
-    ) -> u8 {
-        // SAFETY: the caller vouches for what `Avx2` requires.
-        unsafe { Avx2::keep(positions, first, kept, values) }
-    }
-    #[inline(always)]
-    unsafe fn keep_pair(pixels: [*const f32; 2], first: u32, kept: *mut u32, values: *mut [f32; 2]) -> usize {
-        // SAFETY: the caller vouches for what `Avx2` requires.
-        unsafe { Avx2::keep_pair(pixels, first, kept, values) }
-    }
-    #[inline(always)]
-    unsafe fn bit_indices(mask: u8, first: u32, to: *mut u32) {
-        // SAFETY: the caller vouches for what `Avx2` requires.
-        unsafe { Avx2::bit_indices(mask, first, to) }
-    }
-    #[inline(always)]
-    unsafe fn raise(most: &mut BatchValues, values: &BatchValues) {
-        // SAFETY: the caller vouches for the instruction set.
-        unsafe { Avx2::raise(most, values) }
     }
 }

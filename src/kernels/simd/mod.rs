@@ -31,6 +31,16 @@ pub(crate) use wasm::Wasm;
 /// The number of mask positions that a kernel takes side by side.
 pub(crate) const BATCH: usize = 8;
 
+/// The positions whose bit is set, ascending.
+#[inline(always)]
+pub(crate) fn positions(mut bits: u8) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let p = bits.trailing_zeros() as usize;
+        bits &= bits.wrapping_sub(1);
+        (p < BATCH).then_some(p)
+    })
+}
+
 /// One activation of each position of a batch. The alignment keeps each of them within a cache line;
 /// without it, most would straddle two.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -49,12 +59,22 @@ pub(crate) struct Tiles {
     pub(crate) image: [usize; 2],
 }
 
+/// The shapes for registers that hold 128 values together: 16 of 8 or 32 of 4. The sums of 6 positions,
+/// a panel's weights and a broadcast take 15 of the 16; a tile that takes all keeps sums in memory.
+/// Eight positions are two tiles of four.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+const TILES_OF_128_VALUES: Tiles =
+    Tiles { panels: [0, 5, 3, 1, 1, 1, 1, 0, 0], columns: [0, 1, 2, 3, 4, 5, 6, 4, 4], image: [6, 1] };
+
 /// A vector of [`PANEL`](super::packed_weights::PANEL) values of `f32`, in as many registers as that
 /// takes. Each operation works lane by lane and rounds once, so the bits of a lane do not depend on
 /// the width of the registers.
 pub(crate) trait Simd {
     /// The registers of a vector.
     type V: Copy;
+    /// The operations on eight channels or positions: those of another instruction set where it has
+    /// registers of a better size.
+    type Eights: Eights;
     const TILES: Tiles;
 
     /// # Safety
@@ -74,13 +94,18 @@ pub(crate) trait Simd {
     unsafe fn relu(v: Self::V) -> Self::V;
     /// The larger of `a` and `b`; `b` where they are equal or not ordered.
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
+}
+
+/// Operations on eight channels or positions at a time.
+pub(crate) trait Eights {
     /// Looks at eight channels of each position and keeps those that have a bit set in at least one
     /// position, in ascending order. For each kept channel it writes `first + channel` to `kept` and
     /// the channel's activations, position by position, to `values`. It returns the kept channels as
     /// bits.
     ///
     /// # Safety
-    /// Eight values are readable at each pointer of `positions`. Room for eight elements is writable
+    /// The machine has the instruction set. This and all following operations require it. Eight values
+    /// are readable at each pointer of `positions`. Room for eight elements is writable
     /// at `kept` and at `values`; what is not kept may be overwritten.
     unsafe fn keep(
         positions: &[*const f32; BATCH],
@@ -88,7 +113,7 @@ pub(crate) trait Simd {
         kept: *mut u32,
         values: *mut BatchValues,
     ) -> u8;
-    /// Does the same as [`keep`](Simd::keep) for two pixels and returns how many channels are kept.
+    /// Does the same as [`keep`](Eights::keep) for two pixels and returns how many channels are kept.
     ///
     /// # Safety
     /// As for `keep`.

@@ -3,7 +3,7 @@
 use std::arch::aarch64::*;
 
 use super::set_bits::SET_BITS;
-use super::{BATCH, BatchValues, Simd, Tiles};
+use super::{BATCH, BatchValues, Eights, Simd, TILES_OF_128_VALUES, Tiles};
 
 /// NEON, which every aarch64 has.
 pub(crate) struct Neon;
@@ -11,10 +11,8 @@ pub(crate) struct Neon;
 // In all blocks of this file the machine has the instruction set, because every aarch64 has it.
 impl Simd for Neon {
     type V = [float32x4_t; 4];
-    // Of 32 registers, the sums of 6 positions, a panel's weights and a value take 29. These registers
-    // hold as much as those of AVX2, so the shapes are the same.
-    const TILES: Tiles =
-        Tiles { panels: [0, 5, 3, 1, 1, 1, 1, 0, 0], columns: [0, 1, 2, 3, 4, 5, 6, 5, 4], image: [6, 1] };
+    type Eights = Neon;
+    const TILES: Tiles = TILES_OF_128_VALUES;
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self::V {
@@ -60,6 +58,9 @@ impl Simd for Neon {
         let max = |i: usize| unsafe { larger(a[i], b[i]) };
         [max(0), max(1), max(2), max(3)]
     }
+}
+
+impl Eights for Neon {
     #[inline(always)]
     unsafe fn keep(
         positions: &[*const f32; BATCH],

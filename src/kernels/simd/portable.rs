@@ -1,6 +1,6 @@
 //! Vectors in plain Rust.
 
-use super::{BATCH, BatchValues, Simd, Tiles, fused};
+use super::{BATCH, BatchValues, Eights, Simd, Tiles, fused};
 
 /// False if `f32::mul_add` calls a library.
 const HAS_FMA: bool = !cfg!(any(
@@ -13,6 +13,7 @@ pub(crate) struct Portable;
 
 impl Simd for Portable {
     type V = [f32; 16];
+    type Eights = Portable;
     // On x86-64 without FMA a multiply-add is emulated, beside which tile shapes do not count. Each
     // shape costs build time.
     const TILES: Tiles =
@@ -49,6 +50,9 @@ impl Simd for Portable {
     unsafe fn max(a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
         std::array::from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
     }
+}
+
+impl Eights for Portable {
     #[inline(always)]
     unsafe fn keep(
         positions: &[*const f32; BATCH],

@@ -58,11 +58,11 @@ unsafe fn keep_generic<S: Simd>(positions: &[[f32; 8]; BATCH], first: u32, out: 
     // SAFETY: eight values of each position, room for eight elements of each output.
     let (mask, count) = unsafe {
         let pointers = positions.each_ref().map(|position| position.as_ptr());
-        let mask = S::keep(&pointers, first, kept.as_mut_ptr(), values.as_mut_ptr());
+        let mask = S::Eights::keep(&pointers, first, kept.as_mut_ptr(), values.as_mut_ptr());
         let two = [pointers[0], pointers[1]];
-        let count = S::keep_pair(two, first, kept_pairs.as_mut_ptr(), pairs.as_mut_ptr());
-        S::bit_indices(mask, first, indices.as_mut_ptr());
-        S::raise(&mut most, &BatchValues(positions[0]));
+        let count = S::Eights::keep_pair(two, first, kept_pairs.as_mut_ptr(), pairs.as_mut_ptr());
+        S::Eights::bit_indices(mask, first, indices.as_mut_ptr());
+        S::Eights::raise(&mut most, &BatchValues(positions[0]));
         (mask, count)
     };
     let kept_count = mask.count_ones() as usize;

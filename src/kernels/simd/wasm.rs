@@ -3,7 +3,7 @@
 
 use std::arch::wasm32::*;
 
-use super::{BATCH, BatchValues, Portable, Simd, Tiles};
+use super::{Portable, Simd, Tiles};
 
 /// simd128. With `FUSED` a multiply-add is emulated and rounds once, as everywhere. Without, it is a
 /// multiplication and an addition, which round twice.
@@ -11,6 +11,7 @@ pub(crate) struct Wasm<const FUSED: bool>;
 
 impl<const FUSED: bool> Simd for Wasm<FUSED> {
     type V = [v128; 4];
+    type Eights = Portable;
     // The registers are those of the machine that runs the program; x86-64 has 16.
     const TILES: Tiles =
         Tiles { panels: [0, 3, 1, 1, 0, 0, 0, 0, 0], columns: [0, 1, 2, 3, 2, 3, 3, 3, 3], image: [3, 1] };
@@ -55,31 +56,6 @@ impl<const FUSED: bool> Simd for Wasm<FUSED> {
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
         let max = |i: usize| larger(a[i], b[i]);
         [max(0), max(1), max(2), max(3)]
-    }
-    #[inline(always)]
-    unsafe fn keep(
-        positions: &[*const f32; BATCH],
-        first: u32,
-        kept: *mut u32,
-        values: *mut BatchValues,
-    ) -> u8 {
-        // SAFETY: the caller vouches for what `Portable` requires.
-        unsafe { Portable::keep(positions, first, kept, values) }
-    }
-    #[inline(always)]
-    unsafe fn keep_pair(pixels: [*const f32; 2], first: u32, kept: *mut u32, values: *mut [f32; 2]) -> usize {
-        // SAFETY: the caller vouches for what `Portable` requires.
-        unsafe { Portable::keep_pair(pixels, first, kept, values) }
-    }
-    #[inline(always)]
-    unsafe fn bit_indices(mask: u8, first: u32, to: *mut u32) {
-        // SAFETY: the caller vouches for what `Portable` requires.
-        unsafe { Portable::bit_indices(mask, first, to) }
-    }
-    #[inline(always)]
-    unsafe fn raise(most: &mut BatchValues, values: &BatchValues) {
-        // SAFETY: the caller vouches for what `Portable` requires.
-        unsafe { Portable::raise(most, values) }
     }
 }
 

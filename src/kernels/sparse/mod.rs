@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::convolution::{Convolution, List};
 use super::isa::{Isa, for_each_isa};
 use super::packed_weights::PackedWeights;
-use super::simd::{BATCH, BatchValues, Simd};
+use super::simd::{BATCH, BatchValues, Eights, Simd};
 
 /// A sparse matrix of activations in compressed sparse row form (CSR). Leaving zeros out changes no
 /// bit of a sum (`docs/07-zeros-and-bits.md`).
@@ -132,9 +132,7 @@ impl SparseActivations {
     /// The positions, as bits, in which a pixel, whose entries begin at 0, differs from `unoccluded` in
     /// any bit.
     pub(crate) fn differing(&self, isa: Isa, pixel: usize, unoccluded: &[f32]) -> u8 {
-        let mut positions = 0;
-        differing(isa, self, pixel, unoccluded, &mut positions);
-        positions
+        differing(isa, self, pixel, unoccluded)
     }
 
     /// Computes the mean of all pixels, summed in their order, as `[channel][position]`. The entries of
@@ -305,8 +303,7 @@ for_each_isa! {
         input: &SparseActivations,
         pixel: usize,
         unoccluded: &[f32],
-        positions: &mut u8,
-    ) => differing_generic
+    ) -> u8 => differing_generic
 }
 
 /// # Safety
@@ -342,7 +339,7 @@ unsafe fn append_dense_generic<S: Simd>(into: &mut SparseActivations, first: usi
             }
             debug_assert!(count <= channel);
             let at = pointers.map(|pointer| pointer.wrapping_add(channel));
-            *kept = S::keep(&at, (first + channel) as u32, entries.add(count), values.add(count));
+            *kept = S::Eights::keep(&at, (first + channel) as u32, entries.add(count), values.add(count));
             count += kept.count_ones() as usize;
         }
         into.entries.set_len(into.entries.len() + count);
@@ -408,10 +405,11 @@ unsafe fn maximum_generic<S: Simd>(
         debug_assert!(count <= first as usize);
         // SAFETY: `count` is at most the number of channels seen, and room for all channels and eight
         // more is reserved.
-        unsafe { S::bit_indices(bits, first, into.entries.as_mut_ptr().add(start + count)) };
+        unsafe { S::Eights::bit_indices(bits, first, into.entries.as_mut_ptr().add(start + count)) };
         count += bits.count_ones() as usize;
     }
-    into.most.resize(channels, BatchValues::default());
+    // Each entry is below eight times the bytes.
+    into.most.resize(8 * bytes, BatchValues::default());
     into.values.reserve(count);
     let most = into.most.as_mut_ptr();
     for pixel in window.iter().flat_map(|run| run.pixels.clone()) {
@@ -424,12 +422,12 @@ unsafe fn maximum_generic<S: Simd>(
         for (&entry, values) in entries.iter().zip(values) {
             debug_assert!((entry as usize - zeroth) < channels);
             // SAFETY: the entries of a pixel ascend, so all are at most the last, and `most` has
-            // `channels` elements. The caller vouches for the instruction set.
-            unsafe { S::raise(&mut *most.wrapping_add(entry as usize), values) };
+            // `channels` elements or more. The caller vouches for the instruction set.
+            unsafe { S::Eights::raise(&mut *most.wrapping_add(entry as usize), values) };
         }
     }
-    // SAFETY: `count` entries have been written, each below `channels`, which `most` has; there is room
-    // for as many values.
+    // SAFETY: `count` entries have been written, each the index of a bit in `bytes`, so `most` has it;
+    // there is room for as many values.
     unsafe {
         let entries = into.entries.as_ptr().add(start);
         let values = into.values.as_mut_ptr().add(into.values.len());
@@ -467,16 +465,11 @@ unsafe fn mean_generic<S: Simd>(input: &SparseActivations, channels: usize, mean
 /// # Safety
 /// The machine has the instruction set of `S`.
 #[inline(always)]
-unsafe fn differing_generic<S: Simd>(
-    input: &SparseActivations,
-    pixel: usize,
-    unoccluded: &[f32],
-    positions: &mut u8,
-) {
+unsafe fn differing_generic<S: Simd>(input: &SparseActivations, pixel: usize, unoccluded: &[f32]) -> u8 {
     let (entries, values) = input.run(&(pixel..pixel + 1));
     let all = (0xffu16 >> (8 - input.positions)) as u8;
     let mut bits = [0u32; BATCH];
-    let mut nonzero = 0;
+    let (mut positions, mut nonzero) = (0, 0);
     for (entries, values) in entries.chunks(16).zip(values.chunks(16)) {
         for (&channel, values) in entries.iter().zip(values) {
             let unoccluded = unoccluded[channel as usize].to_bits();
@@ -486,15 +479,16 @@ unsafe fn differing_generic<S: Simd>(
             }
         }
         // Most pixels differ in all positions within the first chunk.
-        *positions = bits.iter().rev().fold(0, |mask, &bits| mask << 1 | u8::from(bits != 0)) & all;
-        if *positions == all {
-            return;
+        positions = bits.iter().rev().fold(0, |mask, &bits| mask << 1 | u8::from(bits != 0)) & all;
+        if positions == all {
+            return all;
         }
     }
     // Channels that are left out are zero in all positions.
     if unoccluded.iter().filter(|x| x.to_bits() != 0).count() != nonzero {
-        *positions = all;
+        return all;
     }
+    positions
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
 //! Runs each kind of layer for a batch: which pixels have to be computed, and from what.
 
+use super::MaskBatch;
 use super::blob::BlobReader;
 use super::input::{SparseInput, window_rows};
 use super::workspace::{Output, Workspace};
 use super::writer::{DenseWriter, SparseWriter, Target, Writer, band_pixels};
-use super::{MaskBatch, positions};
 use crate::forward::classifier::classify;
 use crate::forward::image_windows;
 use crate::kernels::{
     AlignedBuf, Convolution, Isa, PackedWeights, SparseActivations, Sum, WindowRow, convolve_image, lrn,
-    maximum,
+    maximum, positions,
 };
 use crate::network::geometry::{Rect, Window};
 use crate::network::{BlobId, Op};
@@ -275,7 +275,7 @@ fn convolve_band(
     convolution.run(0..weights.panels(), Sum::Relu, writer.memory().0);
     writer.add_macs(convolution.macs());
     for (i, pixel) in band.iter().enumerate() {
-        writer.finish(i, pixel.0, pixel.1, bits(pixel));
+        writer.keep(i, pixel.0, pixel.1, bits(pixel));
     }
 }
 

@@ -113,12 +113,3 @@ impl MaskBatch<'_> {
         (0..self.masks.len()).map(|p| sum.total(&plane(p))).collect()
     }
 }
-
-/// The positions whose bit is set, ascending.
-fn positions(mut bits: u8) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        let p = bits.trailing_zeros() as usize;
-        bits &= bits.wrapping_sub(1);
-        (p < BATCH).then_some(p)
-    })
-}

@@ -3,10 +3,10 @@
 
 use std::ops::Range;
 
+use super::MaskBatch;
 use super::blob::{Branch, SparseBlob};
-use super::{MaskBatch, positions};
 use crate::forward::activations::BlobView;
-use crate::kernels::{AlignedBuf, BATCH, Isa, SparseActivations, WindowRow, pitch};
+use crate::kernels::{AlignedBuf, BATCH, Isa, SparseActivations, WindowRow, pitch, positions};
 use crate::network::Layer;
 use crate::network::geometry::Rect;
 
@@ -39,7 +39,7 @@ pub(super) trait Writer {
 
     /// Compares and keeps the outputs of the `i`-th pixel of a band, which have been computed for the
     /// positions in `bits`.
-    fn finish(&mut self, i: usize, y: usize, x: usize, bits: u8);
+    fn keep(&mut self, i: usize, y: usize, x: usize, bits: u8);
 
     fn add_macs(&mut self, macs: u64);
 
@@ -128,7 +128,7 @@ impl Writer for DenseWriter<'_> {
         self.target.rect.index(y, x) * self.pixel
     }
 
-    fn finish(&mut self, i: usize, y: usize, x: usize, bits: u8) {
+    fn keep(&mut self, i: usize, y: usize, x: usize, bits: u8) {
         let (start, channels) = (self.start(i, y, x), self.target.channels.len());
         for p in positions(bits) {
             let start = start + p * self.position;
@@ -206,7 +206,7 @@ impl Writer for SparseWriter<'_> {
         i * BATCH * pitch(self.target.channels.len())
     }
 
-    fn finish(&mut self, i: usize, y: usize, x: usize, bits: u8) {
+    fn keep(&mut self, i: usize, y: usize, x: usize, bits: u8) {
         if bits == 0 {
             return self.blob.activations.push_empty();
         }
