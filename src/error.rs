@@ -81,6 +81,13 @@ pub enum Error {
         /// All layer names of this network.
         all: Vec<String>,
     },
+    /// Memory is not available.
+    Memory {
+        /// The work that needs it, as in "the network".
+        purpose: &'static str,
+        /// The amount, and the remedy.
+        problem: String,
+    },
     /// The caller cancelled the work, by the progress callback or the cancel flag.
     Cancelled,
 }
@@ -120,6 +127,7 @@ impl fmt::Display for Error {
                 write_similar(f, similar)?;
                 write!(f, "\nexpected one of {}", escaped(&all.join(", ")))
             }
+            Error::Memory { purpose, problem } => write!(f, "{purpose} {}", shown_problem(problem)),
             Error::Cancelled => write!(f, "cancelled"),
         }
     }

@@ -182,6 +182,7 @@ pub mod explain;
 pub mod forward;
 pub mod image;
 mod kernels;
+pub mod memory;
 pub mod network;
 pub mod parallel;
 pub mod profile;

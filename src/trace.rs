@@ -80,7 +80,7 @@ impl GoogLeNet {
     ///
     /// # Errors
     /// [`Error::Option`] if the rectangle is empty or not inside the 224x224 pixels, or if the mask
-    /// value is out of range.
+    /// value is out of range; [`Error::Memory`].
     pub fn trace(&self, input: &Input, mask: Rect, mask_value: MaskValue) -> Result<Trace> {
         mask_value.check()?;
         if mask.is_empty() || mask.y1 > INPUT_SIDE || mask.x1 > INPUT_SIDE {
@@ -89,7 +89,9 @@ impl GoogLeNet {
             return Err(Error::option("mask", format!("{y0},{x0},{y1},{x1}"), expected));
         }
         let mask_value = mask_value.resolve(input);
+        self.check_memory()?;
         let whole = self.forward(input);
+        self.check_memory()?;
         let mut image: AlignedBuf = whole.blobs[0].clone();
         Mask::rectangle(mask).copy(&mask_value.cover(self.network(), input), &mut image);
         let covered = self.forward_padded(&image);

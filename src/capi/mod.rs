@@ -35,6 +35,7 @@ const OCCLUDE_ERROR_WEIGHTS_NOT_FOUND: c_int = 5;
 const OCCLUDE_ERROR_OPTION: c_int = 6;
 const OCCLUDE_ERROR_UNKNOWN_CLASS: c_int = 7;
 const OCCLUDE_ERROR_CANCELLED: c_int = 8;
+const OCCLUDE_ERROR_MEMORY: c_int = 9;
 // Errors of this interface. The gap is reserved for new errors of the library.
 const OCCLUDE_ERROR_ARGUMENT: c_int = 100;
 #[cfg(not(feature = "image"))]
@@ -74,6 +75,7 @@ impl From<Error> for Failure {
             Error::Option { .. } | Error::UnknownLayer { .. } => OCCLUDE_ERROR_OPTION,
             Error::UnknownClass { .. } => OCCLUDE_ERROR_UNKNOWN_CLASS,
             Error::Cancelled => OCCLUDE_ERROR_CANCELLED,
+            Error::Memory { .. } => OCCLUDE_ERROR_MEMORY,
         };
         Failure { status, text: error.to_string() }
     }

@@ -153,6 +153,7 @@ pub unsafe extern "C" fn occlude_classify(
             let expected = labels.len();
             return Err(refuse("count", format!("is {count}, expected one for each of {expected} classes")));
         }
+        net.check_memory()?;
         let found = net.classify(&image.input).probabilities;
         // SAFETY: the header requires room for `count` values.
         unsafe { copy(&found, probabilities, count, "probabilities") }

@@ -69,6 +69,8 @@ enum occlude_status {
     OCCLUDE_ERROR_UNKNOWN_CLASS = 7,
     /* occlude_cancel_request or the progress function cancelled the explanation. */
     OCCLUDE_ERROR_CANCELLED = 8,
+    /* Memory is not available. */
+    OCCLUDE_ERROR_MEMORY = 9,
     /* An argument is NULL, has the wrong length, or is not a constant of its enum. */
     OCCLUDE_ERROR_ARGUMENT = 100,
     /* The library was built without the feature that this function needs. */

@@ -87,6 +87,7 @@ fn each_kind_of_error_has_a_status_of_its_own() {
         Error::Option { name: "", found: String::new(), expected: String::new() },
         Error::UnknownClass { name: name.clone(), similar: Vec::new(), elsewhere: None },
         Error::Cancelled,
+        Error::Memory { purpose: "", problem: String::new() },
     ];
     for (error, expected) in errors.into_iter().zip(1..) {
         assert_eq!(status(|| Err(Failure::from(error))), expected);

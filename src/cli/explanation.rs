@@ -10,7 +10,7 @@ use std::time::Instant;
 use occlude::image::resize::upsample;
 use occlude::network::INPUT_SIDE;
 use occlude::{
-    Classification, Curves, Error, Faithfulness, GoogLeNet, Labels, MaskValue, OcclusionMaps,
+    Activations, Classification, Curves, Error, Faithfulness, GoogLeNet, Labels, MaskValue, OcclusionMaps,
     OcclusionSensitivity, Photograph, Progress, Ranking, Refinement, Resize, Result, Upsampling, Weights,
 };
 
@@ -80,8 +80,15 @@ impl Session {
     }
 
     /// Classifies a photograph.
-    pub fn classify(&self, source: &LoadedPhotograph) -> Classification {
-        self.net.classify(&source.photograph.picture(self.resize).input())
+    pub fn classify(&self, source: &LoadedPhotograph) -> Result<Classification> {
+        self.net.check_memory()?;
+        Ok(self.net.classify(&source.photograph.picture(self.resize).input()))
+    }
+
+    /// Runs a photograph through all layers.
+    pub fn forward(&self, photograph: &Photograph) -> Result<Activations> {
+        self.net.check_memory()?;
+        Ok(self.net.forward(&photograph.picture(self.resize).input()))
     }
 
     /// Runs the sweep over a photograph, on the threads of the current rayon pool. With `refined`,
@@ -127,7 +134,7 @@ impl Session {
         if refined.is_some() {
             options = options.on_refinement(&on_refinement);
         }
-        let maps = options.run(&input)?;
+        let maps = options.run(&input).map_err(named_as_here)?;
         require_finite(&maps.classification.logits)?;
         require_finite(&maps.scores)?;
         maps.features.iter().try_for_each(|feature| require_finite(&feature.totals))?;
@@ -143,7 +150,7 @@ impl Session {
     ) -> Result<()> {
         let input = explanation.photograph.picture(self.resize).input();
         let maps = &explanation.maps;
-        let cam = self.net.grad_cam(&self.net.forward(&input), &maps.classes)?;
+        let cam = self.net.grad_cam(&self.forward(&explanation.photograph)?, &maps.classes)?;
         let [rows, columns] = cam.grid;
         let mut rankings = Vec::new();
         for (k, &class) in maps.classes.iter().enumerate() {
@@ -176,6 +183,16 @@ fn elsewhere(mut error: Error, labels: &Labels) -> Error {
             *elsewhere =
                 Some("the built-in network has this class; use it with --weights builtin".to_string());
         }
+    }
+    error
+}
+
+/// The error with the name of the option on the command line.
+fn named_as_here(mut error: Error) -> Error {
+    if let Error::Option { name, .. } = &mut error
+        && *name == "max memory"
+    {
+        *name = "--max-memory";
     }
     error
 }

@@ -163,13 +163,16 @@ impl<'a> Faithfulness<'a> {
     ///
     /// # Errors
     /// [`Error::Option`] for an option, a class or a map outside its range; [`Error::Cancelled`]
-    /// when the flag or the callback stops it.
+    /// when the flag or the callback stops it; [`Error::Memory`].
     pub fn run(&self, input: &Input, maps: &[Ranking]) -> Result<Vec<Curves>> {
         self.check()?;
         check_maps(maps, self.net.network())?;
         let progress = self.on_progress.unwrap_or(&|_| ControlFlow::Continue(()));
         let cover = self.mask_value.cover(self.net.network(), input);
-        let (whole, covered) = (self.net.forward(input), self.net.forward_padded(&cover));
+        self.net.check_memory()?;
+        let whole = self.net.forward(input);
+        self.net.check_memory()?;
+        let covered = self.net.forward_padded(&cover);
         let orders: Vec<Vec<usize>> = maps.iter().map(|(_, importance)| descending(importance)).collect();
         let mut curves = self.curves_before(maps, &whole, &covered);
         let total = maps.len() * 2 * (self.steps - 1);

@@ -28,9 +28,9 @@ use crate::kernels::{
 };
 use crate::network::geometry::Window;
 use crate::network::{BlobId, Layer, Network, Op};
-use crate::parallel;
 use crate::profile::{Cost, Profile};
 use crate::{Input, Result, Weights};
+use crate::{memory, parallel};
 use activations::BlobView;
 use classifier::classify;
 
@@ -91,12 +91,20 @@ impl fmt::Debug for GoogLeNet {
     }
 }
 
+/// The bytes of a network's packed weights.
+fn packed_bytes(network: &Network) -> usize {
+    let shapes = network.layers.iter().filter_map(|layer| network.weight_shape(layer));
+    let values = |shape: Vec<usize>| pitch(shape[0]) * shape[1..].iter().product::<usize>();
+    shapes.map(values).sum::<usize>() * size_of::<f32>()
+}
+
 impl GoogLeNet {
     /// Reads a weights file, checks it and packs the weights for the kernels.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io), [`Error::Weights`](crate::Error::Weights);
-    /// [`Error::Option`](crate::Error::Option) as for [`GoogLeNet::new`].
+    /// [`Error::Option`](crate::Error::Option) and [`Error::Memory`](crate::Error::Memory) as for
+    /// [`GoogLeNet::new`].
     pub fn load(path: impl AsRef<Path>) -> Result<GoogLeNet> {
         GoogLeNet::new(&Weights::load(path)?)
     }
@@ -108,11 +116,13 @@ impl GoogLeNet {
     /// # Errors
     /// [`Error::Option`](crate::Error::Option) if `OCCLUDE_ISA` names an unknown instruction set,
     /// or one that this machine does not have; outside any rayon pool, also if `RAYON_NUM_THREADS`
-    /// is above [`MAX_THREADS`](crate::parallel::MAX_THREADS).
+    /// is above [`MAX_THREADS`](crate::parallel::MAX_THREADS). [`Error::Memory`](crate::Error::Memory)
+    /// if the memory for the packed weights is not available.
     pub fn new(weights: &Weights) -> Result<GoogLeNet> {
         parallel::check_default()?;
         let isa = Isa::from_environment()?;
         let network = weights.network().clone();
+        memory::require("the network", packed_bytes(&network))?;
         let weights = parallel::map(network.layers.len(), |index| {
             let layer = &network.layers[index];
             network.weight_shape(layer)?;
@@ -137,6 +147,17 @@ impl GoogLeNet {
     /// The table of layers and blobs.
     pub fn network(&self) -> &Network {
         &self.network
+    }
+
+    /// Checks that the memory of one pass is available, 25 MB for the published network. Rust ends the
+    /// program where an allocation fails, so a program that may lack memory calls this before
+    /// [`classify`](Self::classify), [`forward`](Self::forward) and [`profile`](Self::profile). Functions
+    /// that return errors check memory themselves.
+    ///
+    /// # Errors
+    /// [`Error::Memory`](crate::Error::Memory).
+    pub fn check_memory(&self) -> Result<()> {
+        memory::require("a pass through the network", self.pass_memory())
     }
 
     /// Classifies one image.

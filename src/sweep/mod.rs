@@ -22,6 +22,7 @@ pub use maps::{FeatureMap, Map, OcclusionMaps};
 pub use mask::MaskValue;
 
 use std::fmt;
+use std::iter::once;
 use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -33,10 +34,11 @@ use crate::network::{INPUT_SIDE, Network};
 use crate::parallel;
 use crate::profile::{Cost, Profile};
 use crate::{Error, Input, Result};
+use batch::WorkspaceSize;
 use channel_sum::ChannelSum;
 use grid::{Grid, serpentine};
 use mask::Mask;
-use runner::BatchRunner;
+use runner::{BatchRunner, too_low};
 
 /// The number of a class that a map follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -271,7 +273,8 @@ impl<'a> OcclusionSensitivity<'a> {
     /// # Errors
     /// [`Error::Option`] for an option outside its range, before anything is computed, and for a
     /// class that was chosen and does not exist; [`Error::Cancelled`] when the flag of
-    /// [`cancel`](Self::cancel) was set or a callback stopped the sweep.
+    /// [`cancel`](Self::cancel) was set or a callback stopped the sweep; [`Error::Memory`] when not even
+    /// one thread has the memory that it needs.
     pub fn run(&self, input: &Input) -> Result<OcclusionMaps> {
         self.check()?;
         parallel::in_pool(self.threads, || Ok(self.sweep(input)?.0))
@@ -322,15 +325,17 @@ impl<'a> OcclusionSensitivity<'a> {
     fn sweep(&self, input: &Input) -> Result<(OcclusionMaps, Vec<Cost>)> {
         let fixed_memory = self.net.pass_memory();
         if fixed_memory > self.max_memory {
-            return Err(Error::Option {
-                name: "max memory",
-                found: format!("{} bytes", self.max_memory),
-                expected: format!("more than the {fixed_memory} bytes of the pass over the unoccluded image"),
-            });
+            let [rows, columns] = [0, 1].map(|axis| self.grid().within(self.region, axis));
+            let centres = rows.flat_map(|y| columns.clone().map(move |x| [y, x]));
+            let centres = centres.map(|at| std::array::from_fn(|axis| self.grid().centre(axis, at[axis])));
+            let masks = centres.map(|centre| once(Rect::centred(centre, self.mask_size, INPUT_SIDE)));
+            let worker = WorkspaceSize::of(self.net.network(), masks, &[], self.exhaustive).bytes();
+            return Err(too_low(self.max_memory, fixed_memory + worker));
         }
         if self.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed)) {
             return Err(Error::Cancelled);
         }
+        self.net.check_memory()?;
         let base = self.net.forward(input);
         let classification = base.classification();
         let mut classes = self.choose.map_or_else(|| self.classes.clone(), |choose| choose(&classification));

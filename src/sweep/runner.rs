@@ -15,9 +15,9 @@ use super::mask::Mask;
 use crate::forward::{Activations, Classification, GoogLeNet};
 use crate::kernels::BATCH;
 use crate::network::geometry::Rect;
-use crate::parallel;
 use crate::profile::{Cost, sum};
 use crate::{Error, Result};
+use crate::{memory, parallel};
 
 /// One image, the values that cover parts of it, and the options of a run.
 pub(crate) struct BatchRunner<'r> {
@@ -38,6 +38,9 @@ pub(crate) struct BatchRunner<'r> {
 
 /// The classification of a copy, and the total of each channel sum.
 pub(crate) type Answer = (Classification, Vec<f32>);
+
+/// The purpose of a worker's memory.
+const SWEEP: &str = "a sweep on one thread";
 
 /// Positions in a batch, and the speed relative to eight (`docs/performance.md`).
 const BATCH_SIZES: [(usize, f64); 4] = [(BATCH, 1.0), (4, 0.93), (2, 0.7), (1, 0.45)];
@@ -61,8 +64,8 @@ impl BatchRunner<'_> {
     /// neighbours'. Returns what each layer has cost, with earlier runs.
     ///
     /// # Errors
-    /// [`Error::Cancelled`] when `done` or the flag has stopped it; [`Error::Option`] when the
-    /// memory is not enough.
+    /// [`Error::Cancelled`] when `done` or the flag has stopped it; [`Error::Option`] when the bound on
+    /// memory is too low; [`Error::Memory`] when the system has no memory for one worker.
     pub(crate) fn run(
         &self,
         order: &[usize],
@@ -70,10 +73,6 @@ impl BatchRunner<'_> {
         mask: impl Fn(usize) -> Mask + Sync,
         done: impl Fn(&[usize], Vec<Answer>) -> ControlFlow<()> + Sync,
     ) -> Result<Vec<Cost>> {
-        if self.max_memory < usize::MAX {
-            // What an earlier run has left is not in this one's plan.
-            self.spare.lock().expect("no panic while it is held").clear();
-        }
         let Load { workers, batch, size } = self.plan(order, bounds)?;
         let batches = batches(order, workers, batch);
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
@@ -91,8 +90,16 @@ impl BatchRunner<'_> {
             let _guard = StopOnPanic(&stop);
             let mut workspace = None;
             loop {
+                if next.load(Ordering::Relaxed) >= batches.len() || stopped() {
+                    return workspace;
+                }
+                if workspace.is_none() {
+                    workspace = self.workspace(&size);
+                }
+                // Without memory for this worker, the others run its batches.
+                let room = workspace.as_mut()?;
                 let at = next.fetch_add(1, Ordering::Relaxed);
-                if at >= batches.len() || stopped() {
+                if at >= batches.len() {
                     return workspace;
                 }
                 let masks: Vec<Mask> = batches[at].iter().map(|&i| mask(i)).collect();
@@ -105,7 +112,6 @@ impl BatchRunner<'_> {
                     exhaustive: self.exhaustive,
                     stop: &stopped,
                 };
-                let room = workspace.get_or_insert_with(|| self.workspace(&size));
                 let Some(answers) = batch.run(room) else { return workspace };
                 let answers = answers.into_iter();
                 let answers = answers.map(|(logits, totals)| (Classification::new(logits), totals));
@@ -117,34 +123,49 @@ impl BatchRunner<'_> {
         let mut spare = self.spare.lock().expect("no panic while it is held");
         spare.extend(workspaces.into_iter().flatten());
         let costs = sum(spare.iter().map(|workspace| workspace.costs.clone()).collect());
-        if stop.into_inner() { Err(Error::Cancelled) } else { Ok(costs) }
+        if stop.into_inner() {
+            return Err(Error::Cancelled);
+        }
+        if next.into_inner() < batches.len() {
+            return Err(memory::lacking(SWEEP, size.bytes()));
+        }
+        Ok(costs)
     }
 
-    /// A workspace for batches of this size: one that an earlier run has left, or a new one.
-    fn workspace(&self, size: &WorkspaceSize) -> Workspace {
-        let spare = self.spare.lock().expect("no panic while it is held").pop();
-        let mut workspace = spare.unwrap_or_else(|| Workspace::new(self.net.network()));
-        workspace.grow(size, self.base);
-        workspace
+    /// A workspace for batches of this size: one that an earlier run has left, or a new one; `None` if
+    /// there is no memory for it.
+    fn workspace(&self, size: &WorkspaceSize) -> Option<Workspace> {
+        // Nobody else may take the memory between the check and the allocation.
+        let mut spare = self.spare.lock().expect("no panic while it is held");
+        let mut workspace = match spare.pop() {
+            Some(left) => left,
+            None if memory::is_free(size.bytes()) => Workspace::new(self.net.network()),
+            None => return None,
+        };
+        workspace.grow(size);
+        drop(spare);
+        workspace.copy_image(self.base);
+        Some(workspace)
     }
 
     /// Chooses the fastest combination of workers and batch size that fits the memory. There are no
     /// more workers than batches and no more than the cores can use, so that memory grows with the
     /// work and not with the threads.
     fn plan(&self, order: &[usize], bounds: impl Fn(usize) -> Rect) -> Result<Load> {
-        let memory = self.max_memory.saturating_sub(self.fixed_memory);
+        let allowed = self.max_memory.saturating_sub(self.fixed_memory);
         let threads = parallel::workers();
         let mut fastest: Option<(f64, Load)> = None;
-        let mut least = 0;
+        let mut smallest = WorkspaceSize::default();
         for (batch, speed) in BATCH_SIZES {
             // The half-size batches at the end are parts of these.
             let batches = batches(order, 1, batch);
             let most = threads.min(batches.len().max(1));
             let bounds = batches.into_iter().map(|batch| batch.iter().map(|&i| bounds(i)));
             let size = WorkspaceSize::of(self.net.network(), bounds, self.channel_sums, self.exhaustive);
-            least = size.bytes();
-            let workers = most.min(memory / least);
+            let bytes = size.bytes();
+            let workers = self.free_memory(allowed.min(most * bytes)) / bytes;
             let speed = workers as f64 * speed;
+            smallest.clone_from(&size);
             if workers > 0 && fastest.as_ref().is_none_or(|(most, _)| speed > *most) {
                 fastest = Some((speed, Load { workers, batch, size }));
             }
@@ -152,13 +173,35 @@ impl BatchRunner<'_> {
                 break;
             }
         }
-        let too_little = || Error::Option {
-            name: "max memory",
-            found: format!("{} bytes", self.max_memory),
-            expected: format!("at least {} bytes for these masks", self.fixed_memory + least),
-        };
-        fastest.map(|(_, plan)| plan).ok_or_else(too_little)
+        if let Some((_, load)) = fastest {
+            return Ok(load);
+        }
+        let least = smallest.bytes();
+        if allowed < least {
+            return Err(too_low(self.max_memory, self.fixed_memory + least));
+        }
+        memory::require(SWEEP, least)?;
+        Ok(Load { workers: 1, batch: 1, size: smallest })
     }
+
+    /// Returns how many of `most` bytes workspaces can take. Workspaces that an earlier run has left are
+    /// not in this run's plan, and are freed if that memory is short.
+    fn free_memory(&self, most: usize) -> usize {
+        let free = memory::available(most);
+        if self.max_memory == usize::MAX && free == most {
+            return free;
+        }
+        self.spare.lock().expect("no panic while it is held").clear();
+        memory::available(most)
+    }
+}
+
+/// The error for a bound on memory below `least` bytes.
+pub(super) fn too_low(max_memory: usize, least: usize) -> Error {
+    // Rounded up, because the text tells what is enough.
+    let tenths = |bytes: usize| (bytes as f64 * 10.0 / f64::from(1 << 20)).ceil();
+    let megabytes = |bytes: usize| format!("{:.1} MB ({bytes} bytes)", tenths(bytes) / 10.0);
+    Error::option("max memory", megabytes(max_memory), format!("at least {}", megabytes(least)))
 }
 
 /// The number of workers, the positions in a batch, and the size of each worker's workspace.

@@ -33,6 +33,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::memory::room;
 use crate::network::Network;
 use crate::network::labels::Labels;
 use crate::text::shown;
@@ -84,7 +85,12 @@ impl Weights {
     /// 30 classes of everyday things. Its accuracy is in `weights/README.md`.
     #[cfg(feature = "builtin")]
     pub fn builtin() -> Weights {
-        Weights::from_bytes("the built-in network", BUILTIN).expect("a test reads this build's own file")
+        Weights::read_builtin().expect("a test reads this build's own file")
+    }
+
+    #[cfg(feature = "builtin")]
+    fn read_builtin() -> Result<Weights> {
+        Weights::from_bytes("the built-in network", BUILTIN)
     }
 
     /// Reads a weights file. Its first bytes determine its [`Form`], not its name.
@@ -144,7 +150,8 @@ impl Weights {
             #[cfg(not(feature = "pth"))]
             Form::Pth => return Err(refuse(form::NO_PTH.to_string())),
         };
-        let mut bytes = tensor::room(size as usize).map_err(refuse)?;
+        let missing = |problem| Error::Memory { purpose: "reading the weights", problem };
+        let mut bytes = room(size as usize).map_err(missing)?;
         head.chain(reader).take(size).read_to_end(&mut bytes).map_err(failed)?;
         let mut tensors = read_tensors(&bytes).map_err(refuse)?;
         drop(bytes);
@@ -347,7 +354,7 @@ impl Source {
         match self {
             Source::File(path) => Weights::load(path),
             #[cfg(feature = "builtin")]
-            Source::Builtin => Ok(Weights::builtin()),
+            Source::Builtin => Weights::read_builtin(),
         }
     }
 }

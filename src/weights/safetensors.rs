@@ -10,8 +10,9 @@ use std::ops::Range;
 use ::safetensors::{Dtype, SafeTensorError, SafeTensors};
 
 use super::number::Number;
-use super::tensor::{Tensor, room};
+use super::tensor::Tensor;
 use crate::error::{Error, Result};
+use crate::memory::room;
 use crate::text::shown;
 
 /// Largest header in bytes. The header of the published file has 11 kB, that of torchvision's twice
@@ -63,7 +64,8 @@ pub(super) fn read_header(name: &str, size: u64, reader: &mut dyn Read) -> Resul
     // The buffer has the length of the file, because the crate `safetensors` compares it with the
     // header. Only the header is filled in; zeroed pages that are never written take no memory.
     // Memory for it is asked for first, because the zeroed pages end the program where there is none.
-    drop(room::<u8>(size as usize).map_err(refuse)?);
+    let missing = |problem| Error::Memory { purpose: "reading the weights", problem };
+    drop(room::<u8>(size as usize).map_err(missing)?);
     let mut head = vec![0; size as usize];
     head[..8].copy_from_slice(&length.to_le_bytes());
     fill(name, size, reader, &mut head[8..8 + length as usize])?;
@@ -136,6 +138,7 @@ pub(super) fn read_tensors(
     entries: Vec<Entry>,
     keep: impl Fn(&str) -> Option<String>,
 ) -> Result<Vec<Tensor>> {
+    let missing = |problem| Error::Memory { purpose: "reading the weights", problem };
     let mut tensors = Vec::new();
     let mut chunk = vec![0; CHUNK];
     for entry in entries {
@@ -143,7 +146,7 @@ pub(super) fn read_tensors(
         let mut values = Vec::new();
         if let Some((_, number)) = kept {
             let count = entry.bytes.len() / number.size();
-            values = room(count).map_err(|problem| Error::weights(name, problem))?;
+            values = room(count).map_err(missing)?;
         }
         let mut left = entry.bytes.len();
         while left > 0 {

@@ -2,6 +2,7 @@
 
 use super::number::Number;
 use super::protobuf::{each_integer, each_run, fields};
+use crate::memory::room;
 
 /// A named tensor with its values in C order. Names and shapes are those of the network's table
 /// (`<layer>.weight`, `<layer>.bias`).
@@ -17,19 +18,6 @@ pub(crate) struct Tensor {
 pub(crate) fn squeeze(found: &[usize], rank: usize) -> &[usize] {
     let ones = found.iter().take_while(|&&size| size == 1).count();
     &found[ones.min(found.len().saturating_sub(rank))..]
-}
-
-/// Memory for so many values.
-///
-/// # Errors
-/// If the system does not have it.
-pub(crate) fn room<T>(count: usize) -> Result<Vec<T>, String> {
-    let mut values = Vec::new();
-    values.try_reserve_exact(count).map_err(|_| {
-        let bytes = count.saturating_mul(size_of::<T>());
-        format!("needs {bytes} bytes of memory at once, which the system does not have; close other programs")
-    })?;
-    Ok(values)
 }
 
 /// The encoding of numbers in a field of a protocol buffer.
@@ -120,7 +108,6 @@ pub(crate) mod tests {
         let halves = halves.bytes(9, [0, 0x3c, 0, 0xc0]).0;
         let sources = [(5, Packing::Integers), (9, Packing::Bytes)];
         assert_eq!(numbers(&halves, &sources, Number::F16, &[5]).unwrap(), [1.0, -2.0, 0.5, 1.0, -2.0]);
-        assert!(room::<f32>(usize::MAX / 8).unwrap_err().contains("bytes of memory at once"));
     }
 
     /// The tensors that a file of these layers must give.

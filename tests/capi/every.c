@@ -235,7 +235,7 @@ static void refusals(const occlude_network *network, const occlude_image *image,
     OUT_OF_RANGE("class 1000", occlude_options_classes(options, &too_large, 1));
     OUT_OF_RANGE("number of most probable classes 1001", occlude_options_top(options, CLASSES + 1));
     DO(occlude_options_top(options, 1));
-    OUT_OF_RANGE("max memory 5 bytes", occlude_options_max_memory(options, 5));
+    OUT_OF_RANGE("max memory 0.1 MB (5 bytes)", occlude_options_max_memory(options, 5));
 
     ARGUMENT("maps: is NULL", occlude_maps_grid(NULL, sizes));
     ARGUMENT("grid: is NULL", occlude_maps_grid(maps, NULL));

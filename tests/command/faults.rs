@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
@@ -22,6 +23,9 @@ const QUICK: [&str; 2] = ["--stride", "224"];
 /// Options for a sweep of more than 3000 positions on one thread, which leaves enough time for any
 /// event.
 const SLOW: [&str; 4] = ["--stride", "4", "--threads", "1"];
+
+/// The option of `env` that gives SIGINT its default effect.
+const DEFAULT_SIGNAL: &str = "--default-signal=INT";
 
 /// Longer than any step here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -41,7 +45,20 @@ fn under(shell: &str, command: &Command) -> Command {
     line
 }
 
-fn spawn(mut command: Command) -> Child {
+/// The command with the default effect of SIGINT. A process inherits ignored signals, the program
+/// respects them, and a job in the background of a script ignores SIGINT.
+fn with_default_signals(command: &Command) -> Command {
+    static HAS_OPTION: LazyLock<bool> = LazyLock::new(|| {
+        let env = Command::new("env").args([DEFAULT_SIGNAL, "true"]).output();
+        env.is_ok_and(|output| output.status.success())
+    });
+    // Without this option of GNU's `env`, the tests pass where SIGINT is not ignored.
+    let shell = if *HAS_OPTION { format!("exec env {DEFAULT_SIGNAL} \"$@\"") } else { "exec \"$@\"".into() };
+    under(&shell, command)
+}
+
+fn spawn(command: Command) -> Child {
+    let mut command = with_default_signals(&command);
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
@@ -413,7 +430,8 @@ fn a_second_signal_ends_anything() {
     // full.
     let folder = folder();
     let (reader, mut writer) = std::io::pipe().unwrap();
-    let mut command = seeded(&folder, &[&["batch", "picture.png", "--out", "out"], &QUICK[..]].concat());
+    let batch = seeded(&folder, &[&["batch", "picture.png", "--out", "out"], &QUICK[..]].concat());
+    let mut command = with_default_signals(&batch);
     command.stdout(writer.try_clone().unwrap());
     thread::spawn(move || while writer.write_all(&[b'x'; 4096]).is_ok() {});
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
@@ -540,6 +558,7 @@ fn a_batch_that_is_killed_again_and_again_comes_to_the_same_bytes() {
 fn a_terminal_is_left_as_it_was() {
     let folder = folder();
     let explain = seeded(&folder, &[&["explain", "picture.png"], &SLOW[..]].concat());
+    let explain = with_default_signals(&explain);
     let words = [explain.get_program()].into_iter().chain(explain.get_args());
     let line: Vec<String> = words.map(|word| format!("'{}'", word.to_string_lossy())).collect();
     let line = format!("echo $$ > process; exec {}", line.join(" "));

@@ -1,10 +1,10 @@
 //! Tests of the memory of the whole process, as the system counts it.
 
 use std::fs;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::common::command::{occlude, write_png};
+use crate::common::command::{folder, occlude, write_png};
 use image::{Rgb, RgbImage};
 
 /// The largest amount of memory that a batch of small photographs takes, in kB.
@@ -41,4 +41,48 @@ fn most(photographs: u32) -> usize {
 fn many_photographs_take_no_more_memory_than_few() {
     let (few, many) = (most(20), most(120));
     assert!(many < few + 10_000, "20 photographs took {few} kB, 120 took {many} kB");
+}
+
+/// Rust ends a program where an allocation fails, with a message of its own and the exit code 134.
+#[cfg(target_os = "linux")]
+#[test]
+fn too_little_memory_is_an_error() {
+    let folder = folder();
+    let commands: [&[&str]; 5] = [
+        &["classify", "picture.png"],
+        &["explain", "picture.png", "--stride", "75", "--threads", "2"],
+        &["explain", "picture.png", "--stride", "75", "--threads", "16"],
+        &["batch", "picture.png", "--stride", "75"],
+        &["gradcam", "picture.png"],
+    ];
+    for arguments in commands {
+        let out = folder.path().join("out");
+        let mut ends = [0, 0];
+        // In kB, from too little for the network to enough for all threads. Steps of a prime number
+        // meet every phase of the work.
+        for limit in (26_000..130_000).step_by(5_003) {
+            let mut words = [arguments, &["--weights", "builtin"]].concat();
+            if arguments[0] != "classify" {
+                words.extend(["--out", "out"]);
+            }
+            let program = occlude(&folder, &words);
+            let mut limited = Command::new("sh");
+            let line = format!("ulimit -c 0; ulimit -v {limit}; exec \"$@\"");
+            limited.args(["-c", &line, "sh"]).arg(program.get_program()).args(program.get_args());
+            limited.current_dir(folder.path());
+            let output = limited.output().unwrap();
+            let told = String::from_utf8_lossy(&output.stderr);
+            let code = output.status.code().filter(|code| *code <= 1);
+            let code =
+                code.unwrap_or_else(|| panic!("{arguments:?} in {limit} kB: {}: {told}", output.status));
+            ends[code as usize] += 1;
+            if code == 1 {
+                assert!(told.contains("MB of memory, which are not available"), "{arguments:?}: {told}");
+                assert!(output.stdout.is_empty() || arguments[0] == "batch", "{arguments:?}: {told}");
+                assert!(arguments[0] == "batch" || !out.exists(), "{arguments:?} in {limit} kB left files");
+            }
+            let _ = fs::remove_dir_all(&out);
+        }
+        assert!(ends[0] > 0 && ends[1] > 0, "{arguments:?}: {ends:?}");
+    }
 }

@@ -27,7 +27,9 @@ fn classify(common: &Common, args: &Classify) -> Result<ExitCode> {
             (top.to_string(), format!("at most {classes}, the number of classes of the network"));
         return Err(Error::Option { name: "--top", found, expected });
     }
-    let classification = GoogLeNet::new(&weights)?.classify(&photograph.picture(common.resize).input());
+    let net = GoogLeNet::new(&weights)?;
+    net.check_memory()?;
+    let classification = net.classify(&photograph.picture(common.resize).input());
     require_finite(&classification.logits)?;
     let top = classification.top(top);
     console::print(&if args.json {

@@ -44,7 +44,8 @@ fn compare(common: &Common, args: &Compare, output: &OutputFolder) -> Result<Exi
     let sources =
         args.images.iter().map(|image| LoadedPhotograph::open(image)).collect::<Result<Vec<_>>>()?;
     earlier::tell(&args.out, "compare.json", &sources.iter().collect::<Vec<_>>());
-    let said: Vec<Classification> = sources.iter().map(|source| session.classify(source)).collect();
+    let said: Vec<Classification> =
+        sources.iter().map(|source| session.classify(source)).collect::<Result<_>>()?;
     let asked = if args.classes.is_empty() { None } else { Some(session.classes(&args.classes)?) };
     let chosen = chosen(asked.as_ref(), &said);
     check(&chosen)?;

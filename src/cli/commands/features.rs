@@ -36,7 +36,7 @@ fn features(common: &Common, args: &Features, output: &OutputFolder) -> Result<E
     let (_, channels) = session.net.network().output(&args.layer)?;
     check_strongest(args, channels.len())?;
     let source = LoadedPhotograph::open(&args.image)?;
-    let activations = session.net.forward(&source.photograph.picture(session.resize).input());
+    let activations = session.forward(&source.photograph)?;
     let layer = LayerMaps::of(session.net.network(), &activations, &args.layer)?;
     for channel in &layer.channels {
         require_finite(&channel.map)?;

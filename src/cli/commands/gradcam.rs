@@ -33,7 +33,7 @@ fn gradcam(common: &Common, args: &Gradcam, output: &OutputFolder) -> Result<Exi
     let session = Session::open(common)?;
     let source = LoadedPhotograph::open(&args.image)?;
     earlier::tell(&args.out, "gradcam.json", &[&source]);
-    let activations = session.net.forward(&source.photograph.picture(session.resize).input());
+    let activations = session.forward(&source.photograph)?;
     let said = activations.classification();
     require_finite(&said.logits)?;
     let maps = session.net.grad_cam(&activations, &session.classes(&args.classes)?.resolve(&said))?;

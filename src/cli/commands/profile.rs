@@ -30,6 +30,7 @@ fn profile(common: &Common, args: &args::Profile) -> Result<ExitCode> {
         sweep = sweep.stride(stride);
     }
     let one_pass = args.mask_size.is_none() && args.stride.is_none();
+    net.check_memory()?;
     let measure = || if one_pass { Ok(net.profile(&input)) } else { sweep.profile(&input) };
     // The first run warms up the caches. The run with the median time of the others is printed.
     let mut runs = (0..=args.runs).map(|_| measure()).collect::<Result<Vec<Profile>>>()?;

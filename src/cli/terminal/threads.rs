@@ -1,10 +1,19 @@
 //! The thread pool of the process.
 
+use std::hint::black_box;
+
 use occlude::parallel::default_threads;
-use occlude::{Error, Result};
+use occlude::{Error, Result, memory};
 use rayon::ThreadPoolBuilder;
 
 use super::console;
+
+/// Bytes of addresses that a thread may take: its stack, and the heap that glibc makes for it at any
+/// moment, for which it asks twice 64 MB.
+const OF_A_THREAD: usize = if cfg!(target_env = "gnu") { 130 << 20 } else { 2 << 20 };
+
+/// Bytes of memory without which no subcommand can begin: for names of classes, settings and messages.
+const LEAST: usize = 4 << 20;
 
 /// Runs a subcommand in a pool of `threads` threads, by default one per core. If no thread can be
 /// started and the user has not asked for several, the calling thread does all work.
@@ -12,7 +21,15 @@ use super::console;
 /// The whole subcommand runs in the pool. New threads often share a core in their first
 /// milliseconds; this then happens while the weights are loaded, not in the part that is timed.
 pub fn on_threads<T: Send>(threads: Option<usize>, run: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    let count = threads.map_or_else(default_threads, Ok)?;
+    let asked = threads.map_or_else(default_threads, Ok)?;
+    // One block stays for the network.
+    let count = memory::blocks(asked + 1, OF_A_THREAD).saturating_sub(1).clamp(1, asked.max(1));
+    if count < asked {
+        let threads = if count == 1 { "one thread".to_string() } else { format!("{count} threads") };
+        console::print_note(&format!(
+            "there is no memory for {asked} threads: the program runs on {threads}"
+        ));
+    }
     let mut pool = ThreadPoolBuilder::new().num_threads(count).build();
     if let Err(error) = &pool
         && threads.is_none_or(|threads| threads == 1)
@@ -25,5 +42,11 @@ pub fn on_threads<T: Send>(threads: Option<usize>, run: impl FnOnce() -> Result<
         found: count.to_string(),
         expected: format!("a number of threads that the system can start ({error})"),
     })?;
-    pool.install(run)
+    // Each thread reserves memory for its allocations when it starts, before this program checks what
+    // is left.
+    pool.broadcast(|_| drop(black_box(vec![0; 100])));
+    pool.install(|| {
+        memory::require("the program", LEAST)?;
+        run()
+    })
 }

@@ -2,6 +2,8 @@
 
 use libjpeg_turbo_rs::{DecodeLimits, Decoder, JpegError, PixelFormat};
 
+use crate::memory;
+
 use super::{Decoded, MAX_BYTES, Problem, check_size, orientation, require_memory};
 
 /// Decodes a JPEG file.
@@ -34,7 +36,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, Problem> {
 fn problem(error: JpegError) -> Problem {
     match error {
         JpegError::Unsupported(what) => Problem::Unsupported(what),
-        JpegError::AllocationFailed { bytes, .. } => Problem::Memory(bytes),
+        JpegError::AllocationFailed { bytes, .. } => Problem::Memory(memory::missing(bytes as usize)),
         JpegError::UnexpectedEof => Problem::Damaged("compressed data is missing".to_string()),
         other => Problem::Damaged(other.to_string()),
     }

@@ -22,6 +22,7 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Li
 use self::signature::{FORMATS, HEAD, recognise, title};
 use super::{Photograph, Picture, Resize};
 use crate::error::{Error, Result};
+use crate::memory;
 
 /// Largest number of pixels that is accepted. It bounds the memory that a small file can request,
 /// and is twice that of the largest cameras.
@@ -43,8 +44,8 @@ enum Problem {
     Unsupported(String),
     /// The picture is larger than the limits.
     TooLarge(String),
-    /// This many bytes of memory are not available.
-    Memory(u64),
+    /// Memory is not available; how much is needed.
+    Memory(String),
 }
 
 /// A decoded picture as it is stored.
@@ -239,10 +240,7 @@ fn check_size(width: u32, height: u32) -> std::result::Result<u64, Problem> {
 
 /// Allocates room for `bytes` bytes.
 fn reserved(bytes: u64) -> std::result::Result<Vec<u8>, Problem> {
-    let mut room = Vec::new();
-    let length = usize::try_from(bytes).map_err(|_| Problem::Memory(bytes))?;
-    room.try_reserve_exact(length).map_err(|_| Problem::Memory(bytes))?;
-    Ok(room)
+    memory::room(usize::try_from(bytes).unwrap_or(usize::MAX)).map_err(Problem::Memory)
 }
 
 /// Checks that a decoder can allocate this many bytes. Its own allocations would end the program if
@@ -290,10 +288,7 @@ impl Problem {
                         "announces {found}, expected at most {megapixels} megapixels and {MAX_SIDE} a side; reduce it first"
                     )
                 }
-                Problem::Memory(bytes) => format!(
-                    "needs {} MB of memory for its pixels, which are not available; free memory, or reduce the picture",
-                    bytes.div_ceil(1_000_000)
-                ),
+                Problem::Memory(problem) => format!("{problem}, or reduce the picture"),
             },
         )
     }

@@ -153,17 +153,22 @@ impl Workspace {
         }
     }
 
-    /// Allocates the memory that batches of this size need, for copies of this image.
-    pub(crate) fn grow(&mut self, size: &WorkspaceSize, base: &Activations) {
+    /// Allocates the memory that batches of this size need.
+    pub(crate) fn grow(&mut self, size: &WorkspaceSize) {
         let positions = size.positions.max(self.images.len());
         self.images.reserve_exact(positions - self.images.len());
-        self.images.resize_with(positions, || base.blobs[0].clone());
+        self.images.resize_with(positions, || AlignedBuf::zeros(PADDED_SIDE * PADDED_SIDE * 3));
         self.blobs.slots.iter_mut().zip(&size.slots).for_each(|(slot, &values)| slot.grow(values));
         for sparse in &mut self.blobs.sparse {
             sparse.activations.clear(1);
             sparse.activations.reserve(size.sparse);
         }
         self.input.reserve(size.input);
+    }
+
+    /// Copies the image, which masks then cover.
+    pub(crate) fn copy_image(&mut self, base: &Activations) {
+        self.images.iter_mut().for_each(|image| image.copy_from_slice(&base.blobs[0]));
     }
 
     /// Prepares the memory for a batch.

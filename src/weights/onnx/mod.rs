@@ -13,8 +13,9 @@ mod graph;
 use std::collections::{HashMap, VecDeque};
 
 use super::layout::check_classes;
-use super::tensor::{Tensor, room};
+use super::tensor::Tensor;
 use super::torchvision;
+use crate::memory::room;
 use crate::network::{BlobId, CLASSES, Network, Op};
 use crate::text::shown;
 use graph::{Graph, Node, Step, StoredTensor};

@@ -15,7 +15,8 @@ use std::io::{self, Cursor};
 use zip::{CompressionMethod, ZipArchive};
 
 use super::number::Number;
-use super::tensor::{Tensor, room};
+use super::tensor::Tensor;
+use crate::memory::room;
 use machine::load;
 use pickle::{ElementType, Object, Pickle, SAVE, Storage, TensorView, Value, quoted};
 

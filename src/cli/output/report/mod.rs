@@ -101,8 +101,7 @@ pub fn page(
 ) -> Result<String> {
     let maps = &explanation.maps;
     let held = &maps.classes[..maps.classes.len().min(MOST_CLASSES)];
-    let input = explanation.photograph.picture(explanation.resize).input();
-    let gradcam = session.net.grad_cam(&session.net.forward(&input), held)?;
+    let gradcam = session.net.grad_cam(&session.forward(&explanation.photograph)?, held)?;
     let predicted = maps.classification.best();
     let image = explanation.image.file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
     let label = shown(explanation.labels.words(predicted));
