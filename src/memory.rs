@@ -3,7 +3,7 @@
 use crate::{Error, Result};
 
 /// Bytes that stay free for small allocations beside those that are checked.
-const BESIDE: usize = 8 << 20;
+pub(crate) const BESIDE: usize = 4 << 20;
 
 /// Allocates room for `count` values.
 ///
@@ -22,7 +22,7 @@ pub(crate) fn room<T>(count: usize) -> std::result::Result<Vec<T>, String> {
 /// # Errors
 /// [`Error::Memory`] for this purpose if the system does not have them.
 pub fn require(purpose: &'static str, bytes: usize) -> Result<()> {
-    if is_free(bytes) { Ok(()) } else { Err(lacking(purpose, bytes)) }
+    room::<u8>(bytes).map(drop).map_err(|problem| Error::Memory { purpose, problem })
 }
 
 /// The error for `bytes` bytes that are not available.
@@ -44,7 +44,7 @@ pub fn blocks(count: usize, bytes: usize) -> usize {
     (0..count).map_while(|_| room::<u8>(bytes).ok()).collect::<Vec<_>>().len()
 }
 
-/// True if `bytes` bytes can be allocated now, on this thread.
+/// True if `bytes` bytes and [`BESIDE`] can be allocated now, on this thread.
 pub(crate) fn is_free(bytes: usize) -> bool {
     room::<u8>(bytes.saturating_add(BESIDE)).is_ok()
 }

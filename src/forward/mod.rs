@@ -122,7 +122,7 @@ impl GoogLeNet {
         parallel::check_default()?;
         let isa = Isa::from_environment()?;
         let network = weights.network().clone();
-        memory::require("the network", packed_bytes(&network))?;
+        memory::require("the network", packed_bytes(&network) + 2 * memory::BESIDE)?;
         let weights = parallel::map(network.layers.len(), |index| {
             let layer = &network.layers[index];
             network.weight_shape(layer)?;

@@ -73,7 +73,7 @@ impl BatchRunner<'_> {
         mask: impl Fn(usize) -> Mask + Sync,
         done: impl Fn(&[usize], Vec<Answer>) -> ControlFlow<()> + Sync,
     ) -> Result<Vec<Cost>> {
-        let Load { workers, batch, size } = self.plan(order, bounds)?;
+        let Load { workers, batch, size } = self.plan_with_memory(order, bounds)?;
         let batches = batches(order, workers, batch);
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
         // A run that was stopped stays so, whatever becomes of the flag: a batch that gave up has
@@ -148,14 +148,31 @@ impl BatchRunner<'_> {
         Some(workspace)
     }
 
+    /// [`plan`](Self::plan) within the bound and within the memory that the system has.
+    fn plan_with_memory(&self, order: &[usize], bounds: impl Fn(usize) -> Rect) -> Result<Load> {
+        let allowed = self.max_memory.saturating_sub(self.fixed_memory);
+        let load = self.plan(order, &bounds, allowed);
+        let load = load.map_err(|least| too_low(self.max_memory, self.fixed_memory + least))?;
+        let wanted = load.workers * load.size.bytes();
+        let free = self.free_memory(wanted);
+        if free == wanted {
+            return Ok(load);
+        }
+        self.plan(order, bounds, free).map_err(|least| memory::lacking(SWEEP, least))
+    }
+
     /// Chooses the fastest combination of workers and batch size that fits the memory. There are no
     /// more workers than batches and no more than the cores can use, so that memory grows with the
-    /// work and not with the threads.
-    fn plan(&self, order: &[usize], bounds: impl Fn(usize) -> Rect) -> Result<Load> {
-        let allowed = self.max_memory.saturating_sub(self.fixed_memory);
+    /// work and not with the threads. If not even one fits, returns the bytes that one needs.
+    fn plan(
+        &self,
+        order: &[usize],
+        bounds: impl Fn(usize) -> Rect,
+        memory: usize,
+    ) -> std::result::Result<Load, usize> {
         let threads = parallel::workers();
         let mut fastest: Option<(f64, Load)> = None;
-        let mut smallest = WorkspaceSize::default();
+        let mut least = 0;
         for (batch, speed) in BATCH_SIZES {
             // The half-size batches at the end are parts of these.
             let batches = batches(order, 1, batch);
@@ -163,9 +180,9 @@ impl BatchRunner<'_> {
             let bounds = batches.into_iter().map(|batch| batch.iter().map(|&i| bounds(i)));
             let size = WorkspaceSize::of(self.net.network(), bounds, self.channel_sums, self.exhaustive);
             let bytes = size.bytes();
-            let workers = self.free_memory(allowed.min(most * bytes)) / bytes;
+            least = bytes;
+            let workers = most.min(memory / bytes);
             let speed = workers as f64 * speed;
-            smallest.clone_from(&size);
             if workers > 0 && fastest.as_ref().is_none_or(|(most, _)| speed > *most) {
                 fastest = Some((speed, Load { workers, batch, size }));
             }
@@ -173,15 +190,7 @@ impl BatchRunner<'_> {
                 break;
             }
         }
-        if let Some((_, load)) = fastest {
-            return Ok(load);
-        }
-        let least = smallest.bytes();
-        if allowed < least {
-            return Err(too_low(self.max_memory, self.fixed_memory + least));
-        }
-        memory::require(SWEEP, least)?;
-        Ok(Load { workers: 1, batch: 1, size: smallest })
+        fastest.map(|(_, load)| load).ok_or(least)
     }
 
     /// Returns how many of `most` bytes workspaces can take. Workspaces that an earlier run has left are

@@ -234,7 +234,7 @@ fn files_do_not_import_each_other_in_a_cycle() {
 const KNOWLEDGE: [(&str, &[&str]); 10] = [
     ("kernels", &["error", "network"]),
     ("reference", &["kernels/gemm", "kernels", "network", "weights"]),
-    ("weights", &["error", "network", "text"]),
+    ("weights", &["error", "memory", "network", "text"]),
     ("cli/render/map", &["cli/render", "image/resize", "network"]),
     ("cli/render/page", &["cli/render", "network"]),
     ("cli/render/panels", &["cli/render", "network"]),

@@ -13,7 +13,7 @@ use super::console;
 const OF_A_THREAD: usize = if cfg!(target_env = "gnu") { 130 << 20 } else { 2 << 20 };
 
 /// Bytes of memory without which no subcommand can begin: for names of classes, settings and messages.
-const LEAST: usize = 4 << 20;
+const LEAST: usize = 8 << 20;
 
 /// Runs a subcommand in a pool of `threads` threads, by default one per core. If no thread can be
 /// started and the user has not asked for several, the calling thread does all work.
