@@ -73,7 +73,7 @@ impl BatchRunner<'_> {
         mask: impl Fn(usize) -> Mask + Sync,
         done: impl Fn(&[usize], Vec<Answer>) -> ControlFlow<()> + Sync,
     ) -> Result<Vec<Cost>> {
-        let Load { workers, batch, size } = self.plan_with_memory(order, bounds)?;
+        let Load { workers, batch, size } = self.plan(order, bounds)?;
         let batches = batches(order, workers, batch);
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
         // A run that was stopped stays so, whatever becomes of the flag: a batch that gave up has
@@ -88,19 +88,15 @@ impl BatchRunner<'_> {
         // takes the next batch; one that starts when none is left takes no memory.
         let workspaces = parallel::map(workers, |_| {
             let _guard = StopOnPanic(&stop);
-            let mut workspace = None;
+            if next.load(Ordering::Relaxed) >= batches.len() || stopped() {
+                return None;
+            }
+            // Without memory for this worker, the others run its batches.
+            let mut workspace = self.workspace(&size)?;
             loop {
-                if next.load(Ordering::Relaxed) >= batches.len() || stopped() {
-                    return workspace;
-                }
-                if workspace.is_none() {
-                    workspace = self.workspace(&size);
-                }
-                // Without memory for this worker, the others run its batches.
-                let room = workspace.as_mut()?;
                 let at = next.fetch_add(1, Ordering::Relaxed);
-                if at >= batches.len() {
-                    return workspace;
+                if at >= batches.len() || stopped() {
+                    return Some(workspace);
                 }
                 let masks: Vec<Mask> = batches[at].iter().map(|&i| mask(i)).collect();
                 let batch = MaskBatch {
@@ -112,7 +108,7 @@ impl BatchRunner<'_> {
                     exhaustive: self.exhaustive,
                     stop: &stopped,
                 };
-                let Some(answers) = batch.run(room) else { return workspace };
+                let Some(answers) = batch.run(&mut workspace) else { return Some(workspace) };
                 let answers = answers.into_iter();
                 let answers = answers.map(|(logits, totals)| (Classification::new(logits), totals));
                 if done(batches[at], answers.collect()).is_break() {
@@ -137,39 +133,26 @@ impl BatchRunner<'_> {
     fn workspace(&self, size: &WorkspaceSize) -> Option<Workspace> {
         // Nobody else may take the memory between the check and the allocation.
         let mut spare = self.spare.lock().expect("no panic while it is held");
-        let mut workspace = match spare.pop() {
-            Some(left) => left,
-            None if memory::is_free(size.bytes()) => Workspace::new(self.net.network()),
-            None => return None,
-        };
+        if !has_memory(size.bytes(), &mut spare) {
+            return None;
+        }
+        let mut workspace = spare.pop().unwrap_or_else(|| Workspace::new(self.net.network()));
         workspace.grow(size);
         drop(spare);
         workspace.copy_image(self.base);
         Some(workspace)
     }
 
-    /// [`plan`](Self::plan) within the bound and within the memory that the system has.
-    fn plan_with_memory(&self, order: &[usize], bounds: impl Fn(usize) -> Rect) -> Result<Load> {
-        let allowed = self.max_memory.saturating_sub(self.fixed_memory);
-        let load = self.plan(order, &bounds, allowed);
-        let load = load.map_err(|least| too_low(self.max_memory, self.fixed_memory + least))?;
-        let wanted = load.workers * load.size.bytes();
-        let free = self.free_memory(wanted);
-        if free == wanted {
-            return Ok(load);
-        }
-        self.plan(order, bounds, free).map_err(|least| memory::lacking(SWEEP, least))
-    }
-
     /// Chooses the fastest combination of workers and batch size that fits the memory. There are no
     /// more workers than batches and no more than the cores can use, so that memory grows with the
-    /// work and not with the threads. If not even one fits, returns the bytes that one needs.
-    fn plan(
-        &self,
-        order: &[usize],
-        bounds: impl Fn(usize) -> Rect,
-        memory: usize,
-    ) -> std::result::Result<Load, usize> {
+    /// work and not with the threads.
+    fn plan(&self, order: &[usize], bounds: impl Fn(usize) -> Rect) -> Result<Load> {
+        let mut spare = self.spare.lock().expect("no panic while it is held");
+        if self.max_memory < usize::MAX {
+            // What an earlier run has left is not in this one's plan.
+            spare.clear();
+        }
+        let allowed = self.max_memory.saturating_sub(self.fixed_memory);
         let threads = parallel::workers();
         let mut fastest: Option<(f64, Load)> = None;
         let mut least = 0;
@@ -179,9 +162,11 @@ impl BatchRunner<'_> {
             let most = threads.min(batches.len().max(1));
             let bounds = batches.into_iter().map(|batch| batch.iter().map(|&i| bounds(i)));
             let size = WorkspaceSize::of(self.net.network(), bounds, self.channel_sums, self.exhaustive);
-            let bytes = size.bytes();
-            least = bytes;
-            let workers = most.min(memory / bytes);
+            least = size.bytes();
+            let mut workers = most.min(allowed / least);
+            while workers > 0 && !has_memory(workers * least, &mut spare) {
+                workers -= 1;
+            }
             let speed = workers as f64 * speed;
             if workers > 0 && fastest.as_ref().is_none_or(|(most, _)| speed > *most) {
                 fastest = Some((speed, Load { workers, batch, size }));
@@ -190,19 +175,21 @@ impl BatchRunner<'_> {
                 break;
             }
         }
-        fastest.map(|(_, load)| load).ok_or(least)
-    }
-
-    /// Returns how many of `most` bytes workspaces can take. Workspaces that an earlier run has left are
-    /// not in this run's plan, and are freed if that memory is short.
-    fn free_memory(&self, most: usize) -> usize {
-        let free = memory::available(most);
-        if self.max_memory == usize::MAX && free == most {
-            return free;
+        match fastest {
+            Some((_, load)) => Ok(load),
+            None if least > allowed => Err(too_low(self.max_memory, self.fixed_memory + least)),
+            None => Err(memory::lacking(SWEEP, least)),
         }
-        self.spare.lock().expect("no panic while it is held").clear();
-        memory::available(most)
     }
+}
+
+/// True if the system has the memory. If it is short, workspaces of earlier runs are freed.
+fn has_memory(bytes: usize, spare: &mut Vec<Workspace>) -> bool {
+    if memory::is_free(bytes) {
+        return true;
+    }
+    spare.clear();
+    memory::is_free(bytes)
 }
 
 /// The error for a bound on memory below `least` bytes.

@@ -83,10 +83,8 @@ fn memory_grows_with_the_positions_and_not_with_the_threads() {
     let net = GoogLeNet::new(&Weights::seeded(SEED)).unwrap();
     let input = Input::from_nhwc_bgr(picture_input()).unwrap();
     let sweep = OcclusionSensitivity::new(&net).stride([75, 75]);
-    let needed = |sweep: OcclusionSensitivity| least(&sweep.max_memory(0).run(&input).unwrap_err());
-    let least = needed(sweep.clone());
-    // The worker for this mask takes almost nothing.
-    let fixed = needed(sweep.clone().mask_size([1, 1]));
+    let least = least(&sweep.clone().max_memory(0).run(&input).unwrap_err());
+    let (_, fixed) = most(|| net.forward(&input));
     let few = sweep.run(&input).unwrap();
     assert_eq!(few.grid, [3, 3]);
     let (many, most) = most(|| sweep.clone().threads(200).run(&input).unwrap());
