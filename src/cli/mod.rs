@@ -1,6 +1,7 @@
 //! The `occlude` command. This module starts the subcommand and sets the exit code: 0 for success,
 //! 1 for a failure, 2 for an invalid command line, 129, 130 and 143 for an interruption.
 
+mod address;
 pub mod args;
 mod checksum;
 mod commands;

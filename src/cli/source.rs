@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use occlude::{Error, Photograph, Result};
 
+use crate::cli::address;
 use crate::cli::terminal::interrupt;
 
 /// The name of standard input on the command line. A file of this name can be given as `./-`.
@@ -96,23 +97,19 @@ pub fn refuse_address(path: &Path) -> Result<()> {
 /// For an address that is not also an existing file: the address without passwords, and the way from
 /// it to a file.
 pub fn address(path: &Path) -> Option<(String, String)> {
-    let (scheme, rest) = path.to_str()?.split_once("://")?;
-    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
-    if !is_scheme || path.exists() {
+    let text = path.to_str()?;
+    let scheme = address::scheme(text)?;
+    if !text[scheme.len()..].starts_with("://") || path.exists() {
         return None;
     }
-    let (host, file) = rest.split_once('/').unwrap_or((rest, ""));
-    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-    // The part after "?" may be a signature that gives access.
-    let file = file.split_once('?').map_or(file, |(file, _)| file);
-    let advice = match scheme.to_ascii_lowercase().as_str() {
-        "file" => format!("name it as /{file}"),
+    let shown = address::redacted(text);
+    let advice = match scheme.as_str() {
+        "file" => format!("name it as /{}", shown.splitn(4, '/').nth(3).unwrap_or_default()),
         "s3" => "download it first, for example with `aws s3 cp ADDRESS .`".to_string(),
         "gs" => "download it first, for example with `gcloud storage cp ADDRESS .`".to_string(),
         _ => "download it first, for example with `curl -LO ADDRESS`".to_string(),
     };
-    Some((format!("{scheme}://{host}/{file}"), advice))
+    Some((shown, advice))
 }
 
 #[cfg(test)]
@@ -124,7 +121,7 @@ mod tests {
         let found = |text: &str| address(Path::new(text));
         for (text, name, advice) in [
             ("https://example.org/a/cat.jpg", "https://example.org/a/cat.jpg", "curl -LO"),
-            ("HTTP://me:secret@example.org/cat.jpg?key=1", "HTTP://example.org/cat.jpg", "curl -LO"),
+            ("HTTP://me:secret@example.org/cat.jpg?key=1", "HTTP://***@example.org/cat.jpg", "curl -LO"),
             ("file:///home/me/cat.jpg", "file:///home/me/cat.jpg", "name it as /home/me/cat.jpg"),
             ("s3://bucket/cat.jpg", "s3://bucket/cat.jpg", "aws s3 cp"),
         ] {

@@ -120,7 +120,7 @@ fn addresses_are_refused_with_advice() {
         (&["compare", "picture.png", "s3://bucket/cat.jpg"], &["s3://bucket/cat.jpg", "aws s3 cp"]),
         (
             &["batch", "http://me:secret@example.org/?a", "--out", "out"],
-            &["http://example.org/:", "curl -LO"],
+            &["http://***@example.org/:", "curl -LO"],
         ),
         (&["batch", "@https://example.org/list.txt", "--out", "out"], &["list.txt", "curl -LO"]),
         (&["classify", "picture.png", "--labels", "https://example.org/names"], &["names", "curl -LO"]),

@@ -9,11 +9,10 @@ use occlude::text::escaped;
 use occlude::weights::cache_file;
 use occlude::{Error, Result};
 
-use super::download::{
-    Download, Failure, Partial, blame, check_scheme, lock_target, redacted, remove_partial, server,
-};
+use super::download::{Download, Failure, Partial, blame, lock_target, remove_partial};
 use super::import::install;
 use super::manifest::{DownloadSource, Manifest, read_sources};
+use crate::cli::address::{check_scheme, redacted, server};
 use crate::cli::args::{Common, Fetch, FetchLimits};
 use crate::cli::checksum::{Checksum, file_sha256, read_and_hash};
 use crate::cli::output::files;

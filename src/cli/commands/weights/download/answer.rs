@@ -1,6 +1,6 @@
 //! The head of the server's answer in the output of curl.
 
-use super::url::{follow, is_https};
+use crate::cli::address::{follow, is_https};
 
 /// The largest total size of the headers of all answers, including redirects, in bytes.
 const MAX_HEADERS: usize = 1 << 16;

@@ -1,6 +1,6 @@
 //! The program `curl`: its options, its output and its exit codes.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
@@ -8,8 +8,8 @@ use std::thread::{self, JoinHandle};
 use occlude::text::shown;
 use occlude::{Error, Result};
 
-use super::url::{is_https, redacted, userinfo};
 use super::{CHUNK, Failure, blame};
+use crate::cli::address::{is_https, redacted, without_secrets};
 use crate::cli::args::FetchLimits;
 
 /// The time limit of a connection in seconds, including address lookup and TLS handshake.
@@ -24,8 +24,8 @@ pub struct Curl {
     /// The standard output of curl: the headers of the answers, then the file.
     pub chunks: Receiver<Vec<u8>>,
     words: Option<JoinHandle<Vec<u8>>>,
-    /// Name and password in the address, removed from messages.
-    userinfo: Option<String>,
+    /// The address, whose secrets messages do not show.
+    url: String,
 }
 
 impl Curl {
@@ -53,8 +53,9 @@ impl Curl {
         if offset > 0 {
             curl.args(["--range", &format!("{offset}-")]);
         }
-        curl.args(["--output", "-", "--", url]);
-        curl.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // Other users of the machine can read arguments, so the address is not one of them.
+        curl.args(["--output", "-", "--config", "-"]);
+        curl.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // With its own process group, curl does not receive Ctrl-C. This program ends it; otherwise
         // the end of curl would look like a lost connection.
         #[cfg(unix)]
@@ -68,6 +69,8 @@ impl Curl {
                 _ => format!("the program curl, which is required for the download, cannot be started ({error})"),
             } + ": install it, or download the file with another program and run: occlude weights import FILE",
         })?;
+        // If curl has ended, its exit code tells why.
+        let _ = child.stdin.take().expect("a pipe").write_all(config(url).as_bytes());
         let mut stdout = child.stdout.take().expect("a pipe");
         let stderr = child.stderr.take().expect("a pipe");
         let (sender, chunks) = sync_channel(4);
@@ -85,17 +88,14 @@ impl Curl {
             let _ = stderr.take(1000).read_to_end(&mut words);
             words
         });
-        Ok(Curl { child, chunks, words: Some(words), userinfo: userinfo(url).map(str::to_string) })
+        Ok(Curl { child, chunks, words: Some(words), url: url.to_string() })
     }
 
     /// Waits until curl ends. Call it after curl has closed the pipe.
     pub fn end(&mut self) -> io::Result<CurlExit> {
         let code = self.child.wait()?.code();
         let words = self.words.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
-        let mut words = String::from_utf8_lossy(&words).trim().to_string();
-        if let Some(userinfo) = &self.userinfo {
-            words = words.replace(userinfo, "***");
-        }
+        let words = without_secrets(String::from_utf8_lossy(&words).trim(), &self.url);
         Ok(CurlExit { code, words: shown(&words).into_owned() })
     }
 }
@@ -105,6 +105,20 @@ impl Drop for Curl {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The address as a line of a configuration file for curl.
+fn config(url: &str) -> String {
+    let mut quoted = String::new();
+    for character in url.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            '\n' => quoted += "\\n",
+            '\r' => quoted += "\\r",
+            _ => quoted.push(character),
+        }
+    }
+    format!("url = \"{quoted}\"\n")
 }
 
 /// The result of `curl`.
@@ -135,5 +149,16 @@ impl CurlExit {
         };
         let reason = if self.words.is_empty() { reason } else { format!("{reason} ({})", self.words) };
         Failure::Source { reason, unreachable }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::config;
+
+    #[test]
+    fn an_address_stays_one_line_of_the_configuration() {
+        assert_eq!(config("http://a/b"), "url = \"http://a/b\"\n");
+        assert_eq!(config("http://a/\"\\\n"), "url = \"http://a/\\\"\\\\\\n\"\n");
     }
 }

@@ -6,7 +6,6 @@
 mod answer;
 mod curl;
 mod partial;
-mod url;
 
 use std::io;
 use std::path::Path;
@@ -15,13 +14,13 @@ use std::time::{Duration, Instant};
 
 use occlude::Error;
 
+use crate::cli::address::check_scheme;
 use crate::cli::args::FetchLimits;
 use crate::cli::terminal::interrupt;
 use crate::cli::terminal::progress::BytesBar;
 use answer::{AnswerHead, HeadReader};
 use curl::Curl;
 pub use partial::{Partial, lock_target, remove_partial};
-pub use url::{check_scheme, redacted, server};
 
 /// The minimum speed in bytes per second. A slower source is abandoned.
 const SLOWEST: f64 = 1000.0;

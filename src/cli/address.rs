@@ -7,7 +7,7 @@
 pub fn follow(is_https: bool, location: &str) -> std::result::Result<bool, String> {
     // A relative address keeps the scheme.
     let Some(scheme) = scheme(location) else { return Ok(is_https) };
-    let address = redacted(location.split(['?', '#']).next().unwrap_or_default());
+    let address = redacted(location);
     match scheme.as_str() {
         "https" => Ok(true),
         "http" if !is_https => Ok(false),
@@ -34,7 +34,7 @@ pub fn is_https(url: &str) -> bool {
 }
 
 /// The scheme of an address in lower case.
-fn scheme(url: &str) -> Option<String> {
+pub fn scheme(url: &str) -> Option<String> {
     let (scheme, _) = url.split_once(':')?;
     let plain = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
     let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(plain);
@@ -67,12 +67,20 @@ pub fn server(url: &str) -> &str {
     authority.rsplit_once('@').map_or(authority, |(_, server)| server)
 }
 
-/// The address without name and password, for messages.
+/// The address for messages: without name, password and query, which may give access.
 pub fn redacted(url: &str) -> String {
-    match userinfo(url) {
+    let public = match userinfo(url) {
         Some(userinfo) => url.replacen(&format!("{userinfo}@"), "***@", 1),
         None => url.to_string(),
-    }
+    };
+    public.split(['?', '#']).next().unwrap_or_default().to_string()
+}
+
+/// The text of another program without the secrets of an address.
+pub fn without_secrets(text: &str, url: &str) -> String {
+    let query = url.split_once('?').map(|(_, query)| query).filter(|query| !query.is_empty());
+    let secrets = [userinfo(url), query].into_iter().flatten();
+    secrets.fold(text.to_string(), |text, secret| text.replace(secret, "***"))
 }
 
 #[cfg(test)]
@@ -82,15 +90,18 @@ mod tests {
     #[test]
     fn credentials_are_not_shown() {
         for (url, shown, name) in [
-            ("https://a.b/c@d?e@f", "https://a.b/c@d?e@f", "a.b"),
+            ("https://a.b/c@d?e@f", "https://a.b/c@d", "a.b"),
             ("https://me:secret@a.b:1/c", "https://***@a.b:1/c", "a.b:1"),
-            ("http://me:p@ss@a.b?c", "http://***@a.b?c", "a.b"),
+            ("http://me:p@ss@a.b?c", "http://***@a.b", "a.b"),
             ("//me:secret@a.b/c", "//***@a.b/c", "a.b"),
             ("me:secret@a.b/c", "***@a.b/c", "a.b"),
+            ("https://me:secret@a.b/c?token=d#e", "https://***@a.b/c", "a.b"),
             ("openvino", "openvino", "openvino"),
         ] {
             assert_eq!((redacted(url).as_str(), server(url)), (shown, name), "{url}");
         }
+        let url = "https://me:secret@a.b/c?token=d";
+        assert_eq!(without_secrets("no me:secret, no token=d", url), "no ***, no ***");
         // Passwords that are not encoded, and addresses that are not valid.
         for (url, shown) in [
             ("https://me:se/cret@a.b/c", "https://***@a.b/c"),
