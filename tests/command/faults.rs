@@ -7,13 +7,13 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::LazyLock;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use crate::common::command::{
-    folder, listing, occlude, refuse, seeded, stderr, succeed, without_network, write_png,
+    folder, listing, occlude, refuse, seeded, stderr, succeed, under, with_default_signals, without_network,
+    write_png,
 };
 use crate::common::without_threads;
 use tempfile::TempDir;
@@ -24,38 +24,8 @@ const QUICK: [&str; 2] = ["--stride", "224"];
 /// event.
 const SLOW: [&str; 4] = ["--stride", "4", "--threads", "1"];
 
-/// The option of `env` that gives SIGINT its default effect.
-const DEFAULT_SIGNAL: &str = "--default-signal=INT";
-
 /// Longer than any step here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(300);
-
-/// Runs the command after a line of shell that changes its environment, such as `ulimit`. In that
-/// line the command is `"$@"`.
-fn under(shell: &str, command: &Command) -> Command {
-    let mut line = Command::new("sh");
-    line.args(["-c", shell, "sh"]).arg(command.get_program()).args(command.get_args());
-    line.current_dir(command.get_current_dir().unwrap());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => line.env(name, value),
-            None => line.env_remove(name),
-        };
-    }
-    line
-}
-
-/// The command with the default effect of SIGINT. A process inherits ignored signals, the program
-/// respects them, and a job in the background of a script ignores SIGINT.
-fn with_default_signals(command: &Command) -> Command {
-    static HAS_OPTION: LazyLock<bool> = LazyLock::new(|| {
-        let env = Command::new("env").args([DEFAULT_SIGNAL, "true"]).output();
-        env.is_ok_and(|output| output.status.success())
-    });
-    // Without this option of GNU's `env`, the tests pass where SIGINT is not ignored.
-    let shell = if *HAS_OPTION { format!("exec env {DEFAULT_SIGNAL} \"$@\"") } else { "exec \"$@\"".into() };
-    under(&shell, command)
-}
 
 fn spawn(command: Command) -> Child {
     let mut command = with_default_signals(&command);

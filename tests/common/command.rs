@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::LazyLock;
 
 use occlude::Photograph;
 use serde_json::Value;
@@ -18,6 +19,36 @@ pub fn occlude(folder: &TempDir, arguments: &[&str]) -> Command {
         command.env(cache, folder.path().join("cache"));
     }
     command
+}
+
+/// The option of `env` that gives SIGINT its default effect.
+const DEFAULT_SIGNAL: &str = "--default-signal=INT";
+
+/// Runs the command after a line of shell that changes its environment, such as `ulimit`. In that
+/// line the command is `"$@"`.
+pub fn under(shell: &str, command: &Command) -> Command {
+    let mut line = Command::new("sh");
+    line.args(["-c", shell, "sh"]).arg(command.get_program()).args(command.get_args());
+    line.current_dir(command.get_current_dir().unwrap());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => line.env(name, value),
+            None => line.env_remove(name),
+        };
+    }
+    line
+}
+
+/// The command with the default effect of SIGINT. A process inherits ignored signals, the program
+/// respects them, and a job in the background of a script ignores SIGINT.
+pub fn with_default_signals(command: &Command) -> Command {
+    static HAS_OPTION: LazyLock<bool> = LazyLock::new(|| {
+        let env = Command::new("env").args([DEFAULT_SIGNAL, "true"]).output();
+        env.is_ok_and(|output| output.status.success())
+    });
+    // Without this option of GNU's `env`, the tests pass where SIGINT is not ignored.
+    let shell = if *HAS_OPTION { format!("exec env {DEFAULT_SIGNAL} \"$@\"") } else { "exec \"$@\"".into() };
+    under(&shell, command)
 }
 
 /// The command with the seeded weights.
