@@ -30,12 +30,16 @@ pub fn on_threads<T: Send>(threads: Option<usize>, run: impl FnOnce() -> Result<
             "there is no memory for {asked} threads: the program runs on {threads}"
         ));
     }
-    let mut pool = ThreadPoolBuilder::new().num_threads(count).build();
+    // Where glibc has no room for the heap of a thread, it takes a page for each of the thread's
+    // allocations, however small. The calling thread has a heap.
+    let on_this_thread = || ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
+    let mut pool =
+        if count == 1 { on_this_thread() } else { ThreadPoolBuilder::new().num_threads(count).build() };
     if let Err(error) = &pool
-        && threads.is_none_or(|threads| threads == 1)
+        && threads.is_none()
     {
         console::print_note(&format!("no thread can be started ({error}): the program runs on one thread"));
-        pool = ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
+        pool = on_this_thread();
     }
     let pool = pool.map_err(|error| Error::Option {
         name: "--threads",
