@@ -171,9 +171,12 @@ fn only_what_is_asked_for_is_written() {
     let names: Vec<String> = npz(read(&folder, "out/maps.npz")).into_keys().collect();
     assert_eq!(names, ["argmax", "argmax_scores", "base_scores", "classes", "maps", "scores"]);
 
-    for wrong in ["csv", "npz,", ""] {
+    let between = "a name between commas is empty: expected npy";
+    for (wrong, message) in
+        [("csv", "'--arrays <LIST>': expected npy"), ("npz,", between), ("npz,,npy", between)]
+    {
         let command = seeded(&folder, &["explain", "picture.png", "--arrays", wrong]);
-        refuse(&folder, command, 2, &["--arrays", "expected npy or npz or safetensors"]);
+        refuse(&folder, command, 2, &["--arrays", message, "expected npy or npz or safetensors"]);
     }
 
     succeed(seeded(

@@ -8,7 +8,7 @@ use occlude::parallel::MAX_THREADS;
 use super::drawing::Figures;
 use super::shard::Shard;
 use super::sweep::Sweep;
-use super::values::{ARRAY_FILES, ArrayFile, choice, count};
+use super::values::{ARRAY_FILES, ArrayFile, count, listed_choice};
 
 /// Explain many photographs; can be resumed and split over several processes
 #[derive(Args)]
@@ -80,7 +80,7 @@ pub struct Batch {
 
     /// Also write the numbers as arrays, as for `occlude explain`: npz, npy, safetensors, separated
     /// by commas
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = choice(ARRAY_FILES))]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = listed_choice(ARRAY_FILES))]
     pub arrays: Vec<ArrayFile>,
 
     #[command(flatten)]

@@ -4,6 +4,8 @@ use std::fmt;
 
 use occlude::{Classification, Error, Labels, Result};
 
+use super::values::EMPTY_NAME;
+
 /// The classes of all `--classes` options. `topK` is resolved to classes when the classification is
 /// known.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,13 +49,20 @@ impl Classes {
     ///
     /// # Errors
     /// The errors of [`Labels::find`]; [`Error::Option`] if K in `topK` is 0 or larger than the
-    /// number of classes.
+    /// number of classes, or if there is nothing between two commas.
     pub fn parse(lists: &[String], labels: &Labels) -> Result<Classes> {
         let mut items = Vec::new();
         for list in lists {
             let list = list.trim_end();
             let list = list.strip_suffix(',').unwrap_or(list);
             let mut parts: Vec<&str> = list.split(',').map(str::trim).collect();
+            if parts.len() > 1 && parts.contains(&"") {
+                return Err(Error::Option {
+                    name: "--classes",
+                    found: format!("\"{list}\""),
+                    expected: format!("names separated by commas, but {EMPTY_NAME}"),
+                });
+            }
             while !parts.is_empty() {
                 let longest = (1..=parts.len().min(MOST_NAMES))
                     .rev()
@@ -155,8 +164,11 @@ mod tests {
         assert_eq!(message("top0"), "--classes top0 is not possible: expected top1 to top1000");
         assert!(message("top").contains("expected top1 to top1000"));
         assert!(message("").contains("no class is called \"\""));
-        for nothing in [",", "285,,", "285,,7", " , 7"] {
-            assert!(message(nothing).contains("no class is called \"\""), "{nothing}");
+        let between =
+            "is not possible: expected names separated by commas, but a name between commas is empty";
+        assert_eq!(message("285,,7"), format!("--classes \"285,,7\" {between}"));
+        for nothing in [",,", "285,,", " , 7", "285, ,7", "tabby, tabby cat,,7"] {
+            assert!(message(nothing).ends_with(between), "{nothing}");
         }
         let few = Classes::parse(&["top3".to_string()], &Labels::numbered(2)).unwrap_err().to_string();
         assert!(few.contains("expected top1 to top2"), "{few}");

@@ -3,7 +3,7 @@
 use clap::Args;
 use occlude::Upsampling;
 
-use super::values::choice;
+use super::values::{EMPTY_NAME, choice};
 use crate::cli::render::canvas::Format;
 use crate::cli::render::colours::{COLOURS, Colours};
 
@@ -73,10 +73,14 @@ fn shows(text: &str) -> Result<Shows, String> {
             "drop" => Show::Drop,
             "score" => Show::Score,
             "class" => Show::Class,
-            _ => {
-                return Err(
-                    "expected drop, score or class, or several of them separated by commas".to_string()
-                );
+            word => {
+                let expected = "expected drop, score or class, or several of them separated by commas";
+                let is_between = word.is_empty() && text.contains(',');
+                return Err(if is_between {
+                    format!("{EMPTY_NAME}: {expected}")
+                } else {
+                    expected.to_string()
+                });
             }
         };
         if !shows.contains(&show) {
@@ -99,7 +103,14 @@ mod tests {
     fn figures() {
         assert_eq!(shows("drop"), Ok(Shows(vec![Show::Drop])));
         assert_eq!(shows("class, score,class"), Ok(Shows(vec![Show::Class, Show::Score])));
-        assert!(shows("").is_err() && shows("drop,all").is_err());
+        let message = |text: &str| shows(text).unwrap_err();
+        assert!(message("").starts_with("expected drop") && message("drop,all").starts_with("expected drop"));
+        for nothing in ["drop,,class", "drop,", ",drop", "drop, ,class"] {
+            assert!(
+                message(nothing).starts_with("a name between commas is empty: expected drop"),
+                "{nothing}"
+            );
+        }
         assert_eq!((opacity("0"), opacity("0.25"), opacity("1")), (Ok(0.0), Ok(0.25), Ok(1.0)));
         assert!(["", "-0.1", "1.1", "NaN"].iter().all(|wrong| opacity(wrong).is_err()));
     }

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::drawing::Figures;
 use super::sweep::{Pool, Sweep};
-use super::values::{ARRAY_FILES, ArrayFile, choice};
+use super::values::{ARRAY_FILES, ArrayFile, listed_choice};
 
 /// Map which parts of a photograph are evidence for a class by sliding a mask over it
 #[derive(Args)]
@@ -90,7 +90,7 @@ pub struct Explain {
 
     /// Also write the numbers as arrays. Formats, separated by commas: npz (maps.npz, for
     /// numpy.load), npy (maps.npy, only the maps), safetensors (maps.safetensors)
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = choice(ARRAY_FILES))]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = listed_choice(ARRAY_FILES))]
     pub arrays: Vec<ArrayFile>,
 
     #[command(flatten)]

@@ -37,6 +37,20 @@ pub fn choice<T: Copy + Send + Sync>(
     }
 }
 
+/// The problem with a list that has nothing between two commas, or after the last one.
+pub const EMPTY_NAME: &str = "a name between commas is empty";
+
+/// Returns a parser of one item of a list separated by commas, as [`choice`].
+pub fn listed_choice<T: Copy + Send + Sync>(
+    choices: &'static [(&'static str, T)],
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync {
+    let named = choice(choices);
+    move |text| {
+        named(text)
+            .map_err(|expected| if text.is_empty() { format!("{EMPTY_NAME}: {expected}") } else { expected })
+    }
+}
+
 pub fn count(text: &str, most: usize) -> Result<usize, String> {
     let value = text.parse().ok().filter(|value| (1..=most).contains(value));
     value.ok_or_else(|| format!("expected a whole number from 1 to {most}"))
