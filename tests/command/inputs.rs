@@ -91,6 +91,15 @@ fn a_batch_reads_a_photograph_or_a_list_from_standard_input() {
     assert_eq!(summary["pictures"][0]["path"], "standard input");
     // Standard input may hold another photograph now, so nothing is "already complete".
     assert!(!batch("-", "one", "picture.png").contains("already complete"));
+    for (list, message) in [
+        (&b"a\n\xff"[..], "error: standard input: line 2 is not UTF-8"),
+        (b"a\nb\0", "error: standard input: line 2 contains a NUL byte"),
+        (b"# nothing\n", "error: standard input: no photographs found"),
+    ] {
+        fs::write(path("list"), list).unwrap();
+        let command = with_input(quick(&folder, &["batch", "@-", "--out", "none"]), &path("list"));
+        refuse(&folder, command, 1, &[message]);
+    }
 }
 
 /// Each name of classes is read from a pipe once, also by a batch.

@@ -41,7 +41,7 @@ pub fn photographs(inputs: &[PathBuf], recursive: bool) -> Result<(Vec<Photograp
             let passed_over =
                 found.passed_over.in_words().map_or(String::new(), |words| format!("; {words}"));
             return Err(refuse(
-                input,
+                list(input).unwrap_or(input),
                 format!(
                     "no photographs found: expected a list of paths, or a folder with files of type \
                      {endings}{deeper}{passed_over}"
@@ -81,8 +81,8 @@ struct Found {
 impl Found {
     /// Adds the paths of one input.
     fn add(&mut self, input: &Path) -> Result<()> {
-        if let Some(list) = input.to_str().and_then(|text| text.strip_prefix('@')) {
-            return add_list(Path::new(list), &mut self.paths);
+        if let Some(list) = list(input) {
+            return add_list(list, &mut self.paths);
         }
         source::refuse_address(input)?;
         let pattern = input.to_str().filter(|text| text.contains(['*', '?', '[']));
@@ -152,6 +152,11 @@ impl Found {
             self.passed_over.add_file(&path);
         }
     }
+}
+
+/// The file with the list that an input names: "@FILE".
+fn list(input: &Path) -> Option<&Path> {
+    Some(Path::new(input.to_str()?.strip_prefix('@')?))
 }
 
 /// Adds the paths of a list, one per line.
@@ -238,7 +243,7 @@ fn unreadable(path: &Path) -> impl Fn(std::io::Error) -> Error {
 }
 
 fn refuse(path: &Path, problem: String) -> Error {
-    Error::Image { name: path.display().to_string(), problem }
+    Error::Image { name: source::shown(path), problem }
 }
 
 #[cfg(test)]
