@@ -130,10 +130,11 @@ impl Isa {
         }
     }
 
-    /// The instruction set of this name; `option` is the place where the name stands.
+    /// The instruction set of this name, in upper or lower case; `option` is the place where the
+    /// name stands.
     fn named(option: &'static str, name: &str) -> Result<Isa> {
         let refuse = |expected| Err(Error::Option { name: option, found: format!("\"{name}\""), expected });
-        let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name() == name) else {
+        let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(name)) else {
             let [others @ .., last] = Kind::ALL.map(Kind::name);
             return refuse(format!("{} or {last}", others.join(", ")));
         };
@@ -244,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_name_of_no_instruction_set_is_refused() {
-        for name in ["", "sse9", "AVX2", "avx2 "] {
+        for name in ["", "sse9", "avx2 ", "AVX 2"] {
             let error = name.parse::<Isa>().unwrap_err().to_string();
             assert!(error.contains("expected scalar, avx2, avx512, neon, wasm or wasm-unfused"), "{error}");
         }
@@ -253,7 +254,10 @@ mod tests {
     fn an_empty_variable_is_one_that_is_not_set_and_a_wrong_one_is_named() {
         assert_eq!(Isa::of_variable(None).unwrap(), Isa::detect());
         assert_eq!(Isa::of_variable(Some("".into())).unwrap(), Isa::detect());
-        assert_eq!(Isa::of_variable(Some("scalar".into())).unwrap(), Isa::SCALAR);
+        for name in ["scalar", "SCALAR", "Scalar"] {
+            assert_eq!(Isa::of_variable(Some(name.into())).unwrap(), Isa::SCALAR, "{name}");
+            assert_eq!(name.parse::<Isa>().unwrap(), Isa::SCALAR, "{name}");
+        }
         let error = Isa::of_variable(Some("sse9".into())).unwrap_err().to_string();
         assert_eq!(
             error,
