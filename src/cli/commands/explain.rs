@@ -17,7 +17,7 @@ use crate::cli::output::table::{LISTED, table};
 use crate::cli::output::{earlier, json, report, results};
 use crate::cli::render::preview::Preview;
 use crate::cli::terminal::console;
-use crate::cli::terminal::progress::PositionsBar;
+use crate::cli::terminal::progress::{PositionsBar, Waiting};
 use crate::cli::terminal::threads::on_threads;
 
 pub fn run(common: &Common, args: &Explain) -> Result<ExitCode> {
@@ -52,6 +52,7 @@ fn explain(common: &Common, args: &Explain, output: &OutputFolder) -> Result<Exi
         session.measure(&mut explanation, &args.sweep, &progress)?;
     }
     drop(bar);
+    let drawing = Waiting::drawing(explanation.maps.classes.len());
     let json = json::maps(&explanation);
     let files = results::files(&explanation, &args.figures, &args.arrays, &json);
     let page =
@@ -59,6 +60,7 @@ fn explain(common: &Common, args: &Explain, output: &OutputFolder) -> Result<Exi
     let page = page.transpose()?;
     let apart = args.report.as_deref().zip(page.as_ref().map(String::as_bytes));
     let written = output.write_with(&files, apart)?;
+    drop(drawing);
     if let Some(preview) = &mut *preview.lock().expect("as above") {
         preview.show(&explanation.maps);
     }

@@ -22,6 +22,7 @@ use crate::cli::render::map::{self, MapFigure, Overlay};
 use crate::cli::render::page::PHOTO_SIDE;
 use crate::cli::render::scale::{Scale, readable};
 use crate::cli::terminal::console;
+use crate::cli::terminal::progress::Waiting;
 use crate::cli::terminal::threads::on_threads;
 
 pub fn run(common: &Common, args: &Gradcam) -> Result<ExitCode> {
@@ -40,6 +41,7 @@ fn gradcam(common: &Common, args: &Gradcam, output: &OutputFolder) -> Result<Exi
     // Activations of earlier layers may overflow although the logits do not.
     require_finite(&maps.maps)?;
 
+    let drawing = Waiting::drawing(maps.classes.len());
     let json = json::gradcams(&session, &source, &said, &maps);
     let photograph = source.photograph.square(PHOTO_SIDE, session.resize);
     let mut files = Vec::new();
@@ -49,6 +51,7 @@ fn gradcam(common: &Common, args: &Gradcam, output: &OutputFolder) -> Result<Exi
     }
     files.push(("gradcam.json".to_string(), json.clone().into_bytes()));
     let written = output.write(&files)?;
+    drop(drawing);
     console::print(&if args.json { json } else { summary(&said, &maps, &written, &session.labels) })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -139,6 +139,12 @@ impl Waiting {
         // Without a further thread, there is no line.
         Waiting(thread::Builder::new().spawn(show).ok().map(|thread| (sender, thread)))
     }
+
+    /// The line for the figures of this many classes.
+    pub fn drawing(classes: usize) -> Waiting {
+        let classes = if classes == 1 { "1 class".to_string() } else { format!("{classes} classes") };
+        Waiting::new(format!("drawing the figures of {classes}"))
+    }
 }
 
 impl Drop for Waiting {
