@@ -75,16 +75,17 @@ fn survey(bytes: &[u8]) -> Result<Frame, Problem> {
     while let Some(at) = rest.windows(2).position(|pair| pair[0] == 0xFF && !matches!(pair[1], 0 | 0xFF)) {
         let marker = rest[at + 1];
         rest = &rest[at + 2..];
-        match (marker, &mut frame) {
-            // The end of the image.
-            (0xD9, Some(frame)) => frame.check_end()?,
-            (0xD0..=0xD7, Some(frame)) => frame.check_restart(marker)?,
-            _ => {}
-        }
+        // These markers stand alone: the end of the image, restarts, its start, and TEM.
         match marker {
-            0xD9 => return frame.ok_or_else(|| Problem::Damaged("it has no picture".to_string())),
-            // Start of image, restarts and TEM stand alone.
-            0x01 | 0xD0..=0xD8 => continue,
+            0xD9 => {
+                let frame = frame.ok_or_else(|| Problem::Damaged("it has no picture".to_string()))?;
+                return frame.check_end();
+            }
+            0xD0..=0xD7 => {
+                frame.as_mut().map_or(Ok(()), |frame| frame.check_restart(marker))?;
+                continue;
+            }
+            0x01 | 0xD8 => continue,
             _ => {}
         }
         let length = rest.first_chunk::<2>().map(|length| u16::from_be_bytes(*length).into());
@@ -198,10 +199,10 @@ impl Frame {
 
     /// Checks that all bits of all coefficients were there. The standard allows progressive files
     /// without the last bits, but then libjpeg smooths the picture, and this decoder does not.
-    fn check_end(&self) -> Result<(), Problem> {
+    fn check_end(self) -> Result<Frame, Problem> {
         let is_complete = |component: &Component| component.missing_bits == [0; 64];
         if self.components.iter().all(is_complete) {
-            return Ok(());
+            return Ok(self);
         }
         Err(Problem::Damaged("its last scans are missing".to_string()))
     }
