@@ -89,11 +89,11 @@ impl Labels {
 
     /// Reads a text file with one line for each class, in the order of the network's outputs. A
     /// line holds the WordNet id of the class, which is optional, and its names, separated by ", ".
-    /// Empty lines at the end are ignored, and so is a byte order mark.
+    /// Lines end with LF, CR LF or CR. Empty lines at the end are ignored, and so is a byte order mark.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be read. [`Error::Labels`] if it is not UTF-8, is larger
-    /// than 16 MB, has no line or more than [`MAX_CLASSES`], or has an empty line before the last name.
+    /// [`Error::Io`] if the file cannot be read. [`Error::Labels`] if it is not UTF-8, is JSON or
+    /// a list of Python, is larger than 16 MB, has no line or more than [`MAX_CLASSES`], or has an empty line before the last name.
     pub fn open(path: impl AsRef<Path>) -> Result<Labels> {
         let path = path.as_ref();
         let mut bytes = Vec::new();
@@ -116,13 +116,22 @@ impl Labels {
         }
         // Windows programs put a byte order mark before the text.
         let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-        if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") {
-            return Err(refuse("is text in UTF-16, expected UTF-8; save it as UTF-8".to_string()));
+        // Without a byte order mark, UTF-16 has zero bytes in most letters.
+        if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") || bytes.contains(&0) {
+            let problem = "is text in UTF-16 or UTF-32, or no text, expected UTF-8; save it as UTF-8";
+            return Err(refuse(problem.to_string()));
         }
         let text = str::from_utf8(bytes).map_err(|error| {
             let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
             refuse(format!("line {line} is not UTF-8, expected a line of text for each class"))
         })?;
+        if is_list(text) {
+            let problem = "is a list in JSON or Python, expected text with the name of a class in each line, in the \
+                           order of their indices; write the names as lines";
+            return Err(refuse(problem.to_string()));
+        }
+        // Old programs of the Macintosh end lines with CR alone.
+        let text = if text.contains('\n') { text.into() } else { text.replace('\r', "\n") };
         let lines = text.trim_end().lines().count();
         if lines > MAX_CLASSES {
             return Err(refuse(format!(
@@ -224,6 +233,16 @@ impl Labels {
     }
 }
 
+/// True for an array or an object of JSON, and a list or a dictionary of Python.
+fn is_list(text: &str) -> bool {
+    let mut signs = text.chars().filter(|c| !c.is_whitespace());
+    match (signs.next(), signs.next(), signs.next_back()) {
+        (Some('['), Some('"' | '\'' | '[' | '{'), Some(']')) => true,
+        (Some('{'), Some(second), Some('}')) => second.is_ascii_digit() || matches!(second, '"' | '\''),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -304,8 +323,32 @@ mod tests {
         assert_eq!(Labels::parse("f", b"\xEF\xBB\xBFdaisy\n").unwrap().find("daisy").unwrap(), 0);
         let message = |bytes: &[u8]| Labels::parse("f", bytes).unwrap_err().to_string();
         assert_eq!(message(b"a\n\nb"), "f: line 2 is empty, expected the name of class 1");
+        assert_eq!(message(b"a\r\rb"), "f: line 2 is empty, expected the name of class 1");
+        let cr = Labels::parse("f", b"daisy\rrose, roses\r").unwrap();
+        assert_eq!((cr.count(), cr.words(0), cr.words(1)), (2, "daisy", "rose, roses"));
         assert!(message(b"a\nb\xff").contains("line 2 is not UTF-8"));
-        assert!(message(b"\xFF\xFEd\0a\0").contains("is text in UTF-16, expected UTF-8"));
+        let text = "daisy\nrose\n";
+        let utf16 = |bytes: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
+        for bytes in [utf16(u16::to_le_bytes), utf16(u16::to_be_bytes)] {
+            assert!(message(&bytes).contains("is text in UTF-16 or UTF-32, or no text, expected UTF-8"));
+        }
+        assert!(message(b"\xFF\xFE\x2A\x4E").contains("is text in UTF-16"));
+        for list in [
+            "[\"daisy\", \"rose\"]",
+            " [\n  'daisy',\n  'rose'\n]\n",
+            "{\"0\": \"daisy\"}",
+            "{0: 'daisy',\n 1: 'rose'}\n",
+            "{\n \"0\": [\"n1\", \"daisy\"]\n}",
+            "[{\"name\": \"daisy\"}]",
+        ] {
+            assert!(
+                message(list.as_bytes()).contains("is a list in JSON or Python, expected text"),
+                "{list}"
+            );
+        }
+        for names in ["[PAD]\n[UNK]", "{x}", "[", "{", "[]"] {
+            assert!(Labels::parse("f", names.as_bytes()).is_ok(), "{names}");
+        }
         assert!(message(b"\n \n").contains("is empty"), "{}", message(b"\n \n"));
         assert_eq!(Labels::numbered(3).find("class 2").unwrap(), 2);
     }
