@@ -62,7 +62,7 @@ pub(crate) fn check_default() -> Result<()> {
 fn has_pool() -> bool {
     static GLOBAL: LazyLock<bool> = LazyLock::new(|| {
         default_threads().is_ok_and(|threads| {
-            let started = ThreadPoolBuilder::new().num_threads(threads).build_global();
+            let started = ThreadPoolBuilder::new().num_threads(useful(threads)).build_global();
             // An error without a cause means that the host program has started the pool already.
             started.map_or_else(|error| error.source().is_none(), |()| true)
         })
@@ -79,11 +79,17 @@ pub(crate) fn count() -> usize {
     1
 }
 
-/// Returns the number of threads that are worth memory of their own: those of the current pool, but at
-/// most four for each core. More would only wait for each other.
-pub(crate) fn workers() -> usize {
+/// The number of threads that are worth starting, and worth memory of their own, if `asked` are asked
+/// for: at most four for each core. More would only wait for each other, and a thousand threads that
+/// look for work at each other take seconds to find none.
+pub fn useful(asked: usize) -> usize {
     let cores = available_parallelism().map_or(1, usize::from);
-    count().min(4 * cores)
+    asked.min(4 * cores)
+}
+
+/// Returns the number of threads of the current pool that are worth memory of their own.
+pub(crate) fn workers() -> usize {
+    useful(count())
 }
 
 /// Calls `f` for 0 to `count - 1` and returns the results in this order.
@@ -109,14 +115,14 @@ pub(crate) fn map_chunks<T: Send, R: Send>(
     values.chunks_mut(size).enumerate().map(|(number, chunk)| f(number, chunk)).collect()
 }
 
-/// Calls `run` in a new pool of `threads` threads, or in the current pool if `threads` is 0.
+/// Calls `run` in a new pool of `threads` threads, as far as they are [`useful`], or in the current pool if `threads` is 0.
 ///
 /// # Errors
 /// [`Error::Option`](crate::Error::Option) if the system cannot start that many threads.
 pub(crate) fn in_pool<T: Send>(threads: usize, run: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     #[cfg(feature = "rayon")]
     if threads > 0 {
-        let pool = ThreadPoolBuilder::new().num_threads(threads).build();
+        let pool = ThreadPoolBuilder::new().num_threads(useful(threads)).build();
         let pool = pool.map_err(|error| {
             let expected = format!("at most as many as the system can start ({error})");
             Error::option("number of threads", threads, expected)
@@ -144,9 +150,12 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_has_as_many_threads_as_were_asked_for() {
-        let found = in_pool(3, || Ok(count())).unwrap();
-        assert_eq!(found, if cfg!(feature = "rayon") { 3 } else { 1 });
+    fn a_pool_has_as_many_threads_as_were_asked_for_and_are_useful() {
+        let most = 4 * available_parallelism().unwrap().get();
+        for (asked, started) in [(1, 1), (3, 3), (most, most), (most + 1, most), (MAX_THREADS, most)] {
+            let found = in_pool(asked, || Ok(count())).unwrap();
+            assert_eq!(found, if cfg!(feature = "rayon") { started } else { 1 }, "{asked}");
+        }
         assert_eq!(in_pool(0, || Ok(count())).unwrap(), count());
     }
 

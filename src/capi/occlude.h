@@ -218,8 +218,8 @@ int occlude_options_score(occlude_options *options, int score);
  * change. The results have the same bits; it takes longer. Default: 0. */
 int occlude_options_exhaustive(occlude_options *options, int on);
 
-/* Sets the number of threads that are started for the explanation, at most 1024. With 0 it uses the
- * pool that all explanations share. Default: 0. */
+/* Sets the number of threads for the explanation, at most 1024, of which at most four for each core
+ * are started. With 0 it uses the pool that all explanations share. Default: 0. */
 int occlude_options_threads(occlude_options *options, size_t count);
 
 /* Limits the memory in bytes that the explanation may allocate while it runs, in addition to the

@@ -235,7 +235,7 @@ impl<'a> OcclusionSensitivity<'a> {
 
     /// Number of threads in a pool of the sweep's own, at most
     /// [`MAX_THREADS`](crate::parallel::MAX_THREADS); 0 (the default) uses the current rayon pool.
-    /// No more threads work than there are batches of positions, and at most four for each core.
+    /// At most four for each core are started, and no more work than there are batches of positions.
     pub fn threads(self, threads: usize) -> Self {
         OcclusionSensitivity { threads, ..self }
     }

@@ -38,7 +38,8 @@ pub struct Profile {
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true, value_parser = size)]
     pub stride: Option<Size>,
 
-    /// Number of threads, 1 to 1024 [default: one per core]
+    /// Number of threads, 1 to 1024, of which at most four for each core are started [default: one per
+    /// core]
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = |text: &str| count(text, MAX_THREADS))]
     pub threads: Option<usize>,
 

@@ -10,7 +10,8 @@ use super::values::{Size, choice, count, feature, mask_value, memory, region, si
 /// The option for the number of threads, for commands whose results do not depend on it.
 #[derive(Args)]
 pub struct Pool {
-    /// Number of threads, 1 to 1024; the results do not depend on it [default: one per core]
+    /// Number of threads, 1 to 1024, of which at most four for each core are started; the results do
+    /// not depend on it [default: one per core]
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = |text: &str| count(text, MAX_THREADS))]
     pub threads: Option<usize>,
 }

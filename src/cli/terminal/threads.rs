@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use occlude::parallel::default_threads;
+use occlude::parallel::{default_threads, useful};
 use occlude::{Error, Result, memory};
 use rayon::ThreadPoolBuilder;
 
@@ -15,13 +15,13 @@ const OF_A_THREAD: usize = if cfg!(target_env = "gnu") { 130 << 20 } else { 2 <<
 /// Bytes of memory without which no subcommand can begin: for names of classes, settings and messages.
 const LEAST: usize = 8 << 20;
 
-/// Runs a subcommand in a pool of `threads` threads, by default one per core. If no thread can be
+/// Runs a subcommand in a pool of `threads` threads, by default one per core, as far as they are useful. If no thread can be
 /// started and the user has not asked for several, the calling thread does all work.
 ///
 /// The whole subcommand runs in the pool. New threads often share a core in their first
 /// milliseconds; this then happens while the weights are loaded, not in the part that is timed.
 pub fn on_threads<T: Send>(threads: Option<usize>, run: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    let asked = threads.map_or_else(default_threads, Ok)?;
+    let asked = useful(threads.map_or_else(default_threads, Ok)?);
     // One block stays for the network.
     let count = memory::blocks(asked + 1, OF_A_THREAD).saturating_sub(1).clamp(1, asked.max(1));
     if count < asked {
