@@ -85,9 +85,14 @@ pub(super) fn read_header(name: &str, size: u64, reader: &mut dyn Read) -> Resul
             "not a safetensors file: its header is damaged (the bytes of tensors overlap, or there is a gap between them)"
                 .to_string(),
         ),
-        error => {
-            refuse(format!("not a safetensors file: its header is damaged ({})", shown(&error.to_string())))
-        }
+        SafeTensorError::TensorInvalidInfo | SafeTensorError::ValidationOverflow => refuse(
+            "not a safetensors file: its header is damaged (a tensor has another number of bytes than its shape)"
+                .to_string(),
+        ),
+        _ => refuse(
+            "not a safetensors file: its header is damaged (it is not the JSON text of such a file); fetch the file again"
+                .to_string(),
+        ),
     })?;
     drop(head);
     let entry = |(name, info): (String, &::safetensors::tensor::TensorInfo)| Entry {

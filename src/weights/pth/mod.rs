@@ -82,8 +82,8 @@ impl<'a> Archive<'a> {
         if entries > MAX_ENTRIES {
             return Err(format!("a ZIP archive of {entries} entries, expected at most {MAX_ENTRIES}"));
         }
-        let zip = ZipArchive::new(Cursor::new(bytes)).map_err(|error| {
-            format!("a ZIP archive that is damaged or not complete ({error}); fetch or save the file again")
+        let zip = ZipArchive::new(Cursor::new(bytes)).map_err(|_| {
+            "a ZIP archive that is damaged or not complete; fetch or save the file again".to_string()
         })?;
         Ok(Archive { bytes, zip, taken: 0 })
     }
@@ -120,8 +120,7 @@ impl<'a> Archive<'a> {
         let Some(index) = self.zip.index_for_name_raw(name.as_bytes()) else { return Ok(None) };
         let refuse = |what: &str| format!("its entry {} {what}", quoted(name));
         let damaged = |what: &str| refuse(&format!("{what}; fetch or save the file again"));
-        let problem = |error: &dyn std::error::Error| damaged(&format!("cannot be read ({error})"));
-        let mut entry = self.zip.by_index(index).map_err(|error| problem(&error))?;
+        let mut entry = self.zip.by_index(index).map_err(|_| damaged("has a damaged header"))?;
         if entry.compression() != CompressionMethod::Stored || entry.encrypted() {
             return Err(refuse("is compressed or encrypted, which PyTorch never does; save the file again"));
         }
@@ -137,7 +136,8 @@ impl<'a> Archive<'a> {
             return Err(damaged("overlaps others"));
         }
         // Reading to the end compares the checksum.
-        let read = io::copy(&mut entry, &mut io::sink()).map_err(|error| problem(&error))?;
+        let read = io::copy(&mut entry, &mut io::sink())
+            .map_err(|_| damaged("has another checksum than its directory"))?;
         if read != bytes.len() as u64 {
             return Err(damaged("ends early"));
         }
