@@ -636,6 +636,30 @@ fn a_merge_that_would_not_be_one_run_is_refused() {
     refuse(at, merge(&["a", "h", "--out", "all"]), 1, &["the photograph photos/a.png is also in"]);
     edited(&|rows| rows.clear());
     refuse(at, merge(&["a", "h", "--out", "all"]), 1, &["the shards hold 2 photographs: expected 3"]);
+    edited(&|rows| rows[0]["path"] = "photos/other.png".into());
+    let others = "the shards hold 3 photographs, but with other paths: expected 3";
+    refuse(at, merge(&["a", "h", "--out", "all"]), 1, &[others]);
+    edited(&|rows| rows[0]["status"] = "failed".into());
+    let contradicts =
+        "h/summary-1-of-3.json: its row of photos/b.png has a status that contradicts its results";
+    refuse(at, merge(&["a", "h", "--out", "all"]), 1, &[contradicts]);
+    // Two copies of one photograph with different results.
+    let first_row = rows(&at.join(first))[0].clone();
+    edited(&|rows| {
+        rows[0] = first_row.clone();
+        rows[0]["path"] = "photos/b.png".into();
+        rows[0]["top"][0]["probability"] = 0.75.into();
+    });
+    let message =
+        "h/summary-1-of-3.json: the photograph photos/b.png has other results than photos/a.png in a/";
+    refuse(at, merge(&["a", "h", "--out", "all"]), 1, &[message]);
+    // The words of the JSON reader are no types of Rust.
+    edited(&|rows| rows[0]["top"][0]["index"] = "one".into());
+    refuse(at, merge(&["h"]), 1, &["invalid type: string \"one\", expected a whole number"]);
+    edited(&|rows| rows[0] = 7.into());
+    refuse(at, merge(&["h"]), 1, &["invalid type: integer `7`, expected an object at line 1"]);
+    fs::write(at.join("h/summary-1-of-3.json"), "{\"version\": \"0.1").unwrap();
+    refuse(at, merge(&["h"]), 1, &["the file ends in a string at line 1"]);
 
     // Numbers of which the rest of the file knows nothing.
     for (index, of) in [(0, u64::MAX), (0, 100_001), (3, 3), (0, 0)] {

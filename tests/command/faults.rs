@@ -457,6 +457,9 @@ fn a_folder_of_results_belongs_to_one_batch_at_a_time() {
     fs::remove_file(path("pipe")).unwrap();
     fs::copy(path("picture.png"), path("pipe")).unwrap();
     assert!(succeed(batch(&[])).contains("[1/2] photos/0.png: already complete"));
+    // The files of the locks of killed batches are gone.
+    let is_lock = |path: &PathBuf| path.display().to_string().contains(".occlude.lock");
+    assert_eq!(listing(folder.path()).into_iter().find(is_lock), None);
     assert_eq!(staging(folder.path()), [] as [PathBuf; 0]);
 }
 

@@ -165,6 +165,18 @@ fn what_a_folder_holds_is_read_or_counted() {
     }
     let line = "passed over: 1 heic (pictures in other formats: convert them to PNG or JPEG), 1 other file\n";
     assert_eq!(stderr(&output), line);
+    // The summary has the same numbers, and so has one that is merged from shards.
+    let passed_over = |out: &str| {
+        let summary = fs::read(folder.path().join(out).join("summary.json")).unwrap();
+        serde_json::from_slice::<Value>(&summary).unwrap()["passed_over"].clone()
+    };
+    let counts = serde_json::json!({"pictures": {"heic": 1}, "streams": 0, "others": 1});
+    assert_eq!(passed_over("out"), counts);
+    for shard in ["0/2", "1/2"] {
+        run(quick(&folder, &["batch", "photos", "--out", "shards", "--shard", shard]));
+    }
+    run(occlude(&folder, &["merge", "shards"]));
+    assert_eq!(passed_over("shards"), counts);
 }
 
 #[cfg(unix)]

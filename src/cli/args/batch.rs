@@ -30,7 +30,8 @@ Files written to DIR:
                 its extension; if several photographs have the same name, a hash of the path is added
   summary.csv   one line per photograph and mapped class; for a shard, summary-i-of-n.csv; text that begins with = + - @
                 or an apostrophe has an apostrophe before it, so that no spreadsheet takes it for a formula
-  summary.json  the same data, one object per photograph
+  summary.json  the same data, one object per photograph, and in passed_over the numbers of files that were passed over:
+                pictures in other formats by their extension, streams (pipes, sockets, devices), others
 All files depend only on the photographs, the weights, the options and the version of this program. Therefore map.json has
 no elapsed_seconds, threads and isa here.
 
@@ -41,7 +42,8 @@ still processed.
 --shard i/n processes every n-th photograph, so that n processes, on one or several machines, share the work. i counts from
 0, as in SLURM_ARRAY_TASK_ID and JOB_COMPLETION_INDEX. All shards must be given the same photographs and may share DIR.
 `occlude merge` checks this and combines their summaries. Job files: tools/jobs/. Apart from that, DIR is locked: another
-batch into it is refused while this one runs.
+batch into it is refused while this one runs. If the program is killed, or ended by a second signal, a file whose name begins
+with .occlude.lock may stay; it locks nothing, and the next batch removes it.
 
 Exit codes:
   0              success
@@ -74,7 +76,8 @@ pub struct Batch {
     #[arg(long, value_name = "LIST", default_value = "top1")]
     pub classes: Vec<String>,
 
-    /// Number of threads, 1 to 1024; the results do not depend on it [default: one per core]
+    /// Number of threads, 1 to 1024, of which at most four for each core are started; the results do
+    /// not depend on it [default: one per core]
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = |text: &str| count(text, MAX_THREADS))]
     pub threads: Option<usize>,
 

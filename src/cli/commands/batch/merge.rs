@@ -1,6 +1,6 @@
 //! `occlude merge`: combines the summaries of shards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use occlude::{Error, Result};
 
 use super::row::SummaryRow;
-use super::summary::{Part, Summary};
+use super::summary::{AllPhotographs, Part, Summary};
 use crate::cli::args::Merge;
 use crate::cli::output::files::OutputFolder;
 use crate::cli::terminal::console;
@@ -87,14 +87,37 @@ fn read(file: &Path) -> Result<(Summary, Part)> {
     }
     let bytes = fs::read(file).map_err(unreadable)?;
     let mut summary: Summary = serde_json::from_slice(&bytes).map_err(|error| {
-        refuse(file, format!("is not a JSON summary written by `occlude batch --shard`: {error}"))
+        let problem = in_words(&error.to_string());
+        refuse(file, format!("is not a JSON summary written by `occlude batch --shard`: {problem}"))
     })?;
+    if let Some(row) = summary.pictures.iter().find(|row| !row.is_consistent()) {
+        let problem = format!(
+            "its row of {} has a status that contradicts its results; run `occlude batch --shard` again",
+            row.path
+        );
+        return Err(refuse(file, problem));
+    }
     match summary.part.take() {
         Some(part) => Ok((summary, part)),
         None => {
             Err(refuse(file, "is the summary of a whole batch: expected the summary of a shard".to_string()))
         }
     }
+}
+
+/// A problem in a JSON file as serde describes it, without the names of Rust's types.
+fn in_words(problem: &str) -> String {
+    let mut words = problem.replace("EOF while parsing", "the file ends in");
+    for (name, plain) in [("usize", "a whole number"), ("f32", "a number"), ("a sequence", "a list")] {
+        words = words.replace(&format!("expected {name}"), &format!("expected {plain}"));
+    }
+    const STRUCT: &str = "expected struct ";
+    if let Some(at) = words.find(STRUCT) {
+        let name = &words[at + STRUCT.len()..];
+        let length = name.find(|c: char| !c.is_alphanumeric()).unwrap_or(name.len());
+        words.replace_range(at..at + STRUCT.len() + length, "expected an object");
+    }
+    words
 }
 
 /// The summary of a run without shards.
@@ -111,7 +134,8 @@ fn merge(shards: Vec<(&Path, (Summary, Part))>) -> Result<Summary> {
         }
     }
     let (like, Part { shard, all }) = &shards[0].1;
-    let (of, count, recipe) = (shard.of, all.pictures_of_all_shards, like.recipe.clone());
+    let (of, all, recipe, passed_over) =
+        (shard.of, all.clone(), like.recipe.clone(), like.passed_over.clone());
     let folder = first.parent().unwrap_or(first);
     // Each index in `found` is below `of`.
     let missing = of - found.len();
@@ -126,14 +150,17 @@ fn merge(shards: Vec<(&Path, (Summary, Part))>) -> Result<Summary> {
         return Err(refuse(folder, problem));
     }
     let pictures = rows(shards)?;
-    if pictures.len() != count {
+    let found = AllPhotographs::new(pictures.iter().map(|row| &*row.path));
+    if found != all {
+        let (count, expected) = (found.pictures_of_all_shards, all.pictures_of_all_shards);
+        let others = if count == expected { ", but with other paths" } else { "" };
         let problem = format!(
-            "the shards hold {} photographs: expected {count}, the number of the whole batch; run `occlude batch --shard` again",
-            pictures.len()
+            "the shards hold {count} photographs{others}: expected {expected}, those of the whole batch; run \
+             `occlude batch --shard` again"
         );
         return Err(refuse(folder, problem));
     }
-    Ok(Summary { recipe, part: None, pictures })
+    Ok(Summary { recipe, part: None, passed_over, pictures })
 }
 
 /// Checks that a shard belongs to the same batch as the first one.
@@ -180,6 +207,9 @@ fn require_same_batch(
 }
 
 /// The rows of all shards, in the order of their paths.
+///
+/// # Errors
+/// [`Error::Image`] if a photograph is there twice, or two copies of one have different results.
 fn rows(shards: Vec<(&Path, (Summary, Part))>) -> Result<Vec<SummaryRow>> {
     let mut rows = Vec::new();
     for (file, (summary, _)) in shards {
@@ -189,6 +219,20 @@ fn rows(shards: Vec<(&Path, (Summary, Part))>) -> Result<Vec<SummaryRow>> {
     if let Some([(row, file), (_, other)]) = rows.windows(2).find(|pair| pair[0].0.path == pair[1].0.path) {
         let problem = format!("the photograph {} is also in {}", row.path, other.display());
         return Err(refuse(file, problem));
+    }
+    let mut of_contents = HashMap::new();
+    for (row, file) in rows.iter().filter(|(row, _)| row.sha256.is_some()) {
+        let (other, other_file) = of_contents.entry(&row.sha256).or_insert((row, file));
+        if !row.has_results_of(other) {
+            let problem = format!(
+                "the photograph {} has other results than {} in {}, but the same contents; run \
+                 `occlude batch --shard` again",
+                row.path,
+                other.path,
+                other_file.display()
+            );
+            return Err(refuse(file, problem));
+        }
     }
     Ok(rows.into_iter().map(|(row, _)| row).collect())
 }

@@ -34,7 +34,9 @@ use summary::{AllPhotographs, Part, Summary};
 pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCode> {
     let output = OutputFolder::check(&args.out)?;
     let (mut photographs, passed_over) = inputs::photographs(&args.inputs, args.recursive)?;
-    let part = args.shard.map(|shard| Part { shard, all: AllPhotographs::new(&photographs) });
+    let part = args
+        .shard
+        .map(|shard| Part { shard, all: AllPhotographs::new(photographs.iter().map(|file| &*file.shown)) });
     if let Some(shard) = args.shard {
         photographs = shard.select(photographs);
     }
@@ -69,7 +71,7 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
             }
             rows => rows?,
         };
-        let summary = Summary { recipe, part, pictures: rows };
+        let summary = Summary { recipe, part, passed_over, pictures: rows };
         let [csv, json] = summary.write(&output)?;
         let (count, failed) = (summary.pictures.len(), summary.failed());
         let [csv, json] = [csv, json].map(|path| console::shown_path(&path));

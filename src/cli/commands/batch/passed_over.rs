@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use super::summary;
 
 /// Extensions of pictures in formats that this program does not read.
@@ -12,8 +14,8 @@ const OTHER_PICTURES: [&str; 30] = [
     "x3f",
 ];
 
-/// The number of files of each kind.
-#[derive(Default)]
+/// The number of files of each kind, also in `summary.json`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PassedOver {
     /// Pictures in other formats, by their extension.
     pictures: BTreeMap<String, usize>,

@@ -78,6 +78,20 @@ impl SummaryRow {
         }
     }
 
+    /// True if a row has results, or an error message, and the status says which.
+    pub fn is_consistent(&self) -> bool {
+        let has_results = self.folder.is_some() && self.sha256.is_some() && !self.top.is_empty();
+        match self.status {
+            Status::Done => has_results && self.error.is_none(),
+            Status::Failed => self.error.is_some() && self.top.is_empty() && self.classes.is_empty(),
+        }
+    }
+
+    /// True if both rows have the same results. They do if both photographs have the same contents.
+    pub fn has_results_of(&self, other: &SummaryRow) -> bool {
+        self.top == other.top && self.changed_share == other.changed_share && self.classes == other.classes
+    }
+
     pub fn failed(file: &PhotographFile, error: &Error) -> SummaryRow {
         SummaryRow {
             path: file.shown.clone(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use occlude::Result;
 use serde::{Deserialize, Serialize};
 
-use super::photograph::PhotographFile;
+use super::passed_over::PassedOver;
 use super::record::Recipe;
 use super::row::{LISTED, Mapped, Status, SummaryRow};
 use crate::cli::args::shard::Shard;
@@ -20,6 +20,9 @@ pub struct Summary {
     pub recipe: Recipe,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<Part>,
+    /// The files that are no photographs of the whole batch.
+    #[serde(default)]
+    pub passed_over: PassedOver,
     /// The rows of the photographs, in the order of their paths.
     pub pictures: Vec<SummaryRow>,
 }
@@ -41,9 +44,11 @@ pub struct AllPhotographs {
 }
 
 impl AllPhotographs {
-    pub fn new(files: &[PhotographFile]) -> AllPhotographs {
-        let lines: String = files.iter().map(|file| format!("{}\n", file.shown)).collect();
-        AllPhotographs { pictures_of_all_shards: files.len(), paths_sha256: sha256(lines.as_bytes()) }
+    /// `paths` are in the order of the summary.
+    pub fn new<'p>(paths: impl ExactSizeIterator<Item = &'p str>) -> AllPhotographs {
+        let pictures_of_all_shards = paths.len();
+        let lines: String = paths.map(|path| format!("{path}\n")).collect();
+        AllPhotographs { pictures_of_all_shards, paths_sha256: sha256(lines.as_bytes()) }
     }
 }
 
