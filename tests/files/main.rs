@@ -7,6 +7,8 @@ mod common;
 #[cfg(feature = "cli")]
 mod builtin;
 #[cfg(feature = "all-formats")]
+mod gif;
+#[cfg(feature = "all-formats")]
 mod jpeg;
 #[cfg(feature = "cli")]
 mod names;

@@ -346,8 +346,12 @@ fn decompression_bombs_are_refused_by_their_header() {
         );
     }
     for (width, height) in [(1_000_000_000, 1), (70_000, 1), (1, 70_000)] {
-        let message = refusal(&with_size(ImageFormat::Png, width, height));
-        assert!(message.contains("65535 a side"), "{message}");
+        for format in [ImageFormat::Png, ImageFormat::Bmp] {
+            let message = refusal(&with_size(format, width, height));
+            let found =
+                format!("announces {width}x{height} pixels, expected at most 100 megapixels and 65535");
+            assert!(message.contains(&found), "{format:?}: {message}");
+        }
     }
 }
 
@@ -359,6 +363,28 @@ fn pictures_without_pixels_are_refused() {
         }
     }
     assert!(matches!(Photograph::from_rgb(0, 5, &[]), Err(Error::Image { .. })));
+}
+
+/// The words of the decoders, without values in the notation of Rust.
+#[test]
+fn messages_have_no_terms_of_the_program() {
+    let picture = || quarters(16, 16);
+    let with = |format: ImageFormat, at: usize, byte: u8| {
+        let mut bytes = encoded(picture(), format);
+        bytes[at] = byte;
+        refusal(&bytes)
+    };
+    let cut = |format: ImageFormat, length: usize| refusal(&encoded(picture(), format)[..length]);
+    for (message, expected) in [
+        // The checksum of a chunk, its name, and its place.
+        (with(ImageFormat::Png, 32, 1), "picture (CRC error); copy"),
+        (with(ImageFormat::Png, 12, b'X'), "PNG picture (its data is contradictory); copy"),
+        (cut(ImageFormat::Png, 60), "PNG picture (its end is missing); copy"),
+        (cut(ImageFormat::Bmp, 200), "BMP picture (its end is missing); copy"),
+        (cut(ImageFormat::Tiff, 200), "TIFF picture (its end is missing); copy"),
+    ] {
+        assert!(message.contains(expected), "expected {expected} in {message}");
+    }
 }
 
 /// One file per format and kind, each small enough to cut at every byte.

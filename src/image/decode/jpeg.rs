@@ -28,7 +28,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, Problem> {
     Ok(Decoded {
         height: image.height,
         width: image.width,
-        orientation: orientation::from_exif(image.exif_data.as_deref()),
+        orientation: orientation::stored_in(image.exif_data.as_deref(), image.xmp_data.as_deref()),
         rgb: image.data,
     })
 }
@@ -38,7 +38,7 @@ fn problem(error: JpegError) -> Problem {
         JpegError::Unsupported(what) => Problem::Unsupported(what),
         JpegError::AllocationFailed { bytes, .. } => Problem::Memory(memory::missing(bytes as usize)),
         JpegError::UnexpectedEof => Problem::Damaged("compressed data is missing".to_string()),
-        other => Problem::Damaged(other.to_string()),
+        other => Problem::found_by_decoder(&other),
     }
 }
 

@@ -2,20 +2,24 @@
 //! `image`.
 //!
 //! `signature.rs` recognises formats, `jpeg.rs` and `tiff.rs` decode two of them, and the crate
-//! `image` decodes the others. All limits on the memory that a hostile file can request are here.
+//! `image` decodes the others; `png.rs` and `gif.rs` read what it does not tell. All limits on the
+//! memory that a hostile file can request are here.
 
+#[cfg(feature = "all-formats")]
+mod gif;
 mod jpeg;
 mod orientation;
+mod png;
 mod signature;
 #[cfg(feature = "all-formats")]
 mod tiff;
 
 use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::{self, Cursor, Read};
+use std::iter;
 use std::panic;
 use std::path::Path;
 
-use image::error::LimitErrorKind;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 
@@ -43,7 +47,7 @@ enum Problem {
     /// The file is valid, but of a kind that is not decoded.
     Unsupported(String),
     /// The picture is larger than the limits.
-    TooLarge(String),
+    TooLarge { width: u32, height: u32 },
     /// Memory is not available; how much is needed.
     Memory(String),
 }
@@ -63,7 +67,8 @@ impl Photograph {
     ///
     /// - The pixels of a JPEG are those of libjpeg-turbo with its standard settings, to the bit, and
     ///   so those of Pillow.
-    /// - The picture is turned upright by the orientation in its EXIF data or TIFF tags.
+    /// - The picture is turned upright by the orientation in its EXIF data (in PNG files also in the text
+    ///   of ImageMagick), TIFF tags or else XMP data, as by PIL's `exif_transpose`.
     /// - Transparency is dropped, not blended: a pixel keeps its own colour, as PIL's
     ///   `convert("RGB")` does. (A TIFF file may store colours multiplied by their opacity; they are
     ///   divided by it.)
@@ -71,7 +76,9 @@ impl Photograph {
     ///   does. Floating-point levels are multiplied by 255 and rounded.
     /// - Grey becomes three equal channels, palettes are looked up, CMYK is converted by
     ///   multiplication. Colour profiles are ignored.
-    /// - The first picture of an animation or of a TIFF file is used.
+    /// - The first picture of an animation or of a TIFF file is used. If it is smaller than the canvas of
+    ///   a GIF file, it is surrounded by the transparent colour, else by the first of its palette, as in
+    ///   PIL.
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be read. [`Error::Image`] if it
@@ -186,6 +193,9 @@ fn decode(format: ImageFormat, bytes: &[u8]) -> std::result::Result<Decoded, Pro
 
 /// Decodes a file with the crate `image`.
 fn decode_with_image(format: ImageFormat, bytes: &[u8]) -> std::result::Result<Decoded, Problem> {
+    if let Some([width, height]) = size_in_header(format, bytes) {
+        check_size(width, height)?;
+    }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     // Data before the pixels, such as the colour profile of a PNG, is unpacked at once.
     reader.limits(limits(MAX_BYTES_BEFORE_PIXELS));
@@ -193,23 +203,44 @@ fn decode_with_image(format: ImageFormat, bytes: &[u8]) -> std::result::Result<D
     let (width, height) = decoder.dimensions();
     let pixels = check_size(width, height)?;
     if decoder.total_bytes() > MAX_BYTES {
-        return Err(Problem::TooLarge(format!("{width}x{height} pixels")));
+        return Err(Problem::TooLarge { width, height });
     }
     // The decoder's own copy of the pixels, the decoded pixels and the RGB pixels.
     require_memory(2 * decoder.total_bytes() + 3 * pixels)?;
-    // The decoder does not know yet what stands after the pixels of a PNG.
-    let exif = match format {
-        ImageFormat::Png => orientation::exif_of_png(bytes).map(<[u8]>::to_vec),
-        _ => decoder.exif_metadata()?,
+    let orientation = match format {
+        // The decoder does not know yet what stands after the pixels.
+        ImageFormat::Png => {
+            let png::Metadata { exif, xmp } = png::metadata(bytes);
+            orientation::stored_in(exif.as_deref(), xmp.as_deref())
+        }
+        ImageFormat::WebP => {
+            let exif = decoder.exif_metadata()?;
+            orientation::stored_in(exif.as_deref(), decoder.xmp_metadata()?.as_deref())
+        }
+        _ => Orientation::NoTransforms,
     };
+    #[cfg(feature = "all-formats")]
+    let first_frame = if format == ImageFormat::Gif { gif::FirstFrame::find(bytes)? } else { None };
     decoder.set_limits(limits(MAX_BYTES))?;
-    let image = DynamicImage::from_decoder(decoder)?.into_rgb8();
-    Ok(Decoded {
-        height: image.height() as usize,
-        width: image.width() as usize,
-        orientation: orientation::from_exif(exif.as_deref()),
-        rgb: image.into_raw(),
-    })
+    let mut rgb = DynamicImage::from_decoder(decoder)?.into_rgb8().into_raw();
+    #[cfg(feature = "all-formats")]
+    if let Some(frame) = first_frame {
+        frame.fill_around(&mut rgb, width as usize);
+    }
+    Ok(Decoded { height: height as usize, width: width as usize, orientation, rgb })
+}
+
+/// The size in the header of a PNG or BMP file, whose decoders do not tell it if it is too large.
+fn size_in_header(format: ImageFormat, bytes: &[u8]) -> Option<[u32; 2]> {
+    let word = |at: usize| bytes.get(at..)?.first_chunk::<4>().copied();
+    match format {
+        ImageFormat::Png => Some([u32::from_be_bytes(word(16)?), u32::from_be_bytes(word(20)?)]),
+        // The oldest header has 12 bytes, and 16 bits for a side. A negative height turns the rows round.
+        ImageFormat::Bmp if word(14)? != [12, 0, 0, 0] => {
+            Some([word(18)?, word(22)?].map(|side| i32::from_le_bytes(side).unsigned_abs()))
+        }
+        _ => None,
+    }
 }
 
 /// Turns a picture upright.
@@ -233,7 +264,7 @@ fn check_size(width: u32, height: u32) -> std::result::Result<u64, Problem> {
         return Err(Problem::Damaged(format!("it has no pixels: its size is {width}x{height}")));
     }
     if pixels > MAX_PIXELS || width.max(height) > MAX_SIDE {
-        return Err(Problem::TooLarge(format!("{width}x{height} pixels")));
+        return Err(Problem::TooLarge { width, height });
     }
     Ok(pixels)
 }
@@ -251,8 +282,6 @@ fn require_memory(bytes: u64) -> std::result::Result<(), Problem> {
 
 fn limits(bytes: u64) -> Limits {
     let mut limits = Limits::default();
-    limits.max_image_width = Some(MAX_SIDE);
-    limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(bytes);
     limits
 }
@@ -260,17 +289,39 @@ fn limits(bytes: u64) -> Limits {
 impl From<ImageError> for Problem {
     fn from(error: ImageError) -> Problem {
         match error {
-            ImageError::Limits(error) if error.kind() == LimitErrorKind::InsufficientMemory => {
+            ImageError::Limits(_) => {
                 Problem::Unsupported("a colour profile or texts of more than 64 MB".to_string())
             }
-            ImageError::Limits(_) => Problem::TooLarge("a larger size".to_string()),
             ImageError::Unsupported(what) => Problem::Unsupported(what.to_string()),
-            other => Problem::Damaged(other.to_string()),
+            // Its cause would be that of the system's error.
+            ImageError::IoError(error) => Problem::found_by_decoder(&error),
+            other => Problem::found_by_decoder(&other),
         }
     }
 }
 
 impl Problem {
+    /// The problem that the decoder of another crate has found, in its words. Values in the notation of
+    /// Rust are left out.
+    fn found_by_decoder(error: &(dyn std::error::Error + 'static)) -> Problem {
+        let causes = iter::successors(Some(error), |error| error.source());
+        let cause = causes.last().unwrap_or(error);
+        let is_cut = |error: &io::Error| error.kind() == io::ErrorKind::UnexpectedEof;
+        if cause.downcast_ref().is_some_and(is_cut) {
+            return Problem::Damaged("its end is missing".to_string());
+        }
+        let text = cause.to_string();
+        // "CRC error: expected 0x12 have 0x34 while decoding ChunkType { type: IDAT, .. }"
+        let words = match text.find(['{', '[']) {
+            Some(value) => text[..value].rsplit_once(':').map_or("", |(words, _)| words),
+            None => &text,
+        };
+        // "Corrupt deflate stream. DistanceTooFarBack"
+        let sentence = words.split(". ").next().unwrap_or_default().trim_end_matches('.');
+        let sentence = if sentence.is_empty() { "its data is contradictory" } else { sentence };
+        Problem::Damaged(sentence.to_string())
+    }
+
     fn explain(self, name: &str, format: ImageFormat) -> Error {
         let title = title(format);
         Error::image(
@@ -282,10 +333,10 @@ impl Problem {
                 Problem::Unsupported(what) => format!(
                     "is a {title} picture of an unsupported kind ({what}); save it again as an 8-bit RGB picture in PNG or JPEG format"
                 ),
-                Problem::TooLarge(found) => {
+                Problem::TooLarge { width, height } => {
                     let megapixels = MAX_PIXELS / 1_000_000;
                     format!(
-                        "announces {found}, expected at most {megapixels} megapixels and {MAX_SIDE} a side; reduce it first"
+                        "announces {width}x{height} pixels, expected at most {megapixels} megapixels and {MAX_SIDE} a side; reduce it first"
                     )
                 }
                 Problem::Memory(problem) => format!("{problem}, or reduce the picture"),

@@ -11,6 +11,8 @@ use super::{Decoded, MAX_BYTES, MAX_BYTES_BEFORE_PIXELS, Problem, check_size, or
 
 /// The tag of the set of inks: 1 is cyan, magenta, yellow and black.
 const INK_SET: Tag = Tag::Unknown(332);
+/// The tag of XMP data, bytes.
+const XMP: Tag = Tag::Unknown(700);
 /// The value of [`Tag::PhotometricInterpretation`] for grey levels whose 0 is black.
 const BLACK_IS_ZERO: u16 = 1;
 /// The value of [`Tag::PhotometricInterpretation`] for indices of a palette.
@@ -52,9 +54,13 @@ fn open(bytes: Cow<[u8]>) -> Result<File, Problem> {
     Ok(Decoder::new(Cursor::new(bytes))?.with_limits(limits))
 }
 
-/// The orientation, if it is one number without or with a sign.
+/// The orientation, if it is one number without or with a sign. Without the tag, it is that of the XMP
+/// data.
 fn stored_orientation(file: &mut File) -> Result<Option<u32>, Problem> {
-    let Some(value) = file.find_tag(Tag::Orientation)? else { return Ok(None) };
+    let Some(value) = file.find_tag(Tag::Orientation)? else {
+        let xmp = file.find_tag(XMP)?.and_then(|xmp| xmp.into_u8_vec().ok());
+        return Ok(xmp.as_deref().and_then(orientation::in_xmp));
+    };
     let signed = value.clone().into_i64().ok().and_then(|value| value.try_into().ok());
     Ok(value.into_u32().ok().or(signed))
 }
@@ -312,7 +318,8 @@ impl From<TiffError> for Problem {
             TiffError::LimitsExceeded => {
                 Problem::Unsupported("a strip, a tile or a tag is too large".to_string())
             }
-            other => Problem::Damaged(other.to_string()),
+            TiffError::IoError(error) => Problem::found_by_decoder(&error),
+            other => Problem::found_by_decoder(&other),
         }
     }
 }
