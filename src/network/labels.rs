@@ -131,14 +131,15 @@ impl Labels {
             return Err(refuse(problem.to_string()));
         }
         // Old programs of the Macintosh end lines with CR alone.
-        let text = if text.contains('\n') { text.into() } else { text.replace('\r', "\n") };
-        let lines = text.trim_end().lines().count();
+        let end = if text.contains('\n') { '\n' } else { '\r' };
+        let text = text.trim_end();
+        let lines = text.split_terminator(end).count();
         if lines > MAX_CLASSES {
             return Err(refuse(format!(
                 "has {lines} lines, expected at most {MAX_CLASSES}, one for each class"
             )));
         }
-        let labels: Vec<Label> = text.trim_end().lines().map(|line| Label::parse(line.trim())).collect();
+        let labels: Vec<Label> = text.split_terminator(end).map(|line| Label::parse(line.trim())).collect();
         if let Some(at) = labels.iter().position(|label| label.words.is_empty()) {
             return Err(refuse(format!("line {} is empty, expected the name of class {at}", at + 1)));
         }

@@ -9,7 +9,7 @@ use occlude::{Error, Result};
 
 use super::passed_over::{PassedOver, ending};
 use super::photograph::PhotographFile;
-use super::record;
+use super::{record, summary};
 use crate::cli::checksum::sha256;
 use crate::cli::output::names::stem;
 use crate::cli::source;
@@ -148,7 +148,7 @@ impl Found {
             self.passed_over.add_stream();
         } else if is_photograph {
             self.paths.push(path);
-        } else {
+        } else if !summary::is_summary(&path) {
             self.passed_over.add_file(&path);
         }
     }
@@ -304,7 +304,8 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn only_regular_files_are_taken_from_folders_and_patterns() {
-        let root = tree(&["a.jfif", "b.JPE", "c.jif", "d.apng", "e.dib", "f.HEIC", "notes.txt"]);
+        let root =
+            tree(&["a.jfif", "b.JPE", "c.jif", "d.apng", "e.dib", "f.HEIC", "notes.txt", "summary.csv"]);
         let _socket = std::os::unix::net::UnixListener::bind(root.path().join("g.png")).unwrap();
         std::os::unix::fs::symlink("a.jfif", root.path().join("h.jpg")).unwrap();
         std::os::unix::fs::symlink("/dev/zero", root.path().join("i.jpg")).unwrap();

@@ -5,8 +5,6 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::summary;
-
 /// Extensions of pictures in formats that this program does not read.
 const OTHER_PICTURES: [&str; 30] = [
     "3fr", "arw", "avif", "cr2", "cr3", "crw", "dcm", "dng", "exr", "heic", "heif", "hif", "j2k", "jp2",
@@ -35,9 +33,6 @@ impl PassedOver {
     }
 
     pub fn add_file(&mut self, path: &Path) {
-        if summary::is_summary(path) {
-            return;
-        }
         match ending(path).filter(|ending| OTHER_PICTURES.contains(&ending.as_str())) {
             Some(ending) => *self.pictures.entry(ending).or_default() += 1,
             None => self.others += 1,
@@ -78,9 +73,7 @@ mod tests {
     fn everything_is_counted() {
         let mut passed_over = PassedOver::default();
         assert_eq!(passed_over.in_words(), None);
-        for name in
-            ["a.HEIC", "summary.csv", "summary-0-of-2.json", "notes", "b.heic", "c.cr2", ".d", "e.txt"]
-        {
+        for name in ["a.HEIC", "notes", "b.heic", "c.cr2", ".d", "e.txt"] {
             passed_over.add_file(Path::new(name));
         }
         passed_over.add_stream();
