@@ -1,9 +1,24 @@
 //! The first picture of a GIF file on its canvas. The crate `image` decodes the pixels.
 
-use super::Problem;
+use image::ImageFormat;
+
+use super::{Decoded, Problem, decode_with_image};
+
+/// Decodes the first picture of a GIF file on its canvas.
+///
+/// # Errors
+/// [`Problem`].
+pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, Problem> {
+    let frame = FirstFrame::find(bytes)?;
+    let mut decoded = decode_with_image(ImageFormat::Gif, bytes)?;
+    if let Some(frame) = frame {
+        frame.fill_around(&mut decoded.rgb, decoded.width);
+    }
+    Ok(decoded)
+}
 
 /// The place of the first picture on the canvas, and the colour of the canvas around it.
-pub(super) struct FirstFrame {
+struct FirstFrame {
     left: usize,
     top: usize,
     width: usize,
@@ -16,7 +31,7 @@ impl FirstFrame {
     ///
     /// # Errors
     /// [`Problem`] if the picture has no pixels or extends past the canvas.
-    pub(super) fn find(gif: &[u8]) -> Result<Option<FirstFrame>, Problem> {
+    fn find(gif: &[u8]) -> Result<Option<FirstFrame>, Problem> {
         let Some(frame) = FirstFrame::read(gif) else { return Ok(None) };
         let FirstFrame { left, top, width, height, .. } = frame;
         if width * height == 0 {
@@ -64,7 +79,7 @@ impl FirstFrame {
 
     /// Fills the canvas around the picture. The standard leaves its colour open; it is the transparent
     /// one, else the first of the palette, as in Pillow.
-    pub(super) fn fill_around(&self, rgb: &mut [u8], canvas_width: usize) {
+    fn fill_around(&self, rgb: &mut [u8], canvas_width: usize) {
         let (pixels, _) = rgb.as_chunks_mut::<3>();
         for (y, row) in pixels.chunks_mut(canvas_width).enumerate() {
             for (x, pixel) in row.iter_mut().enumerate() {

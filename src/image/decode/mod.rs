@@ -183,6 +183,8 @@ fn decode(format: ImageFormat, bytes: &[u8]) -> std::result::Result<Decoded, Pro
         ImageFormat::Jpeg => jpeg::decode(bytes),
         #[cfg(feature = "all-formats")]
         ImageFormat::Tiff => tiff::decode(bytes),
+        #[cfg(feature = "all-formats")]
+        ImageFormat::Gif => gif::decode(bytes),
         ImageFormat::WebP => {
             let cut = || Problem::Damaged("its end is missing".to_string());
             decode_with_image(format, whole_webp(bytes).ok_or_else(cut)?)
@@ -219,14 +221,8 @@ fn decode_with_image(format: ImageFormat, bytes: &[u8]) -> std::result::Result<D
         }
         _ => Orientation::NoTransforms,
     };
-    #[cfg(feature = "all-formats")]
-    let first_frame = if format == ImageFormat::Gif { gif::FirstFrame::find(bytes)? } else { None };
     decoder.set_limits(limits(MAX_BYTES))?;
-    let mut rgb = DynamicImage::from_decoder(decoder)?.into_rgb8().into_raw();
-    #[cfg(feature = "all-formats")]
-    if let Some(frame) = first_frame {
-        frame.fill_around(&mut rgb, width as usize);
-    }
+    let rgb = DynamicImage::from_decoder(decoder)?.into_rgb8().into_raw();
     Ok(Decoded { height: height as usize, width: width as usize, orientation, rgb })
 }
 
