@@ -8,7 +8,7 @@ use occlude::image::resize::upsample;
 use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;
 use occlude::text::shown;
-use occlude::{Classification, GradCam, Labels, Result, Upsampling};
+use occlude::{Classification, GradCam, Labels, Result, Upsampling, memory};
 
 use crate::cli::args::{Common, Gradcam};
 use crate::cli::explanation::{LoadedPhotograph, Session, require_finite};
@@ -24,6 +24,9 @@ use crate::cli::render::scale::{Scale, readable};
 use crate::cli::terminal::console;
 use crate::cli::terminal::progress::Waiting;
 use crate::cli::terminal::threads::on_threads;
+
+/// Bytes that drawing a figure takes: the map is enlarged to the photograph's size, in several copies.
+const DRAWING: usize = 16 << 20;
 
 pub fn run(common: &Common, args: &Gradcam) -> Result<ExitCode> {
     let output = OutputFolder::check(&args.out)?;
@@ -41,6 +44,7 @@ fn gradcam(common: &Common, args: &Gradcam, output: &OutputFolder) -> Result<Exi
     // Activations of earlier layers may overflow although the logits do not.
     require_finite(&maps.maps)?;
 
+    memory::require("drawing a figure", DRAWING)?;
     let drawing = Waiting::drawing(maps.classes.len());
     let json = json::gradcams(&session, &source, &said, &maps);
     let photograph = source.photograph.square(PHOTO_SIDE, session.resize);
