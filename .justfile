@@ -79,7 +79,7 @@ ci:
 
 # Times loading, passes, layers and sweeps.
 bench:
-    cargo bench
+    cargo bench --bench speed
 
 # Times a pass layer by layer.
 profile:

@@ -1,5 +1,5 @@
 //! Times loading, one forward pass, each layer of the pass, the sweeps, and a cold start of the
-//! command, in one run: `cargo bench`. It prints medians of several runs and asserts nothing.
+//! command, in one run: `cargo bench --bench speed`. It prints medians of several runs and asserts nothing.
 //! `baseline.txt` is the output on the machine that the file names.
 //!
 //! If the trained weights are in one of their places, the benchmark maps the photograph with them.
