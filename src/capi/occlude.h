@@ -85,7 +85,10 @@ enum occlude_resize {
     OCCLUDE_RESIZE_STRETCH = 0,
     /* Scales the shorter side to 256 pixels, the longer one in proportion, and cuts out the central
      * 224x224 pixels. */
-    OCCLUDE_RESIZE_CENTER_CROP = 1
+    OCCLUDE_RESIZE_CENTER_CROP = 1,
+    /* Scales the longer side to 224 pixels, the shorter one in proportion, and fills the rest with the
+     * mean colour of the picture. */
+    OCCLUDE_RESIZE_PAD = 2
 };
 
 /* The score of a class that a map is made of. */

@@ -14,8 +14,8 @@ use crate::network::geometry::Rect;
 use crate::network::{INPUT_SIDE, MEAN_BGR};
 use resize::resize_rgb;
 
-/// The way in which a photograph of any shape becomes a square. Both variants interpolate as
-/// Pillow's `BICUBIC` ([`resize_rgb`]).
+/// The way in which a photograph of any shape becomes a square. All variants interpolate as Pillow's
+/// `BICUBIC` ([`resize_rgb`]). [`Framing`] tells where the square lies on the photograph.
 ///
 /// ```
 /// use occlude::{Photograph, Resize};
@@ -27,6 +27,7 @@ use resize::resize_rgb;
 /// let corner = |resize| photograph.picture(resize).rgb()[0];
 /// assert_eq!(corner(Resize::Stretch), 255);
 /// assert_eq!(corner(Resize::CenterCrop), 0);
+/// assert_eq!(corner(Resize::Pad), 128);
 /// # Ok::<(), occlude::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +41,10 @@ pub enum Resize {
     /// cuts out the central 224x224 pixels. Sizes and offsets are those of torchvision's
     /// `Resize(256)` and `CenterCrop(224)`.
     CenterCrop,
+    /// Scales the longer side to 224 pixels and the shorter one in proportion, rounded, at least 1
+    /// pixel. The photograph lies in the middle; the rest of the square has the mean colour of the
+    /// scaled photograph, each channel rounded to a whole level.
+    Pad,
 }
 
 impl fmt::Display for Resize {
@@ -47,6 +52,7 @@ impl fmt::Display for Resize {
         f.write_str(match self {
             Resize::Stretch => "stretch",
             Resize::CenterCrop => "center-crop",
+            Resize::Pad => "pad",
         })
     }
 }
@@ -105,24 +111,119 @@ impl Photograph {
     /// # Panics
     /// If `side` is 0.
     pub fn square(&self, side: usize, resize: Resize) -> Vec<u8> {
-        let (size, part) = match resize {
-            Resize::Stretch => ([side, side], Rect::plane(side)),
-            Resize::CenterCrop => self.center_crop(side),
-        };
-        resize_rgb(&self.rgb, self.height, self.width, size, part)
+        let framing = Framing::of_side([self.height, self.width], resize, side);
+        let part = framing.part();
+        let rgb = resize_rgb(&self.rgb, self.height, self.width, framing.scaled, part);
+        if [part.height(), part.width()] == [side; 2] {
+            return rgb;
+        }
+        let (pixels, _) = rgb.as_chunks::<3>();
+        let mean = mean_rgb(pixels).map(|level| level.round() as u8);
+        let mut square = mean.repeat(side * side);
+        let [top, left] = framing.corner.map(|corner| corner.min(0).unsigned_abs() as usize);
+        for (y, row) in rgb.chunks(part.width() * 3).enumerate() {
+            square[((top + y) * side + left) * 3..][..row.len()].copy_from_slice(row);
+        }
+        square
     }
 
-    /// The size to which [`Resize::CenterCrop`] scales the photograph, and the rectangle of `side`
-    /// x `side` pixels that it cuts out.
-    fn center_crop(&self, side: usize) -> ([usize; 2], Rect) {
-        // The proportion of 256 to 224 at every `side`. Sizes and offsets round as torchvision's
-        // `Resize` and `CenterCrop`.
-        let shorter = side * 256 / 224;
-        let least = self.height.min(self.width);
-        let size = [self.height * shorter / least, self.width * shorter / least];
-        let [y0, x0] = size.map(|length| ((length - side) as f64 / 2.0).round_ties_even() as usize);
-        (size, Rect { y0, x0, y1: y0 + side, x1: x0 + side })
+    /// The place of the network's picture on the photograph.
+    pub fn framing(&self, resize: Resize) -> Framing {
+        Framing::new([self.height, self.width], resize)
     }
+}
+
+/// The place of the network's 224x224 picture on a photograph. It converts places along an axis, 0
+/// down and 1 across, between the two: distances in pixels from the upper left corner, so the middle
+/// of the first pixel lies at 0.5.
+///
+/// ```
+/// use occlude::Resize;
+/// use occlude::image::Framing;
+///
+/// // The central square of 300 rows of 400 pixels is 224/256 of 300 pixels wide.
+/// let framing = Framing::new([300, 400], Resize::CenterCrop);
+/// assert_eq!(framing.to_network(1, 200.0), 112.5);
+/// assert_eq!(framing.to_photograph(0, 0.0), 18.75);
+/// // A padded photograph begins below the upper edge of the square.
+/// assert_eq!(Framing::new([200, 400], Resize::Pad).to_network(0, 0.0), 56.0);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Framing {
+    /// Height and width of the photograph.
+    photograph: [usize; 2],
+    /// Height and width to which it is scaled.
+    scaled: [usize; 2],
+    /// Row and column of the square's corner on the scaled photograph.
+    corner: [i64; 2],
+    /// Side of the square.
+    side: usize,
+}
+
+impl Framing {
+    /// The framing of a photograph of `[height, width]` pixels.
+    ///
+    /// # Panics
+    /// If a side is 0.
+    pub fn new(photograph: [usize; 2], resize: Resize) -> Framing {
+        Framing::of_side(photograph, resize, INPUT_SIDE)
+    }
+
+    /// The framing for a square of `side` x `side` pixels instead of 224x224.
+    fn of_side(photograph: [usize; 2], resize: Resize, side: usize) -> Framing {
+        let [least, most] = [photograph[0].min(photograph[1]), photograph[0].max(photograph[1])];
+        assert!(least > 0 && side > 0, "a picture has pixels");
+        let scaled = match resize {
+            Resize::Stretch => [side; 2],
+            // The proportion of 256 to 224 at every side. Sizes and offsets round as torchvision's
+            // `Resize` and `CenterCrop`.
+            Resize::CenterCrop => photograph.map(|length| length * (side * 256 / 224) / least),
+            Resize::Pad => photograph.map(|length| ((2 * length * side + most) / (2 * most)).max(1)),
+        };
+        let half = |length: usize| (length as f64 - side as f64) / 2.0;
+        let corner = match resize {
+            Resize::Stretch => [0; 2],
+            Resize::CenterCrop => scaled.map(|length| half(length).round_ties_even() as i64),
+            Resize::Pad => scaled.map(|length| half(length).ceil() as i64),
+        };
+        Framing { photograph, scaled, corner, side }
+    }
+
+    /// The same framing of the photograph enlarged or reduced to `[height, width]` pixels.
+    pub fn at_size(self, photograph: [usize; 2]) -> Framing {
+        Framing { photograph, ..self }
+    }
+
+    /// The place on the network's picture, 0 to 224 within it, of a place on the photograph.
+    pub fn to_network(&self, axis: usize, at: f64) -> f64 {
+        let scaled = at * self.scaled[axis] as f64 / self.photograph[axis] as f64;
+        (scaled - self.corner[axis] as f64) * (INPUT_SIDE as f64 / self.side as f64)
+    }
+
+    /// The place on the photograph of a place on the network's picture. It may lie outside the
+    /// photograph if that was padded.
+    pub fn to_photograph(&self, axis: usize, at: f64) -> f64 {
+        let scaled = at * (self.side as f64 / INPUT_SIDE as f64) + self.corner[axis] as f64;
+        scaled * self.photograph[axis] as f64 / self.scaled[axis] as f64
+    }
+
+    /// The part of the scaled photograph that lies in the square.
+    fn part(&self) -> Rect {
+        let [(y0, y1), (x0, x1)] = [0, 1].map(|axis| {
+            let end = self.corner[axis] + self.side as i64;
+            (self.corner[axis].max(0) as usize, self.scaled[axis].min(end as usize))
+        });
+        Rect { y0, x0, y1, x1 }
+    }
+}
+
+/// The mean of red, green and blue over pixels, each in 0..=255.
+fn mean_rgb(pixels: &[[u8; 3]]) -> [f32; 3] {
+    // The sums are integers below 2^53, so they are exact in any order.
+    std::array::from_fn(|c| {
+        let sum: f64 = pixels.iter().map(|pixel| f64::from(pixel[c])).sum();
+        (sum / pixels.len() as f64) as f32
+    })
 }
 
 /// A picture of 224x224 pixels in 8-bit RGB, the size of the network's input.
@@ -172,12 +273,7 @@ impl Picture {
 
     /// The mean of red, green and blue over all pixels, each in 0..=255.
     pub fn mean_rgb(&self) -> [f32; 3] {
-        let (pixels, _) = self.rgb.as_chunks::<3>();
-        // The sums are integers below 2^53, so they are exact in any order.
-        std::array::from_fn(|c| {
-            let sum: f64 = pixels.iter().map(|pixel| f64::from(pixel[c])).sum();
-            (sum / pixels.len() as f64) as f32
-        })
+        mean_rgb(self.rgb.as_chunks::<3>().0)
     }
 }
 

@@ -186,7 +186,7 @@ static void refusals(const occlude_network *network, const occlude_image *image,
     ARGUMENT("row_bytes: is 5,", occlude_image_from_rgb(rgb, 2, 2, 5, 0, &no_image));
     ARGUMENT("row_bytes: is 6,", occlude_image_from_rgb(rgb, 2, (size_t)-1, 6, 0, &no_image));
     ARGUMENT("height: is", occlude_image_from_rgb(rgb, (size_t)-1 / 6, 2, 6, 0, &no_image));
-    ARGUMENT("resize: is 2,", occlude_image_from_rgb(rgb, 2, 2, 6, 2, &no_image));
+    ARGUMENT("resize: is 3,", occlude_image_from_rgb(rgb, 2, 2, 6, 3, &no_image));
     REFUSED(OCCLUDE_ERROR_IMAGE, "at least one pixel", occlude_image_from_rgb(rgb, 0, 2, 6, 0, &no_image));
     REFUSED(OCCLUDE_ERROR_IMAGE, "at least one pixel", occlude_image_from_rgb(rgb, 2, 0, 6, 0, &no_image));
     ARGUMENT("path: is NULL", occlude_image_open(NULL, 0, &no_image));
@@ -343,6 +343,10 @@ int main(int argc, char **argv)
     DO(occlude_image_from_rgb(rgb, ROWS, COLUMNS, PITCH, OCCLUDE_RESIZE_CENTER_CROP, &image));
     DO(occlude_classify(network, image, probabilities, CLASSES));
     print("cropped", probabilities, CLASSES);
+    occlude_image_free(image);
+    DO(occlude_image_from_rgb(rgb, ROWS, COLUMNS, PITCH, OCCLUDE_RESIZE_PAD, &image));
+    DO(occlude_classify(network, image, probabilities, CLASSES));
+    print("padded", probabilities, CLASSES);
     occlude_image_free(image);
     DO(occlude_image_from_rgb(rgb, ROWS, COLUMNS, PITCH, OCCLUDE_RESIZE_STRETCH, &image));
     free(rgb);

@@ -412,6 +412,7 @@ fn every_function_does_as_the_header_says() {
     for (name, picture) in [
         ("opened", Picture::open(&file, Resize::CenterCrop).unwrap()),
         ("cropped", pixels(Resize::CenterCrop)),
+        ("padded", pixels(Resize::Pad)),
         ("stretched", pixels(Resize::Stretch)),
     ] {
         printed.floats(name, &net.classify(&picture.input()).probabilities);

@@ -8,6 +8,9 @@ use std::sync::LazyLock;
 
 use image::{DynamicImage, ImageBuffer, ImageFormat, Rgb, RgbImage};
 use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress};
+use occlude::image::Framing;
+use occlude::image::resize::resize_rgb;
+use occlude::network::geometry::Rect;
 use occlude::{Error, Input, Photograph, Picture, Resize};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
@@ -158,6 +161,71 @@ fn center_crop_takes_the_middle_of_any_shape() {
     }
 }
 
+/// The whole photograph lies in the middle, and its mean colour around it.
+#[test]
+fn a_padded_photograph_keeps_its_shape() {
+    for (height, width, scaled, corner) in [
+        (300, 400, [168, 224], [28, 0]),
+        (400, 300, [224, 168], [0, 28]),
+        (224, 224, [224, 224], [0, 0]),
+        // 223.5 rows become 224; 221.6 become 222.
+        (447, 448, [224, 224], [0, 0]),
+        (453, 458, [222, 224], [1, 0]),
+        (1, 4000, [1, 224], [111, 0]),
+        (4000, 1, [224, 1], [0, 111]),
+    ] {
+        let rgb: Vec<u8> = (0..height * width * 3).map(|i| (i * i % 251) as u8).collect();
+        let picture = Picture::from_rgb(height, width, &rgb, Resize::Pad).unwrap();
+        let whole = Rect { y0: 0, x0: 0, y1: scaled[0], x1: scaled[1] };
+        let inside = resize_rgb(&rgb, height, width, scaled, whole);
+        let (inside, _) = inside.as_chunks::<3>();
+        let mean: [u8; 3] = std::array::from_fn(|c| {
+            let sum: f64 = inside.iter().map(|pixel| f64::from(pixel[c])).sum();
+            (sum / inside.len() as f64).round() as u8
+        });
+        for (i, pixel) in picture.rgb().as_chunks::<3>().0.iter().enumerate() {
+            let (y, x) = ((i / 224).wrapping_sub(corner[0]), (i % 224).wrapping_sub(corner[1]));
+            let expected = if y < scaled[0] && x < scaled[1] { inside[y * scaled[1] + x] } else { mean };
+            assert_eq!(*pixel, expected, "{height}x{width}: row {}, column {}", i / 224, i % 224);
+        }
+    }
+}
+
+proptest! {
+    /// A place on the photograph lies where its pixel is in the picture.
+    #[test]
+    fn a_framing_tells_where_the_picture_lies(
+        (height, width) in (1usize..900, 1usize..900),
+        (y, x) in (0.0f64..1.0, 0.0f64..1.0),
+        resize in prop::sample::select(vec![Resize::Stretch, Resize::CenterCrop, Resize::Pad]),
+    ) {
+        let framing = Framing::new([height, width], resize);
+        for (axis, share, length) in [(0, y, height), (1, x, width)] {
+            let at = share * length as f64;
+            let network = framing.to_network(axis, at);
+            prop_assert!((framing.to_photograph(axis, network) - at).abs() < 1e-9 * length as f64);
+            // Each axis keeps its direction, and both have the same proportion unless stretched.
+            prop_assert!(framing.to_network(axis, at + 1.0) > network);
+        }
+        let scale = |axis| framing.to_network(axis, 1.0) - framing.to_network(axis, 0.0);
+        let [least, most] = [height.min(width) as f64, height.max(width) as f64];
+        match resize {
+            Resize::Stretch => prop_assert_eq!([scale(0), scale(1)], [224.0 / height as f64, 224.0 / width as f64]),
+            // Lengths are rounded to whole pixels, down or to the nearest.
+            Resize::CenterCrop => prop_assert!((scale(0) - scale(1)).abs() <= 1.0 / least),
+            _ => {
+                prop_assert!((scale(0) - scale(1)).abs() <= 0.5 / least + 1e-9 || least * 224.0 < most);
+                let ends = [(0, height), (1, width)].map(|(axis, length)| framing.to_network(axis, length as f64));
+                prop_assert!(ends.iter().all(|end| *end <= 224.0));
+            }
+        }
+        // The middle of the photograph is the middle of the picture, to the rounding of the corner.
+        for (axis, length) in [(0, height), (1, width)] {
+            prop_assert!((framing.to_network(axis, length as f64 / 2.0) - 112.0).abs() <= 0.5);
+        }
+    }
+}
+
 #[test]
 fn every_lossless_format_gives_the_same_pixels() {
     let image = quarters(6, 10);
@@ -228,7 +296,7 @@ fn one_pixel_is_a_picture() {
     for format in LOSSLESS {
         let image = RgbImage::from_pixel(1, 1, Rgb([9, 80, 170]));
         let photo = open(&encoded(image, format)).unwrap();
-        for resize in [Resize::Stretch, Resize::CenterCrop] {
+        for resize in [Resize::Stretch, Resize::CenterCrop, Resize::Pad] {
             let picture = photo.picture(resize);
             assert_eq!(picture.rgb().len(), 224 * 224 * 3);
             assert!(

@@ -104,9 +104,10 @@ pub struct Common {
     pub transform_input: Option<bool>,
 
     /// Method that makes the 224x224 picture from the photograph: "stretch" resizes both sides to
-    /// 224; "center-crop" resizes the shorter side to 256 and keeps the central 224x224
+    /// 224; "center-crop" resizes the shorter side to 256 and keeps the central 224x224; "pad"
+    /// resizes the longer side to 224 and fills the rest with the mean colour of the photograph
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "METHOD", default_value = "stretch",
-          value_parser = choice(&[("stretch", Resize::Stretch), ("center-crop", Resize::CenterCrop)]))]
+          value_parser = choice(&[("stretch", Resize::Stretch), ("center-crop", Resize::CenterCrop), ("pad", Resize::Pad)]))]
     pub resize: Resize,
 }
 
