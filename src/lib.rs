@@ -196,6 +196,7 @@ pub use error::{Error, Result};
 pub use explain::faithfulness::{Curves, Faithfulness, Ranking};
 pub use explain::gradcam::GradCam;
 pub use forward::{Activations, Classification, GoogLeNet, softmax};
+pub use image::lattice::Placement;
 pub use image::resize::Upsampling;
 pub use image::{Input, Photograph, Picture, Resize};
 pub use kernels::Isa;

@@ -263,7 +263,8 @@ void occlude_maps_free(occlude_maps *maps);
 int occlude_maps_grid(const occlude_maps *maps, size_t grid[2]);
 
 /* Gets the part of the 224x224 pixels that the grid covers, as y0, x0, y1, x1. Without a region these
- * are 0, 0, 224, 224. */
+ * are 0, 0, 224, 224; with one, the pixels that are nearer to a mask centre of the region than to any
+ * other. */
 int occlude_maps_area(const occlude_maps *maps, size_t area[4]);
 
 /* Gets the pixels that the mask at a position covered: rows y0 to y1 - 1 and columns x0 to x1 - 1, as
@@ -287,8 +288,9 @@ int occlude_maps_scores(const occlude_maps *maps, size_t k, float *scores, size_
  * ny * nx. */
 int occlude_maps_map(const occlude_maps *maps, size_t k, float *drops, size_t count);
 
-/* Gets the map of the k-th class, enlarged to the pixels of the area by bicubic interpolation.
- * `count` is the height times the width of the area, 224 * 224 without a region. */
+/* Gets the map of the k-th class at the pixels of the area, by cubic interpolation between the centres
+ * of the masks; beyond the outermost centres it is constant. `count` is the height times the width of
+ * the area, 224 * 224 without a region. */
 int occlude_maps_upsampled(const occlude_maps *maps, size_t k, float *pixels, size_t count);
 
 /* Gets the most probable of all classes with the mask at each position. `count` is ny * nx. */

@@ -7,11 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use occlude::image::lattice::{Lattice, middles};
 use occlude::image::resize::upsample;
 use occlude::network::INPUT_SIDE;
+use occlude::network::geometry::Rect;
 use occlude::{
     Activations, Classification, Curves, Error, Faithfulness, GoogLeNet, Labels, MaskValue, OcclusionMaps,
-    OcclusionSensitivity, Photograph, Progress, Ranking, Refinement, Resize, Result, Upsampling, Weights,
+    OcclusionSensitivity, Photograph, Placement, Progress, Ranking, Refinement, Resize, Result, Upsampling,
+    Weights,
 };
 
 use crate::cli::args::classes::Classes;
@@ -57,6 +60,8 @@ pub struct Explanation {
     pub weights_sha256: String,
     /// The combination of the drops into the map that is drawn.
     pub aggregate: Aggregate,
+    /// The places at which the values of the mask positions are drawn.
+    pub placement: Placement,
     /// The curves of each method for each class; empty unless requested.
     pub faithfulness: Vec<(Method, Curves)>,
 }
@@ -118,6 +123,7 @@ impl Session {
             labels: self.labels.clone(),
             weights_sha256: self.weights_sha256.clone(),
             aggregate: sweep.aggregate,
+            placement: sweep.placement,
             faithfulness: Vec::new(),
         };
         let progress = |done| {
@@ -262,17 +268,32 @@ fn options<'n>(net: &'n GoogLeNet, sweep: &Sweep) -> OcclusionSensitivity<'n> {
 }
 
 impl Explanation {
+    /// The places of the values of the mask positions on the network's picture.
+    pub fn lattice(&self) -> Lattice {
+        self.maps.lattice(self.placement)
+    }
+
+    /// The map of a class that is drawn, and the places of its values: one value per mask position
+    /// or, with `--aggregate windows`, per pixel.
+    pub fn drops(&self, k: usize) -> (Vec<f32>, Lattice) {
+        match self.aggregate {
+            Aggregate::None => (self.maps.map(k).values().to_vec(), self.lattice()),
+            Aggregate::Windows => {
+                let pixels = Lattice::cells([INPUT_SIDE; 2], Rect::plane(INPUT_SIDE));
+                (self.maps.attributions(k), pixels)
+            }
+        }
+    }
+
     /// The importance of each pixel for the `k`-th class, `[224][224]`. Pixels outside the region
     /// have the lowest importance.
     fn importance(&self, k: usize) -> Vec<f32> {
-        if self.aggregate == Aggregate::Windows {
-            return self.maps.attributions(k);
-        }
+        let (map, lattice) = self.drops(k);
+        let Rect { y0, x0, y1, x1 } = lattice.area();
+        let values = lattice.values(&map, &middles(y0, y1), &middles(x0, x1), Upsampling::Bicubic);
         let mut pixels = vec![f32::MIN; INPUT_SIDE * INPUT_SIDE];
-        let area = self.maps.area();
-        let map = self.maps.upsampled(k, Upsampling::Bicubic);
-        for (row, y) in map.chunks(area.width()).zip(area.y0..) {
-            pixels[y * INPUT_SIDE..][area.x0..area.x1].copy_from_slice(row);
+        for (row, y) in values.chunks(x1 - x0).zip(y0..) {
+            pixels[y * INPUT_SIDE..][x0..x1].copy_from_slice(row);
         }
         pixels
     }

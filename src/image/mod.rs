@@ -1,10 +1,12 @@
 //! Photographs, the square picture made from one, and the network's input: 224x224 pixels, blue,
 //! green, red, minus the mean (`docs/01-pixel-to-tensor.md`).
 //!
-//! `src/image/resize.rs` scales pixels and `src/image/decode` opens files.
+//! `src/image/resize.rs` scales pixels, `src/image/lattice.rs` places a map on the picture, and
+//! `src/image/decode` opens files.
 
 #[cfg(feature = "image")]
 mod decode;
+pub mod lattice;
 pub mod resize;
 
 use std::fmt;

@@ -177,24 +177,33 @@ pub fn upsample(
 ) -> Vec<f32> {
     assert_eq!(map.len(), ny * nx, "a map has ny x nx values");
     assert!(ny > 0 && nx > 0, "a map has values");
-    let taps: fn(usize, usize, usize) -> MapTaps = match upsampling {
-        Upsampling::Bicubic => bicubic_taps,
-        Upsampling::Nearest => nearest_taps,
-        Upsampling::None => return map.to_vec(),
+    let taps = |cells: usize, size: usize| -> Vec<MapTaps> {
+        let at = |output: usize| (output as f64 + 0.5) * cells as f64 / size as f64 - 0.5;
+        match upsampling {
+            Upsampling::Bicubic => (0..size).map(|output| mirrored_taps(at(output), cells)).collect(),
+            _ => (0..size).map(|output| nearest_taps(at(output), cells)).collect(),
+        }
     };
-    let columns: Vec<MapTaps> = (0..width).map(|o| taps(o, nx, width)).collect();
+    match upsampling {
+        Upsampling::None => map.to_vec(),
+        _ => interpolate(map, nx, &taps(ny, height), &taps(nx, width)),
+    }
+}
+
+/// The grid cells that one output pixel reads along one axis, with their weights.
+pub(super) type MapTaps = [(usize, f64); 4];
+
+/// The values of a map, `[ny][nx]`, at the rows and columns of these taps, `[rows][columns]`.
+pub(super) fn interpolate(map: &[f32], nx: usize, rows: &[MapTaps], columns: &[MapTaps]) -> Vec<f32> {
+    let width = columns.len();
     let wide: Vec<f64> = map
         .chunks(nx)
         .flat_map(|row| columns.iter().map(|taps| weigh(taps, |x| f64::from(row[x]))))
         .collect();
-    (0..height)
-        .map(|o| taps(o, ny, height))
-        .flat_map(|taps| (0..width).map(|x| weigh(&taps, |y| wide[y * width + x]) as f32).collect::<Vec<_>>())
+    rows.iter()
+        .flat_map(|taps| (0..width).map(|x| weigh(taps, |y| wide[y * width + x]) as f32).collect::<Vec<_>>())
         .collect()
 }
-
-/// The grid cells that one output pixel reads along one axis, with their weights.
-type MapTaps = [(usize, f64); 4];
 
 fn weigh(taps: &MapTaps, value: impl Fn(usize) -> f64) -> f64 {
     // Cells of weight zero are skipped, so that an infinite or NaN neighbour has no effect on a
@@ -202,23 +211,24 @@ fn weigh(taps: &MapTaps, value: impl Fn(usize) -> f64) -> f64 {
     taps.iter().filter(|(_, weight)| *weight != 0.0).map(|&(cell, weight)| weight * value(cell)).sum()
 }
 
-fn bicubic_taps(output: usize, cells: usize, size: usize) -> MapTaps {
-    let centre = (output as f64 + 0.5) * cells as f64 / size as f64 - 0.5;
-    let first = centre.floor() as i64 - 1;
+/// The taps of a place in the line of cells, whose middles lie at 0, 1, 2 and so on. Beyond its
+/// ends, the line continues as its mirror image.
+pub(super) fn mirrored_taps(at: f64, cells: usize) -> MapTaps {
+    let first = at.floor() as i64 - 1;
     std::array::from_fn(|k| {
         let cell = first + k as i64;
-        (mirrored(cell, cells), cubic(cell as f64 - centre))
+        (mirrored(cell, cells), cubic(cell as f64 - at))
     })
 }
 
-fn nearest_taps(output: usize, cells: usize, size: usize) -> MapTaps {
-    // floor((output + 0.5) * cells / size) in integers.
-    let cell = (2 * output + 1) * cells / (2 * size);
+/// The cell that a place lies in; the nearest one beyond the ends of the line.
+pub(super) fn nearest_taps(at: f64, cells: usize) -> MapTaps {
+    let cell = ((at + 0.5).floor().max(0.0) as usize).min(cells - 1);
     [(cell, 1.0), (cell, 0.0), (cell, 0.0), (cell, 0.0)]
 }
 
 /// Keys (1981), "Cubic convolution interpolation for digital image processing", with a = -0.5.
-fn cubic(x: f64) -> f64 {
+pub(super) fn cubic(x: f64) -> f64 {
     const A: f64 = -0.5;
     let x = x.abs();
     if x < 1.0 {

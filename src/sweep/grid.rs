@@ -35,6 +35,13 @@ impl Grid {
         i * self.stride[axis] + if self.clipping { 0 } else { self.mask_size[axis] / 2 }
     }
 
+    /// The place, along an axis, of the middle of the `i`-th whole mask, in pixels from the upper
+    /// left corner: the middle of its central pixel, or the edge between its two central pixels.
+    pub(super) fn middle(&self, axis: usize, i: usize) -> f64 {
+        let first = self.centre(axis, i) as f64 - (self.mask_size[axis] / 2) as f64;
+        first + self.mask_size[axis] as f64 / 2.0
+    }
+
     /// The mask positions along an axis whose centre lies in the region.
     pub(super) fn within(&self, region: Rect, axis: usize) -> Range<usize> {
         let (start, end) = [(region.y0, region.y1), (region.x0, region.x1)][axis];

@@ -6,7 +6,8 @@ use super::grid::Grid;
 use super::mask::MaskValue;
 use super::{Score, scores_of};
 use crate::forward::Classification;
-use crate::image::resize::{Upsampling, upsample};
+use crate::image::lattice::{Lattice, Placement, middles};
+use crate::image::resize::Upsampling;
 use crate::network::INPUT_SIDE;
 use crate::network::geometry::Rect;
 
@@ -201,29 +202,57 @@ impl OcclusionMaps {
         Map::new(self.grid, Vec::from_iter(totals.iter().map(|total| base_total - total)))
     }
 
-    /// The map of the `k`-th requested class, enlarged to its [`area`](Self::area),
-    /// `[height][width]`: 224x224 without a region. Or the grid itself, `[ny][nx]`, for
+    /// The map of the `k`-th requested class at the pixels of its [`area`](Self::area),
+    /// `[height][width]`: 224x224 without a region. Between mask centres it is interpolated, beyond
+    /// the outermost ones it is constant ([`Lattice`]). Or the grid itself, `[ny][nx]`, for
     /// [`Upsampling::None`].
+    ///
+    /// MATLAB stretches the grid over the picture instead, as
+    /// [`upsample`](crate::image::resize::upsample) does.
     ///
     /// # Panics
     /// If `k` is not below the number of classes.
     pub fn upsampled(&self, k: usize, upsampling: Upsampling) -> Vec<f32> {
-        let ([ny, nx], area) = (self.grid, self.area());
-        upsample(self.map(k).values(), ny, nx, area.height(), area.width(), upsampling)
+        let (map, lattice) = (self.map(k), self.lattice(Placement::Centres));
+        let Rect { y0, x0, y1, x1 } = lattice.area();
+        match upsampling {
+            Upsampling::None => map.values().to_vec(),
+            _ => lattice.values(map.values(), &middles(y0, y1), &middles(x0, x1), upsampling),
+        }
     }
 
-    /// The part of the image that the grid represents. The grid of a whole image represents all of
-    /// it, and a part of that grid the same share of the pixels.
+    /// The part of the image that the grid represents: all of it without a region, otherwise the
+    /// pixels that are nearer to a mask centre of the region than to any other of the whole grid.
     pub fn area(&self) -> Rect {
-        let whole = self.positions().size();
+        self.lattice(Placement::Centres).area()
+    }
+
+    /// The places of the grid's values on the image.
+    pub fn lattice(&self, placement: Placement) -> Lattice {
+        let positions = self.positions();
+        let whole = positions.size();
         // The first pixel whose middle lies in the cell or after it.
-        let pixel = |axis: usize, cell: usize| (2 * cell * INPUT_SIDE).div_ceil(whole[axis]) / 2;
-        let edges = |axis: usize| {
+        let pixel = |axis: usize, cell: usize| match placement {
+            _ if cell == 0 => 0,
+            _ if cell == whole[axis] => INPUT_SIDE,
+            Placement::Centres => {
+                let edge = positions.middle(axis, cell) - self.stride[axis] as f64 / 2.0;
+                (edge - 0.5).ceil() as usize
+            }
+            Placement::Stretch => (2 * cell * INPUT_SIDE).div_ceil(whole[axis]) / 2,
+        };
+        let [(y0, y1), (x0, x1)] = [0, 1].map(|axis| {
             let (first, count) = (self.first[axis], self.grid[axis]);
             (pixel(axis, first), pixel(axis, first + count))
-        };
-        let ((y0, y1), (x0, x1)) = (edges(0), edges(1));
-        Rect { y0, x0, y1, x1 }
+        });
+        let area = Rect { y0, x0, y1, x1 };
+        match placement {
+            Placement::Centres => {
+                let first = [0, 1].map(|axis| positions.middle(axis, self.first[axis]));
+                Lattice::points(self.grid, first, self.stride, area)
+            }
+            Placement::Stretch => Lattice::cells(self.grid, area),
+        }
     }
 
     /// The drops of the `k`-th requested class spread over the pixels, `[224][224]`: each pixel

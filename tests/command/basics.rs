@@ -306,10 +306,10 @@ fn a_terminal_shows_the_map_while_it_is_made() {
     };
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}");
-    // The command prints three maps of 24 lines. Each map except the first overwrites the previous
-    // one.
-    assert_eq!(text.matches("\x1b[24A").count(), 2, "{text}");
-    assert_eq!(text.matches('▀').count(), 3 * 48 * 24);
+    // The command prints three maps of 16 lines, because 80 rows of 120 columns become 32 of 48. Each
+    // map except the first overwrites the previous one.
+    assert_eq!(text.matches("\x1b[16A").count(), 2, "{text}");
+    assert_eq!(text.matches('▀').count(), 3 * 48 * 16);
     assert!(text.contains("\x1b[38;2;"));
 }
 

@@ -10,14 +10,12 @@ use std::process::Command;
 use crate::common::command::{folder, refuse, seeded, succeed};
 use crate::common::seeded_weights;
 use browser::Browser;
-use occlude::image::resize::upsample;
+use occlude::image::lattice::{Lattice, middles};
 use occlude::network::INPUT_SIDE;
+use occlude::network::geometry::Rect;
 use occlude::{GoogLeNet, Photograph, Resize, Upsampling, Weights};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-/// The side of the photograph on the page, in pixels.
-const SIDE: usize = 3 * INPUT_SIDE;
 
 /// An expression that is true when the script has finished.
 const READY: &str =
@@ -45,13 +43,34 @@ fn text(browser: &mut Browser, id: &str) -> String {
     browser.evaluate(&format!("document.getElementById('{id}').textContent")).as_str().unwrap().to_string()
 }
 
-/// The middle of a cell of the map in the window, for a map that covers the whole picture.
-fn middle(browser: &mut Browser, grid: [usize; 2], at: [usize; 2]) -> [f64; 2] {
+/// The point in the window of a place on the network's picture, row and column, for a photograph
+/// that was stretched.
+fn window(browser: &mut Browser, [y, x]: [f64; 2]) -> [f64; 2] {
     let box_of = "(() => { const canvas = document.getElementById('canvas'); canvas.scrollIntoView({block: 'center'}); \
                   const box = canvas.getBoundingClientRect(); return [box.left, box.top, box.width, box.height]; })()";
     let numbers: Vec<f64> = serde_json::from_value(browser.evaluate(box_of)).unwrap();
-    let share = |axis: usize| (at[axis] as f64 + 0.5) / grid[axis] as f64;
-    [numbers[0] + share(1) * numbers[2], numbers[1] + share(0) * numbers[3]]
+    // Not on the edge of the canvas, where the browser may see another element.
+    let share = |at: f64| at.clamp(1.0, 223.0) / INPUT_SIDE as f64;
+    [numbers[0] + share(x) * numbers[2], numbers[1] + share(y) * numbers[3]]
+}
+
+/// The centre of a mask: row and column. This is the definition in README and `--help`, not the
+/// program's own function.
+fn centre(map: &Value, at: [usize; 2]) -> [usize; 2] {
+    let size = |name: &str, axis: usize| map[name][axis].as_u64().unwrap() as usize;
+    let inside = |axis| if map["mask_clipping"] == true { 0 } else { size("mask_size", axis) / 2 };
+    std::array::from_fn(|axis| at[axis] * size("stride", axis) + inside(axis))
+}
+
+/// The centre of a mask in the window, for a map of the whole picture.
+fn middle(browser: &mut Browser, map: &Value, at: [usize; 2]) -> [f64; 2] {
+    window(browser, centre(map, at).map(|pixel| pixel as f64 + 0.5))
+}
+
+/// Width and height of a canvas.
+fn canvas_size(browser: &mut Browser, id: &str) -> [usize; 2] {
+    let size = format!("(({{width, height}}) => [width, height])(document.getElementById('{id}'))");
+    serde_json::from_value(browser.evaluate(&size)).unwrap()
 }
 
 /// Defines `pixels(selector, x, y, width, height)`, which returns red, green, blue and alpha of a
@@ -91,12 +110,7 @@ fn tab_to(browser: &mut Browser, selector: &str) {
 /// that the page covers the pixels of the mask.
 fn assert_position(browser: &mut Browser, map: &Value, [row, column]: [usize; 2]) {
     let size = |name: &str, axis: usize| map[name][axis].as_u64().unwrap() as usize;
-    let at = [row, column];
-    // Uses the definition in README and `--help`, not the program's own function.
-    let clipping = map["mask_clipping"] == true;
-    let centre: [usize; 2] = std::array::from_fn(|axis| {
-        at[axis] * size("stride", axis) + if clipping { 0 } else { size("mask_size", axis) / 2 }
-    });
+    let centre = centre(map, [row, column]);
     let covered: [[usize; 2]; 2] = std::array::from_fn(|axis| {
         let first = centre[axis] as i64 - size("mask_size", axis) as i64 / 2;
         [first.max(0) as usize, (first as usize).wrapping_add(size("mask_size", axis)).min(INPUT_SIDE)]
@@ -137,22 +151,24 @@ fn assert_position(browser: &mut Browser, map: &Value, [row, column]: [usize; 2]
 
     let Ok(fill) = serde_json::from_value::<[f64; 3]>(map["mask_value"].clone()) else { return };
     let fill = fill.map(|level| level.round() as i64);
-    let scale = SIDE / INPUT_SIDE;
+    let [width, height] = canvas_size(browser, "canvas");
+    let on_page =
+        |edge: usize, length: usize| (edge as f64 * length as f64 / INPUT_SIDE as f64).round() as usize;
+    let ([left, right], [top, bottom]) =
+        ([x0, x1].map(|edge| on_page(edge, width)), [y0, y1].map(|edge| on_page(edge, height)));
     let same = format!(
         "{{ {PIXELS} const fill = {fill:?}; \
-         pixels('#canvas', {}, {}, {}, {}).every((level, i) => i % 4 === 3 || level === fill[i % 4]) }}",
-        x0 * scale,
-        y0 * scale,
-        (x1 - x0) * scale,
-        (y1 - y0) * scale
+         pixels('#canvas', {left}, {top}, {}, {}).every((level, i) => i % 4 === 3 || level === fill[i % 4]) }}",
+        right - left,
+        bottom - top
     );
     assert_eq!(browser.evaluate(&same), true, "{context}: some covered pixels do not have the mask's colour");
-    let (middle_x, middle_y) = ((x0 + x1) / 2 * scale, (y0 + y1) / 2 * scale);
+    let (middle_x, middle_y) = ((left + right) / 2, (top + bottom) / 2);
     for (inside, x, y) in [
-        (x0 > 0, (x0 * scale).wrapping_sub(1), middle_y),
-        (x1 < INPUT_SIDE, x1 * scale, middle_y),
-        (y0 > 0, middle_x, (y0 * scale).wrapping_sub(1)),
-        (y1 < INPUT_SIDE, middle_x, y1 * scale),
+        (x0 > 0, left.wrapping_sub(1), middle_y),
+        (x1 < INPUT_SIDE, right, middle_y),
+        (y0 > 0, middle_x, top.wrapping_sub(1)),
+        (y1 < INPUT_SIDE, middle_x, bottom),
     ] {
         if inside {
             assert_eq!(
@@ -187,7 +203,7 @@ fn mouse_touch_and_keys_show_what_map_json_says() {
         let uncovered = drawn(&mut browser, "#canvas");
 
         for at in [[0, 0], [1, 2], [rows - 1, columns - 1], [2, 0]] {
-            let [x, y] = middle(&mut browser, grid, at);
+            let [x, y] = middle(&mut browser, &map, at);
             browser.hover(x, y);
             assert_position(&mut browser, &map, at);
         }
@@ -195,7 +211,7 @@ fn mouse_touch_and_keys_show_what_map_json_says() {
         browser.hover(2.0, 2.0);
         assert_eq!(text(&mut browser, "row"), "–");
         assert_eq!(drawn(&mut browser, "#canvas"), uncovered);
-        let [x, y] = middle(&mut browser, grid, [1, 1]);
+        let [x, y] = middle(&mut browser, &map, [1, 1]);
         browser.click(x, y);
         browser.hover(2.0, 2.0);
         assert_position(&mut browser, &map, [1, 1]);
@@ -222,7 +238,7 @@ fn mouse_touch_and_keys_show_what_map_json_says() {
         assert_eq!(drawn(&mut browser, "#canvas"), uncovered);
 
         browser.resize(390, 844, 2.0);
-        let [x, y] = middle(&mut browser, grid, [2, 1]);
+        let [x, y] = middle(&mut browser, &map, [2, 1]);
         browser.touch(x, y);
         assert_position(&mut browser, &map, [2, 1]);
         assert_no_complaints(&mut browser, &page);
@@ -241,7 +257,7 @@ fn a_changed_answer_is_marked() {
     let mut found = [0, 0];
     for row in 0..grid[0] {
         for column in 0..grid[1] {
-            let [x, y] = middle(&mut browser, grid, [row, column]);
+            let [x, y] = middle(&mut browser, &map, [row, column]);
             browser.hover(x, y);
             let marked = browser.evaluate("document.querySelector('#answer .changed') !== null");
             let changed = map["argmax"][row][column] != predicted;
@@ -260,45 +276,67 @@ fn jet(step: i64) -> [i64; 3] {
     })
 }
 
-/// Asserts that an opaque map of these values covers a square canvas in jet colours, symmetric
-/// around zero.
-fn assert_jet(browser: &mut Browser, id: &str, values: &[f32]) {
-    let side = values.len().isqrt();
-    let limit = values.iter().fold(0.0f32, |limit, value| limit.max(value.abs()));
+/// Asserts that an opaque map covers a canvas in jet colours, symmetric around zero, where the map is
+/// interpolated.
+fn assert_jet(browser: &mut Browser, id: &str, map: &[f32], lattice: Lattice, upsampling: Upsampling) {
+    let [width, height] = canvas_size(browser, id);
+    let limit = map.iter().fold(0.0f32, |limit, value| limit.max(value.abs()));
     assert!(limit > 0.0, "{id} is all zero");
-    for (x, y) in (0..side).step_by(61).flat_map(|y| (0..side).step_by(67).map(move |x| (x, y))) {
-        let step = ((values[y * side + x] / limit + 1.0) * 128.0).floor().clamp(0.0, 255.0) as i64;
+    let places = |length: usize| -> Vec<f64> {
+        middles(0, length).iter().map(|at| at * INPUT_SIDE as f64 / length as f64).collect()
+    };
+    let (rows, columns) = (places(height), places(width));
+    let values = lattice.values(map, &rows, &columns, upsampling);
+    let mut checked = 0;
+    for (x, y) in (0..height).step_by(41).flat_map(|y| (0..width).step_by(67).map(move |x| (x, y))) {
+        if !lattice.spans(0, rows[y]) || !lattice.spans(1, columns[x]) {
+            continue;
+        }
+        let step = ((values[y * width + x] / limit + 1.0) * 128.0).floor().clamp(0.0, 255.0) as i64;
         let found = pixel(browser, id, x, y);
         // Accepts one step of difference: the page computes in f64, and this test in f32.
         let near = (step - 1..=step + 1).any(|step| jet(step.clamp(0, 255)) == found);
         assert!(near, "{id}, x {x}, y {y}: {found:?} is not step {step} of jet");
+        checked += 1;
     }
+    assert!(checked > 20, "{id}: only {checked} pixels");
+}
+
+/// Values that fill cells of the whole picture.
+fn cells(grid: [usize; 2]) -> Lattice {
+    Lattice::cells(grid, Rect::plane(INPUT_SIDE))
 }
 
 #[test]
 fn the_colours_are_those_of_the_enlarged_map() {
     let Some(mut browser) = Browser::start() else { return };
     let folder = folder();
-    let (page, map) = report(&folder, &["picture.png", "--stride", "56x80"]);
-    browser.open(&page, READY);
+    let (page, map) = report(&folder, &["picture.png", "--stride", "56x80", "--placement", "stretch"]);
     let values: Vec<f32> = serde_json::from_value::<Vec<Vec<f32>>>(map["maps"][0].clone()).unwrap().concat();
-    browser.evaluate("document.getElementById('opacity').value = 100; document.getElementById('opacity').dispatchEvent(new Event('input'))");
+    let opaque = "document.getElementById('opacity').value = 100; document.getElementById('opacity').dispatchEvent(new Event('input'))";
+    browser.open(&page, READY);
+    browser.evaluate(opaque);
     for (how, upsampling) in [("smooth", Upsampling::Bicubic), ("tiles", Upsampling::Nearest)] {
         browser.evaluate(&format!("document.querySelector('[value={how}]').click()"));
-        assert_jet(&mut browser, "canvas", &upsample(&values, 4, 3, SIDE, SIDE, upsampling));
+        assert_jet(&mut browser, "canvas", &values, cells([4, 3]), upsampling);
     }
-    browser.evaluate("document.querySelector('[value=smooth]').click()");
+    let (page, same) = report(&folder, &["picture.png", "--stride", "56x80"]);
+    assert_eq!(same["maps"], map["maps"]);
+    browser.open(&page, READY);
+    browser.evaluate(opaque);
+    // The masks of 45 pixels are centred in the middle of their central pixels.
+    let centres = Lattice::points([4, 3], [0.5; 2], [56, 80], Rect::plane(INPUT_SIDE));
+    for (how, upsampling) in [("tiles", Upsampling::Nearest), ("smooth", Upsampling::Bicubic)] {
+        browser.evaluate(&format!("document.querySelector('[value={how}]').click()"));
+        assert_jet(&mut browser, "canvas", &values, centres, upsampling);
+    }
     let picture = Photograph::open(folder.path().join("picture.png")).unwrap().picture(Resize::Stretch);
     let net = GoogLeNet::new(&Weights::seeded(1)).unwrap();
     let class = map["classes"][0]["index"].as_u64().unwrap() as usize;
     let cam = net.grad_cam(&net.forward(&picture.input()), &[class]).unwrap();
-    let small = 2 * INPUT_SIDE;
-    assert_jet(
-        &mut browser,
-        "pair-gradcam",
-        &upsample(cam.map(0).values(), 7, 7, small, small, Upsampling::Bicubic),
-    );
-    assert_jet(&mut browser, "pair-occlusion", &upsample(&values, 4, 3, small, small, Upsampling::Bicubic));
+    assert_eq!(canvas_size(&mut browser, "pair-gradcam"), [448, 299]);
+    assert_jet(&mut browser, "pair-gradcam", cam.map(0).values(), cells([7, 7]), Upsampling::Bicubic);
+    assert_jet(&mut browser, "pair-occlusion", &values, centres, Upsampling::Bicubic);
     // The middle of the symmetric colour scales is zero. Viridis ranges from the smallest value to
     // the largest.
     for (name, ends, middle) in [
@@ -576,12 +614,12 @@ fn a_mask_without_one_colour_is_hatched() {
     let (page, map) = report(&folder, &["picture.png", "--stride", "112", "--mask-value", "blur:7"]);
     assert_eq!(map["mask_value"], "blur:7");
     browser.open(&page, READY);
-    let [x, y] = middle(&mut browser, [2, 2], [1, 1]);
+    let [x, y] = middle(&mut browser, &map, [1, 1]);
     browser.hover(x, y);
     assert_position(&mut browser, &map, [1, 1]);
     // The mask covered rows 90 to 134 and the same columns.
     let colours = format!(
-        "{{ {PIXELS} const data = pixels('#canvas', 270, 270, 135, 135); const seen = new Set(); \
+        "{{ {PIXELS} const data = pixels('#canvas', 270, 180, 135, 90); const seen = new Set(); \
          for (let i = 0; i < data.length; i += 4) seen.add(data.slice(i, i + 3).join()); \
          [seen.has('0,0,0'), seen.has('255,255,255'), seen.size > 20] }}"
     );
@@ -602,8 +640,8 @@ fn a_region_lies_where_it_belongs_and_window_means_are_drawn() {
     assert_eq!(map["grid"], json!([3, 4]));
     browser.open(&page, READY);
     for at in [[0, 0], [1, 2], [2, 3]] {
-        // Grids of three and four are parts of a grid of eight.
-        let [x, y] = middle(&mut browser, [8, 8], [at[0] + 2, at[1] + 2]);
+        // The region begins at the third row and the third column of the whole grid.
+        let [x, y] = middle(&mut browser, &map, [at[0] + 2, at[1] + 2]);
         browser.hover(x, y);
         assert_eq!(text(&mut browser, "centre"), format!("x {}, y {}", 60 + 30 * at[1], 60 + 30 * at[0]));
         assert_eq!(
@@ -611,7 +649,7 @@ fn a_region_lies_where_it_belongs_and_window_means_are_drawn() {
             map["maps"][0][at[0]][at[1]]
         );
     }
-    let [x, y] = middle(&mut browser, [8, 8], [1, 2]);
+    let [x, y] = middle(&mut browser, &map, [1, 2]);
     browser.hover(x, y);
     assert_eq!(text(&mut browser, "row"), "–");
     let positions = drawn(&mut browser, "#canvas");
@@ -621,8 +659,42 @@ fn a_region_lies_where_it_belongs_and_window_means_are_drawn() {
     assert_ne!(drawn(&mut browser, "#canvas"), positions);
     browser.evaluate("document.getElementById('opacity').value = 100; document.getElementById('opacity').dispatchEvent(new Event('input'))");
     let values = serde_json::from_value::<Vec<Vec<f32>>>(map["attributions"][0].clone()).unwrap().concat();
-    let enlarged = upsample(&values, INPUT_SIDE, INPUT_SIDE, SIDE, SIDE, Upsampling::Bicubic);
-    assert_jet(&mut browser, "canvas", &enlarged);
+    assert_jet(&mut browser, "canvas", &values, cells([INPUT_SIDE; 2]), Upsampling::Bicubic);
+    assert_no_complaints(&mut browser, &page);
+}
+
+/// The mask and the map lie on the part of the photograph that the network sees, and the page gives
+/// the rest no position.
+#[test]
+fn a_cropped_photograph_has_its_map_on_the_crop() {
+    let Some(mut browser) = Browser::start() else { return };
+    let folder = folder();
+    let options = ["picture.png", "--resize", "center-crop", "--stride", "112", "--mask-size", "112"];
+    let (page, _) = report(&folder, &[&options[..], &["--mask-value", "9,99,199"]].concat());
+    browser.open(&page, READY);
+    // 80 rows of 120 columns become 256 of 384, cut at row 16 and column 80, and 448 of 672 pixels on
+    // the page: a pixel of the network has 1.75 of them.
+    assert_eq!(canvas_size(&mut browser, "canvas"), [672, 448]);
+    let point = |browser: &mut Browser, x: f64, y: f64| {
+        let [left, top] = window(browser, [1e-9, 1e-9]);
+        let [right, bottom] = window(browser, [224.0, 224.0]);
+        let at = |start: f64, end: f64, share: f64| start + (end - start) * (share * 224.0 - 1.0) / 222.0;
+        [at(left, right, x / 672.0), at(top, bottom, y / 448.0)]
+    };
+    // The second mask covers columns 56 to 167, and the first row of masks rows 0 to 55.
+    let [x, y] = point(&mut browser, 140.0 + 1.75 * 112.0, 30.0 + 1.75 * 10.0);
+    browser.hover(x, y);
+    assert_eq!(text(&mut browser, "covered"), "x 56 to 167, y 0 to 55");
+    let (left, top, right, bottom) = (140 + 98, 28, 140 + 294, 28 + 98);
+    for (x, y) in [(left, top), (right - 1, bottom - 1), (left, bottom - 1)] {
+        assert_eq!(pixel(&mut browser, "canvas", x, y), [9, 99, 199], "x {x}, y {y}");
+    }
+    for (x, y) in [(left - 1, 60), (right, 60), (300, bottom), (300, top - 1)] {
+        assert_eq!(pixel(&mut browser, "canvas", x, y), [0; 3], "x {x}, y {y}");
+    }
+    let [x, y] = point(&mut browser, 100.0, 200.0);
+    browser.hover(x, y);
+    assert_eq!(text(&mut browser, "row"), "–");
     assert_no_complaints(&mut browser, &page);
 }
 
@@ -688,7 +760,7 @@ fn chelsea_is_explained_by_the_built_in_network() {
     assert!(title.as_str().unwrap().contains(label), "{title}");
     assert!(browser.evaluate("document.body.textContent").as_str().unwrap().contains("built-in network"));
     for at in [[2, 3], [6, 0]] {
-        let [x, y] = middle(&mut browser, [7, 7], at);
+        let [x, y] = middle(&mut browser, &map, at);
         browser.hover(x, y);
         assert_position(&mut browser, &map, at);
     }

@@ -6,6 +6,7 @@ mod common;
 
 mod exercises;
 mod gradcam;
+mod places;
 mod reproducible;
 mod seeded;
 mod sweep;

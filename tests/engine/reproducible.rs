@@ -34,7 +34,7 @@ const GOLDEN: [(&str, u64); 10] = [
     ("scores under grey masks", 0x915ec35082165be7),
     ("scores under a blur", 0xa468cc50bc468b02),
     ("total activations", 0x75eba9432be65986),
-    ("enlarged map", 0x360e0cd20cf02325),
+    ("enlarged map", 0x97eda319b39e1825),
     ("window means", 0xef46c870a7c2ec55),
     ("Grad-CAM", 0xb026e50d920091c5),
     ("deletion and insertion", 0x658a7bf420d37f58),

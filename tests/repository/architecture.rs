@@ -235,7 +235,7 @@ const KNOWLEDGE: [(&str, &[&str]); 10] = [
     ("kernels", &["error", "network"]),
     ("reference", &["kernels/gemm", "kernels", "network", "weights"]),
     ("weights", &["error", "memory", "network", "text"]),
-    ("cli/render/map", &["cli/render", "image/resize", "network"]),
+    ("cli/render/map", &["cli/render", "image/lattice", "image/resize", "network"]),
     ("cli/render/page", &["cli/render", "network"]),
     ("cli/render/panels", &["cli/render", "network"]),
     ("cli/render/plots", &["cli/render"]),

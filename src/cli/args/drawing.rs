@@ -4,8 +4,10 @@ use clap::Args;
 use occlude::Upsampling;
 
 use super::values::{EMPTY_NAME, choice};
+use crate::cli::render::backdrop::CanvasShape;
 use crate::cli::render::canvas::Format;
 use crate::cli::render::colours::{COLOURS, Colours};
+use crate::cli::render::scale::ColourRange;
 
 /// The choice of the figures of a sweep, and how they are drawn.
 #[derive(Args)]
@@ -39,6 +41,24 @@ pub struct Drawing {
           value_parser = choice(&COLOURS))]
     pub colours: Option<Colours>,
 
+    /// Ends of the colours on a map of drops: auto (the values of the figure), a number (from -VALUE
+    /// to VALUE, so that figures of several runs can be compared) or shared (the values of all
+    /// classes and photographs of this run; in `batch`, give a number). Scores and features keep a
+    /// scale of their own
+    #[arg(long, value_name = "auto|VALUE|shared", default_value = "auto", allow_hyphen_values = true,
+          value_parser = scale_choice)]
+    pub scale: ScaleChoice,
+
+    /// symmetric: the middle colour is zero; minmax: the colours extend from the smallest to the
+    /// largest value, as with MATLAB's imagesc, and with --scale VALUE from 0 to VALUE [default:
+    /// symmetric; minmax for viridis, which has no middle]
+    #[arg(long, value_name = "symmetric|minmax",
+          value_parser = choice(&[("symmetric", ColourRange::Symmetric), ("minmax", ColourRange::MinMax)]))]
+    pub colour_range: Option<ColourRange>,
+
+    #[command(flatten)]
+    pub canvas: CanvasOption,
+
     /// Opacity of the map over the photograph, 0 to 1
     #[arg(long, value_name = "SHARE", default_value = "0.5", allow_hyphen_values = true, value_parser = opacity)]
     pub opacity: f32,
@@ -52,6 +72,40 @@ pub struct Drawing {
     #[arg(long, value_name = "FORMAT", default_value = "png",
           value_parser = choice(&[("png", Format::Png), ("svg", Format::Svg)]))]
     pub format: Format,
+}
+
+/// The shape of the picture under a map, for all commands that draw maps.
+#[derive(Args)]
+pub struct CanvasOption {
+    /// Picture under the map: photo (the photograph in its own shape, with a longest side of 672 to
+    /// 1024 pixels; what the network does not see is dark) or network (the 224x224 picture of the
+    /// network, enlarged)
+    #[arg(id = "canvas", long = "canvas", value_name = "photo|network", default_value = "photo",
+          help_heading = "Figures",
+          value_parser = choice(&[("photo", CanvasShape::Photo), ("network", CanvasShape::Network)]))]
+    pub shape: CanvasShape,
+}
+
+/// The value of `--scale`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ScaleChoice {
+    Auto,
+    /// The largest magnitude.
+    Value(f32),
+    Shared,
+}
+
+fn scale_choice(text: &str) -> Result<ScaleChoice, String> {
+    match text {
+        "auto" => Ok(ScaleChoice::Auto),
+        "shared" => Ok(ScaleChoice::Shared),
+        _ => {
+            let value = text.parse().ok().filter(|value: &f32| *value > 0.0 && value.is_finite());
+            value
+                .map(ScaleChoice::Value)
+                .ok_or_else(|| "expected auto, shared or a number greater than 0".to_string())
+        }
+    }
 }
 
 /// A kind of figure of a sweep.
@@ -98,6 +152,16 @@ fn opacity(text: &str) -> Result<f32, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scales() {
+        assert_eq!(scale_choice("auto"), Ok(ScaleChoice::Auto));
+        assert_eq!(scale_choice("shared"), Ok(ScaleChoice::Shared));
+        assert_eq!(scale_choice("0.25"), Ok(ScaleChoice::Value(0.25)));
+        assert!(
+            ["", "0", "-1", "NaN", "inf", "1e39", "own"].iter().all(|wrong| scale_choice(wrong).is_err())
+        );
+    }
 
     #[test]
     fn figures() {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use occlude::network::MAX_CLASSES;
 
+use super::drawing::CanvasOption;
 use super::sweep::Pool;
 use super::values::{choice, count};
 use crate::cli::render::colours::{COLOURS, Colours};
@@ -49,6 +50,9 @@ pub struct Features {
     /// blue is negative) or jet [default: viridis; diverging if there are negative values]
     #[arg(long, value_name = "COLOURS", value_parser = choice(&COLOURS))]
     pub colours: Option<Colours>,
+
+    #[command(flatten)]
+    pub canvas: CanvasOption,
 
     #[command(flatten)]
     pub pool: Pool,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::drawing::CanvasOption;
 use super::sweep::Pool;
 
 /// Map the evidence for a class with Grad-CAM, for comparison with `occlude explain`
@@ -36,6 +37,9 @@ pub struct Gradcam {
     /// Classes to map, as for `occlude explain`
     #[arg(long, value_name = "LIST", default_value = "top1")]
     pub classes: Vec<String>,
+
+    #[command(flatten)]
+    pub canvas: CanvasOption,
 
     #[command(flatten)]
     pub pool: Pool,

@@ -30,7 +30,7 @@ pub use batch::{Batch, Merge};
 pub use classify::Classify;
 pub use compare::Compare;
 pub use completions::{Completions, Man};
-pub use drawing::{Drawing, Figures, Show};
+pub use drawing::{Drawing, Figures, ScaleChoice, Show};
 pub use explain::Explain;
 pub use features::Features;
 pub use gradcam::Gradcam;

@@ -3,7 +3,7 @@
 use clap::Args;
 use occlude::network::geometry::Rect;
 use occlude::parallel::MAX_THREADS;
-use occlude::{Feature, MaskValue, Score};
+use occlude::{Feature, MaskValue, Placement, Score};
 
 use super::values::{Size, choice, count, feature, mask_value, memory, region, size};
 
@@ -59,6 +59,14 @@ pub struct Sweep {
     #[arg(long, value_name = "none|windows", default_value = "none",
           value_parser = choice(&[("none", Aggregate::None), ("windows", Aggregate::Windows)]))]
     pub aggregate: Aggregate,
+
+    /// Place of the values on the picture: centres draws each at the centre of its mask and
+    /// interpolates between them; where no mask was centred, the map is constant and paler. stretch
+    /// stretches the grid of values over the picture, as MATLAB does; a value is then drawn beside
+    /// its mask. --faithfulness orders the pixels in the same way
+    #[arg(long, value_name = "centres|stretch", default_value = "centres",
+          value_parser = choice(&[("centres", Placement::Centres), ("stretch", Placement::Stretch)]))]
+    pub placement: Placement,
 
     /// Score of a class: probability (after softmax, 0 to 1) or logit (before softmax, unbounded)
     #[arg(long, value_name = "SCORE", default_value = "probability",

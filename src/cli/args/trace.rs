@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use occlude::MaskValue;
 
+use super::drawing::CanvasOption;
 use super::sweep::Pool;
 use super::values::{Size, mask_value, pixel, size};
 
@@ -46,6 +47,9 @@ pub struct Trace {
     /// Content of the mask, as for `occlude explain`
     #[arg(long, value_name = "FILL", default_value = "auto", allow_hyphen_values = true, value_parser = mask_value)]
     pub mask_value: MaskValue,
+
+    #[command(flatten)]
+    pub canvas: CanvasOption,
 
     #[command(flatten)]
     pub pool: Pool,

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
+use occlude::image::lattice::Lattice;
 use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;
 use occlude::text::shown;
@@ -14,16 +15,16 @@ use crate::cli::args::{Common, Compare, Drawing};
 use crate::cli::explanation::{Explanation, LoadedPhotograph, Session};
 use crate::cli::output::contrast::{Contrast, difference};
 use crate::cli::output::earlier;
-use crate::cli::output::figures::sizes;
+use crate::cli::output::figures::{drop_range, drop_scale, sizes};
 use crate::cli::output::files::OutputFolder;
 use crate::cli::output::json;
 use crate::cli::output::names::stem;
+use crate::cli::render::backdrop::Backdrop;
 use crate::cli::render::canvas::Canvas;
 use crate::cli::render::colours::Colours;
 use crate::cli::render::map::Overlay;
-use crate::cli::render::page::PANEL_SIDE;
 use crate::cli::render::panels::{self, FigurePanel, PanelRow};
-use crate::cli::render::scale::{Scale, readable};
+use crate::cli::render::scale::{ColourRange, Scale, ScaleOrigin, readable};
 use crate::cli::terminal::console;
 use crate::cli::terminal::progress::PositionsBar;
 use crate::cli::terminal::threads::on_threads;
@@ -120,35 +121,42 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
         .iter()
         .map(|explanation| (0..maps.classes.len()).map(|k| explanation.drops(k)).collect::<Vec<_>>())
         .collect();
-    let scale = Scale::of_drops(
-        drawing.colours.unwrap_or(Colours::Jet),
-        drops.iter().flatten().flat_map(|(map, ..)| map),
-    );
+    // All maps have one scale in any case, and a note says so.
+    let run = drop_range(explanations);
+    let mut scale = drop_scale(drawing, &run, run);
+    if scale.origin == ScaleOrigin::Shared {
+        scale.origin = ScaleOrigin::Own;
+    }
     // The differences of the maps that are drawn, per mask position or per pixel.
     let differences: Vec<Vec<f32>> = match has_contrast {
         true => drops.iter().map(|maps| difference(&maps[0].0, &maps[1].0)).collect(),
         false => Vec::new(),
     };
-    let contrast_scale = Scale::of_drops(Colours::Diverging, differences.iter().flatten());
+    let contrast_scale =
+        Scale::of_drops(Colours::Diverging, ColourRange::Symmetric, differences.iter().flatten());
+    let backdrops: Vec<Backdrop> = explanations
+        .iter()
+        .map(|explanation| Backdrop::panel(&explanation.photograph, explanation.resize, drawing.canvas.shape))
+        .collect();
 
     let mut rows = Vec::new();
     let mut last_row = Vec::new();
     for (i, (explanation, drops)) in explanations.iter().zip(&drops).enumerate() {
-        let photograph = explanation.photograph.square(PANEL_SIDE, explanation.resize);
-        let panel = |caption, map, (grid, area), scale: &Scale| {
+        let backdrop = &backdrops[i];
+        let panel = |caption, map, lattice: Lattice, scale: &Scale| {
             let (upsampling, opacity) = (drawing.upsampling, drawing.opacity);
-            let overlay = Overlay { map, grid, area, upsampling, opacity };
-            let pixels = overlay.over(&photograph, PANEL_SIDE, scale);
-            FigurePanel { caption, pixels, area, mark: drawing.mark.then_some(maps.mask_size) }
+            let pixels = Overlay { map, lattice, upsampling, opacity }.over(backdrop, scale);
+            let mark = drawing.mark.then_some(maps.mask_size);
+            FigurePanel { caption, backdrop, pixels, area: lattice.area(), mark }
         };
-        let mut panels = vec![uncovered(explanation, &stems[i], photograph.clone())];
-        for (k, (map, grid, area)) in drops.iter().enumerate() {
+        let mut panels = vec![uncovered(explanation, &stems[i], backdrop)];
+        for (k, (map, lattice)) in drops.iter().enumerate() {
             if panels.len() > ACROSS {
                 rows.push(PanelRow { panels: std::mem::take(&mut panels), scale: Some(scale) });
             }
             let score = readable(explanation.maps.base_scores[k]);
             let caption = [names[k].clone(), format!("{} {score}", explanation.maps.score)];
-            panels.push(panel(caption, map, (*grid, *area), &scale));
+            panels.push(panel(caption, map, *lattice, &scale));
         }
         rows.push(PanelRow { panels, scale: Some(scale) });
         if let Some(difference) = differences.get(i) {
@@ -157,11 +165,10 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
                 [_] => [contrast, "difference".to_string()],
                 _ => [stems[i].clone(), contrast],
             };
-            let (_, grid, area) = &drops[0];
-            last_row.push(panel(caption, difference, (*grid, *area), &contrast_scale));
+            last_row.push(panel(caption, difference, drops[0].1, &contrast_scale));
         }
     }
-    let meaning = scale.colours.meaning();
+    let meaning = scale.meaning();
     let mut notes = vec![
         sizes(maps, drawing.mark),
         format!("{}, on the same scale for all maps", explanations[0].drop_in_words()),
@@ -179,13 +186,14 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
 }
 
 /// The photograph without a map, captioned with its predicted class.
-fn uncovered(explanation: &Explanation, stem: &str, pixels: Vec<u8>) -> FigurePanel {
+fn uncovered<'a>(explanation: &Explanation, stem: &str, backdrop: &'a Backdrop) -> FigurePanel<'a> {
     let said = &explanation.maps.classification;
     let best = said.best();
     let score = readable(said.probabilities[best]);
     FigurePanel {
         caption: [stem.to_string(), format!("{} {score}", explanation.labels.short(best))],
-        pixels,
+        backdrop,
+        pixels: backdrop.pixels.clone(),
         area: Rect::plane(INPUT_SIDE),
         mark: None,
     }

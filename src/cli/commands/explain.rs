@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::slice;
 use std::sync::Mutex;
 
 use occlude::text::shown;
-use occlude::{Error, Labels, OcclusionMaps, Progress, Result};
+use occlude::{Error, Labels, OcclusionMaps, Photograph, Progress, Result};
 
 use crate::cli::args::{Common, Explain};
 use crate::cli::explanation::{Explanation, LoadedPhotograph, Session, fill_in_words};
+use crate::cli::output::figures::drop_range;
 use crate::cli::output::files::{self, OutputFolder};
 use crate::cli::output::table::{LISTED, table};
 use crate::cli::output::{earlier, json, report, results};
@@ -37,13 +39,15 @@ fn explain(common: &Common, args: &Explain, output: &OutputFolder) -> Result<Exi
     earlier::tell(&args.out, "map.json", &[&source]);
     let bar = PositionsBar::new();
     let progress = |progress: Progress| bar.show(progress.done, progress.total);
-    let preview =
-        Mutex::new(if args.progressive { Preview::new(&source.photograph, session.resize) } else { None });
+    let shape = args.figures.drawing.canvas.shape;
+    let preview_of = |photograph: &Photograph| Preview::new(photograph, session.resize, shape);
+    let preview = Mutex::new(if args.progressive { preview_of(&source.photograph) } else { None });
     // Errors are ignored here: the final files are written to the same folder and report them.
     let refined = |explanation: &Explanation| {
-        let _ = output.write(&explanation.figures(&args.figures));
+        let run = drop_range(slice::from_ref(explanation));
+        let _ = output.write(&explanation.figures(&args.figures, run));
         if let Some(preview) = &mut *preview.lock().expect("no panic while it is held") {
-            bar.aside(|| preview.show(&explanation.maps));
+            bar.aside(|| show(preview, explanation));
         }
     };
     let refined: Option<&(dyn Fn(&Explanation) + Sync)> = args.progressive.then_some(&refined);
@@ -54,18 +58,26 @@ fn explain(common: &Common, args: &Explain, output: &OutputFolder) -> Result<Exi
     drop(bar);
     let drawing = Waiting::drawing(explanation.maps.classes.len());
     let json = json::maps(&explanation);
-    let files = results::files(&explanation, &args.figures, &args.arrays, &json);
-    let page =
-        args.report.as_deref().map(|path| report::page(&session, &explanation, common, args, &classes, path));
+    let run = drop_range(slice::from_ref(&explanation));
+    let files = results::files(&explanation, &args.figures, run, &args.arrays, &json);
+    let page = args
+        .report
+        .as_deref()
+        .map(|path| report::page(&session, &explanation, common, args, &classes, run, path));
     let page = page.transpose()?;
     let apart = args.report.as_deref().zip(page.as_ref().map(String::as_bytes));
     let written = output.write_with(&files, apart)?;
     drop(drawing);
     if let Some(preview) = &mut *preview.lock().expect("as above") {
-        preview.show(&explanation.maps);
+        show(preview, &explanation);
     }
     console::print(&if args.json { json } else { summary(&explanation, &written) })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Shows the map of the first class.
+fn show(preview: &mut Preview, explanation: &Explanation) {
+    preview.show(explanation.maps.map(0).values(), explanation.lattice());
 }
 
 /// Refuses to overwrite the photograph with the report.

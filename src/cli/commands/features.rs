@@ -14,10 +14,11 @@ use crate::cli::explanation::{LoadedPhotograph, Session, require_finite};
 use crate::cli::output::files::OutputFolder;
 use crate::cli::output::json::{self, Provenance};
 use crate::cli::output::names::{layer_slug, stem};
+use crate::cli::render::backdrop::Backdrop;
 use crate::cli::render::canvas::Format;
 use crate::cli::render::colours::Colours;
-use crate::cli::render::scale::{Scale, range};
-use crate::cli::render::sheet::{self, Sheet, Tile};
+use crate::cli::render::scale::{ColourRange, Scale, range};
+use crate::cli::render::sheet::{self, PHOTO_SIDE, Sheet, Tile};
 use crate::cli::terminal::console;
 use crate::cli::terminal::threads::on_threads;
 
@@ -48,10 +49,10 @@ fn features(common: &Common, args: &Features, output: &OutputFolder) -> Result<E
         Some(count) => by_strength[..count].to_vec(),
         None => (0..layer.channels.len()).collect(),
     };
-    let photograph = source.photograph.square(INPUT_SIDE, session.resize);
+    let backdrop = Backdrop::of_longest(&source.photograph, session.resize, args.canvas.shape, PHOTO_SIDE);
     let tile = |&c: &usize| Tile { number: c, map: layer.channels[c].map.clone() };
     let figure = sheet::draw(&Sheet {
-        photograph: &photograph,
+        backdrop: &backdrop,
         tiles: &shown.iter().map(tile).collect::<Vec<_>>(),
         side: layer.side,
         scale: layer.scale(args.colours),
@@ -175,9 +176,9 @@ impl<'a> LayerMaps<'a> {
         let colours = colours.unwrap_or(default);
         // The middle of the diverging colours is 0, even without negative values.
         if low < 0.0 || colours == Colours::Diverging {
-            Scale::of_drops(colours, &[low, high])
+            Scale::of_drops(colours, ColourRange::of(colours), &[low, high])
         } else {
-            Scale { colours, low: 0.0, high }
+            Scale { low: 0.0, ..Scale::of_values(colours, &[0.0, high]) }
         }
     }
 
@@ -358,7 +359,7 @@ mod tests {
     #[test]
     fn scales_begin_at_zero_or_lie_around_it() {
         let scale = |maps: &[[f32; 4]], colours| {
-            let Scale { colours, low, high } = layer(maps).scale(colours);
+            let Scale { colours, low, high, .. } = layer(maps).scale(colours);
             (colours, low, high)
         };
         let (above, below) = ([[2.0, 3.0, 8.0, 4.0]], [[1.0, 2.0, -5.0, 0.0]]);

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use occlude::image::resize::upsample;
+use occlude::image::lattice::Lattice;
 use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;
 use occlude::text::shown;
@@ -16,10 +16,10 @@ use crate::cli::output::files::OutputFolder;
 use crate::cli::output::names::{slugs, stem};
 use crate::cli::output::table::{LISTED, table};
 use crate::cli::output::{earlier, json};
+use crate::cli::render::backdrop::Backdrop;
 use crate::cli::render::canvas::{Canvas, Format};
 use crate::cli::render::colours::Colours;
 use crate::cli::render::map::{self, MapFigure, Overlay};
-use crate::cli::render::page::PHOTO_SIDE;
 use crate::cli::render::scale::{Scale, readable};
 use crate::cli::terminal::console;
 use crate::cli::terminal::progress::Waiting;
@@ -47,11 +47,11 @@ fn gradcam(common: &Common, args: &Gradcam, output: &OutputFolder) -> Result<Exi
     memory::require("drawing a figure", DRAWING)?;
     let drawing = Waiting::drawing(maps.classes.len());
     let json = json::gradcams(&session, &source, &said, &maps);
-    let photograph = source.photograph.square(PHOTO_SIDE, session.resize);
+    let backdrop = Backdrop::large(&source.photograph, session.resize, args.canvas.shape);
     let mut files = Vec::new();
     for (k, slug) in slugs(&maps.classes, &session.labels).iter().enumerate() {
         let name = format!("{}-{slug}-gradcam.png", stem(&source.image));
-        files.push((name, draw(&photograph, &said, &maps, k, &session.labels).encode(Format::Png)));
+        files.push((name, draw(&backdrop, &said, &maps, k, &session.labels).encode(Format::Png)));
     }
     files.push(("gradcam.json".to_string(), json.clone().into_bytes()));
     let written = output.write(&files)?;
@@ -60,21 +60,18 @@ fn gradcam(common: &Common, args: &Gradcam, output: &OutputFolder) -> Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-fn draw(photograph: &[u8], said: &Classification, maps: &GradCam, k: usize, labels: &Labels) -> Canvas {
+fn draw(backdrop: &Backdrop, said: &Classification, maps: &GradCam, k: usize, labels: &Labels) -> Canvas {
     let (class, [ny, nx]) = (maps.classes[k], maps.grid);
-    // Enlarged here, because bicubic interpolation gives values below 0, which Grad-CAM does not
-    // have.
-    let smooth = upsample(maps.map(k).values(), ny, nx, PHOTO_SIDE, PHOTO_SIDE, Upsampling::Bicubic);
-    let map: Vec<f32> = smooth.into_iter().map(|value| value.max(0.0)).collect();
+    let map = maps.map(k);
+    // Interpolated values below 0, which Grad-CAM does not have, have the colour of 0.
     let scale = Scale::of_values(Colours::Viridis, map.iter().chain([&0.0]));
-    let most = maps.map(k).max();
+    let most = map.max();
     map::draw(&MapFigure {
-        photograph,
+        backdrop,
         overlay: Overlay {
-            map: &map,
-            grid: [PHOTO_SIDE; 2],
-            area: Rect::plane(INPUT_SIDE),
-            upsampling: Upsampling::Nearest,
+            map: map.values(),
+            lattice: Lattice::cells(maps.grid, Rect::plane(INPUT_SIDE)),
+            upsampling: Upsampling::Bicubic,
             opacity: 0.5,
         },
         scale,

@@ -17,6 +17,7 @@ use crate::cli::output::earlier;
 use crate::cli::output::files::OutputFolder;
 use crate::cli::output::json::{self, Fill, Provenance};
 use crate::cli::output::names::stem;
+use crate::cli::render::backdrop::Backdrop;
 use crate::cli::render::canvas::Format;
 use crate::cli::render::strip::{self, FRAME_SIDE, STAGE_SIDE};
 use crate::cli::terminal::console;
@@ -44,12 +45,13 @@ fn trace(common: &Common, args: &Trace, output: &OutputFolder) -> Result<ExitCod
     let json = as_json(&session, &source, args.at, size, &trace);
 
     let stages = strip::stages(network, &trace);
-    let photograph = |side: usize| source.photograph.square(side, session.resize);
+    let backdrop =
+        |longest: usize| Backdrop::of_longest(&source.photograph, session.resize, args.canvas.shape, longest);
     let title = format!("{}: a mask at row {}, column {}", stem(&source.image), args.at[0], args.at[1]);
     let name = |ending: &str| format!("{}-trace.{ending}", stem(&source.image));
     let files = [
-        (name("png"), strip::draw(&title, &stages, &photograph(STAGE_SIDE)).encode(Format::Png)),
-        (name("gif"), strip::animation(&stages, &photograph(FRAME_SIDE))),
+        (name("png"), strip::draw(&title, &stages, &backdrop(STAGE_SIDE)).encode(Format::Png)),
+        (name("gif"), strip::animation(&stages, &backdrop(FRAME_SIDE))),
         ("trace.json".to_string(), json.clone().into_bytes()),
     ];
     let written = output.write(&files)?;

@@ -2,19 +2,19 @@
 
 use std::collections::HashSet;
 
+use occlude::image::lattice::Lattice;
 use occlude::network::INPUT_SIDE;
-use occlude::network::geometry::Rect;
-use occlude::{Curves, OcclusionMaps};
+use occlude::{Curves, OcclusionMaps, Placement};
 
 use super::names::{layer_slug, slugs, stem};
-use crate::cli::args::{Aggregate, Drawing, Figures, Show};
+use crate::cli::args::{Aggregate, Drawing, Figures, ScaleChoice, Show};
 use crate::cli::explanation::{Explanation, Method};
+use crate::cli::render::backdrop::Backdrop;
 use crate::cli::render::canvas::Canvas;
 use crate::cli::render::colours::{CATEGORIES, Colours};
 use crate::cli::render::map::{self, LegendEntry, MapFigure, Overlay, TilesFigure};
-use crate::cli::render::page::PHOTO_SIDE;
 use crate::cli::render::plots::{self, Curve};
-use crate::cli::render::scale::{Scale, range, readable};
+use crate::cli::render::scale::{ColourRange, Scale, ScaleOrigin, range, readable};
 
 /// The largest number of named classes in a legend: one for each category colour, and the predicted
 /// class.
@@ -26,10 +26,11 @@ pub const UNCHANGED: [u8; 3] = [235; 3];
 pub const OTHER: [u8; 3] = [60; 3];
 
 impl Explanation {
-    /// The requested figures as (name, contents).
-    pub fn figures(&self, asked: &Figures) -> Vec<(String, Vec<u8>)> {
+    /// The requested figures as (name, contents). `run` are the smallest and the largest drop of the
+    /// run, for `--scale shared`.
+    pub fn figures(&self, asked: &Figures, run: [f32; 2]) -> Vec<(String, Vec<u8>)> {
         let drawing = &asked.drawing;
-        let photograph = self.photograph.square(PHOTO_SIDE, self.resize);
+        let backdrop = Backdrop::large(&self.photograph, self.resize, drawing.canvas.shape);
         let mut files = Vec::new();
         let mut add = |name: &str, canvas: Canvas| {
             let name = format!("{}-{name}.{}", stem(&self.image), drawing.format.ending());
@@ -40,20 +41,20 @@ impl Explanation {
             match show {
                 Show::Drop => {
                     for (k, slug) in slugs.iter().enumerate() {
-                        add(slug, self.drop_figure(&photograph, k, drawing));
+                        add(slug, self.drop_figure(&backdrop, k, drawing, run));
                     }
                 }
                 Show::Score => {
                     for (k, slug) in slugs.iter().enumerate() {
-                        add(&format!("{slug}-score"), self.score_figure(&photograph, k, drawing));
+                        add(&format!("{slug}-score"), self.score_figure(&backdrop, k, drawing));
                     }
                 }
-                Show::Class => add("most-probable", self.class_figure(&photograph, drawing)),
+                Show::Class => add("most-probable", self.class_figure(&backdrop, drawing)),
             }
         }
         for (f, feature) in self.maps.features.iter().enumerate() {
             let layer = layer_slug(&feature.layer);
-            add(&format!("{layer}-{}", feature.channel), self.feature_figure(&photograph, f, drawing));
+            add(&format!("{layer}-{}", feature.channel), self.feature_figure(&backdrop, f, drawing));
         }
         if !self.faithfulness.is_empty() {
             for (k, slug) in slugs.iter().enumerate() {
@@ -61,15 +62,6 @@ impl Explanation {
             }
         }
         files
-    }
-
-    /// The map of a class that is drawn, with its grid and area: one value per mask position or,
-    /// with `--aggregate windows`, per pixel.
-    pub fn drops(&self, k: usize) -> (Vec<f32>, [usize; 2], Rect) {
-        match self.aggregate {
-            Aggregate::None => (self.maps.map(k).values().to_vec(), self.maps.grid, self.maps.area()),
-            Aggregate::Windows => (self.maps.attributions(k), [INPUT_SIDE; 2], Rect::plane(INPUT_SIDE)),
-        }
     }
 
     /// The meaning of the values of [`Explanation::drops`], in words.
@@ -82,35 +74,43 @@ impl Explanation {
         }
     }
 
-    fn drop_figure(&self, photograph: &[u8], k: usize, drawing: &Drawing) -> Canvas {
+    /// The reason for the paler parts of a map of drops, as the end of a sentence.
+    fn pale_in_words(&self) -> &'static str {
+        match (self.aggregate, self.placement) {
+            (Aggregate::None, Placement::Centres) => "; paler where no mask was centred",
+            _ => "",
+        }
+    }
+
+    fn drop_figure(&self, backdrop: &Backdrop, k: usize, drawing: &Drawing, run: [f32; 2]) -> Canvas {
         let maps = &self.maps;
-        let (map, grid, area) = self.drops(k);
-        let scale = Scale::of_drops(drawing.colours.unwrap_or(Colours::Jet), &map);
+        let (map, lattice) = self.drops(k);
+        let scale = drop_scale(drawing, &map, run);
         map::draw(&MapFigure {
-            photograph,
-            overlay: overlay(&map, grid, area, drawing),
+            backdrop,
+            overlay: overlay(&map, lattice, drawing),
             scale,
             title: self.labels.words(maps.classes[k]),
             value: &format!("{} {}", maps.score, readable(maps.base_scores[k])),
             note: &sizes(maps, drawing.mark),
             meaning: [
                 &format!("{}, {}", self.drop_in_words(), measured(&scale, map.iter())),
-                scale.colours.meaning(),
+                &format!("{}{}", scale.meaning(), self.pale_in_words()),
             ],
             mark: drawing.mark.then_some(maps.mask_size),
             base: None,
         })
     }
 
-    fn score_figure(&self, photograph: &[u8], k: usize, drawing: &Drawing) -> Canvas {
+    fn score_figure(&self, backdrop: &Backdrop, k: usize, drawing: &Drawing) -> Canvas {
         let maps = &self.maps;
         let count = maps.argmax.len();
         let scores = &maps.scores[k * count..(k + 1) * count];
         let base = maps.base_scores[k];
         let colours = drawing.colours.unwrap_or(Colours::Viridis);
         map::draw(&MapFigure {
-            photograph,
-            overlay: overlay(scores, maps.grid, maps.area(), drawing),
+            backdrop,
+            overlay: overlay(scores, self.lattice(), drawing),
             scale: Scale::of_values(colours, scores.iter().chain([&base])),
             title: self.labels.words(maps.classes[k]),
             value: &format!("{} {}", maps.score, readable(base)),
@@ -128,19 +128,21 @@ impl Explanation {
         })
     }
 
-    fn feature_figure(&self, photograph: &[u8], f: usize, drawing: &Drawing) -> Canvas {
+    fn feature_figure(&self, backdrop: &Backdrop, f: usize, drawing: &Drawing) -> Canvas {
         let maps = &self.maps;
         let feature = &maps.features[f];
         let map = maps.feature_map(f);
         let map = map.values();
-        let scale = Scale::of_drops(drawing.colours.unwrap_or(Colours::Jet), map);
+        let colours = drawing.colours.unwrap_or(Colours::Jet);
+        let scale = Scale::of_drops(colours, drawing.colour_range.unwrap_or(ColourRange::of(colours)), map);
         let meaning = match scale.colours {
             Colours::Viridis => "yellow is where the feature occurs",
+            _ if !scale.is_symmetric() => scale.meaning(),
             _ => "red is where the feature occurs, blue is where it is inhibited",
         };
         map::draw(&MapFigure {
-            photograph,
-            overlay: overlay(map, maps.grid, maps.area(), drawing),
+            backdrop,
+            overlay: overlay(map, self.lattice(), drawing),
             scale,
             title: &format!("{}, channel {}", feature.layer, feature.channel),
             value: &format!("total {}", readable(feature.base_total)),
@@ -154,7 +156,7 @@ impl Explanation {
         })
     }
 
-    fn class_figure(&self, photograph: &[u8], drawing: &Drawing) -> Canvas {
+    fn class_figure(&self, backdrop: &Backdrop, drawing: &Drawing) -> Canvas {
         let maps = &self.maps;
         let positions = maps.argmax.len();
         // The predicted class of the uncovered picture, then the others by frequency.
@@ -186,10 +188,9 @@ impl Explanation {
         let kind = |class: &usize| shown.iter().position(|shown| shown == class).unwrap_or(shown.len());
         let tiles: Vec<usize> = maps.argmax.iter().map(kind).collect();
         map::draw_tiles(&TilesFigure {
-            photograph,
+            backdrop,
             tiles: &tiles,
-            grid: maps.grid,
-            area: maps.area(),
+            lattice: self.lattice(),
             opacity: drawing.opacity,
             legend: &entries,
             title: "Most probable class at each mask position",
@@ -232,8 +233,34 @@ impl Explanation {
     }
 }
 
-fn overlay<'a>(map: &'a [f32], grid: [usize; 2], area: Rect, drawing: &Drawing) -> Overlay<'a> {
-    Overlay { map, grid, area, upsampling: drawing.upsampling, opacity: drawing.opacity }
+fn overlay<'a>(map: &'a [f32], lattice: Lattice, drawing: &Drawing) -> Overlay<'a> {
+    Overlay { map, lattice, upsampling: drawing.upsampling, opacity: drawing.opacity }
+}
+
+/// The smallest and the largest drop of all maps that are drawn.
+pub fn drop_range(explanations: &[Explanation]) -> [f32; 2] {
+    let ends = explanations.iter().flat_map(|explanation| {
+        (0..explanation.maps.classes.len()).flat_map(|k| range(&explanation.drops(k).0))
+    });
+    range(&ends.collect::<Vec<f32>>())
+}
+
+/// The smallest and the largest value on the scale of a map of drops, and its origin. `run` are
+/// those of the run, for `--scale shared`.
+pub fn drop_extent(drawing: &Drawing, map: &[f32], run: [f32; 2]) -> ([f32; 2], ScaleOrigin) {
+    match drawing.scale {
+        ScaleChoice::Auto => (range(map), ScaleOrigin::Own),
+        ScaleChoice::Value(limit) => ([0.0, limit], ScaleOrigin::Fixed),
+        ScaleChoice::Shared => (run, ScaleOrigin::Shared),
+    }
+}
+
+/// The scale of a map of drops.
+pub fn drop_scale(drawing: &Drawing, map: &[f32], run: [f32; 2]) -> Scale {
+    let colours = drawing.colours.unwrap_or(Colours::Jet);
+    let (extent, origin) = drop_extent(drawing, map, run);
+    let colour_range = drawing.colour_range.unwrap_or(ColourRange::of(colours));
+    Scale { origin, ..Scale::of_drops(colours, colour_range, &extent) }
 }
 
 /// The parameters of the sweep in one line.
@@ -249,6 +276,6 @@ pub fn sizes(maps: &OcclusionMaps, is_outlined: bool) -> String {
 /// The range of the colours and the range of the values, in words.
 fn measured<'v>(scale: &Scale, values: impl Iterator<Item = &'v f32>) -> String {
     let [low, high] = range(values);
-    let symmetric = if scale.colours.is_symmetric() { " (scale symmetric around 0)" } else { "" };
+    let symmetric = if scale.is_symmetric() { " (scale symmetric around 0)" } else { "" };
     format!("from {} to {}{symmetric}", readable(low), readable(high))
 }

@@ -38,17 +38,6 @@ impl Colours {
     pub fn is_symmetric(self) -> bool {
         self != Colours::Viridis
     }
-
-    /// The meaning of the colours on a map of drops, for figures.
-    pub fn meaning(self) -> &'static str {
-        match self {
-            Colours::Jet => "red is evidence for the class, blue is evidence against it, green is no effect",
-            Colours::Diverging => {
-                "red is evidence for the class, blue is evidence against it, white is no effect"
-            }
-            Colours::Viridis => "yellow is the strongest evidence for the class",
-        }
-    }
 }
 
 /// Colours for categories: those of Okabe and Ito, "Color universal design" (2008), without black.

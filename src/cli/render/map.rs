@@ -1,28 +1,24 @@
 //! Figures of one map over the photograph: a map of values with a colour bar, or a map of
 //! categories with a legend.
 
-use occlude::image::resize::{Upsampling, upsample};
-use occlude::network::INPUT_SIDE;
-use occlude::network::geometry::Rect;
+use occlude::image::lattice::Lattice;
+use occlude::image::resize::Upsampling;
 
+use super::backdrop::Backdrop;
 use super::canvas::Canvas;
-use super::page::{
-    GAP, INK, MARGIN, PHOTO, PHOTO_SIDE, draw_mask_size, note_style, outline_area, page, tick_style,
-};
-use super::scale::{BAR_ROOM, Scale, draw_bar};
+use super::page::{GAP, INK, MARGIN, draw_mask_size, note_style, outline_area, page, tick_style};
+use super::scale::{BAR_ROOM, LEAST_BAR, Scale, draw_bar};
 use super::text::mix;
 
-const WIDTH: u32 = MARGIN + PHOTO + BAR_ROOM + MARGIN;
+/// Share of the opacity of a map where no mask was centred, beyond the outermost mask centres.
+const PALE: f32 = 0.5;
 
-/// A map and the part of the picture that it covers.
+/// A map and its place on the network's picture.
 #[derive(Clone, Copy)]
 pub struct Overlay<'a> {
     /// `[ny][nx]`.
     pub map: &'a [f32],
-    /// `[ny, nx]`.
-    pub grid: [usize; 2],
-    /// The covered part, in pixels of the network's input.
-    pub area: Rect,
+    pub lattice: Lattice,
     /// Method that enlarges the map; [`Upsampling::None`] shows its cells as blocks.
     pub upsampling: Upsampling,
     /// Opacity of the map, 0..=1; 0.5 in MATLAB's example.
@@ -30,37 +26,27 @@ pub struct Overlay<'a> {
 }
 
 impl Overlay<'_> {
-    /// The values of the map at the size of the photograph, and the area that they cover on it.
-    fn enlarged(&self, side: usize) -> (Vec<f32>, Rect) {
-        let place = |edge: usize| edge * side / INPUT_SIDE;
-        let Rect { y0, x0, y1, x1 } = self.area;
-        let area = Rect { y0: place(y0), x0: place(x0), y1: place(y1), x1: place(x1) };
-        let upsampling = match self.upsampling {
-            Upsampling::Bicubic => Upsampling::Bicubic,
-            _ => Upsampling::Nearest,
+    /// The picture with the colours of the map over it, `[height][width][3]`.
+    pub fn over(&self, backdrop: &Backdrop, scale: &Scale) -> Vec<u8> {
+        self.paint(backdrop, |value| scale.colour(value))
+    }
+
+    fn paint(&self, backdrop: &Backdrop, colour: impl Fn(f32) -> [u8; 3]) -> Vec<u8> {
+        let [x, y, width, height] = backdrop.area_of(self.lattice.area()).map(|length| length as usize);
+        let rows = &backdrop.places(0)[y..y + height];
+        let columns = &backdrop.places(1)[x..x + width];
+        let values = self.lattice.values(self.map, rows, columns, self.upsampling);
+        let spans = |axis, places: &[f64]| -> Vec<bool> {
+            places.iter().map(|&at| self.lattice.spans(axis, at)).collect()
         };
-        let [ny, nx] = self.grid;
-        (upsample(self.map, ny, nx, area.height(), area.width(), upsampling), area)
-    }
-
-    /// The photograph, `[side][side][3]`, with the colours of the map over it.
-    pub fn over(&self, photograph: &[u8], side: usize, scale: &Scale) -> Vec<u8> {
-        let (values, area) = self.enlarged(side);
-        self.paint(photograph, side, area, |i| scale.colour(values[i]))
-    }
-
-    fn paint(
-        &self,
-        photograph: &[u8],
-        side: usize,
-        area: Rect,
-        colour: impl Fn(usize) -> [u8; 3],
-    ) -> Vec<u8> {
-        let mut pixels = photograph.to_vec();
-        for (row, y) in (area.y0..area.y1).enumerate() {
-            let pixels = &mut pixels.as_chunks_mut::<3>().0[y * side..][area.x0..area.x1];
-            for (column, pixel) in pixels.iter_mut().enumerate() {
-                *pixel = mix(*pixel, colour(row * area.width() + column), self.opacity);
+        let [across, down] = [spans(1, columns), spans(0, rows)];
+        let mut pixels = backdrop.pixels.clone();
+        for (row, in_rows) in down.iter().enumerate() {
+            let pixels = &mut pixels.as_chunks_mut::<3>().0[(y + row) * backdrop.size[1] + x..][..width];
+            let values = &values[row * width..][..width];
+            for ((pixel, &value), in_columns) in pixels.iter_mut().zip(values).zip(&across) {
+                let pale = if *in_rows && *in_columns { 1.0 } else { PALE };
+                *pixel = mix(*pixel, colour(value), pale * self.opacity);
             }
         }
         pixels
@@ -69,9 +55,7 @@ impl Overlay<'_> {
 
 /// The contents of a figure of one map.
 pub struct MapFigure<'a> {
-    /// The photograph as the network sees it, `[PHOTO_SIDE][PHOTO_SIDE][3]`; see
-    /// [`occlude::Photograph::square`].
-    pub photograph: &'a [u8],
+    pub backdrop: &'a Backdrop,
     pub overlay: Overlay<'a>,
     pub scale: Scale,
     /// The name of the mapped class or feature.
@@ -92,16 +76,18 @@ pub struct MapFigure<'a> {
 /// page.
 ///
 /// # Panics
-/// If the length of the photograph or of the map differs from its shape.
+/// If the length of the map differs from its shape.
 pub fn draw(content: &MapFigure) -> Canvas {
-    let (mut figure, photo_top) = page(content.title, content.value, content.note, content.meaning, WIDTH);
-    let pixels = content.overlay.over(content.photograph, PHOTO_SIDE, &content.scale);
-    figure.image([MARGIN, photo_top, PHOTO, PHOTO], pixels);
-    outline_area(&mut figure, [MARGIN, photo_top], content.overlay.area, PHOTO);
+    let [height, width] = content.backdrop.on_page();
+    let bar = height.max(LEAST_BAR);
+    let (mut figure, top) =
+        page(content.title, content.value, content.note, content.meaning, [width + BAR_ROOM, bar]);
+    figure.image([MARGIN, top, width, height], content.overlay.over(content.backdrop, &content.scale));
+    outline_area(&mut figure, [MARGIN, top], content.overlay.lattice.area(), content.backdrop);
     if let Some(size) = content.mark {
-        draw_mask_size(&mut figure, [MARGIN, photo_top], size, PHOTO);
+        draw_mask_size(&mut figure, [MARGIN, top], size, content.backdrop);
     }
-    draw_bar(&mut figure, [MARGIN + PHOTO + MARGIN, photo_top], PHOTO, &content.scale, content.base);
+    draw_bar(&mut figure, [MARGIN + width + MARGIN, top], bar, &content.scale, content.base);
     figure
 }
 
@@ -115,14 +101,10 @@ pub struct LegendEntry {
 
 /// The contents of a figure of categories.
 pub struct TilesFigure<'a> {
-    /// `[PHOTO_SIDE][PHOTO_SIDE][3]`.
-    pub photograph: &'a [u8],
+    pub backdrop: &'a Backdrop,
     /// The index in `legend` of the category at each position, `[ny][nx]`.
     pub tiles: &'a [usize],
-    /// `[ny, nx]`.
-    pub grid: [usize; 2],
-    /// The part of the picture with tiles, in pixels of the network's input.
-    pub area: Rect,
+    pub lattice: Lattice,
     pub opacity: f32,
     pub legend: &'a [LegendEntry],
     pub title: &'a str,
@@ -135,30 +117,32 @@ const LEGEND: u32 = 330;
 
 /// Draws the photograph with a coloured tile at each position, and a legend beside it.
 pub fn draw_tiles(content: &TilesFigure) -> Canvas {
-    let width = MARGIN + PHOTO + MARGIN + LEGEND + MARGIN;
-    let (mut figure, photo_top) = page(content.title, "", content.note, content.meaning, width);
+    let [height, width] = content.backdrop.on_page();
+    let swatch = tick_style().height;
+    let names: Vec<Vec<String>> =
+        content.legend.iter().map(|entry| tick_style().wrap(&entry.name, LEGEND - swatch - GAP, 2)).collect();
+    let line_heights =
+        names.iter().map(|lines| lines.len().max(1) as u32 * tick_style().height + note_style().height + GAP);
+    let contents = [width + MARGIN + LEGEND, height.max(line_heights.sum())];
+    let (mut figure, top) = page(content.title, "", content.note, content.meaning, contents);
     let tiles: Vec<f32> = content.tiles.iter().map(|&kind| kind as f32).collect();
     let overlay = Overlay {
         map: &tiles,
-        grid: content.grid,
-        area: content.area,
+        lattice: content.lattice,
         upsampling: Upsampling::Nearest,
         opacity: content.opacity,
     };
-    let (values, area) = overlay.enlarged(PHOTO_SIDE);
-    let pixels =
-        overlay.paint(content.photograph, PHOTO_SIDE, area, |i| content.legend[values[i] as usize].colour);
-    figure.image([MARGIN, photo_top, PHOTO, PHOTO], pixels);
-    outline_area(&mut figure, [MARGIN, photo_top], content.area, PHOTO);
-    let (left, mut y) = (MARGIN + PHOTO + MARGIN, photo_top);
-    for entry in content.legend {
+    let pixels = overlay.paint(content.backdrop, |kind| content.legend[kind as usize].colour);
+    figure.image([MARGIN, top, width, height], pixels);
+    outline_area(&mut figure, [MARGIN, top], content.lattice.area(), content.backdrop);
+    let (left, mut y) = (MARGIN + width + MARGIN, top);
+    for (entry, names) in content.legend.iter().zip(&names) {
         // The colour over a medium grey photograph.
-        let swatch = tick_style().height;
         figure.fill([left, y, swatch, swatch], mix([128; 3], entry.colour, content.opacity.max(0.5)));
         figure.outline([left, y, swatch, swatch], INK);
         let (text_left, room) = (left + swatch + GAP, LEGEND - swatch - GAP);
-        for line in tick_style().wrap(&entry.name, room, 2) {
-            figure.text(tick_style(), text_left, y, &line);
+        for line in names {
+            figure.text(tick_style(), text_left, y, line);
             y += tick_style().height;
         }
         figure.text(note_style(), text_left, y, &note_style().shorten(&entry.count, room));
@@ -169,26 +153,38 @@ pub fn draw_tiles(content: &TilesFigure) -> Canvas {
 
 #[cfg(test)]
 mod tests {
+    use occlude::network::INPUT_SIDE;
+    use occlude::network::geometry::Rect;
+    use occlude::{Photograph, Resize};
+
     use super::*;
+    use crate::cli::render::backdrop::CanvasShape;
     use crate::cli::render::canvas::Format;
     use crate::cli::render::colours::Colours;
     use crate::cli::render::page::{LONG, assert_margins};
+    use crate::cli::render::scale::ColourRange;
 
-    fn grey() -> Vec<u8> {
-        vec![100; PHOTO_SIDE * PHOTO_SIDE * 3]
+    /// The side of a square photograph on a figure.
+    const PHOTO: u32 = 672;
+
+    fn grey() -> Backdrop {
+        shaped(224, 224)
     }
 
-    fn content<'a>(photograph: &'a [u8], map: &'a [f32], grid: [usize; 2]) -> MapFigure<'a> {
+    fn shaped(height: usize, width: usize) -> Backdrop {
+        let photograph = Photograph::from_rgb(height, width, &vec![100; height * width * 3]).unwrap();
+        Backdrop::large(&photograph, Resize::Stretch, CanvasShape::Photo)
+    }
+
+    fn cells(grid: [usize; 2]) -> Lattice {
+        Lattice::cells(grid, Rect::plane(INPUT_SIDE))
+    }
+
+    fn content<'a>(backdrop: &'a Backdrop, map: &'a [f32], grid: [usize; 2]) -> MapFigure<'a> {
         MapFigure {
-            photograph,
-            overlay: Overlay {
-                map,
-                grid,
-                area: Rect::plane(INPUT_SIDE),
-                upsampling: Upsampling::Nearest,
-                opacity: 0.5,
-            },
-            scale: Scale::of_drops(Colours::Jet, map),
+            backdrop,
+            overlay: Overlay { map, lattice: cells(grid), upsampling: Upsampling::Nearest, opacity: 0.5 },
+            scale: Scale::of_drops(Colours::Jet, ColourRange::Symmetric, map),
             title: "Egyptian cat",
             value: "probability 0.574",
             note: "mask 45×45",
@@ -223,7 +219,7 @@ mod tests {
     fn a_map_of_a_part_leaves_the_rest_of_the_photograph() {
         let photo = grey();
         let mut content = content(&photo, &[1.0, 1.0], [1, 2]);
-        content.overlay.area = Rect { y0: 50, x0: 20, y1: 100, x1: 200 };
+        content.overlay.lattice = Lattice::cells([1, 2], Rect { y0: 50, x0: 20, y1: 100, x1: 200 });
         content.mark = None;
         let figure = draw(&content).pixels();
         let at = |x: u32, y: u32| figure.get_pixel(MARGIN + 3 * x, PHOTO_TOP + 3 * y).0;
@@ -233,6 +229,20 @@ mod tests {
             (inside, [100; 3], [100; 3], [100; 3])
         );
         assert_eq!(at(20, 75), INK);
+    }
+
+    #[test]
+    fn a_map_is_paler_beyond_the_outermost_mask_centres() {
+        let backdrop = grey();
+        let values = [1.0; 4];
+        let mut content = content(&backdrop, &values, [2, 2]);
+        content.overlay.lattice = Lattice::points([2, 2], [20.0, 50.0], [100, 100], Rect::plane(INPUT_SIDE));
+        content.mark = None;
+        let figure = draw(&content).pixels();
+        let at = |x: u32, y: u32| figure.get_pixel(MARGIN + 3 * x, PHOTO_TOP + 3 * y).0;
+        let mixed = |opacity| mix([100; 3], Colours::Jet.at(1.0), opacity);
+        assert_eq!([at(50, 20), at(100, 100), at(150, 120)], [0.5; 3].map(mixed));
+        assert_eq!([at(49, 20), at(50, 19), at(151, 119), at(149, 121), at(0, 0)], [0.25; 5].map(mixed));
     }
 
     #[test]
@@ -273,17 +283,22 @@ mod tests {
             name: LONG.into(),
             count: LONG.into(),
         };
-        let figure = draw_tiles(&TilesFigure {
-            photograph: &photo,
-            tiles: &[0, 1, 2, 8],
-            grid: [2, 2],
-            area: Rect::plane(INPUT_SIDE),
-            opacity: 0.6,
-            legend: &(0..9).map(kind).collect::<Vec<_>>(),
-            title: LONG,
-            note: LONG,
-            meaning: [LONG, LONG],
-        });
-        assert_margins(&figure, "kinds");
+        let legend: Vec<LegendEntry> = (0..9).map(kind).collect();
+        // A panorama is lower than the legend and the colour bar; a strip is narrower than the texts.
+        for backdrop in [&photo, &shaped(400, 1200), &shaped(2000, 10), &shaped(1, 3000)] {
+            let figure = draw_tiles(&TilesFigure {
+                backdrop,
+                tiles: &[0, 1, 2, 8],
+                lattice: cells([2, 2]),
+                opacity: 0.6,
+                legend: &legend,
+                title: LONG,
+                note: LONG,
+                meaning: [LONG, LONG],
+            });
+            assert_margins(&figure, "kinds");
+            let values = [1.0, -1.0];
+            assert_margins(&draw(&content(backdrop, &values, [1, 2])), "shapes");
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! The figures of the command.
 //!
 //! `map`, `panels`, `plots`, `sheet` and `strip` each lay out one kind of figure, with the parts in
-//! `page` and `scale`. `canvas`, `colours` and `text` draw them. `preview` shows a map in the
+//! `page` and `scale`, over the picture of `backdrop`. `canvas`, `colours` and `text` draw them. `preview` shows a map in the
 //! terminal.
 
+pub mod backdrop;
 pub mod canvas;
 pub mod colours;
 pub mod map;

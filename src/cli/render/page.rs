@@ -1,22 +1,16 @@
-//! The page of a figure: sizes, text styles, title, notes, and outlines on the photograph.
+//! The page of a figure: text styles, title, notes, and outlines on the photograph.
 //!
 //! The callers pass all contents as numbers and text. This module does not know the explanation.
 
 use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;
 
-use super::canvas::Canvas;
+use super::backdrop::Backdrop;
+use super::canvas::{Area, Canvas};
 use super::text::Style;
 
-/// Side of the photograph on a figure of one photograph, in pixels: three times the network's
-/// input.
-pub const PHOTO_SIDE: usize = 3 * INPUT_SIDE;
-
-/// Side of each photograph on a figure of several photographs, in pixels.
-pub const PANEL_SIDE: usize = 3 * INPUT_SIDE / 2;
-
-pub const PHOTO: u32 = PHOTO_SIDE as u32;
-pub const PANEL: u32 = PANEL_SIDE as u32;
+/// The smallest width of a page, which leaves room for its texts beside a narrow photograph.
+const LEAST_WIDTH: u32 = 720;
 
 /// Margin of the page, and distance between the photograph and the colour bar.
 pub const MARGIN: u32 = 24;
@@ -50,16 +44,22 @@ pub fn tick_style() -> Style {
     Style::book(20, INK)
 }
 
-/// Makes a page with title, value, note and meaning. Returns it with the top of the photograph.
-///
-/// The page is as high as the number of lines of `meaning` requires.
-pub fn page(title: &str, value: &str, note: &str, meaning: [&str; 2], width: u32) -> (Canvas, u32) {
+/// Makes a page with title, value, note, meaning and room for contents of `[width, height]`. Returns
+/// it with the top of the contents, which begin at the left margin.
+pub fn page(
+    title: &str,
+    value: &str,
+    note: &str,
+    meaning: [&str; 2],
+    [width, height]: [u32; 2],
+) -> (Canvas, u32) {
+    let width = (width + 2 * MARGIN).max(LEAST_WIDTH);
     let value = title_style().shorten(value, width / 2);
     let value_width = title_style().width(&value);
     let lines = title_style().wrap(title, width - 3 * MARGIN - value_width, TITLE_LINES);
     let note_top = MARGIN + lines.len().max(1) as u32 * title_style().height + GAP;
     let photo_top = note_top + note_style().height + 2 * GAP;
-    let meaning_top = photo_top + PHOTO + GAP + GAP / 2;
+    let meaning_top = photo_top + height + GAP + GAP / 2;
     let meaning: Vec<String> =
         meaning.iter().flat_map(|text| note_style().wrap(text, width - 2 * MARGIN, NOTE_LINES)).collect();
     let height = meaning_top + meaning.len() as u32 * note_style().height + MARGIN;
@@ -76,7 +76,7 @@ pub fn page(title: &str, value: &str, note: &str, meaning: [&str; 2], width: u32
 }
 
 /// Draws a white outline with dark edges, which is visible on any photograph.
-pub fn ringed(figure: &mut Canvas, [x, y, width, height]: [u32; 4]) {
+fn ringed(figure: &mut Canvas, [x, y, width, height]: Area) {
     for (ring, colour) in [INK, PAGE, PAGE, INK].into_iter().enumerate() {
         let ring = ring as u32;
         if 2 * ring < height.min(width) {
@@ -86,20 +86,27 @@ pub fn ringed(figure: &mut Canvas, [x, y, width, height]: [u32; 4]) {
 }
 
 /// Outlines the part of the picture that has a map, unless it is the whole picture.
-pub fn outline_area(figure: &mut Canvas, [left, top]: [u32; 2], area: Rect, side: u32) {
-    if area == Rect::plane(INPUT_SIDE) {
-        return;
+pub fn outline_area(figure: &mut Canvas, [left, top]: [u32; 2], area: Rect, backdrop: &Backdrop) {
+    if area != Rect::plane(INPUT_SIDE) {
+        let [x, y, width, height] = backdrop.area_of(area);
+        ringed(figure, [left + x, top + y, width, height]);
     }
-    let place = |edge: usize| edge as u32 * side / INPUT_SIDE as u32;
-    let (x, y) = (place(area.x0), place(area.y0));
-    ringed(figure, [left + x, top + y, place(area.x1) - x, place(area.y1) - y]);
 }
 
-/// Outlines an area of the size of the mask in the lower left corner of the photograph.
-pub fn draw_mask_size(figure: &mut Canvas, [left, top]: [u32; 2], mask_size: [usize; 2], side: u32) {
-    let [height, width] = mask_size.map(|size| (size as u32 * side / INPUT_SIDE as u32).clamp(1, side));
-    let inset = |size: u32| GAP.min((side - size) / 2);
-    ringed(figure, [left + inset(width), top + side - inset(height) - height, width, height]);
+/// Outlines an area of the size and shape of the mask in the lower left corner of what the network
+/// sees.
+pub fn draw_mask_size(
+    figure: &mut Canvas,
+    [left, top]: [u32; 2],
+    [mask_height, mask_width]: [usize; 2],
+    backdrop: &Backdrop,
+) {
+    let [x, y, seen_width, seen_height] = backdrop.seen();
+    let size = backdrop.size_of([mask_height, mask_width]);
+    let [height, width] = [size[0].clamp(1, seen_height.max(1)), size[1].clamp(1, seen_width.max(1))];
+    let inset = |size: u32, room: u32| GAP.min(room.saturating_sub(size) / 2);
+    let bottom = y + seen_height - inset(height, seen_height);
+    ringed(figure, [left + x + inset(width, seen_width), top + bottom.saturating_sub(height), width, height]);
 }
 
 /// A text that is too long for one line of any figure.

@@ -2,18 +2,23 @@
 
 use occlude::network::geometry::Rect;
 
+use super::backdrop::Backdrop;
 use super::canvas::Canvas;
 use super::page::{
-    GAP, MARGIN, NOTE_LINES, PAGE, PANEL, TITLE_LINES, caption_style, draw_mask_size, note_style,
-    outline_area, title_style,
+    GAP, MARGIN, NOTE_LINES, PAGE, TITLE_LINES, caption_style, draw_mask_size, note_style, outline_area,
+    title_style,
 };
-use super::scale::{BAR_ROOM, Scale, draw_bar};
+use super::scale::{BAR_ROOM, LEAST_BAR, Scale, draw_bar};
+
+/// The smallest width of a panel, which leaves room for its caption.
+const LEAST_WIDTH: u32 = 224;
 
 /// One photograph on a figure of several, with or without a map.
-pub struct FigurePanel {
+pub struct FigurePanel<'a> {
     /// Two lines; the second is smaller.
     pub caption: [String; 2],
-    /// `[PANEL_SIDE][PANEL_SIDE][3]`.
+    pub backdrop: &'a Backdrop,
+    /// The picture with its map, as large as the backdrop.
     pub pixels: Vec<u8>,
     /// The part that has a map, in pixels of the network's input; outlined unless it is the whole
     /// picture.
@@ -23,43 +28,65 @@ pub struct FigurePanel {
 }
 
 /// Photographs side by side, with one colour bar for their maps.
-pub struct PanelRow {
-    pub panels: Vec<FigurePanel>,
+pub struct PanelRow<'a> {
+    pub panels: Vec<FigurePanel<'a>>,
     pub scale: Option<Scale>,
 }
 
+impl FigurePanel<'_> {
+    /// Height and width of the panel without its caption.
+    fn size(&self) -> [u32; 2] {
+        let [height, width] = self.backdrop.on_page();
+        [height, width.max(LEAST_WIDTH)]
+    }
+}
+
+impl PanelRow<'_> {
+    fn width(&self) -> u32 {
+        self.panels.iter().map(|panel| panel.size()[1] + MARGIN).sum()
+    }
+
+    /// The height of the panels without their captions; at least that of a colour bar.
+    fn height(&self) -> u32 {
+        let bar = self.scale.map_or(0, |_| LEAST_BAR);
+        self.panels.iter().map(|panel| panel.size()[0]).fold(bar, u32::max)
+    }
+}
+
 /// Draws a title, rows of photographs and notes.
-pub fn draw(title: &str, rows: &[PanelRow], notes: &[&str]) -> Canvas {
-    let most = rows.iter().map(|row| row.panels.len()).max().unwrap_or(0) as u32;
-    let width = MARGIN + most * (PANEL + MARGIN) + BAR_ROOM;
+pub fn draw(title: &str, rows: &[PanelRow<'_>], notes: &[&str]) -> Canvas {
+    let width = MARGIN + rows.iter().map(PanelRow::width).max().unwrap_or(0) + BAR_ROOM;
     let lines = title_style().wrap(title, width - 2 * MARGIN, TITLE_LINES);
     let notes: Vec<String> =
         notes.iter().flat_map(|note| note_style().wrap(note, width - 2 * MARGIN, NOTE_LINES)).collect();
     let head = caption_style().height + note_style().height + GAP;
-    let row_height = head + PANEL + MARGIN;
     let first = MARGIN + lines.len() as u32 * title_style().height + 2 * GAP;
-    let notes_top = first + rows.len() as u32 * row_height;
+    let notes_top = first + rows.iter().map(|row| head + row.height() + MARGIN).sum::<u32>();
     let height = notes_top + notes.len() as u32 * note_style().height + MARGIN;
     let mut figure = Canvas::new(width, height, PAGE);
     for (line, y) in lines.iter().zip((MARGIN..).step_by(title_style().height as usize)) {
         figure.text(title_style(), MARGIN, y, line);
     }
-    for (row, top) in rows.iter().zip((first..).step_by(row_height as usize)) {
+    let mut top = first;
+    for row in rows {
         let mut left = MARGIN;
         for panel in &row.panels {
-            figure.text(caption_style(), left, top, &caption_style().shorten(&panel.caption[0], PANEL));
-            let small = note_style().shorten(&panel.caption[1], PANEL);
+            let [_, room] = panel.size();
+            figure.text(caption_style(), left, top, &caption_style().shorten(&panel.caption[0], room));
+            let small = note_style().shorten(&panel.caption[1], room);
             figure.text(note_style(), left, top + caption_style().height, &small);
-            figure.image([left, top + head, PANEL, PANEL], panel.pixels.clone());
-            outline_area(&mut figure, [left, top + head], panel.area, PANEL);
+            let [height, width] = panel.backdrop.on_page();
+            figure.image([left, top + head, width, height], panel.pixels.clone());
+            outline_area(&mut figure, [left, top + head], panel.area, panel.backdrop);
             if let Some(size) = panel.mark {
-                draw_mask_size(&mut figure, [left, top + head], size, PANEL);
+                draw_mask_size(&mut figure, [left, top + head], size, panel.backdrop);
             }
-            left += PANEL + MARGIN;
+            left += room + MARGIN;
         }
         if let Some(scale) = &row.scale {
-            draw_bar(&mut figure, [left, top + head], PANEL, scale, None);
+            draw_bar(&mut figure, [left, top + head], row.height(), scale, None);
         }
+        top += head + row.height() + MARGIN;
     }
     for (note, y) in notes.iter().zip((notes_top..).step_by(note_style().height as usize)) {
         figure.text(note_style(), MARGIN, y, note);
@@ -69,17 +96,27 @@ pub fn draw(title: &str, rows: &[PanelRow], notes: &[&str]) -> Canvas {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::cli::render::colours::Colours;
-    use crate::cli::render::page::{INK, LONG, PANEL_SIDE, assert_margins};
     use occlude::network::INPUT_SIDE;
+    use occlude::{Photograph, Resize};
+
+    use super::*;
+    use crate::cli::render::backdrop::CanvasShape;
+    use crate::cli::render::colours::Colours;
+    use crate::cli::render::page::{INK, LONG, assert_margins};
+    use crate::cli::render::scale::{ColourRange, Scale};
+
+    fn backdrop(height: usize, width: usize) -> Backdrop {
+        let photograph = Photograph::from_rgb(height, width, &vec![7; height * width * 3]).unwrap();
+        Backdrop::panel(&photograph, Resize::Stretch, CanvasShape::Photo)
+    }
 
     #[test]
     fn a_panel_shows_the_part_that_has_a_map_and_a_mask() {
+        let backdrop = backdrop(50, 50);
         let panel = |area, mark| {
-            let pixels = vec![7; PANEL_SIDE * PANEL_SIDE * 3];
+            let (caption, pixels) = ([String::new(), String::new()], backdrop.pixels.clone());
             let rows = [PanelRow {
-                panels: vec![FigurePanel { caption: [String::new(), String::new()], pixels, area, mark }],
+                panels: vec![FigurePanel { caption, backdrop: &backdrop, pixels, area, mark }],
                 scale: None,
             }];
             let pixels = draw("", &rows, &[]).pixels();
@@ -96,16 +133,19 @@ mod tests {
 
     #[test]
     fn nothing_touches_the_edge_of_the_page() {
-        let panel = || FigurePanel {
+        let shapes = [backdrop(50, 50), backdrop(400, 1200), backdrop(900, 9)];
+        let panel = |shape: usize| FigurePanel {
             caption: [LONG.into(), LONG.into()],
-            pixels: vec![7; PANEL_SIDE * PANEL_SIDE * 3],
+            backdrop: &shapes[shape],
+            pixels: shapes[shape].pixels.clone(),
             area: Rect { y0: 3, x0: 100, y1: 4, x1: 224 },
             mark: Some([224, 1]),
         };
-        let scale = Scale { colours: Colours::Jet, low: -1e-7, high: 1e-7 };
+        let scale = Scale::of_drops(Colours::Jet, ColourRange::Symmetric, &[1e-7]);
         let rows = [
-            PanelRow { panels: vec![panel(), panel()], scale: Some(scale) },
-            PanelRow { panels: vec![panel()], scale: None },
+            PanelRow { panels: vec![panel(0), panel(1)], scale: Some(scale) },
+            PanelRow { panels: vec![panel(1)], scale: Some(scale) },
+            PanelRow { panels: vec![panel(2)], scale: None },
         ];
         assert_margins(&draw(LONG, &rows, &[LONG, LONG]), "panels");
     }

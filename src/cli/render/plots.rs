@@ -2,10 +2,11 @@
 
 use super::canvas::Canvas;
 use super::colours::Colours;
-use super::page::{
-    GAP, INK, MARGIN, PAGE, PANEL, TITLE_LINES, caption_style, note_style, tick_style, title_style,
-};
+use super::page::{GAP, INK, MARGIN, PAGE, TITLE_LINES, caption_style, note_style, tick_style, title_style};
 use super::scale::{Scale, TICKS_WIDTH, ticks};
+
+/// Side of a plot, in pixels.
+const SIDE: u32 = 420;
 
 /// One curve of a plot.
 pub struct Curve<'a> {
@@ -24,7 +25,7 @@ pub fn draw(
     across: &str,
     notes: &[&str],
 ) -> Canvas {
-    let side = PANEL + PANEL / 4;
+    let side = SIDE;
     let (left_room, width) = (TICKS_WIDTH, MARGIN + plots.len() as u32 * (TICKS_WIDTH + side + MARGIN));
     let longest = plots.iter().map(|(_, lines)| lines.len()).max().unwrap_or(0) as u32;
     let lines = title_style().wrap(title, width - 2 * MARGIN, TITLE_LINES);

@@ -3,13 +3,15 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use occlude::{OcclusionMaps, Photograph, Resize, Upsampling};
+use occlude::image::lattice::Lattice;
+use occlude::{Photograph, Resize, Upsampling};
 
+use super::backdrop::{Backdrop, CanvasShape};
 use super::colours::Colours;
 use super::map::Overlay;
-use super::scale::Scale;
+use super::scale::{ColourRange, Scale};
 
-/// Number of columns, twice the number of lines; square if a character is twice as high as wide.
+/// The longest side in columns, or in half lines: a character is about twice as high as wide.
 const SIDE: usize = 48;
 
 /// The colours that a terminal can show.
@@ -23,26 +25,28 @@ enum Depth {
 
 /// Draws on standard error, each time over the previous drawing.
 pub struct Preview {
-    photograph: Vec<u8>,
+    backdrop: Backdrop,
     depth: Depth,
     drawn: bool,
 }
 
 impl Preview {
     /// Returns `None` unless standard error is a terminal that shows colours.
-    pub fn new(photograph: &Photograph, resize: Resize) -> Option<Preview> {
+    pub fn new(photograph: &Photograph, resize: Resize, shape: CanvasShape) -> Option<Preview> {
         let variable = |name| std::env::var(name).unwrap_or_default();
         let shows =
             io::stderr().is_terminal() && variable("TERM") != "dumb" && variable("NO_COLOR").is_empty();
         let depth = depth(&variable("COLORTERM"));
-        shows.then(|| Preview { photograph: photograph.square(SIDE, resize), depth, drawn: false })
+        let backdrop = || Backdrop::of_longest(photograph, resize, shape, SIDE);
+        shows.then(|| Preview { backdrop: backdrop(), depth, drawn: false })
     }
 
-    /// Shows the map of the first class. Errors of the terminal are ignored.
-    pub fn show(&mut self, maps: &OcclusionMaps) {
-        let up = if self.drawn { format!("\x1b[{}A", SIDE / 2) } else { String::new() };
+    /// Shows a map, `[ny][nx]`. Errors of the terminal are ignored.
+    pub fn show(&mut self, map: &[f32], lattice: Lattice) {
+        let lines = self.backdrop.size[0].div_ceil(2);
+        let up = if self.drawn { format!("\x1b[{lines}A") } else { String::new() };
         self.drawn = true;
-        let text = up + &draw(&self.photograph, maps, self.depth);
+        let text = up + &draw(&self.backdrop, map, lattice, self.depth);
         let _ = io::stderr().lock().write_all(text.as_bytes());
     }
 }
@@ -51,17 +55,20 @@ fn depth(colorterm: &str) -> Depth {
     if matches!(colorterm, "truecolor" | "24bit") { Depth::True } else { Depth::Palette }
 }
 
-fn draw(photograph: &[u8], maps: &OcclusionMaps, depth: Depth) -> String {
-    let map = maps.map(0);
-    let map = map.values();
-    let area = maps.area();
-    let overlay = Overlay { map, grid: maps.grid, area, upsampling: Upsampling::Bicubic, opacity: 0.5 };
-    let pixels = overlay.over(photograph, SIDE, &Scale::of_drops(Colours::Jet, map));
+fn draw(backdrop: &Backdrop, map: &[f32], lattice: Lattice, depth: Depth) -> String {
+    let overlay = Overlay { map, lattice, upsampling: Upsampling::Bicubic, opacity: 0.5 };
+    let pixels = overlay.over(backdrop, &Scale::of_drops(Colours::Jet, ColourRange::Symmetric, map));
     let (pixels, _) = pixels.as_chunks::<3>();
+    let width = backdrop.size[1];
     let mut text = String::new();
-    for rows in pixels.chunks_exact(2 * SIDE) {
-        for (upper, lower) in rows[..SIDE].iter().zip(&rows[SIDE..]) {
-            text += &format!("\x1b[38;{};48;{}m▀", code(*upper, depth), code(*lower, depth));
+    for rows in pixels.chunks(2 * width) {
+        let (upper, lower) = rows.split_at(width);
+        for (column, &upper) in upper.iter().enumerate() {
+            // The last line of an odd number of rows has no lower half.
+            text += &match lower.get(column) {
+                Some(&lower) => format!("\x1b[38;{};48;{}m▀", code(upper, depth), code(lower, depth)),
+                None => format!("\x1b[0;38;{}m▀", code(upper, depth)),
+            };
         }
         text += "\x1b[0m\n";
     }

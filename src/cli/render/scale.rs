@@ -28,22 +28,53 @@ pub struct Scale {
     pub colours: Colours,
     pub low: f32,
     pub high: f32,
+    pub origin: ScaleOrigin,
+}
+
+/// The reason for the ends of a scale.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ScaleOrigin {
+    /// The values of the figure.
+    Own,
+    /// The values of several figures.
+    Shared,
+    /// The user's choice.
+    Fixed,
+}
+
+/// The ends of a scale of drops.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ColourRange {
+    /// As far below zero as above it.
+    Symmetric,
+    /// The smallest and the largest value.
+    MinMax,
+}
+
+impl ColourRange {
+    /// The range for colours whose middle means zero, or for others.
+    pub fn of(colours: Colours) -> ColourRange {
+        if colours.is_symmetric() { ColourRange::Symmetric } else { ColourRange::MinMax }
+    }
 }
 
 impl Scale {
     /// Makes a scale for drops.
     ///
-    /// The scale is symmetric around zero: the middle of the colour map means "no effect", and the
-    /// largest magnitude has the colour at an end. A colour map without a middle extends from the
-    /// smallest to the largest value. MATLAB's example always does the latter, so its blue can mean
-    /// "no effect" on one map and "evidence against the class" on another.
-    pub fn of_drops<'v>(colours: Colours, values: impl IntoIterator<Item = &'v f32>) -> Scale {
+    /// On a symmetric scale the middle of the colour map means "no effect", and the largest
+    /// magnitude has the colour at an end. MATLAB's example extends from the smallest to the largest
+    /// value, so its blue can mean "no effect" on one map and "evidence against the class" on
+    /// another.
+    pub fn of_drops<'v>(
+        colours: Colours,
+        colour_range: ColourRange,
+        values: impl IntoIterator<Item = &'v f32>,
+    ) -> Scale {
         let [low, high] = range(values);
         let limit = high.max(-low);
-        if colours.is_symmetric() {
-            Scale { colours, low: -limit, high: limit }
-        } else {
-            Scale::of_values(colours, [&low, &high])
+        match colour_range {
+            ColourRange::Symmetric => Scale { colours, low: -limit, high: limit, origin: ScaleOrigin::Own },
+            ColourRange::MinMax => Scale::of_values(colours, [&low, &high]),
         }
     }
 
@@ -56,9 +87,28 @@ impl Scale {
         let [middle, half] = [(low / 2.0 + high / 2.0), (high / 2.0 - low / 2.0)];
         let least = middle.abs() * NARROWEST / 2.0;
         if half < least {
-            return Scale { colours, low: middle - least, high: middle + least };
+            return Scale { colours, low: middle - least, high: middle + least, origin: ScaleOrigin::Own };
         }
-        Scale { colours, low, high }
+        Scale { colours, low, high, origin: ScaleOrigin::Own }
+    }
+
+    /// True if zero has the middle colour.
+    pub fn is_symmetric(&self) -> bool {
+        self.low == -self.high
+    }
+
+    /// The meaning of the colours on a map of drops, for figures.
+    pub fn meaning(&self) -> &'static str {
+        match self.colours {
+            Colours::Viridis => "yellow is the strongest evidence for the class",
+            Colours::Jet | Colours::Diverging if !self.is_symmetric() => {
+                "red is the largest value, blue is the smallest; no effect has the colour at 0 on the colour bar"
+            }
+            Colours::Jet => "red is evidence for the class, blue is evidence against it, green is no effect",
+            Colours::Diverging => {
+                "red is evidence for the class, blue is evidence against it, white is no effect"
+            }
+        }
     }
 
     /// The colour of a value.
@@ -74,9 +124,21 @@ impl Scale {
     }
 }
 
-/// Draws the colour bar, the highest value at the top, with round numbers beside it. A line across
-/// the bar marks `base`.
+/// The smallest height of a colour bar, with room for all numbers beside it.
+pub const LEAST_BAR: u32 = 224;
+
+/// Draws the colour bar, the highest value at the top, with round numbers beside it, and below it the
+/// origin of a scale that is not the figure's own. A line across the bar marks `base`.
 pub fn draw_bar(figure: &mut Canvas, [left, top]: [u32; 2], height: u32, scale: &Scale, base: Option<f32>) {
+    let origin = match scale.origin {
+        ScaleOrigin::Own => None,
+        ScaleOrigin::Shared => Some("shared scale"),
+        ScaleOrigin::Fixed => Some("fixed scale"),
+    };
+    let height = height.max(LEAST_BAR) - origin.map_or(0, |_| tick_style().height + GAP);
+    if let Some(origin) = origin {
+        figure.text(tick_style(), left, top + height + GAP, origin);
+    }
     let shares = (0..height).map(|y| 1.0 - (y as f32 + 0.5) / height as f32);
     let pixels = shares.flat_map(|share| scale.colours.at(share).repeat(BAR_WIDTH as usize)).collect();
     figure.image([left, top, BAR_WIDTH, height], pixels);
@@ -155,16 +217,20 @@ mod tests {
 
     #[test]
     fn scales_are_symmetric_where_the_colours_are() {
+        let ends = |colours, values: &[f32]| {
+            let scale = Scale::of_drops(colours, ColourRange::of(colours), values);
+            [scale.low, scale.high]
+        };
         let values = [0.25, -1.0, 0.5];
-        assert_eq!(
-            Scale::of_drops(Colours::Diverging, &values),
-            Scale { colours: Colours::Diverging, low: -1.0, high: 1.0 }
-        );
-        assert_eq!(
-            Scale::of_drops(Colours::Viridis, &values),
-            Scale { colours: Colours::Viridis, low: -1.0, high: 0.5 }
-        );
-        assert_eq!(Scale::of_drops(Colours::Diverging, &[0.0]).share(0.0), 0.5);
+        assert_eq!(ends(Colours::Diverging, &values), [-1.0, 1.0]);
+        assert_eq!(ends(Colours::Viridis, &values), [-1.0, 0.5]);
+        // As MATLAB's imagesc.
+        let scale = Scale::of_drops(Colours::Jet, ColourRange::MinMax, &values);
+        assert_eq!((scale.low, scale.high), (-1.0, 0.5));
+        assert!(scale.meaning().contains("largest value") && !scale.is_symmetric());
+        let symmetric = Scale::of_drops(Colours::Viridis, ColourRange::Symmetric, &values);
+        assert_eq!((symmetric.low, symmetric.high), (-1.0, 1.0));
+        assert_eq!(Scale::of_drops(Colours::Diverging, ColourRange::Symmetric, &[0.0]).share(0.0), 0.5);
     }
 
     #[test]
@@ -176,7 +242,7 @@ mod tests {
         let scale = Scale::of_values(Colours::Viridis, &[0.999, 1.0]);
         assert_eq!((scale.low, scale.high), (0.999, 1.0));
         // Twice the largest f32 is not an f32.
-        let scale = Scale::of_drops(Colours::Jet, &[f32::MAX, 0.0]);
+        let scale = Scale::of_drops(Colours::Jet, ColourRange::Symmetric, &[f32::MAX, 0.0]);
         assert_eq!((scale.share(f32::MAX), scale.share(0.0), scale.share(-f32::MAX)), (1.0, 0.5, 0.0));
     }
 

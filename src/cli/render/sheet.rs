@@ -1,15 +1,15 @@
 //! A contact sheet: many small maps with their numbers, on one page and one scale. This module does
 //! not know the meaning of the maps.
 
-use occlude::network::INPUT_SIDE;
-
+use super::backdrop::Backdrop;
 use super::canvas::Canvas;
 use super::page::{GAP, INK, MARGIN, PAGE, TITLE_LINES, note_style, title_style};
 use super::scale::{BAR_ROOM, Scale, draw_bar};
 use super::text::Style;
 
-/// Side of the photograph: one pixel per pixel of the network's input.
-const PHOTO: u32 = INPUT_SIDE as u32;
+/// The longest side of the photograph.
+pub const PHOTO_SIDE: usize = 224;
+const PHOTO: u32 = PHOTO_SIDE as u32;
 /// The smallest side of a tile with a map; coarse maps are enlarged to it.
 const TILE: u32 = 56;
 /// Side of a tile with a single value.
@@ -37,8 +37,8 @@ pub struct Tile {
 
 /// The contents of a sheet.
 pub struct Sheet<'a> {
-    /// `[INPUT_SIDE][INPUT_SIDE][3]`.
-    pub photograph: &'a [u8],
+    /// A picture of at most [`PHOTO_SIDE`] pixels in both directions.
+    pub backdrop: &'a Backdrop,
     pub tiles: &'a [Tile],
     /// Side of each map.
     pub side: usize,
@@ -104,7 +104,8 @@ pub fn draw(content: &Sheet) -> Canvas {
     for (line, y) in title.iter().zip((MARGIN..).step_by(title_style().height as usize)) {
         page.text(title_style(), MARGIN, y, line);
     }
-    page.image([MARGIN, head, PHOTO, PHOTO], content.photograph.to_vec());
+    let [photo_height, photo_width] = content.backdrop.on_page();
+    page.image([MARGIN, head, photo_width, photo_height], content.backdrop.pixels.clone());
     draw_bar(&mut page, [MARGIN + PHOTO + MARGIN, head], PHOTO, &content.scale, None);
     let mut y = head;
     for lines in notes {
@@ -138,7 +139,10 @@ fn enlarged(map: &[f32], side: usize, to: usize, scale: &Scale) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use occlude::{Photograph, Resize};
+
     use super::*;
+    use crate::cli::render::backdrop::CanvasShape;
     use crate::cli::render::colours::Colours;
 
     #[test]
@@ -190,7 +194,7 @@ mod tests {
 
     #[test]
     fn each_value_is_a_square_of_its_colour() {
-        let scale = Scale { colours: Colours::Viridis, low: 0.0, high: 2.0 };
+        let scale = Scale::of_values(Colours::Viridis, &[0.0, 2.0]);
         let pixels = enlarged(&[0.0, 1.0, 2.0, 0.5], 2, 6, &scale);
         assert_eq!(pixels.len(), 6 * 6 * 3);
         for (i, pixel) in pixels.chunks(3).enumerate() {
@@ -201,15 +205,16 @@ mod tests {
 
     #[test]
     fn nothing_touches_the_edge_of_the_page() {
-        let photograph = vec![7; INPUT_SIDE * INPUT_SIDE * 3];
+        let photograph = Photograph::from_rgb(2, 3, &[7; 2 * 3 * 3]).unwrap();
+        let backdrop = Backdrop::of_longest(&photograph, Resize::Stretch, CanvasShape::Photo, PHOTO_SIDE);
         let long = "a note of many words ".repeat(20);
         for (count, side, number) in [(1, 1, 32_767), (3, 7, 0), (65, 1, 31_000), (70, 28, 9)] {
             let tile = |i: usize| Tile { number: number + i, map: vec![i as f32; side * side] };
             let tiles: Vec<Tile> = (0..count).map(tile).collect();
-            let scale = Scale { colours: Colours::Diverging, low: -80.0, high: 80.0 };
+            let scale = Scale::of_values(Colours::Diverging, &[-80.0, 80.0]);
             let notes = vec![long.clone(); 4];
             let content =
-                Sheet { photograph: &photograph, tiles: &tiles, side, scale, title: &long, notes: &notes };
+                Sheet { backdrop: &backdrop, tiles: &tiles, side, scale, title: &long, notes: &notes };
             let image = draw(&content).pixels();
             let (width, height) = image.dimensions();
             for (x, y, pixel) in image.enumerate_pixels() {

@@ -4,9 +4,10 @@
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, DynamicImage, Frame};
 use occlude::Trace;
-use occlude::network::Network;
 use occlude::network::geometry::Rect;
+use occlude::network::{INPUT_SIDE, Network};
 
+use super::backdrop::Backdrop;
 use super::canvas::{Area, Canvas};
 use super::colours::{CATEGORIES, Colours};
 use super::page::{FAINT_INK, GAP, INK, MARGIN, PAGE, note_style, title_style};
@@ -15,9 +16,9 @@ use super::text::{Style, mix};
 /// Colour of the frame around the pixels that the mask can change; not a colour of viridis.
 const REACHED: [u8; 3] = CATEGORIES[5];
 
-/// Side of a stage in the strip, in pixels; a multiple of the sides of planes, 7 to 112.
+/// The longest side of the picture in the strip, and the width of a stage, in pixels.
 pub const STAGE_SIDE: usize = 224;
-/// Side of a stage in the animation, in pixels.
+/// The same in the animation.
 pub const FRAME_SIDE: usize = 2 * STAGE_SIDE;
 /// Stages per row of the strip; GoogLeNet has three rows.
 const ACROSS: usize = 7;
@@ -98,17 +99,22 @@ pub fn stages(network: &Network, trace: &Trace) -> Vec<Stage> {
 }
 
 impl Stage {
-    /// The photograph in grey, `[side][side][3]`, with the change in colours at the recomputed
-    /// pixels.
-    fn over(&self, photograph: &[u8], side: usize) -> Vec<u8> {
+    /// The picture in grey, `[height][width][3]`, with the change in colours at the recomputed pixels.
+    fn over(&self, backdrop: &Backdrop) -> Vec<u8> {
         let largest = self.difference.iter().copied().fold(0.0, f32::max);
-        let pixels = photograph.as_chunks::<3>().0.iter().enumerate().map(|(i, &[red, green, blue])| {
+        // The row or column of the plane; none outside of the network's picture.
+        let cell = |&at: &f64| {
+            let inside = (0.0..INPUT_SIDE as f64).contains(&at);
+            inside.then(|| (at * self.side as f64 / INPUT_SIDE as f64) as usize)
+        };
+        let [rows, columns] = [0, 1].map(|axis| backdrop.places(axis).iter().map(cell).collect::<Vec<_>>());
+        let pixels = backdrop.pixels.as_chunks::<3>().0.iter().enumerate();
+        let pixels = pixels.map(|(i, &[red, green, blue])| {
             let luma = (u32::from(red) * 299 + u32::from(green) * 587 + u32::from(blue) * 114) / 1000;
             let grey = [luma as u8; 3];
-            let at = i / side * self.side / side * self.side + i % side * self.side / side;
-            if !self.computed[at] {
-                return grey;
-            }
+            let at = rows[i / backdrop.size[1]].zip(columns[i % backdrop.size[1]]);
+            let at = at.map(|(row, column)| row * self.side + column);
+            let Some(at) = at.filter(|&at| self.computed[at]) else { return grey };
             let share = if largest > 0.0 { self.difference[at] / largest } else { 0.0 };
             mix(grey, Colours::Viridis.at(share), OPACITY)
         });
@@ -116,11 +122,13 @@ impl Stage {
     }
 
     /// Draws the stage with its frame on a page.
-    fn draw(&self, canvas: &mut Canvas, [left, top]: [u32; 2], photograph: &[u8], side: usize) {
-        canvas.image([left, top, side as u32, side as u32], self.over(photograph, side));
-        let place = |edge: usize| (edge * side / self.side) as u32;
+    fn draw(&self, canvas: &mut Canvas, [left, top]: [u32; 2], backdrop: &Backdrop) {
+        let [height, width] = backdrop.on_page();
+        canvas.image([left, top, width, height], self.over(backdrop));
         let Rect { y0, x0, y1, x1 } = self.reached;
-        let frame: Area = [left + place(x0), top + place(y0), place(x1 - x0), place(y1 - y0)];
+        let place = |edge: usize| (edge * INPUT_SIDE) as f64 / self.side as f64;
+        let [x, y, width, height] = backdrop.area([y0, x0, y1, x1].map(place));
+        let frame: Area = [left + x, top + y, width, height];
         for inset in 0..2 {
             let size = |length: u32| length.saturating_sub(2 * inset).max(1);
             canvas.outline([frame[0] + inset, frame[1] + inset, size(frame[2]), size(frame[3])], REACHED);
@@ -154,27 +162,28 @@ const LEGEND: [&str; 4] = [
     "executed: multiply-adds since the previous stage, of those of a complete pass, in millions",
 ];
 
-/// Draws all stages in rows, over the photograph, `[STAGE_SIDE][STAGE_SIDE][3]`.
-pub fn draw(title: &str, stages: &[Stage], photograph: &[u8]) -> Canvas {
+/// Draws all stages in rows, over a picture of at most [`STAGE_SIDE`] pixels in both directions.
+pub fn draw(title: &str, stages: &[Stage], backdrop: &Backdrop) -> Canvas {
     let (heading, note) = (title_style(), note_style());
     let (name, small) = (Style::bold(18, INK), Style::book(16, FAINT_INK));
     let panel = STAGE_SIDE as u32;
+    let [picture, _] = backdrop.on_page();
     let head = name.height + 2 * small.height + GAP;
     let rows = stages.len().div_ceil(ACROSS) as u32;
     let width = MARGIN + ACROSS.min(stages.len()) as u32 * (panel + MARGIN);
     let first = MARGIN + heading.height + GAP;
-    let notes = first + rows * (head + panel + MARGIN);
+    let notes = first + rows * (head + picture + MARGIN);
     let height = notes + (LEGEND.len() as u32) * note.height + MARGIN;
     let mut canvas = Canvas::new(width, height, PAGE);
     canvas.text(heading, MARGIN, MARGIN, &heading.shorten(title, width - 2 * MARGIN));
     for (i, stage) in stages.iter().enumerate() {
         let (row, column) = ((i / ACROSS) as u32, (i % ACROSS) as u32);
-        let (left, top) = (MARGIN + column * (panel + MARGIN), first + row * (head + panel + MARGIN));
+        let (left, top) = (MARGIN + column * (panel + MARGIN), first + row * (head + picture + MARGIN));
         canvas.text(name, left, top, &name.shorten(&stage.name, panel));
         canvas.text(small, left, top + name.height, &small.shorten(&stage.in_words(), panel));
         let cost = small.shorten(&stage.cost(), panel);
         canvas.text(small, left, top + name.height + small.height, &cost);
-        stage.draw(&mut canvas, [left, top + head], photograph, STAGE_SIDE);
+        stage.draw(&mut canvas, [left, top + head], backdrop);
     }
     for (line, text) in LEGEND.iter().enumerate() {
         canvas.text(note, MARGIN, notes + line as u32 * note.height, text);
@@ -182,15 +191,15 @@ pub fn draw(title: &str, stages: &[Stage], photograph: &[u8]) -> Canvas {
     canvas
 }
 
-/// Draws the stages over the photograph, `[FRAME_SIDE][FRAME_SIDE][3]`, as a GIF that repeats
-/// without end.
-pub fn animation(stages: &[Stage], photograph: &[u8]) -> Vec<u8> {
+/// Draws the stages over a picture of at most [`FRAME_SIDE`] pixels in both directions, as a GIF that
+/// repeats without end.
+pub fn animation(stages: &[Stage], backdrop: &Backdrop) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = GifEncoder::new_with_speed(&mut bytes, 30);
     let in_memory = "memory can be written, and the frame's size is a GIF's";
     encoder.set_repeat(Repeat::Infinite).expect(in_memory);
     for (i, stage) in stages.iter().enumerate() {
-        let page = frame(stage, &format!("{} of {}", i + 1, stages.len()), photograph);
+        let page = frame(stage, &format!("{} of {}", i + 1, stages.len()), backdrop);
         let pixels = DynamicImage::ImageRgb8(page.pixels()).into_rgba8();
         let delay = Delay::from_numer_denom_ms(SHOWN, 1);
         encoder.encode_frame(Frame::from_parts(pixels, 0, 0, delay)).expect(in_memory);
@@ -199,18 +208,19 @@ pub fn animation(stages: &[Stage], photograph: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn frame(stage: &Stage, count: &str, photograph: &[u8]) -> Canvas {
+fn frame(stage: &Stage, count: &str, backdrop: &Backdrop) -> Canvas {
     let (name, small) = (Style::bold(24, INK), Style::book(18, FAINT_INK));
     let side = FRAME_SIDE as u32;
     let top = MARGIN + name.height + small.height + GAP;
     let width = side + 2 * MARGIN;
-    let mut canvas = Canvas::new(width, top + side + GAP + small.height + MARGIN, PAGE);
+    let [picture, _] = backdrop.on_page();
+    let mut canvas = Canvas::new(width, top + picture + GAP + small.height + MARGIN, PAGE);
     canvas.text(name, MARGIN, MARGIN, &name.shorten(&stage.name, side - small.width(count) - GAP));
     canvas.text_ending(small, width - MARGIN, MARGIN, count);
     canvas.text(small, MARGIN, MARGIN + name.height, &stage.in_words());
-    stage.draw(&mut canvas, [MARGIN, top], photograph, FRAME_SIDE);
+    stage.draw(&mut canvas, [MARGIN, top], backdrop);
     if stage.dense > 0 {
-        canvas.text(small, MARGIN, top + side + GAP, &format!("{} multiply-adds", stage.cost()));
+        canvas.text(small, MARGIN, top + picture + GAP, &format!("{} multiply-adds", stage.cost()));
     }
     canvas
 }
@@ -218,7 +228,8 @@ fn frame(stage: &Stage, count: &str, photograph: &[u8]) -> Canvas {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use occlude::{GoogLeNet, Input, MaskValue, Weights};
+    use crate::cli::render::backdrop::CanvasShape;
+    use occlude::{GoogLeNet, Input, MaskValue, Photograph, Resize, Weights};
 
     /// The multiply-adds of each layer are counted in a stage, and the difference of a block
     /// combines all its branches.
@@ -270,8 +281,9 @@ mod tests {
             dense: 0,
             executed: 0,
         };
-        let photograph = [200, 100, 50].repeat(16);
-        let pixels = stage.over(&photograph, 4);
+        let photograph = Photograph::from_rgb(4, 4, &[200, 100, 50].repeat(16)).unwrap();
+        let backdrop = Backdrop::of_longest(&photograph, Resize::Stretch, CanvasShape::Photo, 4);
+        let pixels = stage.over(&backdrop);
         let at = |y: usize, x: usize| pixels.as_chunks::<3>().0[y * 4 + x];
         let grey = [(200 * 299 + 100 * 587 + 50 * 114) / 1000; 3].map(|luma| luma as u8);
         assert_eq!((at(3, 0), at(2, 3)), (grey, grey));
@@ -279,6 +291,6 @@ mod tests {
         assert_eq!(at(0, 2), mix(grey, Colours::Viridis.at(0.0), OPACITY));
         // Without any change, there is no division by zero.
         stage.difference = vec![0.0; 4];
-        assert_eq!(stage.over(&photograph, 4)[..3], mix(grey, Colours::Viridis.at(0.0), OPACITY));
+        assert_eq!(stage.over(&backdrop)[..3], mix(grey, Colours::Viridis.at(0.0), OPACITY));
     }
 }

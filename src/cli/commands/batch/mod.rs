@@ -13,14 +13,16 @@ mod summary;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::slice;
 
 use clap::ArgMatches;
 use occlude::text::{escaped, shown};
 use occlude::{Error, Progress, Result};
 
 use crate::cli::args::classes::Classes;
-use crate::cli::args::{Batch, Common};
+use crate::cli::args::{Batch, Common, ScaleChoice};
 use crate::cli::explanation::{Explanation, LoadedPhotograph, Session};
+use crate::cli::output::figures::drop_range;
 use crate::cli::output::files::OutputFolder;
 use crate::cli::output::{json, results};
 use crate::cli::terminal::progress::PhotographsBar;
@@ -33,6 +35,16 @@ use summary::{AllPhotographs, Part, Summary};
 
 pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCode> {
     let output = OutputFolder::check(&args.out)?;
+    if args.figures.drawing.scale == ScaleChoice::Shared {
+        return Err(Error::Option {
+            name: "--scale",
+            found: "shared".to_string(),
+            expected:
+                "auto or a number: the figures of a photograph are drawn before the maps of all others \
+                       are known; summary.csv lists the smallest and the largest value of each map"
+                    .to_string(),
+        });
+    }
     let (mut photographs, passed_over) = inputs::photographs(&args.inputs, args.recursive)?;
     let part = args
         .shard
@@ -202,6 +214,7 @@ impl BatchJob<'_> {
         let mut files = results::files(
             explanation,
             &self.args.figures,
+            drop_range(slice::from_ref(explanation)),
             &self.args.arrays,
             &json::reproducible_maps(explanation),
         );

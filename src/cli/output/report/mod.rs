@@ -11,18 +11,19 @@ use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress};
 use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;
 use occlude::text::{escaped, is_control, shown};
-use occlude::{Feature, GradCam, Labels, MaskValue, OcclusionMaps, Resize, Result, Upsampling};
+use occlude::{Feature, GradCam, Labels, MaskValue, OcclusionMaps, Placement, Resize, Result, Upsampling};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::cli::args::classes::Classes;
 use crate::cli::args::{Aggregate, Common, Drawing, Explain, Size, Sweep};
 use crate::cli::explanation::{Explanation, Session};
-use crate::cli::output::figures::{OTHER, UNCHANGED};
+use crate::cli::output::figures::{OTHER, UNCHANGED, drop_extent};
 use crate::cli::output::json;
 use crate::cli::output::table::LISTED;
+use crate::cli::render::backdrop::Backdrop;
 use crate::cli::render::colours::{CATEGORIES, COLOURS, Colours};
-use crate::cli::render::page::PHOTO_SIDE;
+use crate::cli::render::scale::{ColourRange, ScaleOrigin};
 use crate::cli::source;
 
 /// The largest number of classes in a report. It limits the number of maps on the page and its
@@ -46,8 +47,14 @@ struct PageData<'a> {
     predicted: usize,
     /// The names of all classes on the page.
     labels: BTreeMap<usize, &'a str>,
-    /// The part of the picture that the map covers: top, left, bottom, right.
+    /// The part of the network's picture that the map covers: top, left, bottom, right.
     area: [usize; 4],
+    /// The edges of the network's picture on the photograph of the page, in its pixels: top and
+    /// bottom, left and right. They lie outside if the photograph was padded.
+    framing: [[f64; 2]; 2],
+    /// True if a value lies at a point, and the outermost ones continue beyond it; false if it fills
+    /// a cell.
+    at_points: bool,
     rows: Vec<GridLine>,
     columns: Vec<GridLine>,
     /// The number of mapped classes that are not in the report.
@@ -76,6 +83,10 @@ struct InitialView {
     colours: &'static str,
     opacity: f32,
     smooth: bool,
+    /// `symmetric` or `minmax`; null for the default of the colours.
+    colour_range: Option<&'static str>,
+    /// The smallest and the largest value of the colour scale; null for those of each map.
+    extent: Option<[f32; 2]>,
 }
 
 /// A row or column of mask positions.
@@ -83,11 +94,13 @@ struct InitialView {
 struct GridLine {
     /// The row or column of the centres of its masks.
     centre: usize,
+    /// The place at which its values are drawn, on the network's picture.
+    place: f64,
     /// The first covered row or column, and the one after the last.
     pixels: [usize; 2],
 }
 
-/// The contents of the HTML file.
+/// The contents of the HTML file. `run` are the smallest and the largest drop of the run.
 ///
 /// # Errors
 /// The errors of [`occlude::GoogLeNet::grad_cam`]; none after a successful sweep.
@@ -97,12 +110,16 @@ pub fn page(
     common: &Common,
     args: &Explain,
     classes: &Classes,
+    run: [f32; 2],
     path: &Path,
 ) -> Result<String> {
     let maps = &explanation.maps;
     let held = &maps.classes[..maps.classes.len().min(MOST_CLASSES)];
     let gradcam = session.net.grad_cam(&session.forward(&explanation.photograph)?, held)?;
     let predicted = maps.classification.best();
+    let drawing = &args.figures.drawing;
+    let backdrop = Backdrop::large(&explanation.photograph, explanation.resize, drawing.canvas.shape);
+    let [height, width] = backdrop.size;
     let image = explanation.image.file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
     let label = shown(explanation.labels.words(predicted));
     let probability = maps.classification.probabilities[predicted];
@@ -112,14 +129,15 @@ pub fn page(
         ("style", STYLE.to_string()),
         ("heading", text(&format!("Evidence for “{label}”"))),
         ("subheading", text(&format!("{image}: predicted class of GoogLeNet, probability {probability:.3}"))),
-        ("side", PHOTO_SIDE.to_string()),
-        ("alt", text(&format!("The photograph {image}, as the network sees it"))),
-        ("photograph", photograph(explanation)),
+        ("width", width.to_string()),
+        ("height", height.to_string()),
+        ("alt", text(&format!("The photograph {image}"))),
+        ("photograph", photograph(&backdrop)),
         ("top", top(maps, &explanation.labels)),
         ("facts", facts(explanation)),
-        ("command", text(&command(common, args, classes, path))),
+        ("command", text(&command(common, args, classes, &explanation.image, path))),
         ("map", script_data(&json::first_maps(explanation, MOST_CLASSES))),
-        ("more", script_data(&json::line(&more(maps, &explanation.labels, &gradcam, &args.figures.drawing)))),
+        ("more", script_data(&json::line(&more(explanation, &backdrop, &gradcam, drawing, run)))),
         ("script", SCRIPT.to_string()),
     ]))
 }
@@ -148,9 +166,9 @@ fn policy() -> String {
     )
 }
 
-fn photograph(explanation: &Explanation) -> String {
-    let rgb = explanation.photograph.square(PHOTO_SIDE, explanation.resize);
-    let bytes = compress(&rgb, PHOTO_SIDE, PHOTO_SIDE, PixelFormat::Rgb, JPEG_QUALITY, Subsampling::S444)
+fn photograph(backdrop: &Backdrop) -> String {
+    let [height, width] = backdrop.size;
+    let bytes = compress(&backdrop.pixels, width, height, PixelFormat::Rgb, JPEG_QUALITY, Subsampling::S444)
         .expect("RGB of this size is a JPEG, and memory can be written");
     format!("data:image/jpeg;base64,{}", BASE64_STANDARD.encode(&bytes))
 }
@@ -188,6 +206,7 @@ fn facts(explanation: &Explanation) -> String {
     let resize = match explanation.resize {
         Resize::Stretch => "both sides resized".to_string(),
         Resize::CenterCrop => "shorter side resized to 256, central square kept".to_string(),
+        Resize::Pad => "longer side resized to 224, the rest filled with the mean colour".to_string(),
         other => other.to_string(),
     };
     let clipping = match maps.mask_clipping {
@@ -227,28 +246,36 @@ fn facts(explanation: &Explanation) -> String {
 }
 
 fn more<'a>(
-    maps: &'a OcclusionMaps,
-    labels: &'a Labels,
+    explanation: &'a Explanation,
+    backdrop: &Backdrop,
     gradcam: &'a GradCam,
     drawing: &Drawing,
+    run: [f32; 2],
 ) -> PageData<'a> {
+    let Explanation { maps, labels, placement, .. } = explanation;
+    let lattice = explanation.lattice();
+    // The ends of the user's scale; otherwise each map has its own.
+    let (extent, origin) = drop_extent(drawing, &[], run);
     let [rows, columns] = maps.grid;
     let predicted = maps.classification.best();
     let mapped = maps.classes.iter().take(MOST_CLASSES);
     let occurring = mapped.chain(&maps.argmax).chain([&predicted]);
-    let area = maps.area();
+    let area = lattice.area();
     let row = |row| {
         let rect = maps.mask_rect(row, 0);
-        GridLine { centre: maps.centre(row, 0)[0], pixels: [rect.y0, rect.y1] }
+        GridLine { centre: maps.centre(row, 0)[0], place: lattice.place(0, row), pixels: [rect.y0, rect.y1] }
     };
     let column = |column| {
         let rect = maps.mask_rect(0, column);
-        GridLine { centre: maps.centre(0, column)[1], pixels: [rect.x0, rect.x1] }
+        let (centre, place) = (maps.centre(0, column)[1], lattice.place(1, column));
+        GridLine { centre, place, pixels: [rect.x0, rect.x1] }
     };
     PageData {
         predicted,
         labels: occurring.map(|&class| (class, labels.words(class))).collect(),
         area: [area.y0, area.x0, area.y1, area.x1],
+        framing: [0, 1].map(|axis| backdrop.edges(axis)),
+        at_points: *placement == Placement::Centres,
         rows: (0..rows).map(row).collect(),
         columns: (0..columns).map(column).collect(),
         left_out: maps.classes.len().saturating_sub(MOST_CLASSES),
@@ -272,12 +299,17 @@ fn more<'a>(
                 .map_or("jet", |(name, _)| name),
             opacity: drawing.opacity,
             smooth: drawing.upsampling == Upsampling::Bicubic,
+            colour_range: drawing.colour_range.map(|range| match range {
+                ColourRange::Symmetric => "symmetric",
+                ColourRange::MinMax => "minmax",
+            }),
+            extent: (origin != ScaleOrigin::Own).then_some(extent),
         },
     }
 }
 
 /// The command line that reproduces the numbers, for a POSIX shell.
-pub fn command(common: &Common, args: &Explain, classes: &Classes, report: &Path) -> String {
+fn command(common: &Common, args: &Explain, classes: &Classes, image: &Path, report: &Path) -> String {
     // Without `..`, the compiler reports an option that is missing here.
     let Sweep {
         mask_size,
@@ -287,6 +319,7 @@ pub fn command(common: &Common, args: &Explain, classes: &Classes, report: &Path
         region,
         activation,
         aggregate,
+        placement,
         score,
         exhaustive,
         max_memory: _,
@@ -296,7 +329,7 @@ pub fn command(common: &Common, args: &Explain, classes: &Classes, report: &Path
         Size::Pixels([height, width]) => format!("{height}x{width}"),
     };
     let path = |path: &Path| path.to_string_lossy().into_owned();
-    let image = path(&args.image);
+    let image = path(image);
     // A name that begins with a hyphen would be read as an option.
     let image = if image.starts_with('-') && image != "-" { format!("./{image}") } else { image };
     let mut words = vec!["occlude".to_string(), "explain".to_string(), image];
@@ -329,6 +362,7 @@ pub fn command(common: &Common, args: &Explain, classes: &Classes, report: &Path
     if *aggregate == Aggregate::Windows {
         option("--aggregate", "windows".to_string());
     }
+    option("--placement", placement.to_string());
     option("--report", path(report));
     if args.faithfulness {
         words.push("--faithfulness".to_string());

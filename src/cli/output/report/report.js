@@ -7,13 +7,12 @@ const [rows, columns] = map.grid;
 const element = (id) => document.getElementById(id);
 const photograph = element("photograph");
 const canvas = element("canvas");
-// Side of the network's picture and of the photograph on the canvas, in pixels.
+// Side of the network's picture, in pixels.
 const side = map.input_size[0];
-const photoSide = canvas.width;
 
 const state = {
   view: 0, // index in map.classes, or "classes" for the most probable class at each position
-  ...more.shown, // colours, opacity, smooth
+  ...more.shown, // colours, opacity, smooth, colour_range, extent
   hovered: null, // [row, column] under the mouse
   chosen: null, // [row, column] chosen by keyboard, click or touch
 };
@@ -48,14 +47,16 @@ const WORDS = {
   diverging: ["red", "blue", "white"],
 };
 
-// The values at the first and the last colour: [low, high].
-function limits(values) {
+// The values at the first and the last colour: [low, high]. Without `chosen`, from a scale that the
+// user has not chosen, they are those of the values.
+function limits(values, chosen = state.extent) {
   let low = Infinity, high = -Infinity;
-  for (const value of values) {
+  for (const value of chosen ?? values) {
     low = Math.min(low, value);
     high = Math.max(high, value);
   }
-  if (!more.tables[state.colours].symmetric) return [low, high];
+  const symmetric = more.tables[state.colours].symmetric ? "symmetric" : "minmax";
+  if ((state.colour_range ?? symmetric) === "minmax") return [low, high];
   const limit = Math.max(Math.abs(low), Math.abs(high));
   return [-limit, limit];
 }
@@ -67,15 +68,48 @@ function colour(value, [low, high]) {
   return table[Math.min(Math.max(Math.floor(share * table.length), 0), table.length - 1)];
 }
 
-// ---- Enlarging a map, with the same method as `occlude` and MATLAB's imresize
+// ---- The place of a map, with the same methods as `occlude` (src/image/lattice.rs)
 
-// For each output pixel, its input cells with their weights.
-function taps(cells, size, smooth) {
-  return Array.from({ length: size }, (_, o) => {
-    if (!smooth) return [[Math.floor(((2 * o + 1) * cells) / (2 * size)), 1]];
-    const centre = ((o + 0.5) * cells) / size - 0.5;
-    const first = Math.floor(centre) - 1;
-    return [0, 1, 2, 3].map((k) => [mirrored(first + k, cells), cubic(first + k - centre)]);
+// The places on the network's picture of the middles of the pixels of a canvas on an axis, 0 down and
+// 1 across. Every canvas shows the whole photograph, the large one in the pixels of `more.framing`.
+function places(small, axis) {
+  const [size, whole] = axis === 0 ? [small.height, canvas.height] : [small.width, canvas.width];
+  return Array.from({ length: size }, (_, at) => toNetwork(axis, ((at + 0.5) * whole) / size));
+}
+
+function toNetwork(axis, at) {
+  const [start, end] = more.framing[axis];
+  return ((at - start) * side) / (end - start);
+}
+
+function toPhotograph(axis, at) {
+  const [start, end] = more.framing[axis];
+  return start + (at * (end - start)) / side;
+}
+
+// The index of a place in a line of equally distant places; between two it is not a whole number.
+function indexIn(line, at) {
+  return line.length === 1 ? 0 : ((at - line[0]) * (line.length - 1)) / (line[line.length - 1] - line[0]);
+}
+
+// The line of the middles of cells that fill the network's picture.
+const cellPlaces = (count) => Array.from({ length: count }, (_, i) => ((i + 0.5) * side) / count);
+
+// For a place, the cells of the line with their weights.
+function taps({ line, held }, at, smooth) {
+  const last = line.length - 1;
+  const index = Math.min(Math.max(indexIn(line, at), held ? 0 : -0.5), held ? last : last + 0.5);
+  if (!smooth) return [[Math.min(Math.max(Math.floor(index + 0.5), 0), last), 1]];
+  const first = Math.floor(index) - 1;
+  const weights = [0, 1, 2, 3].map((k) => [first + k, cubic(first + k - index)]).filter(([, weight]) => weight !== 0);
+  return weights.flatMap(([cell, weight]) => {
+    if (cell >= 0 && cell <= last) return [[cell, weight]];
+    if (!held) return [[mirrored(cell, line.length), weight]];
+    // A parabola through the three outermost values, or a line through two.
+    const from = (i) => (cell < 0 ? i : last - i);
+    return last === 0 ? [[0, weight]]
+      : last === 1 ? [[from(0), 2 * weight], [from(1), -weight]]
+      : [[from(0), 3 * weight], [from(1), -3 * weight], [from(2), weight]];
   });
 }
 
@@ -93,26 +127,35 @@ function cubic(distance) {
   return 0;
 }
 
-// grid: [ny][nx]; returns height x width values, row by row.
-function enlarged(grid, height, width, smooth) {
-  const across = taps(grid[0].length, width, smooth);
-  const down = taps(grid.length, height, smooth);
+// The values of a grid, [ny][nx], at these rows and columns, row by row.
+function enlarged({ grid, lines }, rows, columns, smooth) {
+  const across = columns.map((at) => taps(lines[1], at, smooth));
+  const down = rows.map((at) => taps(lines[0], at, smooth));
   const wide = grid.map((row) => across.map((t) => t.reduce((sum, [cell, weight]) => sum + weight * row[cell], 0)));
-  const values = new Float32Array(height * width);
+  const values = new Float32Array(rows.length * columns.length);
   down.forEach((t, y) => {
-    for (let x = 0; x < width; x++) {
+    for (let x = 0; x < columns.length; x++) {
       let sum = 0;
       for (const [cell, weight] of t) sum += weight * wide[cell][x];
-      values[y * width + x] = sum;
+      values[y * columns.length + x] = sum;
     }
   });
   return values;
 }
 
+// True if a place lies in the pixel of one of the outermost places of a line, or between them, so
+// that its value is interpolated.
+function spans({ line, held }, at) {
+  return !held || (at >= Math.floor(line[0]) && at < Math.floor(line[line.length - 1]) + 1);
+}
+
 // ---- Drawing
 
-// A canvas with the values in the colours that `paint` returns.
-function painted(values, width, height, paint) {
+// Share of the opacity of a map where no mask was centred.
+const PALE = 0.5;
+
+// A canvas with the values in the colours that `paint` returns, opaque or as `alpha` says.
+function painted(values, width, height, paint, alpha = () => 255) {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [width, height];
   const context = canvas.getContext("2d");
@@ -120,36 +163,60 @@ function painted(values, width, height, paint) {
   values.forEach((value, i) => {
     const rgb = paint(value);
     for (let c = 0; c < 3; c++) image.data[4 * i + c] = rgb[c];
-    image.data[4 * i + 3] = 255;
+    image.data[4 * i + 3] = alpha(Math.floor(i / width), i % width);
   });
   context.putImageData(image, 0, 0);
   return canvas;
 }
 
-// The place of a part [y0, x0, y1, x1] of the picture on a canvas of `size`: [x, y, width, height].
-function placed([y0, x0, y1, x1], size) {
-  const scale = size / side;
-  return [x0 * scale, y0 * scale, (x1 - x0) * scale, (y1 - y0) * scale];
-}
+// The lines of places of the mask positions, down and across.
+const positionLines = [more.rows, more.columns].map((lines) => ({
+  line: lines.map(({ place }) => place),
+  held: more.at_points,
+}));
+
+// A map whose cells fill the network's picture.
+const inCells = (grid) => ({
+  grid,
+  area: [0, 0, side, side],
+  lines: [grid.length, grid[0].length].map((count) => ({ line: cellPlaces(count), held: false })),
+});
+
+// A map with one value for each mask position.
+const atPositions = (grid) => ({ grid, area: more.area, lines: positionLines });
 
 // The map that is drawn for a class: one value per mask position or, with --aggregate, per pixel.
-const drops = (k) =>
-  map.attributions ? { grid: map.attributions[k], area: [0, 0, side, side] } : { grid: map.maps[k], area: more.area };
+const drops = (k) => (map.attributions ? inCells(map.attributions[k]) : atPositions(map.maps[k]));
 
-// Draws the photograph with a map over it. Without `common`, the map has its own scale.
-function drawGrid(canvas, { grid, area }, common) {
-  const [x, y, width, height] = placed(area, canvas.width).map(Math.round);
-  const values = enlarged(grid, height, width, state.smooth);
-  const span = common ?? limits(values);
-  const layer = painted(values, width, height, (value) => colour(value, span));
-  overlay(canvas, layer, [x, y, width, height]);
+// The colours of a map on a canvas, and their place: [layer, x, y].
+function layerOf(canvas, shown, smooth, paint) {
+  const inside = (axis) => {
+    const all = places(canvas, axis);
+    const [start, end] = axis === 0 ? [shown.area[0], shown.area[2]] : [shown.area[1], shown.area[3]];
+    const first = all.findIndex((at) => at >= start);
+    return [Math.max(first, 0), all.filter((at) => at >= start && at < end)];
+  };
+  const [[y, down], [x, across]] = [inside(0), inside(1)];
+  // A part may be narrower than a pixel of the canvas.
+  if (down.length === 0 || across.length === 0) return [null, x, y];
+  const values = enlarged(shown, down, across, smooth);
+  const [inRows, inColumns] = [down, across].map((line, axis) => line.map((at) => spans(shown.lines[axis], at)));
+  const alpha = (row, column) => (inRows[row] && inColumns[column] ? 255 : Math.round(255 * PALE));
+  return [painted(values, across.length, down.length, paint, alpha), x, y];
 }
 
-function overlay(canvas, layer, place) {
+// Draws the photograph with a map over it. Without `common`, the map has its own scale.
+function drawGrid(canvas, shown, common) {
+  const span = common ?? limits(shown.grid.flat());
+  overlay(canvas, layerOf(canvas, shown, state.smooth, (value) => colour(value, span)));
+}
+
+function overlay(canvas, [layer, x, y]) {
   const context = canvas.getContext("2d");
   context.drawImage(photograph, 0, 0, canvas.width, canvas.height);
+  if (layer === null) return;
   context.globalAlpha = state.opacity;
-  context.drawImage(layer, ...place);
+  context.drawImage(layer, x, y);
   context.globalAlpha = 1;
 }
 
@@ -158,18 +225,21 @@ let layer = null;
 
 function drawMap() {
   const classes = state.view === "classes";
-  const { grid, area } = classes ? { grid: map.argmax, area: more.area } : drops(state.view);
-  const place = placed(area, photoSide).map(Math.round);
+  const shown = classes ? atPositions(map.argmax) : drops(state.view);
   if (layer === null) {
-    const [, , width, height] = place;
-    const values = enlarged(grid, height, width, state.smooth && !classes);
-    const span = limits(values);
-    layer = painted(values, width, height, classes ? classColour : (value) => colour(value, span));
+    const span = limits(shown.grid.flat());
+    const paint = classes ? classColour : (value) => colour(value, span);
+    layer = layerOf(canvas, shown, state.smooth && !classes, paint);
     if (!classes) drawBar(element("bar"), span);
   }
-  overlay(canvas, layer, place);
+  overlay(canvas, layer);
   const at = position();
-  if (at !== null) drawMask(canvas.getContext("2d"), placed(covered(at), photoSide));
+  if (at === null) return;
+  const [[top, bottom], [left, right]] = [0, 1].map((axis) => {
+    const edges = [covered(at)[axis], covered(at)[axis + 2]];
+    return edges.map((edge) => Math.round(toPhotograph(axis, edge)));
+  });
+  drawMask(canvas.getContext("2d"), [left, top, right - left, bottom - top]);
 }
 
 // Draws the mask as the network sees it. A mask that is not uniform (blur, noise) is hatched.
@@ -223,7 +293,7 @@ function ticks([low, high], most) {
 }
 
 function drawBar(bar, span) {
-  const width = bar.clientWidth || photoSide;
+  const width = bar.clientWidth || canvas.width;
   const steps = Array.from({ length: 256 }, (_, i) => i);
   const strip = painted(steps, 256, 1, (i) => more.tables[state.colours].colours[i]);
   strip.setAttribute("role", "img");
@@ -283,11 +353,13 @@ const covered = ([row, column]) => {
   return [y0, x0, y1, x1];
 };
 
-// The mask position whose cell of the map contains a point of the picture.
+// The mask position whose value is drawn at a point of the network's picture: the one whose place is
+// nearest.
 function positionAt(x, y) {
   const [y0, x0, y1, x1] = more.area;
   if (x < x0 || x >= x1 || y < y0 || y >= y1) return null;
-  return [Math.floor(((y - y0) * rows) / (y1 - y0)), Math.floor(((x - x0) * columns) / (x1 - x0))];
+  const nearest = (axis, at) => taps(positionLines[axis], at, false)[0][0];
+  return [nearest(0, y), nearest(1, x)];
 }
 
 // The position of the largest drop of the viewed class.
@@ -420,12 +492,7 @@ let multiplesSpan = null;
 
 function drawMultiples() {
   if (map.classes.length < 2) return;
-  const spans = map.classes.map((_, k) => {
-    const { grid, area } = drops(k);
-    const [, , width, height] = placed(area, side);
-    return limits(enlarged(grid, height, width, state.smooth));
-  });
-  multiplesSpan = [Math.min(...spans.map(([low]) => low)), Math.max(...spans.map(([, high]) => high))];
+  multiplesSpan = limits(map.classes.flatMap((_, k) => drops(k).grid.flat()));
   document.querySelectorAll("#multiples canvas").forEach((small, k) => drawGrid(small, drops(k), multiplesSpan));
   drawBar(element("multiples-bar"), multiplesSpan);
 }
@@ -434,7 +501,8 @@ function drawGradcam() {
   const k = state.view === "classes" ? 0 : state.view;
   const name = label(map.classes[k].index);
   drawGrid(element("pair-occlusion"), drops(k));
-  drawGrid(element("pair-gradcam"), { grid: more.gradcam[k], area: [0, 0, side, side] });
+  // Grad-CAM has another unit, so it has a scale of its own.
+  drawGrid(element("pair-gradcam"), inCells(more.gradcam[k]), limits(more.gradcam[k].flat(), null));
   element("pair-occlusion").setAttribute("aria-label", `Occlusion map of ${name}`);
   element("pair-gradcam").setAttribute("aria-label", `Grad-CAM of ${name}`);
   element("pair-class").textContent = name;
@@ -445,7 +513,15 @@ function redrawAll() {
   drawMultiples();
 }
 
+// Gives a small canvas the shape of the photograph, with a longest side of `longest` pixels.
+function shape(small, longest) {
+  const scale = longest / Math.max(canvas.width, canvas.height);
+  small.width = Math.max(Math.round(canvas.width * scale), 1);
+  small.height = Math.max(Math.round(canvas.height * scale), 1);
+}
+
 function build() {
+  ["pair-occlusion", "pair-gradcam"].forEach((id) => shape(element(id), 2 * side));
   const view = element("view");
   map.classes.forEach(({ index, base_score }, k) => view.add(new Option(`${label(index)} (${map.score} ${short(base_score)})`, k)));
   view.add(new Option("Most probable class at each position", "classes"));
@@ -484,7 +560,7 @@ function build() {
       const button = document.createElement("button");
       button.type = "button";
       const small = document.createElement("canvas");
-      small.width = small.height = side;
+      shape(small, side);
       const name = document.createElement("span");
       name.textContent = label(index);
       const score = document.createElement("span");
@@ -509,7 +585,10 @@ function build() {
 // The mask position under the pointer, and the position after a key.
 function pointed(event) {
   const box = canvas.getBoundingClientRect();
-  return positionAt(((event.clientX - box.left) * side) / box.width, ((event.clientY - box.top) * side) / box.height);
+  return positionAt(
+    toNetwork(1, ((event.clientX - box.left) * canvas.width) / box.width),
+    toNetwork(0, ((event.clientY - box.top) * canvas.height) / box.height),
+  );
 }
 
 function moved([row, column], key) {
