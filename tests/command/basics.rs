@@ -74,6 +74,7 @@ fn explain_writes_a_picture_a_class_and_all_numbers() {
         "mask_clipping",
         "region",
         "resize",
+        "placement",
         "score",
         "grid",
         "classes",

@@ -77,9 +77,8 @@ pub struct Drawing {
 /// The shape of the picture under a map, for all commands that draw maps.
 #[derive(Args)]
 pub struct CanvasOption {
-    /// Picture under the map: photo (the photograph in its own shape, with a longest side of 672 to
-    /// 1024 pixels; what the network does not see is dark) or network (the 224x224 picture of the
-    /// network, enlarged)
+    /// Picture under the map: photo (the photograph in its own shape; what the network does not see is
+    /// dark) or network (the 224x224 picture of the network, enlarged)
     #[arg(id = "canvas", long = "canvas", value_name = "photo|network", default_value = "photo",
           help_heading = "Figures",
           value_parser = choice(&[("photo", CanvasShape::Photo), ("network", CanvasShape::Network)]))]

@@ -47,6 +47,7 @@ struct MapsObject<'a> {
     mask_clipping: bool,
     region: [usize; 4],
     resize: String,
+    placement: String,
     score: String,
     grid: [usize; 2],
     classes: Vec<MappedClass<'a>>,
@@ -216,6 +217,7 @@ fn result(explanation: &Explanation) -> MapsObject<'_> {
         mask_clipping: maps.mask_clipping,
         region: [maps.region.y0, maps.region.x0, maps.region.y1, maps.region.x1],
         resize: explanation.resize.to_string(),
+        placement: explanation.placement.to_string(),
         score: maps.score.to_string(),
         grid: maps.grid,
         classes: maps

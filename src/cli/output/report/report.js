@@ -47,6 +47,12 @@ const WORDS = {
   diverging: ["red", "blue", "white"],
 };
 
+// True if zero has the middle colour.
+function isSymmetric() {
+  const usual = more.tables[state.colours].symmetric ? "symmetric" : "minmax";
+  return (state.colour_range ?? usual) === "symmetric";
+}
+
 // The values at the first and the last colour: [low, high]. Without `chosen`, from a scale that the
 // user has not chosen, they are those of the values.
 function limits(values, chosen = state.extent) {
@@ -55,8 +61,7 @@ function limits(values, chosen = state.extent) {
     low = Math.min(low, value);
     high = Math.max(high, value);
   }
-  const symmetric = more.tables[state.colours].symmetric ? "symmetric" : "minmax";
-  if ((state.colour_range ?? symmetric) === "minmax") return [low, high];
+  if (!isSymmetric()) return [low, high];
   const limit = Math.max(Math.abs(low), Math.abs(high));
   return [-limit, limit];
 }
@@ -477,13 +482,16 @@ function showMeaning() {
   let text;
   if (state.view === "classes") {
     text = "Each colour is a class: the most probable class with the mask at that position.";
-  } else if (zero) {
+  } else if (zero && isSymmetric()) {
     text = `${upper}: the score falls under the mask, so this part is evidence for the class (positive value). ` +
       `${least[0].toUpperCase() + least.slice(1)}: the score rises under the mask, so this part is evidence against the class ` +
       `(negative value). ${zero[0].toUpperCase() + zero.slice(1)}: no change.`;
   } else {
     text = `The colours from ${least} to ${most} show how far the score of the class falls under the mask. ` +
       "Positive values are evidence for the class, negative values are evidence against it. The colour bar shows the position of zero.";
+  }
+  if (more.at_points && (state.view === "classes" || !map.attributions)) {
+    text += " The map is paler where no mask was centred.";
   }
   element("meaning").textContent = text;
 }
