@@ -13,6 +13,7 @@ mod compare;
 #[cfg(unix)]
 mod faults;
 mod features;
+mod figures;
 mod inputs;
 #[cfg(target_os = "linux")]
 mod memory;

@@ -23,13 +23,14 @@ Files written to DIR:
   <image>-<class>-faithfulness.png  with --faithfulness: the deletion and insertion curves
   map.json                          all numbers
   maps.npz, .npy, .safetensors      with --arrays: the same numbers as arrays
-After an error nothing is written, except the coarse figures of --progressive. map.json has the same name for every
-photograph: give each a folder of its own, or use `occlude batch`, which does.
+For several photographs, each has these files in a folder of its own, DIR/<image>, named as by `occlude batch`; the
+results are written when all photographs are finished. For many photographs use `occlude batch`, which also resumes.
+After an error nothing is written, except the coarse figures of --progressive.
 
 Colours of a map of drops are symmetric around zero: red is evidence for the class, blue is evidence against it, and the
 middle colour (green in jet, white in diverging) means no effect. The largest magnitude of each map has the colour at the
-end of the scale. Colours of two figures are therefore not comparable; the numbers beside the colour bars and in map.json
-are. The maps of `occlude compare` share one scale.
+end of the scale. Colours of two figures are therefore not comparable, unless --scale shared or --scale VALUE gives them
+one scale; the numbers beside the colour bars and in map.json are. The maps of `occlude compare` share one scale.
 
 Arrays of --arrays and their axes:
   maps, scores                                [class][ny][nx]
@@ -50,10 +51,12 @@ Examples:
   occlude explain cat.jpg --classes top5 --report cat.html
   occlude explain cat.jpg --show drop,class --colours diverging --mask-value blur --region 40,0,180,224
   occlude explain cat.jpg --activation inception_4c/output:strongest --faithfulness
-  occlude explain cat.jpg --mask-size 15 --stride 5 --progressive")]
+  occlude explain cat.jpg --mask-size 15 --stride 5 --progressive
+  occlude explain poodle.jpg terrier.jpg --scale shared --out maps")]
 pub struct Explain {
-    /// The photograph: PNG, JPEG, WebP, BMP, GIF or TIFF; - is standard input
-    pub image: PathBuf,
+    /// The photographs: PNG, JPEG, WebP, BMP, GIF or TIFF; - is standard input
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<PathBuf>,
 
     /// Classes to map, separated by commas: topK (the K most probable classes), all, an index (from
     /// 0), a WordNet id or a name (upper and lower case are equal; commas in a name are allowed:
@@ -80,11 +83,12 @@ pub struct Explain {
     pub out: PathBuf,
 
     /// Also write an interactive report, one HTML file for a browser: the map over the photograph,
-    /// the effect of each mask, the most probable class at each position; at most 20 classes
+    /// the effect of each mask, the most probable class at each position; at most 20 classes, one
+    /// photograph
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
 
-    /// Print only the contents of map.json on standard output
+    /// Print only the contents of map.json on standard output, one line per photograph
     #[arg(long)]
     pub json: bool,
 

@@ -1,7 +1,7 @@
-//! `occlude explain`: runs one sweep, writes a figure per class and `map.json`, and prints a
-//! summary.
+//! `occlude explain`: runs one sweep for each photograph, writes a figure per class and `map.json`,
+//! and prints a summary.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,15 +9,18 @@ use std::slice;
 use std::sync::Mutex;
 
 use occlude::text::shown;
-use occlude::{Error, Labels, OcclusionMaps, Photograph, Progress, Result};
+use occlude::{Error, Labels, OcclusionMaps, Progress, Result};
 
+use crate::cli::args::classes::Classes;
 use crate::cli::args::{Common, Explain};
 use crate::cli::explanation::{Explanation, LoadedPhotograph, Session, fill_in_words};
 use crate::cli::output::figures::drop_range;
 use crate::cli::output::files::{self, OutputFolder};
+use crate::cli::output::names::folders;
 use crate::cli::output::table::{LISTED, table};
 use crate::cli::output::{earlier, json, report, results};
 use crate::cli::render::preview::Preview;
+use crate::cli::source;
 use crate::cli::terminal::console;
 use crate::cli::terminal::progress::{PositionsBar, Waiting};
 use crate::cli::terminal::threads::on_threads;
@@ -25,54 +28,122 @@ use crate::cli::terminal::threads::on_threads;
 pub fn run(common: &Common, args: &Explain) -> Result<ExitCode> {
     // These checks come first, so that an error is reported before the sweep.
     let output = OutputFolder::check(&args.out)?;
+    let images = different(&args.images);
     if let Some(report) = &args.report {
         files::check_apart(report)?;
-        refuse_to_replace(&args.image, report)?;
+        images.iter().try_for_each(|image| refuse_to_replace(image, report))?;
+        if images.len() > 1 {
+            return Err(Error::Option {
+                name: "--report",
+                found: format!("with {} photographs", images.len()),
+                expected: "one photograph, which is the subject of the report".to_string(),
+            });
+        }
     }
-    on_threads(args.pool.threads, || explain(common, args, &output))
+    on_threads(args.pool.threads, || explain(common, args, &images, &output))
 }
 
-fn explain(common: &Common, args: &Explain, output: &OutputFolder) -> Result<ExitCode> {
+/// The photographs, each once.
+fn different(images: &[PathBuf]) -> Vec<&Path> {
+    let mut seen = HashSet::new();
+    let is_new =
+        |image: &&Path| seen.insert(std::path::absolute(image).unwrap_or_else(|_| image.to_path_buf()));
+    images.iter().map(PathBuf::as_path).filter(is_new).collect()
+}
+
+fn explain(common: &Common, args: &Explain, images: &[&Path], output: &OutputFolder) -> Result<ExitCode> {
     let session = Session::open(common)?;
     let classes = session.classes(&args.classes)?;
-    let source = LoadedPhotograph::open(&args.image)?;
-    earlier::tell(&args.out, "map.json", &[&source]);
+    // One photograph has its results in the folder itself, several have a folder each.
+    let folders = match images {
+        [_] => vec![PathBuf::new()],
+        several => folders(several.iter().copied()).into_iter().map(PathBuf::from).collect(),
+    };
+    let sources = images.iter().map(|image| LoadedPhotograph::open(image)).collect::<Result<Vec<_>>>()?;
+    for (folder, source) in folders.iter().zip(&sources) {
+        earlier::tell(&args.out.join(folder), "map.json", &[source]);
+    }
+    let swept = sources.into_iter().zip(&folders).map(|(source, folder)| {
+        sweep(&session, args, &classes, source, |explanation| {
+            let run = drop_range(slice::from_ref(explanation));
+            // Errors are ignored here: the final files are written to the same folder and report them.
+            let _ = output.write(&inside(folder, explanation.figures(&args.figures, run)));
+        })
+    });
+    let explanations = swept.collect::<Result<Vec<_>>>()?;
+    let drawing =
+        Waiting::drawing(explanations.iter().map(|explanation| explanation.maps.classes.len()).sum());
+    let run = drop_range(&explanations);
+    let jsons: Vec<String> = explanations.iter().map(json::maps).collect();
+    let mut files = Vec::new();
+    let mut counts = Vec::new();
+    for ((explanation, folder), json) in explanations.iter().zip(&folders).zip(&jsons) {
+        let results = results::files(explanation, &args.figures, run, &args.arrays, json);
+        counts.push(results.len());
+        files.extend(inside(folder, results));
+    }
+    let page = args
+        .report
+        .as_deref()
+        .map(|path| report::page(&session, &explanations[0], common, args, &classes, run, path));
+    let page = page.transpose()?;
+    let apart = args.report.as_deref().zip(page.as_ref().map(String::as_bytes));
+    let mut written = output.write_with(&files, apart)?.into_iter();
+    drop(drawing);
+    if args.json {
+        console::print(&jsons.concat())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut texts = Vec::new();
+    for (i, (explanation, count)) in explanations.iter().zip(counts).enumerate() {
+        // The report, if there is one, comes after the files of the only photograph.
+        let count = if i + 1 == explanations.len() { usize::MAX } else { count };
+        let written: Vec<PathBuf> = written.by_ref().take(count).collect();
+        let name = source::shown(&explanation.image);
+        let heading = if explanations.len() > 1 { format!("{}:\n", shown(&name)) } else { String::new() };
+        texts.push(heading + &summary(explanation, &written));
+    }
+    console::print(&texts.join("\n"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The files with their names in a folder.
+fn inside(folder: &Path, files: Vec<(String, Vec<u8>)>) -> Vec<(String, Vec<u8>)> {
+    // The name is UTF-8, because `folders` makes it.
+    let named = |name: String| folder.join(name).to_string_lossy().into_owned();
+    files.into_iter().map(|(name, contents)| (named(name), contents)).collect()
+}
+
+/// Runs the sweep over one photograph with its progress on the terminal. `refined` receives the
+/// intermediate results of `--progressive`.
+fn sweep(
+    session: &Session,
+    args: &Explain,
+    classes: &Classes,
+    source: LoadedPhotograph,
+    refined: impl Fn(&Explanation) + Sync,
+) -> Result<Explanation> {
     let bar = PositionsBar::new();
     let progress = |progress: Progress| bar.show(progress.done, progress.total);
     let shape = args.figures.drawing.canvas.shape;
-    let preview_of = |photograph: &Photograph| Preview::new(photograph, session.resize, shape);
-    let preview = Mutex::new(if args.progressive { preview_of(&source.photograph) } else { None });
-    // Errors are ignored here: the final files are written to the same folder and report them.
+    let preview = args.progressive.then(|| Preview::new(&source.photograph, session.resize, shape)).flatten();
+    let preview = Mutex::new(preview);
     let refined = |explanation: &Explanation| {
-        let run = drop_range(slice::from_ref(explanation));
-        let _ = output.write(&explanation.figures(&args.figures, run));
+        refined(explanation);
         if let Some(preview) = &mut *preview.lock().expect("no panic while it is held") {
             bar.aside(|| show(preview, explanation));
         }
     };
     let refined: Option<&(dyn Fn(&Explanation) + Sync)> = args.progressive.then_some(&refined);
-    let mut explanation = session.sweep(source, &classes, &args.sweep, &progress, refined)?;
+    let mut explanation = session.sweep(source, classes, &args.sweep, &progress, refined)?;
     if args.faithfulness {
         session.measure(&mut explanation, &args.sweep, &progress)?;
     }
     drop(bar);
-    let drawing = Waiting::drawing(explanation.maps.classes.len());
-    let json = json::maps(&explanation);
-    let run = drop_range(slice::from_ref(&explanation));
-    let files = results::files(&explanation, &args.figures, run, &args.arrays, &json);
-    let page = args
-        .report
-        .as_deref()
-        .map(|path| report::page(&session, &explanation, common, args, &classes, run, path));
-    let page = page.transpose()?;
-    let apart = args.report.as_deref().zip(page.as_ref().map(String::as_bytes));
-    let written = output.write_with(&files, apart)?;
-    drop(drawing);
     if let Some(preview) = &mut *preview.lock().expect("as above") {
         show(preview, &explanation);
     }
-    console::print(&if args.json { json } else { summary(&explanation, &written) })?;
-    Ok(ExitCode::SUCCESS)
+    Ok(explanation)
 }
 
 /// Shows the map of the first class.

@@ -1,7 +1,7 @@
 //! The names of result files. They depend only on the photograph, the class and the layer, so two
 //! runs give the same names.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use occlude::Labels;
@@ -35,6 +35,38 @@ pub fn stem(image: &Path) -> String {
     let hash = sha256(stem.as_bytes());
     let ends = stem.char_indices().map(|(at, _)| at).take_while(|&at| at <= LONGEST_STEM - 9);
     format!("{}-{}", &stem[..ends.last().unwrap_or(0)], &hash[..8])
+}
+
+/// Unique names of the folders of results, also without regard to upper and lower case. The name is
+/// the stem; if several photographs have the same stem, a hash of the path is added. The names do
+/// not depend on the order of the photographs.
+pub fn folders<'p>(paths: impl Iterator<Item = &'p Path> + Clone) -> Vec<String> {
+    // Leading dots are removed, because they would make the folder hidden.
+    let plain = |path: &Path| match stem(path).trim_start_matches('.') {
+        "" => "picture".to_string(),
+        stem => stem.to_string(),
+    };
+    let mut shares = HashMap::<String, usize>::new();
+    for path in paths.clone() {
+        *shares.entry(plain(path).to_lowercase()).or_default() += 1;
+    }
+    let named = |digits: usize| {
+        let name = |path: &Path| {
+            let (name, hash) = (plain(path), sha256(path.as_os_str().as_encoded_bytes()));
+            // The summaries are in the same folder.
+            let taken = name.to_lowercase().starts_with("summary") && Path::new(&name).extension().is_some();
+            if shares[&name.to_lowercase()] > 1 || taken {
+                format!("{name}-{}", &hash[..digits])
+            } else {
+                name
+            }
+        };
+        paths.clone().map(name).collect::<Vec<_>>()
+    };
+    let names = named(8);
+    // Eight digits are ambiguous for millions of equal names, or if someone provokes a collision.
+    let differ = names.iter().map(|name| name.to_lowercase()).collect::<HashSet<_>>().len() == names.len();
+    if differ { names } else { named(64) }
 }
 
 /// For each class its short name in letters, digits and hyphens. The index is added if several
@@ -85,5 +117,42 @@ mod tests {
         let long = |end: &str| stem(Path::new(&format!("{}{end}.png", "ä".repeat(120))));
         assert!(long("").len() <= LONGEST_STEM && long("").starts_with("ääää"));
         assert_ne!(long("1"), long("2"));
+    }
+
+    fn named(paths: &[&str]) -> Vec<String> {
+        folders(paths.iter().map(Path::new))
+    }
+
+    #[test]
+    fn equal_names_get_a_hash_of_the_path() {
+        assert_eq!(named(&["a/cat.jpg", "a/dog.jpg"]), ["cat", "dog"]);
+        let names = named(&["a/cat.jpg", "a/dog.jpg", "b/Cat.png", "b/.dog.png", "c/bird.png"]);
+        assert!(names[0].starts_with("cat-") && names[2].starts_with("Cat-"), "{names:?}");
+        assert!(names[1].starts_with("dog-") && names[3].starts_with("dog-"), "{names:?}");
+        assert_eq!(names[4], "bird");
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), 5);
+        // The hash does not depend on the order or on the other photographs.
+        assert_eq!(
+            named(&["x/cat.gif", "b/Cat.png", "a/cat.jpg"])[1..],
+            [names[2].clone(), names[0].clone()]
+        );
+    }
+
+    #[test]
+    fn a_stem_that_contains_a_hash_stays_unique() {
+        let first = named(&["a/cat.jpg", "b/cat.jpg"])[0].clone();
+        let names = named(&["a/cat.jpg", "b/cat.jpg", &format!("c/{first}.png")]);
+        assert_eq!(names[2], first);
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), 3);
+    }
+
+    #[test]
+    fn folders_are_not_hidden_and_not_named_like_a_summary() {
+        assert_eq!(named(&[".cat.jpg", "...", "summary.png", "summary of it.png"])[0], "cat");
+        assert_eq!(named(&["..."]), ["picture"]);
+        assert_eq!(named(&["summary.png"]), ["summary"]);
+        for reserved in ["summary.json.png", "Summary.CSV.jpg", "summary-0-of-3.csv.png"] {
+            assert!(named(&[reserved])[0].len() > reserved.len() - 4 + 8, "{reserved}");
+        }
     }
 }

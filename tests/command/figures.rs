@@ -1,0 +1,180 @@
+//! Tests of what figures show, through the command: the shape of the photograph, the places of the
+//! values, and the scale of the colours.
+
+use std::fs;
+use std::path::Path;
+
+use crate::common::command::{floats, folder, listing, read_picture, refuse, seeded, succeed, write_png};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// `occlude explain` with the seeded weights and figures in SVG, into a folder of its own. Returns the
+/// object of `map.json` and the figures of maps.
+fn explain(folder: &TempDir, arguments: &[&str]) -> (Value, Vec<String>) {
+    let out = tempfile::tempdir_in(folder.path()).unwrap();
+    let out = out.path();
+    let options = ["--stride", "56", "--format", "svg", "--out", out.to_str().unwrap()];
+    let printed = succeed(seeded(folder, &[&["explain", "--json"], arguments, &options].concat()));
+    let figures =
+        listing(out).into_iter().filter(|file| file.extension().is_some_and(|ending| ending == "svg"));
+    let map = serde_json::from_str(&printed).unwrap();
+    let figures = figures.map(|file| fs::read_to_string(file).unwrap());
+    (map, figures.filter(|figure| figure.contains("<image ")).collect())
+}
+
+/// The first picture of a figure: its width and height, and its pixels.
+fn picture(figure: &str) -> ([usize; 2], &str) {
+    let image = figure.split("<image ").nth(1).unwrap().split("/>").next().unwrap();
+    let attribute =
+        |name: &str| image.split(&format!("{name}=\"")).nth(1).unwrap().split('"').next().unwrap();
+    (["width", "height"].map(|name| attribute(name).parse().unwrap()), attribute("href"))
+}
+
+#[test]
+fn figures_have_the_shape_of_the_photograph() {
+    let folder = folder();
+    let size = |options: &[&str]| picture(&explain(&folder, &[&["picture.png"], options].concat()).1[0]).0;
+    // 80 rows of 120 columns.
+    assert_eq!(size(&[]), [672, 448]);
+    for resize in ["stretch", "center-crop", "pad"] {
+        assert_eq!(size(&["--resize", resize, "--show", "class"]), [672, 448], "{resize}");
+        assert_eq!(size(&["--resize", resize, "--canvas", "network"]), [672, 672], "{resize}");
+    }
+    for command in [
+        &["compare", "picture.png", "--stride", "112"][..],
+        &["gradcam", "picture.png"],
+        &["features", "picture.png", "--layer", "inception_5b/1x1"],
+        &["trace", "picture.png", "--at", "100,100"],
+    ] {
+        let drawn = |canvas: &str| {
+            let out = format!("{}-{canvas}", command[0]);
+            succeed(seeded(&folder, &[command, &["--canvas", canvas, "--out", &out]].concat()));
+            let files = listing(&folder.path().join(&out));
+            let figure = files.iter().find(|file| file.extension().is_some_and(|ending| ending == "png"));
+            read_picture(figure.unwrap())
+        };
+        let (photo, network) = (drawn("photo"), drawn("network"));
+        assert!(photo != network, "{command:?}");
+        // The sheet of features has the height of its colour bar in any case.
+        let lower = photo.height() < network.height();
+        assert_eq!(lower, command[0] != "features", "{command:?}");
+    }
+}
+
+#[test]
+fn values_lie_at_the_centres_of_masks_or_in_equal_cells() {
+    let folder = folder();
+    let one =
+        |placement: &str| explain(&folder, &["picture.png", "--placement", placement, "--faithfulness"]);
+    let ((centres, centred), (stretch, stretched)) = (one("centres"), one("stretch"));
+    assert_eq!(centres["maps"], stretch["maps"]);
+    assert_eq!([&centres["placement"], &stretch["placement"]], ["centres", "stretch"]);
+    assert_ne!(picture(&centred[0]).1, picture(&stretched[0]).1);
+    assert!(centred[0].contains("paler") && !stretched[0].contains("paler"));
+    // The order of the pixels is that of the drawn map, but not for Grad-CAM.
+    let curve = |map: &Value, method: usize| map["faithfulness"][method]["deletion"].clone();
+    assert_ne!(curve(&centres, 0), curve(&stretch, 0));
+    assert_eq!(curve(&centres, 1), curve(&stretch, 1));
+}
+
+/// A picture with another map than `picture.png`.
+fn second_photograph(folder: &TempDir, name: &str) {
+    let picture = image::RgbImage::from_fn(60, 90, |x, y| image::Rgb([(x * 4) as u8, (y * 2) as u8, 77]));
+    write_png(&folder.path().join(name), &picture);
+}
+
+#[test]
+fn figures_have_one_scale_if_the_user_asks_for_it() {
+    let folder = folder();
+    second_photograph(&folder, "second.png");
+    let mut limits = Vec::new();
+    let mut own = Vec::new();
+    for name in ["picture.png", "second.png"] {
+        let (map, figures) = explain(&folder, &[name]);
+        assert!(!figures[0].contains(" scale</text>"));
+        limits.push(floats(&map["maps"]).into_iter().fold(0.0f32, |limit, drop| limit.max(drop.abs())));
+        own.push(figures);
+    }
+    assert_ne!(limits[0], limits[1]);
+    let limit = limits[0].max(limits[1]);
+    let less = if limits[0] < limits[1] { 0 } else { 1 };
+
+    let out = ["--stride", "56", "--format", "svg", "--scale", "shared", "--out", "shared"];
+    succeed(seeded(&folder, &[&["explain", "picture.png", "second.png"], &out[..]].concat()));
+    for (i, name) in ["picture", "second"].into_iter().enumerate() {
+        let files = listing(&folder.path().join("shared").join(name));
+        let figure =
+            files.iter().find(|file| file.extension().is_some_and(|ending| ending == "svg")).unwrap();
+        let shared = fs::read_to_string(figure).unwrap();
+        let (_, fixed) = explain(&folder, &[&format!("{name}.png"), "--scale", &limit.to_string()]);
+        assert_eq!(picture(&shared).1, picture(&fixed[0]).1, "{name}");
+        assert_eq!(picture(&shared).1 == picture(&own[i][0]).1, i != less, "{name}");
+        assert!(shared.contains(">shared scale</text>") && fixed[0].contains(">fixed scale</text>"));
+    }
+
+    let (_, least) = explain(&folder, &["picture.png", "--colour-range", "minmax"]);
+    assert!(least[0].contains("red is the largest value") && !least[0].contains("symmetric"));
+    assert_ne!(picture(&least[0]).1, picture(&own[0][0]).1);
+    refuse(
+        &folder,
+        seeded(&folder, &["explain", "picture.png", "--scale", "0"]),
+        2,
+        &["a number greater than 0"],
+    );
+    let batch = ["batch", "picture.png", "--scale", "shared", "--out", "batch"];
+    refuse(&folder, seeded(&folder, &batch), 1, &["--scale", "summary.csv"]);
+}
+
+#[test]
+fn each_of_several_photographs_has_a_folder() {
+    let folder = folder();
+    fs::create_dir(folder.path().join("other")).unwrap();
+    second_photograph(&folder, "other/picture.png");
+    second_photograph(&folder, "second.png");
+    let photographs = ["picture.png", "other/picture.png", "./picture.png", "second.png"];
+    let options = ["--stride", "112", "--arrays", "npy"];
+    let run = |command: &str, out: &str, more: &[&str]| {
+        succeed(seeded(&folder, &[&[command], &photographs[..], &options, &["--out", out], more].concat()))
+    };
+    let text = run("explain", "explained", &[]);
+    run("batch", "batch", &[]);
+    let names = |out: &str| -> Vec<String> {
+        let entries = fs::read_dir(folder.path().join(out)).unwrap().map(|entry| entry.unwrap());
+        let folders = entries.filter(|entry| entry.file_type().unwrap().is_dir());
+        let mut names: Vec<_> = folders.map(|entry| entry.file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names("explained"), names("batch"));
+    assert_eq!(names("explained").len(), 3);
+    let read = |path: &Path| -> Value {
+        let mut map: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        for name in ["elapsed_seconds", "threads", "isa"] {
+            map.as_object_mut().unwrap().remove(name);
+        }
+        map
+    };
+    for name in names("explained") {
+        let [explained, batch] = ["explained", "batch"].map(|out| folder.path().join(out).join(&name));
+        assert_eq!(read(&explained.join("map.json")), read(&batch.join("map.json")));
+        for file in listing(&explained).iter().filter(|file| !file.ends_with("map.json")) {
+            assert_eq!(fs::read(file).unwrap(), fs::read(batch.join(file.file_name().unwrap())).unwrap());
+            assert!(text.contains(&format!("wrote {}", file.strip_prefix(folder.path()).unwrap().display())));
+        }
+    }
+    assert!(!folder.path().join("explained/map.json").exists());
+    let parts = ["picture.png:\n", "\nother/picture.png:\n", "\nsecond.png:\n"].map(|name| text.find(name));
+    assert!(parts.iter().all(Option::is_some) && parts.is_sorted(), "{text}");
+
+    // The lines of --json are in the order of the photographs, each once.
+    let lines = run("explain", "explained", &["--json"]);
+    let images = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["image"].clone());
+    assert_eq!(images.collect::<Vec<_>>(), ["picture.png", "other/picture.png", "second.png"]);
+
+    // After an error nothing is written, not even for the photographs before it.
+    let broken = ["explain", "picture.png", "absent.png", "--out", "broken"];
+    refuse(&folder, seeded(&folder, &broken), 1, &["absent.png"]);
+    let report = ["explain", "picture.png", "second.png", "--report", "report.html", "--out", "broken"];
+    refuse(&folder, seeded(&folder, &report), 1, &["--report", "2 photographs", "expected one photograph"]);
+    assert!(!folder.path().join("broken").exists());
+}
