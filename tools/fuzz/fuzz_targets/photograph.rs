@@ -43,7 +43,7 @@ fuzz_target!(init: print_panics(), |bytes: &[u8]| -> Corpus {
             if photograph.rgb().len() > 3 * MOST_RESIZED {
                 return Corpus::Keep;
             }
-            for resize in [Resize::Stretch, Resize::CenterCrop] {
+            for resize in [Resize::Stretch, Resize::CenterCrop, Resize::Pad] {
                 assert!(photograph.picture(resize).input().values().iter().all(|value| value.is_finite()));
             }
         }

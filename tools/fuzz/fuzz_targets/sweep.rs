@@ -109,7 +109,7 @@ fuzz_target!(|options: Options| {
 
     let (height, width, rgb) = options.raw;
     if let Ok(photograph) = Photograph::from_rgb(height.into(), width.into(), &rgb) {
-        for resize in [Resize::Stretch, Resize::CenterCrop] {
+        for resize in [Resize::Stretch, Resize::CenterCrop, Resize::Pad] {
             let side = usize::from(options.side);
             assert_eq!(photograph.square(side, resize).len(), side * side * 3);
         }
