@@ -19,7 +19,7 @@ pub const MARGIN: u32 = 24;
 pub const GAP: u32 = 8;
 
 /// The largest number of lines of the title.
-pub const TITLE_LINES: usize = 2;
+pub const TITLE_LINES: usize = 3;
 
 /// The largest number of lines of a note.
 pub const NOTE_LINES: usize = 2;
