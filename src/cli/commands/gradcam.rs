@@ -26,7 +26,7 @@ use crate::cli::terminal::progress::Waiting;
 use crate::cli::terminal::threads::on_threads;
 
 /// Bytes that drawing a figure takes: the map is enlarged to the photograph's size, in several copies.
-const DRAWING: usize = 16 << 20;
+const DRAWING: usize = 32 << 20;
 
 pub fn run(common: &Common, args: &Gradcam) -> Result<ExitCode> {
     let output = OutputFolder::check(&args.out)?;
