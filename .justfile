@@ -81,6 +81,10 @@ ci:
 bench:
     cargo bench --bench speed
 
+# Times a sweep in crates with other profiles.
+bench-profiles:
+    cargo bench --bench host_profiles
+
 # Times a pass layer by layer.
 profile:
     target/release/occlude profile tests/data/chelsea.png --threads 1
