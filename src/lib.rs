@@ -195,6 +195,7 @@ pub mod weights;
 pub use error::{Error, Result};
 pub use explain::faithfulness::{Curves, Faithfulness, Ranking};
 pub use explain::gradcam::GradCam;
+pub use explain::region::{Region, RegionPart, Threshold};
 pub use forward::{Activations, Classification, GoogLeNet, softmax};
 pub use image::lattice::Placement;
 pub use image::resize::Upsampling;
