@@ -196,6 +196,7 @@ pub use error::{Error, Result};
 pub use explain::faithfulness::{Curves, Faithfulness, Ranking};
 pub use explain::gradcam::GradCam;
 pub use explain::region::{Region, RegionPart, Threshold};
+pub use explain::smallest::{ClassParts, OnSearch, SmallestPart, SmallestParts};
 pub use forward::{Activations, Classification, GoogLeNet, softmax};
 pub use image::lattice::Placement;
 pub use image::resize::Upsampling;

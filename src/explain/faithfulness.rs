@@ -266,7 +266,7 @@ impl<'a> Faithfulness<'a> {
     }
 }
 
-fn check_maps(maps: &[Ranking], network: &Network) -> Result<()> {
+pub(super) fn check_maps(maps: &[Ranking], network: &Network) -> Result<()> {
     for (_, importance) in maps {
         if importance.len() != PIXELS || !importance.iter().all(|v| v.is_finite()) {
             let found = format!("{} values", importance.len());
@@ -281,8 +281,8 @@ fn refuse(name: &'static str, found: String, expected: &str) -> Error {
     Error::Option { name, found, expected: expected.to_string() }
 }
 
-/// The indices of the pixels, the largest value first.
-fn descending(importance: &[f32]) -> Vec<usize> {
+/// The indices of values, the largest value first.
+pub(super) fn descending(importance: &[f32]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..importance.len()).collect();
     // The sort is stable, and zeros of either sign are equal.
     order.sort_by(|&a, &b| importance[b].partial_cmp(&importance[a]).expect("checked to be finite"));

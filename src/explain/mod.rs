@@ -1,6 +1,7 @@
 //! Other explanations to hold an occlusion map against, a measure of which is better, and regions:
-//! the place of a map's evidence.
+//! where a map's evidence lies, and the smallest parts that keep or lose a class.
 
 pub mod faithfulness;
 pub mod gradcam;
 pub mod region;
+pub mod smallest;

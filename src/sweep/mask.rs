@@ -72,9 +72,25 @@ impl MaskValue {
         }
     }
 
+    /// The image when all of it is covered.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for a colour that is not finite, and for a blur outside its range.
+    pub fn covered(self, input: &Input) -> Result<Input> {
+        self.check()?;
+        Input::from_nhwc_bgr(self.values(input))
+    }
+
     /// The completely covered image in the form of the network's first blob, padded.
     pub(crate) fn cover(self, network: &Network, input: &Input) -> AlignedBuf {
-        let values = match self.resolve(input) {
+        let mut padded = AlignedBuf::zeros(PADDED_SIDE * PADDED_SIDE * 3);
+        pad_image(network, &self.values(input), &mut padded);
+        padded
+    }
+
+    /// The completely covered image, `[224][224][3]`, blue first, minus the mean.
+    fn values(self, input: &Input) -> Vec<f32> {
+        match self.resolve(input) {
             MaskValue::Rgb(rgb) => {
                 let pixel: [f32; 3] = std::array::from_fn(|c| rgb[2 - c] - MEAN_BGR[c]);
                 pixel.repeat(INPUT_SIDE * INPUT_SIDE)
@@ -87,10 +103,7 @@ impl MaskValue {
                 .map(|(bits, mean)| (bits >> 40) as f32 * (255.0 / (1 << 24) as f32) - mean)
                 .collect(),
             MaskValue::Auto | MaskValue::TrainingMean => unreachable!("resolve makes colours of them"),
-        };
-        let mut padded = AlignedBuf::zeros(PADDED_SIDE * PADDED_SIDE * 3);
-        pad_image(network, &values, &mut padded);
-        padded
+        }
     }
 }
 

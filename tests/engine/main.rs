@@ -7,6 +7,8 @@ mod common;
 mod exercises;
 mod gradcam;
 mod places;
+#[cfg(all(feature = "builtin", feature = "image"))]
+mod regions;
 mod reproducible;
 mod seeded;
 mod sweep;
