@@ -45,6 +45,7 @@ const OCCLUDE_ERROR_PANIC: c_int = 102;
 const OCCLUDE_RESIZE_STRETCH: c_int = 0;
 const OCCLUDE_RESIZE_CENTER_CROP: c_int = 1;
 const OCCLUDE_RESIZE_PAD: c_int = 2;
+const OCCLUDE_RESIZE_MATLAB: c_int = 3;
 
 const OCCLUDE_SCORE_PROBABILITY: c_int = 0;
 const OCCLUDE_SCORE_LOGIT: c_int = 1;

@@ -6,7 +6,8 @@ use std::{ptr, slice};
 
 #[cfg(not(feature = "image"))]
 use super::{Failure, OCCLUDE_ERROR_UNSUPPORTED};
-use super::{OCCLUDE_RESIZE_CENTER_CROP, OCCLUDE_RESIZE_PAD, OCCLUDE_RESIZE_STRETCH, OutHandle, Outcome};
+use super::{OCCLUDE_RESIZE_CENTER_CROP, OCCLUDE_RESIZE_MATLAB, OCCLUDE_RESIZE_PAD, OCCLUDE_RESIZE_STRETCH};
+use super::{OutHandle, Outcome};
 use super::{array, copy, given, make, not_null, path, refuse, status};
 use crate::weights;
 use crate::{GoogLeNet, Input, Photograph, Resize, Weights};
@@ -25,6 +26,7 @@ fn resize(number: c_int) -> Outcome<Resize> {
         OCCLUDE_RESIZE_STRETCH => Ok(Resize::Stretch),
         OCCLUDE_RESIZE_CENTER_CROP => Ok(Resize::CenterCrop),
         OCCLUDE_RESIZE_PAD => Ok(Resize::Pad),
+        OCCLUDE_RESIZE_MATLAB => Ok(Resize::Matlab),
         _ => Err(refuse("resize", format!("is {number}, expected a constant of occlude_resize"))),
     }
 }

@@ -88,7 +88,9 @@ enum occlude_resize {
     OCCLUDE_RESIZE_CENTER_CROP = 1,
     /* Scales the longer side to 224 pixels, the shorter one in proportion, and fills the rest with the
      * mean colour of the picture. */
-    OCCLUDE_RESIZE_PAD = 2
+    OCCLUDE_RESIZE_PAD = 2,
+    /* As OCCLUDE_RESIZE_STRETCH, with the levels of MATLAB's imresize. */
+    OCCLUDE_RESIZE_MATLAB = 3
 };
 
 /* The score of a class that a map is made of. */

@@ -1,11 +1,12 @@
 //! Photographs, the square picture made from one, and the network's input: 224x224 pixels, blue,
 //! green, red, minus the mean (`docs/01-pixel-to-tensor.md`).
 //!
-//! `src/image/resize.rs` scales pixels, `src/image/lattice.rs` places a map on the picture, and
-//! `src/image/decode` opens files.
+//! `src/image/resize.rs` and `src/image/imresize.rs` scale pixels, `src/image/lattice.rs` places a
+//! map on the picture, and `src/image/decode` opens files.
 
 #[cfg(feature = "image")]
 mod decode;
+mod imresize;
 pub mod lattice;
 pub mod resize;
 
@@ -14,10 +15,11 @@ use std::fmt;
 use crate::error::{Error, Result};
 use crate::network::geometry::Rect;
 use crate::network::{INPUT_SIDE, MEAN_BGR};
+use imresize::imresize;
 use resize::resize_rgb;
 
 /// The way in which a photograph of any shape becomes a square. All variants interpolate as Pillow's
-/// `BICUBIC` ([`resize_rgb`]). [`Framing`] tells where the square lies on the photograph.
+/// `BICUBIC` ([`resize_rgb`]), except [`Resize::Matlab`]. [`Framing`] tells where the square lies on the photograph.
 ///
 /// ```
 /// use occlude::{Photograph, Resize};
@@ -35,8 +37,7 @@ use resize::resize_rgb;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Resize {
-    /// Scales the whole photograph to 224x224, each axis on its own, as MATLAB's `imresize(image,
-    /// [224 224])` does.
+    /// Scales the whole photograph to 224x224, each axis on its own.
     #[default]
     Stretch,
     /// Scales the shorter side to 256 pixels and the longer one in proportion, rounded down, and
@@ -47,6 +48,10 @@ pub enum Resize {
     /// pixel. The photograph lies in the middle; the rest of the square has the mean colour of the
     /// scaled photograph, each channel rounded to a whole level.
     Pad,
+    /// As [`Resize::Stretch`], but with the levels of MATLAB's `imresize(image, [224 224])`: the picture
+    /// is mirrored at its borders, the axis with the smaller ratio of sizes comes first, and each pass
+    /// rounds to the nearest level. Most levels are equal to those of `Stretch` or differ by one.
+    Matlab,
 }
 
 impl fmt::Display for Resize {
@@ -55,6 +60,7 @@ impl fmt::Display for Resize {
             Resize::Stretch => "stretch",
             Resize::CenterCrop => "center-crop",
             Resize::Pad => "pad",
+            Resize::Matlab => "matlab",
         })
     }
 }
@@ -114,6 +120,9 @@ impl Photograph {
     /// If `side` is 0.
     pub fn square(&self, side: usize, resize: Resize) -> Vec<u8> {
         let framing = Framing::of_side([self.height, self.width], resize, side);
+        if resize == Resize::Matlab {
+            return imresize(&self.rgb, self.height, self.width, framing.scaled);
+        }
         let part = framing.part();
         let rgb = resize_rgb(&self.rgb, self.height, self.width, framing.scaled, part);
         if [part.height(), part.width()] == [side; 2] {
@@ -176,7 +185,7 @@ impl Framing {
         let [least, most] = [photograph[0].min(photograph[1]), photograph[0].max(photograph[1])];
         assert!(least > 0 && side > 0, "a picture has pixels");
         let scaled = match resize {
-            Resize::Stretch => [side; 2],
+            Resize::Stretch | Resize::Matlab => [side; 2],
             // The proportion of 256 to 224 at every side. Sizes and offsets round as torchvision's
             // `Resize` and `CenterCrop`.
             Resize::CenterCrop => photograph.map(|length| length * (side * 256 / 224) / least),
@@ -184,7 +193,7 @@ impl Framing {
         };
         let half = |length: usize| (length as f64 - side as f64) / 2.0;
         let corner = match resize {
-            Resize::Stretch => [0; 2],
+            Resize::Stretch | Resize::Matlab => [0; 2],
             Resize::CenterCrop => scaled.map(|length| half(length).round_ties_even() as i64),
             Resize::Pad => scaled.map(|length| half(length).ceil() as i64),
         };

@@ -241,7 +241,7 @@ pub(super) fn cubic(x: f64) -> f64 {
 }
 
 /// Distance in pixels from its centre beyond which [`cubic`] is 0.
-const CUBIC_SUPPORT: f64 = 2.0;
+pub(super) const CUBIC_SUPPORT: f64 = 2.0;
 
 /// Maps an index outside `0..cells` to one inside: the line of cells continues as its mirror image.
 pub(crate) fn mirrored(cell: i64, cells: usize) -> usize {

@@ -348,6 +348,11 @@ int main(int argc, char **argv)
     DO(occlude_classify(network, image, probabilities, CLASSES));
     print("padded", probabilities, CLASSES);
     occlude_image_free(image);
+    image = NULL;
+    DO(occlude_image_from_rgb(rgb, ROWS, COLUMNS, PITCH, OCCLUDE_RESIZE_MATLAB, &image));
+    DO(occlude_classify(network, image, probabilities, CLASSES));
+    print("as by MATLAB", probabilities, CLASSES);
+    occlude_image_free(image);
     DO(occlude_image_from_rgb(rgb, ROWS, COLUMNS, PITCH, OCCLUDE_RESIZE_STRETCH, &image));
     free(rgb);
     DO(occlude_classify(again, image, probabilities, CLASSES));

@@ -413,6 +413,7 @@ fn every_function_does_as_the_header_says() {
         ("opened", Picture::open(&file, Resize::CenterCrop).unwrap()),
         ("cropped", pixels(Resize::CenterCrop)),
         ("padded", pixels(Resize::Pad)),
+        ("as by MATLAB", pixels(Resize::Matlab)),
         ("stretched", pixels(Resize::Stretch)),
     ] {
         printed.floats(name, &net.classify(&picture.input()).probabilities);

@@ -197,7 +197,7 @@ proptest! {
     fn a_framing_tells_where_the_picture_lies(
         (height, width) in (1usize..900, 1usize..900),
         (y, x) in (0.0f64..1.0, 0.0f64..1.0),
-        resize in prop::sample::select(vec![Resize::Stretch, Resize::CenterCrop, Resize::Pad]),
+        resize in prop::sample::select(vec![Resize::Stretch, Resize::CenterCrop, Resize::Pad, Resize::Matlab]),
     ) {
         let framing = Framing::new([height, width], resize);
         for (axis, share, length) in [(0, y, height), (1, x, width)] {
@@ -296,7 +296,7 @@ fn one_pixel_is_a_picture() {
     for format in LOSSLESS {
         let image = RgbImage::from_pixel(1, 1, Rgb([9, 80, 170]));
         let photo = open(&encoded(image, format)).unwrap();
-        for resize in [Resize::Stretch, Resize::CenterCrop, Resize::Pad] {
+        for resize in [Resize::Stretch, Resize::CenterCrop, Resize::Pad, Resize::Matlab] {
             let picture = photo.picture(resize);
             assert_eq!(picture.rgb().len(), 224 * 224 * 3);
             assert!(

@@ -105,9 +105,11 @@ pub struct Common {
 
     /// Method that makes the 224x224 picture from the photograph: "stretch" resizes both sides to
     /// 224; "center-crop" resizes the shorter side to 256 and keeps the central 224x224; "pad"
-    /// resizes the longer side to 224 and fills the rest with the mean colour of the photograph
+    /// resizes the longer side to 224 and fills the rest with the mean colour of the photograph;
+    /// "matlab" is "stretch" with the levels of MATLAB's imresize
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "METHOD", default_value = "stretch",
-          value_parser = choice(&[("stretch", Resize::Stretch), ("center-crop", Resize::CenterCrop), ("pad", Resize::Pad)]))]
+          value_parser = choice(&[("stretch", Resize::Stretch), ("center-crop", Resize::CenterCrop), ("pad", Resize::Pad),
+                                ("matlab", Resize::Matlab)]))]
     pub resize: Resize,
 }
 

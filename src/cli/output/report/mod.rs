@@ -205,6 +205,7 @@ fn facts(explanation: &Explanation) -> String {
     };
     let resize = match explanation.resize {
         Resize::Stretch => "both sides resized".to_string(),
+        Resize::Matlab => "both sides resized as by MATLAB's imresize".to_string(),
         Resize::CenterCrop => "shorter side resized to 256, central square kept".to_string(),
         Resize::Pad => "longer side resized to 224, the rest filled with the mean colour".to_string(),
         other => other.to_string(),
