@@ -91,7 +91,9 @@
 //!    map to the picture, and [`OcclusionMaps::attributions`] distributes it over the pixels as
 //!    Captum does. The total activation of a [`Feature`] has a map of its own.
 //!    [`GoogLeNet::grad_cam`] computes Grad-CAM maps, and [`Faithfulness`] measures which of two
-//!    maps is more faithful to the network.
+//!    maps is more faithful to the network. [`Photograph::region_above`] finds the pixels of the
+//!    photograph that hold the evidence, and [`SmallestParts`] the smallest parts that keep or lose
+//!    a class.
 //! 9. **Figures** (`src/cli/`, feature `cli`). The command `occlude explain` draws the map over the
 //!    photograph and writes all numbers to files.
 //!
@@ -255,6 +257,9 @@ pub mod book {
 
     #[doc = include_str!("../docs/09-grad-cam.md")]
     pub mod grad_cam {}
+
+    #[doc = include_str!("../docs/10-regions.md")]
+    pub mod regions {}
 
     #[doc = include_str!("../docs/glossary.md")]
     pub mod glossary {}

@@ -12,9 +12,9 @@ use occlude::image::resize::upsample;
 use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;
 use occlude::{
-    Activations, Classification, Curves, Error, Faithfulness, GoogLeNet, Labels, MaskValue, OcclusionMaps,
-    OcclusionSensitivity, Photograph, Placement, Progress, Ranking, Refinement, Resize, Result, Upsampling,
-    Weights,
+    Activations, ClassParts, Classification, Curves, Error, Faithfulness, GoogLeNet, Labels, MaskValue,
+    OcclusionMaps, OcclusionSensitivity, Photograph, Placement, Progress, Ranking, Refinement, Resize,
+    Result, SmallestParts, Upsampling, Weights,
 };
 
 use crate::cli::args::classes::Classes;
@@ -145,6 +145,31 @@ impl Session {
         require_finite(&maps.scores)?;
         maps.features.iter().try_for_each(|feature| require_finite(&feature.totals))?;
         Ok(explanation(maps))
+    }
+
+    /// Searches the smallest parts of the photograph that keep and lose each class.
+    pub fn smallest_parts(
+        &self,
+        explanation: &Explanation,
+        sweep: &Sweep,
+        tile: usize,
+        progress: &(dyn Fn(usize) + Sync),
+    ) -> Result<Vec<ClassParts>> {
+        let input = explanation.photograph.picture(self.resize).input();
+        let classes = &explanation.maps.classes;
+        let maps: Vec<Vec<f32>> = (0..classes.len()).map(|k| explanation.importance(k)).collect();
+        let asked: Vec<Ranking> = classes.iter().copied().zip(maps.iter().map(Vec::as_slice)).collect();
+        let on_progress = |done| {
+            progress(done);
+            interrupt::control_flow()
+        };
+        let search = SmallestParts::new(&self.net).mask_value(sweep.mask_value).exhaustive(sweep.exhaustive);
+        let found = search.tile(tile).on_progress(&on_progress).run(&input, &asked)?;
+        for part in found.iter().flat_map(|parts| [&parts.keeping, &parts.losing]).flatten() {
+            require_finite(&part.alone.logits)?;
+            require_finite(&part.without.logits)?;
+        }
+        Ok(found)
     }
 
     /// Measures deletion and insertion for the map of each class and for its Grad-CAM map.
@@ -287,7 +312,7 @@ impl Explanation {
 
     /// The importance of each pixel for the `k`-th class, `[224][224]`. Pixels outside the region
     /// have the lowest importance.
-    fn importance(&self, k: usize) -> Vec<f32> {
+    pub fn importance(&self, k: usize) -> Vec<f32> {
         let (map, lattice) = self.drops(k);
         let Rect { y0, x0, y1, x1 } = lattice.area();
         let values = lattice.values(&map, &middles(y0, y1), &middles(x0, x1), Upsampling::Bicubic);

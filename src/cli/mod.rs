@@ -36,6 +36,7 @@ pub fn run() -> ExitCode {
         Command::Explain(args) => commands::explain::run(common, args),
         Command::Features(args) => commands::features::run(common, args),
         Command::Gradcam(args) => commands::gradcam::run(common, args),
+        Command::Region(args) => commands::region::run(common, args),
         Command::Batch(args) => commands::batch::run(common, args, &matches),
         Command::Merge(args) => commands::batch::merge::run(args),
         Command::Profile(args) => commands::profile::run(common, args),

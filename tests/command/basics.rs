@@ -462,7 +462,7 @@ fn an_impossible_option_names_itself_what_was_found_and_what_would_do() {
         ("crane", "134 (n02012849), 517 (n03126707)"),
         ("", "no class is called \"\""),
     ] {
-        for subcommand in ["explain", "compare", "gradcam"] {
+        for subcommand in ["explain", "compare", "gradcam", "region"] {
             let command =
                 seeded(&folder, &[subcommand, "picture.png", "--out", "maps", "--classes", classes]);
             refuse(&folder, command, 1, &[message]);
@@ -736,11 +736,12 @@ fn every_help_has_examples() {
 }
 
 /// All subcommands, in the order of the help.
-const SUBCOMMANDS: [&str; 13] = [
+const SUBCOMMANDS: [&str; 14] = [
     "classify",
     "explain",
     "compare",
     "gradcam",
+    "region",
     "features",
     "batch",
     "merge",

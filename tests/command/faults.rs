@@ -136,13 +136,14 @@ fn staging(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn a_disk_that_is_full_leaves_what_was_there() {
     let folder = photos(2);
-    let commands: [&[&str]; 6] = [
+    let commands: [&[&str]; 7] = [
         &["explain", "picture.png"],
         &["explain", "picture.png", "--report", "page.html", "--arrays", "npz,npy,safetensors"],
         &["explain", "picture.png", "--format", "svg", "--progressive"],
         &["compare", "picture.png"],
         &["compare", "picture.png", "photos/0.png"],
         &["gradcam", "picture.png"],
+        &["region", "picture.png", "--tile", "224"],
     ];
     // No file may grow beyond 4 kB here (or 8 kB on systems with larger blocks). The pictures are
     // the first files that exceed the limit.
@@ -229,10 +230,11 @@ fn a_small_file_system_fills_up() {
 #[test]
 fn an_output_that_takes_nothing_is_an_error() {
     let folder = photos(1);
-    let commands: [&[&str]; 5] = [
+    let commands: [&[&str]; 6] = [
         &["classify", "picture.png", "--json"],
         &["explain", "picture.png", "--json", "--stride", "224"],
         &["gradcam", "picture.png", "--json"],
+        &["region", "picture.png", "--json", "--stride", "224", "--tile", "224"],
         &["batch", "photos", "--out", "out", "--stride", "224"],
         &["profile", "picture.png", "--runs", "1"],
     ];

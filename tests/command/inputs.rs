@@ -36,6 +36,7 @@ fn a_hyphen_is_standard_input_for_every_command() {
         (&["explain", "--stride", "224"], Some("map.json")),
         (&["compare", "--stride", "224"], Some("compare.json")),
         (&["gradcam"], Some("gradcam.json")),
+        (&["region", "--stride", "224", "--tile", "224"], Some("region.json")),
         (&["features", "--layer", "conv1/7x7_s2"], Some("standard-input-conv1-7x7_s2-features.png")),
         (&["trace", "--at", "9,9"], Some("trace.json")),
         (&["profile", "--runs", "1"], None),
@@ -205,6 +206,7 @@ fn results_of_another_photograph_are_not_replaced_silently() {
         (&["explain", "--stride", "224"][..], "map.json"),
         (&["compare", "--stride", "224"], "compare.json"),
         (&["gradcam"], "gradcam.json"),
+        (&["region", "--stride", "224", "--tile", "224"], "region.json"),
         (&["trace", "--at", "9,9"], "trace.json"),
     ] {
         let told = |image: &str| stderr(&run(seeded(&folder, &[arguments, &[image]].concat())));

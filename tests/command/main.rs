@@ -17,5 +17,6 @@ mod figures;
 mod inputs;
 #[cfg(target_os = "linux")]
 mod memory;
+mod region;
 mod report;
 mod trace;

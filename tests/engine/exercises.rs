@@ -8,8 +8,8 @@ use occlude::forward::softmax;
 use occlude::network::geometry::{Rect, Window};
 use occlude::network::{BlobId, Layer, Network, Op};
 use occlude::{
-    Activations, Error, GoogLeNet, Input, MaskValue, OcclusionSensitivity, Picture, Resize, Score, Weights,
-    reference,
+    Activations, Error, GoogLeNet, Input, MaskValue, OcclusionSensitivity, Picture, Resize, Score, Threshold,
+    Weights, reference,
 };
 use std::sync::LazyLock;
 
@@ -617,4 +617,27 @@ fn exercise_9_3_grad_cam_is_a_difference_of_class_activation_maps() {
 
     assert_close(&map, NET.grad_cam(&PASS, &[class]).unwrap().map(0).values());
     assert!(map.iter().any(|&value| value > 0.0));
+}
+
+/// Given: the values of a map. Compute Otsu's threshold in one pass over the sorted values.
+#[test]
+fn exercise_10_1_otsus_threshold_needs_one_pass() {
+    let map: Vec<f32> =
+        (0..500).map(|i| ((i * i % 83) as f32 - 20.0) / if i % 3 == 0 { 9.0 } else { 70.0 }).collect();
+    // The variance between two groups of n and m values with sums s and t is, apart from a constant
+    // factor, n m (s / n - t / m)^2. Both sums follow from the values that have been passed.
+    let mut values: Vec<f32> = map.iter().map(|value| value.max(0.0)).collect();
+    values.sort_by(f32::total_cmp);
+    let total: f64 = values.iter().map(|&value| f64::from(value)).sum();
+    let (mut passed, mut most, mut threshold) = (0.0, 0.0, 0.0);
+    for i in 1..values.len() {
+        passed += f64::from(values[i - 1]);
+        let (n, m) = (i as f64, (values.len() - i) as f64);
+        let variance = n * m * (passed / n - (total - passed) / m).powi(2);
+        if variance > most && values[i] > values[i - 1] {
+            (most, threshold) = (variance, values[i]);
+        }
+    }
+
+    assert_eq!(Threshold::Otsu.level(&map).unwrap(), Some(threshold));
 }

@@ -325,8 +325,9 @@ fn numbers_in_the_text_stand_in_what_was_run() {
             let is_claim = |line: &&String| !line.starts_with('#') && !line.starts_with("- **");
             let prose: Vec<&str> = lines.iter().filter(is_claim).map(String::as_str).collect();
             for number in numbers(&claims(&prose.join("\n"))) {
-                // Numbers with one digit, including chapter numbers, count as words.
-                if number.len() > 1 {
+                // Numbers with one digit and chapter numbers count as words.
+                let is_chapter = pages().iter().any(|page| page.starts_with(&format!("{number}-")));
+                if number.len() > 1 && !is_chapter {
                     assert!(run.contains(&number), "{name}: no command contains or prints {number}");
                     checked += 1;
                 }

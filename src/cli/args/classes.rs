@@ -11,6 +11,22 @@ use super::values::EMPTY_NAME;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Classes(Vec<ClassChoice>);
 
+/// The largest number of classes of a command that draws or searches something for each.
+const MOST_CLASSES: usize = 20;
+
+/// # Errors
+/// [`Error::Option`] if there are more than 20 classes.
+pub fn check_count(classes: &[usize]) -> Result<()> {
+    if classes.len() <= MOST_CLASSES {
+        return Ok(());
+    }
+    Err(Error::Option {
+        name: "--classes",
+        found: format!("with {} classes", classes.len()),
+        expected: format!("at most {MOST_CLASSES} classes"),
+    })
+}
+
 /// The largest number of names of one class; no class of ImageNet has more.
 const MOST_NAMES: usize = 12;
 

@@ -15,6 +15,7 @@ mod features;
 mod gradcam;
 mod layers;
 mod profile;
+mod region;
 pub mod shard;
 mod sweep;
 mod trace;
@@ -36,6 +37,7 @@ pub use features::Features;
 pub use gradcam::Gradcam;
 pub use layers::Layers;
 pub use profile::Profile;
+pub use region::Region;
 pub use sweep::{Aggregate, Sweep};
 pub use trace::Trace;
 use values::choice;
@@ -53,6 +55,7 @@ Examples:
   occlude explain cat.jpg --out out
   occlude compare poodle.jpg terrier.jpg
   occlude gradcam cat.jpg
+  occlude region cat.jpg
   occlude features cat.jpg --layer inception_4c/output
   occlude batch photos --out maps
   occlude layers
@@ -119,6 +122,7 @@ pub enum Command {
     Explain(Box<Explain>),
     Compare(Box<Compare>),
     Gradcam(Gradcam),
+    Region(Box<Region>),
     Features(Features),
     Batch(Box<Batch>),
     Merge(Merge),

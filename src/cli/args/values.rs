@@ -2,7 +2,7 @@
 
 use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;
-use occlude::{Feature, MaskValue};
+use occlude::{Feature, MaskValue, Threshold};
 
 /// The file format of `--arrays`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,8 +52,21 @@ pub fn listed_choice<T: Copy + Send + Sync>(
 }
 
 pub fn count(text: &str, most: usize) -> Result<usize, String> {
-    let value = text.parse().ok().filter(|value| (1..=most).contains(value));
-    value.ok_or_else(|| format!("expected a whole number from 1 to {most}"))
+    between(text, 1, most)
+}
+
+pub fn between(text: &str, least: usize, most: usize) -> Result<usize, String> {
+    let value = text.parse().ok().filter(|value| (least..=most).contains(value));
+    value.ok_or_else(|| format!("expected a whole number from {least} to {most}"))
+}
+
+pub fn threshold(text: &str) -> Result<Threshold, String> {
+    if text == "otsu" {
+        return Ok(Threshold::Otsu);
+    }
+    let share = text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0);
+    let expected = "expected a share of the maximum, above 0 and at most 1, or otsu";
+    share.map(Threshold::Share).ok_or_else(|| expected.to_string())
 }
 
 /// Parses an amount of memory: "2G", "1.5 GiB", "500M", or bytes without a unit.
@@ -170,6 +183,18 @@ mod tests {
         }
         for wrong in ["", "0", "M", "-1", "1e9", "2T", "1.2.3", "NaN", "inf", "2 G G", "٤G"] {
             assert!(memory(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn thresholds() {
+        assert_eq!((threshold("otsu"), threshold("0.5")), (Ok(Threshold::Otsu), Ok(Threshold::Share(0.5))));
+        assert_eq!(
+            (threshold("1"), threshold("1e-3")),
+            (Ok(Threshold::Share(1.0)), Ok(Threshold::Share(1e-3)))
+        );
+        for wrong in ["", "0", "-0.5", "1.01", "NaN", "inf", "Otsu", "50%", "0,5"] {
+            assert!(threshold(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -8,9 +8,9 @@ use occlude::image::lattice::Lattice;
 use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;
 use occlude::text::shown;
-use occlude::{Classification, Error, Labels, Progress, Result};
+use occlude::{Classification, Labels, Progress, Result};
 
-use crate::cli::args::classes::Classes;
+use crate::cli::args::classes::{Classes, check_count};
 use crate::cli::args::{Common, Compare, Drawing};
 use crate::cli::explanation::{Explanation, LoadedPhotograph, Session};
 use crate::cli::output::contrast::{Contrast, difference};
@@ -29,9 +29,6 @@ use crate::cli::terminal::console;
 use crate::cli::terminal::progress::PositionsBar;
 use crate::cli::terminal::threads::on_threads;
 
-/// The largest number of classes on a figure.
-const MOST_CLASSES: usize = 20;
-
 /// The number of maps in a row of the figure, beside the photograph.
 const ACROSS: usize = 3;
 
@@ -49,7 +46,7 @@ fn compare(common: &Common, args: &Compare, output: &OutputFolder) -> Result<Exi
         sources.iter().map(|source| session.classify(source)).collect::<Result<_>>()?;
     let asked = if args.classes.is_empty() { None } else { Some(session.classes(&args.classes)?) };
     let chosen = chosen(asked.as_ref(), &said);
-    check(&chosen)?;
+    check_count(&chosen)?;
     let classes = Classes::of(chosen);
     let bar = PositionsBar::new();
     let progress = |progress: Progress| bar.show(progress.done, progress.total);
@@ -89,19 +86,6 @@ fn chosen(asked: Option<&Classes>, said: &[Classification]) -> Vec<usize> {
             chosen
         }
     }
-}
-
-/// # Errors
-/// [`Error::Option`] if there are more classes than the figure can show.
-fn check(classes: &[usize]) -> Result<()> {
-    if classes.len() <= MOST_CLASSES {
-        return Ok(());
-    }
-    Err(Error::Option {
-        name: "--classes",
-        found: format!("with {} classes", classes.len()),
-        expected: format!("at most {MOST_CLASSES} classes"),
-    })
 }
 
 /// The short names of the classes. The index is added if several classes have the same name.

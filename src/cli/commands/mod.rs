@@ -11,5 +11,6 @@ pub mod gradcam;
 pub mod layers;
 pub mod man;
 pub mod profile;
+pub mod region;
 pub mod trace;
 pub mod weights;

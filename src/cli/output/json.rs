@@ -35,6 +35,18 @@ impl<'a> Provenance<'a> {
     }
 }
 
+impl Explanation {
+    /// The photograph and the network of this explanation.
+    pub fn provenance(&self) -> Provenance<'_> {
+        Provenance {
+            image: shown(&self.image),
+            image_sha256: &self.image_sha256,
+            network: &self.network,
+            weights_sha256: &self.weights_sha256,
+        }
+    }
+}
+
 /// The object of `map.json` and of `occlude explain --json`.
 #[derive(Serialize)]
 struct MapsObject<'a> {
@@ -204,12 +216,7 @@ fn result(explanation: &Explanation) -> MapsObject<'_> {
     let maps = &explanation.maps;
     let [rows, columns] = maps.grid;
     MapsObject {
-        origin: Provenance {
-            image: shown(&explanation.image),
-            image_sha256: &explanation.image_sha256,
-            network: &explanation.network,
-            weights_sha256: &explanation.weights_sha256,
-        },
+        origin: explanation.provenance(),
         input_size: [INPUT_SIDE; 2],
         mask_size: maps.mask_size,
         stride: maps.stride,

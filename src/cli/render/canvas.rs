@@ -98,7 +98,7 @@ impl Canvas {
     /// The contents of a file in the given format.
     pub fn encode(&self, format: Format) -> Vec<u8> {
         match format {
-            Format::Png => encode_png(&self.pixels()),
+            Format::Png => encode_png(self.width, self.height, &self.pixels(), ExtendedColorType::Rgb8),
             Format::Svg => self.svg().into_bytes(),
         }
     }
@@ -156,8 +156,7 @@ impl Canvas {
                     hex(*colour)
                 ),
                 Shape::Image([x, y, w, h], rgb) => {
-                    let image = RgbImage::from_raw(*w, *h, rgb.clone()).expect("as long as its area says");
-                    let data = BASE64_STANDARD.encode(encode_png(&image));
+                    let data = BASE64_STANDARD.encode(encode_png(*w, *h, rgb, ExtendedColorType::Rgb8));
                     format!(
                         "<image x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" href=\"data:image/png;base64,{data}\"/>"
                     )
@@ -217,14 +216,18 @@ fn draw_line(image: &mut RgbImage, a: [f32; 2], b: [f32; 2], colour: [u8; 3]) {
     }
 }
 
-fn encode_png(image: &RgbImage) -> Vec<u8> {
+/// A PNG file of these pixels.
+///
+/// # Panics
+/// If there are not as many bytes as the size and the kind of the pixels say.
+pub fn encode_png(width: u32, height: u32, pixels: &[u8], kind: ExtendedColorType) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     // The fastest compression: slower ones hardly make figures with photographs smaller.
     let encoder =
         png::PngEncoder::new_with_quality(&mut bytes, png::CompressionType::Fast, png::FilterType::Adaptive);
     encoder
-        .write_image(image, image.width(), image.height(), ExtendedColorType::Rgb8)
-        .expect("RGB of this size is a PNG, and memory can be written");
+        .write_image(pixels, width, height, kind)
+        .expect("pixels of this size are a PNG, and memory can be written");
     bytes.into_inner()
 }
 

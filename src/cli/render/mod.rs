@@ -1,7 +1,8 @@
 //! The figures of the command.
 //!
-//! `map`, `panels`, `plots`, `sheet` and `strip` each lay out one kind of figure, with the parts in
-//! `page` and `scale`, over the picture of `backdrop`. `canvas`, `colours` and `text` draw them. `preview` shows a map in the
+//! `map`, `panels`, `plots`, `regions`, `sheet` and `strip` each lay out one kind of figure, with the
+//! parts in `page` and `scale`, over the picture of `backdrop`. `canvas`, `colours` and `text` draw
+//! them. `preview` shows a map in the
 //! terminal.
 
 pub mod backdrop;
@@ -12,6 +13,7 @@ pub mod page;
 pub mod panels;
 pub mod plots;
 pub mod preview;
+pub mod regions;
 pub mod scale;
 pub mod sheet;
 pub mod strip;

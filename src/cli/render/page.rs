@@ -76,7 +76,7 @@ pub fn page(
 }
 
 /// Draws a white outline with dark edges, which is visible on any photograph.
-fn ringed(figure: &mut Canvas, [x, y, width, height]: Area) {
+pub fn ringed(figure: &mut Canvas, [x, y, width, height]: Area) {
     for (ring, colour) in [INK, PAGE, PAGE, INK].into_iter().enumerate() {
         let ring = ring as u32;
         if 2 * ring < height.min(width) {

@@ -84,6 +84,31 @@ impl Drop for PhotographsBar {
     }
 }
 
+/// A line about a search whose end is not known, like [`PositionsBar`].
+pub struct SearchLine(
+    ProgressBar,
+    #[expect(dead_code, reason = "lives as long as the line")] DeferredSignals,
+);
+
+impl SearchLine {
+    pub fn new(work: &'static str) -> SearchLine {
+        let line = ProgressBar::new_spinner().with_message(work);
+        let style = ProgressStyle::with_template("{spinner} {msg}: {pos} classifications");
+        line.set_style(style.expect("a constant template"));
+        SearchLine(line, DeferredSignals::new())
+    }
+
+    pub fn show(&self, done: usize) {
+        self.0.set_position(done as u64);
+    }
+}
+
+impl Drop for SearchLine {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
 /// A progress bar of a download, like [`PositionsBar`].
 pub struct BytesBar(ProgressBar, #[expect(dead_code, reason = "lives as long as the bar")] DeferredSignals);
 

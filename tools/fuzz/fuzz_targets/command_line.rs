@@ -34,6 +34,12 @@ fuzz_target!(|text: &str| {
             check_threads(gradcam.pool.threads);
             check_classes(&gradcam.classes);
         }
+        Command::Region(region) => {
+            check_sweep(&region.sweep);
+            check_threads(region.pool.threads);
+            check_classes(&region.classes);
+            assert!((4..=224).contains(&region.tile) && region.threshold.level(&[1.0]).is_ok());
+        }
         Command::Batch(batch) => {
             check_sweep(&batch.sweep);
             check_drawing(&batch.figures.drawing);

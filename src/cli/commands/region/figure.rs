@@ -1,0 +1,185 @@
+//! The figure of one class: the evidence on the photograph, the part that keeps the class, and the
+//! part that loses it, with the words for all outcomes.
+
+use occlude::image::resize::resize_rgb;
+use occlude::network::geometry::Rect;
+use occlude::network::{INPUT_SIDE, MEAN_BGR};
+use occlude::{Classification, Region as Pixels, RegionPart, Result, Threshold};
+
+use super::{ClassRegions, Placed, Searched, counted, percent, scores};
+use crate::cli::args::Region;
+use crate::cli::explanation::{Explanation, fill_in_words};
+use crate::cli::output::figures::sizes;
+use crate::cli::render::canvas::Canvas;
+use crate::cli::render::regions::{self, RegionPanel, panel_size};
+use crate::cli::render::scale::readable;
+use crate::cli::render::text::mix;
+
+pub const NOT_KEPT: &str = "no part makes it the predicted class";
+pub const KEPT_BY_NOTHING: &str = "predicted for the covered picture";
+pub const NOT_LOST: &str = "predicted whatever is covered";
+pub const LOST_ALREADY: &str = "not predicted for the whole picture";
+
+/// Shade over the pixels without evidence, and over those that the network does not see.
+const SHADE: [u8; 3] = [0; 3];
+const SHADED: f32 = 0.55;
+const UNSEEN: [u8; 3] = [255; 3];
+const UNSEEN_SHARE: f32 = 0.8;
+
+/// A photograph in the size of a panel.
+struct Panel {
+    size: [u32; 2],
+    /// `[height][width][3]`.
+    photograph: Vec<u8>,
+    /// The covered picture in the same size; `None` for pixels that the network does not see.
+    covered: Vec<Option<[u8; 3]>>,
+}
+
+impl Panel {
+    fn new(explanation: &Explanation) -> Result<Panel> {
+        let photograph = &explanation.photograph;
+        let size = panel_size([photograph.height(), photograph.width()]);
+        let to = size.map(|length| length as usize);
+        let part = Rect { y0: 0, x0: 0, y1: to[0], x1: to[1] };
+        let rgb = resize_rgb(photograph.rgb(), photograph.height(), photograph.width(), to, part);
+        let picture = photograph.picture(explanation.resize);
+        let covered = explanation.maps.mask_value.covered(&picture.input())?;
+        let framing = photograph.framing(explanation.resize).at_size(to);
+        let inside = |place: f64| (0.0..INPUT_SIDE as f64).contains(&place).then_some(place as usize);
+        let level = |y: usize, x: usize| {
+            let pixel = &covered.values()[(y * INPUT_SIDE + x) * 3..][..3];
+            std::array::from_fn(|c| (pixel[2 - c] + MEAN_BGR[2 - c]).round() as u8)
+        };
+        let [rows, columns] = [0, 1].map(|axis| -> Vec<Option<usize>> {
+            (0..to[axis]).map(|line| inside(framing.to_network(axis, line as f64 + 0.5))).collect()
+        });
+        let at = |row: &Option<usize>, column: &Option<usize>| row.zip(*column).map(|(y, x)| level(y, x));
+        let covered = rows.iter().flat_map(|row| columns.iter().map(|column| at(row, column)));
+        Ok(Panel { size, photograph: rgb, covered: covered.collect() })
+    }
+
+    /// The photograph with a colour for each pixel, by whether it is in the region.
+    fn pixels(&self, region: &Pixels, colour: impl Fn(bool, [u8; 3], [u8; 3]) -> [u8; 3]) -> Vec<u8> {
+        let width = region.size()[1];
+        let places = each(self.size, region.size());
+        let pixels = self.photograph.as_chunks::<3>().0.iter().zip(&self.covered).zip(places);
+        pixels
+            .flat_map(|((&pixel, covered), [y, x])| match covered {
+                Some(covered) => colour(region.pixels()[y * width + x], pixel, *covered),
+                None => mix(pixel, UNSEEN, UNSEEN_SHARE),
+            })
+            .collect()
+    }
+}
+
+/// For each pixel of the panel, the pixel of the photograph at its middle.
+fn each(panel: [u32; 2], photograph: [usize; 2]) -> impl Iterator<Item = [usize; 2]> {
+    let [height, width] = panel.map(|length| length as usize);
+    let at = move |axis: usize, at: usize| (2 * at + 1) * photograph[axis] / (2 * [height, width][axis]);
+    (0..height).flat_map(move |y| (0..width).map(move |x| [at(0, y), at(1, x)]))
+}
+
+/// Draws the figure.
+pub fn draw(explanation: &Explanation, regions: &ClassRegions, args: &Region) -> Result<Canvas> {
+    let (maps, labels, class) = (&explanation.maps, &explanation.labels, regions.class);
+    let panel = Panel::new(explanation)?;
+    let said = |said: &Classification| {
+        let scores = scores(said, maps.score);
+        let best = said.best();
+        let own = format!("{} {}", labels.short(class), readable(scores[class]));
+        let other = || format!("{} {}; {own}", labels.short(best), readable(scores[best]));
+        if best == class { own } else { other() }
+    };
+    let evidence = &regions.evidence;
+    let first = RegionPanel {
+        caption: "Evidence".to_string(),
+        notes: match evidence.parts.first() {
+            Some(part) => {
+                let Rect { y0, x0, y1, x1 } = part.bounds;
+                let share = percent(evidence.region.share());
+                let boxed = if evidence.parts.len() == 1 { "box" } else { "largest box" };
+                [
+                    format!("{share} of the photograph in {}", counted(evidence.parts.len(), "part")),
+                    format!("{boxed}: x {x0} to {}, y {y0} to {}", x1 - 1, y1 - 1),
+                ]
+            }
+            None => ["no evidence for the class".to_string(), String::new()],
+        },
+        pixels: panel.pixels(
+            &evidence.region,
+            |inside, pixel, _| {
+                if inside { pixel } else { mix(pixel, SHADE, SHADED) }
+            },
+        ),
+        contours: contours(evidence),
+        boxes: evidence.parts.iter().map(|part| shares_of(part, &evidence.region)).collect(),
+    };
+    let searched = |caption: &str, found: &Option<Searched>, keeps: bool, none: &str, nothing: &str| {
+        let caption = caption.to_string();
+        let Some(Searched { placed, part }) = found else {
+            let pixels = panel.photograph.clone();
+            let notes = [none.to_string(), String::new()];
+            return RegionPanel { caption, notes, pixels, contours: Vec::new(), boxes: Vec::new() };
+        };
+        let answer = said(if keeps { &part.alone } else { &part.without });
+        let share = percent(placed.region.share());
+        RegionPanel {
+            caption,
+            notes: match placed.is_empty() {
+                true => [nothing.to_string(), answer],
+                false if keeps => [answer, format!("with only {share} of the photograph")],
+                false => [answer, format!("without {share} of the photograph")],
+            },
+            pixels: panel.pixels(
+                &placed.region,
+                |inside, pixel, covered| {
+                    if inside == keeps { pixel } else { covered }
+                },
+            ),
+            contours: contours(placed),
+            boxes: Vec::new(),
+        }
+    };
+    let panels = [
+        first,
+        searched("Smallest part that keeps the class", &regions.keeping, true, NOT_KEPT, KEPT_BY_NOTHING),
+        searched("Smallest part that loses the class", &regions.losing, false, NOT_LOST, LOST_ALREADY),
+    ];
+    let level = match (regions.level, args.threshold) {
+        (None, _) => "no mask lowers the score of the class".to_string(),
+        (Some(level), threshold) => {
+            let of = match threshold {
+                Threshold::Share(share) => format!("{} of the maximum", percent(share).replace(".0 ", " ")),
+                _ => "Otsu's threshold".to_string(),
+            };
+            format!("evidence: {} of at least {} ({of})", explanation.drop_in_words(), readable(level))
+        }
+    };
+    let tile = args.tile;
+    let fill = fill_in_words(maps.mask_value);
+    Ok(regions::draw(
+        labels.words(class),
+        &format!("{} {}", maps.score, readable(regions.base_score)),
+        panel.size,
+        &panels,
+        &[
+            &level,
+            &format!("{}; parts of {tile}×{tile} such pixels; covered with {fill}", sizes(maps, false)),
+        ],
+    ))
+}
+
+/// The contours of all parts in shares of the width and the height.
+fn contours(placed: &Placed) -> Vec<Vec<[f32; 2]>> {
+    let [height, width] = placed.region.size();
+    let share = |&[y, x]: &[usize; 2]| [x as f32 / width as f32, y as f32 / height as f32];
+    let contours = placed.parts.iter().flat_map(|part| &part.contours);
+    contours.map(|corners| corners.iter().map(share).collect()).collect()
+}
+
+/// The box of a part in shares of the width and the height.
+fn shares_of(part: &RegionPart, region: &Pixels) -> [f32; 4] {
+    let [height, width] = region.size().map(|length| length as f32);
+    let Rect { y0, x0, y1, x1 } = part.bounds;
+    [x0 as f32 / width, y0 as f32 / height, x1 as f32 / width, y1 as f32 / height]
+}

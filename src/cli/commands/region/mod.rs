@@ -1,0 +1,237 @@
+//! `occlude region`: finds the evidence for each class and the smallest parts that keep and lose it,
+//! writes a figure, masks and a crop per class and `region.json`, and prints a summary.
+
+mod figure;
+mod object;
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use image::ExtendedColorType;
+use occlude::network::geometry::Rect;
+use occlude::text::shown;
+use occlude::{
+    ClassParts, Classification, Error, Progress, Region as Pixels, RegionPart, Result, Score, SmallestPart,
+    memory,
+};
+
+use crate::cli::args::classes::{Classes, check_count};
+use crate::cli::args::{Common, Region};
+use crate::cli::explanation::{Explanation, LoadedPhotograph, Session};
+use crate::cli::output::earlier;
+use crate::cli::output::files::OutputFolder;
+use crate::cli::output::names::{slugs, stem};
+use crate::cli::output::table::{LISTED, table};
+use crate::cli::render::canvas::{Format, encode_png};
+use crate::cli::terminal::console;
+use crate::cli::terminal::progress::{PositionsBar, SearchLine};
+use crate::cli::terminal::threads::on_threads;
+
+/// Bytes that drawing a figure takes, beside copies of the photograph.
+const DRAWING: usize = 16 << 20;
+
+/// The regions of one class, in pixels of the photograph.
+struct ClassRegions<'a> {
+    class: usize,
+    /// On the uncovered picture.
+    base_score: f32,
+    /// The smallest drop that counts as evidence; `None` if there is no evidence.
+    level: Option<f32>,
+    evidence: Placed,
+    keeping: Option<Searched<'a>>,
+    losing: Option<Searched<'a>>,
+    /// The numbers of classifications of both searches.
+    classifications: [usize; 2],
+}
+
+/// A region and its connected parts.
+struct Placed {
+    region: Pixels,
+    parts: Vec<RegionPart>,
+}
+
+/// A part that was found, and its place in the photograph.
+struct Searched<'a> {
+    placed: Placed,
+    part: &'a SmallestPart,
+}
+
+impl Placed {
+    fn new(region: Pixels) -> Placed {
+        Placed { parts: region.parts(), region }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+}
+
+impl<'a> ClassRegions<'a> {
+    fn new(explanation: &Explanation, k: usize, found: &'a ClassParts, args: &Region) -> Result<Self> {
+        let (photograph, resize) = (&explanation.photograph, explanation.resize);
+        let map = explanation.importance(k);
+        let level = args.threshold.level(&map)?;
+        // Without evidence, no value of the map is as large.
+        let evidence = photograph.region_above(&map, level.unwrap_or(f32::INFINITY), resize);
+        let placed = |part: &'a SmallestPart| Searched {
+            placed: Placed::new(photograph.region_of(&part.pixels, resize)),
+            part,
+        };
+        Ok(ClassRegions {
+            class: found.class,
+            base_score: explanation.maps.base_scores[k],
+            level,
+            evidence: Placed::new(evidence),
+            keeping: found.keeping.as_ref().map(placed),
+            losing: found.losing.as_ref().map(placed),
+            classifications: found.classifications,
+        })
+    }
+}
+
+pub fn run(common: &Common, args: &Region) -> Result<ExitCode> {
+    if !args.sweep.activation.is_empty() {
+        return Err(Error::Option {
+            name: "--activation",
+            found: "with `occlude region`".to_string(),
+            expected: "--classes; `occlude explain` maps features".to_string(),
+        });
+    }
+    let output = OutputFolder::check(&args.out)?;
+    on_threads(args.pool.threads, || region(common, args, &output))
+}
+
+fn region(common: &Common, args: &Region, output: &OutputFolder) -> Result<ExitCode> {
+    let session = Session::open(common)?;
+    let classes = session.classes(&args.classes)?;
+    let source = LoadedPhotograph::open(&args.image)?;
+    earlier::tell(&args.out, "region.json", &[&source]);
+    let classes = classes.resolve(&session.classify(&source)?);
+    check_count(&classes)?;
+    let bar = PositionsBar::new();
+    let progress = |progress: Progress| bar.show(progress.done, progress.total);
+    let explanation = session.sweep(source, &Classes::of(classes), &args.sweep, &progress, None)?;
+    drop(bar);
+    let line = SearchLine::new("searching the smallest parts");
+    let found = session.smallest_parts(&explanation, &args.sweep, args.tile, &|done| line.show(done))?;
+    drop(line);
+
+    let pixels = explanation.photograph.height() * explanation.photograph.width();
+    memory::require("the regions of the photograph", pixels.saturating_mul(8).saturating_add(DRAWING))?;
+    let slugs = slugs(&explanation.maps.classes, &explanation.labels);
+    let mut regions = Vec::new();
+    let mut files = Vec::new();
+    for (k, (found, slug)) in found.iter().zip(&slugs).enumerate() {
+        let of_class = ClassRegions::new(&explanation, k, found, args)?;
+        let name = |kind: &str| format!("{}-{slug}-{kind}.png", stem(&args.image));
+        files.push((name("region"), figure::draw(&explanation, &of_class, args)?.encode(Format::Png)));
+        files.extend(masks(&of_class).map(|(kind, contents)| (name(kind), contents)));
+        if let Some(part) = of_class.evidence.parts.first() {
+            files.push((name("crop"), crop(&explanation, part.bounds)));
+        }
+        regions.push(of_class);
+    }
+    let json = object::json(&explanation, &regions, args);
+    files.push(("region.json".to_string(), json.clone().into_bytes()));
+    let written = output.write(&files)?;
+    console::print(&if args.json { json } else { summary(&explanation, &regions, &written) })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The masks of the regions that have pixels, each with its name.
+fn masks(regions: &ClassRegions) -> impl Iterator<Item = (&'static str, Vec<u8>)> {
+    let searched = |searched: &Option<Searched>| searched.as_ref().map(|found| mask(&found.placed));
+    let evidence = Some(mask(&regions.evidence));
+    let all = [
+        ("evidence", evidence),
+        ("keeping", searched(&regions.keeping)),
+        ("losing", searched(&regions.losing)),
+    ];
+    all.into_iter().filter_map(|(kind, contents)| Some((kind, contents.flatten()?)))
+}
+
+/// A grey picture of the size of the photograph, white inside the region; `None` without pixels.
+fn mask(placed: &Placed) -> Option<Vec<u8>> {
+    if placed.is_empty() {
+        return None;
+    }
+    let [height, width] = placed.region.size();
+    let levels: Vec<u8> = placed.region.pixels().iter().map(|inside| u8::from(*inside) * 255).collect();
+    Some(encode_png(width as u32, height as u32, &levels, ExtendedColorType::L8))
+}
+
+/// The photograph inside a box.
+fn crop(explanation: &Explanation, bounds: Rect) -> Vec<u8> {
+    let rows = explanation.photograph.rgb().chunks(explanation.photograph.width() * 3);
+    let rows = rows.skip(bounds.y0).take(bounds.height());
+    let pixels: Vec<u8> = rows.flat_map(|row| &row[bounds.x0 * 3..bounds.x1 * 3]).copied().collect();
+    encode_png(bounds.width() as u32, bounds.height() as u32, &pixels, ExtendedColorType::Rgb8)
+}
+
+/// The scores of the classes.
+fn scores(said: &Classification, score: Score) -> &[f32] {
+    match score {
+        Score::Logit => &said.logits,
+        _ => &said.probabilities,
+    }
+}
+
+/// A share of the photograph in words.
+fn percent(share: f32) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+fn summary(explanation: &Explanation, regions: &[ClassRegions], written: &[PathBuf]) -> String {
+    let (maps, labels) = (&explanation.maps, &explanation.labels);
+    let mut text = table(&maps.classification, &maps.classification.top(LISTED), labels);
+    let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string");
+    let said = |said: &Classification, class: usize| {
+        let scores = scores(said, maps.score);
+        let best = said.best();
+        let own = format!("{} {:.4}", shown(labels.short(class)), scores[class]);
+        let other = || format!("{} {:.4}, {own}", shown(labels.short(best)), scores[best]);
+        if best == class { own } else { other() }
+    };
+    for of_class in regions {
+        let class = of_class.class;
+        line(String::new());
+        line(format!("{} ({class}): {} {:.4}", shown(labels.short(class)), maps.score, of_class.base_score));
+        line(match of_class.evidence.parts.first() {
+            Some(largest) => {
+                let Rect { y0, x0, y1, x1 } = largest.bounds;
+                format!(
+                    "  evidence  {} of the photograph in {}; {} x {x0} to {}, y {y0} to {}",
+                    percent(of_class.evidence.region.share()),
+                    counted(of_class.evidence.parts.len(), "part"),
+                    if of_class.evidence.parts.len() == 1 { "box" } else { "box of the largest" },
+                    x1 - 1,
+                    y1 - 1
+                )
+            }
+            None => "  evidence  none".to_string(),
+        });
+        let searched = |name: &str, searched: &Option<Searched>, none: &str, nothing: &str| match searched {
+            None => format!("  {name}  {none}"),
+            Some(found) if found.placed.is_empty() => format!("  {name}  {nothing}"),
+            Some(Searched { placed, part }) => format!(
+                "  {name}  {} of the photograph; alone: {}; without it: {}",
+                percent(placed.region.share()),
+                said(&part.alone, class),
+                said(&part.without, class)
+            ),
+        };
+        line(searched("keeping ", &of_class.keeping, figure::NOT_KEPT, figure::KEPT_BY_NOTHING));
+        line(searched("losing  ", &of_class.losing, figure::NOT_LOST, figure::LOST_ALREADY));
+    }
+    line(String::new());
+    line("x and y are pixels of the photograph, from the left and from the top".to_string());
+    for path in written {
+        line(format!("wrote {}", console::shown_path(path)));
+    }
+    text
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
