@@ -151,7 +151,7 @@ impl Backdrop {
 }
 
 /// The size in the same proportion with a given longest side. Every side has at least one pixel.
-fn within(size: [usize; 2], longest: usize) -> [usize; 2] {
+pub fn within(size: [usize; 2], longest: usize) -> [usize; 2] {
     let most = size[0].max(size[1]);
     size.map(|length| ((2 * length * longest + most) / (2 * most)).max(1))
 }

@@ -1,5 +1,6 @@
 //! Figures of regions: copies of one photograph, of its own shape, with contours and boxes.
 
+use super::backdrop::within;
 use super::canvas::Canvas;
 use super::page::{
     GAP, MARGIN, NOTE_LINES, PAGE, TITLE_LINES, caption_style, note_style, ringed, title_style,
@@ -32,8 +33,7 @@ pub struct RegionPanel {
 
 /// Height and width, in pixels, in which a photograph of this height and width is drawn.
 pub fn panel_size(size: [usize; 2]) -> [u32; 2] {
-    let longer = size[0].max(size[1]) as u64;
-    size.map(|length| (length as u64 * u64::from(LONGER_SIDE)).div_ceil(longer) as u32)
+    within(size, LONGER_SIDE as usize).map(|length| length as u32)
 }
 
 /// Draws a title with a value, the photographs side by side, and notes.
