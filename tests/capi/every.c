@@ -186,7 +186,7 @@ static void refusals(const occlude_network *network, const occlude_image *image,
     ARGUMENT("row_bytes: is 5,", occlude_image_from_rgb(rgb, 2, 2, 5, 0, &no_image));
     ARGUMENT("row_bytes: is 6,", occlude_image_from_rgb(rgb, 2, (size_t)-1, 6, 0, &no_image));
     ARGUMENT("height: is", occlude_image_from_rgb(rgb, (size_t)-1 / 6, 2, 6, 0, &no_image));
-    ARGUMENT("resize: is 3,", occlude_image_from_rgb(rgb, 2, 2, 6, 3, &no_image));
+    ARGUMENT("resize: is 4,", occlude_image_from_rgb(rgb, 2, 2, 6, OCCLUDE_RESIZE_MATLAB + 1, &no_image));
     REFUSED(OCCLUDE_ERROR_IMAGE, "at least one pixel", occlude_image_from_rgb(rgb, 0, 2, 6, 0, &no_image));
     REFUSED(OCCLUDE_ERROR_IMAGE, "at least one pixel", occlude_image_from_rgb(rgb, 2, 0, 6, 0, &no_image));
     ARGUMENT("path: is NULL", occlude_image_open(NULL, 0, &no_image));

@@ -113,7 +113,7 @@ fn figures_have_one_scale_if_the_user_asks_for_it() {
     }
 
     let (_, least) = explain(&folder, &["picture.png", "--colour-range", "minmax"]);
-    assert!(least[0].contains("red is the largest value") && !least[0].contains("symmetric"));
+    assert!(least[0].contains("red is the upper end of the scale") && !least[0].contains("symmetric"));
     assert_ne!(picture(&least[0]).1, picture(&own[0][0]).1);
     refuse(
         &folder,

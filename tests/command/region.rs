@@ -3,8 +3,10 @@
 use std::fs;
 
 use crate::common::command::{
-    bits, floats, folder, listing, occlude, read_picture, refuse, seeded, stderr, succeed,
+    bits, floats, folder, listing, occlude, read_picture, refuse, seeded, stderr, succeed, write_png,
 };
+use occlude::image::resize::resize_rgb;
+use occlude::network::geometry::Rect;
 use occlude::{
     GoogLeNet, OcclusionSensitivity, Photograph, Region, RegionPart, Resize, SmallestParts, Threshold,
     Upsampling, Weights,
@@ -186,4 +188,24 @@ fn a_picture_of_one_colour_has_no_evidence() {
     assert!(text.contains("losing    predicted whatever is covered"), "{text}");
     let written = listing(&folder.path().join("flat"));
     assert_eq!(written.len(), 2, "only the figure and region.json: {written:?}");
+}
+
+/// The tiles of a part may lie between the middles of a small photograph's pixels. It is not said that
+/// nothing needs to be covered.
+#[test]
+fn a_part_may_be_smaller_than_a_pixel() {
+    let folder = folder();
+    let chelsea = Photograph::open("tests/data/chelsea.png").unwrap();
+    let small = Rect { y0: 0, x0: 0, y1: 4, x1: 5 };
+    let rgb = resize_rgb(chelsea.rgb(), chelsea.height(), chelsea.width(), [4, 5], small);
+    write_png(&folder.path().join("small.png"), &image::RgbImage::from_raw(5, 4, rgb).unwrap());
+    let told = succeed(occlude(&folder, &["region", "small.png", "--weights", "builtin", "--stride", "56"]));
+    assert!(told.contains("losing    less than a pixel of the photograph; alone: "), "{told}");
+    let json: Value =
+        serde_json::from_slice(&fs::read(folder.path().join("out/region.json")).unwrap()).unwrap();
+    let [losing, keeping] = ["losing", "keeping"].map(|part| &json["classes"][0][part]);
+    assert_eq!((&losing["share"], &losing["parts"]), (&json!(0.0), &json!([])));
+    assert!(losing["picture_share"].as_f64().unwrap() > 0.0, "{losing}");
+    // The covered picture has the class.
+    assert_eq!(keeping["picture_share"], 0.0);
 }

@@ -41,8 +41,9 @@ Fields of region.json, beside those of map.json:
   classes           for each class, with its index, label and base_score (the score of the uncovered picture):
     evidence          level (the smallest drop that counts as evidence; null if there is none), share, parts
     keeping, losing   found (false if no part does it), classifications (the number that the search has needed);
-                      if found, share, parts, and alone and without: the scores with only the part uncovered, and with
-                      only the part covered: score (of the class), predicted, label and predicted_score
+                      if found, share, parts, picture_share (the part's share of the 224x224 picture; 0 if nothing
+                      needs to be shown or covered), and alone and without: the scores with only the part uncovered,
+                      and with only the part covered: score (of the class), predicted, label and predicted_score
   share is that of the photograph's pixels. A part has share, box [y0, x0, y1, x1], ends excluded, and contours: lists
   of corners [y, x], the outer contour first, then those of holes; [0, 0] is the upper left corner of the photograph.
 
@@ -67,7 +68,7 @@ pub struct Region {
     pub threshold: Threshold,
 
     /// Side of the tiles of the searched parts in pixels of the 224x224 picture, 4 to 224. Smaller
-    /// tiles give smaller parts and take longer
+    /// tiles give smaller parts and take longer: half the side, four times as many classifications
     #[arg(long, value_name = "N", default_value = "16", allow_hyphen_values = true,
           value_parser = |text: &str| between(text, 4, INPUT_SIDE))]
     pub tile: usize,

@@ -102,7 +102,7 @@ impl Scale {
         match self.colours {
             Colours::Viridis => "yellow is the strongest evidence for the class",
             Colours::Jet | Colours::Diverging if !self.is_symmetric() => {
-                "red is the largest value, blue is the smallest; no effect has the colour at 0 on the colour bar"
+                "red is the upper end of the scale, blue the lower; no effect has the colour at 0 on the colour bar"
             }
             Colours::Jet => "red is evidence for the class, blue is evidence against it, green is no effect",
             Colours::Diverging => {

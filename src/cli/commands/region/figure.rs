@@ -116,19 +116,19 @@ pub fn draw(explanation: &Explanation, regions: &ClassRegions, args: &Region) ->
     };
     let searched = |caption: &str, found: &Option<Searched>, keeps: bool, none: &str, nothing: &str| {
         let caption = caption.to_string();
-        let Some(Searched { placed, part }) = found else {
+        let Some(found) = found else {
             let pixels = panel.photograph.clone();
             let notes = [none.to_string(), String::new()];
             return RegionPanel { caption, notes, pixels, contours: Vec::new(), boxes: Vec::new() };
         };
+        let Searched { placed, part } = found;
         let answer = said(if keeps { &part.alone } else { &part.without });
-        let share = percent(placed.region.share());
         RegionPanel {
             caption,
-            notes: match placed.is_empty() {
+            notes: match found.picture_share() == 0.0 {
                 true => [nothing.to_string(), answer],
-                false if keeps => [answer, format!("with only {share} of the photograph")],
-                false => [answer, format!("without {share} of the photograph")],
+                false if keeps => [answer, format!("with only {}", found.size())],
+                false => [answer, format!("without {}", found.size())],
             },
             pixels: panel.pixels(
                 &placed.region,

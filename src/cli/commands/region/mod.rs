@@ -57,6 +57,23 @@ struct Searched<'a> {
     part: &'a SmallestPart,
 }
 
+impl Searched<'_> {
+    /// The part's share of the 224x224 picture; 0 if nothing needs to be shown or covered.
+    fn picture_share(&self) -> f32 {
+        let count = self.part.pixels.iter().filter(|inside| **inside).count();
+        count as f32 / self.part.pixels.len() as f32
+    }
+
+    /// The size of the part in words.
+    fn size(&self) -> String {
+        // A tile may lie between the middles of a small photograph's pixels, or in the padding.
+        if self.placed.is_empty() {
+            return "less than a pixel of the photograph".to_string();
+        }
+        format!("{} of the photograph", percent(self.placed.region.share()))
+    }
+}
+
 impl Placed {
     fn new(region: Pixels) -> Placed {
         Placed { parts: region.parts(), region }
@@ -213,12 +230,12 @@ fn summary(explanation: &Explanation, regions: &[ClassRegions], written: &[PathB
         });
         let searched = |name: &str, searched: &Option<Searched>, none: &str, nothing: &str| match searched {
             None => format!("  {name}  {none}"),
-            Some(found) if found.placed.is_empty() => format!("  {name}  {nothing}"),
-            Some(Searched { placed, part }) => format!(
-                "  {name}  {} of the photograph; alone: {}; without it: {}",
-                percent(placed.region.share()),
-                said(&part.alone, class),
-                said(&part.without, class)
+            Some(found) if found.picture_share() == 0.0 => format!("  {name}  {nothing}"),
+            Some(found) => format!(
+                "  {name}  {}; alone: {}; without it: {}",
+                found.size(),
+                said(&found.part.alone, class),
+                said(&found.part.without, class)
             ),
         };
         line(searched("keeping ", &of_class.keeping, figure::NOT_KEPT, figure::KEPT_BY_NOTHING));

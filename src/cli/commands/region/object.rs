@@ -68,6 +68,7 @@ struct SearchObject<'a> {
 struct FoundObject<'a> {
     #[serde(flatten)]
     place: PlaceObject,
+    picture_share: f32,
     alone: ScoresObject<'a>,
     without: ScoresObject<'a>,
 }
@@ -109,10 +110,11 @@ pub fn json(explanation: &Explanation, regions: &[ClassRegions], args: &Region) 
     let searched = |class: usize, found: &Option<Searched>, classifications: usize| SearchObject {
         found: found.is_some(),
         classifications,
-        part: found.as_ref().map(|Searched { placed, part }| FoundObject {
-            place: place(placed),
-            alone: scored(class, &part.alone),
-            without: scored(class, &part.without),
+        part: found.as_ref().map(|found| FoundObject {
+            place: place(&found.placed),
+            picture_share: found.picture_share(),
+            alone: scored(class, &found.part.alone),
+            without: scored(class, &found.part.without),
         }),
     };
     let of_class = |regions: &ClassRegions| {
