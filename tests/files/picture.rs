@@ -210,7 +210,7 @@ proptest! {
         let scale = |axis| framing.to_network(axis, 1.0) - framing.to_network(axis, 0.0);
         let [least, most] = [height.min(width) as f64, height.max(width) as f64];
         match resize {
-            Resize::Stretch => prop_assert_eq!([scale(0), scale(1)], [224.0 / height as f64, 224.0 / width as f64]),
+            Resize::Stretch | Resize::Matlab => prop_assert_eq!([scale(0), scale(1)], [224.0 / height as f64, 224.0 / width as f64]),
             // Lengths are rounded to whole pixels, down or to the nearest.
             Resize::CenterCrop => prop_assert!((scale(0) - scale(1)).abs() <= 1.0 / least),
             _ => {
