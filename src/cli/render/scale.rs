@@ -227,7 +227,7 @@ mod tests {
         // As MATLAB's imagesc.
         let scale = Scale::of_drops(Colours::Jet, ColourRange::MinMax, &values);
         assert_eq!((scale.low, scale.high), (-1.0, 0.5));
-        assert!(scale.meaning().contains("largest value") && !scale.is_symmetric());
+        assert!(scale.meaning().contains("upper end") && !scale.is_symmetric());
         let symmetric = Scale::of_drops(Colours::Viridis, ColourRange::Symmetric, &values);
         assert_eq!((symmetric.low, symmetric.high), (-1.0, 1.0));
         assert_eq!(Scale::of_drops(Colours::Diverging, ColourRange::Symmetric, &[0.0]).share(0.0), 0.5);
