@@ -115,7 +115,8 @@ pub(crate) fn map_chunks<T: Send, R: Send>(
     values.chunks_mut(size).enumerate().map(|(number, chunk)| f(number, chunk)).collect()
 }
 
-/// Calls `run` in a new pool of `threads` threads, as far as they are [`useful`], or in the current pool if `threads` is 0.
+/// Calls `run` in a new pool of `threads` threads, as far as they are [`useful`], or in the current
+/// pool if `threads` is 0.
 ///
 /// # Errors
 /// [`Error::Option`](crate::Error::Option) if the system cannot start that many threads.

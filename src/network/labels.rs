@@ -92,8 +92,9 @@ impl Labels {
     /// Lines end with LF, CR LF or CR. Empty lines at the end are ignored, and so is a byte order mark.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be read. [`Error::Labels`] if it is not UTF-8, is JSON or
-    /// a list of Python, is larger than 16 MB, has no line or more than [`MAX_CLASSES`], or has an empty line before the last name.
+    /// [`Error::Io`] if the file cannot be read. [`Error::Labels`] if it is not UTF-8, is JSON or a
+    /// list of Python, is larger than 16 MB, has no line or more than [`MAX_CLASSES`], or has an empty
+    /// line before the last name.
     pub fn open(path: impl AsRef<Path>) -> Result<Labels> {
         let path = path.as_ref();
         let mut bytes = Vec::new();

@@ -2,8 +2,7 @@
 //!
 //! `map`, `panels`, `plots`, `regions`, `sheet` and `strip` each lay out one kind of figure, with the
 //! parts in `page` and `scale`, over the picture of `backdrop`. `canvas`, `colours` and `text` draw
-//! them. `preview` shows a map in the
-//! terminal.
+//! them. `preview` shows a map in the terminal.
 
 pub mod backdrop;
 pub mod canvas;

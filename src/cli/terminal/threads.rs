@@ -15,8 +15,9 @@ const OF_A_THREAD: usize = if cfg!(target_env = "gnu") { 130 << 20 } else { 2 <<
 /// Bytes of memory without which no subcommand can begin: for names of classes, settings and messages.
 const LEAST: usize = 8 << 20;
 
-/// Runs a subcommand in a pool of `threads` threads, by default one per core, as far as they are useful. If no thread can be
-/// started and the user has not asked for several, the calling thread does all work.
+/// Runs a subcommand in a pool of `threads` threads, by default one per core, as far as they are
+/// useful. If no thread can be started and the user has not asked for several, the calling thread
+/// does all work.
 ///
 /// The whole subcommand runs in the pool. New threads often share a core in their first
 /// milliseconds; this then happens while the weights are loaded, not in the part that is timed.
