@@ -147,18 +147,19 @@ impl Session {
         Ok(explanation(maps))
     }
 
-    /// Searches the smallest parts of the photograph that keep and lose each class.
+    /// Searches the smallest parts of the photograph that keep and lose each class; `maps` are the
+    /// importances of the pixels for the classes.
     pub fn smallest_parts(
         &self,
         explanation: &Explanation,
+        maps: &[Vec<f32>],
         sweep: &Sweep,
         tile: usize,
         progress: &(dyn Fn(usize) + Sync),
     ) -> Result<Vec<ClassParts>> {
         let input = explanation.photograph.picture(self.resize).input();
-        let classes = &explanation.maps.classes;
-        let maps: Vec<Vec<f32>> = (0..classes.len()).map(|k| explanation.importance(k)).collect();
-        let asked: Vec<Ranking> = classes.iter().copied().zip(maps.iter().map(Vec::as_slice)).collect();
+        let classes = explanation.maps.classes.iter().copied();
+        let asked: Vec<Ranking> = classes.zip(maps.iter().map(Vec::as_slice)).collect();
         let on_progress = |done| {
             progress(done);
             interrupt::control_flow()
@@ -181,7 +182,8 @@ impl Session {
     ) -> Result<()> {
         let input = explanation.photograph.picture(self.resize).input();
         let maps = &explanation.maps;
-        let cam = self.net.grad_cam(&self.forward(&explanation.photograph)?, &maps.classes)?;
+        self.net.check_memory()?;
+        let cam = self.net.grad_cam(&self.net.forward(&input), &maps.classes)?;
         let [rows, columns] = cam.grid;
         let mut rankings = Vec::new();
         for (k, &class) in maps.classes.iter().enumerate() {

@@ -45,13 +45,32 @@ impl Explanation {
             weights_sha256: &self.weights_sha256,
         }
     }
+
+    /// The options of this explanation's sweep.
+    pub fn sweep_options(&self) -> SweepOptions {
+        let maps = &self.maps;
+        SweepOptions {
+            input_size: [INPUT_SIDE; 2],
+            mask_size: maps.mask_size,
+            stride: maps.stride,
+            mask_value: fill(maps.mask_value),
+            mask_clipping: maps.mask_clipping,
+            region: [maps.region.y0, maps.region.x0, maps.region.y1, maps.region.x1],
+            resize: self.resize.to_string(),
+            placement: self.placement.to_string(),
+            score: maps.score.to_string(),
+        }
+    }
+
+    /// The facts about the run of this explanation.
+    pub fn run_info(&self) -> RunInfo<'_> {
+        RunInfo { elapsed_seconds: self.elapsed_seconds, threads: self.threads, isa: &self.isa }
+    }
 }
 
-/// The object of `map.json` and of `occlude explain --json`.
+/// The options of a sweep that determine its numbers.
 #[derive(Serialize)]
-struct MapsObject<'a> {
-    #[serde(flatten)]
-    origin: Provenance<'a>,
+pub struct SweepOptions {
     input_size: [usize; 2],
     mask_size: [usize; 2],
     stride: [usize; 2],
@@ -61,6 +80,15 @@ struct MapsObject<'a> {
     resize: String,
     placement: String,
     score: String,
+}
+
+/// The object of `map.json` and of `occlude explain --json`.
+#[derive(Serialize)]
+struct MapsObject<'a> {
+    #[serde(flatten)]
+    origin: Provenance<'a>,
+    #[serde(flatten)]
+    sweep: SweepOptions,
     grid: [usize; 2],
     classes: Vec<MappedClass<'a>>,
     scores: Vec<Vec<&'a [f32]>>,
@@ -80,7 +108,7 @@ struct MapsObject<'a> {
 
 /// Facts about the run that do not influence the results.
 #[derive(Serialize)]
-struct RunInfo<'a> {
+pub struct RunInfo<'a> {
     elapsed_seconds: f64,
     threads: usize,
     isa: &'a str,
@@ -208,8 +236,7 @@ pub fn comparison(explanations: &[Explanation], contrasts: &[Contrast]) -> Strin
 }
 
 fn with_run(explanation: &Explanation) -> MapsObject<'_> {
-    let Explanation { elapsed_seconds, threads, ref isa, .. } = *explanation;
-    MapsObject { run: Some(RunInfo { elapsed_seconds, threads, isa }), ..result(explanation) }
+    MapsObject { run: Some(explanation.run_info()), ..result(explanation) }
 }
 
 fn result(explanation: &Explanation) -> MapsObject<'_> {
@@ -217,15 +244,7 @@ fn result(explanation: &Explanation) -> MapsObject<'_> {
     let [rows, columns] = maps.grid;
     MapsObject {
         origin: explanation.provenance(),
-        input_size: [INPUT_SIDE; 2],
-        mask_size: maps.mask_size,
-        stride: maps.stride,
-        mask_value: fill(maps.mask_value),
-        mask_clipping: maps.mask_clipping,
-        region: [maps.region.y0, maps.region.x0, maps.region.y1, maps.region.x1],
-        resize: explanation.resize.to_string(),
-        placement: explanation.placement.to_string(),
-        score: maps.score.to_string(),
+        sweep: explanation.sweep_options(),
         grid: maps.grid,
         classes: maps
             .classes

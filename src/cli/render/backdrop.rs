@@ -77,16 +77,19 @@ impl Backdrop {
                 Backdrop { size, pixels, framing: Framing::new(size, Resize::Stretch) }
             }
             CanvasShape::Photo => {
-                let (height, width) = (photograph.height(), photograph.width());
-                let size = fit([height, width]);
-                let whole = Rect { y0: 0, x0: 0, y1: size[0], x1: size[1] };
-                let pixels = resize_rgb(photograph.rgb(), height, width, size, whole);
-                let mut backdrop =
-                    Backdrop { size, pixels, framing: photograph.framing(resize).at_size(size) };
+                let size = fit([photograph.height(), photograph.width()]);
+                let mut backdrop = Backdrop::undimmed(photograph, resize, size);
                 backdrop.dim();
                 backdrop
             }
         }
+    }
+
+    /// The photograph in `[height, width]` pixels, with the part that the network does not see as it is.
+    pub fn undimmed(photograph: &Photograph, resize: Resize, size: [usize; 2]) -> Backdrop {
+        let whole = Rect { y0: 0, x0: 0, y1: size[0], x1: size[1] };
+        let pixels = resize_rgb(photograph.rgb(), photograph.height(), photograph.width(), size, whole);
+        Backdrop { size, pixels, framing: photograph.framing(resize).at_size(size) }
     }
 
     /// Darkens the part that the network does not see.

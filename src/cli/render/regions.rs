@@ -32,8 +32,8 @@ pub struct RegionPanel {
 }
 
 /// Height and width, in pixels, in which a photograph of this height and width is drawn.
-pub fn panel_size(size: [usize; 2]) -> [u32; 2] {
-    within(size, LONGER_SIDE as usize).map(|length| length as u32)
+pub fn panel_size(size: [usize; 2]) -> [usize; 2] {
+    within(size, LONGER_SIDE as usize)
 }
 
 /// Draws a title with a value, the photographs side by side, and notes.

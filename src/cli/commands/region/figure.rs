@@ -1,7 +1,6 @@
 //! The figure of one class: the evidence on the photograph, the part that keeps the class, and the
 //! part that loses it, with the words for all outcomes.
 
-use occlude::image::resize::resize_rgb;
 use occlude::network::geometry::Rect;
 use occlude::network::{INPUT_SIDE, MEAN_BGR};
 use occlude::{Classification, Region as Pixels, RegionPart, Result, Threshold};
@@ -10,6 +9,7 @@ use super::{ClassRegions, Placed, Searched, counted, percent, scores};
 use crate::cli::args::Region;
 use crate::cli::explanation::{Explanation, fill_in_words};
 use crate::cli::output::figures::sizes;
+use crate::cli::render::backdrop::Backdrop;
 use crate::cli::render::canvas::Canvas;
 use crate::cli::render::regions::{self, RegionPanel, panel_size};
 use crate::cli::render::scale::readable;
@@ -26,43 +26,38 @@ const SHADED: f32 = 0.55;
 const UNSEEN: [u8; 3] = [255; 3];
 const UNSEEN_SHARE: f32 = 0.8;
 
-/// A photograph in the size of a panel.
-struct Panel {
-    size: [u32; 2],
-    /// `[height][width][3]`.
-    photograph: Vec<u8>,
+/// A photograph in the size of a panel, for the figures of all classes.
+pub struct Panel {
+    photograph: Backdrop,
     /// The covered picture in the same size; `None` for pixels that the network does not see.
     covered: Vec<Option<[u8; 3]>>,
 }
 
 impl Panel {
-    fn new(explanation: &Explanation) -> Result<Panel> {
-        let photograph = &explanation.photograph;
+    /// # Errors
+    /// The errors of [`occlude::MaskValue::covered`]; none after a successful sweep.
+    pub fn new(explanation: &Explanation) -> Result<Panel> {
+        let (photograph, resize) = (&explanation.photograph, explanation.resize);
         let size = panel_size([photograph.height(), photograph.width()]);
-        let to = size.map(|length| length as usize);
-        let part = Rect { y0: 0, x0: 0, y1: to[0], x1: to[1] };
-        let rgb = resize_rgb(photograph.rgb(), photograph.height(), photograph.width(), to, part);
-        let picture = photograph.picture(explanation.resize);
-        let covered = explanation.maps.mask_value.covered(&picture.input())?;
-        let framing = photograph.framing(explanation.resize).at_size(to);
-        let inside = |place: f64| (0.0..INPUT_SIDE as f64).contains(&place).then_some(place as usize);
+        let backdrop = Backdrop::undimmed(photograph, resize, size);
+        let covered = explanation.maps.mask_value.covered(&photograph.picture(resize).input())?;
+        let inside = |&place: &f64| (0.0..INPUT_SIDE as f64).contains(&place).then_some(place as usize);
         let level = |y: usize, x: usize| {
             let pixel = &covered.values()[(y * INPUT_SIDE + x) * 3..][..3];
             std::array::from_fn(|c| (pixel[2 - c] + MEAN_BGR[2 - c]).round() as u8)
         };
-        let [rows, columns] = [0, 1].map(|axis| -> Vec<Option<usize>> {
-            (0..to[axis]).map(|line| inside(framing.to_network(axis, line as f64 + 0.5))).collect()
-        });
+        let [rows, columns] = [0, 1].map(|axis| backdrop.places(axis).iter().map(inside).collect::<Vec<_>>());
         let at = |row: &Option<usize>, column: &Option<usize>| row.zip(*column).map(|(y, x)| level(y, x));
         let covered = rows.iter().flat_map(|row| columns.iter().map(|column| at(row, column)));
-        Ok(Panel { size, photograph: rgb, covered: covered.collect() })
+        let covered = covered.collect();
+        Ok(Panel { photograph: backdrop, covered })
     }
 
     /// The photograph with a colour for each pixel, by whether it is in the region.
     fn pixels(&self, region: &Pixels, colour: impl Fn(bool, [u8; 3], [u8; 3]) -> [u8; 3]) -> Vec<u8> {
         let width = region.size()[1];
-        let places = each(self.size, region.size());
-        let pixels = self.photograph.as_chunks::<3>().0.iter().zip(&self.covered).zip(places);
+        let places = each(self.photograph.size, region.size());
+        let pixels = self.photograph.pixels.as_chunks::<3>().0.iter().zip(&self.covered).zip(places);
         pixels
             .flat_map(|((&pixel, covered), [y, x])| match covered {
                 Some(covered) => colour(region.pixels()[y * width + x], pixel, *covered),
@@ -73,16 +68,14 @@ impl Panel {
 }
 
 /// For each pixel of the panel, the pixel of the photograph at its middle.
-fn each(panel: [u32; 2], photograph: [usize; 2]) -> impl Iterator<Item = [usize; 2]> {
-    let [height, width] = panel.map(|length| length as usize);
+fn each([height, width]: [usize; 2], photograph: [usize; 2]) -> impl Iterator<Item = [usize; 2]> {
     let at = move |axis: usize, at: usize| (2 * at + 1) * photograph[axis] / (2 * [height, width][axis]);
     (0..height).flat_map(move |y| (0..width).map(move |x| [at(0, y), at(1, x)]))
 }
 
 /// Draws the figure.
-pub fn draw(explanation: &Explanation, regions: &ClassRegions, args: &Region) -> Result<Canvas> {
+pub fn draw(explanation: &Explanation, panel: &Panel, regions: &ClassRegions, args: &Region) -> Canvas {
     let (maps, labels, class) = (&explanation.maps, &explanation.labels, regions.class);
-    let panel = Panel::new(explanation)?;
     let said = |said: &Classification| {
         let scores = scores(said, maps.score);
         let best = said.best();
@@ -117,7 +110,7 @@ pub fn draw(explanation: &Explanation, regions: &ClassRegions, args: &Region) ->
     let searched = |caption: &str, found: &Option<Searched>, keeps: bool, none: &str, nothing: &str| {
         let caption = caption.to_string();
         let Some(found) = found else {
-            let pixels = panel.photograph.clone();
+            let pixels = panel.photograph.pixels.clone();
             let notes = [none.to_string(), String::new()];
             return RegionPanel { caption, notes, pixels, contours: Vec::new(), boxes: Vec::new() };
         };
@@ -157,16 +150,16 @@ pub fn draw(explanation: &Explanation, regions: &ClassRegions, args: &Region) ->
     };
     let tile = args.tile;
     let fill = fill_in_words(maps.mask_value);
-    Ok(regions::draw(
+    regions::draw(
         labels.words(class),
         &format!("{} {}", maps.score, readable(regions.base_score)),
-        panel.size,
+        panel.photograph.on_page(),
         &panels,
         &[
             &level,
             &format!("{}; parts of {tile}×{tile} such pixels; covered with {fill}", sizes(maps, false)),
         ],
-    ))
+    )
 }
 
 /// The contours of all parts in shares of the width and the height.

@@ -85,12 +85,18 @@ impl Placed {
 }
 
 impl<'a> ClassRegions<'a> {
-    fn new(explanation: &Explanation, k: usize, found: &'a ClassParts, args: &Region) -> Result<Self> {
+    /// The regions of the `k`-th class, whose importance of each pixel is `map`.
+    fn new(
+        explanation: &Explanation,
+        k: usize,
+        map: &[f32],
+        found: &'a ClassParts,
+        args: &Region,
+    ) -> Result<Self> {
         let (photograph, resize) = (&explanation.photograph, explanation.resize);
-        let map = explanation.importance(k);
-        let level = args.threshold.level(&map)?;
+        let level = args.threshold.level(map)?;
         // Without evidence, no value of the map is as large.
-        let evidence = photograph.region_above(&map, level.unwrap_or(f32::INFINITY), resize);
+        let evidence = photograph.region_above(map, level.unwrap_or(f32::INFINITY), resize);
         let placed = |part: &'a SmallestPart| Searched {
             placed: Placed::new(photograph.region_of(&part.pixels, resize)),
             part,
@@ -131,18 +137,22 @@ fn region(common: &Common, args: &Region, output: &OutputFolder) -> Result<ExitC
     let explanation = session.sweep(source, &Classes::of(classes), &args.sweep, &progress, None)?;
     drop(bar);
     let line = SearchLine::new("searching the smallest parts");
-    let found = session.smallest_parts(&explanation, &args.sweep, args.tile, &|done| line.show(done))?;
+    let maps: Vec<Vec<f32>> =
+        (0..explanation.maps.classes.len()).map(|k| explanation.importance(k)).collect();
+    let progress = |done| line.show(done);
+    let found = session.smallest_parts(&explanation, &maps, &args.sweep, args.tile, &progress)?;
     drop(line);
 
     let pixels = explanation.photograph.height() * explanation.photograph.width();
     memory::require("the regions of the photograph", pixels.saturating_mul(8).saturating_add(DRAWING))?;
     let slugs = slugs(&explanation.maps.classes, &explanation.labels);
+    let panel = figure::Panel::new(&explanation)?;
     let mut regions = Vec::new();
     let mut files = Vec::new();
     for (k, (found, slug)) in found.iter().zip(&slugs).enumerate() {
-        let of_class = ClassRegions::new(&explanation, k, found, args)?;
+        let of_class = ClassRegions::new(&explanation, k, &maps[k], found, args)?;
         let name = |kind: &str| format!("{}-{slug}-{kind}.png", stem(&args.image));
-        files.push((name("region"), figure::draw(&explanation, &of_class, args)?.encode(Format::Png)));
+        files.push((name("region"), figure::draw(&explanation, &panel, &of_class, args).encode(Format::Png)));
         files.extend(masks(&of_class).map(|(kind, contents)| (name(kind), contents)));
         if let Some(part) = of_class.evidence.parts.first() {
             files.push((name("crop"), crop(&explanation, part.bounds)));

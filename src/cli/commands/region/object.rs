@@ -1,34 +1,25 @@
 //! The object of `region.json`.
 
-use occlude::network::INPUT_SIDE;
 use occlude::{Classification, RegionPart, Threshold};
 use serde::Serialize;
 
 use super::{ClassRegions, Placed, Searched, scores};
 use crate::cli::args::Region;
 use crate::cli::explanation::Explanation;
-use crate::cli::output::json::{self, Fill, Provenance};
+use crate::cli::output::json::{self, Provenance, RunInfo, SweepOptions};
 
 #[derive(Serialize)]
 struct RegionsObject<'a> {
     #[serde(flatten)]
     origin: Provenance<'a>,
     photograph_size: [usize; 2],
-    input_size: [usize; 2],
-    mask_size: [usize; 2],
-    stride: [usize; 2],
-    mask_value: Fill,
-    mask_clipping: bool,
-    region: [usize; 4],
-    resize: String,
-    placement: String,
-    score: String,
+    #[serde(flatten)]
+    sweep: SweepOptions,
     threshold: Level,
     tile: usize,
     classes: Vec<ClassObject<'a>>,
-    elapsed_seconds: f64,
-    threads: usize,
-    isa: &'a str,
+    #[serde(flatten)]
+    run: RunInfo<'a>,
 }
 
 /// A share of the maximum, or the name of a method.
@@ -131,24 +122,14 @@ pub fn json(explanation: &Explanation, regions: &[ClassRegions], args: &Region) 
     json::line(&RegionsObject {
         origin: explanation.provenance(),
         photograph_size: [photograph.height(), photograph.width()],
-        input_size: [INPUT_SIDE; 2],
-        mask_size: maps.mask_size,
-        stride: maps.stride,
-        mask_value: json::fill(maps.mask_value),
-        mask_clipping: maps.mask_clipping,
-        region: [maps.region.y0, maps.region.x0, maps.region.y1, maps.region.x1],
-        resize: explanation.resize.to_string(),
-        placement: explanation.placement.to_string(),
-        score: maps.score.to_string(),
+        sweep: explanation.sweep_options(),
         threshold: match args.threshold {
             Threshold::Share(share) => Level::Share(share),
             _ => Level::Method("otsu"),
         },
         tile: args.tile,
         classes: regions.iter().map(of_class).collect(),
-        elapsed_seconds: explanation.elapsed_seconds,
-        threads: explanation.threads,
-        isa: &explanation.isa,
+        run: explanation.run_info(),
     })
 }
 
