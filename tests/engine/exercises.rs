@@ -1,19 +1,25 @@
-//! Exercises for the chapters of `docs/`, with solutions. The comment above a test is the exercise,
-//! and its body is a solution. The last lines compare the solution with the library. The tests use
-//! the random network of `Weights::seeded` and need no file:
+//! Solutions of the exercises in the chapters of `docs/`. The argument of `answer!` is a solution, and
+//! the lines after it compare it with the library. `examples/exercises.rs` is this file with blanks
+//! in place of the answers: `OCCLUDE_BOOK=write cargo test --release --test repository exercises`
+//! writes it. The tests use the random network of `Weights::seeded` and need no file:
 //! `cargo test --release --test engine exercises::`.
 
-use crate::common::{SEED, picture};
+macro_rules! answer {
+    ($solution:expr) => {
+        $solution
+    };
+}
+
 use occlude::forward::softmax;
 use occlude::network::geometry::{Rect, Window};
 use occlude::network::{BlobId, Layer, Network, Op};
 use occlude::{
-    Activations, Error, GoogLeNet, Input, MaskValue, OcclusionSensitivity, Picture, Resize, Score, Threshold,
+    Activations, GoogLeNet, Input, MaskValue, OcclusionSensitivity, Picture, Resize, Score, Threshold,
     Weights, reference,
 };
 use std::sync::LazyLock;
 
-static WEIGHTS: LazyLock<Weights> = LazyLock::new(|| Weights::seeded(SEED));
+static WEIGHTS: LazyLock<Weights> = LazyLock::new(|| Weights::seeded(1));
 static NET: LazyLock<GoogLeNet> = LazyLock::new(|| GoogLeNet::new(&WEIGHTS).unwrap());
 static INPUT: LazyLock<Input> =
     LazyLock::new(|| Picture::from_rgb(224, 224, &picture(), Resize::Stretch).unwrap().input());
@@ -21,6 +27,17 @@ static INPUT: LazyLock<Input> =
 static PASS: LazyLock<Activations> = LazyLock::new(|| NET.forward(&INPUT));
 /// All blobs of the same picture, computed by the reference path.
 static BLOBS: LazyLock<Vec<Vec<f32>>> = LazyLock::new(|| reference::forward(&WEIGHTS, INPUT.values()));
+
+/// A picture by formula, `[224][224][3]` in RGB order: rings, a saddle and a chequered pattern.
+fn picture() -> Vec<u8> {
+    let level = |y: usize, x: usize| {
+        let red = (x * x + y * y) / 64;
+        let green = (x.abs_diff(150).pow(2) + y.abs_diff(90).pow(2)) / 37;
+        let blue = (x ^ y) + (x / 32 + y / 32) % 2 * 24;
+        [red, green, blue].map(|level| (level % 256) as u8)
+    };
+    (0..224 * 224).flat_map(|pixel| level(pixel / 224, pixel % 224)).collect()
+}
 
 fn layer(name: &str) -> &'static Layer {
     NET.network().layers.iter().find(|layer| layer.name == name).unwrap()
@@ -59,11 +76,15 @@ fn exercise_1_1_a_pixel_becomes_three_numbers() {
     let mut rgb = vec![90; 224 * 224 * 3];
     rgb[(10 * 224 + 20) * 3..][..3].copy_from_slice(&[255, 128, 0]);
 
-    // Blue comes first. The ImageNet mean is subtracted from each channel: 104, 117, 123.
-    let orange = [0.0 - 104.0, 128.0 - 117.0, 255.0 - 123.0];
-    // The shape is [224][224][3]. The 10 rows of 224 pixels and 20 more pixels before have three
-    // values each.
-    let at = 6780;
+    let orange: [f32; 3] = answer!({
+        // Blue comes first. The mean of the training pictures is subtracted: 104, 117, 123.
+        [0.0 - 104.0, 128.0 - 117.0, 255.0 - 123.0]
+    });
+    let at: usize = answer!({
+        // The shape is [224][224][3]. The 10 rows of 224 pixels and 20 more pixels before have
+        // three values each.
+        (10 * 224 + 20) * 3
+    });
 
     let input = Picture::from_rgb(224, 224, &rgb, Resize::Stretch).unwrap().input();
     assert_eq!(input.values()[at..at + 3], orange);
@@ -74,55 +95,55 @@ fn exercise_1_1_a_pixel_becomes_three_numbers() {
 /// Given: a tensor. Recover the picture.
 #[test]
 fn exercise_1_2_the_tensor_is_the_picture() {
-    let rgb: Vec<u8> = INPUT
-        .values()
-        .chunks(3)
-        .flat_map(|pixel| [pixel[2] + 123.0, pixel[1] + 117.0, pixel[0] + 104.0])
-        .map(|level| level as u8)
-        .collect();
+    let tensor: &[f32] = INPUT.values();
+    let rgb: Vec<u8> = answer!({
+        let red_first = |pixel: &[f32]| [pixel[2] + 123.0, pixel[1] + 117.0, pixel[0] + 104.0];
+        tensor.chunks(3).flat_map(red_first).map(|level| level as u8).collect()
+    });
 
     assert_eq!(rgb, picture());
 }
 
 // Chapter 2: convolution.
 
-/// A convolution with six loops: over the rows, columns and channels of the output, and over the
-/// channels, rows and columns of the window. `x` has the shape `[side][side][inputs]`, and
+/// A convolution with loops only, with bias and ReLU. `x` has the shape `[side][side][inputs]`, and
 /// `weights` has the shape `[outputs][inputs][size][size]`.
 fn convolve(x: &[f32], side: usize, weights: &[f32], bias: &[f32], window: Window) -> Vec<f32> {
-    let Window { size, stride, padding, .. } = window;
-    let (inputs, outputs) = (x.len() / side / side, bias.len());
-    let output_side = (side + 2 * padding - size) / stride + 1;
-    let mut y = vec![0.0; output_side * output_side * outputs];
-    for oy in 0..output_side {
-        for ox in 0..output_side {
-            for output in 0..outputs {
-                let mut sum = 0.0;
-                for input in 0..inputs {
-                    for ky in 0..size {
-                        for kx in 0..size {
-                            // The position in the padded plane. The padding is zero.
-                            let (py, px) = (oy * stride + ky, ox * stride + kx);
-                            let inside = padding..side + padding;
-                            if inside.contains(&py) && inside.contains(&px) {
-                                let pixel = (py - padding) * side + px - padding;
-                                let weight = ((output * inputs + input) * size + ky) * size + kx;
-                                sum += x[pixel * inputs + input] * weights[weight];
+    answer!({
+        let Window { size, stride, padding, .. } = window;
+        let (inputs, outputs) = (x.len() / side / side, bias.len());
+        let output_side = (side + 2 * padding - size) / stride + 1;
+        let mut y = vec![0.0; output_side * output_side * outputs];
+        for oy in 0..output_side {
+            for ox in 0..output_side {
+                for output in 0..outputs {
+                    let mut sum = 0.0;
+                    for input in 0..inputs {
+                        for ky in 0..size {
+                            for kx in 0..size {
+                                // The position in the padded plane. The padding is zero.
+                                let (py, px) = (oy * stride + ky, ox * stride + kx);
+                                let inside = padding..side + padding;
+                                if inside.contains(&py) && inside.contains(&px) {
+                                    let pixel = (py - padding) * side + px - padding;
+                                    let weight = ((output * inputs + input) * size + ky) * size + kx;
+                                    sum += x[pixel * inputs + input] * weights[weight];
+                                }
                             }
                         }
                     }
+                    y[(oy * output_side + ox) * outputs + output] = (sum + bias[output]).max(0.0);
                 }
-                y[(oy * output_side + ox) * outputs + output] = (sum + bias[output]).max(0.0);
             }
         }
-    }
-    y
+        y
+    })
 }
 
 /// Given: the input and the weights of conv1. Compute its output with loops only, including bias
-/// and ReLU.
+/// and ReLU. The blank is above.
 #[test]
-fn exercise_2_1_a_convolution_is_six_loops() {
+fn exercise_2_1_a_convolution_with_loops() {
     let (weights, bias) = (WEIGHTS.weight("conv1/7x7_s2"), WEIGHTS.bias("conv1/7x7_s2"));
     let y = convolve(INPUT.values(), 224, weights, bias, Window::convolution(7, 2, 3));
 
@@ -136,43 +157,50 @@ fn exercise_2_1_a_convolution_is_six_loops() {
 /// most multiply-adds, and its share of a pass. Count zeros as well.
 #[test]
 fn exercise_2_2_multiply_adds_are_counted_from_shapes() {
-    // An output takes one multiply-add for each tap and each input channel.
-    let conv1 = 112 * 112 * 64 * (7 * 7 * 3);
-    // The most expensive layer has a large plane, many input channels and many output channels.
-    let conv2 = 56 * 56 * 192 * (3 * 3 * 64);
+    let conv1: usize = answer!({
+        // An output takes one multiply-add for each tap and each input channel.
+        112 * 112 * 64 * (7 * 7 * 3)
+    });
+    let (most_expensive, its_count): (&str, usize) = answer!({
+        // It has a large plane, many input channels and many output channels.
+        ("conv2/3x3", 56 * 56 * 192 * (3 * 3 * 64))
+    });
+    let percent: usize = answer!(21);
 
     let network = NET.network();
     let count =
         |layer: &Layer| network.multiply_adds_per_pixel(layer) * network.blobs[layer.output].side.pow(2);
     assert_eq!(count(layer("conv1/7x7_s2")), conv1);
     let largest = network.layers.iter().max_by_key(|layer| count(layer)).unwrap();
-    assert_eq!((largest.name.as_str(), count(largest)), ("conv2/3x3", conv2));
+    assert_eq!((largest.name.as_str(), count(largest)), (most_expensive, its_count));
     let total: usize = network.layers.iter().map(count).sum();
-    assert_eq!(100 * conv2 as u64 / total as u64, 21);
+    assert_eq!(100 * its_count / total, percent);
 }
 
 /// Given: a 3x3 layer of the second-last inception block. Compute it as a matrix product: the
 /// im2col matrix, with one row for each output pixel, times the weights, with one row for each
-/// output channel. Does the result equal that of the loops bit for bit? (Yes, if both add the
-/// terms in the same order. A term with padding then adds a zero, which changes nothing.)
+/// output channel. Does the result equal that of the loops of exercise 2.1 bit for bit?
 #[test]
 fn exercise_2_3_a_convolution_is_a_matrix_product() {
     let name = "inception_5a/3x3";
     let (x, side, inputs) = blob("inception_5a/3x3_reduce");
     let (weights, bias) = (WEIGHTS.weight(name), WEIGHTS.bias(name));
     let depth = inputs * 3 * 3;
-    let mut patches = vec![0.0; side * side * depth];
-    for (pixel, patch) in patches.chunks_mut(depth).enumerate() {
-        for (k, value) in patch.iter_mut().enumerate() {
-            // k follows the order of a filter's weights: channel, row, column. The padding is one
-            // pixel.
-            let (input, ky, kx) = (k / 9, k / 3 % 3, k % 3);
-            let (py, px) = (pixel / side + ky, pixel % side + kx);
-            if (1..=side).contains(&py) && (1..=side).contains(&px) {
-                *value = x[((py - 1) * side + px - 1) * inputs + input];
+    let patches: Vec<f32> = answer!({
+        let mut patches = vec![0.0; side * side * depth];
+        for (pixel, patch) in patches.chunks_mut(depth).enumerate() {
+            for (k, value) in patch.iter_mut().enumerate() {
+                // k follows the order of a filter's weights: channel, row, column. The padding is
+                // one pixel.
+                let (input, ky, kx) = (k / 9, k / 3 % 3, k % 3);
+                let (py, px) = (pixel / side + ky, pixel % side + kx);
+                if (1..=side).contains(&py) && (1..=side).contains(&px) {
+                    *value = x[((py - 1) * side + px - 1) * inputs + input];
+                }
             }
         }
-    }
+        patches
+    });
     let mut y = Vec::new();
     for patch in patches.chunks(depth) {
         for (filter, bias) in weights.chunks(depth).zip(bias) {
@@ -181,7 +209,11 @@ fn exercise_2_3_a_convolution_is_a_matrix_product() {
         }
     }
 
-    assert_eq!(y, convolve(x, side, weights, bias, window(name)));
+    // If both add the terms in the same order, the bits are equal. A term with padding adds a zero,
+    // which changes nothing.
+    let equal_bits: bool = answer!(true);
+
+    assert_eq!(y == convolve(x, side, weights, bias, window(name)), equal_bits);
     // In the block's output these channels follow those of the 1x1 branch.
     let (output, _, channels) = blob("inception_5a/output");
     let first = layer(name).channel;
@@ -197,20 +229,25 @@ fn exercise_2_3_a_convolution_is_a_matrix_product() {
 /// the last pixel of pool1 have? Compute the output there for channel 7.
 #[test]
 fn exercise_3_1_a_window_may_hang_over_the_border() {
-    // Caffe rounds up: it uses each window that starts inside the plane. (Rounding down gives 55,
-    // 27, 13 and 6.)
-    let side = |side: usize| (side - 3).div_ceil(2) + 1;
-    assert_eq!([112, 56, 28, 14].map(side), [56, 28, 14, 7]);
-    // Pixel 55 reads rows and columns 110 and 111. Row and column 112 do not exist, so there are
-    // four values.
+    fn output_side(side: usize) -> usize {
+        answer!({
+            // Caffe rounds up: it uses each window that starts inside the plane. (Rounding down
+            // gives 55, 27, 13 and 6.)
+            (side - 3).div_ceil(2) + 1
+        })
+    }
     let (conv1, ..) = blob("conv1/7x7_s2");
     let value = |y: usize, x: usize| conv1[(y * 112 + x) * 64 + 7];
-    let largest = value(110, 110).max(value(110, 111)).max(value(111, 110)).max(value(111, 111));
+    let largest: f32 = answer!({
+        // Pixel 55 reads rows and columns 110 and 111. Row and column 112 do not exist, so there
+        // are four values.
+        value(110, 110).max(value(110, 111)).max(value(111, 110)).max(value(111, 111))
+    });
 
     for name in ["pool1/3x3_s2", "pool2/3x3_s2", "pool3/3x3_s2", "pool4/3x3_s2"] {
         let from = NET.network().blobs[layer(name).input].side;
-        assert_eq!(blob(name).1, side(from), "{name}");
-        assert_eq!(window(name).output_side(from), side(from), "{name}");
+        assert_eq!(blob(name).1, output_side(from), "{name}");
+        assert_eq!(window(name).output_side(from), output_side(from), "{name}");
     }
     assert_eq!(blob("pool1/3x3_s2").0[(55 * 56 + 55) * 64 + 7], largest);
 }
@@ -224,15 +261,16 @@ fn exercise_3_2_normalisation_is_across_channels() {
     let (pool1, ..) = blob("pool1/3x3_s2");
     let at = (30 * 56 + 17) * 64;
     let pixel = &pool1[at..at + 64];
-    let normalised: Vec<f32> = (0..64)
-        .map(|channel: usize| {
+    fn normalise(pixel: &[f32], channel: usize) -> f32 {
+        answer!({
             // The sum covers only the channels that exist: three for the first and for the last
             // channel.
             let around = &pixel[channel.saturating_sub(2)..(channel + 3).min(64)];
             let squares: f64 = around.iter().map(|&value| f64::from(value).powi(2)).sum();
             (f64::from(pixel[channel]) / (1.0 + 0.0001 / 5.0 * squares).powf(0.75)) as f32
         })
-        .collect();
+    }
+    let normalised: Vec<f32> = (0..64).map(|channel| normalise(pixel, channel)).collect();
 
     assert_close(&normalised, &blob("pool1/norm1").0[at..at + 64]);
 }
@@ -243,15 +281,17 @@ fn exercise_3_2_normalisation_is_across_channels() {
 /// convolution?
 #[test]
 fn exercise_3_3_reducing_first_is_cheaper() {
-    let direct = 28 * 28 * 32 * (5 * 5 * 192);
-    let detour = 28 * 28 * 16 * 192 + 28 * 28 * 32 * (5 * 5 * 16);
-    assert_eq!((direct, detour), (120_422_400, 12_443_648)); // about a tenth
-    // The 64 channels of the 1x1 branch and the 128 of the 3x3 branch come first.
-    let channel = 64 + 128 + 3;
+    let direct: usize = answer!(28 * 28 * 32 * (5 * 5 * 192));
+    let detour: usize = answer!(28 * 28 * 16 * 192 + 28 * 28 * 32 * (5 * 5 * 16));
+    let channel: usize = answer!({
+        // The 64 channels of the 1x1 branch and the 128 of the 3x3 branch come first.
+        64 + 128 + 3
+    });
 
     let network = NET.network();
     let count = |name: &str| network.multiply_adds_per_pixel(layer(name)) * 28 * 28;
     assert_eq!(count("inception_3a/5x5_reduce") + count("inception_3a/5x5"), detour);
+    assert_eq!(count("inception_3a/5x5") / 16 * 192, direct);
     assert_eq!(layer("inception_3a/5x5").channel + 3, channel);
 }
 
@@ -260,17 +300,22 @@ fn exercise_3_3_reducing_first_is_cheaper() {
 /// Given: the logits 2, 1 and 0. Compute their probabilities by the definition. Repeat this for
 /// 1002, 1001 and 1000 in `f32`. What does softmax subtract to give the same result?
 #[test]
-fn exercise_4_1_adding_a_constant_to_all_logits_changes_nothing() {
+fn exercise_4_1_softmax_of_large_logits() {
     fn by_definition(logits: [f32; 3]) -> [f32; 3] {
-        let powers = logits.map(f32::exp);
-        powers.map(|power| power / powers.iter().sum::<f32>())
+        answer!({
+            let powers = logits.map(f32::exp);
+            powers.map(|power| power / powers.iter().sum::<f32>())
+        })
     }
     let small = by_definition([2.0, 1.0, 0.0]);
     // e^1002 overflows f32, and infinity divided by infinity is not a number.
     assert!(by_definition([1002.0, 1001.0, 1000.0]).iter().all(|p| p.is_nan()));
-    // exp(l + a) / sum of exp(l_j + a) = exp(a) exp(l) / (exp(a) sum of exp(l_j)): the constant
-    // cancels, so softmax may subtract the largest logit.
-    let large = by_definition([1002.0, 1001.0, 1000.0].map(|logit| logit - 1002.0));
+    let subtracted: f32 = answer!({
+        // exp(l + a) / sum of exp(l_j + a) = exp(a) exp(l) / (exp(a) sum of exp(l_j)): the constant
+        // cancels, so softmax may subtract the largest logit.
+        1002.0
+    });
+    let large = by_definition([1002.0, 1001.0, 1000.0].map(|logit| logit - subtracted));
     assert_close(&large, &small);
 
     assert_close(&softmax(&[2.0, 1.0, 0.0]), &small);
@@ -282,13 +327,20 @@ fn exercise_4_1_adding_a_constant_to_all_logits_changes_nothing() {
 #[test]
 fn exercise_4_2_the_order_of_classes_is_that_of_logits() {
     let logits = PASS.blob("loss3/classifier").unwrap();
-    let mut classes: Vec<usize> = (0..logits.len()).collect();
-    classes.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]));
-    let first = classes[0];
-    let probability = 1.0 / logits.iter().map(|&logit| f64::from(logit - logits[first]).exp()).sum::<f64>();
+    let five: Vec<usize> = answer!({
+        let mut classes: Vec<usize> = (0..logits.len()).collect();
+        classes.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]));
+        classes.truncate(5);
+        classes
+    });
+    let first = five[0];
+    let probability: f64 = answer!({
+        let differences = logits.iter().map(|&logit| f64::from(logit - logits[first]));
+        1.0 / differences.map(f64::exp).sum::<f64>()
+    });
 
     let classification = NET.classify(&INPUT);
-    assert_eq!(classification.top(5), classes[..5]);
+    assert_eq!(classification.top(5), five);
     assert!((f64::from(classification.probabilities[first]) - probability).abs() < 1e-6);
 }
 
@@ -310,13 +362,22 @@ fn covered(rect: Rect, bgr: [f32; 3]) -> Input {
 /// How many with whole masks only (`mask_clipping` off)?
 #[test]
 fn exercise_5_1_positions_are_counted_along_each_axis() {
-    // With clipped masks the centres are at 0, stride, 2 * stride, .. below 224, for every mask
-    // size.
-    let clipped = |stride: usize| 224usize.div_ceil(stride);
-    assert_eq!((clipped(22).pow(2), clipped(10).pow(2)), (121, 529));
-    // Whole masks start at 0, stride, .. as long as they end inside the picture.
-    let whole = |size: usize, stride: usize| (224 - size) / stride + 1;
-    assert_eq!((whole(45, 22).pow(2), whole(15, 10).pow(2)), (81, 441));
+    fn clipped(stride: usize) -> usize {
+        answer!({
+            // The centres are at 0, stride, 2 * stride, .. below 224, for every mask size.
+            224usize.div_ceil(stride)
+        })
+    }
+    fn whole(size: usize, stride: usize) -> usize {
+        answer!({
+            // Whole masks start at 0, stride, .. as long as they end inside the picture.
+            (224 - size) / stride + 1
+        })
+    }
+    let of_45_and_22: [usize; 2] = answer!([121, 81]);
+    let of_15_and_10: [usize; 2] = answer!([529, 441]);
+    assert_eq!([clipped(22), whole(45, 22)].map(|n| n * n), of_45_and_22);
+    assert_eq!([clipped(10), whole(15, 10)].map(|n| n * n), of_15_and_10);
 
     let sweep = OcclusionSensitivity::new(&NET).mask_size([60, 100]).stride([90, 120]);
     let grid = |sweep: OcclusionSensitivity| sweep.run(&INPUT).unwrap().grid;
@@ -335,9 +396,12 @@ fn exercise_5_2_a_map_is_a_difference_of_scores() {
     for y in [0usize, 112] {
         for x in [0usize, 112] {
             let rect = Rect { y0: y.saturating_sub(30), x0: x.saturating_sub(30), y1: y + 30, x1: x + 30 };
-            // The mean is already subtracted from the tensor, so it is zero there.
-            let occluded = NET.classify(&covered(rect, [0.0; 3]));
-            map.push(whole.probabilities[class] - occluded.probabilities[class]);
+            let drop: f32 = answer!({
+                // The mean is already subtracted from the tensor, so it is zero there.
+                let occluded = NET.classify(&covered(rect, [0.0; 3]));
+                whole.probabilities[class] - occluded.probabilities[class]
+            });
+            map.push(drop);
         }
     }
 
@@ -361,8 +425,10 @@ fn exercise_6_1_a_rectangle_through_a_pool() {
     let pool = Window::pool(3, 2, 0);
     for a in 0usize..112 {
         for b in a + 1..=112 {
-            // The first o with 2o + 2 >= a, and the last o with 2o < b.
-            let (first, last) = (a.saturating_sub(1) / 2, (b - 1) / 2);
+            let (first, last): (usize, usize) = answer!({
+                // The first o with 2o + 2 >= a, and the last o with 2o < b.
+                (a.saturating_sub(1) / 2, (b - 1) / 2)
+            });
 
             let reached = Rect { y0: a, x0: 0, y1: b, x1: 112 }.through(pool, 56);
             assert_eq!((reached.y0, reached.y1), (first, last + 1), "{a} to {b}");
@@ -384,10 +450,12 @@ fn exercise_6_2_receptive_fields_by_recursion() {
                 Op::AveragePool => (7, 1),
                 _ => (1, 1),
             };
-            // An output reads `size` neighbours. Each has a field of `width` pixels, `step` pixels
-            // after the one before.
-            let (width, step) = fields[layer.input];
-            let field = (width + (size - 1) * step, step * stride);
+            let (width, step): (usize, usize) = fields[layer.input];
+            let field: (usize, usize) = answer!({
+                // An output reads `size` neighbours. Each has a field of `width` pixels, `step`
+                // pixels after the one before.
+                (width + (size - 1) * step, step * stride)
+            });
             // The branches of an inception block have the same centre, so the widest field contains
             // the others.
             fields[layer.output] = fields[layer.output].max(field);
@@ -406,10 +474,13 @@ fn exercise_6_2_receptive_fields_by_recursion() {
 #[test]
 fn exercise_6_3_the_reach_of_a_mask() {
     let mask = Rect { y0: 90, x0: 100, y1: 104, x1: 109 };
-    // Output o reads the inputs o * stride - padding .. o * stride - padding + size.
-    let along = |(a, b): (usize, usize), size: usize, stride: usize, padding: usize| {
-        ((a + padding + 1).saturating_sub(size).div_ceil(stride), (b - 1 + padding) / stride + 1)
-    };
+    // The outputs that can change, if the inputs `a` to `b - 1` do.
+    fn along((a, b): (usize, usize), size: usize, stride: usize, padding: usize) -> (usize, usize) {
+        answer!({
+            // Output o reads the inputs o * stride - padding .. o * stride - padding + size.
+            ((a + padding + 1).saturating_sub(size).div_ceil(stride), (b - 1 + padding) / stride + 1)
+        })
+    }
     let through_all = |mut range: (usize, usize)| {
         // conv1, pool1, conv2/3x3, pool2, 5x5. LRN and 1x1 convolutions keep the rectangle.
         for (size, stride, padding) in [(7, 2, 3), (3, 2, 0), (3, 1, 1), (3, 2, 0), (5, 1, 2)] {
@@ -431,18 +502,19 @@ fn exercise_6_3_the_reach_of_a_mask() {
 /// The sums of a 1x1 convolution for one pixel. Each adds the terms in the order of `channels`
 /// and rounds once per term.
 fn fused_sums(pixel: &[f32], weights: &[f32], bias: &[f32], channels: &[usize]) -> Vec<f32> {
-    let filters = weights.chunks(pixel.len()).zip(bias);
-    let sum = |(filter, &bias): (&[f32], &f32)| {
-        channels.iter().fold(bias, |sum, &channel| pixel[channel].mul_add(filter[channel], sum))
-    };
-    filters.map(sum).collect()
+    answer!({
+        let filters = weights.chunks(pixel.len()).zip(bias);
+        let sum = |(filter, &bias): (&[f32], &f32)| {
+            channels.iter().fold(bias, |sum, &channel| pixel[channel].mul_add(filter[channel], sum))
+        };
+        filters.map(sum).collect()
+    })
 }
 
 /// Given: one input pixel of inception_4a/3x3_reduce from the library's pass, and the layer's
 /// weights. Compute the outputs with fused multiply-adds (`f32::mul_add`), from the bias on,
 /// channel by channel. Show that the bits are the library's, also without the channels that are
-/// zero, but not in reverse order. How many channels are not zero? Which weights would make it
-/// wrong to skip zeros?
+/// zero, but not in reverse order. Which weight would make it wrong to skip zeros?
 #[test]
 fn exercise_7_1_zeros_may_be_left_out_but_the_order_counts() {
     let name = "inception_4a/3x3_reduce";
@@ -463,22 +535,22 @@ fn exercise_7_1_zeros_may_be_left_out_but_the_order_counts() {
     assert_eq!(bits(&nonzero), library);
     assert!((1..inputs).contains(&nonzero.len()), "{} are not zero", nonzero.len());
     assert_ne!(bits(&backwards), library);
-    // Zero times infinity is not a number, so the term would not be zero. `Weights` refuses such
-    // weights.
-    assert!((0.0 * f32::INFINITY).is_nan());
-    let mut file = crate::common::seeded_tensors();
-    file[1].bytes[..4].copy_from_slice(&f32::INFINITY.to_le_bytes());
-    let refused = Weights::from_bytes("infinite", &crate::common::safetensors(&file));
-    assert!(matches!(refused, Err(Error::Weights { .. })));
+    let harmful_weight: f32 = answer!({
+        // Zero times infinity is not a number. `Weights` refuses such weights.
+        f32::INFINITY
+    });
+    assert!((0.0 * harmful_weight).is_nan());
 }
 
-/// Find three `f32` numbers whose sum depends on the order. Which order gives the correct sum?
+/// Find three `f32` numbers whose sum depends on the order.
 #[test]
 fn exercise_7_2_additions_are_rounded() {
-    // Near 1e8 neighbouring f32 numbers differ by 8.
-    let [large, one] = [1e8f32, 1.0];
-    assert_eq!((large + one) - large, 0.0);
-    assert_eq!((large - large) + one, 1.0);
+    let [a, b, c]: [f32; 3] = answer!({
+        // Near 1e8 neighbouring f32 numbers differ by 8, so the first sum loses the 1.
+        [1e8, 1.0, -1e8]
+    });
+
+    assert_ne!((a + b) + c, (a + c) + b);
 }
 
 // Chapter 8: reading a map.
@@ -495,13 +567,16 @@ fn exercise_8_1_a_margin_tells_where_the_class_stays() {
     let (mut stays, mut goes) = (0, 0);
     for (position, &most_probable) in maps.argmax.iter().enumerate() {
         let known: Vec<f32> = (0..50).map(|k| maps.scores[k * count + position]).collect();
-        let best_other = known[1..].iter().copied().fold(0.0, f32::max);
-        // The other classes share this probability, and one of them may have all of it.
-        let rest = 1.0 - known.iter().sum::<f32>();
-        if known[0] > best_other.max(rest) + 1e-6 {
+        let (certainly_stays, certainly_goes): (bool, bool) = answer!({
+            let best_other = known[1..].iter().copied().fold(0.0, f32::max);
+            // The other classes share this probability, and one of them may have all of it.
+            let rest = 1.0 - known.iter().sum::<f32>();
+            (known[0] > best_other.max(rest) + 1e-6, known[0] < best_other)
+        });
+        if certainly_stays {
             assert_eq!(most_probable, top[0]);
             stays += 1;
-        } else if known[0] < best_other {
+        } else if certainly_goes {
             assert_ne!(most_probable, top[0]);
             goes += 1;
         }
@@ -511,53 +586,56 @@ fn exercise_8_1_a_margin_tells_where_the_class_stays() {
 }
 
 /// Given: a map that is zero at a position. Does this mean that the network does not need the
-/// covered part? Use a mask with the colour of the part that it covers. What changes in the
-/// scores and in each layer?
+/// covered part? Find a mask that the network cannot see at a blue square, although the square
+/// affects the scores.
 #[test]
-fn exercise_8_2_covering_with_the_same_colour_changes_nothing() {
+fn exercise_8_2_a_mask_that_the_network_cannot_see() {
     // The picture with a square of one colour that affects the scores.
     let square = Rect { y0: 82, x0: 82, y1: 142, x1: 142 };
     let input = covered(square, [151.0, -117.0, -123.0]); // blue
-    let blue = MaskValue::Rgb([0.0, 0.0, 255.0]);
+    let unseen: MaskValue = answer!(MaskValue::Rgb([0.0, 0.0, 255.0]));
     let sweep = OcclusionSensitivity::new(&NET).mask_size([60, 60]).stride([112, 112]).score(Score::Logit);
     let map = |value: MaskValue| sweep.clone().mask_value(value).run(&input).unwrap().map(0);
 
     // The fourth position covers the square.
-    let (same, other) = (map(blue), map(MaskValue::TrainingMean));
+    let (same, other) = (map(unseen), map(MaskValue::TrainingMean));
     assert_eq!(same.get(1, 1), 0.0);
     assert!(other.get(1, 1).abs() > 0.01 && same.get(0, 0).abs() > 0.01, "{same:?}, {other:?}");
-    let trace = NET.trace(&input, square, blue).unwrap();
+    let trace = NET.trace(&input, square, unseen).unwrap();
     assert!(trace.layers.iter().all(|layer| layer.changed_pixels() == 0 && !layer.reached.is_empty()));
 }
 
 /// Given: a mask over the left half of the picture, one over the right half, and one over both.
 /// Is the drop under the last mask the sum of the other two drops?
 #[test]
-fn exercise_8_3_drops_do_not_add_up() {
+fn exercise_8_3_two_masks_and_their_union() {
     let [left, right, all] = [(0, 112), (112, 224), (0, 224)].map(|(x0, x1)| Rect { y0: 0, x0, y1: 224, x1 });
     let whole = NET.classify(&INPUT);
     let class = whole.best();
     let drop = |rect: Rect| whole.logits[class] - NET.classify(&covered(rect, [0.0; 3])).logits[class];
+    let adds_up: bool = answer!(false);
 
     let (sum, both) = (drop(left) + drop(right), drop(all));
-    assert!((sum - both).abs() > 0.1 * both.abs(), "{sum} and {both}");
+    assert_eq!((sum - both).abs() < 0.1 * both.abs(), adds_up, "{sum} and {both}");
 }
 
 // Chapter 9: Grad-CAM.
 
-/// The sum over the 1024 channels of activation times weight of the class, at each of the 49
-/// pixels of the last plane.
+/// A value for each of the 49 pixels of the last plane.
 fn class_activation_map(class: usize) -> Vec<f64> {
-    let plane = PASS.blob("inception_5b/output").unwrap();
-    let weights = &WEIGHTS.weight("loss3/classifier")[class * 1024..][..1024];
-    let value = |pixel: &[f32]| pixel.iter().zip(weights).map(|(&a, &w)| f64::from(a) * f64::from(w)).sum();
-    plane.chunks(1024).map(value).collect()
+    let plane: Vec<f32> = PASS.blob("inception_5b/output").unwrap();
+    let weights: &[f32] = &WEIGHTS.weight("loss3/classifier")[class * 1024..][..1024];
+    answer!({
+        // The sum over the 1024 channels of activation times weight of the class.
+        let product = |(&a, &w): (&f32, &f32)| f64::from(a) * f64::from(w);
+        plane.chunks(1024).map(|pixel| pixel.iter().zip(weights).map(product).sum()).collect()
+    })
 }
 
 /// Given: the activations of the last plane and the classifier's weights. The classifier reads
 /// the mean of each channel over the 49 pixels: `l_c = sum over k of W_ck mean(A_k) + b_c`.
 /// Exchange the two sums, and find the map whose mean is the logit without its bias. (It is the
-/// class activation map of Zhou et al., 2016.)
+/// class activation map of Zhou et al., 2016.) The blank is above.
 #[test]
 fn exercise_9_1_a_logit_is_the_mean_of_a_map() {
     let bias = WEIGHTS.bias("loss3/classifier");
@@ -592,8 +670,10 @@ fn exercise_9_2_a_gradient_is_a_quotient_of_small_differences() {
             probabilities(&plane)[class]
         };
         let measured = (moved(0.01) - moved(-0.01)) / 0.02;
-        let expected_weight: f64 = (0..1000).map(|j| p[j] * weight(j, channel)).sum();
-        let formula = p[class] / 49.0 * (weight(class, channel) - expected_weight);
+        let formula: f64 = answer!({
+            let expected_weight: f64 = (0..1000).map(|j| p[j] * weight(j, channel)).sum();
+            p[class] / 49.0 * (weight(class, channel) - expected_weight)
+        });
         assert!((measured - formula).abs() < 1e-4 * formula.abs(), "{measured} is not {formula}");
     }
 }
@@ -601,43 +681,51 @@ fn exercise_9_2_a_gradient_is_a_quotient_of_small_differences() {
 /// Given: class activation maps and probabilities. Compute Grad-CAM of a class from them.
 #[test]
 fn exercise_9_3_grad_cam_is_a_difference_of_class_activation_maps() {
-    // The sum over k of A_k times the formula of exercise 9.2, with negative values set to zero.
     let classification = NET.classify(&INPUT);
     let (class, probabilities) = (classification.best(), &classification.probabilities);
-    let own = class_activation_map(class);
-    let mut expected = vec![0.0; 49];
-    for (other, &p) in probabilities.iter().enumerate() {
-        for (sum, value) in expected.iter_mut().zip(class_activation_map(other)) {
-            *sum += f64::from(p) * value;
+    let map: Vec<f32> = answer!({
+        // The sum over k of A_k times the formula of exercise 9.2, with negative values set to zero.
+        let own = class_activation_map(class);
+        let mut expected = vec![0.0; 49];
+        for (other, &p) in probabilities.iter().enumerate() {
+            for (sum, value) in expected.iter_mut().zip(class_activation_map(other)) {
+                *sum += f64::from(p) * value;
+            }
         }
-    }
-    let scale = f64::from(probabilities[class]) / 49.0;
-    let map: Vec<f32> =
-        own.iter().zip(&expected).map(|(own, expected)| (scale * (own - expected)).max(0.0) as f32).collect();
+        let scale = f64::from(probabilities[class]) / 49.0;
+        let value = |(own, expected): (&f64, &f64)| (scale * (own - expected)).max(0.0) as f32;
+        own.iter().zip(&expected).map(value).collect()
+    });
 
     assert_close(&map, NET.grad_cam(&PASS, &[class]).unwrap().map(0).values());
     assert!(map.iter().any(|&value| value > 0.0));
 }
+
+// Chapter 10: regions.
 
 /// Given: the values of a map. Compute Otsu's threshold in one pass over the sorted values.
 #[test]
 fn exercise_10_1_otsus_threshold_needs_one_pass() {
     let map: Vec<f32> =
         (0..500).map(|i| ((i * i % 83) as f32 - 20.0) / if i % 3 == 0 { 9.0 } else { 70.0 }).collect();
-    // The variance between two groups of n and m values with sums s and t is, apart from a constant
-    // factor, n m (s / n - t / m)^2. Both sums follow from the values that have been passed.
     let mut values: Vec<f32> = map.iter().map(|value| value.max(0.0)).collect();
     values.sort_by(f32::total_cmp);
-    let total: f64 = values.iter().map(|&value| f64::from(value)).sum();
-    let (mut passed, mut most, mut threshold) = (0.0, 0.0, 0.0);
-    for i in 1..values.len() {
-        passed += f64::from(values[i - 1]);
-        let (n, m) = (i as f64, (values.len() - i) as f64);
-        let variance = n * m * (passed / n - (total - passed) / m).powi(2);
-        if variance > most && values[i] > values[i - 1] {
-            (most, threshold) = (variance, values[i]);
+    let threshold: f32 = answer!({
+        // The variance between two groups of n and m values with sums s and t is, apart from a
+        // constant factor, n m (s / n - t / m)^2. Both sums follow from the values that have been
+        // passed.
+        let total: f64 = values.iter().map(|&value| f64::from(value)).sum();
+        let (mut passed, mut most, mut threshold) = (0.0, 0.0, 0.0);
+        for i in 1..values.len() {
+            passed += f64::from(values[i - 1]);
+            let (n, m) = (i as f64, (values.len() - i) as f64);
+            let variance = n * m * (passed / n - (total - passed) / m).powi(2);
+            if variance > most && values[i] > values[i - 1] {
+                (most, threshold) = (variance, values[i]);
+            }
         }
-    }
+        threshold
+    });
 
     assert_eq!(Threshold::Otsu.level(&map).unwrap(), Some(threshold));
 }
