@@ -261,6 +261,9 @@ pub mod book {
     #[doc = include_str!("../docs/10-regions.md")]
     pub mod regions {}
 
+    #[doc = include_str!("../docs/appendix-trace.md")]
+    pub mod appendix_trace {}
+
     #[doc = include_str!("../docs/glossary.md")]
     pub mod glossary {}
 }

@@ -1,5 +1,6 @@
 //! A headless Chromium for tests of a page in a real browser. The tests control it by the DevTools
 //! protocol over a pair of pipes.
+#![allow(dead_code, reason = "each test program uses a part")]
 
 use std::env;
 use std::io::{self, BufRead, BufReader, Write};

@@ -5,8 +5,19 @@
 #[cfg(all(feature = "cli", unix))]
 mod book;
 #[cfg(all(feature = "cli", unix))]
+#[path = "../common/browser.rs"]
+mod browser;
+#[cfg(all(feature = "cli", unix))]
 #[path = "../common/mod.rs"]
 mod common;
+#[cfg(all(feature = "cli", unix))]
+mod drawings;
+#[cfg(all(feature = "cli", unix))]
+mod exercises;
+#[cfg(all(feature = "cli", unix))]
+mod links;
+#[cfg(all(feature = "cli", unix))]
+mod terms;
 
 mod architecture;
 mod dependencies;
