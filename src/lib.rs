@@ -189,6 +189,7 @@ pub mod network;
 pub mod parallel;
 pub mod profile;
 pub mod reference;
+mod stopwatch;
 pub mod sweep;
 pub mod text;
 pub mod trace;
@@ -208,7 +209,7 @@ pub use network::labels::Labels;
 pub use profile::{LayerProfile, Profile};
 pub use sweep::{
     Choose, Feature, FeatureMap, Map, MaskValue, OcclusionMaps, OcclusionSensitivity, OnProgress,
-    OnRefinement, Progress, Refinement, Score,
+    OnRefinement, Prepared, Progress, Refinement, Score,
 };
 pub use trace::{LayerTrace, Trace};
 pub use weights::Weights;

@@ -20,7 +20,6 @@ use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
 use crate::kernels::{
     AlignedBuf, Convolution, Isa, OutputPair, PackedWeights, PairRow, PairRows, Windows, average,
@@ -29,6 +28,7 @@ use crate::kernels::{
 use crate::network::geometry::Window;
 use crate::network::{BlobId, Layer, Network, Op};
 use crate::profile::{Cost, Profile};
+use crate::stopwatch::Stopwatch;
 use crate::{Input, Result, Weights};
 use crate::{memory, parallel};
 use activations::BlobView;
@@ -187,9 +187,9 @@ impl GoogLeNet {
     /// Runs one image through all layers and measures the multiply-adds and the time of each.
     pub fn profile(&self, input: &Input) -> Profile {
         self.with_memory(input, |activations, paired| {
-            let start = Instant::now();
+            let start = Stopwatch::start();
             let costs = self.run(activations, paired);
-            Profile::new(&self.network, 1, start.elapsed().as_secs_f64(), costs)
+            Profile::new(&self.network, 1, start.seconds(), costs)
         })
     }
 
@@ -238,13 +238,13 @@ impl GoogLeNet {
         let threads = parallel::count() as f64;
         let mut costs = Vec::with_capacity(self.network.layers.len());
         for (index, layer) in self.network.layers.iter().enumerate() {
-            let start = Instant::now();
+            let start = Stopwatch::start();
             let executed = self.run_layer(index, activations, paired);
             let pixels = self.network.blobs[layer.output].side.pow(2);
             costs.push(Cost {
                 affected: (pixels * self.network.multiply_adds_per_pixel(layer)) as u64,
                 executed,
-                seconds: start.elapsed().as_secs_f64() * threads,
+                seconds: start.seconds() * threads,
             });
         }
         costs

@@ -15,10 +15,12 @@ const VARIABLE: &str = "OCCLUDE_ISA";
 /// An instruction set that this machine has and the kernels are instantiated for. The results are
 /// the same bits with each, but for one that has to be asked for by its name: `wasm-unfused`.
 ///
-/// WebAssembly has no instruction for a fused multiply-add. On wasm32 (compiled with
-/// `-C target-feature=+simd128`) the default, `wasm`, emulates it, with the same bits as everywhere.
-/// `"wasm-unfused".parse::<Isa>()` multiplies and adds with two roundings, which is about ten
-/// times as fast. Its probabilities and maps differ from the exact ones by less than 1e-5.
+/// WebAssembly's simd128 has no instruction for a fused multiply-add. On wasm32 (compiled with
+/// `-C target-feature=+simd128`) `wasm` emulates it, with the same bits as everywhere. Relaxed SIMD
+/// (`+simd128,+relaxed-simd`) has the instruction, but may round twice: `wasm-fma` exists where it
+/// rounds once, has the same bits, too, and is then the default. `"wasm-unfused".parse::<Isa>()`
+/// multiplies and adds with two roundings, which is about ten times as fast as `wasm`. Its
+/// probabilities and maps differ from the exact ones by less than 1e-5.
 ///
 /// ```
 /// use occlude::Isa;
@@ -49,14 +51,16 @@ pub(super) enum Kind {
     Neon,
     /// wasm32 compiled with simd128, with emulated multiply-adds.
     Wasm,
-    /// The same with multiply-adds that round twice.
+    /// wasm32 compiled with relaxed SIMD, on a machine whose multiply-adds round once.
+    WasmFma,
+    /// wasm32 compiled with simd128, with multiply-adds that round twice.
     WasmUnfused,
 }
 
 impl Kind {
     /// All instruction sets, the slowest of a machine first.
-    const ALL: [Kind; 6] =
-        [Kind::Scalar, Kind::Avx2, Kind::Avx512, Kind::Neon, Kind::Wasm, Kind::WasmUnfused];
+    const ALL: [Kind; 7] =
+        [Kind::Scalar, Kind::Avx2, Kind::Avx512, Kind::Neon, Kind::Wasm, Kind::WasmFma, Kind::WasmUnfused];
 
     fn is_available(self) -> bool {
         match self {
@@ -72,6 +76,10 @@ impl Kind {
             #[cfg(not(target_arch = "x86_64"))]
             Kind::Avx2 | Kind::Avx512 => false,
             Kind::Neon => cfg!(target_arch = "aarch64"),
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Kind::WasmFma => super::simd::relaxed_is_fused(),
+            #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+            Kind::WasmFma => false,
             Kind::Wasm | Kind::WasmUnfused => cfg!(all(target_arch = "wasm32", target_feature = "simd128")),
         }
     }
@@ -83,6 +91,7 @@ impl Kind {
             Kind::Avx512 => "avx512",
             Kind::Neon => "neon",
             Kind::Wasm => "wasm",
+            Kind::WasmFma => "wasm-fma",
             Kind::WasmUnfused => "wasm-unfused",
         }
     }
@@ -113,8 +122,8 @@ impl Isa {
     }
 
     /// The instruction set that the environment variable `OCCLUDE_ISA` names (`scalar`; on x86-64
-    /// `avx2` or `avx512`; on aarch64 `neon`; on wasm32 `wasm` or `wasm-unfused`), or that of
-    /// [`Isa::detect`] when the variable is not set or empty.
+    /// `avx2` or `avx512`; on aarch64 `neon`; on wasm32 `wasm`, `wasm-fma` or `wasm-unfused`), or
+    /// that of [`Isa::detect`] when the variable is not set or empty.
     ///
     /// # Errors
     /// [`Error::Option`] when the variable names no instruction set, or one that this machine lacks.
@@ -208,9 +217,13 @@ macro_rules! for_each_isa {
                     #[cfg(target_arch = "aarch64")]
                     $crate::kernels::isa::Kind::Neon => $generic::<simd::Neon>($($arg),*),
                     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-                    $crate::kernels::isa::Kind::WasmUnfused => $generic::<simd::Wasm<false>>($($arg),*),
+                    $crate::kernels::isa::Kind::WasmUnfused => $generic::<simd::Wasm<simd::Unfused>>($($arg),*),
                     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-                    $crate::kernels::isa::Kind::Wasm => $generic::<simd::Wasm<true>>($($arg),*),
+                    $crate::kernels::isa::Kind::Wasm => $generic::<simd::Wasm<simd::Emulated>>($($arg),*),
+                    // Relaxed instructions may stand in a module that is compiled with them, and nowhere
+                    // else, so nothing has to be enabled for a function.
+                    #[cfg(all(target_arch = "wasm32", target_feature = "simd128", target_feature = "relaxed-simd"))]
+                    $crate::kernels::isa::Kind::WasmFma => $generic::<simd::Wasm<simd::Relaxed>>($($arg),*),
                     _ => $generic::<simd::Portable>($($arg),*),
                 }
             }
@@ -247,7 +260,10 @@ mod tests {
     fn a_name_of_no_instruction_set_is_refused() {
         for name in ["", "sse9", "avx2 ", "AVX 2"] {
             let error = name.parse::<Isa>().unwrap_err().to_string();
-            assert!(error.contains("expected scalar, avx2, avx512, neon, wasm or wasm-unfused"), "{error}");
+            assert!(
+                error.contains("expected scalar, avx2, avx512, neon, wasm, wasm-fma or wasm-unfused"),
+                "{error}"
+            );
         }
     }
     #[test]
@@ -261,7 +277,7 @@ mod tests {
         let error = Isa::of_variable(Some("sse9".into())).unwrap_err().to_string();
         assert_eq!(
             error,
-            "OCCLUDE_ISA \"sse9\" is not possible: expected scalar, avx2, avx512, neon, wasm or wasm-unfused"
+            "OCCLUDE_ISA \"sse9\" is not possible: expected scalar, avx2, avx512, neon, wasm, wasm-fma or wasm-unfused"
         );
     }
 }

@@ -1,11 +1,11 @@
 //! Measurement of a core's peak rate of multiply-adds, with which the kernels' rates are compared.
 
 use std::hint::black_box;
-use std::time::Instant;
 
 use super::isa::{Isa, for_each_isa};
 use super::packed_weights::PANEL;
 use super::simd::{Simd, unrolled};
+use crate::stopwatch::Stopwatch;
 
 for_each_isa! {
     /// Runs `rounds` multiply-adds in each value of some vectors, and returns their number.
@@ -37,12 +37,16 @@ unsafe fn multiply_add_generic<S: Simd>(rounds: usize) -> usize {
 impl Isa {
     /// Measures the peak rate of one core of this machine with this instruction set, in billions of
     /// floating-point operations per second, where a multiply-add is two operations. The result is
-    /// the best of five measurements of some milliseconds.
+    /// the best of five measurements of some milliseconds; 0 on a target without a clock, such as
+    /// `wasm32-unknown-unknown`.
     pub fn measure_peak(self) -> f64 {
+        if !Stopwatch::RUNS {
+            return 0.0;
+        }
         let measure = |rounds: usize| {
-            let start = Instant::now();
+            let start = Stopwatch::start();
             let values = multiply_add(self, black_box(rounds));
-            2e-9 * (rounds * values) as f64 / start.elapsed().as_secs_f64()
+            2e-9 * (rounds * values) as f64 / start.seconds()
         };
         // The scalar instance may be a thousand times slower than the vector ones, so a first
         // measurement sizes the others.

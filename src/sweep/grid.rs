@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use crate::image::lattice::{Lattice, Placement};
 use crate::network::INPUT_SIDE;
 use crate::network::geometry::Rect;
 
@@ -40,6 +41,31 @@ impl Grid {
     pub(super) fn middle(&self, axis: usize, i: usize) -> f64 {
         let first = self.centre(axis, i) as f64 - (self.mask_size[axis] / 2) as f64;
         first + self.mask_size[axis] as f64 / 2.0
+    }
+
+    /// The places on the image of the values of `count` rows and columns of positions from `first` on.
+    pub(super) fn lattice(&self, first: [usize; 2], count: [usize; 2], placement: Placement) -> Lattice {
+        let whole = self.size();
+        // The first pixel whose middle lies in the cell or after it.
+        let pixel = |axis: usize, cell: usize| match placement {
+            _ if cell == 0 => 0,
+            _ if cell == whole[axis] => INPUT_SIDE,
+            Placement::Centres => {
+                let edge = self.middle(axis, cell) - self.stride[axis] as f64 / 2.0;
+                (edge - 0.5).ceil() as usize
+            }
+            Placement::Stretch => (2 * cell * INPUT_SIDE).div_ceil(whole[axis]) / 2,
+        };
+        let [(y0, y1), (x0, x1)] =
+            [0, 1].map(|axis| (pixel(axis, first[axis]), pixel(axis, first[axis] + count[axis])));
+        let area = Rect { y0, x0, y1, x1 };
+        match placement {
+            Placement::Centres => {
+                let first = [0, 1].map(|axis| self.middle(axis, first[axis]));
+                Lattice::points(count, first, self.stride, area)
+            }
+            Placement::Stretch => Lattice::cells(count, area),
+        }
     }
 
     /// The mask positions along an axis whose centre lies in the region.

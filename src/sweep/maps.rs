@@ -229,30 +229,7 @@ impl OcclusionMaps {
 
     /// The places of the grid's values on the image.
     pub fn lattice(&self, placement: Placement) -> Lattice {
-        let positions = self.positions();
-        let whole = positions.size();
-        // The first pixel whose middle lies in the cell or after it.
-        let pixel = |axis: usize, cell: usize| match placement {
-            _ if cell == 0 => 0,
-            _ if cell == whole[axis] => INPUT_SIDE,
-            Placement::Centres => {
-                let edge = positions.middle(axis, cell) - self.stride[axis] as f64 / 2.0;
-                (edge - 0.5).ceil() as usize
-            }
-            Placement::Stretch => (2 * cell * INPUT_SIDE).div_ceil(whole[axis]) / 2,
-        };
-        let [(y0, y1), (x0, x1)] = [0, 1].map(|axis| {
-            let (first, count) = (self.first[axis], self.grid[axis]);
-            (pixel(axis, first), pixel(axis, first + count))
-        });
-        let area = Rect { y0, x0, y1, x1 };
-        match placement {
-            Placement::Centres => {
-                let first = [0, 1].map(|axis| positions.middle(axis, self.first[axis]));
-                Lattice::points(self.grid, first, self.stride, area)
-            }
-            Placement::Stretch => Lattice::cells(self.grid, area),
-        }
+        self.positions().lattice(self.first, self.grid, placement)
     }
 
     /// The drops of the `k`-th requested class spread over the pixels, `[224][224]`: each pixel

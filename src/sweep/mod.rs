@@ -15,24 +15,27 @@ mod grid;
 mod maps;
 pub(crate) mod mask;
 pub(crate) mod plan;
+mod prepared;
 pub(crate) mod runner;
 
 pub use channel_sum::Feature;
 pub use maps::{FeatureMap, Map, OcclusionMaps};
 pub use mask::MaskValue;
+pub use prepared::Prepared;
 
 use std::fmt;
 use std::iter::once;
 use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Instant;
 
 use crate::forward::{Activations, Classification, GoogLeNet};
+use crate::image::lattice::{Lattice, Placement};
 use crate::network::geometry::Rect;
 use crate::network::{INPUT_SIDE, Network};
 use crate::parallel;
 use crate::profile::{Cost, Profile};
+use crate::stopwatch::Stopwatch;
 use crate::{Error, Input, Result};
 use batch::WorkspaceSize;
 use channel_sum::ChannelSum;
@@ -268,6 +271,18 @@ impl<'a> OcclusionSensitivity<'a> {
         OcclusionSensitivity { on_refinement: Some(f), ..self }
     }
 
+    /// The places of the values of a map on the image, which a run does not change; for a program that
+    /// draws before or without one.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn lattice(&self, placement: Placement) -> Result<Lattice> {
+        self.check()?;
+        let [rows, columns] = [0, 1].map(|axis| self.grid().within(self.region, axis));
+        let first = [rows.start, columns.start];
+        Ok(self.grid().lattice(first, [rows.len(), columns.len()], placement))
+    }
+
     /// Runs the sweep.
     ///
     /// # Errors
@@ -280,16 +295,30 @@ impl<'a> OcclusionSensitivity<'a> {
         parallel::in_pool(self.threads, || Ok(self.sweep(input)?.0))
     }
 
+    /// Runs the sweep on a picture whose unmasked activations are known already, with the same bits.
+    /// It saves the pass that each [`run`](Self::run) begins with, most of the time for few positions.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), and [`Error::Option`] if the picture was prepared for another network.
+    pub fn run_prepared(&self, picture: &Prepared) -> Result<OcclusionMaps> {
+        self.check()?;
+        if !std::ptr::eq(self.net, picture.net) {
+            return Err(Error::option("prepared picture of", "another network", "the network of the sweep"));
+        }
+        self.check_bound()?;
+        parallel::in_pool(self.threads, || Ok(self.sweep_over(&picture.input, &picture.activations)?.0))
+    }
+
     /// Runs the sweep and returns the cost of each layer instead of the maps.
     ///
     /// # Errors
     /// As [`run`](Self::run).
     pub fn profile(&self, input: &Input) -> Result<Profile> {
         self.check()?;
-        let start = Instant::now();
+        let start = Stopwatch::start();
         let (maps, costs) = parallel::in_pool(self.threads, || self.sweep(input))?;
         let positions = maps.grid[0] * maps.grid[1];
-        Ok(Profile::new(self.net.network(), positions, start.elapsed().as_secs_f64(), costs))
+        Ok(Profile::new(self.net.network(), positions, start.seconds(), costs))
     }
 
     /// Checks the options without an image, for a program that takes them from its own input before
@@ -323,6 +352,16 @@ impl<'a> OcclusionSensitivity<'a> {
     }
 
     fn sweep(&self, input: &Input) -> Result<(OcclusionMaps, Vec<Cost>)> {
+        self.check_bound()?;
+        if self.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed)) {
+            return Err(Error::Cancelled);
+        }
+        self.net.check_memory()?;
+        self.sweep_over(input, &self.net.forward(input))
+    }
+
+    /// Refuses a bound on memory that the pass before the sweep exceeds, and says what is enough.
+    fn check_bound(&self) -> Result<()> {
         let fixed_memory = self.net.pass_memory();
         if fixed_memory > self.max_memory {
             let [rows, columns] = [0, 1].map(|axis| self.grid().within(self.region, axis));
@@ -332,11 +371,10 @@ impl<'a> OcclusionSensitivity<'a> {
             let worker = WorkspaceSize::of(self.net.network(), masks, &[], self.exhaustive).bytes();
             return Err(too_low(self.max_memory, fixed_memory + worker));
         }
-        if self.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed)) {
-            return Err(Error::Cancelled);
-        }
-        self.net.check_memory()?;
-        let base = self.net.forward(input);
+        Ok(())
+    }
+
+    fn sweep_over(&self, input: &Input, base: &Activations) -> Result<(OcclusionMaps, Vec<Cost>)> {
         let classification = base.classification();
         let mut classes = self.choose.map_or_else(|| self.classes.clone(), |choose| choose(&classification));
         check_classes(&classes, self.net.network())?;
@@ -344,19 +382,19 @@ impl<'a> OcclusionSensitivity<'a> {
             classes.push(classification.best());
         }
         let channel_sums: Vec<ChannelSum> =
-            self.features.iter().map(|f| ChannelSum::new(self.net, &base, f)).collect::<Result<_>>()?;
+            self.features.iter().map(|f| ChannelSum::new(self.net, base, f)).collect::<Result<_>>()?;
         let copies = BatchRunner {
             net: self.net,
-            base: &base,
+            base,
             cover: &self.mask_value.cover(self.net.network(), input),
             channel_sums: &channel_sums,
             exhaustive: self.exhaustive,
             cancel: self.cancel,
             max_memory: self.max_memory,
-            fixed_memory,
+            fixed_memory: self.net.pass_memory(),
             spare: Mutex::default(),
         };
-        let mut maps = self.maps_before(input, &base, classification, classes, &channel_sums);
+        let mut maps = self.maps_before(input, base, classification, classes, &channel_sums);
         let progress = self.on_progress.unwrap_or(&|_| ControlFlow::Continue(()));
         let costs = match self.on_refinement {
             None => {

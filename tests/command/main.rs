@@ -2,6 +2,8 @@
 //! failures around it.
 #![cfg(feature = "cli")]
 
+#[path = "../common/browser.rs"]
+mod browser;
 #[path = "../common/mod.rs"]
 mod common;
 
@@ -17,6 +19,7 @@ mod figures;
 mod inputs;
 #[cfg(target_os = "linux")]
 mod memory;
+mod page;
 mod region;
 mod report;
 mod trace;

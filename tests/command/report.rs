@@ -1,15 +1,13 @@
 //! Tests of the page that `explain --report` writes, from the reader's side: in a real browser,
 //! with mouse, touch and keyboard.
 
-#[path = "../common/browser.rs"]
-mod browser;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::browser::Browser;
 use crate::common::command::{folder, refuse, seeded, succeed};
 use crate::common::seeded_weights;
-use browser::Browser;
 use occlude::image::lattice::{Lattice, middles};
 use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;

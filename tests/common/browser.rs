@@ -152,6 +152,18 @@ impl Browser {
         self.mouse("mouseReleased", x, y, "left");
     }
 
+    /// Presses the left button at a point of the window, moves the mouse to another one, and releases
+    /// the button.
+    pub fn drag(&mut self, from: [f64; 2], to: [f64; 2]) {
+        self.mouse("mousePressed", from[0], from[1], "left");
+        for step in 1..=5 {
+            let at = [0, 1].map(|axis| from[axis] + (to[axis] - from[axis]) * f64::from(step) / 5.0);
+            let moved = json!({"type": "mouseMoved", "x": at[0], "y": at[1], "button": "left", "buttons": 1});
+            self.call("Input.dispatchMouseEvent", moved);
+        }
+        self.mouse("mouseReleased", to[0], to[1], "left");
+    }
+
     fn mouse(&mut self, kind: &str, x: f64, y: f64, button: &str) {
         let params = json!({"type": kind, "x": x, "y": y, "button": button, "clickCount": 1});
         self.call("Input.dispatchMouseEvent", params);

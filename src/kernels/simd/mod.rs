@@ -25,8 +25,10 @@ pub(crate) use avx512::Avx512;
 #[cfg(target_arch = "aarch64")]
 pub(crate) use neon::Neon;
 pub(crate) use portable::Portable;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128", target_feature = "relaxed-simd"))]
+pub(crate) use wasm::Relaxed;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-pub(crate) use wasm::Wasm;
+pub(crate) use wasm::{Emulated, Unfused, Wasm, relaxed_is_fused};
 
 /// The number of mask positions that a kernel takes side by side.
 pub(crate) const BATCH: usize = 8;

@@ -1,15 +1,67 @@
-//! Vectors of WebAssembly's simd128, in registers of 4 lanes. There is no instruction for a fused
-//! multiply-add.
+//! Vectors of WebAssembly's simd128, in registers of 4 lanes. It has no instruction for a fused
+//! multiply-add. Relaxed SIMD has one that is fused where the machine below can do it.
 
 use std::arch::wasm32::*;
+use std::marker::PhantomData;
 
 use super::{Portable, Simd, Tiles};
 
-/// simd128. With `FUSED` a multiply-add is emulated and rounds once, as everywhere. Without, it is a
-/// multiplication and an addition, which round twice.
-pub(crate) struct Wasm<const FUSED: bool>;
+/// simd128, with one of the ways to multiply and add.
+pub(crate) struct Wasm<A>(PhantomData<A>);
 
-impl<const FUSED: bool> Simd for Wasm<FUSED> {
+/// A way to compute `a * b + c` in each lane.
+pub(crate) trait MultiplyAdd {
+    fn multiply_add(a: v128, b: v128, c: v128) -> v128;
+}
+
+/// Rounds once, as everywhere. The instruction is emulated.
+pub(crate) struct Emulated;
+
+/// A multiplication and an addition, which round twice.
+pub(crate) struct Unfused;
+
+/// Relaxed SIMD's instruction, for machines on which it [rounds once](relaxed_is_fused).
+#[cfg(target_feature = "relaxed-simd")]
+pub(crate) struct Relaxed;
+
+impl MultiplyAdd for Emulated {
+    #[inline(always)]
+    fn multiply_add(a: v128, b: v128, c: v128) -> v128 {
+        fused(a, b, c)
+    }
+}
+
+impl MultiplyAdd for Unfused {
+    #[inline(always)]
+    fn multiply_add(a: v128, b: v128, c: v128) -> v128 {
+        f32x4_add(f32x4_mul(a, b), c)
+    }
+}
+
+#[cfg(target_feature = "relaxed-simd")]
+impl MultiplyAdd for Relaxed {
+    #[inline(always)]
+    fn multiply_add(a: v128, b: v128, c: v128) -> v128 {
+        f32x4_relaxed_madd(a, b, c)
+    }
+}
+
+/// True if relaxed SIMD's multiply-add rounds once. WebAssembly lets each machine round once or twice,
+/// but always in the same way.
+pub(crate) fn relaxed_is_fused() -> bool {
+    #[cfg(target_feature = "relaxed-simd")]
+    {
+        // With two roundings the square loses its last bit, and the sum is 0.
+        let a = std::hint::black_box(1.0 + f32::EPSILON);
+        let square = std::hint::black_box(1.0 + 2.0 * f32::EPSILON);
+        let sum = f32x4_relaxed_madd(f32x4_splat(a), f32x4_splat(a), f32x4_splat(-square));
+        f32x4_extract_lane::<0>(sum) != 0.0
+    }
+    #[cfg(not(target_feature = "relaxed-simd"))]
+    false
+}
+
+impl<A: MultiplyAdd> Simd for Wasm<A> {
     type V = [v128; 4];
     type Eights = Portable;
     // The registers are those of the machine that runs the program; x86-64 has 16.
@@ -42,9 +94,7 @@ impl<const FUSED: bool> Simd for Wasm<FUSED> {
     }
     #[inline(always)]
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
-        let fma = |i: usize| {
-            if const { FUSED } { fused(a[i], b[i], c[i]) } else { f32x4_add(f32x4_mul(a[i], b[i]), c[i]) }
-        };
+        let fma = |i: usize| A::multiply_add(a[i], b[i], c[i]);
         [fma(0), fma(1), fma(2), fma(3)]
     }
     #[inline(always)]

@@ -27,8 +27,6 @@ mod writer;
 
 pub(crate) use workspace::{Workspace, WorkspaceSize};
 
-use std::time::Instant;
-
 use super::channel_sum::ChannelSum;
 use super::mask::Mask;
 use crate::forward::{Activations, GoogLeNet};
@@ -36,6 +34,7 @@ use crate::kernels::BATCH;
 use crate::network::BlobId;
 use crate::network::geometry::Rect;
 use crate::profile::Cost;
+use crate::stopwatch::Stopwatch;
 use input::SparseInput;
 
 /// One batch: the masks, and the image to compare with.
@@ -74,12 +73,12 @@ impl MaskBatch<'_> {
             }
             let step = workspace.steps[i];
             let layer = &self.net.network.layers[step.layer.0];
-            let start = Instant::now();
+            let start = Stopwatch::start();
             let (pixels, macs) = self.run_step(&step, workspace);
             workspace.costs[step.layer.0] += Cost {
                 affected: pixels * self.net.network.multiply_adds_per_pixel(layer) as u64,
                 executed: macs,
-                seconds: start.elapsed().as_secs_f64(),
+                seconds: start.seconds(),
             };
             // Now, because later blobs take the memory of this one.
             for (s, sum) in

@@ -1,0 +1,206 @@
+//! Tests of the page in `web/` from its user's side, in a real browser. `$OCCLUDE_PAGE` is the file that
+//! `cargo run --release --manifest-path web/Cargo.toml` has written. Without it the tests are skipped,
+//! unless `OCCLUDE_REQUIRE_PAGE=1` is set.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use crate::browser::Browser;
+use crate::common::command::{folder, occlude, succeed};
+use serde_json::{Value, json};
+
+const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/chelsea.png");
+
+/// The page, and a browser in which it has answered.
+fn page() -> Option<(PathBuf, Browser)> {
+    let Some(page) = env::var_os("OCCLUDE_PAGE") else {
+        let required = env::var("OCCLUDE_REQUIRE_PAGE").is_ok_and(|value| value == "1");
+        assert!(!required, "the page is required here: set $OCCLUDE_PAGE");
+        let _ = writeln!(
+            io::stderr(),
+            "SKIPPED: this test needs the page of web/; set $OCCLUDE_PAGE to its file"
+        );
+        return None;
+    };
+    let mut browser = Browser::start()?;
+    let page = PathBuf::from(page);
+    browser.open(&page, &complete(121));
+    Some((page, browser))
+}
+
+/// True when a sweep over so many positions is complete and painted.
+fn complete(positions: usize) -> String {
+    format!("document.documentElement?.dataset.complete === '{positions}'")
+}
+
+/// The numbers that the page saves.
+fn numbers(browser: &mut Browser) -> Value {
+    browser.evaluate("numbersOf(state.maps)")
+}
+
+/// The command's map.json for the sample and five classes.
+fn command(arguments: &[&str]) -> Value {
+    let folder = folder();
+    let explain = ["explain", SAMPLE, "--weights", "builtin", "--classes", "top5", "--out", "out"];
+    succeed(occlude(&folder, &[&explain, arguments].concat()));
+    serde_json::from_str(&fs::read_to_string(folder.path().join("out/map.json")).unwrap()).unwrap()
+}
+
+/// Asserts that two values have the same numbers. They have the same bits where the browser's machine
+/// has fused multiply-adds, and else differ by less than 1e-5.
+fn assert_same(page: &Value, command: &Value, exact: bool) {
+    match (page, command) {
+        (Value::Array(page), Value::Array(command)) => {
+            assert_eq!(page.len(), command.len());
+            page.iter().zip(command).for_each(|(page, command)| assert_same(page, command, exact));
+        }
+        _ => {
+            let [page, command] = [page, command].map(|value| value.as_f64().unwrap() as f32);
+            let same =
+                if exact { page.to_bits() == command.to_bits() } else { (page - command).abs() < 1e-5 };
+            assert!(same, "{page} is not {command}");
+        }
+    }
+}
+
+fn assert_same_map(browser: &mut Browser, command: &Value) {
+    let page = numbers(browser);
+    let exact = page["isa"] == "wasm-fma";
+    for name in ["grid", "mask_size", "stride"] {
+        assert_eq!(page[name], command[name], "{name}");
+    }
+    for name in ["maps", "scores", "argmax", "argmax_scores"] {
+        assert_same(&page[name], &command[name], exact);
+    }
+    let classes = |map: &Value, name: &str| -> Value {
+        map["classes"].as_array().unwrap().iter().map(|class| class[name].clone()).collect()
+    };
+    for name in ["index", "label"] {
+        assert_eq!(classes(&page, name), classes(command, name));
+    }
+    assert_same(&classes(&page, "base_score"), &classes(command, "base_score"), exact);
+}
+
+fn assert_no_complaints(browser: &mut Browser, page: &Path) {
+    let is_blob = |event: &Value| {
+        event["params"]["request"]["url"].as_str().is_some_and(|url| url.starts_with("blob:"))
+    };
+    let complaints: Vec<Value> =
+        browser.complaints(page).into_iter().filter(|event| !is_blob(event)).collect();
+    assert!(complaints.is_empty(), "{complaints:#?}");
+    assert_eq!(browser.evaluate("document.getElementById('problem').hidden"), true);
+    assert!(browser.has_asked_for(page));
+}
+
+/// Sets the value of a control, as its user does.
+fn set(browser: &mut Browser, id: &str, value: &str) {
+    browser.evaluate(&format!(
+        "(() => {{ const control = document.getElementById('{id}'); control.value = '{value}'; \
+         for (const name of ['input', 'change']) control.dispatchEvent(new Event(name)); }})()"
+    ));
+}
+
+/// Gives a file to a file input.
+fn choose(browser: &mut Browser, id: &str, file: &Path) {
+    let document = browser.call("DOM.getDocument", json!({}));
+    let query = json!({"nodeId": document["root"]["nodeId"], "selector": format!("#{id}")});
+    let node = browser.call("DOM.querySelector", query);
+    browser.call("DOM.setFileInputFiles", json!({"nodeId": node["nodeId"], "files": [file]}));
+}
+
+#[test]
+fn the_page_has_the_numbers_of_the_command() {
+    let Some((page, mut browser)) = page() else { return };
+    assert_same_map(&mut browser, &command(&[]));
+    // Other settings, one after the other.
+    set(&mut browser, "mask-size", "60");
+    set(&mut browser, "stride", "56");
+    set(&mut browser, "score", "1");
+    browser.wait_for(&complete(16));
+    assert_same_map(&mut browser, &command(&["--mask-size", "60", "--stride", "56", "--score", "logit"]));
+    for (fill, value) in [("1,0", "mean"), ("2,12", "blur:12"), ("3,1", "noise:1")] {
+        set(&mut browser, "fill", fill);
+        browser.wait_for(&format!("state.maps?.complete && state.maps.options.kind === {}", &fill[..1]));
+        let same = ["--mask-size", "60", "--stride", "56", "--score", "logit", "--mask-value", value];
+        assert_same_map(&mut browser, &command(&same));
+    }
+    for (resize, value) in [("1", "center-crop"), ("2", "pad")] {
+        set(&mut browser, "resize", resize);
+        browser.wait_for(&format!("state.maps?.complete && state.maps.options.resize === {resize}"));
+        let same = ["--mask-size", "60", "--stride", "56", "--score", "logit", "--mask-value", "noise:1"];
+        assert_same_map(&mut browser, &command(&[&same[..], &["--resize", value]].concat()));
+    }
+    assert_no_complaints(&mut browser, &page);
+}
+
+#[test]
+fn a_mask_is_dragged_and_its_scores_are_the_command_s() {
+    let Some((page, mut browser)) = page() else { return };
+    let canvas = "(() => { const box = document.getElementById('canvas').getBoundingClientRect(); return [box.left, box.top, box.width, box.height]; })()";
+    let [left, top, width, height]: [f64; 4] = serde_json::from_value(browser.evaluate(canvas)).unwrap();
+    browser.drag([left + 0.2 * width, top + 0.3 * height], [left + 0.6 * width, top + 0.4 * height]);
+    let covered = |browser: &mut Browser| {
+        browser.wait_for("!moving && state.covered !== null");
+        let covered = browser.evaluate("state.covered");
+        let [y, x] = [0, 1].map(|axis| covered["centre"][axis].as_u64().unwrap());
+        let region = format!("{y},{x},{},{}", y + 1, x + 1);
+        let map = command(&["--stride", "1", "--region", &region]);
+        let exact = numbers(browser)["isa"] == "wasm-fma";
+        for (k, score) in covered["scores"].as_array().unwrap().iter().enumerate() {
+            assert_eq!(score[0], map["classes"][k]["index"]);
+            assert_same(&score[1], &map["scores"][k][0][0], exact);
+        }
+        assert_eq!(covered["argmax"], map["argmax"][0][0]);
+        [y, x]
+    };
+    let [y, x] = covered(&mut browser);
+    assert!(y.abs_diff(89) <= 2 && x.abs_diff(134) <= 2, "{y} {x}");
+    // The keys move it from there.
+    browser.evaluate("document.getElementById('canvas').focus()");
+    browser.key("ArrowDown");
+    browser.wait_for(&format!("state.covered.centre[0] === {}", y + 8));
+    assert_eq!(covered(&mut browser), [y + 8, x]);
+    browser.key("Home");
+    browser.wait_for("state.covered.centre[1] === 0");
+    covered(&mut browser);
+    browser.key("Escape");
+    assert_eq!(browser.evaluate("state.mask"), Value::Null);
+    assert_no_complaints(&mut browser, &page);
+}
+
+#[test]
+fn photographs_are_opened_and_what_is_none_is_refused() {
+    let Some((page, mut browser)) = page() else { return };
+    let folder = folder();
+    let [wide, none] = ["wide.png", "none.png"].map(|name| folder.path().join(name));
+    let pixels: Vec<u8> = (0..90 * 300 * 3).map(|i| (i * 7 % 251) as u8).collect();
+    image::save_buffer(&wide, &pixels, 300, 90, image::ColorType::Rgb8).unwrap();
+    fs::write(&none, "no picture").unwrap();
+    choose(&mut browser, "file", &wide);
+    browser.wait_for("state.photograph.name === 'wide.png' && state.maps?.complete === true");
+    assert_eq!(browser.evaluate("[canvas.width, canvas.height]"), json!([672, 202]));
+    assert_no_complaints(&mut browser, &page);
+    choose(&mut browser, "file", &none);
+    browser.wait_for("!document.getElementById('problem').hidden");
+    let problem = browser.evaluate("document.getElementById('problem').textContent");
+    assert!(problem.as_str().unwrap().contains("the photograph"), "{problem}");
+    // A file that is no network leaves the one that was there.
+    choose(&mut browser, "weights", &none);
+    browser.wait_for("document.getElementById('problem').textContent.includes('the network')");
+    browser.evaluate("document.getElementById('sample').click()");
+    browser.wait_for("state.photograph.name === 'chelsea.png' && state.maps?.complete === true");
+    assert_same_map(&mut browser, &command(&[]));
+}
+
+#[test]
+fn nothing_is_wider_than_the_window() {
+    let Some((page, mut browser)) = page() else { return };
+    for (width, height) in [(320, 640), (390, 844), (768, 1024), (1280, 800)] {
+        browser.resize(width, height, 1.0);
+        let scrolls =
+            browser.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth");
+        assert_eq!(scrolls, false, "{width} pixels");
+    }
+    assert_no_complaints(&mut browser, &page);
+}

@@ -1,0 +1,805 @@
+"use strict";
+
+const element = (id) => document.getElementById(id);
+const canvas = element("canvas");
+const context = canvas.getContext("2d");
+// Side of the network's picture, and the longest side of the canvas, in pixels.
+const SIDE = 224;
+const LONGEST = 672;
+// Milliseconds that a control must rest before the map is computed again.
+const REST = 250;
+
+// ---- What the page holds
+
+async function unpacked(id) {
+  const text = element(id).textContent.trim();
+  element(id).remove();
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  if (id === "photograph") return bytes.buffer;
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream).arrayBuffer();
+}
+
+// ---- Engines
+
+// An engine in a worker of its own. It answers one request after the other.
+class Engine {
+  constructor(module) {
+    this.worker = new Worker(Engine.address);
+    this.waiting = new Map();
+    this.worker.onmessage = ({ data }) => {
+      const request = this.waiting.get(data.id);
+      if (data.refined) return request.refined?.(data);
+      this.waiting.delete(data.id);
+      if (data.error === undefined) request.resolve(data);
+      else request.reject(Object.assign(new Error(data.error), { fatal: data.fatal ?? false }));
+    };
+    this.worker.onerror = (event) => this.stop(new Error(event.message));
+    this.worker.postMessage({ module });
+  }
+
+  call(name, argument, numbers, refined) {
+    const id = ++Engine.requests;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject, refined });
+      this.worker.postMessage({ id, name, argument, numbers });
+    });
+  }
+
+  stop(error = new Cancelled()) {
+    this.worker.terminate();
+    this.waiting.forEach(({ reject }) => reject(error));
+    this.waiting.clear();
+  }
+}
+Engine.requests = 0;
+
+// A request that another one has made superfluous.
+class Cancelled extends Error {}
+
+const state = {
+  module: null,
+  weights: null,      // the file of the network, an ArrayBuffer
+  exact: 0,           // 1 to emulate exact multiply-adds
+  front: null,        // the engine that answers and paints
+  back: [],           // the engines that compute maps
+  labels: [],
+  categories: [],     // their colours
+  isa: "",
+  photograph: null,   // { name, data, size, bitmap, width, height, top, own }
+  maps: null,         // the map so far; see `parsed`
+  layer: null,        // its picture
+  mask: null,         // [y, x] of the mask's middle, in pixels of the canvas
+  covered: null,      // the answer with this mask
+  sweep: 0,           // the number of the last sweep
+};
+
+const label = (index) => state.labels[index] ?? `class ${index}`;
+const shortName = (index) => label(index).split(", ")[0];
+
+async function newEngine() {
+  const engine = new Engine(state.module);
+  const loaded = await engine.call("network", state.weights, [state.exact]);
+  const lines = new TextDecoder().decode(loaded.bytes).trimEnd().split("\n");
+  return { engine, name: lines[0], isa: lines[1], labels: lines.slice(2) };
+}
+
+// The engines beside the one in front: one for each processor, and not more than three, because each
+// has a network of its own.
+const backs = () => Math.min(Math.max(navigator.hardwareConcurrency ?? 1, 1), 3);
+
+// ---- Settings
+
+const number = (id) => Number(element(id).value);
+const settings = () => {
+  const [kind, detail] = element("fill").value.split(",").map(Number);
+  return {
+    maskSize: number("mask-size"),
+    stride: number("stride"),
+    kind,
+    detail,
+    logit: number("score"),
+    class: ownClass(),
+    resize: number("resize"),
+  };
+};
+
+// The class that the user has typed, -1 if there is none.
+function ownClass() {
+  const text = element("class").value.trim();
+  if (text === "") return -1;
+  const index = /^\d+$/.test(text) ? Number(text) : state.labels.findIndex((name) => name === text || name.split(", ")[0] === text);
+  return index < state.labels.length ? index : -1;
+}
+
+// The rows, and the columns, of positions at a stride.
+const positions = (stride) => Math.ceil(SIDE / stride);
+
+// ---- Numbers
+
+// The shortest text of a number of 32 bits, with a typographic minus sign.
+function shortest(number) {
+  for (let digits = 1; digits < 9; digits++) {
+    const text = number.toPrecision(digits);
+    if (Math.fround(Number(text)) === Math.fround(number)) return String(Number(text)).replaceAll("-", "−");
+  }
+  return String(number).replaceAll("-", "−");
+}
+
+function short(number) {
+  const size = Math.abs(number);
+  if (number === 0) return "0";
+  if (size < 1e-3 || size >= 1e4) return number.toExponential(1).replaceAll("-", "−").replace("e+", "e");
+  return number.toFixed(Math.min(Math.max(2 - Math.floor(Math.log10(size)), 0), 4)).replaceAll("-", "−");
+}
+
+// Maps from the numbers of `explain` in src/lib.rs.
+function parsed(numbers) {
+  const [rows, columns, count] = numbers;
+  const size = rows * columns;
+  const take = (at, length) => Array.from(numbers.subarray(at, at + length));
+  const classes = Array.from({ length: count }, (_, k) => ({ index: numbers[3 + 2 * k], base: numbers[4 + 2 * k] }));
+  let at = 3 + 2 * count;
+  const scores = classes.map(() => take((at += size) - size, size));
+  const argmax = take(at, size);
+  const argmaxScores = take(at + size, size);
+  return { rows, columns, classes, scores, argmax, argmaxScores, rest: take(at + 2 * size, numbers.length) };
+}
+
+// The drops of class k, in 32 bits as everywhere.
+const drops = (maps, k) => maps.scores[k].map((score) => Math.fround(maps.classes[k].base - score));
+
+// ---- A photograph
+
+async function open(name, data, { width = 0, height = 0 } = {}) {
+  say("");
+  const start = performance.now();
+  stopSweep();
+  [state.maps, state.layer, state.mask, state.covered] = [null, null, null, null];
+  const { resize } = settings();
+  let answer;
+  try {
+    answer = await state.front.call("photograph", data, [width, height, resize]);
+  } catch (error) {
+    if (width === 0) {
+      const other = await decoded(data);
+      if (other !== null) return open(name, other.data, other);
+    }
+    throw error;
+  }
+  const [wide, high, ...top] = answer.numbers;
+  const pixels = new Uint8ClampedArray((await state.front.call("pixels", null, [])).bytes);
+  const scale = Math.min(1, (2 * LONGEST) / Math.max(wide, high));
+  const bitmap = await createImageBitmap(new ImageData(pixels, wide, high), {
+    resizeWidth: Math.max(Math.round(wide * scale), 1), resizeHeight: Math.max(Math.round(high * scale), 1), resizeQuality: "high",
+  });
+  const classes = Array.from({ length: top.length / 2 }, (_, k) => ({ index: top[2 * k], base: top[2 * k + 1] }));
+  state.photograph = { name, data, pixelSize: { width, height }, bitmap, width: wide, height: high, top: classes };
+  [canvas.width, canvas.height] = [wide, high].map((side) => Math.max(Math.round((side * LONGEST) / Math.max(wide, high)), 1));
+  showScores();
+  draw();
+  element("first-answer").textContent = `${Math.round(performance.now() - start)} ms after the photograph was opened`;
+  document.documentElement.dataset.answered = shortName(classes[0].index);
+  await sweep();
+}
+
+// The pixels of a file that the engine does not read but the browser does; null if neither does.
+async function decoded(data) {
+  try {
+    const bitmap = await createImageBitmap(new Blob([data]), { premultiplyAlpha: "none", colorSpaceConversion: "none" });
+    const { width, height } = bitmap;
+    const context = new OffscreenCanvas(width, height).getContext("2d");
+    context.drawImage(bitmap, 0, 0);
+    return { data: context.getImageData(0, 0, width, height).data.buffer, width, height };
+  } catch {
+    return null;
+  }
+}
+
+// ---- The sweep
+
+function stopSweep() {
+  state.sweep++;
+  // An engine cannot be interrupted. One that is at work is replaced by a new one.
+  state.back = state.back.map((back) => {
+    if (!back.busy) return back;
+    back.ready.then(({ engine }) => engine.stop(), () => {});
+    return newBack();
+  });
+}
+
+function newBack() {
+  const back = { busy: false, opened: null, ready: newEngine() };
+  back.ready.catch(() => {});
+  return back;
+}
+
+// Computes the maps: each engine takes some rows of positions, coarse to fine.
+async function sweep() {
+  stopSweep();
+  const id = state.sweep;
+  const { photograph } = state;
+  const options = settings();
+  const rows = positions(options.stride);
+  const share = Math.min(backs(), rows);
+  while (state.back.length < share) state.back.push(newBack());
+  const start = performance.now();
+  const bands = [];
+  const done = Array(share).fill(0);
+  const total = rows * rows;
+  const show = (k, numbers, count) => {
+    if (id !== state.sweep) return;
+    bands[k] = parsed(numbers);
+    done[k] = count;
+    element("progress").value = done.reduce((a, b) => a + b, 0) / total;
+    const complete = done.reduce((a, b) => a + b, 0) === total;
+    if (bands.filter(Boolean).length === share) {
+      state.maps = { ...joined(bands), options, complete };
+      paint();
+    }
+    if (complete) finished(performance.now() - start, share);
+  };
+  element("progress").value = 0;
+  element("speed").textContent = `${total} positions of the mask`;
+  delete document.documentElement.dataset.complete;
+  ["save-picture", "save-numbers"].forEach((button) => (element(button).disabled = true));
+  try {
+    await Promise.all(state.back.slice(0, share).map(async (back, k) => {
+      back.busy = true;
+      const { engine } = await back.ready;
+      const key = `${options.resize}`;
+      if (back.opened?.photograph !== photograph || back.opened.key !== key) {
+        const { width, height } = photograph.pixelSize;
+        await engine.call("photograph", photograph.data, [width, height, options.resize]);
+        back.opened = { photograph, key };
+      }
+      const [first, end] = [k, k + 1].map((k) => Math.floor((rows * k) / share));
+      const numbers = [options.maskSize, options.stride, options.kind, options.detail, options.logit, options.class, first, end];
+      const refined = ({ refined, done }) => show(k, refined, done);
+      const answer = await engine.call("explain", null, numbers, refined);
+      back.busy = false;
+      show(k, answer.numbers, (end - first) * rows);
+    }));
+  } catch (error) {
+    if (!(error instanceof Cancelled)) throw error;
+  }
+}
+
+// Joins the maps of consecutive rows.
+function joined(bands) {
+  const all = (of) => bands.flatMap(of);
+  return {
+    rows: bands.reduce((sum, { rows }) => sum + rows, 0),
+    columns: bands[0].columns,
+    classes: bands[0].classes,
+    scores: bands[0].classes.map((_, k) => all(({ scores }) => scores[k])),
+    argmax: all(({ argmax }) => argmax),
+    argmaxScores: all(({ argmaxScores }) => argmaxScores),
+  };
+}
+
+function finished(milliseconds, engines) {
+  const { rows, columns } = state.maps;
+  const seconds = (milliseconds / 1000).toFixed(milliseconds < 10000 ? 2 : 0);
+  element("speed").textContent =
+    `${rows * columns} positions of the mask in ${seconds} s, ${engines} ${engines === 1 ? "engine" : "engines"}`;
+  ["save-picture", "save-numbers"].forEach((button) => (element(button).disabled = false));
+  document.documentElement.dataset.complete = String(rows * columns);
+}
+
+// ---- Drawing
+
+const viewed = () => {
+  const { value } = element("view");
+  return value === "classes" ? value : Math.max(state.maps?.classes.findIndex(({ index }) => index === Number(value)) ?? 0, 0);
+};
+
+// The classes other than the predicted one that answer at some positions, the most frequent first.
+function changes(maps) {
+  const counts = new Map();
+  maps.argmax.forEach((index) => counts.set(index, (counts.get(index) ?? 0) + 1));
+  const predicted = state.photograph.top[0].index;
+  const others = [...counts.keys()].filter((index) => index !== predicted).sort((a, b) => counts.get(b) - counts.get(a) || a - b);
+  return { counts, others, predicted };
+}
+
+let painting = Promise.resolve();
+
+// Paints the map, one picture at a time, and only the newest.
+function paint() {
+  const { maps, photograph } = state;
+  if (maps === null) return painting;
+  const id = ++paint.last;
+  painting = painting.then(async () => {
+    if (id !== paint.last || photograph !== state.photograph) return;
+    const view = viewed();
+    let values, limit = 0, colours = number("colours");
+    if (view === "classes") {
+      const { others } = changes(maps);
+      values = maps.argmax.map((index) => others.indexOf(index) + 1);
+      colours = 3;
+    } else {
+      values = drops(maps, view);
+      limit = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    }
+    const { maskSize, stride } = maps.options;
+    const smooth = view !== "classes" && element("smooth").checked ? 1 : 0;
+    const size = [canvas.width, canvas.height];
+    const data = new Float32Array(values).buffer;
+    const answer = await state.front.call("paint", data,
+      [maskSize, stride, ...size, limit, colours, smooth]);
+    if (photograph !== state.photograph) return;
+    state.layer = await createImageBitmap(new ImageData(new Uint8ClampedArray(answer.bytes), ...size));
+    if (view === "classes") drawLegend(maps);
+    else await drawBar(limit, colours);
+    element("scale").hidden = view === "classes";
+    element("legend").hidden = view !== "classes";
+    showViews();
+    draw();
+    document.documentElement.dataset.painted = String(id);
+  }).catch(failed);
+  return painting;
+}
+paint.last = 0;
+
+function draw() {
+  const { photograph, layer, mask, covered } = state;
+  if (photograph === null) return;
+  context.globalAlpha = 1;
+  // Colours of classes can be told from each other over grey alone.
+  context.filter = element("view").value === "classes" && layer !== null ? "grayscale(1)" : "none";
+  context.drawImage(photograph.bitmap, 0, 0, canvas.width, canvas.height);
+  context.filter = "none";
+  if (layer !== null) {
+    context.globalAlpha = number("opacity") / 100;
+    context.drawImage(layer, 0, 0);
+    context.globalAlpha = 1;
+  }
+  if (mask !== null && covered !== null) drawMask(covered);
+}
+
+// Draws a mask in its colour, or hatched if it has none.
+function drawMask({ edges, colour }) {
+  const scale = canvas.width / state.photograph.width;
+  const [top, left, bottom, right] = edges.map((edge) => Math.round(edge * scale));
+  const [width, height] = [right - left, bottom - top];
+  context.save();
+  context.beginPath();
+  context.rect(left, top, width, height);
+  context.clip();
+  if (colour[0] >= 0) {
+    context.fillStyle = `rgb(${colour.join(" ")})`;
+    context.fillRect(left, top, width, height);
+  } else {
+    context.lineWidth = 2;
+    [["#000", 0], ["#fff", 2]].forEach(([style, shift]) => {
+      context.strokeStyle = style;
+      context.beginPath();
+      for (let at = shift - height; at < width; at += 12) {
+        context.moveTo(left + at, top + height);
+        context.lineTo(left + at + height, top);
+      }
+      context.stroke();
+    });
+  }
+  context.restore();
+  for (const [style, line] of [["#000", 6], ["#fff", 3]]) {
+    context.strokeStyle = style;
+    context.lineWidth = line;
+    context.strokeRect(left - 3, top - 3, width + 6, height + 6);
+  }
+}
+
+async function drawBar(limit, colours) {
+  const answer = await state.front.call("colour_bar", null, [colours]);
+  const strip = document.createElement("canvas");
+  strip.width = answer.bytes.byteLength / 4;
+  strip.height = 1;
+  strip.getContext("2d").putImageData(new ImageData(new Uint8ClampedArray(answer.bytes), strip.width, 1), 0, 0);
+  strip.setAttribute("role", "img");
+  strip.setAttribute("aria-label", `Colour bar from ${short(-limit)} to ${short(limit)}`);
+  const marks = (limit > 0 ? [-limit, 0, limit] : [0]).map((value) => {
+    const mark = document.createElement("span");
+    mark.textContent = short(value);
+    mark.style.left = `${limit > 0 ? (50 * (value + limit)) / limit : 50}%`;
+    return mark;
+  });
+  element("bar").replaceChildren(strip, ...marks);
+  element("score-name").textContent = settings().logit ? "logit" : "probability";
+}
+
+function drawLegend(maps) {
+  const { counts, others, predicted } = changes(maps);
+  const entry = (name, count, rgb) => {
+    const item = document.createElement("li");
+    const swatch = document.createElement("i");
+    if (rgb) swatch.style.background = `rgb(${rgb.join(" ")})`;
+    const texts = [name, `${count} of ${maps.argmax.length} positions`].map((text) => {
+      const span = document.createElement("span");
+      span.textContent = text;
+      return span;
+    });
+    item.append(swatch, ...texts);
+    return item;
+  };
+  const { categories } = state;
+  const named = others.slice(0, categories.length).map((index, i) => entry(label(index), counts.get(index), categories[i]));
+  const rest = others.slice(categories.length).reduce((sum, index) => sum + counts.get(index), 0);
+  element("legend").replaceChildren(
+    entry(`${label(predicted)} (not coloured: the answer does not change)`, counts.get(predicted) ?? 0),
+    ...named,
+    ...(rest > 0 ? [entry("other classes", rest, [128, 128, 128])] : []),
+  );
+}
+
+// ---- The answer
+
+// The classes whose scores are shown: those of the map, or the most probable ones.
+const shownClasses = () => {
+  const { maps, photograph } = state;
+  if (maps !== null && maps.options.logit === settings().logit) return maps.classes;
+  return photograph.top;
+};
+
+function showScores() {
+  const classes = shownClasses();
+  const body = element("scores");
+  body.replaceChildren(...classes.map(({ index, base }) => {
+    const row = document.createElement("tr");
+    row.setAttribute("role", "row");
+    row.dataset.class = index;
+    const name = document.createElement("th");
+    name.setAttribute("role", "rowheader");
+    name.textContent = label(index);
+    const gauge = document.createElement("span");
+    gauge.className = "gauge";
+    gauge.append(document.createElement("i"), document.createElement("b"));
+    name.append(gauge);
+    const cells = [0, 1].map(() => {
+      const cell = document.createElement("td");
+      cell.setAttribute("role", "cell");
+      cell.className = "number";
+      return cell;
+    });
+    cells[0].textContent = shortest(base);
+    row.append(name, ...cells);
+    return row;
+  }));
+  showMasked();
+}
+
+function showMasked() {
+  const { covered, mask } = state;
+  const logit = settings().logit === 1;
+  const classes = shownClasses();
+  const most = Math.max(...classes.map(({ base }) => Math.abs(base)), 1e-30);
+  const share = (score) => `${100 * Math.min(Math.max(logit ? score / most : score, 0), 1)}%`;
+  const masked = mask !== null && covered !== null ? new Map(covered.scores) : null;
+  for (const row of element("scores").rows) {
+    const index = Number(row.dataset.class);
+    const { base } = classes.find((one) => one.index === index);
+    const score = masked?.get(index);
+    row.cells[2].textContent = score === undefined ? "–" : shortest(score);
+    row.querySelector("i").style.width = share(score ?? base);
+    row.querySelector("b").style.left = share(base);
+    row.classList.toggle("chosen", element("view").value === String(index));
+  }
+  const answer = element("answer");
+  const predicted = state.photograph.top[0].index;
+  const name = document.createElement("strong");
+  if (masked === null) {
+    name.textContent = label(predicted);
+    answer.replaceChildren("Answer: ", name, ".");
+    return;
+  }
+  name.textContent = label(covered.argmax);
+  answer.replaceChildren("Answer with this mask: ", name);
+  if (covered.argmax !== predicted) {
+    const mark = document.createElement("span");
+    mark.className = "changed";
+    mark.textContent = `changed from ${shortName(predicted)}`;
+    answer.append(", ", mark);
+  }
+  answer.append(".");
+}
+
+function showViews() {
+  const view = element("view");
+  const chosen = view.value;
+  const { maps } = state;
+  const score = maps.options.logit ? "logit" : "probability";
+  const options = maps.classes.map(({ index, base }) => new Option(`${label(index)} (${score} ${short(base)})`, index));
+  options.push(new Option("Most probable class at each position", "classes"));
+  const key = options.map(({ text }) => text).join("\n");
+  if (key !== showViews.key) {
+    showViews.key = key;
+    view.replaceChildren(...options);
+    if (options.some(({ value }) => value === chosen)) view.value = chosen;
+    showScores();
+  }
+  const what = view.value === "classes" ? "Most probable class at each position" : `Map of ${label(Number(view.value))}`;
+  canvas.setAttribute("aria-label", `${what}, over the photograph. Arrow keys move the mask, with Shift by one pixel. Escape removes it.`);
+}
+
+// ---- The mask under the pointer
+
+let moving = false;
+
+// Computes the answer with the mask at its place; places that the pointer has left are skipped.
+async function cover() {
+  if (moving || state.mask === null || state.photograph === null) return;
+  moving = true;
+  try {
+    while (state.mask !== null) {
+      const { mask, photograph } = state;
+      const { maskSize, kind, detail, logit, class: own } = settings();
+      const [y, x] = mask.map((at) => (at * photograph.width) / canvas.width);
+      const { numbers: [row, column, ...colour] } = await state.front.call("place", null, [y, x, kind]);
+      const { numbers } = await state.front.call("cover", null, [row, column, maskSize, kind, detail, logit, own]);
+      const { classes, scores, argmax, rest } = parsed(numbers);
+      if (photograph !== state.photograph) return;
+      state.covered = { scores: classes.map(({ index }, k) => [index, scores[k][0]]), argmax: argmax[0], edges: rest, colour, centre: [row, column] };
+      if (state.mask !== null) {
+        draw();
+        showMasked();
+        announce();
+      }
+      if (mask === state.mask) return;
+    }
+  } catch (error) {
+    failed(error);
+  } finally {
+    moving = false;
+  }
+}
+
+function announce() {
+  clearTimeout(announce.timer);
+  const { covered } = state;
+  canvas.dataset.centre = covered.centre.join(" ");
+  announce.timer = setTimeout(() => {
+    const [y, x] = covered.centre;
+    element("status").textContent = `Mask at x ${x}, y ${y}. ${element("answer").textContent}`;
+  }, 300);
+}
+
+function removeMask() {
+  [state.mask, state.covered] = [null, null];
+  clearTimeout(announce.timer);
+  element("status").textContent = "";
+  if (state.photograph === null) return;
+  draw();
+  showMasked();
+}
+
+function pointed(event) {
+  const box = canvas.getBoundingClientRect();
+  const at = [((event.clientY - box.top) * canvas.height) / box.height, ((event.clientX - box.left) * canvas.width) / box.width];
+  state.mask = inside(at);
+  cover();
+}
+
+const inside = ([y, x]) => [Math.min(Math.max(y, 0), canvas.height - 1), Math.min(Math.max(x, 0), canvas.width - 1)];
+
+function moved(event) {
+  const pixel = canvas.width / SIDE;
+  const step = (event.shiftKey ? 1 : 8) * pixel;
+  const [y, x] = state.mask ?? [canvas.height / 2, canvas.width / 2];
+  switch (event.key) {
+    case "ArrowUp": return [y - step, x];
+    case "ArrowDown": return [y + step, x];
+    case "ArrowLeft": return [y, x - step];
+    case "ArrowRight": return [y, x + step];
+    case "Home": return [y, 0];
+    case "End": return [y, canvas.width];
+    case "PageUp": return [0, x];
+    case "PageDown": return [canvas.height, x];
+    default: return null;
+  }
+}
+
+// ---- Controls
+
+function say(text) {
+  element("problem").textContent = text;
+  element("problem").hidden = text === "";
+}
+
+function failed(error) {
+  if (error instanceof Cancelled) return;
+  say(error.message);
+  if (error.fatal) restart().catch((error) => say(error.message));
+}
+
+function showSettings() {
+  const { maskSize, stride, kind, logit, resize } = settings();
+  element("mask-size-value").textContent = `${maskSize} pixels`;
+  element("stride-value").textContent = `${stride} pixels`;
+  element("opacity-value").textContent = `${number("opacity")} %`;
+  const fill = ["", " --mask-value mean", " --mask-value blur:12", " --mask-value noise:1"][kind];
+  const name = state.photograph?.name ?? "PHOTOGRAPH";
+  element("command").textContent = `occlude explain ${/^[\w./-]+$/.test(name) ? name : `'${name.replaceAll("'", "'\\''")}'`} --classes top5` +
+    ` --mask-size ${maskSize} --stride ${stride}${fill}${logit ? " --score logit" : ""}` +
+    ["", " --resize center-crop", " --resize pad"][resize];
+}
+
+let resting;
+
+function again() {
+  showSettings();
+  clearTimeout(resting);
+  if (state.photograph === null) return;
+  stopSweep();
+  if (state.mask !== null) cover();
+  resting = setTimeout(() => sweep().catch(failed), REST);
+}
+
+const reopen = () => {
+  showSettings();
+  const { name, data, pixelSize } = state.photograph;
+  return open(name, data, pixelSize).catch(failed);
+};
+
+async function openFile(file) {
+  try {
+    await open(file.name, await file.arrayBuffer());
+  } catch (error) {
+    failed(error);
+  }
+  showSettings();
+}
+
+function save(name, blob) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+}
+
+// The numbers under the names that they have in the command's map.json.
+function numbersOf(maps) {
+  const grid = (values) => Array.from({ length: maps.rows }, (_, row) => values.slice(row * maps.columns, (row + 1) * maps.columns));
+  const { maskSize, stride, logit } = maps.options;
+  return {
+    image: state.photograph.name,
+    network: element("network-name").textContent,
+    isa: state.isa,
+    score: logit ? "logit" : "probability",
+    mask_size: [maskSize, maskSize],
+    stride: [stride, stride],
+    grid: [maps.rows, maps.columns],
+    classes: maps.classes.map(({ index, base }) => ({ index, label: label(index), base_score: base })),
+    maps: maps.classes.map((_, k) => grid(drops(maps, k))),
+    scores: maps.scores.map(grid),
+    argmax: grid(maps.argmax),
+    argmax_scores: grid(maps.argmaxScores),
+  };
+}
+
+function listen() {
+  element("file").addEventListener("change", ({ target }) => {
+    if (target.files.length > 0) openFile(target.files[0]);
+    target.value = "";
+  });
+  element("sample").addEventListener("click", () => open("chelsea.png", state.sample).catch(failed).then(showSettings));
+  element("weights").addEventListener("change", async ({ target }) => {
+    const [file] = target.files;
+    target.value = "";
+    if (file === undefined) return;
+    const before = state.weights;
+    state.weights = await file.arrayBuffer();
+    restart().catch((error) => {
+      state.weights = before;
+      restart().catch(failed).then(() => failed(error));
+    });
+  });
+  addEventListener("dragover", (event) => {
+    event.preventDefault();
+    element("stage").classList.add("dropping");
+  });
+  addEventListener("dragleave", () => element("stage").classList.remove("dropping"));
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    element("stage").classList.remove("dropping");
+    if (event.dataTransfer.files.length > 0) openFile(event.dataTransfer.files[0]);
+  });
+  addEventListener("paste", (event) => {
+    const [file] = event.clipboardData.files;
+    if (file !== undefined) openFile(file);
+  });
+  ["mask-size", "stride"].forEach((id) => element(id).addEventListener("input", again));
+  ["fill", "score"].forEach((id) => element(id).addEventListener("change", again));
+  element("class").addEventListener("change", () => {
+    if (element("class").value.trim() !== "" && ownClass() < 0) return say(`No class has the name "${element("class").value}".`);
+    say("");
+    again();
+  });
+  element("resize").addEventListener("change", reopen);
+  ["colours", "smooth"].forEach((id) => element(id).addEventListener("change", paint));
+  element("view").addEventListener("change", () => {
+    showMasked();
+    paint();
+  });
+  element("opacity").addEventListener("input", () => {
+    showSettings();
+    draw();
+  });
+  canvas.addEventListener("pointerdown", (event) => {
+    canvas.setPointerCapture(event.pointerId);
+    pointed(event);
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (event.buttons > 0) pointed(event);
+  });
+  canvas.addEventListener("keydown", (event) => {
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    if (event.key === "Escape") return removeMask();
+    const next = moved(event);
+    if (next === null) return;
+    event.preventDefault();
+    state.mask = inside(next);
+    cover();
+  });
+  element("save-picture").addEventListener("click", () => canvas.toBlob((blob) => save("occlude.png", blob)));
+  element("save-numbers").addEventListener("click", () =>
+    save("map.json", new Blob([JSON.stringify(numbersOf(state.maps))], { type: "application/json" })));
+}
+
+const ARITHMETIC = {
+  "wasm-fma": "fused multiply-adds of this processor (wasm-fma): the same bits as the command's",
+  "wasm-unfused": "multiply-adds that round twice (wasm-unfused), because this browser has no others: probabilities differ from the command's by less than 0.00001",
+  "wasm": "emulated fused multiply-adds (wasm): the same bits as the command's, slowly",
+};
+
+function showArithmetic() {
+  const place = element("isa");
+  place.replaceChildren((ARITHMETIC[state.isa] ?? state.isa) + ".");
+  if (state.isa === "wasm-fma") return;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "button small";
+  button.textContent = state.exact ? "Compute faster" : "Compute the command's bits, slowly";
+  button.addEventListener("click", () => {
+    state.exact = 1 - state.exact;
+    restart().catch(failed);
+  });
+  place.append(" ", button);
+}
+
+// Starts the engines anew, and opens the photograph again.
+async function restart() {
+  stopSweep();
+  state.back.forEach((back) => back.ready.then(({ engine }) => engine.stop(), () => {}));
+  state.back = [];
+  state.front?.stop();
+  const front = await newEngine();
+  const colours = new Uint8Array((await front.engine.call("colour_bar", null, [3])).bytes);
+  const categories = Array.from({ length: colours.length / 4 }, (_, i) => [...colours.subarray(4 * i, 4 * i + 3)]);
+  Object.assign(state, { front: front.engine, isa: front.isa, labels: front.labels, categories });
+  element("network-name").textContent = `${front.name}, ${front.labels.length} classes`;
+  element("classes").replaceChildren(...front.labels.map((name) => new Option(name, name)));
+  showArithmetic();
+  if (state.photograph !== null) await reopen();
+}
+
+async function start() {
+  element("page-size").textContent = `${(document.documentElement.outerHTML.length / 1e6).toFixed(1)} MB, of which the network has most`;
+  const source = element("worker").textContent;
+  Engine.address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+  const [relaxed, simd, weights, sample] = await Promise.all(["engine-relaxed", "engine-simd", "builtin", "photograph"].map(unpacked));
+  const code = WebAssembly.validate(relaxed) ? relaxed : simd;
+  if (!WebAssembly.validate(code)) throw new Error("This browser is too old: it lacks WebAssembly's SIMD. Browsers since 2023 have it.");
+  Object.assign(state, { module: await WebAssembly.compile(code), weights, sample });
+  listen();
+  showSettings();
+  await restart();
+  await open("chelsea.png", sample);
+  showSettings();
+}
+
+addEventListener("unhandledrejection", (event) => {
+  event.preventDefault();
+  failed(event.reason);
+});
+start().catch(failed);
