@@ -328,10 +328,13 @@ function paint() {
     const data = new Float32Array(values).buffer;
     const answer = await state.front.call("paint", data,
       [maskSize, stride, ...size, limit, colours, smooth]);
-    if (photograph !== state.photograph) return;
-    state.layer = await createImageBitmap(new ImageData(new Uint8ClampedArray(answer.bytes), ...size));
-    if (view === "classes") drawLegend(maps);
-    else await drawBar(limit, colours);
+    const layer = await createImageBitmap(new ImageData(new Uint8ClampedArray(answer.bytes), ...size));
+    const bar = view === "classes" ? null : await state.front.call("colour_bar", null, [colours]);
+    // Another photograph may have been opened in the meantime.
+    if (photograph !== state.photograph || state.maps === null) return;
+    state.layer = layer;
+    if (bar === null) drawLegend(maps);
+    else drawBar(bar.bytes, limit);
     element("scale").hidden = view === "classes";
     element("legend").hidden = view !== "classes";
     showViews();
@@ -360,8 +363,8 @@ function draw() {
 
 // Draws a mask in its colour, or hatched if it has none.
 function drawMask({ edges, colour }) {
-  const scale = canvas.width / state.photograph.width;
-  const [top, left, bottom, right] = edges.map((edge) => Math.round(edge * scale));
+  const scales = [canvas.height / state.photograph.height, canvas.width / state.photograph.width];
+  const [top, left, bottom, right] = edges.map((edge, i) => Math.round(edge * scales[i % 2]));
   const [width, height] = [right - left, bottom - top];
   context.save();
   context.beginPath();
@@ -390,12 +393,11 @@ function drawMask({ edges, colour }) {
   }
 }
 
-async function drawBar(limit, colours) {
-  const answer = await state.front.call("colour_bar", null, [colours]);
+function drawBar(colours, limit) {
   const strip = document.createElement("canvas");
-  strip.width = answer.bytes.byteLength / 4;
+  strip.width = colours.byteLength / 4;
   strip.height = 1;
-  strip.getContext("2d").putImageData(new ImageData(new Uint8ClampedArray(answer.bytes), strip.width, 1), 0, 0);
+  strip.getContext("2d").putImageData(new ImageData(new Uint8ClampedArray(colours), strip.width, 1), 0, 0);
   strip.setAttribute("role", "img");
   strip.setAttribute("aria-label", `Colour bar from ${short(-limit)} to ${short(limit)}`);
   const marks = (limit > 0 ? [-limit, 0, limit] : [0]).map((value) => {
@@ -533,7 +535,7 @@ async function cover() {
     while (state.mask !== null) {
       const { mask, photograph } = state;
       const { maskSize, kind, detail, logit, class: own } = settings();
-      const [y, x] = mask.map((at) => (at * photograph.width) / canvas.width);
+      const [y, x] = [(mask[0] * photograph.height) / canvas.height, (mask[1] * photograph.width) / canvas.width];
       const { numbers: [row, column, ...colour] } = await state.front.call("place", null, [y, x, kind]);
       const { numbers } = await state.front.call("cover", null, [row, column, maskSize, kind, detail, logit, own]);
       const { classes, scores, argmax, rest } = parsed(numbers);
@@ -582,14 +584,14 @@ function pointed(event) {
 const inside = ([y, x]) => [Math.min(Math.max(y, 0), canvas.height - 1), Math.min(Math.max(x, 0), canvas.width - 1)];
 
 function moved(event) {
-  const pixel = canvas.width / SIDE;
-  const step = (event.shiftKey ? 1 : 8) * pixel;
+  // In pixels of the network's picture, if the photograph fills it.
+  const [down, across] = [canvas.height, canvas.width].map((side) => ((event.shiftKey ? 1 : 8) * side) / SIDE);
   const [y, x] = state.mask ?? [canvas.height / 2, canvas.width / 2];
   switch (event.key) {
-    case "ArrowUp": return [y - step, x];
-    case "ArrowDown": return [y + step, x];
-    case "ArrowLeft": return [y, x - step];
-    case "ArrowRight": return [y, x + step];
+    case "ArrowUp": return [y - down, x];
+    case "ArrowDown": return [y + down, x];
+    case "ArrowLeft": return [y, x - across];
+    case "ArrowRight": return [y, x + across];
     case "Home": return [y, 0];
     case "End": return [y, canvas.width];
     case "PageUp": return [0, x];
