@@ -231,6 +231,8 @@ fn photographs_are_opened_and_what_is_none_is_refused() {
     browser.wait_for("!document.getElementById('problem').hidden");
     let problem = browser.evaluate("document.getElementById('problem').textContent");
     assert!(problem.as_str().unwrap().contains("the photograph"), "{problem}");
+    // What was there stays.
+    assert_eq!(browser.evaluate("[state.photograph.name, state.maps.complete]"), json!(["wide.png", true]));
     // A file that is no network leaves the one that was there.
     choose(&mut browser, "weights", &none);
     browser.wait_for("document.getElementById('problem').textContent.includes('the network')");

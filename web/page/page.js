@@ -66,7 +66,8 @@ const state = {
   labels: [],
   categories: [],     // their colours
   isa: "",
-  photograph: null,   // { name, data, size, bitmap, width, height, top, own }
+  source: null,       // { name, data, size } of the photograph that the engine in front has
+  photograph: null,   // { name, data, pixelSize, bitmap, width, height, top } as it is shown; null while it is opened
   maps: null,         // the map so far; see `parsed`
   layer: null,        // its picture
   mask: null,         // [y, x] of the mask's middle, in pixels of the canvas
@@ -153,26 +154,32 @@ const drops = (maps, k) => maps.scores[k].map((score) => Math.fround(maps.classe
 
 async function open(name, data, { width = 0, height = 0 } = {}) {
   say("");
+  const turn = ++open.last;
   const start = performance.now();
-  stopSweep();
-  [state.maps, state.layer, state.mask, state.covered] = [null, null, null, null];
   const { resize } = settings();
   let answer;
   try {
     answer = await state.front.call("photograph", data, [width, height, resize]);
   } catch (error) {
-    if (width === 0) {
-      const other = await decoded(data);
-      if (other !== null) return open(name, other.data, other);
-    }
-    throw error;
+    // What was there before stays.
+    const other = width === 0 ? await decoded(data) : null;
+    if (turn !== open.last) return;
+    if (other === null) throw error;
+    return open(name, other.data, other);
   }
+  // A later photograph may have taken this one's place in the engine.
+  if (turn !== open.last) return;
+  stopSweep();
+  state.source = { name, data, size: { width, height } };
+  [state.photograph, state.maps, state.layer, state.mask, state.covered] = [null, null, null, null, null];
   const [wide, high, ...top] = answer.numbers;
   const pixels = new Uint8ClampedArray((await state.front.call("pixels", null, [])).bytes);
+  if (turn !== open.last) return;
   const scale = Math.min(1, (2 * LONGEST) / Math.max(wide, high));
   const bitmap = await createImageBitmap(new ImageData(pixels, wide, high), {
     resizeWidth: Math.max(Math.round(wide * scale), 1), resizeHeight: Math.max(Math.round(high * scale), 1), resizeQuality: "high",
   });
+  if (turn !== open.last) return;
   const classes = Array.from({ length: top.length / 2 }, (_, k) => ({ index: top[2 * k], base: top[2 * k + 1] }));
   state.photograph = { name, data, pixelSize: { width, height }, bitmap, width: wide, height: high, top: classes };
   [canvas.width, canvas.height] = [wide, high].map((side) => Math.max(Math.round((side * LONGEST) / Math.max(wide, high)), 1));
@@ -182,6 +189,8 @@ async function open(name, data, { width = 0, height = 0 } = {}) {
   document.documentElement.dataset.answered = shortName(classes[0].index);
   await sweep();
 }
+
+open.last = 0;
 
 // The pixels of a file that the engine does not read but the browser does; null if neither does.
 async function decoded(data) {
@@ -471,7 +480,8 @@ function showScores() {
 }
 
 function showMasked() {
-  const { covered, mask } = state;
+  const { covered, mask, photograph } = state;
+  if (photograph === null) return;
   const logit = settings().logit === 1;
   const classes = shownClasses();
   const most = Math.max(...classes.map(({ base }) => Math.abs(base)), 1e-30);
@@ -487,7 +497,7 @@ function showMasked() {
     row.classList.toggle("chosen", element("view").value === String(index));
   }
   const answer = element("answer");
-  const predicted = state.photograph.top[0].index;
+  const predicted = photograph.top[0].index;
   const name = document.createElement("strong");
   if (masked === null) {
     name.textContent = label(predicted);
@@ -638,8 +648,8 @@ function again() {
 
 const reopen = () => {
   showSettings();
-  const { name, data, pixelSize } = state.photograph;
-  return open(name, data, pixelSize).catch(failed);
+  const { name, data, size } = state.source;
+  return open(name, data, size).catch(failed);
 };
 
 async function openFile(file) {
@@ -717,7 +727,7 @@ function listen() {
     say("");
     again();
   });
-  element("resize").addEventListener("change", reopen);
+  element("resize").addEventListener("change", () => state.source && reopen());
   ["colours", "smooth"].forEach((id) => element(id).addEventListener("change", paint));
   element("view").addEventListener("change", () => {
     showMasked();
@@ -778,11 +788,13 @@ async function restart() {
   const front = await newEngine();
   const colours = new Uint8Array((await front.engine.call("colour_bar", null, [3])).bytes);
   const categories = Array.from({ length: colours.length / 4 }, (_, i) => [...colours.subarray(4 * i, 4 * i + 3)]);
+  // The maps of the engines before are not theirs.
+  Object.assign(state, { photograph: null, maps: null, layer: null, mask: null, covered: null });
   Object.assign(state, { front: front.engine, isa: front.isa, labels: front.labels, categories });
   element("network-name").textContent = `${front.name}, ${front.labels.length} classes`;
   element("classes").replaceChildren(...front.labels.map((name) => new Option(name, name)));
   showArithmetic();
-  if (state.photograph !== null) await reopen();
+  if (state.source !== null) await reopen();
 }
 
 async function start() {
