@@ -46,7 +46,7 @@ const MAX_SIZE: u64 = 1 << 28;
 /// The file of the built-in network: safetensors with numbers of 16 bits, described in
 /// `weights/README.md`.
 #[cfg(feature = "builtin")]
-pub const BUILTIN: &[u8] = include_bytes!("../../weights/builtin.safetensors");
+pub static BUILTIN: &[u8] = include_bytes!("../../weights/builtin.safetensors");
 
 /// The weights of a network: every tensor of its table, with the right shape and only finite
 /// values.
