@@ -9,11 +9,14 @@ use std::process::Command;
 
 use crate::common::command::{floats, folder, listing, refuse, seeded, shape, succeed};
 use safetensors::{Dtype, SafeTensors};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// The type, the shape and the bytes of each array, by its name.
 type Arrays = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
+
+/// The shape and the texts of each array of texts, by its name.
+type Texts = BTreeMap<String, (Vec<usize>, Vec<String>)>;
 
 /// A sweep that produces all kinds of arrays: two classes, a feature, pixel by pixel.
 const SWEEP: [&str; 10] = [
@@ -38,35 +41,59 @@ fn read(folder: &TempDir, file: &str) -> Vec<u8> {
     fs::read(folder.path().join(file)).unwrap()
 }
 
-/// Reads the format of `numpy.lib.format`, as far as these tests need it.
+/// Reads numbers in the format of `numpy.lib.format`, as far as these tests need it.
 fn npy(file: &[u8]) -> (Dtype, Vec<usize>, Vec<u8>) {
+    let (descr, shape, values) = npy_parts(file);
+    let dtype = match descr.as_str() {
+        "<f4" => Dtype::F32,
+        "<i8" => Dtype::I64,
+        other => panic!("{other}"),
+    };
+    (dtype, shape, values)
+}
+
+/// The texts of an array: characters of 32 bits, as many for each text, filled with zeros.
+fn npy_texts(file: &[u8]) -> (Vec<usize>, Vec<String>) {
+    let (descr, shape, bytes) = npy_parts(file);
+    let length: usize = descr.strip_prefix("<U").unwrap().parse().unwrap();
+    let characters: Vec<char> =
+        bytes.as_chunks().0.iter().map(|&four| char::from_u32(u32::from_le_bytes(four)).unwrap()).collect();
+    let texts = characters.chunks(length).map(|text| text.iter().filter(|&&c| c != '\0').collect());
+    (shape, texts.collect())
+}
+
+/// The type in NumPy's notation, the shape, and the bytes of the values.
+fn npy_parts(file: &[u8]) -> (String, Vec<usize>, Vec<u8>) {
     assert_eq!(&file[..8], b"\x93NUMPY\x01\x00");
     let values = 10 + usize::from(u16::from_le_bytes([file[8], file[9]]));
     assert!(values.is_multiple_of(64));
     let header = std::str::from_utf8(&file[10..values]).unwrap();
     let (head, shape) = header.split_once("'shape': (").unwrap();
-    let dtype = match head {
-        "{'descr': '<f4', 'fortran_order': False, " => Dtype::F32,
-        "{'descr': '<i8', 'fortran_order': False, " => Dtype::I64,
-        other => panic!("{other}"),
-    };
+    let descr =
+        head.strip_prefix("{'descr': '").unwrap().strip_suffix("', 'fortran_order': False, ").unwrap();
     let (shape, rest) = shape.split_once(')').unwrap();
     assert!(rest.starts_with(", }") && rest.ends_with('\n') && rest[3..].trim().is_empty(), "{rest:?}");
-    assert!(shape.contains(','), "a tuple with one element has a comma too: {shape}");
+    assert!(shape.is_empty() || shape.contains(','), "a tuple with one element has a comma too: {shape}");
     let shape = shape.split(',').map(str::trim).filter(|length| !length.is_empty());
-    (dtype, shape.map(|length| length.parse().unwrap()).collect(), file[values..].to_vec())
+    (descr.to_string(), shape.map(|length| length.parse().unwrap()).collect(), file[values..].to_vec())
 }
 
-fn npz(file: Vec<u8>) -> Arrays {
+/// The arrays of an archive: those of numbers, and those of texts.
+fn npz(file: Vec<u8>) -> (Arrays, Texts) {
     let mut archive = zip::ZipArchive::new(Cursor::new(file)).unwrap();
-    let mut arrays = Arrays::new();
+    let (mut arrays, mut texts) = (Arrays::new(), Texts::new());
     for i in 0..archive.len() {
         let mut entry = archive.by_index(i).unwrap();
         let mut contents = Vec::new();
         entry.read_to_end(&mut contents).unwrap();
-        arrays.insert(entry.name().unwrap().strip_suffix(".npy").unwrap().to_string(), npy(&contents));
+        let name = entry.name().unwrap().strip_suffix(".npy").unwrap().to_string();
+        if npy_parts(&contents).0.starts_with("<U") {
+            texts.insert(name, npy_texts(&contents));
+        } else {
+            arrays.insert(name, npy(&contents));
+        }
     }
-    arrays
+    (arrays, texts)
 }
 
 fn safetensors(file: &[u8]) -> Arrays {
@@ -108,11 +135,42 @@ fn every_file_has_the_numbers_of_map_json() {
     ] {
         expected.insert(name.to_string(), array(dtype, &each("activations", field)));
     }
+    // The photograph has 80 rows of 120 pixels. The first mask is centred on the first pixel.
+    for (name, values) in
+        [("mask_size", json!([45, 45])), ("stride", json!([75, 112])), ("photo_size", json!([80, 120]))]
+    {
+        expected.insert(name.to_string(), array(Dtype::I64, &values));
+    }
+    let (rows, columns) = ([0.5, 75.5, 150.5], [0.5, 112.5]);
+    for (name, values) in [
+        ("centres_y", json!(rows)),
+        ("centres_x", json!(columns)),
+        ("photo_centres_y", json!(rows.map(|y| y * 80.0 / 224.0))),
+        ("photo_centres_x", json!(columns.map(|x| x * 120.0 / 224.0))),
+        ("extent", json!([0, 224, 224, 0])),
+        ("photo_extent", json!([0, 120, 80, 0])),
+    ] {
+        expected.insert(name.to_string(), array(Dtype::F32, &values));
+    }
     assert_eq!(expected["maps"].1, [2, 3, 2]);
     assert_eq!(expected["attributions"].1, [2, 224, 224]);
 
     // `assert_eq!` would print the values.
-    assert!(npz(read(&folder, "out/maps.npz")) == expected);
+    let (arrays, texts) = npz(read(&folder, "out/maps.npz"));
+    assert_eq!(arrays.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+    for (name, array) in &expected {
+        assert!(arrays[name] == *array, "{name}");
+    }
+    let labels: Vec<String> = json["classes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|class| class["label"].as_str().unwrap().to_string())
+        .collect();
+    assert_eq!(texts["class_names"], (vec![2], labels));
+    assert_eq!(texts["image"], (vec![], vec!["picture.png".to_string()]));
+    assert_eq!(texts["score_name"], (vec![], vec!["probability".to_string()]));
+    assert_eq!(texts.len(), 3);
     assert!(safetensors(&read(&folder, "out/maps.safetensors")) == expected);
     assert!(npy(&read(&folder, "out/maps.npy")) == expected["maps"]);
 
@@ -133,6 +191,46 @@ fn every_file_has_the_numbers_of_map_json() {
     ] {
         assert_eq!(options[option], value, "{option}");
     }
+}
+
+/// A value of an upsampled map lies where the place of its mask says, also on a part of the photograph.
+#[test]
+fn upsampled_maps_lie_at_the_places_of_the_masks() {
+    let folder = folder();
+    let options =
+        ["--region", "40,60,200,190", "--stride", "20", "--arrays", "npz", "--upsampled", "--out", "out"];
+    let command = [&["--resize", "center-crop", "explain", "picture.png"], &options[..]].concat();
+    succeed(seeded(&folder, &command));
+    let (arrays, _) = npz(read(&folder, "out/maps.npz"));
+    let floats = |name: &str| -> Vec<f32> {
+        let (dtype, _, bytes) = &arrays[name];
+        assert_eq!(*dtype, Dtype::F32);
+        bytes.as_chunks().0.iter().map(|&four| f32::from_le_bytes(four)).collect()
+    };
+    let (maps, upsampled) = (floats("maps"), floats("upsampled"));
+    let [left, right, bottom, top] = floats("extent")[..] else { panic!("four edges") };
+    let (rows, columns) = (floats("centres_y"), floats("centres_x"));
+    let shape = &arrays["upsampled"].1;
+    assert_eq!(shape[..], [1, (bottom - top) as usize, (right - left) as usize]);
+    for (row, y) in rows.iter().enumerate() {
+        for (column, x) in columns.iter().enumerate() {
+            let pixel = (y - top) as usize * shape[2] + (x - left) as usize;
+            let (found, expected) = (upsampled[pixel], maps[row * columns.len() + column]);
+            assert!(
+                (found - expected).abs() <= 1e-6 * expected.abs().max(1e-3),
+                "{y},{x}: {found} {expected}"
+            );
+        }
+    }
+    // 256 pixels of the scaled photograph are its 80 rows; the square begins in row 16 and column 80 of them.
+    let expected = [left + 80.0, right + 80.0, bottom + 16.0, top + 16.0].map(|edge| edge * 80.0 / 256.0);
+    for (found, expected) in floats("photo_extent").iter().zip(expected) {
+        assert!((found - expected).abs() < 0.05, "{found} {expected}");
+    }
+    for (found, y) in floats("photo_centres_y").iter().zip(&rows) {
+        assert!((found - (y + 16.0) * 80.0 / 256.0).abs() < 0.05);
+    }
+    refuse(&folder, seeded(&folder, &["explain", "picture.png", "--upsampled"]), 2, &["--arrays"]);
 }
 
 #[test]
@@ -168,8 +266,10 @@ fn only_what_is_asked_for_is_written() {
     let text = explain(&["--arrays", "npz,npz"]);
     assert_eq!(arrays(), ["maps.npz"]);
     assert!(text.contains("maps.npz"), "{text}");
-    let names: Vec<String> = npz(read(&folder, "out/maps.npz")).into_keys().collect();
-    assert_eq!(names, ["argmax", "argmax_scores", "base_scores", "classes", "maps", "scores"]);
+    let (arrays, _) = npz(read(&folder, "out/maps.npz"));
+    for name in ["attributions", "activations", "upsampled"] {
+        assert!(arrays.contains_key("maps") && !arrays.contains_key(name), "{name}");
+    }
 
     let between = "a name between commas is empty: expected npy";
     for (wrong, message) in
@@ -216,6 +316,8 @@ same("argmax", facts["argmax"], numpy.int64)
 same("classes", [c["index"] for c in facts["classes"]], numpy.int64)
 same("base_scores", [c["base_score"] for c in facts["classes"]], numpy.float32)
 same("activations", [a["map"] for a in facts["activations"]], numpy.float32)
+assert arrays["image"] == facts["image"] and arrays["score_name"] == facts["score"]
+assert list(arrays["class_names"]) == [c["label"] for c in facts["classes"]]
 maps = numpy.load("maps.npy", allow_pickle=False)
 assert maps.tobytes() == arrays["maps"].tobytes() and maps.shape == arrays["maps"].shape
 "#;

@@ -17,6 +17,7 @@ mod faults;
 mod features;
 mod figures;
 mod inputs;
+mod jobs;
 #[cfg(target_os = "linux")]
 mod memory;
 mod page;

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 use occlude::parallel::MAX_THREADS;
 
+use super::arrays::Arrays;
 use super::drawing::Figures;
-use super::shard::Shard;
+use super::shard::{Shard, shard};
 use super::sweep::Sweep;
-use super::values::{ARRAY_FILES, ArrayFile, count, listed_choice};
+use super::values::count;
 
 /// Explain many photographs; can be resumed and split over several processes
 #[derive(Args)]
@@ -40,10 +41,12 @@ of the weights and of all its results, and the options, are unchanged. A photogr
 still processed.
 
 --shard i/n processes every n-th photograph, so that n processes, on one or several machines, share the work. i counts from
-0, as in SLURM_ARRAY_TASK_ID and JOB_COMPLETION_INDEX. All shards must be given the same photographs and may share DIR.
-`occlude merge` checks this and combines their summaries. Job files: tools/jobs/. Apart from that, DIR is locked: another
-batch into it is refused while this one runs. If the program is killed, or ended by a second signal, a file whose name begins
-with .occlude.lock may stay; it locks nothing, and the next batch removes it.
+0. With --shard auto it is the number of the task in SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX (Kubernetes) or PARALLEL_SEQ
+(GNU parallel), and n is OCCLUDE_SHARDS or, under Slurm, the size of the array. All shards must be given the same photographs
+and may share DIR. `occlude merge` checks this and combines their summaries. A batch may go on with another number of shards:
+finished photographs are skipped, and the first shard removes the summaries of the earlier number. Job files: tools/jobs/.
+Apart from that, DIR is locked: another batch into it is refused while this one runs. If the program is killed, or ended by a
+second signal, a file whose name begins with .occlude.lock may stay; it locks nothing, and the next batch removes it.
 
 Exit codes:
   0              success
@@ -53,7 +56,8 @@ Exit codes:
 Examples:
   occlude batch photos --out maps
   occlude batch 'photos/**/*.jpg' more/cat.png @list.txt --out maps --classes top3
-  occlude batch photos --out maps --shard 0/4 & occlude batch photos --out maps --shard 1/4 &")]
+  occlude batch photos --out maps --shard 0/4 & occlude batch photos --out maps --shard 1/4 &
+  seq 4 | OCCLUDE_SHARDS=4 parallel -N0 occlude batch photos --out maps --shard auto")]
 pub struct Batch {
     /// Folders, lists (@FILE), patterns or photographs
     #[arg(required = true, value_name = "INPUT")]
@@ -67,8 +71,9 @@ pub struct Batch {
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 
-    /// Process only part i of n parts; i counts from 0: 0/4, 1/4, 2/4, 3/4
-    #[arg(long, value_name = "i/n", allow_hyphen_values = true)]
+    /// Process only part i of n parts; i counts from 0: 0/4, 1/4, 2/4, 3/4; or auto, the task of a
+    /// scheduler
+    #[arg(long, value_name = "i/n", allow_hyphen_values = true, value_parser = shard)]
     pub shard: Option<Shard>,
 
     /// Classes to map, as for `occlude explain`; topK are the most probable classes of each
@@ -81,10 +86,8 @@ pub struct Batch {
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = |text: &str| count(text, MAX_THREADS))]
     pub threads: Option<usize>,
 
-    /// Also write the numbers as arrays, as for `occlude explain`: npz, npy, safetensors, separated
-    /// by commas
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = listed_choice(ARRAY_FILES))]
-    pub arrays: Vec<ArrayFile>,
+    #[command(flatten)]
+    pub arrays: Arrays,
 
     #[command(flatten)]
     pub sweep: Sweep,

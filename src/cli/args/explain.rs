@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::arrays::Arrays;
 use super::drawing::Figures;
 use super::sweep::{Pool, Sweep};
-use super::values::{ARRAY_FILES, ArrayFile, listed_choice};
 
 /// Map which parts of a photograph are evidence for a class by sliding a mask over it
 #[derive(Args)]
@@ -36,11 +36,19 @@ Arrays of --arrays and their axes:
   maps, scores                                [class][ny][nx]
   base_scores, classes                        [class]
   argmax, argmax_scores                       [ny][nx]
+  upsampled                                   [class][224][224], with --upsampled; with --region, [class] and its pixels
   attributions                                [class][224][224], with --aggregate windows
   activations (the map), activation_totals    [feature][ny][nx], with --activation
   activation_base_totals, activation_channels [feature], with --activation
-Classes and channels are int64; all other arrays are float32. The metadata of maps.safetensors holds the options, a JSON
-object under the key \"options\".
+  mask_size, stride, photo_size               [2], height and width in pixels; photo_size is that of the upright photograph
+  centres_y, centres_x                        [ny], [nx], the centres of the masks on the 224x224 picture
+  photo_centres_y, photo_centres_x            [ny], [nx], the same on the photograph
+  extent, photo_extent                        [4], left, right, bottom and top edge of `upsampled` on the picture and on the
+                                              photograph: the extent of matplotlib's imshow
+  image, score_name, class_names              [], [], [class], texts, only in maps.npz
+Places are distances in pixels from the upper left corner, so the middle of the first pixel lies at 0.5. Classes, channels
+and sizes are int64; all other numbers are float32. The metadata of maps.safetensors holds the options, a JSON object under
+the key \"options\".
 
 Examples:
   occlude explain cat.jpg
@@ -92,10 +100,8 @@ pub struct Explain {
     #[arg(long)]
     pub json: bool,
 
-    /// Also write the numbers as arrays. Formats, separated by commas: npz (maps.npz, for
-    /// numpy.load), npy (maps.npy, only the maps), safetensors (maps.safetensors)
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = listed_choice(ARRAY_FILES))]
-    pub arrays: Vec<ArrayFile>,
+    #[command(flatten)]
+    pub arrays: Arrays,
 
     #[command(flatten)]
     pub sweep: Sweep,

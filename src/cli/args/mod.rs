@@ -4,6 +4,7 @@
 //! These modules reject a value that is invalid whatever the network and the photograph. The code
 //! that loads the network or the photograph rejects the rest.
 
+mod arrays;
 mod batch;
 pub mod classes;
 mod classify;
@@ -27,6 +28,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use occlude::Resize;
 
+pub use arrays::{ArrayFile, Arrays};
 pub use batch::{Batch, Merge};
 pub use classify::Classify;
 pub use compare::Compare;
@@ -40,8 +42,8 @@ pub use profile::Profile;
 pub use region::Region;
 pub use sweep::{Aggregate, Sweep};
 pub use trace::Trace;
+pub use values::Size;
 use values::choice;
-pub use values::{ArrayFile, Size};
 pub use weights::{Fetch, FetchLimits, Import, Weights, WeightsAction};
 
 #[derive(Parser)]

@@ -4,19 +4,6 @@ use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;
 use occlude::{Feature, MaskValue, Threshold};
 
-/// The file format of `--arrays`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum ArrayFile {
-    /// Holds only the maps.
-    Npy,
-    Npz,
-    Safetensors,
-}
-
-/// The names of the formats on the command line.
-pub const ARRAY_FILES: &[(&str, ArrayFile)] =
-    &[("npy", ArrayFile::Npy), ("npz", ArrayFile::Npz), ("safetensors", ArrayFile::Safetensors)];
-
 /// A height and a width in pixels, or the default size.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Size {

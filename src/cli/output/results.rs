@@ -1,7 +1,7 @@
 //! All result files of one explanation, for `explain` and for each photograph of a batch.
 
 use super::arrays;
-use crate::cli::args::{ArrayFile, Figures};
+use crate::cli::args::{Arrays, Figures};
 use crate::cli::explanation::Explanation;
 
 /// All result files as (name, contents): the figures, the arrays, and `json` as `map.json`. `run` are
@@ -10,7 +10,7 @@ pub fn files(
     explanation: &Explanation,
     figures: &Figures,
     run: [f32; 2],
-    arrays: &[ArrayFile],
+    arrays: &Arrays,
     json: &str,
 ) -> Vec<(String, Vec<u8>)> {
     let mut files = explanation.figures(figures, run);

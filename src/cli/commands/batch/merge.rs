@@ -170,8 +170,11 @@ fn require_same_batch(
 ) -> Result<()> {
     let (of, all, recipe) = (first_part.shard.of, &first_part.all, &like.recipe);
     let differs = |what: &str, theirs: &str, ours: &str| {
-        let problem =
-            format!("{what} {theirs}, but {} {ours}: merge only shards of one batch", first.display());
+        let problem = format!(
+            "{what} {theirs}, but {} {ours}: merge only shards of one batch, and remove the \
+                 summaries of another",
+            first.display()
+        );
         let problem = problem.trim_start().to_string();
         Err(refuse(file, problem))
     };

@@ -71,7 +71,7 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
             bar: &bar,
         };
         // A summary in the folder always describes its results, so an old one is removed first.
-        for name in summary::names(part.as_ref()) {
+        for name in summary::earlier(&args.out, part.as_ref())? {
             output.remove_file(&name)?;
         }
         let rows = job.run(&photographs);

@@ -1,8 +1,9 @@
 //! The summary of a batch: `summary.csv` and `summary.json`.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use occlude::Result;
+use occlude::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use super::passed_over::PassedOver;
@@ -59,6 +60,32 @@ pub fn names(part: Option<&Part>) -> [String; 2] {
         None => "summary".to_string(),
     };
     ["csv", "json"].map(|ending| format!("{stem}.{ending}"))
+}
+
+/// The names of the summaries in a folder that a batch or shard replaces: its own, and those of shards
+/// that divide the batch into another number of parts.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn earlier(folder: &Path, part: Option<&Part>) -> Result<Vec<String>> {
+    let unreadable = |source| Error::Io { path: folder.to_path_buf(), action: "read", source };
+    let of = part.map(|part| part.shard.of);
+    let mut earlier = Vec::from(names(part));
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let name = entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned();
+        if shard_count(&name).is_some_and(|other| Some(other) != of) {
+            earlier.push(name);
+        }
+    }
+    Ok(earlier)
+}
+
+/// The number of shards in the name of a shard's summary.
+fn shard_count(name: &str) -> Option<usize> {
+    let (shard, ending) = name.strip_prefix("summary-")?.split_once('.')?;
+    let (index, of) = shard.split_once("-of-")?;
+    index.parse::<usize>().ok().filter(|_| matches!(ending, "csv" | "json"))?;
+    of.parse().ok()
 }
 
 /// True if a file has a name as in [`names`].
