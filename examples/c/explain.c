@@ -1,10 +1,10 @@
 /* Finds the part of a picture that is the strongest evidence for the most probable class.
  *
- *     cargo rustc --release --lib --no-default-features --features rayon,capi --crate-type cdylib,staticlib
- *     cc -I src/capi examples/c/explain.c target/release/libocclude.a -lpthread -ldl -lm -o explain
- *     ./explain weights/bvlc_googlenet.safetensors [PICTURE.ppm [STRIDE]]
+ *     tools/install.sh                     (as root, or with PREFIX=$HOME/.local)
+ *     cc examples/c/explain.c $(pkg-config --cflags --libs occlude) -o explain
+ *     ./explain builtin cat.jpg [STRIDE]
  *
- * The picture is a binary PPM file (`convert cat.jpg cat.ppm`). Without one, a formula draws rings and a saddle.
+ * "builtin" is the network inside the library; a path names another one.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,39 +19,6 @@ static void check(int status)
     }
 }
 
-static unsigned char *formula(size_t side)
-{
-    unsigned char *rgb = malloc(side * side * 3);
-    for (size_t y = 0; rgb && y < side; y++) {
-        for (size_t x = 0; x < side; x++) {
-            long dx = (long)x - 150, dy = (long)y - 90;
-            unsigned char *pixel = rgb + (y * side + x) * 3;
-            pixel[0] = (unsigned char)((x * x + y * y) / 64);
-            pixel[1] = (unsigned char)((dx * dx + dy * dy) / 37);
-            pixel[2] = (unsigned char)((x ^ y) + (x / 32 + y / 32) % 2 * 24);
-        }
-    }
-    return rgb;
-}
-
-static unsigned char *read_ppm(const char *path, size_t *height, size_t *width)
-{
-    unsigned char *rgb = NULL;
-    FILE *file = fopen(path, "rb");
-    if (file && fscanf(file, "P6 %zu %zu 255", width, height) == 2 && fgetc(file) != EOF && *width > 0 &&
-        *width < 65536 && *height < 65536) {
-        rgb = malloc(*height * *width * 3 + 1);
-        if (rgb && fread(rgb, *width * 3, *height, file) != *height) {
-            free(rgb);
-            rgb = NULL;
-        }
-    }
-    if (file) {
-        fclose(file);
-    }
-    return rgb;
-}
-
 static int show_progress(size_t done, size_t total, void *user)
 {
     fprintf(user, "\r%zu of %zu positions", done, total);
@@ -60,15 +27,9 @@ static int show_progress(size_t done, size_t total, void *user)
 
 int main(int argc, char **argv)
 {
-    if (argc < 2 || argc > 4) {
-        fprintf(stderr, "usage: %s WEIGHTS [PICTURE.ppm [STRIDE]]\n", argv[0]);
+    if (argc < 3 || argc > 4) {
+        fprintf(stderr, "usage: %s WEIGHTS PICTURE [STRIDE]\n", argv[0]);
         return 2;
-    }
-    size_t height = OCCLUDE_SIDE, width = OCCLUDE_SIDE;
-    unsigned char *rgb = argc > 2 ? read_ppm(argv[2], &height, &width) : formula(OCCLUDE_SIDE);
-    if (!rgb) {
-        fprintf(stderr, "error: %s is not a picture that this reads: expected a binary PPM\n", argv[argc > 2 ? 2 : 0]);
-        return 1;
     }
     size_t stride = argc > 3 ? strtoul(argv[3], NULL, 10) : 22;
 
@@ -77,8 +38,7 @@ int main(int argc, char **argv)
     occlude_options *options;
     occlude_maps *maps;
     check(occlude_network_load(argv[1], &network));
-    check(occlude_image_from_rgb(rgb, height, width, width * 3, OCCLUDE_RESIZE_STRETCH, &image));
-    free(rgb);
+    check(occlude_image_open(argv[2], OCCLUDE_RESIZE_STRETCH, &image));
     check(occlude_options_new(&options));
     check(occlude_options_stride(options, stride, stride));
     check(occlude_explain(network, image, options, show_progress, stderr, NULL, &maps));

@@ -1,21 +1,21 @@
 #!/usr/bin/env python3
 """Finds the part of a picture that is the strongest evidence for the most probable class. It needs only the C interface and NumPy.
 
-    cargo rustc --release --lib --no-default-features --features rayon,capi --crate-type cdylib,staticlib
-    python3 examples/python/explain.py target/release/libocclude.so weights/bvlc_googlenet.safetensors [PICTURE.ppm [STRIDE]]
+    tools/install.sh                     (as root, or with PREFIX=$HOME/.local)
+    python3 examples/python/explain.py libocclude.so builtin cat.jpg [STRIDE]
 
-The picture is a binary PPM file (`convert cat.jpg cat.ppm`). Without one, a formula draws rings and a saddle.
+"builtin" is the network inside the library; a path names another one. A library elsewhere is named by its path.
 """
-import re
+import os
 import sys
 from ctypes import CDLL, CFUNCTYPE, POINTER, byref, c_char_p, c_float, c_int, c_size_t, c_void_p
 
 import numpy
 
 SIDE = 224
+STRETCH = 0
 PROGRESS = CFUNCTYPE(c_int, c_size_t, c_size_t, c_void_p)
 FLOATS = numpy.ctypeslib.ndpointer(numpy.float32, flags="C")
-PIXELS = numpy.ctypeslib.ndpointer(numpy.uint8, ndim=3)
 
 
 def load(path):
@@ -30,7 +30,7 @@ def load(path):
     handle, out = c_void_p, POINTER(c_void_p)
     for name, arguments in {
         "network_load": [c_char_p, out],
-        "image_from_rgb": [PIXELS, c_size_t, c_size_t, c_size_t, c_int, out],
+        "image_open": [c_char_p, c_int, out],
         "options_new": [out],
         "options_stride": [handle, c_size_t, c_size_t],
         "explain": [handle, handle, handle, PROGRESS, c_void_p, handle, out],
@@ -49,37 +49,17 @@ def load(path):
     return library
 
 
-def formula():
-    y, x = numpy.mgrid[:SIDE, :SIDE]
-    rgb = [(x**2 + y**2) // 64, ((x - 150) ** 2 + (y - 90) ** 2) // 37, (x ^ y) + (x // 32 + y // 32) % 2 * 24]
-    return numpy.stack(rgb, axis=-1).astype(numpy.uint8)
-
-
-def read_ppm(path):
-    with open(path, "rb") as file:
-        data = file.read()
-    header = re.match(rb"P6\s+(\d+)\s+(\d+)\s+255\s", data)
-    if not header:
-        raise ValueError(f"{path} is not a picture that this reads: expected a binary PPM")
-    width, height = map(int, header.groups())
-    pixels = numpy.frombuffer(data, numpy.uint8, height * width * 3, header.end())
-    return pixels.reshape(height, width, 3).copy()
-
-
 @PROGRESS
 def show_progress(done, total, _):
     print(f"\r{done} of {total} positions", end="", file=sys.stderr)
     return 0
 
 
-def main(path, weights, picture=None, stride="22"):
+def main(path, weights, picture, stride="22"):
     library = load(path)
-    rgb = read_ppm(picture) if picture else formula()
-    height, width, _ = rgb.shape
-
     network, image, options, maps = c_void_p(), c_void_p(), c_void_p(), c_void_p()
-    library.occlude_network_load(weights.encode(), byref(network))
-    library.occlude_image_from_rgb(rgb, height, width, rgb.strides[0], 0, byref(image))
+    library.occlude_network_load(os.fsencode(weights), byref(network))
+    library.occlude_image_open(os.fsencode(picture), STRETCH, byref(image))
     library.occlude_options_new(byref(options))
     library.occlude_options_stride(options, int(stride), int(stride))
     library.occlude_explain(network, image, options, show_progress, None, None, byref(maps))
@@ -109,9 +89,9 @@ def main(path, weights, picture=None, stride="22"):
 
 
 if __name__ == "__main__":
-    if not 3 <= len(sys.argv) <= 5:
-        sys.exit(f"usage: {sys.argv[0]} LIBRARY WEIGHTS [PICTURE.ppm [STRIDE]]")
+    if not 4 <= len(sys.argv) <= 5:
+        sys.exit(f"usage: {sys.argv[0]} LIBRARY WEIGHTS PICTURE [STRIDE]")
     try:
         main(*sys.argv[1:])
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError) as error:
         sys.exit(f"error: {error}")

@@ -1,17 +1,21 @@
 /* The C interface of occlude, a GoogLeNet that explains its classifications by occlusion
  * sensitivity.
  *
- * The following commands build the library, shared and static, as target/release/libocclude.so and
- * libocclude.a, and link a program with either:
+ * tools/install.sh builds and installs the header, the shared and the static library, and a file for
+ * pkg-config:
+ *
+ *     cc program.c $(pkg-config --cflags --libs occlude)
+ *
+ * The following commands do without an installation:
  *
  *     cargo rustc --release --lib --no-default-features --features rayon,image,capi --crate-type cdylib,staticlib
  *
- *     cc -I src/capi program.c target/release/libocclude.so -Wl,-rpath,$PWD/target/release
+ *     cc -I src/capi program.c -L target/release -locclude -Wl,-rpath,$PWD/target/release
  *     cc -I src/capi program.c target/release/libocclude.a -lpthread -ldl -lm
  *
  * Without the feature `image`, occlude_image_open fails; `all-formats` adds WebP, BMP, GIF and TIFF.
- * Without `rayon`, all work is done on the calling thread. examples/c/explain.c is a complete
- * program, examples/python/explain.py does the same from Python.
+ * Without `rayon`, all work is done on the calling thread. The installed library has all features.
+ * examples/c/explain.c is a complete program, examples/python/explain.py does the same from Python.
  *
  * Results. A function that can fail returns an occlude_status; 0 is success. Results are written on
  * success only, except that a handle is set to NULL first, so the locations for results need not be
