@@ -9,6 +9,18 @@
 build:
     cargo build --release
 
+# Builds the command for profilers.
+build-profiling:
+    cargo build --profile profiling
+
+# Installs the command.
+install:
+    cargo install --path .
+
+# Installs the C library. PREFIX and DESTDIR are variables of the environment.
+install-library:
+    tools/install.sh
+
 # Checks everything, while working.
 check:
     cargo check --all-targets --features capi

@@ -174,10 +174,10 @@ fn answer(
     Ok(())
 }
 
-/// True if curl, which downloads the files, is installed. CI has it.
+/// True if curl, which downloads the files, is installed.
 fn has_curl() -> bool {
     let found = Command::new("curl").arg("--version").output().is_ok();
-    assert!(found || std::env::var("CI").is_err(), "curl is required here");
+    assert!(found || std::env::var_os("OCCLUDE_REQUIRE_CURL").is_none(), "curl is required here");
     if !found {
         let _ = writeln!(std::io::stderr(), "SKIPPED: this test needs curl");
     }

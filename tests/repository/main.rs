@@ -23,5 +23,6 @@ mod architecture;
 mod dependencies;
 mod disassembly;
 mod examples;
+mod installation;
 mod policy;
 mod unsafe_code;

@@ -328,13 +328,13 @@ fn packaged() -> BTreeSet<String> {
     String::from_utf8(output.stdout).unwrap().lines().map(|line| line.replace('\\', "/")).collect()
 }
 
-/// The files that a source includes by `include_str!` and `include_bytes!`, as paths from the root.
+/// The files that a source includes by `include_str!`, `include_bytes!` and `#[path]`, as paths from the root.
 fn included(source: &Path, text: &str) -> Vec<String> {
     let folder = source.parent().unwrap();
     let mut files = Vec::new();
-    for call in text.split("include_").skip(1) {
-        let quoted = call.strip_prefix("str!(\"").or(call.strip_prefix("bytes!(\""));
-        let Some(path) = quoted.and_then(|rest| rest.split('"').next()) else { continue };
+    let starts = ["include_str!(\"", "include_bytes!(\"", "#[path = \""];
+    for quoted in starts.iter().flat_map(|start| text.split(start).skip(1)) {
+        let path = quoted.split('"').next().unwrap_or_default();
         let mut parts: Vec<&str> = folder.iter().filter_map(|part| part.to_str()).collect();
         for part in path.split('/') {
             match part {
@@ -351,20 +351,34 @@ fn included(source: &Path, text: &str) -> Vec<String> {
 fn the_published_crate_has_what_it_is_built_from_and_not_much_else() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let packaged = packaged();
-    let sources = packaged.iter().filter(|file| file.starts_with("src/") && file.ends_with(".rs"));
-    let mut checked = 0;
+    let sources = packaged.iter().filter(|file| file.ends_with(".rs"));
+    let (mut checked, mut needed) = (0, BTreeSet::new());
     for source in sources {
         for file in included(Path::new(source), &fs::read_to_string(root.join(source)).unwrap()) {
             assert!(packaged.contains(&file), "{source} includes {file}: add it to `include` in Cargo.toml");
             checked += 1;
+            needed.insert(file);
         }
     }
     assert!(checked > 15, "only {checked}: this test no longer finds what it checks");
+    // Unit tests, benchmarks and examples of the package read files too.
+    let mut read = 0;
+    for source in packaged.iter().filter(|file| file.ends_with(".rs")) {
+        let text = fs::read_to_string(root.join(source)).unwrap();
+        for piece in text.split("tests/data/").skip(1) {
+            let name = piece.split(['"', '`', ')', ' ', '\n']).next().unwrap();
+            let file = format!("tests/data/{}", name.trim_start_matches("./"));
+            assert!(packaged.contains(&file), "{source} reads {file}: add it to `include` in Cargo.toml");
+            read += 1;
+        }
+    }
+    assert!(read > 8, "only {read}: this test no longer finds what it checks");
     for file in ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "CHANGELOG.md", "src/capi/occlude.h"] {
         assert!(packaged.contains(file), "{file} is missing: add it to `include` in Cargo.toml");
     }
     for file in &packaged {
-        let is_kept_out = file.starts_with("tools/") || file.starts_with("tests/") && file.ends_with(".rs");
+        let is_kept_out = file.starts_with("tools/")
+            || file.starts_with("tests/") && file.ends_with(".rs") && !needed.contains(file);
         assert!(!is_kept_out, "{file} would be published: see `include` in Cargo.toml");
     }
     // Registries accept at most 10 MB, compressed. The built-in network has 3 MB and cannot be
