@@ -714,3 +714,25 @@ fn an_unfinished_run_has_no_summary() {
     let merge = occlude(folder.path(), &["merge", "out"]);
     refuse(folder.path(), merge, 1, &["holds no summary of a shard"]);
 }
+
+#[test]
+fn a_batch_goes_on_with_another_number_of_shards() {
+    let folder = photos(&["a.png", "b.png", "c.png"]);
+    succeed(batch(folder.path(), "whole", &[]));
+    succeed(batch(folder.path(), "out", &["--shard", "1/3"]));
+    // Not the summary of a shard.
+    fs::write(folder.path().join("out/summary-best-of-3.csv"), "mine").unwrap();
+    let printed = ["0", "1"].map(|task| {
+        let mut command = batch(folder.path(), "out", &["--shard", "auto"]);
+        command.env("JOB_COMPLETION_INDEX", task).env("OCCLUDE_SHARDS", "2");
+        succeed(command)
+    });
+    assert_eq!(printed.concat().matches("already complete").count(), 1, "{printed:?}");
+    succeed(occlude(folder.path(), &["merge", "out"]));
+    let mut merged = tree(&folder.path().join("out"));
+    assert_eq!(merged.remove(Path::new("summary-best-of-3.csv")).unwrap(), b"mine");
+    merged.retain(|name, _| !name.to_string_lossy().contains("-of-2."));
+    assert!(merged == tree(&folder.path().join("whole")));
+    let nowhere = batch(folder.path(), "out", &["--shard", "auto"]);
+    refuse(folder.path(), nowhere, 2, &["$SLURM_ARRAY_TASK_ID, $JOB_COMPLETION_INDEX, $PARALLEL_SEQ"]);
+}
