@@ -132,7 +132,7 @@ fn options_reach_the_compared_maps() {
         &["--mark", "off"],
         &["--region", "0,0,224,112"],
         &["--aggregate", "windows"],
-        &["--colours", "diverging"],
+        &["--colours", "jet"],
     ] {
         let arguments = [&["compare", "picture.png", "--stride", "112", "--format", "svg"], options].concat();
         succeed(seeded(&folder, &arguments));
@@ -174,7 +174,7 @@ fn each_kind_of_picture_is_written_when_it_is_asked_for() {
     let picture = |out: &str| fs::read(folder.path().join(out).join("picture-tench.png")).unwrap();
     let mut seen = HashSet::from([picture("all")]);
     for (i, options) in [
-        ["--colours", "diverging"],
+        ["--colours", "jet"],
         ["--colours", "viridis"],
         ["--opacity", "0.9"],
         ["--mark", "off"],
@@ -189,8 +189,8 @@ fn each_kind_of_picture_is_written_when_it_is_asked_for() {
         assert_eq!(numbers(&out), numbers("all"));
         assert!(seen.insert(picture(&out)), "{options:?} changes nothing");
     }
-    run("jet", &["--colours", "jet"]);
-    assert_eq!(picture("jet"), picture("all"), "jet is the default");
+    run("diverging", &["--colours", "diverging"]);
+    assert_eq!(picture("diverging"), picture("all"), "diverging is the default");
 
     run("svg", &["--format", "svg", "--show", "drop,class"]);
     let expected = ["map.json", "picture-tench.svg", "picture-most-probable.svg"];

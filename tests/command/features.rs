@@ -124,7 +124,8 @@ fn the_strongest_are_those_that_a_sweep_follows() {
 fn the_sheet_has_a_tile_for_each_channel_in_the_colours_of_the_scale() {
     let folder = folder();
     let layer = "inception_3a/output";
-    let text = features(&folder, layer, &["--out", "a/b", "--threads", "1"]);
+    // Square tiles, in which all values have the same number of pixels.
+    let text = features(&folder, layer, &["--out", "a/b", "--threads", "1", "--canvas", "network"]);
     assert!(text.starts_with("inception_3a/output: 28x28x256\n"), "{text}");
     let file = folder.path().join("a/b/picture-inception_3a-output-features.png");
     assert!(
@@ -200,6 +201,10 @@ fn colours_and_number_of_tiles_are_as_asked_for() {
     };
     let (all, few) = (draw(&[]), draw(&["--strongest", "3"]));
     assert!(few.height() < all.height() / 3, "{:?} {:?}", few.dimensions(), all.dimensions());
+    // Four rows of tiles have the shape of the photograph, 80 rows of 120 columns. They are 182 pixels
+    // wide, 26 for each of the 7 values.
+    let tiles = |canvas: &str| draw(&["--strongest", "16", "--canvas", canvas]).height();
+    assert_eq!(tiles("network") - tiles("photo"), 4 * 182 - 4 * 121);
     let jet = draw(&["--strongest", "3", "--colours", "jet"]);
     assert_eq!(jet.dimensions(), few.dimensions());
     assert_ne!(jet, few);

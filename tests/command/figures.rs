@@ -55,9 +55,9 @@ fn figures_have_the_shape_of_the_photograph() {
         };
         let (photo, network) = (drawn("photo"), drawn("network"));
         assert!(photo != network, "{command:?}");
-        // The sheet of features has the height of its colour bar in any case.
+        // The strip of a trace has fewer stages in a row, because they are wider.
         let lower = photo.height() < network.height();
-        assert_eq!(lower, command[0] != "features", "{command:?}");
+        assert_eq!(lower, command[0] != "trace", "{command:?}");
     }
 }
 
@@ -123,6 +123,124 @@ fn figures_have_one_scale_if_the_user_asks_for_it() {
     );
     let batch = ["batch", "picture.png", "--scale", "shared", "--out", "batch"];
     refuse(&folder, seeded(&folder, &batch), 1, &["--scale", "summary.csv"]);
+}
+
+/// The texts of a figure in SVG.
+fn texts(figure: &str) -> String {
+    let texts = figure.split("<text ").skip(1).map(|text| text.split_once('>').unwrap().1);
+    texts.map(|text| text.split("</text>").next().unwrap()).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn tiny_differences_have_a_caution() {
+    let folder = folder();
+    let all = ["picture.png", "--classes", "all", "--weights", "builtin"];
+    let (map, figures) = explain(&folder, &all);
+    let maps = map["maps"].as_array().unwrap();
+    let tiny = maps.iter().map(floats).filter(|map| map.iter().all(|drop| drop.abs() < 1e-3)).count();
+    let cautions = figures.iter().map(|figure| texts(figure)).filter(|text| text.contains("--score logit"));
+    let cautions: Vec<String> = cautions.collect();
+    assert!(tiny > 3 && tiny < maps.len(), "both cases must occur: {tiny} of {}", maps.len());
+    assert_eq!(cautions.len(), tiny);
+    assert!(cautions.iter().any(|text| text.contains("\nimprobable class, differences of at most ")));
+    // A logit of an improbable class falls as far as that of another.
+    let (_, logits) = explain(&folder, &[&all[..], &["--score", "logit"]].concat());
+    assert!(!logits.iter().any(|figure| texts(figure).contains("at most")));
+    // So does the comparison, in one line, which also names maps that are flat on the common scale.
+    let compare = ["compare", "picture.png", "--weights", "builtin", "--classes", "top20", "--stride", "56"];
+    let text = succeed(seeded(&folder, &[&compare[..], &["--format", "svg", "--out", "compared"]].concat()));
+    let figure = fs::read_to_string(folder.path().join("compared/picture-compare.svg")).unwrap();
+    assert!(texts(&figure).contains("\ndifferences of at most "), "{}", texts(&figure));
+    assert!(text.contains("    improbable class, differences of at most "), "{text}");
+}
+
+#[test]
+fn a_scale_that_cuts_values_off_says_so() {
+    let folder = folder();
+    let (map, figures) = explain(&folder, &["picture.png", "--score", "logit"]);
+    let drops = floats(&map["maps"][0]);
+    let most = drops.iter().fold(0.0f32, |most, drop| most.max(drop.abs()));
+    assert!(!texts(&figures[0]).contains(['≤', '≥']) && !texts(&figures[0]).contains("beyond"));
+    for (share, expected) in [(0.9, true), (1.1, false)] {
+        let limit = most * share;
+        let beyond = drops.iter().filter(|drop| drop.abs() > limit).count();
+        let out = [
+            "explain",
+            "picture.png",
+            "--stride",
+            "56",
+            "--score",
+            "logit",
+            "--format",
+            "svg",
+            "--out",
+            "cut",
+        ];
+        let text = succeed(seeded(&folder, &[&out[..], &["--scale", &limit.to_string()]].concat()));
+        let counted = format!("  {beyond} of {} values lie beyond the scale", drops.len());
+        assert_eq!(text.contains(&counted), expected, "{text}");
+        let svg =
+            listing(&folder.path().join("cut")).into_iter().find(|file| file.extension().unwrap() == "svg");
+        let shown = texts(&fs::read_to_string(svg.unwrap()).unwrap());
+        let ends = ["≥ ", "≤ −"].map(|end| shown.contains(&format!("\n{end}")));
+        let cut = [drops.iter().any(|drop| *drop > limit), drops.iter().any(|drop| *drop < -limit)];
+        assert_eq!(ends, cut, "{shown}");
+        assert_eq!(shown.contains("; values beyond"), expected, "{shown}");
+    }
+}
+
+#[test]
+fn figures_say_which_part_the_network_does_not_see() {
+    let folder = folder();
+    let dark = "dark: not seen by the network";
+    for show in ["drop", "score", "class"] {
+        let figure = |resize: &str| {
+            explain(&folder, &["picture.png", "--show", show, "--resize", resize]).1[0].clone()
+        };
+        assert!(texts(&figure("center-crop")).contains(dark), "{show}");
+        assert!(!texts(&figure("stretch")).contains(dark) && !texts(&figure("pad")).contains(dark), "{show}");
+    }
+    let compare = ["compare", "picture.png", "--stride", "112", "--format", "svg", "--resize", "center-crop"];
+    succeed(seeded(&folder, &compare));
+    let figure = fs::read_to_string(folder.path().join("out/picture-compare.svg")).unwrap();
+    assert!(texts(&figure).contains(dark));
+}
+
+#[test]
+fn classes_lie_on_grey_and_an_answer_that_never_changes_is_told() {
+    let folder = folder();
+    // A mask of one pixel changes nothing.
+    let options = ["picture.png", "--show", "class", "--mask-size", "1"];
+    let (map, figures) = explain(&folder, &options);
+    let classes: Vec<u64> = serde_json::from_value::<Vec<Vec<u64>>>(map["argmax"].clone()).unwrap().concat();
+    assert!(classes.iter().all(|class| *class == classes[0]));
+    assert!(texts(&figures[0]).contains("the answer never changes"));
+    succeed(seeded(&folder, &[&["explain", "--stride", "56", "--opacity", "0"], &options[..]].concat()));
+    let drawn = read_picture(&folder.path().join("out/picture-most-probable.png"));
+    // The photograph has 672 columns from the margin on.
+    for (x, y) in (0..640).step_by(40).flat_map(|x| (0..400).step_by(40).map(move |y| (24 + x, 110 + y))) {
+        let [red, green, blue] = drawn.get_pixel(x, y).0;
+        assert!(red == green && green == blue, "{x} {y}");
+    }
+}
+
+#[test]
+fn the_extension_of_a_diagram_is_its_format() {
+    let folder = folder();
+    for name in ["network.svg", "network.PNG"] {
+        succeed(seeded(&folder, &["layers", "--diagram", name]));
+        let file = folder.path().join(name);
+        match name.ends_with("svg") {
+            true => assert!(fs::read_to_string(file).unwrap().starts_with("<svg ")),
+            // Four boxes of 236 pixels with distances of 20, between margins of 24.
+            false => assert_eq!(read_picture(&file).width(), 4 * 236 + 3 * 20 + 2 * 24),
+        }
+    }
+    for name in ["network.pdf", "network"] {
+        let expected = ["--diagram", name, "ends in .svg or .png"];
+        refuse(&folder, seeded(&folder, &["layers", "--diagram", name]), 1, &expected);
+        assert!(!folder.path().join(name).exists());
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::browser::Browser;
-use crate::common::command::{folder, refuse, seeded, succeed};
+use crate::common::command::{floats, folder, refuse, seeded, succeed};
 use crate::common::seeded_weights;
 use occlude::image::lattice::{Lattice, middles};
 use occlude::network::INPUT_SIDE;
@@ -300,6 +300,14 @@ fn assert_jet(browser: &mut Browser, id: &str, map: &[f32], lattice: Lattice, up
     assert!(checked > 20, "{id}: only {checked} pixels");
 }
 
+/// The choice of upsampling: whether "smooth" is disabled and chosen, the same for "tiles", and the reason.
+fn upsampling(browser: &mut Browser) -> Value {
+    browser.evaluate(
+        "[...['smooth', 'tiles'].map((how) => document.querySelector(`[value=${how}]`)).map(({disabled, checked}) => \
+         [disabled, checked]), document.getElementById('upsampling-note').textContent]",
+    )
+}
+
 /// Values that fill cells of the whole picture.
 fn cells(grid: [usize; 2]) -> Lattice {
     Lattice::cells(grid, Rect::plane(INPUT_SIDE))
@@ -309,7 +317,8 @@ fn cells(grid: [usize; 2]) -> Lattice {
 fn the_colours_are_those_of_the_enlarged_map() {
     let Some(mut browser) = Browser::start() else { return };
     let folder = folder();
-    let (page, map) = report(&folder, &["picture.png", "--stride", "56x80", "--placement", "stretch"]);
+    let options = ["picture.png", "--stride", "56x80", "--colours", "jet"];
+    let (page, map) = report(&folder, &[&options[..], &["--placement", "stretch"]].concat());
     let values: Vec<f32> = serde_json::from_value::<Vec<Vec<f32>>>(map["maps"][0].clone()).unwrap().concat();
     let opaque = "document.getElementById('opacity').value = 100; document.getElementById('opacity').dispatchEvent(new Event('input'))";
     browser.open(&page, READY);
@@ -318,7 +327,7 @@ fn the_colours_are_those_of_the_enlarged_map() {
         browser.evaluate(&format!("document.querySelector('[value={how}]').click()"));
         assert_jet(&mut browser, "canvas", &values, cells([4, 3]), upsampling);
     }
-    let (page, same) = report(&folder, &["picture.png", "--stride", "56x80"]);
+    let (page, same) = report(&folder, &options);
     assert_eq!(same["maps"], map["maps"]);
     browser.open(&page, READY);
     browser.evaluate(opaque);
@@ -401,6 +410,7 @@ fn every_control_is_reached_and_works_by_keyboard() {
     browser.key("End");
     assert_eq!(browser.evaluate("document.getElementById('view').value"), "classes");
     changes(&mut browser, "the classes' view");
+    assert_eq!(upsampling(&mut browser), json!([[true, false], [true, true], "Each position is a tile."]));
     assert_eq!(browser.evaluate(shown), json!([false, true]));
     let legend = text(&mut browser, "legend");
     let counted = map["argmax"].as_array().unwrap().iter().flat_map(|row| row.as_array().unwrap());
@@ -408,11 +418,12 @@ fn every_control_is_reached_and_works_by_keyboard() {
     assert!(legend.contains(&format!("{same} of 9 positions")), "{legend}");
     browser.key("ArrowUp");
     changes(&mut browser, "the third class");
+    assert_eq!(upsampling(&mut browser), json!([[false, true], [false, false], ""]));
     tab_to(&mut browser, "#colours");
     browser.key("ArrowDown");
     changes(&mut browser, "viridis");
     browser.key("ArrowDown");
-    changes(&mut browser, "diverging");
+    changes(&mut browser, "jet");
     tab_to(&mut browser, "#opacity");
     browser.key("ArrowRight");
     assert_eq!(text(&mut browser, "opacity-value"), "55 %");
@@ -566,10 +577,13 @@ fn a_file_name_stays_a_file_name() {
     fs::create_dir(folder.path().join(odd)).unwrap();
     let image = format!("{odd}/{name}");
     fs::rename(folder.path().join("picture.png"), folder.path().join(&image)).unwrap();
-    let (page, map) = report(&folder, &[&image, "--stride", "112", "--mask-value", "9,8,7"]);
+    let options = [&image, "--stride", "112", "--mask-value", "9,8,7", "--out", "results/a b"];
+    succeed(explain(&folder, &[&options[..], &["--report", "report.html"]].concat()));
+    let read = || fs::read_to_string(folder.path().join("results/a b/map.json")).unwrap();
+    let (page, json) = (folder.path().join("report.html"), read());
+    let map: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(map["image"], image);
     browser.open(&page, READY);
-    let json = fs::read_to_string(folder.path().join("out/map.json")).unwrap();
     let same = format!(
         "JSON.stringify(JSON.parse(document.getElementById('map').textContent)) === JSON.stringify({json})"
     );
@@ -586,10 +600,11 @@ fn a_file_name_stays_a_file_name() {
     shell.current_dir(folder.path()).args(["-c", command.as_str().unwrap()]);
     shell.env("OCCLUDE_WEIGHTS", seeded_weights());
     shell.env("PATH", format!("{}:{}", program.display(), std::env::var("PATH").unwrap()));
-    fs::remove_dir_all(folder.path().join("out")).unwrap();
+    // It names no folder of this machine, and writes to the same folder.
+    assert!(!command.as_str().unwrap().contains(folder.path().to_str().unwrap()), "{command}");
+    fs::remove_dir_all(folder.path().join("results")).unwrap();
     succeed(shell);
-    let json = fs::read_to_string(folder.path().join("out/map.json")).unwrap();
-    let again: Value = serde_json::from_str(&json).unwrap();
+    let again: Value = serde_json::from_str(&read()).unwrap();
     for field in ["image_sha256", "mask_value", "stride", "classes", "scores", "argmax"] {
         assert_eq!(again[field], map[field], "{field}");
     }
@@ -603,6 +618,72 @@ fn a_file_name_stays_a_file_name() {
     let loaded = "new Promise((done) => { const image = new Image(); image.onload = () => done('loaded'); \
                   image.onerror = () => done('refused'); image.src = 'beside.png'; })";
     assert_eq!(browser.evaluate(loaded), "refused");
+}
+
+/// The ends of the colour bar say what they are, and which of them values lie beyond.
+#[test]
+fn the_ends_of_the_colour_bar_have_their_meaning() {
+    let Some(mut browser) = Browser::start() else { return };
+    let folder = folder();
+    let mut ends = |options: &[&str]| {
+        let (page, map) = report(&folder, &[&["picture.png", "--stride", "75"], options].concat());
+        browser.open(&page, READY);
+        let words = ["low-end", "high-end"].map(|id| text(&mut browser, id));
+        let marks =
+            browser.evaluate("[...document.querySelectorAll('#bar span')].map((mark) => mark.textContent)");
+        let marks: Vec<String> = serde_json::from_value(marks).unwrap();
+        let beyond: Vec<String> = marks.into_iter().filter(|mark| mark.starts_with(['≤', '≥'])).collect();
+        let values: Vec<f32> =
+            serde_json::from_value::<Vec<Vec<f32>>>(map["maps"][0].clone()).unwrap().concat();
+        (words, beyond, values)
+    };
+    let (words, beyond, values) = ends(&["--score", "logit"]);
+    assert_eq!(words, ["evidence against", "evidence for"]);
+    assert!(beyond.is_empty() && values.iter().any(|value| *value != 0.0), "{beyond:?}");
+    let (low, high) = values.iter().fold((f32::MAX, f32::MIN), |(low, high), v| (low.min(*v), high.max(*v)));
+    // From the smallest to the largest value, whatever their signs are.
+    let (words, beyond, _) = ends(&["--score", "logit", "--colour-range", "minmax"]);
+    let word = |value: f32| value < 0.0;
+    assert_eq!(
+        words.clone().map(|end| end.contains("against")),
+        [word(low), word(high)],
+        "{words:?} {low} {high}"
+    );
+    assert!(beyond.is_empty());
+    // From 0 on, there is no evidence against the class, and smaller values are cut off.
+    let limit = (high / 2.0).to_string();
+    let (words, beyond, _) = ends(&["--score", "logit", "--colour-range", "minmax", "--scale", &limit]);
+    assert_eq!(words, ["no effect", "evidence for"]);
+    assert_eq!(beyond.len(), 1 + usize::from(low < 0.0), "{beyond:?} {low} {high}");
+}
+
+#[test]
+fn the_report_has_the_curves_of_faithfulness_and_cautions() {
+    let Some(mut browser) = Browser::start() else { return };
+    let folder = folder();
+    let options = ["picture.png", "--stride", "112", "--classes", "top2", "--faithfulness"];
+    let (page, _) = report(&folder, &options);
+    browser.open(&page, READY);
+    let curves = "[...document.querySelectorAll('.curves img')].map(({alt, naturalWidth}) => [alt, naturalWidth > 300])";
+    let curves: Vec<(String, bool)> = serde_json::from_value(browser.evaluate(curves)).unwrap();
+    assert_eq!(curves.len(), 4);
+    assert!(curves.iter().all(|(_, is_drawn)| *is_drawn), "{curves:?}");
+    assert!(
+        curves[0].0.starts_with("deletion curves of ") && curves[3].0.starts_with("insertion curves of ")
+    );
+    assert_no_complaints(&mut browser, &page);
+    let (page, map) =
+        report(&folder, &["picture.png", "--stride", "112", "--classes", "top20", "--weights", "builtin"]);
+    browser.open(&page, READY);
+    let mut cautions = 0;
+    for (k, drops) in map["maps"].as_array().unwrap().iter().enumerate() {
+        browser.evaluate(&format!("document.getElementById('view').value = '{k}'; document.getElementById('view').dispatchEvent(new Event('change'))"));
+        let is_tiny = floats(drops).iter().all(|drop| drop.abs() < 1e-3);
+        assert_eq!(text(&mut browser, "caution").contains("--score logit"), is_tiny, "{k}");
+        cautions += usize::from(is_tiny);
+    }
+    assert!((1..20).contains(&cautions), "both cases must occur: {cautions}");
+    assert_eq!(browser.evaluate("document.querySelector('.curves')"), Value::Null);
 }
 
 #[test]
@@ -652,8 +733,14 @@ fn a_region_lies_where_it_belongs_and_window_means_are_drawn() {
     assert_eq!(text(&mut browser, "row"), "–");
     let positions = drawn(&mut browser, "#canvas");
 
-    let (page, map) = report(&folder, &[&region[..], &["--aggregate", "windows"]].concat());
+    let (page, map) =
+        report(&folder, &[&region[..], &["--aggregate", "windows", "--colours", "jet"]].concat());
     browser.open(&page, READY);
+    // Each pixel has its value, so there is nothing to choose.
+    assert_eq!(
+        upsampling(&mut browser),
+        json!([[true, true], [true, false], "Each pixel has a value of its own."])
+    );
     assert_ne!(drawn(&mut browser, "#canvas"), positions);
     browser.evaluate("document.getElementById('opacity').value = 100; document.getElementById('opacity').dispatchEvent(new Event('input'))");
     let values = serde_json::from_value::<Vec<Vec<f32>>>(map["attributions"][0].clone()).unwrap().concat();
@@ -786,7 +873,8 @@ fn screenshots_for_a_person_who_asks_for_them() {
     for (image, options) in [
         ("miniature_poodle.jpg", &["--classes", "top3"][..]),
         ("tibetan_terrier.jpg", &["--mask-size", "15", "--stride", "10"]),
-        ("cat_dog.png", &["--classes", "top3", "--mask-value", "noise"]),
+        ("cat_dog.png", &["--classes", "top2,tench", "--mask-value", "noise", "--faithfulness"]),
+        ("golden_retriever.jpg", &["--aggregate", "windows", "--scale", "0.01", "--resize", "center-crop"]),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let image = crate::common::shared(&format!("images/{image}")).unwrap().canonicalize().unwrap();
@@ -805,7 +893,7 @@ fn screenshots_for_a_person_who_asks_for_them() {
                 let name = format!("{stem}-{device}-{scheme}");
                 shoot(&mut browser, &name);
                 browser.evaluate("document.getElementById('canvas').focus()");
-                browser.evaluate("document.getElementById('colours').value = 'diverging'; document.getElementById('colours').dispatchEvent(new Event('change'))");
+                browser.evaluate("document.getElementById('colours').value = 'jet'; document.getElementById('colours').dispatchEvent(new Event('change'))");
                 shoot(&mut browser, &format!("{name}-covered"));
                 browser.evaluate("document.getElementById('view').value = 'classes'; document.getElementById('view').dispatchEvent(new Event('change'))");
                 shoot(&mut browser, &format!("{name}-classes"));

@@ -25,7 +25,7 @@ Files written to DIR:
 Examples:
   occlude compare dog.jpg --classes top3
   occlude compare cat_dog.png --classes top2 --mask-size 30 --stride 10
-  occlude compare poodle.jpg terrier.jpg --score logit --colours diverging --out study")]
+  occlude compare poodle.jpg terrier.jpg --score logit --out study")]
 pub struct Compare {
     /// One or two photographs: PNG, JPEG, WebP, BMP, GIF or TIFF; - is standard input
     #[arg(required = true, num_args = 1..=2, value_name = "IMAGE")]

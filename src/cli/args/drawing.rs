@@ -33,10 +33,10 @@ pub struct Drawing {
           value_parser = choice(&[("bicubic", Upsampling::Bicubic), ("nearest", Upsampling::Nearest), ("none", Upsampling::None)]))]
     pub upsampling: Upsampling,
 
-    /// Colour map: jet (as in MATLAB's example), diverging (white is no effect, red is evidence for
-    /// the class, blue is evidence against it; recommended for drops, because the bright bands of
-    /// jet look like edges) or viridis (lightness rises evenly; recommended for values without a
-    /// sign) [default: jet for drops, viridis for scores]
+    /// Colour map: diverging (white is no effect, red is evidence for the class, blue is evidence
+    /// against it), viridis (lightness rises evenly; recommended for values without a sign) or jet
+    /// (the look of MATLAB's example; its bright bands look like edges that are not in the data)
+    /// [default: diverging for drops, viridis for scores]
     #[arg(long, value_name = "COLOURS",
           value_parser = choice(&COLOURS))]
     pub colours: Option<Colours>,

@@ -28,9 +28,11 @@ results are written when all photographs are finished. For many photographs use 
 After an error nothing is written, except the coarse figures of --progressive.
 
 Colours of a map of drops are symmetric around zero: red is evidence for the class, blue is evidence against it, and the
-middle colour (green in jet, white in diverging) means no effect. The largest magnitude of each map has the colour at the
+middle colour (white; green in jet) means no effect. The largest magnitude of each map has the colour at the
 end of the scale. Colours of two figures are therefore not comparable, unless --scale shared or --scale VALUE gives them
 one scale; the numbers beside the colour bars and in map.json are. The maps of `occlude compare` share one scale.
+The map of a very improbable class has tiny differences in full colours; a caution on the figure says so. --score logit
+shows the evidence for such a class.
 
 Arrays of --arrays and their axes:
   maps, scores                                [class][ny][nx]
@@ -57,7 +59,7 @@ Examples:
   occlude explain cat.jpg --mask-size 30x12 --stride 25x31 --mask-value 124,117,104 --json > map.json
   occlude explain cat.jpg --arrays npz && python -c \"import numpy; print(numpy.load('out/maps.npz')['maps'].max())\"
   occlude explain cat.jpg --classes top5 --report cat.html
-  occlude explain cat.jpg --show drop,class --colours diverging --mask-value blur --region 40,0,180,224
+  occlude explain cat.jpg --show drop,class --colours jet --mask-value blur --region 40,0,180,224
   occlude explain cat.jpg --activation inception_4c/output:strongest --faithfulness
   occlude explain cat.jpg --mask-size 15 --stride 5 --progressive
   occlude explain poodle.jpg terrier.jpg --scale shared --out maps")]

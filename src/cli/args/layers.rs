@@ -17,9 +17,10 @@ Columns of the table:
 Examples:
   occlude layers
   occlude layers --diagram googlenet.svg
+  occlude layers --diagram googlenet.png
   occlude layers --weights torchvision_googlenet.safetensors --json")]
 pub struct Layers {
-    /// Also draw the network as a diagram, in an SVG file
+    /// Also draw the network as a diagram, in a file that ends in .svg or .png
     #[arg(long, value_name = "FILE")]
     pub diagram: Option<PathBuf>,
 

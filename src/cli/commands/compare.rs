@@ -117,56 +117,73 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
         false => Vec::new(),
     };
     let contrast_scale =
-        Scale::of_drops(Colours::Diverging, ColourRange::Symmetric, differences.iter().flatten());
+        Scale::of_drops(Colours::Contrast, ColourRange::Symmetric, differences.iter().flatten());
     let backdrops: Vec<Backdrop> = explanations
         .iter()
         .map(|explanation| Backdrop::panel(&explanation.photograph, explanation.resize, drawing.canvas.shape))
         .collect();
 
+    let of_photograph = |i: usize| if stems.len() > 1 { format!(" in {}", stems[i]) } else { String::new() };
+    let limit = scale.high.max(-scale.low);
+    let mut faint = Vec::new();
+    // The maps share one bar, beside the first row.
+    let mut bar = Some(scale);
     let mut rows = Vec::new();
     let mut last_row = Vec::new();
     for (i, (explanation, drops)) in explanations.iter().zip(&drops).enumerate() {
         let backdrop = &backdrops[i];
-        let panel = |caption, map, lattice: Lattice, scale: &Scale| {
+        let panel = |caption, score, map, lattice: Lattice, scale: &Scale| {
             let (upsampling, opacity) = (drawing.upsampling, drawing.opacity);
             let pixels = Overlay { map, lattice, upsampling, opacity }.over(backdrop, scale);
             let mark = drawing.mark.then_some(maps.mask_size);
-            FigurePanel { caption, backdrop, pixels, area: lattice.area(), mark }
+            FigurePanel { caption, score, backdrop, pixels, area: lattice.area(), mark }
         };
         let mut panels = vec![uncovered(explanation, &stems[i], backdrop)];
         for (k, (map, lattice)) in drops.iter().enumerate() {
             if panels.len() > ACROSS {
-                rows.push(PanelRow { panels: std::mem::take(&mut panels), scale: Some(scale) });
+                rows.push(PanelRow { panels: std::mem::take(&mut panels), scale: bar.take() });
             }
             let score = readable(explanation.maps.base_scores[k]);
-            let caption = [names[k].clone(), format!("{} {score}", explanation.maps.score)];
-            panels.push(panel(caption, map, *lattice, &scale));
+            let caption = [names[k].clone(), explanation.maps.score.to_string()];
+            panels.push(panel(caption, score, map, *lattice, &scale));
+            if let Some(most) = explanation.faint(map, limit) {
+                faint.push((most, names[k].clone() + &of_photograph(i)));
+            }
         }
-        rows.push(PanelRow { panels, scale: Some(scale) });
+        rows.push(PanelRow { panels, scale: bar.take() });
         if let Some(difference) = differences.get(i) {
             let contrast = format!("{} − {}", names[0], names[1]);
             let caption = match stems {
                 [_] => [contrast, "difference".to_string()],
                 _ => [stems[i].clone(), contrast],
             };
-            last_row.push(panel(caption, difference, drops[0].1, &contrast_scale));
+            last_row.push(panel(caption, String::new(), difference, drops[0].1, &contrast_scale));
         }
     }
-    let meaning = scale.meaning();
     let mut notes = vec![
         sizes(maps, drawing.mark),
-        format!("{}, on the same scale for all maps", explanations[0].drop_in_words()),
-        meaning.to_string(),
+        format!("{}, on one scale for all maps of classes", explanations[0].drop_in_words()),
+        format!("{}{}", scale.meaning(), explanations[0].pale_in_words()),
     ];
     if has_contrast {
         rows.push(PanelRow { panels: last_row, scale: Some(contrast_scale) });
         notes.push(format!(
-            "last row: red is evidence for {} rather than {}, blue is the opposite",
-            names[0], names[1]
+            "last row: {} − {}, on a scale of its own; {}",
+            names[0],
+            names[1],
+            contrast_scale.meaning()
         ));
     }
     let title = format!("Evidence in {}", stems.join(" and "));
-    panels::draw(&title, &rows, &notes.iter().map(String::as_str).collect::<Vec<_>>())
+    let caution = match faint.iter().map(|(most, _)| *most).reduce(f32::max) {
+        None => String::new(),
+        Some(most) => {
+            let most = readable(most);
+            let names: Vec<_> = faint.into_iter().map(|(_, name)| name).collect();
+            format!("differences of at most {most}, --score logit shows the evidence: {}", names.join(", "))
+        }
+    };
+    panels::draw(&title, &caution, &rows, &notes.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// The photograph without a map, captioned with its predicted class.
@@ -175,7 +192,8 @@ fn uncovered<'a>(explanation: &Explanation, stem: &str, backdrop: &'a Backdrop) 
     let best = said.best();
     let score = readable(said.probabilities[best]);
     FigurePanel {
-        caption: [stem.to_string(), format!("{} {score}", explanation.labels.short(best))],
+        caption: [stem.to_string(), explanation.labels.short(best).to_string()],
+        score,
         backdrop,
         pixels: backdrop.pixels.clone(),
         area: Rect::plane(INPUT_SIDE),
@@ -202,6 +220,10 @@ fn summary(explanations: &[Explanation], contrasts: &[Contrast], stems: &[String
             };
             let (name, score) = (shown(labels.short(class)), maps.base_scores[k]);
             line(format!("  {name} ({class}): {} {score:.4}, {evidence}", maps.score));
+            let caution = explanation.caution(k, &explanation.drops(k).0, 0.0);
+            if !caution.is_empty() {
+                line(format!("    {caution}"));
+            }
         }
         if let Some(contrast) = contrasts.get(i) {
             let (first, second) = (shown(&names[0]), shown(&names[1]));

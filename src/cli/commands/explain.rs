@@ -12,9 +12,9 @@ use occlude::text::shown;
 use occlude::{Error, Labels, OcclusionMaps, Progress, Result};
 
 use crate::cli::args::classes::Classes;
-use crate::cli::args::{Common, Explain};
+use crate::cli::args::{Common, Drawing, Explain};
 use crate::cli::explanation::{Explanation, LoadedPhotograph, Session, fill_in_words};
-use crate::cli::output::figures::drop_range;
+use crate::cli::output::figures::{drop_range, drop_scale};
 use crate::cli::output::files::{self, OutputFolder};
 use crate::cli::output::names::folders;
 use crate::cli::output::table::{LISTED, table};
@@ -101,7 +101,7 @@ fn explain(common: &Common, args: &Explain, images: &[&Path], output: &OutputFol
         let written: Vec<PathBuf> = written.by_ref().take(count).collect();
         let name = source::shown(&explanation.image);
         let heading = if explanations.len() > 1 { format!("{}:\n", shown(&name)) } else { String::new() };
-        texts.push(heading + &summary(explanation, &written));
+        texts.push(heading + &summary(explanation, &args.figures.drawing, run, &written));
     }
     console::print(&texts.join("\n"))?;
     Ok(ExitCode::SUCCESS)
@@ -164,7 +164,7 @@ fn refuse_to_replace(image: &Path, report: &Path) -> Result<()> {
 }
 
 /// The summary on standard output.
-fn summary(explanation: &Explanation, written: &[PathBuf]) -> String {
+fn summary(explanation: &Explanation, drawing: &Drawing, run: [f32; 2], written: &[PathBuf]) -> String {
     let (maps, labels, elapsed_seconds) =
         (&explanation.maps, &explanation.labels, explanation.elapsed_seconds);
     let mut text = table(&maps.classification, &maps.classification.top(LISTED), labels);
@@ -186,6 +186,7 @@ fn summary(explanation: &Explanation, written: &[PathBuf]) -> String {
     for k in 0..maps.classes.len() {
         line(String::new());
         evidence(maps, k, labels).into_iter().for_each(&mut line);
+        notes(explanation, k, drawing, run).into_iter().for_each(&mut line);
     }
 
     for feature in &maps.features {
@@ -258,6 +259,19 @@ fn evidence(maps: &OcclusionMaps, k: usize, labels: &Labels) -> [String; 3] {
     let name = shown(labels.short(class));
     let score = format!("{name} ({class}): {} {:.4}", maps.score, maps.base_scores[k]);
     [score, evidence_for, evidence_against]
+}
+
+/// Lines about the colours of the map of a class that could mislead.
+fn notes(explanation: &Explanation, k: usize, drawing: &Drawing, run: [f32; 2]) -> Vec<String> {
+    let (map, _) = explanation.drops(k);
+    let scale = drop_scale(drawing, &map, run);
+    let caution = explanation.caution(k, &map, scale.high.max(-scale.low));
+    let beyond = map.iter().filter(|value| !(scale.low..=scale.high).contains(value)).count();
+    let clipped = match beyond {
+        0 => String::new(),
+        _ => format!("{beyond} of {} values lie beyond the scale and have the colour of its end", map.len()),
+    };
+    [caution, clipped].into_iter().filter(|note| !note.is_empty()).map(|note| format!("  {note}")).collect()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use occlude::network::geometry::{ReceptiveField, Rect};
 use occlude::network::{self, INPUT_SIDE, Network};
-use occlude::{Activations, Error, Result};
+use occlude::{Activations, Error, Resize, Result};
 use serde::Serialize;
 
 use crate::cli::args::{Common, Features};
@@ -14,7 +14,7 @@ use crate::cli::explanation::{LoadedPhotograph, Session, require_finite};
 use crate::cli::output::files::OutputFolder;
 use crate::cli::output::json::{self, Provenance};
 use crate::cli::output::names::{layer_slug, stem};
-use crate::cli::render::backdrop::Backdrop;
+use crate::cli::render::backdrop::{Backdrop, CanvasShape};
 use crate::cli::render::canvas::Format;
 use crate::cli::render::colours::Colours;
 use crate::cli::render::scale::{ColourRange, Scale, range};
@@ -50,14 +50,20 @@ fn features(common: &Common, args: &Features, output: &OutputFolder) -> Result<E
         None => (0..layer.channels.len()).collect(),
     };
     let backdrop = Backdrop::of_longest(&source.photograph, session.resize, args.canvas.shape, PHOTO_SIDE);
+    // The square that a crop shows is the network's picture.
+    let shape = if session.resize == Resize::CenterCrop { CanvasShape::Network } else { args.canvas.shape };
+    let seen = |longest| Backdrop::of_longest(&source.photograph, session.resize, shape, longest);
     let tile = |&c: &usize| Tile { number: c, map: layer.channels[c].map.clone() };
+    let mut notes = layer.notes(args.strongest);
+    notes.extend(backdrop.dark_in_words().map(|dark| format!("In the photograph, {dark}.")));
     let figure = sheet::draw(&Sheet {
         backdrop: &backdrop,
+        seen: &seen,
         tiles: &shown.iter().map(tile).collect::<Vec<_>>(),
         side: layer.side,
         scale: layer.scale(args.colours),
         title: &layer.title("×"),
-        notes: &layer.notes(args.strongest),
+        notes: &notes,
     });
     let name = format!("{}-{}-features.png", stem(&source.image), layer_slug(layer.name));
     let written = output.write(&[(name, figure.encode(Format::Png))])?;

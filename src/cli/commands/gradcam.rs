@@ -12,6 +12,7 @@ use occlude::{Classification, GradCam, Labels, Result, Upsampling, memory};
 
 use crate::cli::args::{Common, Gradcam};
 use crate::cli::explanation::{LoadedPhotograph, Session, require_finite};
+use crate::cli::output::figures::gradcam_caution;
 use crate::cli::output::files::OutputFolder;
 use crate::cli::output::names::{slugs, stem};
 use crate::cli::output::table::{LISTED, table};
@@ -77,6 +78,7 @@ fn draw(backdrop: &Backdrop, said: &Classification, maps: &GradCam, k: usize, la
         scale,
         title: labels.words(class),
         value: &format!("probability {}", readable(said.probabilities[class])),
+        caution: &gradcam_caution(said.probabilities[class], map.values()),
         note: &format!("Grad-CAM at {}: {ny}×{nx} cells, computed without a mask", maps.layer),
         meaning: [
             "activations times the mean gradient of the probability; negative values are set to 0",
@@ -106,6 +108,10 @@ fn summary(said: &Classification, maps: &GradCam, written: &[PathBuf], labels: &
         let name = shown(labels.short(class));
         line(String::new());
         line(format!("{name} ({class}): probability {:.4}", said.probabilities[class]));
+        let caution = gradcam_caution(said.probabilities[class], map.values());
+        if !caution.is_empty() {
+            line(format!("  {caution}"));
+        }
         if raising > 0 {
             let [row, column] = map.max_position();
             let (y, x) = (row * height + height / 2, column * width + width / 2);

@@ -1,10 +1,11 @@
 //! `occlude layers`: prints the layers of the network as a table and draws them as a diagram.
 
 use std::fmt::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
-use occlude::Result;
 use occlude::network::{Layer, Network, Op};
+use occlude::{Error, Result};
 use serde_json::json;
 
 use crate::cli::args::{Common, Layers};
@@ -16,14 +17,15 @@ use crate::cli::terminal::console;
 use crate::cli::weights;
 
 pub fn run(common: &Common, args: &Layers) -> Result<ExitCode> {
-    if let Some(path) = &args.diagram {
+    let diagram = args.diagram.as_deref().map(|path| Ok((path, format_of(path)?))).transpose()?;
+    if let Some((path, _)) = diagram {
         files::check_apart(path)?;
     }
     let weights = weights::open(common)?;
     let network = weights.network();
     let mut text = if args.json { as_json(network) } else { table(network) };
-    if let Some(path) = &args.diagram {
-        let figure = diagram(network).encode(Format::Svg);
+    if let Some((path, format)) = diagram {
+        let figure = draw(network).encode(format);
         files::write_apart(path, &figure)?;
         if !args.json {
             writeln!(text, "wrote {}", console::shown_path(path)).expect("writing to a string");
@@ -31,6 +33,18 @@ pub fn run(common: &Common, args: &Layers) -> Result<ExitCode> {
     }
     console::print(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The format that the extension of a file names.
+fn format_of(path: &Path) -> Result<Format> {
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let format = [Format::Svg, Format::Png].into_iter().find(|format| format.ending() == extension);
+    format.ok_or_else(|| Error::Option {
+        name: "--diagram",
+        found: path.display().to_string(),
+        expected: "a file name that ends in .svg or .png; other programs convert SVG to other formats"
+            .to_string(),
+    })
 }
 
 /// "convolution 7x7, step 2, padding 3".
@@ -215,7 +229,7 @@ fn boxes(network: &Network) -> Vec<DiagramBox> {
     boxes
 }
 
-fn diagram(network: &Network) -> Canvas {
+fn draw(network: &Network) -> Canvas {
     let boxes = boxes(network);
     let rows = boxes.iter().map(|block| block.position.row).max().unwrap_or(0) + 1;
     let width = 2 * MARGIN + (ACROSS - 1) * STEP[0] + BOX[0];

@@ -17,9 +17,9 @@ use crate::cli::output::earlier;
 use crate::cli::output::files::OutputFolder;
 use crate::cli::output::json::{self, Fill, Provenance};
 use crate::cli::output::names::stem;
-use crate::cli::render::backdrop::Backdrop;
+use crate::cli::render::backdrop::{Backdrop, CanvasShape};
 use crate::cli::render::canvas::Format;
-use crate::cli::render::strip::{self, FRAME_SIDE, STAGE_SIDE};
+use crate::cli::render::strip::{self, FRAME_SIDE, stage_side};
 use crate::cli::terminal::console;
 use crate::cli::terminal::threads::on_threads;
 
@@ -47,10 +47,15 @@ fn trace(common: &Common, args: &Trace, output: &OutputFolder) -> Result<ExitCod
     let stages = strip::stages(network, &trace);
     let backdrop =
         |longest: usize| Backdrop::of_longest(&source.photograph, session.resize, args.canvas.shape, longest);
+    let shape = [source.photograph.height(), source.photograph.width()];
+    let longest = match args.canvas.shape {
+        CanvasShape::Photo => stage_side(shape),
+        CanvasShape::Network => stage_side([1, 1]),
+    };
     let title = format!("{}: a mask at row {}, column {}", stem(&source.image), args.at[0], args.at[1]);
     let name = |ending: &str| format!("{}-trace.{ending}", stem(&source.image));
     let files = [
-        (name("png"), strip::draw(&title, &stages, &backdrop(STAGE_SIDE)).encode(Format::Png)),
+        (name("png"), strip::draw(&title, &stages, &backdrop(longest)).encode(Format::Png)),
         (name("gif"), strip::animation(&stages, &backdrop(FRAME_SIDE))),
         ("trace.json".to_string(), json.clone().into_bytes()),
     ];

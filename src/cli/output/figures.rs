@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use occlude::image::lattice::Lattice;
 use occlude::network::INPUT_SIDE;
-use occlude::{Curves, OcclusionMaps, Placement};
+use occlude::{Curves, OcclusionMaps, Placement, Score};
 
 use super::names::{layer_slug, slugs, stem};
 use crate::cli::args::{Aggregate, Drawing, Figures, ScaleChoice, Show};
@@ -16,6 +16,9 @@ use crate::cli::render::map::{self, LegendEntry, MapFigure, Overlay, TilesFigure
 use crate::cli::render::plots::{self, Curve};
 use crate::cli::render::scale::{ColourRange, Scale, ScaleOrigin, range, readable};
 
+/// The horizontal axis of the plots of faithfulness.
+const ACROSS: &str = "share of the pixels, most important first";
+
 /// The largest number of named classes in a legend: one for each category colour, and the predicted
 /// class.
 const NAMED: usize = CATEGORIES.len() + 1;
@@ -24,6 +27,14 @@ const NAMED: usize = CATEGORIES.len() + 1;
 /// classes.
 pub const UNCHANGED: [u8; 3] = [235; 3];
 pub const OTHER: [u8; 3] = [60; 3];
+
+/// Values of a map of a probability below this hardly matter, although the colours show them in full
+/// strength.
+const TINY: f32 = 1e-3;
+/// The same for values below this share of the end of a scale that other maps have, too.
+const FLAT: f32 = 0.02;
+/// A class with a probability below this is called improbable.
+const IMPROBABLE: f32 = 0.01;
 
 impl Explanation {
     /// The requested figures as (name, contents). `run` are the smallest and the largest drop of the
@@ -75,11 +86,28 @@ impl Explanation {
     }
 
     /// The reason for the paler parts of a map of drops, as the end of a sentence.
-    fn pale_in_words(&self) -> &'static str {
+    pub fn pale_in_words(&self) -> &'static str {
         match (self.aggregate, self.placement) {
             (Aggregate::None, Placement::Centres) => "; paler where no mask was centred",
             _ => "",
         }
+    }
+
+    /// The largest magnitude of the map of the `k`-th class, if the colours mislead: full strength for
+    /// tiny differences of a probability, or no colour on a scale that ends at `limit` (0 for the
+    /// map's own scale).
+    pub fn faint(&self, map: &[f32], limit: f32) -> Option<f32> {
+        let most = magnitude(map);
+        let is_faint = most > 0.0 && most < TINY.max(FLAT * limit);
+        (self.maps.score == Score::Probability && is_faint).then_some(most)
+    }
+
+    /// A caution for such a map; otherwise empty.
+    pub fn caution(&self, k: usize, map: &[f32], limit: f32) -> String {
+        let class = if self.maps.base_scores[k] < IMPROBABLE { "improbable class, " } else { "" };
+        self.faint(map, limit).map_or(String::new(), |most| {
+            format!("{class}differences of at most {}: --score logit shows the evidence", readable(most))
+        })
     }
 
     fn drop_figure(&self, backdrop: &Backdrop, k: usize, drawing: &Drawing, run: [f32; 2]) -> Canvas {
@@ -93,6 +121,7 @@ impl Explanation {
             title: self.labels.words(maps.classes[k]),
             value: &format!("{} {}", maps.score, readable(maps.base_scores[k])),
             note: &sizes(maps, drawing.mark),
+            caution: &self.caution(k, &map, scale.high.max(-scale.low)),
             meaning: [
                 &format!("{}, {}", self.drop_in_words(), measured(&scale, map.iter())),
                 &format!("{}{}", scale.meaning(), self.pale_in_words()),
@@ -107,6 +136,7 @@ impl Explanation {
         let count = maps.argmax.len();
         let scores = &maps.scores[k * count..(k + 1) * count];
         let base = maps.base_scores[k];
+        let drops: Vec<f32> = scores.iter().map(|score| base - score).collect();
         let colours = drawing.colours.unwrap_or(Colours::Viridis);
         map::draw(&MapFigure {
             backdrop,
@@ -115,6 +145,7 @@ impl Explanation {
             title: self.labels.words(maps.classes[k]),
             value: &format!("{} {}", maps.score, readable(base)),
             note: &sizes(maps, drawing.mark),
+            caution: &self.caution(k, &drops, 0.0),
             meaning: [
                 &format!("{} of the class at each mask position", maps.score),
                 &format!(
@@ -133,7 +164,7 @@ impl Explanation {
         let feature = &maps.features[f];
         let map = maps.feature_map(f);
         let map = map.values();
-        let colours = drawing.colours.unwrap_or(Colours::Jet);
+        let colours = drawing.colours.unwrap_or(Colours::OF_DROPS);
         let scale = Scale::of_drops(colours, drawing.colour_range.unwrap_or(ColourRange::of(colours)), map);
         let meaning = match scale.colours {
             Colours::Viridis => "yellow is where the feature occurs",
@@ -147,6 +178,7 @@ impl Explanation {
             title: &format!("{}, channel {}", feature.layer, feature.channel),
             value: &format!("total {}", readable(feature.base_total)),
             note: &sizes(maps, drawing.mark),
+            caution: "",
             meaning: [
                 &format!("drop in the total activation under the mask, {}", measured(&scale, map.iter())),
                 meaning,
@@ -197,19 +229,53 @@ impl Explanation {
             note: &sizes(maps, false),
             meaning: [
                 "each tile is a mask position and shows the class that is most probable with the mask there",
-                "",
+                if others.is_empty() {
+                    "the answer never changes: no mask changes the predicted class"
+                } else {
+                    ""
+                },
             ],
         })
     }
 
     fn faithfulness_figure(&self, k: usize) -> Canvas {
+        let score = self.maps.score;
+        plots::draw(
+            &format!("{}: faithfulness of the maps", self.labels.words(self.maps.classes[k])),
+            &self.faithfulness_curves(k),
+            self.faithfulness_shares(),
+            [ACROSS, &format!("{score} of the class")],
+            &[
+                &format!("{score} with the most important pixels covered (deletion) and with only the most"),
+                "important pixels uncovered (insertion), in the order of each map",
+            ],
+        )
+    }
+
+    /// The plots of a class, each by itself, with "deletion" or "insertion".
+    pub fn faithfulness_plots(&self, k: usize) -> [(&'static str, Canvas); 2] {
+        let up = format!("{} of the class", self.maps.score);
+        let plot = |(caption, curves)| {
+            plots::draw("", &[(caption, curves)], self.faithfulness_shares(), [ACROSS, &up], &[])
+        };
+        let [deletion, insertion] = self.faithfulness_curves(k).map(plot);
+        [("deletion", deletion), ("insertion", insertion)]
+    }
+
+    /// The shares of the pixels, which all curves have.
+    fn faithfulness_shares(&self) -> &[f32] {
+        &self.faithfulness[0].1.shares
+    }
+
+    /// The captions and the curves of deletion and insertion for the `k`-th class.
+    fn faithfulness_curves(&self, k: usize) -> [(&'static str, Vec<Curve<'_>>); 2] {
         let class = self.maps.classes[k];
         let measured: Vec<_> = self.faithfulness.iter().filter(|(_, curves)| curves.class == class).collect();
         let colour = |method: Method| match method {
             Method::Occlusion => CATEGORIES[5],
             Method::GradCam => CATEGORIES[4],
         };
-        let lines = |curve: for<'c> fn(&'c Curves) -> (&'c [f32], f32)| -> Vec<Curve> {
+        let lines = |curve: fn(&Curves) -> (&[f32], f32)| -> Vec<Curve<'_>> {
             let of = measured.iter().map(|(method, curves)| (*method, curve(curves)));
             of.map(|(method, (values, area))| {
                 let name = format!("{}: area {}", method.name(), readable(area));
@@ -219,22 +285,29 @@ impl Explanation {
         };
         let deletion = lines(|curves| (&curves.deletion, curves.deletion_area()));
         let insertion = lines(|curves| (&curves.insertion, curves.insertion_area()));
-        let score = self.maps.score;
-        plots::draw(
-            &format!("{}: faithfulness of the maps", self.labels.words(class)),
-            &[("deletion: lower is better", deletion), ("insertion: higher is better", insertion)],
-            &measured[0].1.shares,
-            "share of the pixels, most important first",
-            &[
-                &format!("{score} with the most important pixels covered (deletion) and with only the most"),
-                "important pixels uncovered (insertion), in the order of each map",
-            ],
-        )
+        [("deletion: lower is better", deletion), ("insertion: higher is better", insertion)]
     }
 }
 
 fn overlay<'a>(map: &'a [f32], lattice: Lattice, drawing: &Drawing) -> Overlay<'a> {
     Overlay { map, lattice, upsampling: drawing.upsampling, opacity: drawing.opacity }
+}
+
+/// The largest magnitude.
+fn magnitude(map: &[f32]) -> f32 {
+    map.iter().fold(0.0, |most, value| most.max(value.abs()))
+}
+
+/// A caution for the Grad-CAM map of an improbable class, if its values are tiny; otherwise empty.
+pub fn gradcam_caution(probability: f32, map: &[f32]) -> String {
+    let most = magnitude(map);
+    if most == 0.0 || most >= TINY || probability >= IMPROBABLE {
+        return String::new();
+    }
+    format!(
+        "improbable class, values of at most {}; `occlude explain --score logit` shows more",
+        readable(most)
+    )
 }
 
 /// The smallest and the largest drop of all maps that are drawn.
@@ -257,10 +330,12 @@ pub fn drop_extent(drawing: &Drawing, map: &[f32], run: [f32; 2]) -> ([f32; 2], 
 
 /// The scale of a map of drops.
 pub fn drop_scale(drawing: &Drawing, map: &[f32], run: [f32; 2]) -> Scale {
-    let colours = drawing.colours.unwrap_or(Colours::Jet);
+    let colours = drawing.colours.unwrap_or(Colours::OF_DROPS);
     let (extent, origin) = drop_extent(drawing, map, run);
     let colour_range = drawing.colour_range.unwrap_or(ColourRange::of(colours));
-    Scale { origin, ..Scale::of_drops(colours, colour_range, &extent) }
+    let scale = Scale::of_drops(colours, colour_range, &extent);
+    let [low, high] = range(map);
+    Scale { origin, clips: [low < scale.low, high > scale.high], ..scale }
 }
 
 /// The parameters of the sweep in one line.
@@ -277,5 +352,9 @@ pub fn sizes(maps: &OcclusionMaps, is_outlined: bool) -> String {
 fn measured<'v>(scale: &Scale, values: impl Iterator<Item = &'v f32>) -> String {
     let [low, high] = range(values);
     let symmetric = if scale.is_symmetric() { " (scale symmetric around 0)" } else { "" };
-    format!("from {} to {}{symmetric}", readable(low), readable(high))
+    let clipped = match scale.clips {
+        [false, false] => "",
+        _ => "; values beyond the scale have the colour of its end",
+    };
+    format!("from {} to {}{symmetric}{clipped}", readable(low), readable(high))
 }

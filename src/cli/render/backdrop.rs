@@ -110,6 +110,16 @@ impl Backdrop {
         middles(0, self.size[axis]).into_iter().map(|at| self.framing.to_network(axis, at)).collect()
     }
 
+    /// For each row (axis 0) or column (axis 1), the row or column of a plane of `side` that covers the
+    /// network's picture; none outside of it.
+    pub fn cells(&self, axis: usize, side: usize) -> Vec<Option<usize>> {
+        let cell = |at: f64| {
+            let inside = (0.0..INPUT_SIDE as f64).contains(&at);
+            inside.then(|| (at * side as f64 / INPUT_SIDE as f64) as usize)
+        };
+        self.places(axis).into_iter().map(cell).collect()
+    }
+
     /// The pixels whose middles lie between the edges `[y0, x0, y1, x1]` on the network's picture.
     pub fn area(&self, [y0, x0, y1, x1]: [f64; 4]) -> Area {
         let first = |axis: usize, edge: f64| {
@@ -141,6 +151,13 @@ impl Backdrop {
         self.area_of(Rect::plane(INPUT_SIDE))
     }
 
+    /// The meaning of the darkened part, if the network does not see the whole photograph.
+    pub fn dark_in_words(&self) -> Option<&'static str> {
+        let [x, y, width, height] = self.seen();
+        let [rows, columns] = self.on_page();
+        ([x, y, width, height] != [0, 0, columns, rows]).then_some("dark: not seen by the network")
+    }
+
     /// The places on this picture of the edges of the network's picture: top and bottom (axis 0), or
     /// left and right (axis 1).
     pub fn edges(&self, axis: usize) -> [f64; 2] {
@@ -151,6 +168,12 @@ impl Backdrop {
     pub fn on_page(&self) -> [u32; 2] {
         self.size.map(|length| length as u32)
     }
+}
+
+/// The grey of the same lightness as a colour.
+pub fn grey([red, green, blue]: [u8; 3]) -> [u8; 3] {
+    let luma = (u32::from(red) * 299 + u32::from(green) * 587 + u32::from(blue) * 114) / 1000;
+    [luma as u8; 3]
 }
 
 /// The size in the same proportion with a given longest side. Every side has at least one pixel.

@@ -1,14 +1,16 @@
 //! Colour maps.
 //!
-//! - *Diverging* is recommended for maps of drops. Its middle is white and means zero, red is
+//! - *Diverging* is the default for maps of drops. Its middle is white and means zero, red is
 //!   evidence for the class, blue is evidence against it, and equal magnitudes are equally dark. It
 //!   is ColorBrewer's RdBu (Cynthia Brewer, Apache 2.0): eleven colours with linear interpolation.
 //! - *Viridis* is recommended for values without a sign. Its lightness rises evenly, so equal steps
 //!   of the value look equally large, also in grey print and to colour-blind readers. It is
 //!   matplotlib's table (Stéfan van der Walt and Nathaniel Smith, CC0): 33 of its 256 colours with
 //!   linear interpolation, which differs from the table by at most two levels.
-//! - *Jet* is the default for maps of drops, because MATLAB's example uses it. Its lightness rises
-//!   and falls: the bright bands of cyan and yellow look like edges that are not in the data.
+//! - *Jet* is the look of MATLAB's example. Its lightness rises and falls: the bright bands of cyan and
+//!   yellow look like edges that are not in the data.
+//! - *Contrast* is for the difference of two maps, so that red always means evidence for a class. Green
+//!   is the first map's excess, purple the second's. It is ColorBrewer's PRGn.
 
 use super::text::mix;
 
@@ -18,19 +20,24 @@ pub enum Colours {
     Jet,
     Viridis,
     Diverging,
+    Contrast,
 }
 
 /// The colour maps by their names on the command line and in the report.
 pub const COLOURS: [(&str, Colours); 3] =
-    [("jet", Colours::Jet), ("viridis", Colours::Viridis), ("diverging", Colours::Diverging)];
+    [("diverging", Colours::Diverging), ("viridis", Colours::Viridis), ("jet", Colours::Jet)];
 
 impl Colours {
+    /// The colours of maps of drops, unless the user chooses others.
+    pub const OF_DROPS: Colours = Colours::Diverging;
+
     /// The colour at a position in 0..=1. A position outside has the colour of the nearer end.
     pub fn at(self, share: f32) -> [u8; 3] {
         match self {
             Colours::Jet => jet(share),
             Colours::Viridis => between(&VIRIDIS, share),
             Colours::Diverging => between(&RED_BLUE, share),
+            Colours::Contrast => between(&PURPLE_GREEN, share),
         }
     }
 
@@ -70,6 +77,20 @@ const RED_BLUE: [[u8; 3]; 11] = [
     [214, 96, 77],
     [178, 24, 43],
     [103, 0, 31],
+];
+
+const PURPLE_GREEN: [[u8; 3]; 11] = [
+    [64, 0, 75],
+    [118, 42, 131],
+    [153, 112, 171],
+    [194, 165, 207],
+    [231, 212, 232],
+    [247, 247, 247],
+    [217, 240, 211],
+    [166, 219, 160],
+    [90, 174, 97],
+    [27, 120, 55],
+    [0, 68, 27],
 ];
 
 /// Rows `round(i * 255 / 32)` of matplotlib's table.
@@ -121,19 +142,23 @@ mod tests {
 
     #[test]
     fn diverging_is_neutral_at_zero_and_as_dark_on_both_sides() {
-        let [red, green, blue] = Colours::Diverging.at(0.5);
-        assert!(red == green && green == blue && red > 240);
-        for i in 0..=50 {
-            let [below, above] =
-                [0.5 - i as f32 / 100.0, 0.5 + i as f32 / 100.0].map(|x| Colours::Diverging.at(x));
-            assert!((lightness(below) - lightness(above)).abs() < 6.0, "{i}: {below:?} {above:?}");
-            assert!(below[2] >= below[0] && above[0] >= above[2]);
+        for (colours, tolerance) in [(Colours::Diverging, 6.0), (Colours::Contrast, 15.0)] {
+            let [red, green, blue] = colours.at(0.5);
+            assert!(red == green && green == blue && red > 240);
+            for i in 0..=50 {
+                let [below, above] = [0.5 - i as f32 / 100.0, 0.5 + i as f32 / 100.0].map(|x| colours.at(x));
+                assert!((lightness(below) - lightness(above)).abs() < tolerance, "{i}: {below:?} {above:?}");
+                match colours {
+                    Colours::Contrast => assert!(below[2] >= below[1] && above[1] >= above[2]),
+                    _ => assert!(below[2] >= below[0] && above[0] >= above[2]),
+                }
+            }
         }
     }
 
     #[test]
     fn values_beyond_the_scale_have_the_colour_of_its_end() {
-        for colours in [Colours::Jet, Colours::Viridis, Colours::Diverging] {
+        for colours in [Colours::Jet, Colours::Viridis, Colours::Diverging, Colours::Contrast] {
             assert_eq!((colours.at(-3.0), colours.at(7.0)), (colours.at(0.0), colours.at(1.0)));
         }
     }

@@ -4,9 +4,9 @@
 use occlude::image::lattice::Lattice;
 use occlude::image::resize::Upsampling;
 
-use super::backdrop::Backdrop;
+use super::backdrop::{Backdrop, grey};
 use super::canvas::Canvas;
-use super::page::{GAP, INK, MARGIN, draw_mask_size, note_style, outline_area, page, tick_style};
+use super::page::{GAP, INK, MARGIN, Texts, draw_mask_size, note_style, outline_area, page, tick_style};
 use super::scale::{BAR_ROOM, LEAST_BAR, Scale, draw_bar};
 use super::text::mix;
 
@@ -28,10 +28,16 @@ pub struct Overlay<'a> {
 impl Overlay<'_> {
     /// The picture with the colours of the map over it, `[height][width][3]`.
     pub fn over(&self, backdrop: &Backdrop, scale: &Scale) -> Vec<u8> {
-        self.paint(backdrop, |value| scale.colour(value))
+        self.paint(backdrop, |pixel| pixel, |value| scale.colour(value))
     }
 
-    fn paint(&self, backdrop: &Backdrop, colour: impl Fn(f32) -> [u8; 3]) -> Vec<u8> {
+    /// The picture, with the colours of `under`, and over it those of the map.
+    fn paint(
+        &self,
+        backdrop: &Backdrop,
+        under: impl Fn([u8; 3]) -> [u8; 3],
+        colour: impl Fn(f32) -> [u8; 3],
+    ) -> Vec<u8> {
         let [x, y, width, height] = backdrop.area_of(self.lattice.area()).map(|length| length as usize);
         let rows = &backdrop.places(0)[y..y + height];
         let columns = &backdrop.places(1)[x..x + width];
@@ -41,6 +47,7 @@ impl Overlay<'_> {
         };
         let [across, down] = [spans(1, columns), spans(0, rows)];
         let mut pixels = backdrop.pixels.clone();
+        pixels.as_chunks_mut().0.iter_mut().for_each(|pixel| *pixel = under(*pixel));
         for (row, in_rows) in down.iter().enumerate() {
             let pixels = &mut pixels.as_chunks_mut::<3>().0[(y + row) * backdrop.size[1] + x..][..width];
             let values = &values[row * width..][..width];
@@ -64,6 +71,8 @@ pub struct MapFigure<'a> {
     pub value: &'a str,
     /// The parameters of the map, below the title.
     pub note: &'a str,
+    /// A warning, if the colours could mislead; otherwise empty.
+    pub caution: &'a str,
     /// The meaning of the colours, below the photograph.
     pub meaning: [&'a str; 2],
     /// Height and width of a mask, in pixels of the network's input; outlined to show its size.
@@ -80,8 +89,10 @@ pub struct MapFigure<'a> {
 pub fn draw(content: &MapFigure) -> Canvas {
     let [height, width] = content.backdrop.on_page();
     let bar = height.max(LEAST_BAR);
-    let (mut figure, top) =
-        page(content.title, content.value, content.note, content.meaning, [width + BAR_ROOM, bar]);
+    let MapFigure { backdrop, title, value, note, caution, .. } = *content;
+    let meaning: Vec<&str> = content.meaning.into_iter().chain(backdrop.dark_in_words()).collect();
+    let texts = Texts { title, value, note, caution, meaning: &meaning };
+    let (mut figure, top) = page(&texts, [width + BAR_ROOM, bar]);
     figure.image([MARGIN, top, width, height], content.overlay.over(content.backdrop, &content.scale));
     outline_area(&mut figure, [MARGIN, top], content.overlay.lattice.area(), content.backdrop);
     if let Some(size) = content.mark {
@@ -115,7 +126,7 @@ pub struct TilesFigure<'a> {
 /// Width of the legend.
 const LEGEND: u32 = 330;
 
-/// Draws the photograph with a coloured tile at each position, and a legend beside it.
+/// Draws the photograph in grey with a coloured tile at each position, and a legend beside it.
 pub fn draw_tiles(content: &TilesFigure) -> Canvas {
     let [height, width] = content.backdrop.on_page();
     let swatch = tick_style().height;
@@ -124,7 +135,9 @@ pub fn draw_tiles(content: &TilesFigure) -> Canvas {
     let line_heights =
         names.iter().map(|lines| lines.len().max(1) as u32 * tick_style().height + note_style().height + GAP);
     let contents = [width + MARGIN + LEGEND, height.max(line_heights.sum())];
-    let (mut figure, top) = page(content.title, "", content.note, content.meaning, contents);
+    let TilesFigure { backdrop, title, note, .. } = *content;
+    let meaning: Vec<&str> = content.meaning.into_iter().chain(backdrop.dark_in_words()).collect();
+    let (mut figure, top) = page(&Texts { title, value: "", note, caution: "", meaning: &meaning }, contents);
     let tiles: Vec<f32> = content.tiles.iter().map(|&kind| kind as f32).collect();
     let overlay = Overlay {
         map: &tiles,
@@ -132,7 +145,8 @@ pub fn draw_tiles(content: &TilesFigure) -> Canvas {
         upsampling: Upsampling::Nearest,
         opacity: content.opacity,
     };
-    let pixels = overlay.paint(content.backdrop, |kind| content.legend[kind as usize].colour);
+    // On grey, the colours are those of the legend.
+    let pixels = overlay.paint(backdrop, grey, |kind| content.legend[kind as usize].colour);
     figure.image([MARGIN, top, width, height], pixels);
     outline_area(&mut figure, [MARGIN, top], content.lattice.area(), content.backdrop);
     let (left, mut y) = (MARGIN + width + MARGIN, top);
@@ -188,6 +202,7 @@ mod tests {
             title: "Egyptian cat",
             value: "probability 0.574",
             note: "mask 45×45",
+            caution: "",
             meaning: ["red", "blue"],
             mark: Some([45, 45]),
             base: None,
@@ -271,6 +286,7 @@ mod tests {
                 title,
                 value,
                 note: LONG,
+                caution: LONG,
                 meaning: [LONG, ""],
                 mark: Some(mark),
                 base: Some(size),

@@ -27,6 +27,7 @@ pub const NOTE_LINES: usize = 2;
 pub const PAGE: [u8; 3] = [255; 3];
 pub const INK: [u8; 3] = [25, 25, 30];
 pub const FAINT_INK: [u8; 3] = [90, 90, 100];
+const CAUTION_INK: [u8; 3] = [163, 44, 0];
 
 pub fn title_style() -> Style {
     Style::bold(34, INK)
@@ -40,25 +41,39 @@ pub fn note_style() -> Style {
     Style::book(20, FAINT_INK)
 }
 
+pub fn caution_style() -> Style {
+    Style::bold(20, CAUTION_INK)
+}
+
 pub fn tick_style() -> Style {
     Style::book(20, INK)
 }
 
-/// Makes a page with title, value, note, meaning and room for contents of `[width, height]`. Returns
+/// The texts of a page.
+pub struct Texts<'a> {
+    pub title: &'a str,
+    /// Beside the title.
+    pub value: &'a str,
+    /// Below the title.
+    pub note: &'a str,
+    /// A warning below the note, if the colours could mislead; otherwise empty.
+    pub caution: &'a str,
+    /// Below the contents.
+    pub meaning: &'a [&'a str],
+}
+
+/// Makes a page with texts and room for contents of `[width, height]`. Returns
 /// it with the top of the contents, which begin at the left margin.
-pub fn page(
-    title: &str,
-    value: &str,
-    note: &str,
-    meaning: [&str; 2],
-    [width, height]: [u32; 2],
-) -> (Canvas, u32) {
+pub fn page(texts: &Texts, [width, height]: [u32; 2]) -> (Canvas, u32) {
+    let Texts { title, value, note, caution, meaning } = *texts;
     let width = (width + 2 * MARGIN).max(LEAST_WIDTH);
-    let value = title_style().shorten(value, width / 2);
+    let value = title_style().shorten(value, 2 * width / 3);
     let value_width = title_style().width(&value);
     let lines = title_style().wrap(title, width - 3 * MARGIN - value_width, TITLE_LINES);
     let note_top = MARGIN + lines.len().max(1) as u32 * title_style().height + GAP;
-    let photo_top = note_top + note_style().height + 2 * GAP;
+    let caution = caution_style().wrap(caution, width - 2 * MARGIN, NOTE_LINES);
+    let caution_top = note_top + note_style().height + GAP / 2;
+    let photo_top = caution_top + caution.len() as u32 * caution_style().height + 3 * GAP / 2;
     let meaning_top = photo_top + height + GAP + GAP / 2;
     let meaning: Vec<String> =
         meaning.iter().flat_map(|text| note_style().wrap(text, width - 2 * MARGIN, NOTE_LINES)).collect();
@@ -69,6 +84,9 @@ pub fn page(
     }
     figure.text_ending(title_style(), width - MARGIN, MARGIN, &value);
     figure.text(note_style(), MARGIN, note_top, &note_style().shorten(note, width - 2 * MARGIN));
+    for (line, y) in caution.iter().zip((caution_top..).step_by(caution_style().height as usize)) {
+        figure.text(caution_style(), MARGIN, y, line);
+    }
     for (line, y) in meaning.iter().zip((meaning_top..).step_by(note_style().height as usize)) {
         figure.text(note_style(), MARGIN, y, line);
     }

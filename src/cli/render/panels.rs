@@ -5,8 +5,8 @@ use occlude::network::geometry::Rect;
 use super::backdrop::Backdrop;
 use super::canvas::Canvas;
 use super::page::{
-    GAP, MARGIN, NOTE_LINES, PAGE, TITLE_LINES, caption_style, draw_mask_size, note_style, outline_area,
-    title_style,
+    GAP, MARGIN, NOTE_LINES, PAGE, TITLE_LINES, caption_style, caution_style, draw_mask_size, note_style,
+    outline_area, title_style,
 };
 use super::scale::{BAR_ROOM, LEAST_BAR, Scale, draw_bar};
 
@@ -17,6 +17,8 @@ const LEAST_WIDTH: u32 = 224;
 pub struct FigurePanel<'a> {
     /// Two lines; the second is smaller.
     pub caption: [String; 2],
+    /// The number at the end of the second line, which is not shortened; may be empty.
+    pub score: String,
     pub backdrop: &'a Backdrop,
     /// The picture with its map, as large as the backdrop.
     pub pixels: Vec<u8>,
@@ -53,19 +55,30 @@ impl PanelRow<'_> {
     }
 }
 
-/// Draws a title, rows of photographs and notes.
-pub fn draw(title: &str, rows: &[PanelRow<'_>], notes: &[&str]) -> Canvas {
+/// Draws a title, a caution, rows of photographs and notes.
+pub fn draw(title: &str, caution: &str, rows: &[PanelRow<'_>], notes: &[&str]) -> Canvas {
     let width = MARGIN + rows.iter().map(PanelRow::width).max().unwrap_or(0) + BAR_ROOM;
     let lines = title_style().wrap(title, width - 2 * MARGIN, TITLE_LINES);
-    let notes: Vec<String> =
-        notes.iter().flat_map(|note| note_style().wrap(note, width - 2 * MARGIN, NOTE_LINES)).collect();
+    let caution = caution_style().wrap(caution, width - 2 * MARGIN, NOTE_LINES);
+    let backdrops = rows.iter().flat_map(|row| &row.panels).map(|panel| panel.backdrop);
+    let dark = backdrops.filter_map(Backdrop::dark_in_words).next();
+    let notes: Vec<String> = notes
+        .iter()
+        .copied()
+        .chain(dark)
+        .flat_map(|note| note_style().wrap(note, width - 2 * MARGIN, NOTE_LINES))
+        .collect();
     let head = caption_style().height + note_style().height + GAP;
-    let first = MARGIN + lines.len() as u32 * title_style().height + 2 * GAP;
+    let caution_top = MARGIN + lines.len() as u32 * title_style().height + GAP;
+    let first = caution_top + caution.len() as u32 * caution_style().height + GAP;
     let notes_top = first + rows.iter().map(|row| head + row.height() + MARGIN).sum::<u32>();
     let height = notes_top + notes.len() as u32 * note_style().height + MARGIN;
     let mut figure = Canvas::new(width, height, PAGE);
     for (line, y) in lines.iter().zip((MARGIN..).step_by(title_style().height as usize)) {
         figure.text(title_style(), MARGIN, y, line);
+    }
+    for (line, y) in caution.iter().zip((caution_top..).step_by(caution_style().height as usize)) {
+        figure.text(caution_style(), MARGIN, y, line);
     }
     let mut top = first;
     for row in rows {
@@ -73,7 +86,8 @@ pub fn draw(title: &str, rows: &[PanelRow<'_>], notes: &[&str]) -> Canvas {
         for panel in &row.panels {
             let [_, room] = panel.size();
             figure.text(caption_style(), left, top, &caption_style().shorten(&panel.caption[0], room));
-            let small = note_style().shorten(&panel.caption[1], room);
+            let small = (panel.caption[1].clone(), panel.score.clone());
+            let small = note_style().scored(&[small], room);
             figure.text(note_style(), left, top + caption_style().height, &small);
             let [height, width] = panel.backdrop.on_page();
             figure.image([left, top + head, width, height], panel.pixels.clone());
@@ -116,10 +130,17 @@ mod tests {
         let panel = |area, mark| {
             let (caption, pixels) = ([String::new(), String::new()], backdrop.pixels.clone());
             let rows = [PanelRow {
-                panels: vec![FigurePanel { caption, backdrop: &backdrop, pixels, area, mark }],
+                panels: vec![FigurePanel {
+                    caption,
+                    score: String::new(),
+                    backdrop: &backdrop,
+                    pixels,
+                    area,
+                    mark,
+                }],
                 scale: None,
             }];
-            let pixels = draw("", &rows, &[]).pixels();
+            let pixels = draw("", "", &rows, &[]).pixels();
             pixels.pixels().filter(|pixel| pixel.0 == INK).count()
         };
         let whole = Rect::plane(INPUT_SIDE);
@@ -136,6 +157,7 @@ mod tests {
         let shapes = [backdrop(50, 50), backdrop(400, 1200), backdrop(900, 9)];
         let panel = |shape: usize| FigurePanel {
             caption: [LONG.into(), LONG.into()],
+            score: "−1.23e−45".into(),
             backdrop: &shapes[shape],
             pixels: shapes[shape].pixels.clone(),
             area: Rect { y0: 3, x0: 100, y1: 4, x1: 224 },
@@ -147,6 +169,6 @@ mod tests {
             PanelRow { panels: vec![panel(1)], scale: Some(scale) },
             PanelRow { panels: vec![panel(2)], scale: None },
         ];
-        assert_margins(&draw(LONG, &rows, &[LONG, LONG]), "panels");
+        assert_margins(&draw(LONG, LONG, &rows, &[LONG, LONG]), "panels");
     }
 }

@@ -57,7 +57,7 @@ fn depth(colorterm: &str) -> Depth {
 
 fn draw(backdrop: &Backdrop, map: &[f32], lattice: Lattice, depth: Depth) -> String {
     let overlay = Overlay { map, lattice, upsampling: Upsampling::Bicubic, opacity: 0.5 };
-    let pixels = overlay.over(backdrop, &Scale::of_drops(Colours::Jet, ColourRange::Symmetric, map));
+    let pixels = overlay.over(backdrop, &Scale::of_drops(Colours::OF_DROPS, ColourRange::Symmetric, map));
     let (pixels, _) = pixels.as_chunks::<3>();
     let width = backdrop.size[1];
     let mut text = String::new();

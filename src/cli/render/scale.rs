@@ -29,6 +29,8 @@ pub struct Scale {
     pub low: f32,
     pub high: f32,
     pub origin: ScaleOrigin,
+    /// True for an end, low or high, if values lie beyond it; they have its colour.
+    pub clips: [bool; 2],
 }
 
 /// The reason for the ends of a scale.
@@ -59,6 +61,10 @@ impl ColourRange {
 }
 
 impl Scale {
+    fn new(colours: Colours, low: f32, high: f32) -> Scale {
+        Scale { colours, low, high, origin: ScaleOrigin::Own, clips: [false; 2] }
+    }
+
     /// Makes a scale for drops.
     ///
     /// On a symmetric scale the middle of the colour map means "no effect", and the largest
@@ -73,7 +79,7 @@ impl Scale {
         let [low, high] = range(values);
         let limit = high.max(-low);
         match colour_range {
-            ColourRange::Symmetric => Scale { colours, low: -limit, high: limit, origin: ScaleOrigin::Own },
+            ColourRange::Symmetric => Scale::new(colours, -limit, limit),
             ColourRange::MinMax => Scale::of_values(colours, [&low, &high]),
         }
     }
@@ -87,9 +93,9 @@ impl Scale {
         let [middle, half] = [(low / 2.0 + high / 2.0), (high / 2.0 - low / 2.0)];
         let least = middle.abs() * NARROWEST / 2.0;
         if half < least {
-            return Scale { colours, low: middle - least, high: middle + least, origin: ScaleOrigin::Own };
+            return Scale::new(colours, middle - least, middle + least);
         }
-        Scale { colours, low, high, origin: ScaleOrigin::Own }
+        Scale::new(colours, low, high)
     }
 
     /// True if zero has the middle colour.
@@ -101,6 +107,9 @@ impl Scale {
     pub fn meaning(&self) -> &'static str {
         match self.colours {
             Colours::Viridis => "yellow is the strongest evidence for the class",
+            Colours::Contrast => {
+                "green is the first class's excess, purple the second's, white is no difference"
+            }
             Colours::Jet | Colours::Diverging if !self.is_symmetric() => {
                 "red is the upper end of the scale, blue the lower; no effect has the colour at 0 on the colour bar"
             }
@@ -128,7 +137,8 @@ impl Scale {
 pub const LEAST_BAR: u32 = 224;
 
 /// Draws the colour bar, the highest value at the top, with round numbers beside it, and below it the
-/// origin of a scale that is not the figure's own. A line across the bar marks `base`.
+/// origin of a scale that is not the figure's own. An end that values lie beyond has its number with ≥
+/// or ≤. A line across the bar marks `base`.
 pub fn draw_bar(figure: &mut Canvas, [left, top]: [u32; 2], height: u32, scale: &Scale, base: Option<f32>) {
     let origin = match scale.origin {
         ScaleOrigin::Own => None,
@@ -145,7 +155,13 @@ pub fn draw_bar(figure: &mut Canvas, [left, top]: [u32; 2], height: u32, scale: 
     figure.outline([left, top, BAR_WIDTH, height], INK);
     let place =
         |value: f32| top + ((1.0 - scale.share(value).clamp(0.0, 1.0)) * (height - 1) as f32).round() as u32;
-    for (value, text) in ticks(scale.low, scale.high) {
+    let ends = [(scale.low, "≤"), (scale.high, "≥")].into_iter().zip(scale.clips);
+    let clipped: Vec<_> = ends.filter(|(_, clips)| *clips).map(|(end, _)| end).collect();
+    let is_free =
+        |value: f32| clipped.iter().all(|(end, _)| place(value).abs_diff(place(*end)) >= tick_style().height);
+    let inside = ticks(scale.low, scale.high).into_iter().filter(|(value, _)| is_free(*value));
+    let beyond = clipped.iter().map(|(end, sign)| (*end, format!("{sign} {}", readable(*end))));
+    for (value, text) in inside.chain(beyond) {
         let y = place(value);
         figure.fill([left + BAR_WIDTH, y, GAP / 2, 1], INK);
         let text_top = y.saturating_sub(tick_style().height / 2);

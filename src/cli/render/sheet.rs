@@ -21,7 +21,7 @@ const LEAST_WIDTH: u32 = MARGIN + PHOTO + BAR_ROOM + MARGIN + 360 + MARGIN;
 /// The number of columns is a multiple of this, so that rows begin with round numbers.
 const COLUMNS: usize = 8;
 /// The largest number of lines of a note.
-const NOTE_LINES: usize = 4;
+const NOTE_LINES: usize = 5;
 const EDGE: [u8; 3] = [200; 3];
 
 fn number_style() -> Style {
@@ -39,6 +39,8 @@ pub struct Tile {
 pub struct Sheet<'a> {
     /// A picture of at most [`PHOTO_SIDE`] pixels in both directions.
     pub backdrop: &'a Backdrop,
+    /// The part of the picture that the network sees, with this longest side; gives tiles their shape.
+    pub seen: &'a dyn Fn(usize) -> Backdrop,
     pub tiles: &'a [Tile],
     /// Side of each map.
     pub side: usize,
@@ -53,7 +55,7 @@ pub struct Sheet<'a> {
 struct TileLayout {
     columns: u32,
     rows: u32,
-    /// Side of a tile, a multiple of the side of the map.
+    /// The longest side of a tile, a multiple of the side of the map.
     tile: u32,
     /// Horizontal and vertical distance between tiles.
     step: [u32; 2],
@@ -61,20 +63,31 @@ struct TileLayout {
 
 impl TileLayout {
     fn new(tiles: usize, side: usize, widest_number: u32) -> TileLayout {
+        if tiles <= COLUMNS * COLUMNS && side > 1 {
+            return TileLayout::of_few(tiles, side as u32, widest_number);
+        }
         let columns = tiles.isqrt() + usize::from(tiles.isqrt().pow(2) < tiles);
         let columns = columns.next_multiple_of(COLUMNS).min(tiles).max(1) as u32;
         let side = side as u32;
-        let mut tile = if side == 1 { SMALLEST_TILE } else { side * (TILE / side).max(1) };
-        // A few maps are enlarged to the width that the page has in any case.
-        while side > 1 && tile < PHOTO && columns * (2 * tile + BETWEEN) <= LEAST_WIDTH - 2 * MARGIN {
-            tile *= 2;
-        }
-        TileLayout {
-            columns,
-            rows: (tiles as u32).div_ceil(columns),
-            tile,
-            step: [tile.max(widest_number) + BETWEEN, tile + number_style().height + BETWEEN],
-        }
+        let tile = if side == 1 { SMALLEST_TILE } else { side * (TILE / side).max(1) };
+        TileLayout::of(tiles as u32, columns, tile, widest_number)
+    }
+
+    /// The layout of a few maps, which fill the width that the page has in any case. The number of
+    /// columns leaves as little of the last row empty as possible.
+    fn of_few(tiles: usize, side: u32, widest_number: u32) -> TileLayout {
+        let tiles = tiles as u32;
+        let square = tiles.isqrt() + u32::from(tiles.isqrt().pow(2) < tiles);
+        let empty = |columns: &u32| tiles.next_multiple_of(*columns) - tiles;
+        let columns = (square..=square + 2).filter(|columns| *columns <= COLUMNS as u32).min_by_key(empty);
+        let columns = columns.expect("the square has at most these columns").min(tiles);
+        let widest = ((LEAST_WIDTH - 2 * MARGIN + BETWEEN) / columns - BETWEEN).min(PHOTO);
+        TileLayout::of(tiles, columns, side * (widest / side).max(1), widest_number)
+    }
+
+    fn of(tiles: u32, columns: u32, tile: u32, widest_number: u32) -> TileLayout {
+        let step = [tile.max(widest_number) + BETWEEN, tile + number_style().height + BETWEEN];
+        TileLayout { columns, rows: tiles.div_ceil(columns), tile, step }
     }
 
     /// The upper left corner of a tile, relative to the first tile.
@@ -88,19 +101,24 @@ impl TileLayout {
 pub fn draw(content: &Sheet) -> Canvas {
     let numbers: Vec<String> = content.tiles.iter().map(|tile| tile.number.to_string()).collect();
     let widest = numbers.iter().map(|number| number_style().width(number)).max().unwrap_or(0);
-    let layout = TileLayout::new(content.tiles.len(), content.side, widest);
-    let width = LEAST_WIDTH.max(2 * MARGIN + layout.columns * layout.step[0] - BETWEEN);
-    let title = title_style().wrap(content.title, width - 2 * MARGIN, TITLE_LINES);
+    let mut layout = TileLayout::new(content.tiles.len(), content.side, widest);
+    let shape = (content.seen)(layout.tile as usize);
+    // A single value has no shape.
+    let [height, width] = if content.side == 1 { [layout.tile; 2] } else { shape.on_page() };
+    layout.step[1] -= layout.tile - height;
+    let cells = [0, 1].map(|axis| shape.cells(axis, content.side));
+    let page_width = LEAST_WIDTH.max(2 * MARGIN + layout.columns * layout.step[0] - BETWEEN);
+    let title = title_style().wrap(content.title, page_width - 2 * MARGIN, TITLE_LINES);
     let head = MARGIN + title.len() as u32 * title_style().height + 2 * GAP;
     let notes_left = MARGIN + PHOTO + BAR_ROOM + MARGIN;
     // Longer lines are hard to read.
-    let notes_width = (width - MARGIN - notes_left).min(3 * PHOTO);
+    let notes_width = (page_width - MARGIN - notes_left).min(3 * PHOTO);
     let notes: Vec<Vec<String>> =
         content.notes.iter().map(|note| note_style().wrap(note, notes_width, NOTE_LINES)).collect();
     let notes_height = notes.iter().map(|lines| lines.len() as u32 * note_style().height + GAP).sum::<u32>();
     let top = head + PHOTO.max(notes_height) + MARGIN;
 
-    let mut page = Canvas::new(width, top + layout.rows * layout.step[1] - BETWEEN + MARGIN, PAGE);
+    let mut page = Canvas::new(page_width, top + layout.rows * layout.step[1] - BETWEEN + MARGIN, PAGE);
     for (line, y) in title.iter().zip((MARGIN..).step_by(title_style().height as usize)) {
         page.text(title_style(), MARGIN, y, line);
     }
@@ -117,24 +135,26 @@ pub fn draw(content: &Sheet) -> Canvas {
     }
     for (index, (tile, number)) in content.tiles.iter().zip(&numbers).enumerate() {
         let [x, y] = layout.corner(index);
-        let (x, y, side) = (MARGIN + x, top + y, layout.tile);
+        let (x, y) = (MARGIN + x + (layout.tile - width) / 2, top + y);
         // The outline separates the tile from the page: 0 is white in some colour maps.
-        page.outline([x - 1, y - 1, side + 2, side + 2], EDGE);
-        page.image([x, y, side, side], enlarged(&tile.map, content.side, side as usize, &content.scale));
-        let middle = (side - number_style().width(number).min(side)) / 2;
-        page.text(number_style(), x + middle, y + side + 1, number);
+        page.outline([x - 1, y - 1, width + 2, height + 2], EDGE);
+        let pixels = match tile.map[..] {
+            [value] => content.scale.colour(value).repeat((width * height) as usize),
+            _ => enlarged(&tile.map, content.side, &cells, &content.scale),
+        };
+        page.image([x, y, width, height], pixels);
+        let number_left = (x + width / 2).saturating_sub(number_style().width(number) / 2);
+        page.text(number_style(), number_left.max(MARGIN), y + height + 1, number);
     }
     page
 }
 
-/// The colours of the map, `[to][to][3]`. Each value becomes a square.
-fn enlarged(map: &[f32], side: usize, to: usize, scale: &Scale) -> Vec<u8> {
-    let cell = to / side;
-    let rows = map.chunks(side).flat_map(|row| {
-        let row: Vec<u8> = row.iter().flat_map(|&value| scale.colour(value).repeat(cell)).collect();
-        row.repeat(cell)
-    });
-    rows.collect()
+/// The colours of the map, `[height][width][3]`, from the rows and columns of its values for each row and
+/// column.
+fn enlarged(map: &[f32], side: usize, [rows, columns]: &[Vec<Option<usize>>; 2], scale: &Scale) -> Vec<u8> {
+    let inside = |cells: &[Option<usize>]| cells.iter().flatten().copied().collect::<Vec<_>>();
+    let (rows, columns) = (inside(rows), inside(columns));
+    rows.iter().flat_map(|y| columns.iter().flat_map(move |x| scale.colour(map[y * side + x]))).collect()
 }
 
 #[cfg(test)]
@@ -155,7 +175,7 @@ mod tests {
         let expected = [
             [1, 1],
             [5, 1],
-            [8, 2],
+            [4, 4],
             [8, 8],
             [16, 12],
             [16, 16],
@@ -188,14 +208,27 @@ mod tests {
     #[test]
     fn a_few_maps_are_larger() {
         let tile = |tiles, side| TileLayout::new(tiles, side, 0).tile;
-        assert_eq!([tile(1, 7), tile(3, 14), tile(5, 28), tile(16, 7)], [224, 224, 112, 56]);
-        assert_eq!([tile(2, 112), tile(9, 112), tile(3, 1)], [224, 112, 28]);
+        assert_eq!([tile(1, 7), tile(3, 14), tile(5, 28), tile(16, 7)], [224, 224, 140, 182]);
+        assert_eq!([tile(2, 112), tile(9, 112), tile(3, 1), tile(64, 7)], [224, 224, 28, 84]);
+        // The sheet is about as wide as the page, and most of its last row is in use.
+        for tiles in 6..=COLUMNS * COLUMNS {
+            let layout = TileLayout::new(tiles, 7, 0);
+            let used = layout.columns * layout.step[0] - BETWEEN;
+            assert!(
+                used > (LEAST_WIDTH - 2 * MARGIN) * 8 / 10 && used <= LEAST_WIDTH - 2 * MARGIN,
+                "{layout:?}"
+            );
+            assert!(layout.columns * layout.rows - tiles as u32 <= 5, "{tiles}: {layout:?}");
+        }
     }
 
     #[test]
     fn each_value_is_a_square_of_its_colour() {
         let scale = Scale::of_values(Colours::Viridis, &[0.0, 2.0]);
-        let pixels = enlarged(&[0.0, 1.0, 2.0, 0.5], 2, 6, &scale);
+        let photograph = Photograph::from_rgb(6, 6, &[7; 6 * 6 * 3]).unwrap();
+        let backdrop = Backdrop::of_longest(&photograph, Resize::Stretch, CanvasShape::Photo, 6);
+        let cells = [0, 1].map(|axis| backdrop.cells(axis, 2));
+        let pixels = enlarged(&[0.0, 1.0, 2.0, 0.5], 2, &cells, &scale);
         assert_eq!(pixels.len(), 6 * 6 * 3);
         for (i, pixel) in pixels.chunks(3).enumerate() {
             let value = [0.0, 1.0, 2.0, 0.5][i / 6 / 3 * 2 + i % 6 / 3];
@@ -206,15 +239,23 @@ mod tests {
     #[test]
     fn nothing_touches_the_edge_of_the_page() {
         let photograph = Photograph::from_rgb(2, 3, &[7; 2 * 3 * 3]).unwrap();
-        let backdrop = Backdrop::of_longest(&photograph, Resize::Stretch, CanvasShape::Photo, PHOTO_SIDE);
+        let seen = |longest| Backdrop::of_longest(&photograph, Resize::Stretch, CanvasShape::Photo, longest);
+        let backdrop = seen(PHOTO_SIDE);
         let long = "a note of many words ".repeat(20);
         for (count, side, number) in [(1, 1, 32_767), (3, 7, 0), (65, 1, 31_000), (70, 28, 9)] {
             let tile = |i: usize| Tile { number: number + i, map: vec![i as f32; side * side] };
             let tiles: Vec<Tile> = (0..count).map(tile).collect();
             let scale = Scale::of_values(Colours::Diverging, &[-80.0, 80.0]);
             let notes = vec![long.clone(); 4];
-            let content =
-                Sheet { backdrop: &backdrop, tiles: &tiles, side, scale, title: &long, notes: &notes };
+            let content = Sheet {
+                backdrop: &backdrop,
+                seen: &seen,
+                tiles: &tiles,
+                side,
+                scale,
+                title: &long,
+                notes: &notes,
+            };
             let image = draw(&content).pixels();
             let (width, height) = image.dimensions();
             for (x, y, pixel) in image.enumerate_pixels() {

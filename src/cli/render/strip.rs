@@ -8,6 +8,7 @@ use occlude::network::geometry::Rect;
 use occlude::network::{INPUT_SIDE, Network};
 
 use super::backdrop::Backdrop;
+use super::backdrop::grey;
 use super::canvas::{Area, Canvas};
 use super::colours::{CATEGORIES, Colours};
 use super::page::{FAINT_INK, GAP, INK, MARGIN, PAGE, note_style, title_style};
@@ -16,12 +17,12 @@ use super::text::{Style, mix};
 /// Colour of the frame around the pixels that the mask can change; not a colour of viridis.
 const REACHED: [u8; 3] = CATEGORIES[5];
 
-/// The longest side of the picture in the strip, and the width of a stage, in pixels.
-pub const STAGE_SIDE: usize = 224;
-/// The same in the animation.
-pub const FRAME_SIDE: usize = 2 * STAGE_SIDE;
-/// Stages per row of the strip; GoogLeNet has three rows.
-const ACROSS: usize = 7;
+/// Side of a square picture in the strip, in pixels; the smallest width of a stage.
+const STAGE_SIDE: u32 = 224;
+/// The longest side of the picture in the animation.
+pub const FRAME_SIDE: usize = 448;
+/// Square stages per row of the strip; GoogLeNet has three rows of them.
+const ACROSS: u32 = 7;
 /// Opacity of the colours over the photograph.
 const OPACITY: f32 = 0.8;
 /// Duration of a stage in the animation, in milliseconds.
@@ -102,16 +103,10 @@ impl Stage {
     /// The picture in grey, `[height][width][3]`, with the change in colours at the recomputed pixels.
     fn over(&self, backdrop: &Backdrop) -> Vec<u8> {
         let largest = self.difference.iter().copied().fold(0.0, f32::max);
-        // The row or column of the plane; none outside of the network's picture.
-        let cell = |&at: &f64| {
-            let inside = (0.0..INPUT_SIDE as f64).contains(&at);
-            inside.then(|| (at * self.side as f64 / INPUT_SIDE as f64) as usize)
-        };
-        let [rows, columns] = [0, 1].map(|axis| backdrop.places(axis).iter().map(cell).collect::<Vec<_>>());
+        let [rows, columns] = [0, 1].map(|axis| backdrop.cells(axis, self.side));
         let pixels = backdrop.pixels.as_chunks::<3>().0.iter().enumerate();
         let pixels = pixels.map(|(i, &[red, green, blue])| {
-            let luma = (u32::from(red) * 299 + u32::from(green) * 587 + u32::from(blue) * 114) / 1000;
-            let grey = [luma as u8; 3];
+            let grey = grey([red, green, blue]);
             let at = rows[i / backdrop.size[1]].zip(columns[i % backdrop.size[1]]);
             let at = at.map(|(row, column)| row * self.side + column);
             let Some(at) = at.filter(|&at| self.computed[at]) else { return grey };
@@ -162,22 +157,31 @@ const LEGEND: [&str; 4] = [
     "executed: multiply-adds since the previous stage, of those of a complete pass, in millions",
 ];
 
-/// Draws all stages in rows, over a picture of at most [`STAGE_SIDE`] pixels in both directions.
+/// The longest side of the picture in the strip, for a photograph of `[height, width]`. An oblong
+/// picture has about the area of a square one, and at most twice its side.
+pub fn stage_side(size: [usize; 2]) -> usize {
+    let [least, most] = [size[0].min(size[1]), size[0].max(size[1])].map(|length| length as f64);
+    (f64::from(STAGE_SIDE) * (most / least).sqrt().min(2.0)).round() as usize
+}
+
+/// Draws all stages in rows, over a picture of [`stage_side`].
 pub fn draw(title: &str, stages: &[Stage], backdrop: &Backdrop) -> Canvas {
     let (heading, note) = (title_style(), note_style());
     let (name, small) = (Style::bold(18, INK), Style::book(16, FAINT_INK));
-    let panel = STAGE_SIDE as u32;
-    let [picture, _] = backdrop.on_page();
+    let [picture, panel] = backdrop.on_page();
+    let panel = panel.max(STAGE_SIDE);
+    let across = (ACROSS * (STAGE_SIDE + MARGIN) / (panel + MARGIN)) as usize;
     let head = name.height + 2 * small.height + GAP;
-    let rows = stages.len().div_ceil(ACROSS) as u32;
-    let width = MARGIN + ACROSS.min(stages.len()) as u32 * (panel + MARGIN);
+    let rows = stages.len().div_ceil(across) as u32;
+    let width = MARGIN + across.min(stages.len()) as u32 * (panel + MARGIN);
     let first = MARGIN + heading.height + GAP;
     let notes = first + rows * (head + picture + MARGIN);
-    let height = notes + (LEGEND.len() as u32) * note.height + MARGIN;
+    let legend = LEGEND.into_iter().chain(backdrop.dark_in_words());
+    let height = notes + legend.clone().count() as u32 * note.height + MARGIN;
     let mut canvas = Canvas::new(width, height, PAGE);
     canvas.text(heading, MARGIN, MARGIN, &heading.shorten(title, width - 2 * MARGIN));
     for (i, stage) in stages.iter().enumerate() {
-        let (row, column) = ((i / ACROSS) as u32, (i % ACROSS) as u32);
+        let (row, column) = ((i / across) as u32, (i % across) as u32);
         let (left, top) = (MARGIN + column * (panel + MARGIN), first + row * (head + picture + MARGIN));
         canvas.text(name, left, top, &name.shorten(&stage.name, panel));
         canvas.text(small, left, top + name.height, &small.shorten(&stage.in_words(), panel));
@@ -185,7 +189,7 @@ pub fn draw(title: &str, stages: &[Stage], backdrop: &Backdrop) -> Canvas {
         canvas.text(small, left, top + name.height + small.height, &cost);
         stage.draw(&mut canvas, [left, top + head], backdrop);
     }
-    for (line, text) in LEGEND.iter().enumerate() {
+    for (line, text) in legend.enumerate() {
         canvas.text(note, MARGIN, notes + line as u32 * note.height, text);
     }
     canvas

@@ -16,7 +16,8 @@ fn font(bytes: &'static [u8]) -> FontRef<'static> {
 /// name from a file can have millions.
 const LONGEST: usize = 1000;
 
-/// The weight, size and colour of text. The font has Latin-1, the minus sign and the ellipsis.
+/// The weight, size and colour of text. The font has Latin-1, the minus sign, the ellipsis, an
+/// arrow to the right, and the signs of "at most" and "at least".
 #[derive(Clone, Copy)]
 pub struct Style {
     font: &'static FontRef<'static>,
@@ -106,6 +107,26 @@ impl Style {
             .unwrap_or_default()
     }
 
+    /// Names with their scores, "tabby 0.31; lynx 0.20", in `width` pixels. Names that are too long are
+    /// shortened; scores are not.
+    pub fn scored(&self, parts: &[(String, String)], width: u32) -> String {
+        let joined = |names: &[String]| {
+            let with_score = |(name, (_, score)): (&String, &(String, String))| match score.as_str() {
+                "" => name.clone(),
+                score => format!("{name} {score}"),
+            };
+            names.iter().zip(parts).map(with_score).collect::<Vec<_>>().join("; ")
+        };
+        let mut names: Vec<String> = parts.iter().map(|(name, _)| first(name, LONGEST).to_string()).collect();
+        // The longest name is shortened first.
+        let mut room = width;
+        while self.width(&joined(&names)) > width && room > 0 {
+            room -= room.min(self.height / 2);
+            names.iter_mut().for_each(|name| *name = self.shorten(name, room));
+        }
+        joined(&names)
+    }
+
     fn scale(&self) -> PxScale {
         PxScale::from(self.height as f32)
     }
@@ -170,6 +191,20 @@ mod tests {
     }
 
     #[test]
+    fn names_are_shortened_before_scores() {
+        let parts = [
+            ("a very long name of a class".to_string(), "0.574".to_string()),
+            ("lynx".into(), "1e−7".into()),
+        ];
+        assert_eq!(STYLE().scored(&parts, 500), "a very long name of a class 0.574; lynx 1e−7");
+        let line = STYLE().scored(&parts, 250);
+        assert!(line.starts_with("a very") && line.ends_with("… 0.574; lynx 1e−7"), "{line}");
+        assert!(STYLE().width(&line) <= 250);
+        assert_eq!(STYLE().scored(&[("a note".into(), String::new())], 250), "a note");
+        assert_eq!(STYLE().scored(&parts, 20), " 0.574;  1e−7");
+    }
+
+    #[test]
     fn drawing_stays_inside_its_measure_and_the_image() {
         let style = STYLE();
         let mut image = RgbImage::from_pixel(200, 40, Rgb([255; 3]));
@@ -187,7 +222,7 @@ mod tests {
 
     #[test]
     fn every_promised_character_has_a_glyph() {
-        for letter in (' '..='~').chain('\u{A1}'..='\u{FF}').chain(['−', '…', '×']) {
+        for letter in (' '..='~').chain('\u{A1}'..='\u{FF}').chain(['−', '…', '→', '≤', '≥']) {
             assert_ne!(BOOK.glyph_id(letter).0, 0, "{letter}");
             assert_ne!(BOLD.glyph_id(letter).0, 0, "{letter}");
         }

@@ -18,10 +18,11 @@ use sha2::{Digest, Sha256};
 use crate::cli::args::classes::Classes;
 use crate::cli::args::{Aggregate, Common, Drawing, Explain, Size, Sweep};
 use crate::cli::explanation::{Explanation, Session};
-use crate::cli::output::figures::{OTHER, UNCHANGED, drop_extent};
+use crate::cli::output::figures::{OTHER, UNCHANGED, drop_extent, drop_scale};
 use crate::cli::output::json;
 use crate::cli::output::table::LISTED;
 use crate::cli::render::backdrop::Backdrop;
+use crate::cli::render::canvas::Format;
 use crate::cli::render::colours::{CATEGORIES, COLOURS, Colours};
 use crate::cli::render::scale::{ColourRange, ScaleOrigin};
 use crate::cli::source;
@@ -59,6 +60,8 @@ struct PageData<'a> {
     columns: Vec<GridLine>,
     /// The number of mapped classes that are not in the report.
     left_out: usize,
+    /// For each class, a warning about colours that could mislead; otherwise empty.
+    cautions: Vec<String>,
     /// The Grad-CAM maps, `[class][7][7]`.
     gradcam: Vec<Vec<&'a [f32]>>,
     /// The colour maps by name.
@@ -134,6 +137,7 @@ pub fn page(
         ("alt", text(&format!("The photograph {image}"))),
         ("photograph", photograph(&backdrop)),
         ("top", top(maps, &explanation.labels)),
+        ("faithfulness", faithfulness(explanation)),
         ("facts", facts(explanation)),
         ("command", text(&command(common, args, classes, &explanation.image, path))),
         ("map", script_data(&json::first_maps(explanation, MOST_CLASSES))),
@@ -187,6 +191,32 @@ fn top(maps: &OcclusionMaps, labels: &Labels) -> String {
         .expect("writing to a string");
     }
     rows
+}
+
+/// The section with the curves of each class; empty without `--faithfulness`.
+fn faithfulness(explanation: &Explanation) -> String {
+    if explanation.faithfulness.is_empty() {
+        return String::new();
+    }
+    let mut section = "<section aria-labelledby=\"faithfulness-title\">\n<h2 id=\"faithfulness-title\">Faithfulness</h2>\n\
+        <p class=\"note\">The most important pixels are covered (deletion) or alone uncovered (insertion), in the order \
+        of each map. A map is faithful if the score falls early in deletion and rises early in insertion.</p>\n"
+        .to_string();
+    let classes = &explanation.maps.classes;
+    for (k, &class) in classes.iter().take(MOST_CLASSES).enumerate() {
+        let name = text(&shown(explanation.labels.words(class)));
+        let plots = explanation.faithfulness_plots(k).map(|(kind, plot)| {
+            let data = BASE64_STANDARD.encode(plot.encode(Format::Svg));
+            let (width, height) = (plot.width, plot.height);
+            format!(
+                "<img width=\"{width}\" height=\"{height}\" alt=\"{kind} curves of {name}\" \
+                 src=\"data:image/svg+xml;base64,{data}\">\n"
+            )
+        });
+        writeln!(section, "<h3>{name}</h3>\n<div class=\"curves\">{}</div>", plots.concat())
+            .expect("writing to a string");
+    }
+    section + "</section>\n\n"
 }
 
 /// The inputs and options needed to reproduce the results and to compare them.
@@ -280,6 +310,13 @@ fn more<'a>(
         rows: (0..rows).map(row).collect(),
         columns: (0..columns).map(column).collect(),
         left_out: maps.classes.len().saturating_sub(MOST_CLASSES),
+        cautions: (0..gradcam.classes.len())
+            .map(|k| {
+                let (map, _) = explanation.drops(k);
+                let scale = drop_scale(drawing, &map, run);
+                explanation.caution(k, &map, scale.high.max(-scale.low))
+            })
+            .collect(),
         gradcam: (0..gradcam.classes.len())
             .map(|k| gradcam.maps.chunks(gradcam.grid[1]).skip(k * gradcam.grid[0]).take(gradcam.grid[0]))
             .map(Iterator::collect)
@@ -296,8 +333,9 @@ fn more<'a>(
         shown: InitialView {
             colours: COLOURS
                 .iter()
-                .find(|(_, colours)| *colours == drawing.colours.unwrap_or(Colours::Jet))
-                .map_or("jet", |(name, _)| name),
+                .find(|(_, colours)| *colours == drawing.colours.unwrap_or(Colours::OF_DROPS))
+                .map(|(name, _)| *name)
+                .expect("the user chooses from this table"),
             opacity: drawing.opacity,
             smooth: drawing.upsampling == Upsampling::Bicubic,
             colour_range: drawing.colour_range.map(|range| match range {
@@ -346,6 +384,9 @@ fn command(common: &Common, args: &Explain, classes: &Classes, image: &Path, rep
     if let Some(labels) = &common.labels {
         option("--labels", path(labels));
     }
+    if let Some(transform_input) = common.transform_input {
+        option("--transform-input", if transform_input { "on" } else { "off" }.to_string());
+    }
     option("--resize", common.resize.to_string());
     option("--classes", classes.to_string());
     option("--mask-size", size(mask_size));
@@ -364,6 +405,7 @@ fn command(common: &Common, args: &Explain, classes: &Classes, image: &Path, rep
         option("--aggregate", "windows".to_string());
     }
     option("--placement", placement.to_string());
+    option("--out", path(&args.out));
     option("--report", path(report));
     if args.faithfulness {
         words.push("--faithfulness".to_string());

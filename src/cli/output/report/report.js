@@ -216,9 +216,15 @@ function drawGrid(canvas, shown, common) {
   overlay(canvas, layerOf(canvas, shown, state.smooth, (value) => colour(value, span)));
 }
 
-function overlay(canvas, [layer, x, y]) {
+function overlay(canvas, [layer, x, y], grey = false) {
   const context = canvas.getContext("2d");
   context.drawImage(photograph, 0, 0, canvas.width, canvas.height);
+  if (grey) {
+    context.globalCompositeOperation = "saturation";
+    context.fillStyle = "#000";
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    context.globalCompositeOperation = "source-over";
+  }
   if (layer === null) return;
   context.globalAlpha = state.opacity;
   context.drawImage(layer, x, y);
@@ -235,9 +241,13 @@ function drawMap() {
     const span = limits(shown.grid.flat());
     const paint = classes ? classColour : (value) => colour(value, span);
     layer = layerOf(canvas, shown, state.smooth && !classes, paint);
-    if (!classes) drawBar(element("bar"), span);
+    if (!classes) {
+      drawBar(element("bar"), span, shown.grid.flat());
+      [element("low-end").textContent, element("high-end").textContent] = endWords(span);
+    }
   }
-  overlay(canvas, layer);
+  // On grey, the colours are those of the legend.
+  overlay(canvas, layer, classes);
   const at = position();
   if (at === null) return;
   const [[top, bottom], [left, right]] = [0, 1].map((axis) => {
@@ -297,16 +307,29 @@ function ticks([low, high], most) {
   return marks;
 }
 
-function drawBar(bar, span) {
+// The meaning of the two ends of a colour bar.
+const endWords = ([low, high]) => [
+  low < 0 ? "evidence against" : low > 0 ? "weakest evidence" : "no effect",
+  high > 0 ? "evidence for" : high < 0 ? "weakest evidence against" : "no effect",
+];
+
+// An end that some of the values lie beyond has its number with ≤ or ≥.
+function drawBar(bar, span, values) {
   const width = bar.clientWidth || canvas.width;
   const steps = Array.from({ length: 256 }, (_, i) => i);
   const strip = painted(steps, 256, 1, (i) => more.tables[state.colours].colours[i]);
   strip.setAttribute("role", "img");
   strip.setAttribute("aria-label", `Colour bar from ${short(span[0])} to ${short(span[1])}`);
-  const marks = ticks(span, Math.min(9, Math.max(3, Math.floor(width / 75)))).map(([value, text]) => {
+  const share = (value) => (span[1] > span[0] ? (value - span[0]) / (span[1] - span[0]) : 0.5);
+  const beyond = [];
+  if (values.some((value) => value < span[0])) beyond.push([span[0], `≤ ${short(span[0])}`]);
+  if (values.some((value) => value > span[1])) beyond.push([span[1], `≥ ${short(span[1])}`]);
+  const isFree = ([value]) => beyond.every(([end]) => Math.abs(share(value) - share(end)) * width > 75);
+  const inside = ticks(span, Math.min(9, Math.max(3, Math.floor(width / 75)))).filter(isFree);
+  const marks = inside.concat(beyond).map(([value, text]) => {
     const mark = document.createElement("span");
     mark.textContent = text;
-    mark.style.left = `${span[1] > span[0] ? (100 * (value - span[0])) / (span[1] - span[0]) : 50}%`;
+    mark.style.left = `${100 * share(value)}%`;
     return mark;
   });
   bar.replaceChildren(strip, ...marks);
@@ -463,7 +486,13 @@ function showView() {
   element("scale").hidden = classes;
   element("legend").hidden = !classes;
   element("colours").disabled = classes;
-  document.querySelectorAll("[name=upsampling]").forEach((input) => (input.disabled = classes));
+  const fixed = classes ? "Each position is a tile." : map.attributions ? "Each pixel has a value of its own." : "";
+  document.querySelectorAll("[name=upsampling]").forEach((input) => {
+    input.disabled = fixed !== "";
+    input.checked = (input.value === "smooth") === (state.smooth && !classes);
+  });
+  element("upsampling-note").textContent = fixed;
+  element("caution").textContent = classes ? "" : more.cautions[state.view];
   scoreRows.forEach(({ row }, k) => row.classList.toggle("chosen", k === state.view && map.classes.length > 1));
   document.querySelectorAll("#multiples button").forEach((button, k) => button.setAttribute("aria-pressed", k === state.view));
   element("view").value = state.view;
@@ -481,7 +510,8 @@ function showMeaning() {
   const upper = most[0].toUpperCase() + most.slice(1);
   let text;
   if (state.view === "classes") {
-    text = "Each colour is a class: the most probable class with the mask at that position.";
+    text = "Each colour is a class: the most probable class with the mask at that position." +
+      (others.length === 0 ? " The answer never changes: no mask changes the predicted class." : "");
   } else if (zero && isSymmetric()) {
     text = `${upper}: the score falls under the mask, so this part is evidence for the class (positive value). ` +
       `${least[0].toUpperCase() + least.slice(1)}: the score rises under the mask, so this part is evidence against the class ` +
@@ -502,7 +532,11 @@ function drawMultiples() {
   if (map.classes.length < 2) return;
   multiplesSpan = limits(map.classes.flatMap((_, k) => drops(k).grid.flat()));
   document.querySelectorAll("#multiples canvas").forEach((small, k) => drawGrid(small, drops(k), multiplesSpan));
-  drawBar(element("multiples-bar"), multiplesSpan);
+  drawMultiplesBar();
+}
+
+function drawMultiplesBar() {
+  drawBar(element("multiples-bar"), multiplesSpan, map.classes.flatMap((_, k) => drops(k).grid.flat()));
 }
 
 function drawGradcam() {
@@ -556,7 +590,6 @@ function build() {
   showOpacity();
 
   document.querySelectorAll("[name=upsampling]").forEach((input) => {
-    input.checked = (input.value === "smooth") === state.smooth;
     input.addEventListener("change", () => {
       state.smooth = input.value === "smooth";
       redrawAll();
@@ -647,7 +680,7 @@ function listen() {
     width = canvas.clientWidth;
     layer = null;
     drawMap();
-    if (multiplesSpan !== null) drawBar(element("multiples-bar"), multiplesSpan);
+    if (multiplesSpan !== null) drawMultiplesBar();
   });
 }
 
