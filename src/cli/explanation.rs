@@ -11,6 +11,7 @@ use occlude::image::lattice::{Lattice, middles};
 use occlude::image::resize::upsample;
 use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;
+use occlude::text::shown;
 use occlude::{
     Activations, ClassParts, Classification, Curves, Error, Faithfulness, GoogLeNet, Labels, MaskValue,
     OcclusionMaps, OcclusionSensitivity, Photograph, Placement, Progress, Ranking, Refinement, Resize,
@@ -20,9 +21,10 @@ use occlude::{
 use crate::cli::args::classes::Classes;
 use crate::cli::args::{Aggregate, Common, Size, Sweep};
 use crate::cli::checksum;
+use crate::cli::render::backdrop::CanvasShape;
 use crate::cli::source;
 use crate::cli::terminal::progress::Waiting;
-use crate::cli::terminal::{interrupt, panics};
+use crate::cli::terminal::{console, interrupt, panics};
 use crate::cli::weights;
 
 /// A loaded network and the data that identifies it.
@@ -254,7 +256,25 @@ impl Method {
     }
 }
 
+/// The proportion of a photograph's sides from which on a figure in its shape shows little.
+const FLAT: usize = 8;
+
 impl LoadedPhotograph {
+    /// Tells the user of a very oblong photograph about `--canvas network`.
+    pub fn tell_if_flat(&self, canvas: CanvasShape) {
+        let (height, width) = (self.photograph.height(), self.photograph.width());
+        let [least, most] = [height.min(width), height.max(width)];
+        if canvas == CanvasShape::Photo && most >= FLAT * least {
+            let [long, short] = if width > height { ["wide", "high"] } else { ["high", "wide"] };
+            console::print_note(&format!(
+                "{} is {} times as {long} as {short}, so its figures show little; --canvas network draws the 224x224 picture \
+                 of the network",
+                shown(&source::shown(&self.image)),
+                most / least
+            ));
+        }
+    }
+
     /// Reads and decodes a file, or standard input. After a second, a line on the terminal says so.
     pub fn open(image: &Path) -> Result<LoadedPhotograph> {
         let _waiting = Waiting::new(format!("reading {}", source::shown(image)));

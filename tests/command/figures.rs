@@ -244,6 +244,22 @@ fn the_extension_of_a_diagram_is_its_format() {
 }
 
 #[test]
+fn a_very_flat_photograph_has_a_hint() {
+    let folder = folder();
+    for (name, height, width) in [("flat.png", 8, 160), ("tall.png", 160, 8), ("usual.png", 50, 300)] {
+        let picture = image::RgbImage::from_fn(width, height, |x, y| image::Rgb([x as u8, y as u8, 77]));
+        write_png(&folder.path().join(name), &picture);
+        for canvas in ["photo", "network"] {
+            let arguments = ["explain", name, "--stride", "224", "--canvas", canvas];
+            let output = seeded(&folder, &arguments).output().unwrap();
+            let hint = String::from_utf8(output.stderr).unwrap();
+            let expected = canvas == "photo" && name != "usual.png";
+            assert_eq!(hint.contains("20 times as") && hint.contains("--canvas network"), expected, "{hint}");
+        }
+    }
+}
+
+#[test]
 fn each_of_several_photographs_has_a_folder() {
     let folder = folder();
     fs::create_dir(folder.path().join("other")).unwrap();
@@ -292,7 +308,21 @@ fn each_of_several_photographs_has_a_folder() {
     // After an error nothing is written, not even for the photographs before it.
     let broken = ["explain", "picture.png", "absent.png", "--out", "broken"];
     refuse(&folder, seeded(&folder, &broken), 1, &["absent.png"]);
-    let report = ["explain", "picture.png", "second.png", "--report", "report.html", "--out", "broken"];
-    refuse(&folder, seeded(&folder, &report), 1, &["--report", "2 photographs", "expected one photograph"]);
+    let report = ["explain", "picture.png", "second.png", "--report", "a/report.html", "--out", "broken"];
+    refuse(
+        &folder,
+        seeded(&folder, &report),
+        1,
+        &["--report", "2 photographs", "a file name without folders"],
+    );
     assert!(!folder.path().join("broken").exists());
+
+    // Each has its report, whose command writes to the same folder.
+    let text = run("explain", "reports", &["--report", "report.html"]);
+    for name in names("reports") {
+        let page = fs::read_to_string(folder.path().join("reports").join(&name).join("report.html")).unwrap();
+        assert!(page.contains(&format!("--out reports/{name} --report reports/{name}/report.html</code>")));
+        assert!(text.contains(&format!("wrote reports/{name}/report.html\n")), "{text}");
+    }
+    assert!(!folder.path().join("report.html").exists());
 }

@@ -625,10 +625,11 @@ fn a_file_name_stays_a_file_name() {
 fn the_ends_of_the_colour_bar_have_their_meaning() {
     let Some(mut browser) = Browser::start() else { return };
     let folder = folder();
-    let mut ends = |options: &[&str]| {
+    browser.resize(390, 844, 1.0);
+    let ends = |browser: &mut Browser, options: &[&str]| {
         let (page, map) = report(&folder, &[&["picture.png", "--stride", "75"], options].concat());
         browser.open(&page, READY);
-        let words = ["low-end", "high-end"].map(|id| text(&mut browser, id));
+        let words = ["low-end", "high-end"].map(|id| text(browser, id));
         let marks =
             browser.evaluate("[...document.querySelectorAll('#bar span')].map((mark) => mark.textContent)");
         let marks: Vec<String> = serde_json::from_value(marks).unwrap();
@@ -637,12 +638,12 @@ fn the_ends_of_the_colour_bar_have_their_meaning() {
             serde_json::from_value::<Vec<Vec<f32>>>(map["maps"][0].clone()).unwrap().concat();
         (words, beyond, values)
     };
-    let (words, beyond, values) = ends(&["--score", "logit"]);
+    let (words, beyond, values) = ends(&mut browser, &["--score", "logit"]);
     assert_eq!(words, ["evidence against", "evidence for"]);
     assert!(beyond.is_empty() && values.iter().any(|value| *value != 0.0), "{beyond:?}");
     let (low, high) = values.iter().fold((f32::MAX, f32::MIN), |(low, high), v| (low.min(*v), high.max(*v)));
     // From the smallest to the largest value, whatever their signs are.
-    let (words, beyond, _) = ends(&["--score", "logit", "--colour-range", "minmax"]);
+    let (words, beyond, _) = ends(&mut browser, &["--score", "logit", "--colour-range", "minmax"]);
     let word = |value: f32| value < 0.0;
     assert_eq!(
         words.clone().map(|end| end.contains("against")),
@@ -652,8 +653,11 @@ fn the_ends_of_the_colour_bar_have_their_meaning() {
     assert!(beyond.is_empty());
     // From 0 on, there is no evidence against the class, and smaller values are cut off.
     let limit = (high / 2.0).to_string();
-    let (words, beyond, _) = ends(&["--score", "logit", "--colour-range", "minmax", "--scale", &limit]);
+    let (words, beyond, _) =
+        ends(&mut browser, &["--score", "logit", "--colour-range", "minmax", "--scale", &limit]);
     assert_eq!(words, ["no effect", "evidence for"]);
+    let inside = browser.evaluate("document.documentElement.scrollWidth <= innerWidth");
+    assert_eq!(inside, true, "the numbers at the ends stay inside the page");
     assert_eq!(beyond.len(), 1 + usize::from(low < 0.0), "{beyond:?} {low} {high}");
 }
 

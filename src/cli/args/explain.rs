@@ -93,8 +93,8 @@ pub struct Explain {
     pub out: PathBuf,
 
     /// Also write an interactive report, one HTML file for a browser: the map over the photograph,
-    /// the effect of each mask, the most probable class at each position; at most 20 classes, one
-    /// photograph
+    /// the effect of each mask, the most probable class at each position, the curves of
+    /// --faithfulness; at most 20 classes. Each of several photographs has the report in its folder
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
 

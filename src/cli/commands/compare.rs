@@ -42,6 +42,7 @@ fn compare(common: &Common, args: &Compare, output: &OutputFolder) -> Result<Exi
     let sources =
         args.images.iter().map(|image| LoadedPhotograph::open(image)).collect::<Result<Vec<_>>>()?;
     earlier::tell(&args.out, "compare.json", &sources.iter().collect::<Vec<_>>());
+    sources.iter().for_each(|source| source.tell_if_flat(args.drawing.canvas.shape));
     let said: Vec<Classification> =
         sources.iter().map(|source| session.classify(source)).collect::<Result<_>>()?;
     let asked = if args.classes.is_empty() { None } else { Some(session.classes(&args.classes)?) };

@@ -30,13 +30,17 @@ pub fn run(common: &Common, args: &Explain) -> Result<ExitCode> {
     let output = OutputFolder::check(&args.out)?;
     let images = different(&args.images);
     if let Some(report) = &args.report {
-        files::check_apart(report)?;
+        if images.len() == 1 {
+            files::check_apart(report)?;
+        }
         images.iter().try_for_each(|image| refuse_to_replace(image, report))?;
-        if images.len() > 1 {
+        if images.len() > 1 && report.file_name() != Some(report.as_os_str()) {
             return Err(Error::Option {
                 name: "--report",
-                found: format!("with {} photographs", images.len()),
-                expected: "one photograph, which is the subject of the report".to_string(),
+                found: format!("{} with {} photographs", report.display(), images.len()),
+                expected:
+                    "a file name without folders: each photograph has its report in its own folder of --out"
+                        .to_string(),
             });
         }
     }
@@ -62,6 +66,7 @@ fn explain(common: &Common, args: &Explain, images: &[&Path], output: &OutputFol
     let sources = images.iter().map(|image| LoadedPhotograph::open(image)).collect::<Result<Vec<_>>>()?;
     for (folder, source) in folders.iter().zip(&sources) {
         earlier::tell(&args.out.join(folder), "map.json", &[source]);
+        source.tell_if_flat(args.figures.drawing.canvas.shape);
     }
     let swept = sources.into_iter().zip(&folders).map(|(source, folder)| {
         sweep(&session, args, &classes, source, |explanation| {
@@ -77,17 +82,23 @@ fn explain(common: &Common, args: &Explain, images: &[&Path], output: &OutputFol
     let jsons: Vec<String> = explanations.iter().map(json::maps).collect();
     let mut files = Vec::new();
     let mut counts = Vec::new();
+    // The report of the only photograph has its own path; those of several are beside their maps.
+    let mut apart = None;
     for ((explanation, folder), json) in explanations.iter().zip(&folders).zip(&jsons) {
-        let results = results::files(explanation, &args.figures, run, &args.arrays, json);
+        let mut results = results::files(explanation, &args.figures, run, &args.arrays, json);
+        if let Some(name) = &args.report {
+            let out = args.out.join(folder);
+            let path = if images.len() > 1 { out.join(name) } else { name.clone() };
+            let page = report::page(&session, explanation, common, args, &classes, run, [&out, &path])?;
+            match images {
+                [_] => apart = Some((path, page)),
+                _ => results.push((name.to_string_lossy().into_owned(), page.into_bytes())),
+            }
+        }
         counts.push(results.len());
         files.extend(inside(folder, results));
     }
-    let page = args
-        .report
-        .as_deref()
-        .map(|path| report::page(&session, &explanations[0], common, args, &classes, run, path));
-    let page = page.transpose()?;
-    let apart = args.report.as_deref().zip(page.as_ref().map(String::as_bytes));
+    let apart = apart.as_ref().map(|(path, page)| (path.as_path(), page.as_bytes()));
     let mut written = output.write_with(&files, apart)?.into_iter();
     drop(drawing);
     if args.json {

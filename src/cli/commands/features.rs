@@ -37,6 +37,7 @@ fn features(common: &Common, args: &Features, output: &OutputFolder) -> Result<E
     let (_, channels) = session.net.network().output(&args.layer)?;
     check_strongest(args, channels.len())?;
     let source = LoadedPhotograph::open(&args.image)?;
+    source.tell_if_flat(args.canvas.shape);
     let activations = session.forward(&source.photograph)?;
     let layer = LayerMaps::of(session.net.network(), &activations, &args.layer)?;
     for channel in &layer.channels {

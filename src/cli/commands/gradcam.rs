@@ -38,6 +38,7 @@ fn gradcam(common: &Common, args: &Gradcam, output: &OutputFolder) -> Result<Exi
     let session = Session::open(common)?;
     let source = LoadedPhotograph::open(&args.image)?;
     earlier::tell(&args.out, "gradcam.json", &[&source]);
+    source.tell_if_flat(args.canvas.shape);
     let activations = session.forward(&source.photograph)?;
     let said = activations.classification();
     require_finite(&said.logits)?;

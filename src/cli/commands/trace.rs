@@ -32,6 +32,7 @@ fn trace(common: &Common, args: &Trace, output: &OutputFolder) -> Result<ExitCod
     let session = Session::open(common)?;
     let source = LoadedPhotograph::open(&args.image)?;
     earlier::tell(&args.out, "trace.json", &[&source]);
+    source.tell_if_flat(args.canvas.shape);
     let input = source.photograph.picture(session.resize).input();
     let size = match args.mask_size {
         Size::Auto => MASK_SIZE,

@@ -78,18 +78,18 @@ impl Backdrop {
             }
             CanvasShape::Photo => {
                 let size = fit([photograph.height(), photograph.width()]);
-                let mut backdrop = Backdrop::undimmed(photograph, resize, size);
-                backdrop.dim();
-                backdrop
+                Backdrop::of_size(photograph, resize, size)
             }
         }
     }
 
-    /// The photograph in `[height, width]` pixels, with the part that the network does not see as it is.
-    pub fn undimmed(photograph: &Photograph, resize: Resize, size: [usize; 2]) -> Backdrop {
+    /// The photograph in `[height, width]` pixels. The part that the network does not see is darker.
+    pub fn of_size(photograph: &Photograph, resize: Resize, size: [usize; 2]) -> Backdrop {
         let whole = Rect { y0: 0, x0: 0, y1: size[0], x1: size[1] };
         let pixels = resize_rgb(photograph.rgb(), photograph.height(), photograph.width(), size, whole);
-        Backdrop { size, pixels, framing: photograph.framing(resize).at_size(size) }
+        let mut backdrop = Backdrop { size, pixels, framing: photograph.framing(resize).at_size(size) };
+        backdrop.dim();
+        backdrop
     }
 
     /// Darkens the part that the network does not see.

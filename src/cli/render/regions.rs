@@ -21,8 +21,8 @@ const LINES: usize = 2;
 /// A photograph with a region.
 pub struct RegionPanel {
     pub caption: String,
-    /// Below the photograph.
-    pub notes: [String; LINES],
+    /// Below the photograph: names with their scores, or words with an empty score.
+    pub notes: [Vec<(String, String)>; LINES],
     /// `[height][width][3]`.
     pub pixels: Vec<u8>,
     /// Closed lines, each a list of [x, y] in shares of the width and the height.
@@ -77,7 +77,7 @@ pub fn draw(
             ringed(&mut figure, [x, y, width, height]);
         }
         for (note, y) in panel.notes.iter().zip((below..).step_by(note_style().height as usize)) {
-            figure.text(note_style(), left, y, &note_style().shorten(note, column));
+            figure.text(note_style(), left, y, &note_style().scored(note, column));
         }
     }
     for (note, y) in notes.iter().zip((notes_top..).step_by(note_style().height as usize)) {
@@ -104,7 +104,7 @@ mod tests {
         for size in [[448, 448], [1, 448], [448, 1]] {
             let panel = || RegionPanel {
                 caption: LONG.into(),
-                notes: [LONG.into(), LONG.into()],
+                notes: [vec![(LONG.into(), String::new())], vec![(LONG.into(), "0.123".into()); 2]],
                 pixels: vec![7; (size[0] * size[1] * 3) as usize],
                 contours: vec![vec![[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]], Vec::new()],
                 boxes: vec![[0.0, 0.0, 1.0, 1.0], [0.5, 0.5, 0.5, 0.5]],

@@ -84,21 +84,27 @@ impl Drop for PhotographsBar {
     }
 }
 
-/// A line about a search whose end is not known, like [`PositionsBar`].
+/// A progress bar of a search whose end is not known, like [`PositionsBar`].
 pub struct SearchLine(
     ProgressBar,
     #[expect(dead_code, reason = "lives as long as the line")] DeferredSignals,
 );
 
 impl SearchLine {
-    pub fn new(work: &'static str) -> SearchLine {
-        let line = ProgressBar::new_spinner().with_message(work);
-        let style = ProgressStyle::with_template("{spinner} {msg}: {pos} classifications");
+    /// `usual` is the number of classifications of a long search. Most are shorter.
+    pub fn new(work: &'static str, usual: usize) -> SearchLine {
+        let line = ProgressBar::new(usual as u64).with_message(work);
+        let style = ProgressStyle::with_template(
+            "{bar:20} {msg}: {pos} of about {len} classifications, at most about {eta} left",
+        );
         line.set_style(style.expect("a constant template"));
         SearchLine(line, DeferredSignals::new())
     }
 
     pub fn show(&self, done: usize) {
+        if self.0.length().is_some_and(|usual| usual < done as u64) {
+            self.0.set_length(done as u64);
+        }
         self.0.set_position(done as u64);
     }
 }

@@ -20,11 +20,9 @@ pub const KEPT_BY_NOTHING: &str = "predicted for the covered picture";
 pub const NOT_LOST: &str = "predicted whatever is covered";
 pub const LOST_ALREADY: &str = "not predicted for the whole picture";
 
-/// Shade over the pixels without evidence, and over those that the network does not see.
+/// Shade over the pixels without evidence.
 const SHADE: [u8; 3] = [0; 3];
-const SHADED: f32 = 0.55;
-const UNSEEN: [u8; 3] = [255; 3];
-const UNSEEN_SHARE: f32 = 0.8;
+const SHADED: f32 = 0.4;
 
 /// A photograph in the size of a panel, for the figures of all classes.
 pub struct Panel {
@@ -39,7 +37,7 @@ impl Panel {
     pub fn new(explanation: &Explanation) -> Result<Panel> {
         let (photograph, resize) = (&explanation.photograph, explanation.resize);
         let size = panel_size([photograph.height(), photograph.width()]);
-        let backdrop = Backdrop::undimmed(photograph, resize, size);
+        let backdrop = Backdrop::of_size(photograph, resize, size);
         let covered = explanation.maps.mask_value.covered(&photograph.picture(resize).input())?;
         let inside = |&place: &f64| (0.0..INPUT_SIDE as f64).contains(&place).then_some(place as usize);
         let level = |y: usize, x: usize| {
@@ -61,7 +59,7 @@ impl Panel {
         pixels
             .flat_map(|((&pixel, covered), [y, x])| match covered {
                 Some(covered) => colour(region.pixels()[y * width + x], pixel, *covered),
-                None => mix(pixel, UNSEEN, UNSEEN_SHARE),
+                None => pixel,
             })
             .collect()
     }
@@ -79,10 +77,11 @@ pub fn draw(explanation: &Explanation, panel: &Panel, regions: &ClassRegions, ar
     let said = |said: &Classification| {
         let scores = scores(said, maps.score);
         let best = said.best();
-        let own = format!("{} {}", labels.short(class), readable(scores[class]));
-        let other = || format!("{} {}; {own}", labels.short(best), readable(scores[best]));
-        if best == class { own } else { other() }
+        let scored = |class: usize| (labels.short(class).to_string(), readable(scores[class]));
+        if best == class { vec![scored(class)] } else { vec![scored(best), scored(class)] }
     };
+    // A line without a score.
+    let words = |text: String| vec![(text, String::new())];
     let evidence = &regions.evidence;
     let first = RegionPanel {
         caption: "Evidence".to_string(),
@@ -90,13 +89,13 @@ pub fn draw(explanation: &Explanation, panel: &Panel, regions: &ClassRegions, ar
             Some(part) => {
                 let Rect { y0, x0, y1, x1 } = part.bounds;
                 let share = percent(evidence.region.share());
-                let boxed = if evidence.parts.len() == 1 { "box" } else { "largest box" };
+                let boxed = if evidence.parts.len() == 1 { "box" } else { "largest" };
                 [
-                    format!("{share} of the photograph in {}", counted(evidence.parts.len(), "part")),
-                    format!("{boxed}: x {x0} to {}, y {y0} to {}", x1 - 1, y1 - 1),
+                    words(format!("{share} of the photograph in {}", counted(evidence.parts.len(), "part"))),
+                    words(format!("{boxed}: {}×{} px at x {x0}, y {y0}", x1 - x0, y1 - y0)),
                 ]
             }
-            None => ["no evidence for the class".to_string(), String::new()],
+            None => [words("no evidence for the class".to_string()), Vec::new()],
         },
         pixels: panel.pixels(
             &evidence.region,
@@ -111,7 +110,7 @@ pub fn draw(explanation: &Explanation, panel: &Panel, regions: &ClassRegions, ar
         let caption = caption.to_string();
         let Some(found) = found else {
             let pixels = panel.photograph.pixels.clone();
-            let notes = [none.to_string(), String::new()];
+            let notes = [words(none.to_string()), Vec::new()];
             return RegionPanel { caption, notes, pixels, contours: Vec::new(), boxes: Vec::new() };
         };
         let Searched { placed, part } = found;
@@ -119,9 +118,9 @@ pub fn draw(explanation: &Explanation, panel: &Panel, regions: &ClassRegions, ar
         RegionPanel {
             caption,
             notes: match found.picture_share() == 0.0 {
-                true => [nothing.to_string(), answer],
-                false if keeps => [answer, format!("with only {}", found.size())],
-                false => [answer, format!("without {}", found.size())],
+                true => [words(nothing.to_string()), answer],
+                false if keeps => [answer, words(format!("with only {}", found.size()))],
+                false => [answer, words(format!("without {}", found.size()))],
             },
             pixels: panel.pixels(
                 &placed.region,
@@ -150,6 +149,10 @@ pub fn draw(explanation: &Explanation, panel: &Panel, regions: &ClassRegions, ar
     };
     let tile = args.tile;
     let fill = fill_in_words(maps.mask_value);
+    let level = match panel.photograph.dark_in_words() {
+        Some(dark) => format!("{level}; {dark}"),
+        None => level,
+    };
     regions::draw(
         labels.words(class),
         &format!("{} {}", maps.score, readable(regions.base_score)),

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use image::ExtendedColorType;
+use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;
 use occlude::text::shown;
 use occlude::{
@@ -136,7 +137,8 @@ fn region(common: &Common, args: &Region, output: &OutputFolder) -> Result<ExitC
     let progress = |progress: Progress| bar.show(progress.done, progress.total);
     let explanation = session.sweep(source, &Classes::of(classes), &args.sweep, &progress, None)?;
     drop(bar);
-    let line = SearchLine::new("searching the smallest parts");
+    let tiles = INPUT_SIDE.div_ceil(args.tile).pow(2);
+    let line = SearchLine::new("searching the smallest parts", explanation.maps.classes.len() * 4 * tiles);
     let maps: Vec<Vec<f32>> =
         (0..explanation.maps.classes.len()).map(|k| explanation.importance(k)).collect();
     let progress = |done| line.show(done);
@@ -204,6 +206,12 @@ fn scores(said: &Classification, score: Score) -> &[f32] {
     }
 }
 
+/// A box in words, which leave no doubt about its last row and column.
+fn box_in_words(bounds: Rect) -> String {
+    let (width, height) = (bounds.width(), bounds.height());
+    format!("{width} pixels wide and {height} high, from x {} and y {} on", bounds.x0, bounds.y0)
+}
+
 /// A share of the photograph in words.
 fn percent(share: f32) -> String {
     format!("{:.1} %", share * 100.0)
@@ -226,14 +234,12 @@ fn summary(explanation: &Explanation, regions: &[ClassRegions], written: &[PathB
         line(format!("{} ({class}): {} {:.4}", shown(labels.short(class)), maps.score, of_class.base_score));
         line(match of_class.evidence.parts.first() {
             Some(largest) => {
-                let Rect { y0, x0, y1, x1 } = largest.bounds;
                 format!(
-                    "  evidence  {} of the photograph in {}; {} x {x0} to {}, y {y0} to {}",
+                    "  evidence  {} of the photograph in {}; {} {}",
                     percent(of_class.evidence.region.share()),
                     counted(of_class.evidence.parts.len(), "part"),
                     if of_class.evidence.parts.len() == 1 { "box" } else { "box of the largest" },
-                    x1 - 1,
-                    y1 - 1
+                    box_in_words(largest.bounds)
                 )
             }
             None => "  evidence  none".to_string(),

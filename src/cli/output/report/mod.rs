@@ -103,7 +103,8 @@ struct GridLine {
     pixels: [usize; 2],
 }
 
-/// The contents of the HTML file. `run` are the smallest and the largest drop of the run.
+/// The contents of the HTML file. `run` are the smallest and the largest drop of the run, then come the
+/// folder of results and the file itself.
 ///
 /// # Errors
 /// The errors of [`occlude::GoogLeNet::grad_cam`]; none after a successful sweep.
@@ -114,7 +115,7 @@ pub fn page(
     args: &Explain,
     classes: &Classes,
     run: [f32; 2],
-    path: &Path,
+    [out, path]: [&Path; 2],
 ) -> Result<String> {
     let maps = &explanation.maps;
     let held = &maps.classes[..maps.classes.len().min(MOST_CLASSES)];
@@ -139,7 +140,7 @@ pub fn page(
         ("top", top(maps, &explanation.labels)),
         ("faithfulness", faithfulness(explanation)),
         ("facts", facts(explanation)),
-        ("command", text(&command(common, args, classes, &explanation.image, path))),
+        ("command", text(&command(common, args, classes, &explanation.image, [out, path]))),
         ("map", script_data(&json::first_maps(explanation, MOST_CLASSES))),
         ("more", script_data(&json::line(&more(explanation, &backdrop, &gradcam, drawing, run)))),
         ("script", SCRIPT.to_string()),
@@ -348,7 +349,13 @@ fn more<'a>(
 }
 
 /// The command line that reproduces the numbers, for a POSIX shell.
-fn command(common: &Common, args: &Explain, classes: &Classes, image: &Path, report: &Path) -> String {
+fn command(
+    common: &Common,
+    args: &Explain,
+    classes: &Classes,
+    image: &Path,
+    [out, report]: [&Path; 2],
+) -> String {
     // Without `..`, the compiler reports an option that is missing here.
     let Sweep {
         mask_size,
@@ -405,7 +412,7 @@ fn command(common: &Common, args: &Explain, classes: &Classes, image: &Path, rep
         option("--aggregate", "windows".to_string());
     }
     option("--placement", placement.to_string());
-    option("--out", path(&args.out));
+    option("--out", path(out));
     option("--report", path(report));
     if args.faithfulness {
         words.push("--faithfulness".to_string());

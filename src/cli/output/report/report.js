@@ -322,12 +322,13 @@ function drawBar(bar, span, values) {
   strip.setAttribute("aria-label", `Colour bar from ${short(span[0])} to ${short(span[1])}`);
   const share = (value) => (span[1] > span[0] ? (value - span[0]) / (span[1] - span[0]) : 0.5);
   const beyond = [];
-  if (values.some((value) => value < span[0])) beyond.push([span[0], `≤ ${short(span[0])}`]);
-  if (values.some((value) => value > span[1])) beyond.push([span[1], `≥ ${short(span[1])}`]);
-  const isFree = ([value]) => beyond.every(([end]) => Math.abs(share(value) - share(end)) * width > 75);
+  if (values.some((value) => value < span[0])) beyond.push([span[0], `≤ ${exact(span[0])}`, "first"]);
+  if (values.some((value) => value > span[1])) beyond.push([span[1], `≥ ${exact(span[1])}`, "last"]);
+  const isFree = ([value]) => beyond.every(([end]) => Math.abs(share(value) - share(end)) * width > 110);
   const inside = ticks(span, Math.min(9, Math.max(3, Math.floor(width / 75)))).filter(isFree);
-  const marks = inside.concat(beyond).map(([value, text]) => {
+  const marks = inside.concat(beyond).map(([value, text, place = ""]) => {
     const mark = document.createElement("span");
+    mark.className = place;
     mark.textContent = text;
     mark.style.left = `${100 * share(value)}%`;
     return mark;
@@ -352,7 +353,9 @@ function drawLegend() {
   const entry = (rgb, name, count) => {
     const item = document.createElement("li");
     const swatch = document.createElement("i");
-    swatch.style.background = `rgb(${rgb.join(" ")})`;
+    // The colour over a medium grey photograph.
+    const share = Math.max(state.opacity, 0.5);
+    swatch.style.background = `rgb(${rgb.map((level) => Math.round(128 + (level - 128) * share)).join(" ")})`;
     const texts = [name, `${count} of ${rows * columns} positions`].map((text) => {
       const span = document.createElement("span");
       span.textContent = text;
@@ -520,6 +523,10 @@ function showMeaning() {
     text = `The colours from ${least} to ${most} show how far the score of the class falls under the mask. ` +
       "Positive values are evidence for the class, negative values are evidence against it. The colour bar shows the position of zero.";
   }
+  const [[top, bottom], [left, right]] = more.framing;
+  if (top > 0.5 || left > 0.5 || bottom < canvas.height - 0.5 || right < canvas.width - 0.5) {
+    text += " The network does not see the dark part.";
+  }
   if (more.at_points && (state.view === "classes" || !map.attributions)) {
     text += " The map is paler where no mask was centred.";
   }
@@ -583,6 +590,7 @@ function build() {
   element("opacity").addEventListener("input", (event) => {
     state.opacity = event.target.value / 100;
     showOpacity();
+    drawLegend();
     drawMap();
     drawMultiples();
     drawGradcam();
