@@ -91,6 +91,52 @@ fn two_pictures_share_their_classes() {
     assert_eq!(run(&["--classes", "7"])["contrasts"], serde_json::json!([]));
 }
 
+/// The width and the height of the page and of each picture of a figure in SVG.
+fn sizes(figure: &str) -> Vec<[f64; 2]> {
+    let tags = figure.split('<').filter(|tag| tag.starts_with("svg ") || tag.starts_with("image "));
+    let number = |tag: &str, name: &str| {
+        tag.split(&format!(" {name}=\"")).nth(1).unwrap().split('"').next().unwrap().parse().unwrap()
+    };
+    tags.map(|tag| ["width", "height"].map(|name| number(tag, name))).collect()
+}
+
+#[test]
+fn a_figure_has_one_bar_for_its_maps_and_is_not_half_empty() {
+    let folder = folder();
+    for (name, height, width) in [("wide.png", 60, 240), ("tall.png", 240, 60)] {
+        let picture = image::RgbImage::from_fn(width, height, |x, y| image::Rgb([x as u8, y as u8, 90]));
+        write_png(&folder.path().join(name), &picture);
+    }
+    let run = |images: &[&str], classes: &str| {
+        let options = ["--stride", "112", "--format", "svg", "--classes", classes, "--out", "figure"];
+        succeed(seeded(&folder, &[&["compare"], images, &options].concat()));
+        let files = listing(&folder.path().join("figure"));
+        let figure = files.iter().find(|file| file.extension().unwrap() == "svg").unwrap();
+        let found = sizes(&fs::read_to_string(figure).unwrap());
+        fs::remove_dir_all(folder.path().join("figure")).unwrap();
+        found
+    };
+    for (images, classes, maps) in [
+        (&["picture.png"][..], "top2", 2),
+        (&["picture.png"], "top6", 6),
+        (&["wide.png", "tall.png"], "top2", 4),
+        (&["tall.png", "wide.png"], "top3", 6),
+    ] {
+        let found = run(images, classes);
+        let bars = found.iter().filter(|[width, _]| *width == 24.0).count();
+        assert_eq!(bars, 2, "{images:?} {classes}: one for the maps, one for the differences");
+        // The page, the bars, the photographs, the maps, the differences.
+        assert_eq!(found.len(), 1 + 2 + images.len() + maps + images.len(), "{images:?} {classes}");
+        let area = |[width, height]: [f64; 2]| width * height;
+        let used: f64 = found[1..].iter().copied().map(area).sum();
+        let share = used / area(found[0]);
+        assert!(
+            share > if images.len() > 1 { 0.38 } else { 0.3 },
+            "{images:?} {classes}: only {share} of the page"
+        );
+    }
+}
+
 #[test]
 fn what_cannot_be_compared_is_refused() {
     let folder = two();

@@ -12,7 +12,8 @@ use super::sweep::{Pool, Sweep};
 #[command(after_help = "\
 For one photograph, the figure shows the maps of the classes side by side on one scale, and the difference of the first two
 maps. For two photographs, it shows in each the maps of both predicted classes; this helps to find out why a photograph
-is misclassified. The map of a very improbable class is nearly flat; use --score logit to see its evidence.
+is misclassified. The map of a very improbable class is nearly flat, and a caution says so; use --score logit to see its
+evidence. Differences have a scale and colours of their own: green is the first class's excess, purple the second's.
 
 Files written to DIR:
   <image>-compare.png             the figure; for two photographs, <image1>-<image2>-compare.png

@@ -19,11 +19,12 @@ use crate::cli::output::figures::{drop_range, drop_scale, sizes};
 use crate::cli::output::files::OutputFolder;
 use crate::cli::output::json;
 use crate::cli::output::names::stem;
+use crate::cli::output::table;
 use crate::cli::render::backdrop::Backdrop;
 use crate::cli::render::canvas::Canvas;
 use crate::cli::render::colours::Colours;
 use crate::cli::render::map::Overlay;
-use crate::cli::render::panels::{self, FigurePanel, PanelRow};
+use crate::cli::render::panels::{self, Arrangement, FigurePanel, PanelRow};
 use crate::cli::render::scale::{ColourRange, Scale, ScaleOrigin, readable};
 use crate::cli::terminal::console;
 use crate::cli::terminal::progress::PositionsBar;
@@ -31,6 +32,10 @@ use crate::cli::terminal::threads::on_threads;
 
 /// The number of maps in a row of the figure, beside the photograph.
 const ACROSS: usize = 3;
+
+/// The quotient of the proportions of two photographs from which on one is called wide and the other
+/// tall.
+const MIXED: f64 = 3.0;
 
 pub fn run(common: &Common, args: &Compare) -> Result<ExitCode> {
     let output = OutputFolder::check(&args.out)?;
@@ -129,6 +134,14 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
     let mut faint = Vec::new();
     // The maps share one bar, beside the first row.
     let mut bar = Some(scale);
+    // The maps of a wide photograph are below each other if those of a tall one are beside them;
+    // otherwise half of the page would be empty.
+    let ratio = |backdrop: &Backdrop| backdrop.size[1] as f64 / backdrop.size[0] as f64;
+    let is_wide = |backdrop: &Backdrop| ratio(backdrop) > 1.0;
+    let is_mixed = match &backdrops[..] {
+        [one, other] => (ratio(one) / ratio(other)).ln().abs() > MIXED.ln() && maps.classes.len() <= ACROSS,
+        _ => false,
+    };
     let mut rows = Vec::new();
     let mut last_row = Vec::new();
     for (i, (explanation, drops)) in explanations.iter().zip(&drops).enumerate() {
@@ -140,9 +153,16 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
             FigurePanel { caption, score, backdrop, pixels, area: lattice.area(), mark }
         };
         let mut panels = vec![uncovered(explanation, &stems[i], backdrop)];
+        let arrangement = match (is_mixed, is_wide(backdrop)) {
+            (false, _) => Arrangement::Across,
+            (true, true) if i == 0 => Arrangement::Down,
+            (true, true) => Arrangement::DownBeside,
+            (true, false) if i == 0 => Arrangement::Across,
+            (true, false) => Arrangement::AcrossBeside,
+        };
         for (k, (map, lattice)) in drops.iter().enumerate() {
             if panels.len() > ACROSS {
-                rows.push(PanelRow { panels: std::mem::take(&mut panels), scale: bar.take() });
+                rows.push(PanelRow { panels: std::mem::take(&mut panels), scale: bar.take(), arrangement });
             }
             let score = readable(explanation.maps.base_scores[k]);
             let caption = [names[k].clone(), explanation.maps.score.to_string()];
@@ -151,7 +171,9 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
                 faint.push((most, names[k].clone() + &of_photograph(i)));
             }
         }
-        rows.push(PanelRow { panels, scale: bar.take() });
+        // The bar of a column and the row beside it is at the right.
+        let scale = if is_mixed && i == 0 { None } else { bar.take() };
+        rows.push(PanelRow { panels, scale, arrangement });
         if let Some(difference) = differences.get(i) {
             let contrast = format!("{} − {}", names[0], names[1]);
             let caption = match stems {
@@ -167,9 +189,10 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
         format!("{}{}", scale.meaning(), explanations[0].pale_in_words()),
     ];
     if has_contrast {
-        rows.push(PanelRow { panels: last_row, scale: Some(contrast_scale) });
+        let arrangement = if is_mixed { Arrangement::DownBeside } else { Arrangement::Across };
+        rows.push(PanelRow { panels: last_row, scale: Some(contrast_scale), arrangement });
         notes.push(format!(
-            "last row: {} − {}, on a scale of its own; {}",
+            "difference: {} − {}, on a scale of its own; {}",
             names[0],
             names[1],
             contrast_scale.meaning()
@@ -215,12 +238,12 @@ fn summary(explanations: &[Explanation], contrasts: &[Contrast], stems: &[String
             let [row, column] = map.max_position();
             let ([y, x], most) = (maps.centre(row, column), map.get(row, column));
             let evidence = if most > 0.0 {
-                format!("strongest evidence {most:+.4} with the mask at x {x}, y {y}")
+                format!("strongest evidence {} with the mask at x {x}, y {y}", table::drop(most))
             } else {
                 "no evidence for the class at any position".to_string()
             };
-            let (name, score) = (shown(labels.short(class)), maps.base_scores[k]);
-            line(format!("  {name} ({class}): {} {score:.4}, {evidence}", maps.score));
+            let (name, score) = (shown(labels.short(class)), table::score(maps.base_scores[k]));
+            line(format!("  {name} ({class}): {} {score}, {evidence}", maps.score));
             let caution = explanation.caution(k, &explanation.drops(k).0, 0.0);
             if !caution.is_empty() {
                 line(format!("    {caution}"));

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::slice;
@@ -17,7 +18,7 @@ use crate::cli::explanation::{Explanation, LoadedPhotograph, Session, fill_in_wo
 use crate::cli::output::figures::{drop_range, drop_scale};
 use crate::cli::output::files::{self, OutputFolder};
 use crate::cli::output::names::folders;
-use crate::cli::output::table::{LISTED, table};
+use crate::cli::output::table::{LISTED, drop, score, table};
 use crate::cli::output::{earlier, json, report, results};
 use crate::cli::render::preview::Preview;
 use crate::cli::source;
@@ -100,7 +101,7 @@ fn explain(common: &Common, args: &Explain, images: &[&Path], output: &OutputFol
     }
     let apart = apart.as_ref().map(|(path, page)| (path.as_path(), page.as_bytes()));
     let mut written = output.write_with(&files, apart)?.into_iter();
-    drop(drawing);
+    mem::drop(drawing);
     if args.json {
         console::print(&jsons.concat())?;
         return Ok(ExitCode::SUCCESS);
@@ -150,7 +151,7 @@ fn sweep(
     if args.faithfulness {
         session.measure(&mut explanation, &args.sweep, &progress)?;
     }
-    drop(bar);
+    mem::drop(bar);
     if let Some(preview) = &mut *preview.lock().expect("as above") {
         show(preview, &explanation);
     }
@@ -255,7 +256,7 @@ fn evidence(maps: &OcclusionMaps, k: usize, labels: &Labels) -> [String; 3] {
     let (class, map) = (maps.classes[k], maps.map(k));
     let under = |[row, column]: [usize; 2]| {
         let [y, x] = maps.centre(row, column);
-        format!("{:+.4} with the mask at x {x}, y {y}", map.get(row, column))
+        format!("{} with the mask at x {x}, y {y}", drop(map.get(row, column)))
     };
     let evidence_for = if map.max() > 0.0 {
         format!("  strongest evidence for      {}", under(map.max_position()))
@@ -268,8 +269,8 @@ fn evidence(maps: &OcclusionMaps, k: usize, labels: &Labels) -> [String; 3] {
         "  no evidence against the class at any position".to_string()
     };
     let name = shown(labels.short(class));
-    let score = format!("{name} ({class}): {} {:.4}", maps.score, maps.base_scores[k]);
-    [score, evidence_for, evidence_against]
+    let heading = format!("{name} ({class}): {} {}", maps.score, score(maps.base_scores[k]));
+    [heading, evidence_for, evidence_against]
 }
 
 /// Lines about the colours of the map of a class that could mislead.

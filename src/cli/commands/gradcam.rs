@@ -15,7 +15,7 @@ use crate::cli::explanation::{LoadedPhotograph, Session, require_finite};
 use crate::cli::output::figures::gradcam_caution;
 use crate::cli::output::files::OutputFolder;
 use crate::cli::output::names::{slugs, stem};
-use crate::cli::output::table::{LISTED, table};
+use crate::cli::output::table::{LISTED, score, table};
 use crate::cli::output::{earlier, json};
 use crate::cli::render::backdrop::Backdrop;
 use crate::cli::render::canvas::{Canvas, Format};
@@ -108,7 +108,7 @@ fn summary(said: &Classification, maps: &GradCam, written: &[PathBuf], labels: &
         let raising = map.iter().filter(|&&value| value > 0.0).count();
         let name = shown(labels.short(class));
         line(String::new());
-        line(format!("{name} ({class}): probability {:.4}", said.probabilities[class]));
+        line(format!("{name} ({class}): probability {}", score(said.probabilities[class])));
         let caution = gradcam_caution(said.probabilities[class], map.values());
         if !caution.is_empty() {
             line(format!("  {caution}"));

@@ -1,4 +1,4 @@
-//! The list of the most probable classes, printed by several commands.
+//! The list of the most probable classes, and scores as text, printed by several commands.
 
 use std::fmt::Write;
 
@@ -17,4 +17,29 @@ pub fn table(classification: &Classification, classes: &[usize], labels: &Labels
         writeln!(text, "{probability:.4}  {class:>3}  {words}").expect("writing to a string");
     }
     text
+}
+
+/// Values below this have no digit among four decimals.
+const LEAST: f32 = 5e-5;
+
+/// A score with four decimals; a tiny one that is not 0 with an exponent.
+pub fn score(value: f32) -> String {
+    if value != 0.0 && value.abs() < LEAST { format!("{value:.1e}") } else { format!("{value:.4}") }
+}
+
+/// The drop of a score, like [`score`], with its sign.
+pub fn drop(value: f32) -> String {
+    let sign = if value.is_sign_negative() { "" } else { "+" };
+    format!("{sign}{}", score(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiny_values_keep_a_digit() {
+        assert_eq!([0.5743, 0.00005, 0.000_049, 0.0].map(score), ["0.5743", "0.0001", "4.9e-5", "0.0000"]);
+        assert_eq!([0.2082, -1.6e-7, 1.6e-7].map(drop), ["+0.2082", "-1.6e-7", "+1.6e-7"]);
+    }
 }

@@ -10,6 +10,9 @@ use super::page::{
 };
 use super::scale::{BAR_ROOM, LEAST_BAR, Scale, draw_bar};
 
+/// The smallest width of the page, which leaves room for its title.
+const LEAST_PAGE: u32 = 720;
+
 /// The smallest width of a panel, which leaves room for its caption.
 const LEAST_WIDTH: u32 = 224;
 
@@ -29,10 +32,39 @@ pub struct FigurePanel<'a> {
     pub mark: Option<[usize; 2]>,
 }
 
-/// Photographs side by side, with one colour bar for their maps.
+/// Photographs side by side or below each other, with one colour bar for their maps.
 pub struct PanelRow<'a> {
     pub panels: Vec<FigurePanel<'a>>,
     pub scale: Option<Scale>,
+    pub arrangement: Arrangement,
+}
+
+/// The places of the photographs of a row, and of the row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Arrangement {
+    /// Side by side, below all rows before.
+    Across,
+    /// Side by side, to the right of the row before.
+    AcrossBeside,
+    /// Below each other, below all rows before.
+    Down,
+    /// Below each other, to the right of the row before.
+    DownBeside,
+}
+
+impl Arrangement {
+    fn is_down(self) -> bool {
+        matches!(self, Arrangement::Down | Arrangement::DownBeside)
+    }
+
+    fn is_beside(self) -> bool {
+        matches!(self, Arrangement::AcrossBeside | Arrangement::DownBeside)
+    }
+}
+
+/// Height of the two lines of a caption, with the distance to the photograph.
+fn head() -> u32 {
+    caption_style().height + note_style().height + GAP
 }
 
 impl FigurePanel<'_> {
@@ -44,20 +76,33 @@ impl FigurePanel<'_> {
 }
 
 impl PanelRow<'_> {
-    fn width(&self) -> u32 {
-        self.panels.iter().map(|panel| panel.size()[1] + MARGIN).sum()
-    }
-
-    /// The height of the panels without their captions; at least that of a colour bar.
-    fn height(&self) -> u32 {
-        let bar = self.scale.map_or(0, |_| LEAST_BAR);
-        self.panels.iter().map(|panel| panel.size()[0]).fold(bar, u32::max)
+    /// Width and height with the captions, and with the distances to what follows.
+    fn size(&self) -> [u32; 2] {
+        let heights = self.panels.iter().map(|panel| head() + panel.size()[0] + MARGIN);
+        let widths = self.panels.iter().map(|panel| panel.size()[1] + MARGIN);
+        let bar = self.scale.map_or([0; 2], |_| [BAR_ROOM, head() + LEAST_BAR + MARGIN]);
+        let [width, height] = match self.arrangement.is_down() {
+            true => [widths.max().unwrap_or(0), heights.sum()],
+            false => [widths.sum(), heights.max().unwrap_or(0)],
+        };
+        [width + bar[0], height.max(bar[1])]
     }
 }
 
 /// Draws a title, a caution, rows of photographs and notes.
 pub fn draw(title: &str, caution: &str, rows: &[PanelRow<'_>], notes: &[&str]) -> Canvas {
-    let width = MARGIN + rows.iter().map(PanelRow::width).max().unwrap_or(0) + BAR_ROOM;
+    // The places of the rows, from the upper left corner of the first.
+    let (mut places, mut right, mut bottom) = (Vec::<[u32; 4]>::new(), 0, 0);
+    for row in rows {
+        let at = match places.last() {
+            Some(&[x, y, width, _]) if row.arrangement.is_beside() => [x + width, y],
+            _ => [0, bottom],
+        };
+        let [width, height] = row.size();
+        places.push([at[0], at[1], width, height]);
+        (right, bottom) = (right.max(at[0] + width), bottom.max(at[1] + height));
+    }
+    let width = (MARGIN + right).max(LEAST_PAGE);
     let lines = title_style().wrap(title, width - 2 * MARGIN, TITLE_LINES);
     let caution = caution_style().wrap(caution, width - 2 * MARGIN, NOTE_LINES);
     let backdrops = rows.iter().flat_map(|row| &row.panels).map(|panel| panel.backdrop);
@@ -68,10 +113,9 @@ pub fn draw(title: &str, caution: &str, rows: &[PanelRow<'_>], notes: &[&str]) -
         .chain(dark)
         .flat_map(|note| note_style().wrap(note, width - 2 * MARGIN, NOTE_LINES))
         .collect();
-    let head = caption_style().height + note_style().height + GAP;
     let caution_top = MARGIN + lines.len() as u32 * title_style().height + GAP;
     let first = caution_top + caution.len() as u32 * caution_style().height + GAP;
-    let notes_top = first + rows.iter().map(|row| head + row.height() + MARGIN).sum::<u32>();
+    let notes_top = first + bottom;
     let height = notes_top + notes.len() as u32 * note_style().height + MARGIN;
     let mut figure = Canvas::new(width, height, PAGE);
     for (line, y) in lines.iter().zip((MARGIN..).step_by(title_style().height as usize)) {
@@ -80,9 +124,12 @@ pub fn draw(title: &str, caution: &str, rows: &[PanelRow<'_>], notes: &[&str]) -
     for (line, y) in caution.iter().zip((caution_top..).step_by(caution_style().height as usize)) {
         figure.text(caution_style(), MARGIN, y, line);
     }
-    let mut top = first;
-    for row in rows {
-        let mut left = MARGIN;
+    for (row, [x, y, width, height]) in rows.iter().zip(places) {
+        let [mut left, mut top] = [MARGIN + x, first + y];
+        if let Some(scale) = &row.scale {
+            let bar = [left + width - BAR_ROOM, top + head()];
+            draw_bar(&mut figure, bar, height - head() - MARGIN, scale, None);
+        }
         for panel in &row.panels {
             let [_, room] = panel.size();
             figure.text(caption_style(), left, top, &caption_style().shorten(&panel.caption[0], room));
@@ -90,17 +137,17 @@ pub fn draw(title: &str, caution: &str, rows: &[PanelRow<'_>], notes: &[&str]) -
             let small = note_style().scored(&[small], room);
             figure.text(note_style(), left, top + caption_style().height, &small);
             let [height, width] = panel.backdrop.on_page();
-            figure.image([left, top + head, width, height], panel.pixels.clone());
-            outline_area(&mut figure, [left, top + head], panel.area, panel.backdrop);
+            let at = [left, top + head()];
+            figure.image([at[0], at[1], width, height], panel.pixels.clone());
+            outline_area(&mut figure, at, panel.area, panel.backdrop);
             if let Some(size) = panel.mark {
-                draw_mask_size(&mut figure, [left, top + head], size, panel.backdrop);
+                draw_mask_size(&mut figure, at, size, panel.backdrop);
             }
-            left += room + MARGIN;
+            match row.arrangement.is_down() {
+                true => top += head() + height + MARGIN,
+                false => left += room + MARGIN,
+            }
         }
-        if let Some(scale) = &row.scale {
-            draw_bar(&mut figure, [left, top + head], row.height(), scale, None);
-        }
-        top += head + row.height() + MARGIN;
     }
     for (note, y) in notes.iter().zip((notes_top..).step_by(note_style().height as usize)) {
         figure.text(note_style(), MARGIN, y, note);
@@ -139,6 +186,7 @@ mod tests {
                     mark,
                 }],
                 scale: None,
+                arrangement: Arrangement::Across,
             }];
             let pixels = draw("", "", &rows, &[]).pixels();
             pixels.pixels().filter(|pixel| pixel.0 == INK).count()
@@ -164,10 +212,14 @@ mod tests {
             mark: Some([224, 1]),
         };
         let scale = Scale::of_drops(Colours::Jet, ColourRange::Symmetric, &[1e-7]);
+        let row = |panels, scale, arrangement| PanelRow { panels, scale, arrangement };
         let rows = [
-            PanelRow { panels: vec![panel(0), panel(1)], scale: Some(scale) },
-            PanelRow { panels: vec![panel(1)], scale: Some(scale) },
-            PanelRow { panels: vec![panel(2)], scale: None },
+            row(vec![panel(0), panel(1)], Some(scale), Arrangement::Across),
+            row(vec![panel(1)], Some(scale), Arrangement::Across),
+            row(vec![panel(2)], None, Arrangement::Across),
+            row(vec![panel(1), panel(1)], None, Arrangement::Down),
+            row(vec![panel(2), panel(2)], Some(scale), Arrangement::AcrossBeside),
+            row(vec![panel(1), panel(2)], Some(scale), Arrangement::DownBeside),
         ];
         assert_margins(&draw(LONG, LONG, &rows, &[LONG, LONG]), "panels");
     }

@@ -210,7 +210,7 @@ mod tests {
         let tile = |tiles, side| TileLayout::new(tiles, side, 0).tile;
         assert_eq!([tile(1, 7), tile(3, 14), tile(5, 28), tile(16, 7)], [224, 224, 140, 182]);
         assert_eq!([tile(2, 112), tile(9, 112), tile(3, 1), tile(64, 7)], [224, 224, 28, 84]);
-        // The sheet is about as wide as the page, and most of its last row is in use.
+        // The sheet is about as wide as the page, and no row is empty.
         for tiles in 6..=COLUMNS * COLUMNS {
             let layout = TileLayout::new(tiles, 7, 0);
             let used = layout.columns * layout.step[0] - BETWEEN;
