@@ -19,12 +19,10 @@ pub fn table(classification: &Classification, classes: &[usize], labels: &Labels
     text
 }
 
-/// Values below this have no digit among four decimals.
-const LEAST: f32 = 5e-5;
-
 /// A score with four decimals; a tiny one that is not 0 with an exponent.
 pub fn score(value: f32) -> String {
-    if value != 0.0 && value.abs() < LEAST { format!("{value:.1e}") } else { format!("{value:.4}") }
+    let text = format!("{value:.4}");
+    if value != 0.0 && !text.contains(|c| matches!(c, '1'..='9')) { format!("{value:.1e}") } else { text }
 }
 
 /// The drop of a score, like [`score`], with its sign.
@@ -39,7 +37,7 @@ mod tests {
 
     #[test]
     fn tiny_values_keep_a_digit() {
-        assert_eq!([0.5743, 0.00005, 0.000_049, 0.0].map(score), ["0.5743", "0.0001", "4.9e-5", "0.0000"]);
+        assert_eq!([0.5743, 0.000_06, 0.000_049, 0.0].map(score), ["0.5743", "0.0001", "4.9e-5", "0.0000"]);
         assert_eq!([0.2082, -1.6e-7, 1.6e-7].map(drop), ["+0.2082", "-1.6e-7", "+1.6e-7"]);
     }
 }
