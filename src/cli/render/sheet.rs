@@ -18,7 +18,8 @@ const SMALLEST_TILE: u32 = 28;
 const BETWEEN: u32 = 5;
 /// The smallest width of the page, which leaves room for notes beside the colour bar.
 const LEAST_WIDTH: u32 = MARGIN + PHOTO + BAR_ROOM + MARGIN + 360 + MARGIN;
-/// The number of columns is a multiple of this, so that rows begin with round numbers.
+/// The number of columns of many tiles is a multiple of this, so that rows begin with round numbers;
+/// the square of a few has at most as many.
 const COLUMNS: usize = 8;
 /// The largest number of lines of a note.
 const NOTE_LINES: usize = 5;
@@ -73,16 +74,20 @@ impl TileLayout {
         TileLayout::of(tiles as u32, columns, tile, widest_number)
     }
 
-    /// The layout of a few maps, which fill the width that the page has in any case. The number of
-    /// columns leaves as little of the last row empty as possible.
+    /// The layout of a few maps that fills most of the width that the page has in any case.
     fn of_few(tiles: usize, side: u32, widest_number: u32) -> TileLayout {
-        let tiles = tiles as u32;
+        let (tiles, room) = (tiles as u32, LEAST_WIDTH - 2 * MARGIN + BETWEEN);
         let square = tiles.isqrt() + u32::from(tiles.isqrt().pow(2) < tiles);
-        let empty = |columns: &u32| tiles.next_multiple_of(*columns) - tiles;
-        let columns = (square..=square + 2).filter(|columns| *columns <= COLUMNS as u32).min_by_key(empty);
-        let columns = columns.expect("the square has at most these columns").min(tiles);
-        let widest = ((LEAST_WIDTH - 2 * MARGIN + BETWEEN) / columns - BETWEEN).min(PHOTO);
-        TileLayout::of(tiles, columns, side * (widest / side).max(1), widest_number)
+        let layout = |columns: u32| {
+            let widest = (room / columns - BETWEEN).min(PHOTO);
+            TileLayout::of(tiles, columns, side * (widest / side).max(1), widest_number)
+        };
+        // The share of the sheet that the maps have, in millionths.
+        let used = |layout: &TileLayout| {
+            1_000_000 * u64::from(tiles * layout.tile.pow(2)) / u64::from(room * layout.rows * layout.step[1])
+        };
+        let columns = square.saturating_sub(1).max(1)..=(square + 2).min(tiles).min(COLUMNS as u32);
+        columns.map(layout).max_by_key(used).expect("there is a tile")
     }
 
     fn of(tiles: u32, columns: u32, tile: u32, widest_number: u32) -> TileLayout {
@@ -210,6 +215,8 @@ mod tests {
         let tile = |tiles, side| TileLayout::new(tiles, side, 0).tile;
         assert_eq!([tile(1, 7), tile(3, 14), tile(5, 28), tile(16, 7)], [224, 224, 140, 182]);
         assert_eq!([tile(2, 112), tile(9, 112), tile(3, 1), tile(64, 7)], [224, 224, 28, 84]);
+        // Maps of 112 pixels in four columns would leave a third of the width empty.
+        assert_eq!((tile(8, 112), TileLayout::new(8, 112, 0).columns), (224, 3));
         // The sheet is about as wide as the page, and no row is empty.
         for tiles in 6..=COLUMNS * COLUMNS {
             let layout = TileLayout::new(tiles, 7, 0);
