@@ -3,8 +3,10 @@
 //!
 //! All sweeps for maps are started here. This module writes no files and draws no figures.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use occlude::image::lattice::{Lattice, middles};
@@ -28,13 +30,16 @@ use crate::cli::terminal::{console, interrupt, panics};
 use crate::cli::weights;
 
 /// A loaded network and the data that identifies it.
+#[derive(Clone)]
 pub struct Session {
-    pub net: GoogLeNet,
+    pub net: Arc<GoogLeNet>,
     pub labels: Arc<Labels>,
     /// The network in words, for example "built-in network of 30 classes".
     pub network: String,
     pub weights_sha256: String,
     pub resize: Resize,
+    /// Ends the sweeps and searches of this session when it is set.
+    pub cancel: Arc<AtomicBool>,
 }
 
 /// A loaded photograph and the data that identifies it.
@@ -46,6 +51,7 @@ pub struct LoadedPhotograph {
 }
 
 /// A photograph and the results of the sweep over it.
+#[derive(Clone)]
 pub struct Explanation {
     /// The file, as it was named; "-" is standard input.
     pub image: PathBuf,
@@ -72,13 +78,29 @@ impl Session {
     /// Finds, checks and packs the weights.
     pub fn open(common: &Common) -> Result<Session> {
         let (weights, weights_sha256) = weights::open_and_hash(common)?;
+        Session::of(&weights, weights_sha256, common.resize, interrupt::flag())
+    }
+
+    /// Packs weights.
+    pub fn of(
+        weights: &Weights,
+        weights_sha256: String,
+        resize: Resize,
+        cancel: Arc<AtomicBool>,
+    ) -> Result<Session> {
         Ok(Session {
-            net: GoogLeNet::new(&weights)?,
+            net: Arc::new(GoogLeNet::new(weights)?),
             labels: Arc::new(weights.labels()),
-            network: weights::describe(&weights),
+            network: weights::describe(weights),
             weights_sha256,
-            resize: common.resize,
+            resize,
+            cancel,
         })
+    }
+
+    /// The return value for callbacks of sweeps and searches.
+    fn control_flow(&self) -> ControlFlow<()> {
+        if self.cancel.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     /// Parses the values of `--classes`.
@@ -110,7 +132,7 @@ impl Session {
     ) -> Result<Explanation> {
         let input = source.photograph.picture(self.resize).input();
         let choose = |classification: &Classification| classes.resolve(classification);
-        let options = options(&self.net, sweep).choose_classes(&choose);
+        let options = options(&self.net, sweep).choose_classes(&choose).cancel(&self.cancel);
         let start = Instant::now();
         let explanation = |maps: OcclusionMaps| Explanation {
             image: source.image.clone(),
@@ -130,13 +152,13 @@ impl Session {
         };
         let progress = |done| {
             progress(done);
-            interrupt::control_flow()
+            self.control_flow()
         };
         let on_refinement = |refinement: &Refinement| {
             if let Some(refined) = refined {
                 refined(&explanation(refinement.maps.clone()));
             }
-            interrupt::control_flow()
+            self.control_flow()
         };
         let mut options = options.on_progress(&progress);
         if refined.is_some() {
@@ -164,7 +186,7 @@ impl Session {
         let asked: Vec<Ranking> = classes.zip(maps.iter().map(Vec::as_slice)).collect();
         let on_progress = |done| {
             progress(done);
-            interrupt::control_flow()
+            self.control_flow()
         };
         let search = SmallestParts::new(&self.net).mask_value(sweep.mask_value).exhaustive(sweep.exhaustive);
         let found = search.tile(tile).on_progress(&on_progress).run(&input, &asked)?;
@@ -197,10 +219,10 @@ impl Session {
         let asked: Vec<Ranking> = rankings.iter().map(|(_, class, pixels)| (*class, &pixels[..])).collect();
         let on_progress = |done| {
             progress(done);
-            interrupt::control_flow()
+            self.control_flow()
         };
         let test = Faithfulness::new(&self.net).mask_value(sweep.mask_value).score(sweep.score);
-        let curves = test.on_progress(&on_progress).run(&input, &asked)?;
+        let curves = test.cancel(&self.cancel).on_progress(&on_progress).run(&input, &asked)?;
         explanation.faithfulness = rankings.iter().map(|(method, ..)| *method).zip(curves).collect();
         Ok(())
     }

@@ -3,15 +3,16 @@
 
 mod address;
 pub mod args;
-mod checksum;
+pub mod checksum;
 mod commands;
-mod explanation;
-mod output;
+pub mod explanation;
+pub mod output;
 mod render;
 mod source;
-mod terminal;
-mod weights;
+pub mod terminal;
+pub mod weights;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::builder::StyledStr;
@@ -22,13 +23,16 @@ use occlude::text::shown;
 use args::{Arguments, Command};
 use terminal::{console, interrupt, panics};
 
-/// Runs the command line of this process.
-pub fn run() -> ExitCode {
+/// Runs a command line, whose first word is the program's name.
+pub fn run(command_line: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let command_line: Vec<OsString> = command_line.into_iter().collect();
     // If this fails, signals have their default effect.
     let _ = interrupt::watch();
     panics::install();
-    let matches = Arguments::command().try_get_matches().unwrap_or_else(|error| refuse(error));
-    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| refuse(error));
+    let matches = Arguments::command().try_get_matches_from(&command_line);
+    let matches = matches.unwrap_or_else(|error| refuse(error, &command_line));
+    let arguments = Arguments::from_arg_matches(&matches);
+    let arguments = arguments.unwrap_or_else(|error| refuse(error, &command_line));
     let common = &arguments.common;
     let result = match &arguments.command {
         Command::Classify(args) => commands::classify::run(common, args),
@@ -61,9 +65,9 @@ pub fn run() -> ExitCode {
 
 /// Prints the message about an invalid command line, or the help, and exits. The message contains the
 /// argument, which can be any file name.
-fn refuse(error: clap::Error) -> ! {
+fn refuse(error: clap::Error, command_line: &[OsString]) -> ! {
     let arguments: Vec<String> =
-        std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
+        command_line.iter().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
     let values = arguments.iter().filter_map(|argument| Some(argument.split_once('=')?.1));
     let parts = arguments.iter().map(String::as_str).chain(values);
     // The message holds an argument without its terminal sequences.

@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use occlude::{Error, GoogLeNet, Result};
+use occlude::{GoogLeNet, Result};
 
 use crate::cli::args::{Classify, Common};
 use crate::cli::explanation::{LoadedPhotograph, require_finite};
 use crate::cli::output::json;
-use crate::cli::output::table::{LISTED, table};
+use crate::cli::output::table::{count, table};
 use crate::cli::terminal::console;
 use crate::cli::terminal::threads::on_threads;
 use crate::cli::weights;
@@ -19,14 +19,8 @@ pub fn run(common: &Common, args: &Classify) -> Result<ExitCode> {
 fn classify(common: &Common, args: &Classify) -> Result<ExitCode> {
     let photograph = LoadedPhotograph::open(&args.image)?.photograph;
     let weights = weights::open(common)?;
-    let classes = weights.network().classes();
     let labels = weights.labels();
-    let top = args.top.unwrap_or(LISTED.min(classes));
-    if top > classes {
-        let (found, expected) =
-            (top.to_string(), format!("at most {classes}, the number of classes of the network"));
-        return Err(Error::Option { name: "--top", found, expected });
-    }
+    let top = count(args.top, labels.count())?;
     let net = GoogLeNet::new(&weights)?;
     net.check_memory()?;
     let classification = net.classify(&photograph.picture(common.resize).input());

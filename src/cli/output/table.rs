@@ -3,10 +3,25 @@
 use std::fmt::Write;
 
 use occlude::text::shown;
-use occlude::{Classification, Labels};
+use occlude::{Classification, Error, Labels, Result};
 
 /// Number of classes in the list, unless the user gives another number.
 pub const LISTED: usize = 5;
+
+/// The number of classes in the list of a network of `classes` classes, if the user has asked for `top`.
+///
+/// # Errors
+/// [`Error::Option`] if the network has fewer.
+pub fn count(top: Option<usize>, classes: usize) -> Result<usize> {
+    match top {
+        Some(top) if top > classes => Err(Error::Option {
+            name: "--top",
+            found: top.to_string(),
+            expected: format!("at most {classes}, the number of classes of the network"),
+        }),
+        top => Ok(top.unwrap_or(LISTED.min(classes))),
+    }
+}
 
 /// One line per class: probability, index, names.
 pub fn table(classification: &Classification, classes: &[usize], labels: &Labels) -> String {

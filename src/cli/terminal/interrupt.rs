@@ -4,9 +4,9 @@
 
 use std::fs;
 use std::io;
-use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use occlude::{Error, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -27,6 +27,9 @@ fn signals() -> Vec<i32> {
 /// The signal that was received; 0 if there was none.
 static SIGNAL: AtomicUsize = AtomicUsize::new(0);
 
+/// True after a signal. Sweeps and searches look at it.
+static STOP: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
 /// True if a signal ends the program at once: while there is nothing to clean up (the program may
 /// be blocked by a pipe and cannot check the flag), and after the first signal.
 static EXIT_AT_ONCE: AtomicBool = AtomicBool::new(true);
@@ -41,6 +44,7 @@ pub fn watch() -> io::Result<()> {
         flag::register_conditional_shutdown(signal, 128 + signal, &EXIT_AT_ONCE)?;
         flag::register(signal, &EXIT_AT_ONCE)?;
         flag::register_usize(signal, &SIGNAL, signal as usize)?;
+        flag::register(signal, STOP.clone())?;
     }
     // With a handler, a file that exceeds `ulimit -f` causes an error of the write, as on a full
     // disk, and the partial file can be removed.
@@ -82,9 +86,9 @@ fn has_come() -> bool {
     SIGNAL.load(Ordering::SeqCst) != 0
 }
 
-/// The return value for the callbacks of a sweep: `Break` after a signal.
-pub fn control_flow() -> ControlFlow<()> {
-    if has_come() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+/// A flag that a signal sets, for work that can be cancelled.
+pub fn flag() -> Arc<AtomicBool> {
+    STOP.clone()
 }
 
 /// Checks for a signal outside a sweep.

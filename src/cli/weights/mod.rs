@@ -33,17 +33,22 @@ pub fn open_and_hash(common: &Common) -> Result<(Weights, String)> {
 }
 
 fn open_by<T>(common: &Common, load: impl Fn(&Source) -> Result<(Weights, T)>) -> Result<(Weights, T)> {
-    let source = match &common.weights {
-        Some(path) => named(path)?,
-        None => occlude::weights::find(None)?,
-    };
+    let source = find(common)?;
     let (weights, more) = load(&source).map_err(|error| with_advice(common, error))?;
     announce(common, &source, &weights);
     Ok((with_labels(common, weights)?, more))
 }
 
+/// Finds the weights that the command line names, or the first ones in the default locations.
+///
+/// # Errors
+/// Those of [`named`] and [`occlude::weights::find`].
+pub fn find(common: &Common) -> Result<Source> {
+    common.weights.as_deref().map_or_else(|| occlude::weights::find(None), named)
+}
+
 /// Adds advice to an error in a file that the user has not named.
-fn with_advice(common: &Common, mut error: Error) -> Error {
+pub fn with_advice(common: &Common, mut error: Error) -> Error {
     let is_named =
         common.weights.is_some() || std::env::var_os("OCCLUDE_WEIGHTS").is_some_and(|file| !file.is_empty());
     if let Error::Weights { problem, .. } = &mut error

@@ -1,0 +1,253 @@
+"""The result of a sweep."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
+
+import numpy as np
+
+from ._options import words
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from ._occlude import Explanation
+
+
+class Curves(NamedTuple):
+    """The scores of a class while its pixels are covered (deletion) and uncovered (insertion)."""
+
+    #: "occlusion" or "grad-cam": the map that orders the pixels.
+    method: str
+    class_index: int
+    #: Shares of the pixels, `(steps,)`, float32.
+    shares: NDArray[np.float32]
+    deletion: NDArray[np.float32]
+    insertion: NDArray[np.float32]
+
+
+class Maps:
+    """The result of a sweep over `ny` rows of `nx` mask positions, for some classes.
+
+    The arrays are read-only views of the numbers, where they are stored.
+    """
+
+    def __init__(self, explanation: Explanation) -> None:
+        self._explanation = explanation
+
+    def __repr__(self) -> str:
+        _, ny, nx = self.scores.shape
+        return f"<occlude.Maps: {', '.join(self.labels)}; {ny} rows of {nx} masks>"
+
+    @cached_property
+    def info(self) -> dict[str, Any]:
+        """The photograph, the network and the options, with the names of `map.json`."""
+        found: dict[str, Any] = json.loads(self._explanation.facts)
+        return found
+
+    @property
+    def labels(self) -> list[str]:
+        """The name of each class."""
+        return self._explanation.labels
+
+    @cached_property
+    def classes(self) -> NDArray[np.int64]:
+        """The indices of the classes, `(classes,)`."""
+        return np.asarray(self._explanation.classes)
+
+    @cached_property
+    def base_scores(self) -> NDArray[np.float32]:
+        """The score of each class without a mask, `(classes,)`."""
+        return np.asarray(self._explanation.base_scores)
+
+    @cached_property
+    def maps(self) -> NDArray[np.float32]:
+        """`base_scores - scores`, `(classes, ny, nx)`: positive where the mask covers evidence for the class."""
+        return np.asarray(self._explanation.maps)
+
+    @cached_property
+    def scores(self) -> NDArray[np.float32]:
+        """The score of each class with each mask, `(classes, ny, nx)`."""
+        return np.asarray(self._explanation.scores)
+
+    @cached_property
+    def argmax(self) -> NDArray[np.int64]:
+        """The most probable class with each mask, `(ny, nx)`."""
+        return np.asarray(self._explanation.argmax)
+
+    @cached_property
+    def argmax_scores(self) -> NDArray[np.float32]:
+        """The score of that class, `(ny, nx)`."""
+        return np.asarray(self._explanation.argmax_scores)
+
+    @cached_property
+    def attributions(self) -> NDArray[np.float32]:
+        """The mean of the drops of all masks that cover a pixel, `(classes, 224, 224)`, as Captum gives it."""
+        return np.asarray(self._explanation.attributions)
+
+    @cached_property
+    def upsampled(self) -> NDArray[np.float32]:
+        """The maps enlarged to the pixels of `area`, `(classes, height, width)`: 224x224 without a region."""
+        return np.asarray(self._explanation.upsampled())
+
+    @property
+    def area(self) -> tuple[int, int, int, int]:
+        """The part of the 224x224 picture that the maps cover: y0, x0, y1, x1, ends excluded."""
+        y0, x0, y1, x1 = self._explanation.area
+        return y0, x0, y1, x1
+
+    @cached_property
+    def mask_rects(self) -> NDArray[np.int64]:
+        """The pixels of each mask: y0, x0, y1, x1, ends excluded, `(ny, nx, 4)`."""
+        return np.asarray(self._explanation.mask_rects)
+
+    @cached_property
+    def mask_centres(self) -> NDArray[np.int64]:
+        """The pixel on which each mask is centred, row and column, `(ny, nx, 2)`."""
+        return np.asarray(self._explanation.mask_centres)
+
+    @property
+    def features(self) -> list[tuple[str, int]]:
+        """The layer and the channel of each feature of `activation`."""
+        return self._explanation.features
+
+    @cached_property
+    def activations(self) -> NDArray[np.float32]:
+        """The fall of the total of each feature, `(features, ny, nx)`."""
+        return np.asarray(self._explanation.activations)
+
+    @cached_property
+    def activation_totals(self) -> NDArray[np.float32]:
+        """The total of each feature with each mask, `(features, ny, nx)`."""
+        return np.asarray(self._explanation.activation_totals)
+
+    @cached_property
+    def activation_base_totals(self) -> NDArray[np.float32]:
+        """The total of each feature without a mask, `(features,)`."""
+        return np.asarray(self._explanation.activation_base_totals)
+
+    @cached_property
+    def logits(self) -> NDArray[np.float32]:
+        """The logits of all classes of the network without a mask."""
+        return np.asarray(self._explanation.logits)
+
+    @cached_property
+    def probabilities(self) -> NDArray[np.float32]:
+        """The probabilities of all classes of the network without a mask."""
+        return np.asarray(self._explanation.probabilities)
+
+    @cached_property
+    def photograph(self) -> NDArray[np.uint8]:
+        """The photograph, upright, `(height, width, 3)`."""
+        return np.asarray(self._explanation.photograph)
+
+    @cached_property
+    def picture(self) -> NDArray[np.uint8]:
+        """The picture that the network sees, `(224, 224, 3)`."""
+        return np.asarray(self._explanation.picture)
+
+    @cached_property
+    def faithfulness(self) -> list[Curves]:
+        """The curves of each class for this map and for Grad-CAM; empty unless `faithfulness` was asked for."""
+        found = self._explanation.faithfulness
+        return [Curves(method, index, *map(np.asarray, arrays)) for method, index, arrays in found]
+
+    def json(self) -> str:
+        """The contents of `map.json`."""
+        return self._explanation.json()
+
+    def plot(
+        self, k: int = 0, *, ax: Optional[Axes] = None, colours: str = "jet", opacity: float = 0.5
+    ) -> Axes:
+        """Draws the map of the `k`-th class over the picture with matplotlib.
+
+        `colours` is a colour map of matplotlib; its middle is no effect.
+        """
+        import matplotlib.pyplot as plt
+
+        if ax is None:
+            _, ax = plt.subplots()
+        values = self.upsampled[k]
+        limit = float(np.abs(values).max()) or 1.0
+        y0, x0, y1, x1 = self.area
+        height, width, _ = self.photograph.shape
+        # The network's picture in the shape of the photograph, if all of it was resized.
+        aspect = height / width if self.info["resize"] in ("stretch", "matlab") else 1.0
+        ax.imshow(self.picture, extent=(0, 224, 224, 0))
+        drawn = ax.imshow(
+            values, extent=(x0, x1, y1, y0), cmap=colours, vmin=-limit, vmax=limit, alpha=opacity
+        )
+        ax.set(xlim=(0, 224), ylim=(224, 0), aspect=aspect, xticks=[], yticks=[])
+        ax.set_title(f"{self.labels[k]}: {self.info['score']} {self.base_scores[k]:.3f}")
+        ax.figure.colorbar(drawn, ax=ax, label=f"drop in {self.info['score']} under the mask")
+        return ax
+
+    def save(
+        self,
+        folder: Union[str, os.PathLike[str]],
+        *,
+        arrays: Union[str, Iterable[str]] = "npz",
+        show: Union[str, Iterable[str]] = "drop",
+        upsampling: str = "bicubic",
+        colours: Optional[str] = None,
+        scale: Union[str, float] = "auto",
+        colour_range: Optional[str] = None,
+        canvas: str = "photo",
+        opacity: float = 0.5,
+        mark: bool = True,
+        format: str = "png",
+    ) -> list[Path]:
+        """Writes the files of `occlude explain`: the figures, `map.json` and `arrays`. Returns their paths.
+
+        `arrays`: "npz", "npy", "safetensors", several of them, or an empty list.
+        `show`: "drop", "score", "class". The other options are those of the command's figures.
+        """
+        options = words(
+            arrays=arrays,
+            show=show,
+            upsampling=upsampling,
+            colours=colours,
+            scale=scale,
+            colour_range=colour_range,
+            canvas=canvas,
+            opacity=opacity,
+            mark=mark,
+            format=format,
+        )
+        return [Path(path) for path in self._explanation.save(os.fspath(folder), options)]
+
+    def report(
+        self,
+        path: Union[str, os.PathLike[str]],
+        *,
+        upsampling: str = "bicubic",
+        colours: Optional[str] = None,
+        scale: Union[str, float] = "auto",
+        colour_range: Optional[str] = None,
+        canvas: str = "photo",
+        opacity: float = 0.5,
+    ) -> Path:
+        """Writes the interactive report, one HTML file, with at most 20 classes. Returns its path."""
+        options = words(
+            upsampling=upsampling,
+            colours=colours,
+            scale=scale,
+            colour_range=colour_range,
+            canvas=canvas,
+            opacity=opacity,
+        )
+        self._explanation.report(os.fspath(path), options)
+        return Path(path)
+
+    def _repr_html_(self) -> str:
+        """The interactive report, in a frame of its own, for notebooks."""
+        page = html.escape(self._explanation.page("report.html", []))
+        style = "width: 100%; height: 720px; border: 0"
+        return f'<iframe srcdoc="{page}" style="{style}" sandbox="allow-scripts"></iframe>'

@@ -1,0 +1,208 @@
+"""The network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Union
+
+import numpy as np
+
+from . import _occlude
+from ._image import source
+from ._maps import Maps
+from ._occlude import INPUT_SIDE
+from ._options import words
+from ._progress import Progress, listener
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ._image import Image
+
+    Classes = Union[str, int, Iterable[Union[str, int]]]
+    Size = Union[str, int, tuple[int, int]]
+
+
+class Class(NamedTuple):
+    """A class with its scores for a photograph."""
+
+    index: int
+    #: All names of the class: "tabby, tabby cat".
+    label: str
+    #: After softmax, 0 to 1.
+    probability: float
+    #: Before softmax.
+    logit: float
+
+
+class GradCam(NamedTuple):
+    """Grad-CAM maps."""
+
+    #: `(classes,)`, int64
+    classes: NDArray[np.int64]
+    #: `(classes, 7, 7)`, float32, not negative
+    maps: NDArray[np.float32]
+    #: The layer whose channels are weighted.
+    layer: str
+
+
+class GoogLeNet:
+    """A network, ready to classify and to explain. Threads may share it.
+
+    `weights`: a weights file (safetensors, .pth, caffemodel, ONNX), "builtin" for the network inside
+    this package, or None for the first that is found: $OCCLUDE_WEIGHTS, the places where the command
+    looks, builtin.
+    `labels`: a text file with the name of a class in each line, or the names.
+    `transform_input`: the input normalization of a network in torchvision's form.
+    `resize`: "stretch", "center-crop", "pad" or "matlab", how the 224x224 picture is made; each call may
+    choose another.
+
+    Raises `OSError` for a file that cannot be read, `WeightsError` for one that is missing or holds no such network,
+    `LabelsError` for names that do not fit.
+    """
+
+    def __init__(
+        self,
+        weights: Union[str, os.PathLike[str], None] = None,
+        *,
+        labels: Union[str, os.PathLike[str], Sequence[str], None] = None,
+        transform_input: Optional[bool] = None,
+        resize: str = "stretch",
+    ) -> None:
+        names = None
+        if labels is not None and not isinstance(labels, (str, os.PathLike)):
+            names, labels = "\n".join(labels), None
+        paths = {"weights": weights, "labels": labels}
+        files = {name: os.fspath(path) for name, path in paths.items() if path is not None}
+        options = words(**files, transform_input=transform_input, resize=resize)
+        self._network = _occlude.Network(options, names)
+
+    def __repr__(self) -> str:
+        return f"<occlude.GoogLeNet: {self.name}>"
+
+    @property
+    def name(self) -> str:
+        """The network in words: "built-in network of 28 classes"."""
+        return self._network.name
+
+    @property
+    def labels(self) -> list[str]:
+        """All names of each class, in the order of their indices."""
+        return self._network.labels
+
+    def find(self, name: str) -> int:
+        """The index of the class with this name, WordNet id or index. Raises `ValueError` with similar names."""
+        return self._network.find(name)
+
+    def classify(self, image: Image, top: Optional[int] = None, *, resize: Optional[str] = None) -> list[Class]:
+        """The `top` most probable classes, at most and by default 5."""
+        classes, logits, probabilities = self._network.classify(source(image), words(top=top, resize=resize))
+        logits, probabilities = np.asarray(logits), np.asarray(probabilities)
+        labels = self.labels
+        return [Class(i, labels[i], float(probabilities[i]), float(logits[i])) for i in classes]
+
+    def explain(
+        self,
+        image: Image,
+        classes: Classes = "top1",
+        *,
+        mask_size: Size = "auto",
+        stride: Size = "auto",
+        mask_value: Union[str, float, tuple[float, float, float]] = "auto",
+        mask_clipping: bool = True,
+        region: Optional[tuple[int, int, int, int]] = None,
+        activation: Union[str, Iterable[str]] = (),
+        aggregate: str = "none",
+        placement: str = "centres",
+        score: str = "probability",
+        exhaustive: bool = False,
+        max_memory: Union[str, int, None] = None,
+        faithfulness: bool = False,
+        threads: Optional[int] = None,
+        resize: Optional[str] = None,
+        progress: Progress = None,
+        progressive: Optional[Callable[[Maps], Any]] = None,
+    ) -> Maps:
+        """Slides a mask over the picture and maps the fall of the scores. All classes take one sweep.
+
+        `image`: a path, the contents of a file, an array of `(height, width)` or `(height, width, 3)`,
+        uint8 or floats from 0 to 1, or a picture of Pillow.
+        `classes`: indices and names, "topK" for the K most probable ones, "all".
+        `mask_size`, `stride`: pixels of the 224x224 picture, 1 to 224, or (height, width); "auto" is 45 and 22.
+        `mask_value`: "auto" (mean colour of the picture), "mean" (of the training images), a grey level or
+        (red, green, blue) from 0 to 255, "blur", "blur:S", "noise", "noise:SEED".
+        `mask_clipping`: True: masks are centred at 0, stride, ... and clipped at the border; False: all are inside.
+        `region`: (y0, x0, y1, x1), ends excluded; only masks whose centre lies there.
+        `activation`: features to map, too: "inception_4c/output:17", "inception_4c/output:strongest".
+        `aggregate`: "windows": figures and `upsampled` show the mean of the drops of all masks that cover a pixel.
+        `placement`: "centres", or "stretch" as in MATLAB.
+        `score`: "probability" or "logit".
+        `exhaustive`: recompute everything at each position; the same bits, slower.
+        `max_memory`: bytes, or "500M".
+        `faithfulness`: measure deletion and insertion, too.
+        `threads`: one per core by default; the results do not depend on it.
+        `resize`: as for the network.
+        `progress`: None for a bar of tqdm in terminals and notebooks, True, False, or a function(done, total).
+        `progressive`: a function that is called with coarse maps after about a tenth of the time, and again.
+
+        Ctrl-C ends the sweep at once. Raises `ValueError` for an option outside its range and for an unknown
+        class, `OSError` and `ImageError` for the photograph, `MemoryError`.
+        """
+        options = words(
+            classes=classes,
+            mask_size=mask_size,
+            stride=stride,
+            mask_value=mask_value,
+            mask_clipping=mask_clipping,
+            region=region,
+            activation=activation,
+            aggregate=aggregate,
+            placement=placement,
+            score=score,
+            exhaustive=exhaustive,
+            max_memory=max_memory,
+            faithfulness=faithfulness,
+            threads=threads,
+            resize=resize,
+        )
+        coarse = None if progressive is None else lambda found: progressive(Maps(found))
+        with listener(progress) as told:
+            return Maps(self._network.explain(source(image), options, told, coarse))
+
+    def gradcam(
+        self,
+        image: Image,
+        classes: Classes = "top1",
+        *,
+        threads: Optional[int] = None,
+        resize: Optional[str] = None,
+    ) -> GradCam:
+        """Grad-CAM maps of the classes, for comparison."""
+        options = words(classes=classes, threads=threads, resize=resize)
+        found, maps, layer = self._network.gradcam(source(image), options)
+        return GradCam(np.asarray(found), np.asarray(maps), layer)
+
+    def input(self, image: Image, *, resize: Optional[str] = None) -> NDArray[np.float32]:
+        """The tensor that the network reads, `(1, 3, 224, 224)`: blue, green, red, minus the ImageNet mean."""
+        values = np.asarray(self._network.input(source(image), words(resize=resize)))
+        return np.ascontiguousarray(values.transpose(2, 0, 1)[np.newaxis])
+
+    def predict(self, inputs: NDArray[Any], *, score: str = "probability") -> NDArray[np.float32]:
+        """The scores of tensors like those of `input`: `(n, 3, 224, 224)` gives `(n, classes)`."""
+        logits, probabilities = self._network.predict(tensor_bytes(inputs))
+        return np.asarray(probabilities if is_probability(score) else logits)
+
+
+def is_probability(score: str) -> bool:
+    if score not in ("probability", "logit"):
+        raise ValueError(f"score {score!r} is not possible: expected probability or logit")
+    return score == "probability"
+
+
+def tensor_bytes(inputs: NDArray[Any]) -> bytes:
+    """Inputs in the order in which the network reads them."""
+    array = np.asarray(inputs)
+    if array.ndim != 4 or array.shape[1:] != (3, INPUT_SIDE, INPUT_SIDE):
+        raise ValueError(f"inputs have the shape {array.shape}, expected (n, 3, {INPUT_SIDE}, {INPUT_SIDE})")
+    return np.ascontiguousarray(array.transpose(0, 2, 3, 1), dtype="<f4").tobytes()

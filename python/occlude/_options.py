@@ -1,0 +1,38 @@
+"""The options of a call as words of the command line, which the command's own definition reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+# The sign between the parts of a value. Options that are not here are given once for each value.
+_JOINED = {"mask_size": "x", "stride": "x", "mask_value": ",", "region": ",", "show": ",", "arrays": ","}
+# Options whose list may be empty.
+_OPTIONAL = {"activation", "arrays"}
+# Options with the values on and off. Other truth values are flags, without a value.
+_SWITCHES = {"mask_clipping", "mark", "transform_input"}
+
+
+def _text(value: Any) -> str:
+    # Numbers of NumPy become those of Python.
+    return str(value.item() if hasattr(value, "item") else value)
+
+
+def words(**options: Any) -> list[str]:
+    """`mask_size=(30, 12)` becomes `--mask-size=30x12`. An option that is None is left out."""
+    found = []
+    for name, value in options.items():
+        option = "--" + name.replace("_", "-")
+        if isinstance(value, bool):
+            if name in _SWITCHES:
+                found.append(f"{option}={'on' if value else 'off'}")
+            elif value:
+                found.append(option)
+        elif value is not None:
+            parts = [value] if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
+            texts = [_text(part) for part in parts]
+            if not texts and name in _OPTIONAL:
+                continue
+            texts = [_JOINED[name].join(texts)] if name in _JOINED else texts or [""]
+            found += [f"{option}={text}" for text in texts]
+    return found

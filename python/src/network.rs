@@ -1,0 +1,228 @@
+//! The network: classification, the sweep, Grad-CAM.
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+use occlude::{Labels, Progress, Result};
+use pyo3::prelude::*;
+
+use crate::array::Array;
+use crate::cli::args::{Command, Common};
+use crate::cli::checksum::load_and_hash;
+use crate::cli::explanation::{self, Session, require_finite};
+use crate::cli::output::table;
+use crate::cli::terminal::threads::on_threads;
+use crate::cli::weights;
+use crate::errors::exception;
+use crate::explanation::{Explanation, Run};
+use crate::photograph::Source;
+use crate::watch::watched;
+use crate::{parse, tensor};
+
+#[pyclass(frozen)]
+pub struct Network {
+    session: Session,
+    /// The options of the command line that name the network.
+    options: Vec<OsString>,
+}
+
+/// An event of a sweep.
+enum Event {
+    Progress(Progress),
+    /// A map of which some positions have the values of neighbours.
+    Coarse(Box<explanation::Explanation>),
+}
+
+/// Loads a network without the message of the command.
+fn open(common: &Common, labels: Option<String>) -> Result<Session> {
+    let source = weights::find(common)?;
+    let loaded = load_and_hash(&source, common.transform_input);
+    let (weights, sha256) = loaded.map_err(|error| weights::with_advice(common, error))?;
+    let weights = match labels {
+        Some(names) => weights.with_labels(Labels::parse("labels", names.as_bytes())?)?,
+        None => weights::with_labels(common, weights)?,
+    };
+    Session::of(&weights, sha256, common.resize, Arc::default())
+}
+
+#[pymethods]
+impl Network {
+    /// `options` are words of the command line; `labels` are names of classes, one in each line.
+    #[new]
+    fn new(py: Python<'_>, options: Vec<OsString>, labels: Option<String>) -> PyResult<Network> {
+        let common = parse(&[&["layers".into()], &options[..]].concat())?.common;
+        let session = quietly(py, move || on_threads(None, || open(&common, labels)))?;
+        Ok(Network { session, options })
+    }
+
+    /// The network in words.
+    #[getter]
+    fn name(&self) -> &str {
+        &self.session.network
+    }
+
+    #[getter]
+    fn weights_sha256(&self) -> &str {
+        &self.session.weights_sha256
+    }
+
+    /// All names of each class.
+    #[getter]
+    fn labels(&self) -> Vec<&str> {
+        (0..self.session.labels.count()).map(|class| self.session.labels.words(class)).collect()
+    }
+
+    /// The index of the class with this name.
+    fn find(&self, name: &str) -> PyResult<usize> {
+        self.session.labels.find(name).map_err(exception)
+    }
+
+    /// The most probable classes, all logits and all probabilities.
+    fn classify(
+        &self,
+        py: Python<'_>,
+        source: Source,
+        options: Vec<OsString>,
+    ) -> PyResult<(Vec<usize>, Array, Array)> {
+        let arguments = parse(&self.words("classify", options, &source))?;
+        let Command::Classify(args) = arguments.command else { unreachable!("the command is given") };
+        let top = table::count(args.top, self.session.labels.count()).map_err(exception)?;
+        let session = self.at(&arguments.common);
+        let found = quietly(py, move || {
+            on_threads(None, || {
+                let found = session.classify(&source.load()?)?;
+                require_finite(&found.logits)?;
+                Ok(found)
+            })
+        })?;
+        let count = [found.logits.len()];
+        Ok((found.top(top), Array::new(found.logits, &count), Array::new(found.probabilities, &count)))
+    }
+
+    /// Runs a sweep. `progress(done, total)` is called now and then, `coarse(explanation)` twice
+    /// before the end.
+    #[pyo3(signature = (source, options, progress, coarse))]
+    fn explain(
+        &self,
+        py: Python<'_>,
+        source: Source,
+        options: Vec<OsString>,
+        progress: Option<Py<PyAny>>,
+        coarse: Option<Py<PyAny>>,
+    ) -> PyResult<Explanation> {
+        let words = self.words("explain", options, &source);
+        let arguments = parse(&words)?;
+        let session = self.at(&arguments.common);
+        let Command::Explain(args) = arguments.command else { unreachable!("the command is given") };
+        let run = Arc::new(Run { session, common: arguments.common, args: *args, words });
+        let wants_coarse = coarse.is_some();
+        let listen = |event| match (event, &progress, &coarse) {
+            (Event::Progress(now), Some(progress), _) => progress.call1(py, (now.done, now.total)).map(drop),
+            (Event::Coarse(found), _, Some(coarse)) => {
+                coarse.call1(py, (Explanation::new(run.clone(), *found),)).map(drop)
+            }
+            _ => Ok(()),
+        };
+        let here = run.clone();
+        let found = watched(py, &run.session.cancel, listen, move |events: &Sender<Event>| {
+            // The listener has gone after an exception.
+            let tell = |event| drop(events.send(event));
+            on_threads(here.args.pool.threads, || {
+                let Run { session, args, .. } = &*here;
+                let source = source.load()?;
+                let classes = session.classes(&args.classes)?;
+                let progress = |now| tell(Event::Progress(now));
+                let coarse = |found: &explanation::Explanation| tell(Event::Coarse(Box::new(found.clone())));
+                let coarse: &(dyn Fn(&explanation::Explanation) + Sync) = &coarse;
+                let coarse = wants_coarse.then_some(coarse);
+                let mut found = session.sweep(source, &classes, &args.sweep, &progress, coarse)?;
+                if args.faithfulness {
+                    session.measure(&mut found, &args.sweep, &progress)?;
+                }
+                Ok(found)
+            })
+        })?;
+        Ok(Explanation::new(run, found))
+    }
+
+    /// The classes, their Grad-CAM maps and the layer.
+    fn gradcam(
+        &self,
+        py: Python<'_>,
+        source: Source,
+        options: Vec<OsString>,
+    ) -> PyResult<(Array, Array, String)> {
+        let arguments = parse(&self.words("gradcam", options, &source))?;
+        let Command::Gradcam(args) = arguments.command else { unreachable!("the command is given") };
+        let session = self.at(&arguments.common);
+        let found = quietly(py, move || {
+            on_threads(args.pool.threads, || {
+                let classes = session.classes(&args.classes)?;
+                let activations = session.forward(&source.load()?.photograph)?;
+                let said = activations.classification();
+                require_finite(&said.logits)?;
+                session.net.grad_cam(&activations, &classes.resolve(&said))
+            })
+        })?;
+        let ([rows, columns], count) = (found.grid, found.classes.len());
+        Ok((
+            Array::new(found.classes, &[count]),
+            Array::new(found.maps, &[count, rows, columns]),
+            found.layer.to_string(),
+        ))
+    }
+
+    /// The tensor that the network reads, `[224][224][3]`.
+    fn input(&self, py: Python<'_>, source: Source, options: Vec<OsString>) -> PyResult<Array> {
+        let resize = parse(&self.words("classify", options, &source))?.common.resize;
+        let input = quietly(py, move || Ok(source.load()?.photograph.picture(resize).input()))?;
+        Ok(Array::new(input.values().to_vec(), &tensor::SHAPE))
+    }
+
+    /// The logits and the probabilities of several tensors, `[n][classes]`.
+    fn predict(&self, py: Python<'_>, inputs: tensor::Bytes) -> PyResult<(Array, Array)> {
+        tensor::predict(py, &self.session.net, inputs)
+    }
+
+    /// Runs a sweep over a tensor with masks inside it. Returns the score of the class without a mask,
+    /// the scores with the masks, and the pixels of the masks.
+    #[expect(clippy::too_many_arguments, reason = "the options of a sweep")]
+    fn sweep(
+        &self,
+        py: Python<'_>,
+        input: tensor::Bytes,
+        class: usize,
+        mask_size: [usize; 2],
+        stride: [usize; 2],
+        rgb: [f32; 3],
+        region: [usize; 4],
+        score: &str,
+    ) -> PyResult<(f32, Array, Array)> {
+        tensor::sweep(py, &self.session.net, input, class, mask_size, stride, rgb, region, score)
+    }
+}
+
+impl Network {
+    /// The words of a subcommand with the options of the network and of a call.
+    fn words(&self, command: &str, options: Vec<OsString>, source: &Source) -> Vec<OsString> {
+        let mut words = vec![command.into()];
+        words.extend(self.options.iter().cloned().chain(options));
+        words.extend(["--".into(), source.name()]);
+        words
+    }
+
+    /// The session of one call.
+    fn at(&self, common: &Common) -> Session {
+        Session { resize: common.resize, cancel: Arc::default(), ..self.session.clone() }
+    }
+}
+
+/// Runs work that tells nothing before its end.
+pub fn quietly<T: Send + 'static>(
+    py: Python<'_>,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> PyResult<T> {
+    watched(py, &Arc::default(), |event: Infallible| match event {}, |_| work())
+}
