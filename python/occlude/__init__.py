@@ -9,7 +9,7 @@
 A mask slides over the picture. Where the score of a class falls, the mask covers evidence for it.
 """
 
-from ._maps import Curves, Maps
+from ._maps import Curves, Maps, Part, Region
 from ._network import Class, GoogLeNet, GradCam
 from ._occlude import ImageError, LabelsError, WeightsError, __version__
 
@@ -21,6 +21,8 @@ __all__ = [
     "ImageError",
     "LabelsError",
     "Maps",
+    "Part",
+    "Region",
     "WeightsError",
     "__version__",
 ]

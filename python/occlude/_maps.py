@@ -33,6 +33,28 @@ class Curves(NamedTuple):
     insertion: NDArray[np.float32]
 
 
+class Part(NamedTuple):
+    """A connected part of a region, in pixels of the photograph."""
+
+    #: The number of pixels.
+    area: int
+    #: y0, x0, y1, x1, ends excluded.
+    box: tuple[int, int, int, int]
+    #: The corners of the lines around it, `(n, 2)`, each y and x: the outer line, then those of holes.
+    contours: list[NDArray[np.int64]]
+
+
+class Region(NamedTuple):
+    """The evidence for a class on the photograph."""
+
+    #: The smallest drop in it; None if there is no evidence.
+    level: Optional[float]
+    #: True inside, `(height, width)`.
+    pixels: NDArray[np.bool_]
+    #: The largest first.
+    parts: list[Part]
+
+
 class Maps:
     """The result of a sweep over `ny` rows of `nx` mask positions, for some classes.
 
@@ -158,6 +180,16 @@ class Maps:
         """The curves of each class for this map and for Grad-CAM; empty unless `faithfulness` was asked for."""
         found = self._explanation.faithfulness
         return [Curves(method, index, *map(np.asarray, arrays)) for method, index, arrays in found]
+
+    def region(self, k: int = 0, *, threshold: Union[str, float] = 0.5) -> Region:
+        """The pixels of the photograph that hold the evidence for the `k`-th class, as `occlude region` finds them.
+
+        `threshold`: the smallest drop that counts, as a share of the largest, above 0 to 1, or "otsu".
+        """
+        k = range(len(self.classes))[k]
+        level, pixels, parts = self._explanation.region(k, words(threshold=threshold))
+        found = [Part(area, (y0, x0, y1, x1), [*map(np.asarray, lines)]) for area, (y0, x0, y1, x1), lines in parts]
+        return Region(level, np.asarray(pixels).view(bool), found)
 
     def json(self) -> str:
         """The contents of `map.json`."""

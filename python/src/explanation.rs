@@ -8,7 +8,7 @@ use std::sync::Arc;
 use occlude::image::lattice::middles;
 use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;
-use occlude::{Map, Upsampling};
+use occlude::{Map, RegionPart, Upsampling};
 use pyo3::prelude::*;
 use serde::Serialize;
 
@@ -31,6 +31,9 @@ pub struct Run {
     /// The command line of the run, whose last word is the photograph.
     pub words: Vec<OsString>,
 }
+
+/// The level, the pixels and the parts of the evidence for a class.
+type Found = (Option<f32>, Array, Vec<(usize, [usize; 4], Vec<Array>)>);
 
 /// What `map.json` says beside its numbers.
 #[derive(Serialize)]
@@ -220,6 +223,28 @@ impl Explanation {
                 (method.name(), curves.class, arrays)
             })
             .collect()
+    }
+
+    /// The evidence for the `k`-th class on the photograph: the smallest drop in it, its pixels, and its
+    /// parts, each with its number of pixels, its box and its contours.
+    fn region(&self, py: Python<'_>, k: usize, options: Vec<OsString>) -> PyResult<Found> {
+        let words = [&["region".into()], &options[..], &["--".into(), "photograph".into()]].concat();
+        let Command::Region(args) = parse(&words)?.command else { unreachable!("the command is given") };
+        let found = self.found.clone();
+        let (level, region, parts) = quietly(py, move || {
+            let map = found.importance(k);
+            let level = args.threshold.level(&map)?;
+            let region = found.photograph.region_above(&map, level.unwrap_or(f32::INFINITY), found.resize);
+            let parts = region.parts();
+            Ok((level, region, parts))
+        })?;
+        let pixels = region.pixels().iter().map(|inside| u8::from(*inside)).collect();
+        let corners = |line: Vec<[usize; 2]>| Array::new(line.concat(), &[line.len(), 2]);
+        let part = |part: RegionPart| {
+            let Rect { y0, x0, y1, x1 } = part.bounds;
+            (part.area, [y0, x0, y1, x1], part.contours.into_iter().map(corners).collect())
+        };
+        Ok((level, Array::new(pixels, &region.size()), parts.into_iter().map(part).collect()))
     }
 
     /// The contents of `map.json`.

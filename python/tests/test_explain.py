@@ -197,7 +197,7 @@ def stop(*_):
 ENDLESS = {"stride": 1, "exhaustive": True}
 
 
-@pytest.mark.parametrize("options", [{"progress": stop}, {"progressive": stop, "stride": 2, "progress": False}])
+@pytest.mark.parametrize("options", [{"progress": stop}, {"progressive": stop, "stride": 8, "exhaustive": False, "progress": False}])
 def test_an_exception_of_a_function_ends_the_sweep(net, options):
     with pytest.raises(Enough, match="enough"):
         net.explain(PHOTOGRAPH, **{**ENDLESS, **options})

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import occlude
-from conftest import PHOTOGRAPH, command
+from conftest import PHOTOGRAPH, command, printed
 
 RUN = ("elapsed_seconds", "threads")
 
@@ -99,6 +99,24 @@ def test_maps_of_pixels_have_files_too(net, rgb, tmp_path):
     maps = net.explain(rgb, stride=112, progress=False)
     assert maps.info["image"] == "array"
     assert (tmp_path / f"array-{maps.labels[0].lower().replace(' ', '-')}.png") in maps.save(tmp_path)
+
+
+def test_regions_are_those_of_the_command(net, rgb):
+    words = ("--classes", "top2", "--mask-size", "80x60", "--stride", "56x50", "--tile", 112)
+    expected = printed("region", PHOTOGRAPH, *words, "--threshold", "0.4")["classes"]
+    maps = explained(net)
+    for k, theirs in enumerate(expected):
+        region = maps.region(k, threshold=0.4)
+        assert region.pixels.shape == rgb.shape[:2] and region.pixels.dtype == bool
+        assert np.float32(region.level) == np.float32(theirs["evidence"]["level"])
+        found = [(list(part.box), [line.tolist() for line in part.contours]) for part in region.parts]
+        assert found == [(part["box"], part["contours"]) for part in theirs["evidence"]["parts"]]
+        assert sum(part.area for part in region.parts) == region.pixels.sum() > 0
+    assert maps.region(threshold="otsu").level != maps.region().level
+    with pytest.raises(ValueError, match="--threshold"):
+        maps.region(threshold=2)
+    with pytest.raises(IndexError):
+        maps.region(2)
 
 
 def test_the_plot(small):

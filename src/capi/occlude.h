@@ -15,7 +15,7 @@
  *
  * Without the feature `image`, occlude_image_open fails; `all-formats` adds WebP, BMP, GIF and TIFF.
  * Without `rayon`, all work is done on the calling thread. The installed library has all features.
- * examples/c/explain.c is a complete program, examples/python/explain.py does the same from Python.
+ * examples/c/explain.c is a complete program.
  *
  * Results. A function that can fail returns an occlude_status; 0 is success. Results are written on
  * success only, except that a handle is set to NULL first, so the locations for results need not be

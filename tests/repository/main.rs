@@ -25,4 +25,5 @@ mod disassembly;
 mod examples;
 mod installation;
 mod policy;
+mod python;
 mod unsafe_code;

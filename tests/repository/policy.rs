@@ -15,6 +15,8 @@ use std::{env, fs};
 
 use serde_json::Value;
 
+use super::unsafe_code::root;
+
 /// Licences that allow a binary with this code to be distributed under our own licence with only a
 /// notice.
 const LICENCES: [&str; 4] = ["Apache-2.0", "MIT", "Unicode-3.0", "Zlib"];
@@ -46,11 +48,12 @@ const REFUSED: [(&str, &str); 14] = [
 
 const ASKS_THE_COMPILER: &str = "asks the compiler for its version and sets cfgs";
 const LOOKS_AT_THE_TARGET: &str = "sets cfgs according to the target, and runs no program";
+const ASKS_THE_PYTHON: &str = "asks the Python that the module is for about its version and its library";
 const IS_A_MACRO: &str = "a procedural macro: generates code for the item below it";
 
 /// Packages that run code during the build (build scripts and procedural macros), and a description
 /// of this code.
-const RUNS_WHILE_BUILDING: [(&str, &str); 34] = [
+const RUNS_WHILE_BUILDING: [(&str, &str); 41] = [
     ("borsh", LOOKS_AT_THE_TARGET),
     ("borsh-derive", IS_A_MACRO),
     ("clap_derive", IS_A_MACRO),
@@ -61,12 +64,18 @@ const RUNS_WHILE_BUILDING: [(&str, &str); 34] = [
     ("crossbeam-utils", LOOKS_AT_THE_TARGET),
     ("crunchy", "writes a macro for unrolled loops into its own output folder"),
     ("getrandom", LOOKS_AT_THE_TARGET),
+    ("indoc", IS_A_MACRO),
     ("libc", ASKS_THE_COMPILER),
     ("matrixmultiply", "compiles a line to see whether the compiler knows AVX-512"),
+    ("memoffset", ASKS_THE_COMPILER),
     ("nix", LOOKS_AT_THE_TARGET),
     ("num-traits", "compiles a line to see what the compiler knows"),
     ("portable-atomic", ASKS_THE_COMPILER),
     ("proc-macro2", "compiles a file of its own to see what the compiler knows"),
+    ("pyo3", ASKS_THE_PYTHON),
+    ("pyo3-build-config", ASKS_THE_PYTHON),
+    ("pyo3-ffi", ASKS_THE_PYTHON),
+    ("pyo3-macros", IS_A_MACRO),
     ("quote", ASKS_THE_COMPILER),
     ("rayon-core", "nothing: the script exists for the `links` key, so that there is only one pool"),
     ("rustix", "compiles a line to see what the compiler knows"),
@@ -80,6 +89,7 @@ const RUNS_WHILE_BUILDING: [(&str, &str); 34] = [
         "thiserror",
         "asks the compiler for its version, compiles a file of its own, writes a module name into its own output folder",
     ),
+    ("target-lexicon", "writes the name of the target into its own output folder"),
     ("thiserror-impl", IS_A_MACRO),
     ("wasm-bindgen", LOOKS_AT_THE_TARGET),
     ("wasm-bindgen-macro", IS_A_MACRO),
@@ -94,9 +104,12 @@ const RUNS_WHILE_BUILDING: [(&str, &str); 34] = [
 /// exclude a second version of themselves.
 const LINKS: [&str; 2] = ["rayon-core", "wasm-bindgen-shared"];
 
-fn metadata(filter: &[&str]) -> Output {
+/// The manifests whose packages the tests check: that of the crate and that of the Python package.
+const MANIFESTS: [&str; 2] = ["Cargo.toml", "python/Cargo.toml"];
+
+fn metadata(manifest: &str, filter: &[&str]) -> Output {
     Command::new(env::var_os("CARGO").unwrap_or("cargo".into()))
-        .args(["metadata", "--locked", "--offline", "--format-version", "1"])
+        .args(["metadata", "--locked", "--offline", "--format-version", "1", "--manifest-path", manifest])
         .args(filter)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
@@ -105,9 +118,10 @@ fn metadata(filter: &[&str]) -> Output {
 
 /// The packages of the graph, and whether they include those of all platforms. A build fetches only
 /// the packages of its own platform. In that case the tests check these packages, and check the
-/// others only by their names and checksums in the lock file.
-fn packages() -> (Vec<Value>, bool) {
-    let all = metadata(&[]);
+/// others only by their names and checksums in the lock file. The result is `None` where the packages of the
+/// Python package have not been fetched.
+fn packages_of(manifest: &str) -> Option<(Vec<Value>, bool)> {
+    let all = metadata(manifest, &[]);
     let complete = all.status.success();
     let output = if complete {
         all
@@ -118,33 +132,49 @@ fn packages() -> (Vec<Value>, bool) {
         // The test harness hides the output of `eprintln!` while tests pass.
         let _ = writeln!(
             io::stderr(),
-            "policy: packages for other platforms than {host} are not on this machine: run cargo fetch"
+            "policy: {manifest}: packages for other platforms than {host} are not on this machine: run cargo fetch"
         );
-        metadata(&["--filter-platform", host])
+        metadata(manifest, &["--filter-platform", host])
     };
+    let is_fetched = output.status.success() || manifest == MANIFESTS[0];
+    if !is_fetched && !String::from_utf8_lossy(&output.stderr).contains("lock file") {
+        let _ = writeln!(io::stderr(), "policy: {manifest}: its packages are not on this machine");
+        return None;
+    }
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let nodes = metadata["resolve"]["nodes"].as_array().unwrap();
     let resolved: BTreeSet<&str> = nodes.iter().map(|node| node["id"].as_str().unwrap()).collect();
     let packages = metadata["packages"].as_array().unwrap().iter();
     let packages = packages.filter(|package| resolved.contains(package["id"].as_str().unwrap()));
-    (packages.cloned().collect(), complete)
+    Some((packages.cloned().collect(), complete))
+}
+
+/// The packages of all manifests, and whether they include those of all platforms.
+fn packages() -> (Vec<Value>, bool) {
+    let found: Vec<_> = MANIFESTS.iter().map(|manifest| packages_of(manifest)).collect();
+    let complete = found.iter().all(|packages| packages.as_ref().is_some_and(|(_, complete)| *complete));
+    (found.into_iter().flatten().flat_map(|(packages, _)| packages).collect(), complete)
 }
 
 fn name(package: &Value) -> &str {
     package["name"].as_str().unwrap()
 }
 
-/// The names, versions, sources and checksums of the lock file, which contains the packages of all
-/// platforms.
+/// The names, versions, sources and checksums of the lock files, which contain the packages of all
+/// platforms; those of this repository are left out.
 fn locked() -> Vec<BTreeMap<String, String>> {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).unwrap();
+    let read = |manifest: &str| fs::read_to_string(root().join(manifest.replace(".toml", ".lock"))).unwrap();
+    let text = MANIFESTS.map(read).concat();
     let unquoted = |value: &str| value.trim_matches('"').to_string();
     let fields = |package: &str| {
         let pairs = package.lines().filter_map(|line| line.split_once(" = "));
         pairs.map(|(key, value)| (key.to_string(), unquoted(value))).collect()
     };
-    text.split("[[package]]").skip(1).map(fields).collect()
+    let packages: BTreeSet<BTreeMap<String, String>> =
+        text.split("[[package]]").skip(1).map(fields).collect();
+    let is_ours = |package: &BTreeMap<String, String>| package["name"].starts_with(env!("CARGO_PKG_NAME"));
+    packages.into_iter().filter(|package| !is_ours(package)).collect()
 }
 
 /// True if the licences in the list satisfy an SPDX expression.
@@ -225,9 +255,6 @@ fn everything_comes_from_crates_io_with_a_checksum() {
     assert!(locked.len() > 50, "only {}: this test no longer finds what it checks", locked.len());
     for package in &locked {
         let field = |key: &str| package.get(key).map_or("", String::as_str);
-        if field("name") == env!("CARGO_PKG_NAME") {
-            continue;
-        }
         let registry = "registry+https://github.com/rust-lang/crates.io-index";
         assert_eq!(field("source"), registry, "{} comes from another registry", field("name"));
         assert_eq!(field("checksum").len(), 64, "{} has no checksum", field("name"));
