@@ -25,7 +25,7 @@ def source(image: Image) -> Source:
         # The command reads standard input for "-".
         return Source.file("./-" if path == "-" else path)
     if isinstance(image, (bytes, bytearray, memoryview)):
-        return Source.bytes(bytes(image))
+        return Source.contents(bytes(image))
     pillow = sys.modules.get("PIL.Image")
     if pillow is not None and isinstance(image, pillow.Image):
         image = _of_pillow(image)

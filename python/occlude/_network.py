@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Union
 
 import numpy as np
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     Size = Union[str, int, tuple[int, int]]
 
 
-class Class(NamedTuple):
+@dataclass(frozen=True)
+class Class:
     """A class with its scores for a photograph."""
 
     index: int

@@ -36,7 +36,7 @@ impl Source {
     }
 
     #[staticmethod]
-    fn bytes(bytes: PyBackedBytes) -> Source {
+    fn contents(bytes: PyBackedBytes) -> Source {
         Source(Arc::new(Origin::Bytes(bytes)))
     }
 

@@ -10,7 +10,7 @@ use super::{OCCLUDE_RESIZE_CENTER_CROP, OCCLUDE_RESIZE_MATLAB, OCCLUDE_RESIZE_PA
 use super::{OutHandle, Outcome};
 use super::{array, copy, given, make, not_null, path, refuse, status};
 use crate::weights;
-use crate::{GoogLeNet, Input, Photograph, Resize, Weights};
+use crate::{GoogLeNet, Input, Labels, Photograph, Resize, Weights};
 
 pub struct Network {
     pub(super) net: GoogLeNet,
@@ -32,11 +32,12 @@ fn resize(number: c_int) -> Outcome<Resize> {
 }
 
 pub(super) fn network(weights: &Weights) -> Outcome<Network> {
-    let net = GoogLeNet::new(weights)?;
-    let classes = net.network().classes();
-    let labels = weights.labels();
-    let label = |class| CString::new(labels.short(class)).unwrap_or_default();
-    Ok(Network { labels: (0..classes).map(label).collect(), net })
+    Ok(Network { labels: in_c(&weights.labels()), net: GoogLeNet::new(weights)? })
+}
+
+/// The first name of each class as a string of C.
+fn in_c(labels: &Labels) -> Vec<CString> {
+    (0..labels.count()).map(|class| CString::new(labels.short(class)).unwrap_or_default()).collect()
 }
 
 /// # Safety
@@ -75,6 +76,25 @@ pub extern "C" fn occlude_network_free(_network: Option<Box<Network>>) {}
 #[unsafe(no_mangle)]
 pub extern "C" fn occlude_network_classes(network: Option<&Network>) -> usize {
     network.map_or(0, |network| network.labels.len())
+}
+
+/// # Safety
+/// See the header.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn occlude_network_labels(
+    network: Option<&mut Network>,
+    names: *const c_char,
+    length: usize,
+) -> c_int {
+    status(|| {
+        let network = given(network, "network")?;
+        // SAFETY: the header requires `length` bytes.
+        let names = unsafe { array(names.cast::<u8>(), length, "names") }?;
+        let labels = Labels::parse("the names of the classes", names)?;
+        labels.check_count(network.labels.len())?;
+        network.labels = in_c(&labels);
+        Ok(())
+    })
 }
 
 #[unsafe(no_mangle)]
@@ -160,5 +180,29 @@ pub unsafe extern "C" fn occlude_classify(
         let found = net.classify(&image.input).probabilities;
         // SAFETY: the header requires room for `count` values.
         unsafe { copy(&found, probabilities, count, "probabilities") }
+    })
+}
+
+/// # Safety
+/// See the header.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn occlude_gradcam(
+    network: Option<&Network>,
+    image: Option<&Image>,
+    classes: *const usize,
+    count: usize,
+    maps: *mut f32,
+    values: usize,
+) -> c_int {
+    status(|| {
+        let Network { net, .. } = given(network, "network")?;
+        let image = given(image, "image")?;
+        // SAFETY: the header requires `count` values.
+        let classes = unsafe { array(classes, count, "classes") }?;
+        not_null(maps, "maps")?;
+        net.check_memory()?;
+        let found = net.grad_cam(&net.forward(&image.input), classes)?;
+        // SAFETY: the header requires room for `values` values.
+        unsafe { copy(&found.maps, maps, values, "maps") }
     })
 }

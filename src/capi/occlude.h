@@ -143,7 +143,13 @@ void occlude_network_free(occlude_network *network);
 /* Returns the number of classes: 1000 for the published weights, 0 for NULL. */
 size_t occlude_network_classes(const occlude_network *network);
 
-/* Returns the name of a class in UTF-8: from the weights file, else ImageNet's if there are 1000
+/* Replaces the names of the classes. `names` is a text of `length` bytes in UTF-8 with a line for each
+ * class, which has its names, separated by ", ", and before them, optionally, its WordNet id. Call it
+ * before other threads use the network; texts of occlude_label are invalid afterwards.
+ * Errors: OCCLUDE_ERROR_LABELS, also if there is not one line for each class. */
+int occlude_network_labels(occlude_network *network, const char *names, size_t length);
+
+/* Returns the first name of a class in UTF-8: from occlude_network_labels or the weights file, else ImageNet's if there are 1000
  * classes, else "class 0" and so on; NULL if there is no such class. The text belongs to the network
  * and is valid as long as the network. */
 const char *occlude_label(const occlude_network *network, size_t class_index);
@@ -170,6 +176,12 @@ void occlude_image_free(occlude_image *image);
 /* Computes the probability of each class. `count` must be occlude_network_classes. */
 int occlude_classify(const occlude_network *network, const occlude_image *image, float *probabilities,
                      size_t count);
+
+/* Computes a Grad-CAM map for each of `count` classes. A map has 7 rows of 7 values, not negative; they
+ * stand for the 32x32 pixels of the picture at their place. `values` must be 49 * count.
+ * Errors: OCCLUDE_ERROR_OPTION if there is no such class. */
+int occlude_gradcam(const occlude_network *network, const occlude_image *image, const size_t *classes,
+                    size_t count, float *maps, size_t values);
 
 /* ---- Options ---- */
 

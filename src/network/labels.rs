@@ -164,6 +164,19 @@ impl Labels {
         self.labels.len()
     }
 
+    /// Checks that there is a name for each class of a network.
+    ///
+    /// # Errors
+    /// [`Error::Labels`].
+    pub(crate) fn check_count(&self, classes: usize) -> Result<()> {
+        let found = self.count();
+        if found == classes {
+            return Ok(());
+        }
+        let problem = format!("has {found} names, expected one for each of the network's {classes} classes");
+        Err(Error::labels("the labels", problem))
+    }
+
     /// The label of a class, or `None` if the index is too large.
     pub fn get(&self, class: usize) -> Option<&Label> {
         self.labels.get(class)

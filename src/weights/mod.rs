@@ -272,12 +272,7 @@ impl Weights {
     /// # Errors
     /// [`Error::Labels`] if the number of names is not the number of classes.
     pub fn with_labels(self, labels: Labels) -> Result<Weights> {
-        let (found, classes) = (labels.count(), self.network.classes());
-        if found != classes {
-            let problem =
-                format!("has {found} names, expected one for each of the network's {classes} classes");
-            return Err(Error::labels("the labels", problem));
-        }
+        labels.check_count(self.network.classes())?;
         Ok(Weights { labels: Some(labels), ..self })
     }
 

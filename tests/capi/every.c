@@ -180,6 +180,8 @@ static void refusals(const occlude_network *network, const occlude_image *image,
     REFUSED(OCCLUDE_ERROR_WEIGHTS, "the weights in memory: ", occlude_network_from_memory(rgb, 0, &no_network));
     CHECK(occlude_network_classes(NULL) == 0 && !occlude_label(NULL, 0) && !occlude_label(network, CLASSES));
 
+    ARGUMENT("network: is NULL", occlude_network_labels(NULL, "a", 1));
+
     ARGUMENT("rgb: is NULL", occlude_image_from_rgb(NULL, 2, 2, 6, 0, &no_image));
     CHECK(no_image == NULL);
     ARGUMENT("image: is NULL", occlude_image_from_rgb(rgb, 2, 2, 6, 0, NULL));
@@ -197,6 +199,14 @@ static void refusals(const occlude_network *network, const occlude_image *image,
     ARGUMENT("image: is NULL", occlude_classify(network, NULL, values, CLASSES));
     ARGUMENT("probabilities: is NULL", occlude_classify(network, image, NULL, CLASSES));
     ARGUMENT("count: is 999, expected", occlude_classify(network, image, values, CLASSES - 1));
+
+    ARGUMENT("network: is NULL", occlude_gradcam(NULL, image, &one, 1, values, 49));
+    ARGUMENT("image: is NULL", occlude_gradcam(network, NULL, &one, 1, values, 49));
+    ARGUMENT("classes: is NULL", occlude_gradcam(network, image, NULL, 1, values, 49));
+    ARGUMENT("classes: cannot", occlude_gradcam(network, image, &one, (size_t)-1 / 8, values, 49));
+    ARGUMENT("maps: is NULL", occlude_gradcam(network, image, &one, 1, NULL, 49));
+    ARGUMENT("maps: has room for 48 values, expected 49", occlude_gradcam(network, image, &one, 1, values, 48));
+    REFUSED(OCCLUDE_ERROR_OPTION, "class 1000", occlude_gradcam(network, image, &too_large, 1, values, 49));
 
     ARGUMENT("options: is NULL", occlude_options_new(NULL));
     ARGUMENT("options: is NULL", occlude_options_mask_size(NULL, 1, 1));
@@ -399,6 +409,26 @@ int main(int argc, char **argv)
         occlude_maps_free(maps);
     }
     occlude_options_free(options);
+
+    static float cams[2 * 49];
+    DO(occlude_gradcam(network, image, classes, 2, cams, 2 * 49));
+    print("gradcam", cams, 2 * 49);
+
+    /* Names of one's own, of which one is missing at first. */
+    char *names = malloc(CLASSES * 32);
+    CHECK(names);
+    size_t end = 0, before = 0;
+    for (int i = 0; i < CLASSES; i++) {
+        before = end;
+        end += (size_t)sprintf(names + end, "name %d, other\n", i);
+    }
+    ARGUMENT("names: is NULL", occlude_network_labels(network, NULL, 1));
+    REFUSED(OCCLUDE_ERROR_LABELS, "has 999 names, expected", occlude_network_labels(network, names, before));
+    REFUSED(OCCLUDE_ERROR_LABELS, "line 1 is not UTF-8", occlude_network_labels(network, "\xff", 1));
+    CHECK(strcmp(occlude_label(network, 281), "tabby") == 0);
+    DO(occlude_network_labels(network, names, end));
+    free(names);
+    printf("label %s, %s\n", occlude_label(network, 281), occlude_label(network, CLASSES - 1));
 
     pthread_t threads[2];
     void *handles[2] = {network, image};

@@ -393,6 +393,8 @@ fn every_function_does_as_the_header_says() {
         let sweep = sweep().stride([112, 112]).classes(top.clone()).mask_value(value);
         printed.maps("mask", &sweep.run(&input).unwrap());
     }
+    printed.floats("gradcam", &net.grad_cam(&net.forward(&input), &[3, 999]).unwrap().maps);
+    writeln!(printed.0, "label name 281, name 999").unwrap();
 
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("every");

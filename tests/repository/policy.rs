@@ -53,7 +53,7 @@ const IS_A_MACRO: &str = "a procedural macro: generates code for the item below 
 
 /// Packages that run code during the build (build scripts and procedural macros), and a description
 /// of this code.
-const RUNS_WHILE_BUILDING: [(&str, &str); 41] = [
+const RUNS_WHILE_BUILDING: [(&str, &str); 42] = [
     ("borsh", LOOKS_AT_THE_TARGET),
     ("borsh-derive", IS_A_MACRO),
     ("clap_derive", IS_A_MACRO),
@@ -76,6 +76,7 @@ const RUNS_WHILE_BUILDING: [(&str, &str); 41] = [
     ("pyo3-build-config", ASKS_THE_PYTHON),
     ("pyo3-ffi", ASKS_THE_PYTHON),
     ("pyo3-macros", IS_A_MACRO),
+    ("pyo3-macros-backend", ASKS_THE_COMPILER),
     ("quote", ASKS_THE_COMPILER),
     ("rayon-core", "nothing: the script exists for the `links` key, so that there is only one pool"),
     ("rustix", "compiles a line to see what the compiler knows"),
@@ -101,8 +102,8 @@ const RUNS_WHILE_BUILDING: [(&str, &str); 41] = [
 ];
 
 /// Packages with the `links` key. The key usually names a C library. These packages use it only to
-/// exclude a second version of themselves.
-const LINKS: [&str; 2] = ["rayon-core", "wasm-bindgen-shared"];
+/// exclude a second version of themselves; `pyo3-ffi` names the Python that loads the module.
+const LINKS: [&str; 3] = ["pyo3-ffi", "rayon-core", "wasm-bindgen-shared"];
 
 /// The manifests whose packages the tests check: that of the crate and that of the Python package.
 const MANIFESTS: [&str; 2] = ["Cargo.toml", "python/Cargo.toml"];
@@ -164,15 +165,16 @@ fn name(package: &Value) -> &str {
 /// The names, versions, sources and checksums of the lock files, which contain the packages of all
 /// platforms; those of this repository are left out.
 fn locked() -> Vec<BTreeMap<String, String>> {
-    let read = |manifest: &str| fs::read_to_string(root().join(manifest.replace(".toml", ".lock"))).unwrap();
-    let text = MANIFESTS.map(read).concat();
     let unquoted = |value: &str| value.trim_matches('"').to_string();
-    let fields = |package: &str| {
+    let fields = |package: &str| -> BTreeMap<String, String> {
         let pairs = package.lines().filter_map(|line| line.split_once(" = "));
         pairs.map(|(key, value)| (key.to_string(), unquoted(value))).collect()
     };
-    let packages: BTreeSet<BTreeMap<String, String>> =
-        text.split("[[package]]").skip(1).map(fields).collect();
+    let mut packages = BTreeSet::new();
+    for manifest in MANIFESTS {
+        let text = fs::read_to_string(root().join(manifest.replace(".toml", ".lock"))).unwrap();
+        packages.extend(text.split("[[package]]").skip(1).map(fields));
+    }
     let is_ours = |package: &BTreeMap<String, String>| package["name"].starts_with(env!("CARGO_PKG_NAME"));
     packages.into_iter().filter(|package| !is_ours(package)).collect()
 }

@@ -5,8 +5,9 @@ use std::fs;
 
 use super::unsafe_code::root;
 
-fn read(manifest: &str) -> String {
-    fs::read_to_string(root().join(manifest)).unwrap()
+/// The text of a file after a line end, so that every section begins after one.
+fn read(file: &str) -> String {
+    format!("\n{}", fs::read_to_string(root().join(file)).unwrap())
 }
 
 /// The lines `key = value` of a section of a manifest.
