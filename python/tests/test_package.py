@@ -17,7 +17,7 @@ from occlude import _occlude
 
 
 def test_the_installed_package_is_tested():
-    assert ROOT not in Path(occlude.__file__).parents
+    assert ROOT / "python" not in Path(occlude.__file__).parents
     version = re.search(r'^version = "(.*)"$', (ROOT / "Cargo.toml").read_text(), re.M)[1]
     assert occlude.__version__ == importlib.metadata.version("occlude") == version
 
