@@ -165,15 +165,15 @@ fn constants_have_the_same_values() {
     assert!(header().contains(&format!("#define OCCLUDE_SIDE {}\n", occlude::network::INPUT_SIDE)));
 }
 
-/// True if a C compiler is available. If none is, the test reports this and passes, unless the environment
-/// requires one.
-fn compiler() -> bool {
-    if Command::new("cc").arg("--version").output().is_ok_and(|output| output.status.success()) {
+/// True if a program is available. If it is not, the test reports this and passes, unless the
+/// environment requires the program.
+fn has(program: &str, mut probe: Command, required: &str) -> bool {
+    if probe.output().is_ok_and(|output| output.status.success()) {
         return true;
     }
-    assert!(env::var("OCCLUDE_REQUIRE_CC").is_err(), "a C compiler, cc, is required here but does not work");
+    assert!(env::var(required).is_err(), "{program} is required here ({required}) but does not work");
     // The test harness hides the output of `eprintln!` while tests pass.
-    let _ = writeln!(io::stderr(), "SKIPPED: this test needs a C compiler, cc, which is not installed");
+    let _ = writeln!(io::stderr(), "SKIPPED: this test needs {program}, which is not installed");
     false
 }
 
