@@ -212,8 +212,8 @@ def test_ctrl_c_ends_the_sweep_and_the_network_stays_usable(net, small):
         net.explain(PHOTOGRAPH, **ENDLESS, progress=interrupt)
     # Also without a function that runs Python.
     timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
     with pytest.raises(KeyboardInterrupt):
+        timer.start()
         net.explain(PHOTOGRAPH, **ENDLESS, progress=False)
     again = net.explain(PHOTOGRAPH, classes="top2", **SMALL, progress=False)
     assert (again.scores == small.scores).all()
