@@ -21,7 +21,7 @@ use occlude::{
     GoogLeNet, Labels, MaskValue, OcclusionMaps, OcclusionSensitivity, Picture, Resize, Score, Upsampling,
     Weights,
 };
-use package::{compile, fixed, libraries, shared};
+use package::{compile, fixed, shared};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
