@@ -1,5 +1,7 @@
 //! Memory that is checked before it is taken: Rust ends the program where an allocation fails.
 
+use std::hint::black_box;
+
 use crate::{Error, Result};
 
 /// Bytes that stay free for small allocations beside those that are checked.
@@ -17,12 +19,18 @@ pub(crate) fn room<T>(count: usize) -> std::result::Result<Vec<T>, String> {
     }
 }
 
+/// Allocates a block that nobody uses. The compiler would remove it, and take for granted that there is
+/// room for it, if it saw that.
+fn block(bytes: usize) -> std::result::Result<Vec<u8>, String> {
+    black_box(room(bytes))
+}
+
 /// Checks that `bytes` bytes can be allocated now.
 ///
 /// # Errors
 /// [`Error::Memory`] for this purpose if the system does not have them.
 pub fn require(purpose: &'static str, bytes: usize) -> Result<()> {
-    room::<u8>(bytes).map(drop).map_err(|problem| Error::Memory { purpose, problem })
+    block(bytes).map(drop).map_err(|problem| Error::Memory { purpose, problem })
 }
 
 /// The error for `bytes` bytes that are not available.
@@ -32,12 +40,12 @@ pub(crate) fn lacking(purpose: &'static str, bytes: usize) -> Error {
 
 /// Returns how many of `count` blocks of `bytes` bytes can be allocated at the same time.
 pub fn blocks(count: usize, bytes: usize) -> usize {
-    (0..count).map_while(|_| room::<u8>(bytes).ok()).collect::<Vec<_>>().len()
+    (0..count).map_while(|_| block(bytes).ok()).collect::<Vec<_>>().len()
 }
 
 /// True if `bytes` bytes and [`BESIDE`] can be allocated now, on this thread.
 pub(crate) fn is_free(bytes: usize) -> bool {
-    room::<u8>(bytes.saturating_add(BESIDE)).is_ok()
+    block(bytes.saturating_add(BESIDE)).is_ok()
 }
 
 /// A text that follows a name: so many bytes are not available.
