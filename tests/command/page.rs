@@ -230,12 +230,13 @@ fn photographs_are_opened_and_what_is_none_is_refused() {
     choose(&mut browser, "file", &none);
     browser.wait_for("!document.getElementById('problem').hidden");
     let problem = browser.evaluate("document.getElementById('problem').textContent");
-    assert!(problem.as_str().unwrap().contains("the photograph"), "{problem}");
+    assert!(problem.as_str().unwrap().starts_with("none.png: "), "{problem}");
     // What was there stays.
     assert_eq!(browser.evaluate("[state.photograph.name, state.maps.complete]"), json!(["wide.png", true]));
     // A file that is no network leaves the one that was there.
     choose(&mut browser, "weights", &none);
-    browser.wait_for("document.getElementById('problem').textContent.includes('the network')");
+    browser.wait_for("document.getElementById('problem').textContent.includes('safetensors')");
+    assert_eq!(browser.evaluate("element('network-name').textContent"), "built-in network of 28 classes");
     browser.evaluate("document.getElementById('sample').click()");
     browser.wait_for("state.photograph.name === 'chelsea.png' && state.maps?.complete === true");
     let exact = is_exact(&mut browser);
@@ -243,9 +244,45 @@ fn photographs_are_opened_and_what_is_none_is_refused() {
 }
 
 #[test]
+fn what_happens_at_the_same_time_happens_one_after_the_other() {
+    let Some((page, mut browser)) = page() else { return };
+    let exact = is_exact(&mut browser);
+    let folder = folder();
+    let [camera, none] = ["camera.png", "none.png"].map(|name| folder.path().join(name));
+    fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/camera.png"), &camera).unwrap();
+    fs::write(&none, "neither a picture nor a network").unwrap();
+    // A photograph and what is none: the page, its engine and its map have the photograph.
+    choose(&mut browser, "file", &camera);
+    choose(&mut browser, "file", &none);
+    browser.wait_for("!document.getElementById('problem').hidden && state.maps?.complete === true");
+    assert_eq!(browser.evaluate("state.photograph.name"), "camera.png");
+    // Another network, while a mask moves: the mask goes on with the network that stays.
+    choose(&mut browser, "weights", &none);
+    browser.evaluate("canvas.focus()");
+    browser.key("ArrowDown");
+    browser.wait_for(
+        "element('problem').textContent.startsWith('none.png') && state.covered !== null && !moving",
+    );
+    // The same network in new engines, while a map is computed and another photograph comes.
+    set(&mut browser, "stride", "12");
+    browser.evaluate("queued(restart)");
+    browser.key("ArrowUp");
+    set(&mut browser, "colours", "1");
+    browser.evaluate("element('sample').click()");
+    set(&mut browser, "stride", "22");
+    browser.wait_for(
+        "state.photograph?.name === 'chelsea.png' && state.maps?.complete === true && state.maps.rows === 11",
+    );
+    assert_same_map(&mut browser, &command(&[]), exact);
+    browser.key("ArrowUp");
+    browser.wait_for("state.covered !== null && !moving");
+    assert_no_complaints(&mut browser, &page);
+}
+
+#[test]
 fn nothing_is_wider_than_the_window() {
     let Some((page, mut browser)) = page() else { return };
-    for (width, height) in [(320, 640), (390, 844), (768, 1024), (1280, 800)] {
+    for (width, height) in [(320, 640), (390, 844), (768, 1024), (980, 700), (1000, 700), (1280, 800)] {
         browser.resize(width, height, 1.0);
         let scrolls =
             browser.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth");

@@ -27,6 +27,7 @@ class Engine {
   constructor(module) {
     this.worker = new Worker(Engine.address);
     this.waiting = new Map();
+    this.stopped = false;
     this.worker.onmessage = ({ data }) => {
       const request = this.waiting.get(data.id);
       if (data.refined) return request.refined?.(data);
@@ -41,12 +42,14 @@ class Engine {
   call(name, argument, numbers, refined) {
     const id = ++Engine.requests;
     return new Promise((resolve, reject) => {
+      if (this.stopped) return reject(new Cancelled());
       this.waiting.set(id, { resolve, reject, refined });
       this.worker.postMessage({ id, name, argument, numbers });
     });
   }
 
   stop(error = new Cancelled()) {
+    this.stopped = true;
     this.worker.terminate();
     this.waiting.forEach(({ reject }) => reject(error));
     this.waiting.clear();
@@ -59,7 +62,8 @@ class Cancelled extends Error {}
 
 const state = {
   module: null,
-  weights: null,      // the file of the network, an ArrayBuffer
+  weights: null,      // the file of the network, { name, data }; the name is "builtin" for the one in the page
+  builtin: null,      // that one
   exact: 0,           // 1 to emulate exact multiply-adds
   front: null,        // the engine that answers and paints
   back: [],           // the engines that compute maps
@@ -72,6 +76,7 @@ const state = {
   layer: null,        // its picture
   mask: null,         // [y, x] of the mask's middle, in pixels of the canvas
   covered: null,      // the answer with this mask
+  wanted: null,       // the class whose map is shown when it comes
   sweep: 0,           // the number of the last sweep
 };
 
@@ -80,7 +85,10 @@ const shortName = (index) => label(index).split(", ")[0];
 
 async function newEngine() {
   const engine = new Engine(state.module);
-  const loaded = await engine.call("network", state.weights, [state.exact]);
+  const loaded = await engine.call("network", state.weights.data, [state.exact]).catch((error) => {
+    engine.stop();
+    throw error;
+  });
   const lines = new TextDecoder().decode(loaded.bytes).trimEnd().split("\n");
   return { engine, name: lines[0], isa: lines[1], labels: lines.slice(2) };
 }
@@ -105,12 +113,13 @@ const settings = () => {
   };
 };
 
-// The class that the user has typed, -1 if there is none.
+// The class that the user has typed, by its index or one of its names; -1 if there is none.
 function ownClass() {
-  const text = element("class").value.trim();
+  const text = element("class").value.trim().toLowerCase();
   if (text === "") return -1;
-  const index = /^\d+$/.test(text) ? Number(text) : state.labels.findIndex((name) => name === text || name.split(", ")[0] === text);
-  return index < state.labels.length ? index : -1;
+  if (/^\d+$/.test(text)) return Number(text) < state.labels.length ? Number(text) : -1;
+  const named = state.labels.findIndex((names) => names.toLowerCase() === text);
+  return named >= 0 ? named : state.labels.findIndex((names) => names.toLowerCase().split(", ").includes(text));
 }
 
 // The rows, and the columns, of positions at a stride.
@@ -152,9 +161,13 @@ const drops = (maps, k) => maps.scores[k].map((score) => Math.fround(maps.classe
 
 // ---- A photograph
 
+// Photographs are opened one after the other, and engines are replaced in between, so that the page
+// shows what the engine in front has.
+let queue = Promise.resolve();
+const queued = (task) => (queue = queue.then(task).catch(failed));
+
 async function open(name, data, { width = 0, height = 0 } = {}) {
   say("");
-  const turn = ++open.last;
   const start = performance.now();
   const { resize } = settings();
   let answer;
@@ -162,35 +175,30 @@ async function open(name, data, { width = 0, height = 0 } = {}) {
     answer = await state.front.call("photograph", data, [width, height, resize]);
   } catch (error) {
     // What was there before stays.
-    const other = width === 0 ? await decoded(data) : null;
-    if (turn !== open.last) return;
-    if (other === null) throw error;
-    return open(name, other.data, other);
+    const other = width === 0 && !(error instanceof Cancelled) ? await decoded(data) : null;
+    if (other !== null) return open(name, other.data, other);
+    error.message = error.message.replace(/^the photograph/, name);
+    throw error;
   }
-  // A later photograph may have taken this one's place in the engine.
-  if (turn !== open.last) return;
   stopSweep();
   state.source = { name, data, size: { width, height } };
   [state.photograph, state.maps, state.layer, state.mask, state.covered] = [null, null, null, null, null];
   const [wide, high, ...top] = answer.numbers;
   const pixels = new Uint8ClampedArray((await state.front.call("pixels", null, [])).bytes);
-  if (turn !== open.last) return;
   const scale = Math.min(1, (2 * LONGEST) / Math.max(wide, high));
   const bitmap = await createImageBitmap(new ImageData(pixels, wide, high), {
     resizeWidth: Math.max(Math.round(wide * scale), 1), resizeHeight: Math.max(Math.round(high * scale), 1), resizeQuality: "high",
   });
-  if (turn !== open.last) return;
   const classes = Array.from({ length: top.length / 2 }, (_, k) => ({ index: top[2 * k], base: top[2 * k + 1] }));
   state.photograph = { name, data, pixelSize: { width, height }, bitmap, width: wide, height: high, top: classes };
   [canvas.width, canvas.height] = [wide, high].map((side) => Math.max(Math.round((side * LONGEST) / Math.max(wide, high)), 1));
+  showSettings();
   showScores();
   draw();
   element("first-answer").textContent = `${Math.round(performance.now() - start)} ms after the photograph was opened`;
   document.documentElement.dataset.answered = shortName(classes[0].index);
-  await sweep();
+  sweep().catch(failed);
 }
-
-open.last = 0;
 
 // The pixels of a file that the engine does not read but the browser does; null if neither does.
 async function decoded(data) {
@@ -346,6 +354,7 @@ function paint() {
     else drawBar(bar.bytes, limit);
     element("scale").hidden = view === "classes";
     element("legend").hidden = view !== "classes";
+    element("paler").hidden = view === "classes";
     showViews();
     draw();
     document.documentElement.dataset.painted = String(id);
@@ -526,7 +535,9 @@ function showViews() {
   if (key !== showViews.key) {
     showViews.key = key;
     view.replaceChildren(...options);
-    if (options.some(({ value }) => value === chosen)) view.value = chosen;
+    const wanted = [state.wanted, chosen].find((one) => options.some(({ value }) => value === one));
+    if (wanted !== undefined) view.value = wanted;
+    state.wanted = null;
     showScores();
   }
   const what = view.value === "classes" ? "Most probable class at each position" : `Map of ${label(Number(view.value))}`;
@@ -620,7 +631,7 @@ function say(text) {
 function failed(error) {
   if (error instanceof Cancelled) return;
   say(error.message);
-  if (error.fatal) restart().catch((error) => say(error.message));
+  if (error.fatal) queued(restart);
 }
 
 function showSettings() {
@@ -629,10 +640,17 @@ function showSettings() {
   element("stride-value").textContent = `${stride} pixels`;
   element("opacity-value").textContent = `${number("opacity")} %`;
   const fill = ["", " --mask-value mean", " --mask-value blur:12", " --mask-value noise:1"][kind];
-  const name = state.photograph?.name ?? "PHOTOGRAPH";
-  element("command").textContent = `occlude explain ${/^[\w./-]+$/.test(name) ? name : `'${name.replaceAll("'", "'\\''")}'`} --classes top5` +
-    ` --mask-size ${maskSize} --stride ${stride}${fill}${logit ? " --score logit" : ""}` +
-    ["", " --resize center-crop", " --resize pad"][resize];
+  const top = state.photograph?.top.map(({ index }) => index) ?? [];
+  const own = ownClass() >= 0 && !top.includes(ownClass()) ? `,${ownClass()}` : "";
+  element("command").textContent = `occlude explain ${quoted(state.source?.name ?? "PHOTOGRAPH")}` +
+    ` --weights ${quoted(state.weights?.name ?? "builtin")} --classes top5${own} --mask-size ${maskSize} --stride ${stride}${fill}` +
+    `${logit ? " --score logit" : ""}${["", " --resize center-crop", " --resize pad"][resize]}`;
+}
+
+// A file name as a word of a command line.
+function quoted(name) {
+  const path = name.startsWith("-") ? `./${name}` : name;
+  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
 
 let resting;
@@ -642,24 +660,20 @@ function again() {
   clearTimeout(resting);
   if (state.photograph === null) return;
   stopSweep();
+  // The scores with the mask are those of the settings before.
+  state.covered = null;
+  showMasked();
   if (state.mask !== null) cover();
   resting = setTimeout(() => sweep().catch(failed), REST);
 }
 
-const reopen = () => {
-  showSettings();
+// Opens the photograph again, after a change that it depends on.
+function reopen() {
   const { name, data, size } = state.source;
-  return open(name, data, size).catch(failed);
-};
-
-async function openFile(file) {
-  try {
-    await open(file.name, await file.arrayBuffer());
-  } catch (error) {
-    failed(error);
-  }
-  showSettings();
+  return open(name, data, size);
 }
+
+const openFile = (file) => queued(async () => open(file.name, await file.arrayBuffer()));
 
 function save(name, blob) {
   const link = document.createElement("a");
@@ -669,21 +683,29 @@ function save(name, blob) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 }
 
-// The numbers under the names that they have in the command's map.json.
+// The numbers under the names that they have in the command's map.json, with as many digits.
 function numbersOf(maps) {
-  const grid = (values) => Array.from({ length: maps.rows }, (_, row) => values.slice(row * maps.columns, (row + 1) * maps.columns));
-  const { maskSize, stride, logit } = maps.options;
+  const digits = (number) => Number(shortest(number).replace("−", "-"));
+  const grid = (values) =>
+    Array.from({ length: maps.rows }, (_, row) => values.slice(row * maps.columns, (row + 1) * maps.columns).map(digits));
+  const { maskSize, stride, kind, detail, logit, resize } = maps.options;
   return {
     image: state.photograph.name,
     network: element("network-name").textContent,
     isa: state.isa,
-    score: logit ? "logit" : "probability",
+    input_size: [SIDE, SIDE],
     mask_size: [maskSize, maskSize],
     stride: [stride, stride],
+    mask_value: ["auto", "mean", `blur:${detail}`, `noise:${detail}`][kind],
+    mask_clipping: true,
+    region: [0, 0, SIDE, SIDE],
+    resize: ["stretch", "center-crop", "pad"][resize],
+    placement: "centres",
+    score: logit ? "logit" : "probability",
     grid: [maps.rows, maps.columns],
-    classes: maps.classes.map(({ index, base }) => ({ index, label: label(index), base_score: base })),
-    maps: maps.classes.map((_, k) => grid(drops(maps, k))),
+    classes: maps.classes.map(({ index, base }) => ({ index, label: label(index), base_score: digits(base) })),
     scores: maps.scores.map(grid),
+    maps: maps.classes.map((_, k) => grid(drops(maps, k))),
     argmax: grid(maps.argmax),
     argmax_scores: grid(maps.argmaxScores),
   };
@@ -691,21 +713,18 @@ function numbersOf(maps) {
 
 function listen() {
   element("file").addEventListener("change", ({ target }) => {
-    if (target.files.length > 0) openFile(target.files[0]);
-    target.value = "";
-  });
-  element("sample").addEventListener("click", () => open("chelsea.png", state.sample).catch(failed).then(showSettings));
-  element("weights").addEventListener("change", async ({ target }) => {
     const [file] = target.files;
     target.value = "";
-    if (file === undefined) return;
-    const before = state.weights;
-    state.weights = await file.arrayBuffer();
-    restart().catch((error) => {
-      state.weights = before;
-      restart().catch(failed).then(() => failed(error));
-    });
+    if (file !== undefined) openFile(file);
   });
+  element("sample").addEventListener("click", () => queued(() => open("chelsea.png", state.sample)));
+  element("weights").addEventListener("change", ({ target }) => {
+    const [file] = target.files;
+    target.value = "";
+    if (file !== undefined) queued(async () => load({ name: file.name, data: await file.arrayBuffer() }));
+  });
+  element("builtin-network").addEventListener("click", () => queued(() => load(state.builtin)));
+  element("remove").addEventListener("click", removeMask);
   addEventListener("dragover", (event) => {
     event.preventDefault();
     element("stage").classList.add("dropping");
@@ -723,11 +742,17 @@ function listen() {
   ["mask-size", "stride"].forEach((id) => element(id).addEventListener("input", again));
   ["fill", "score"].forEach((id) => element(id).addEventListener("change", again));
   element("class").addEventListener("change", () => {
-    if (element("class").value.trim() !== "" && ownClass() < 0) return say(`No class has the name "${element("class").value}".`);
+    const index = ownClass();
+    if (element("class").value.trim() !== "" && index < 0) {
+      say(`No class of this network has the name or the index "${element("class").value}".`);
+      return;
+    }
     say("");
+    // Its map is shown as soon as it is there.
+    state.wanted = index < 0 ? null : String(index);
     again();
   });
-  element("resize").addEventListener("change", () => state.source && reopen());
+  element("resize").addEventListener("change", () => queued(() => state.source && reopen()));
   ["colours", "smooth"].forEach((id) => element(id).addEventListener("change", paint));
   element("view").addEventListener("change", () => {
     showMasked();
@@ -738,11 +763,12 @@ function listen() {
     draw();
   });
   canvas.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
     canvas.setPointerCapture(event.pointerId);
     pointed(event);
   });
   canvas.addEventListener("pointermove", (event) => {
-    if (event.buttons > 0) pointed(event);
+    if (event.buttons & 1) pointed(event);
   });
   canvas.addEventListener("keydown", (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
@@ -774,26 +800,42 @@ function showArithmetic() {
   button.textContent = state.exact ? "Compute faster" : "Compute the command's bits, slowly";
   button.addEventListener("click", () => {
     state.exact = 1 - state.exact;
-    restart().catch(failed);
+    queued(restart);
   });
   place.append(" ", button);
 }
 
+// Takes another network. If it cannot be used, the one before stays.
+async function load(weights) {
+  const before = state.weights;
+  state.weights = weights;
+  try {
+    await restart();
+  } catch (error) {
+    state.weights = before;
+    error.message = error.message.replace(/^the network/, weights.name);
+    throw error;
+  }
+}
+
 // Starts the engines anew, and opens the photograph again.
 async function restart() {
+  say("");
+  const front = await newEngine();
   stopSweep();
   state.back.forEach((back) => back.ready.then(({ engine }) => engine.stop(), () => {}));
   state.back = [];
   state.front?.stop();
-  const front = await newEngine();
   const colours = new Uint8Array((await front.engine.call("colour_bar", null, [3])).bytes);
   const categories = Array.from({ length: colours.length / 4 }, (_, i) => [...colours.subarray(4 * i, 4 * i + 3)]);
   // The maps of the engines before are not theirs.
   Object.assign(state, { photograph: null, maps: null, layer: null, mask: null, covered: null });
   Object.assign(state, { front: front.engine, isa: front.isa, labels: front.labels, categories });
-  element("network-name").textContent = `${front.name}, ${front.labels.length} classes`;
+  element("network-name").textContent = `${front.name} of ${front.labels.length} classes`;
+  element("builtin-network").hidden = state.weights === state.builtin;
   element("classes").replaceChildren(...front.labels.map((name) => new Option(name, name)));
   showArithmetic();
+  showSettings();
   if (state.source !== null) await reopen();
 }
 
@@ -801,19 +843,18 @@ async function start() {
   element("page-size").textContent = `${(document.documentElement.outerHTML.length / 1e6).toFixed(1)} MB, of which the network has most`;
   const source = element("worker").textContent;
   Engine.address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-  const [relaxed, simd, weights, sample] = await Promise.all(["engine-relaxed", "engine-simd", "builtin", "photograph"].map(unpacked));
+  const [relaxed, simd, builtin, sample] = await Promise.all(["engine-relaxed", "engine-simd", "builtin", "photograph"].map(unpacked));
   const code = WebAssembly.validate(relaxed) ? relaxed : simd;
   if (!WebAssembly.validate(code)) throw new Error("This browser is too old: it lacks WebAssembly's SIMD. Browsers since 2023 have it.");
-  Object.assign(state, { module: await WebAssembly.compile(code), weights, sample });
-  listen();
-  showSettings();
+  state.builtin = { name: "builtin", data: builtin };
+  Object.assign(state, { module: await WebAssembly.compile(code), weights: state.builtin, sample });
   await restart();
   await open("chelsea.png", sample);
-  showSettings();
 }
 
 addEventListener("unhandledrejection", (event) => {
   event.preventDefault();
   failed(event.reason);
 });
-start().catch(failed);
+listen();
+queued(start);
