@@ -685,7 +685,7 @@ function save(name, blob) {
 
 // The numbers under the names that they have in the command's map.json, with as many digits.
 function numbersOf(maps) {
-  const digits = (number) => Number(shortest(number).replace("−", "-"));
+  const digits = (number) => Number(shortest(number).replaceAll("−", "-"));
   const grid = (values) =>
     Array.from({ length: maps.rows }, (_, row) => values.slice(row * maps.columns, (row + 1) * maps.columns).map(digits));
   const { maskSize, stride, kind, detail, logit, resize } = maps.options;
