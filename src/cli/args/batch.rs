@@ -42,9 +42,11 @@ still processed.
 
 --shard i/n processes every n-th photograph, so that n processes, on one or several machines, share the work. i counts from
 0. With --shard auto it is the number of the task in SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX (Kubernetes) or PARALLEL_SEQ
-(GNU parallel), and n is OCCLUDE_SHARDS or, under Slurm, the size of the array. All shards must be given the same photographs
-and may share DIR. `occlude merge` checks this and combines their summaries. A batch may go on with another number of shards:
-finished photographs are skipped, and the first shard removes the summaries of the earlier number. Job files: tools/jobs/.
+(GNU parallel, from 1), and n is OCCLUDE_SHARDS or, under Slurm, the size of the array. An array of all shards may count from
+1; some tasks of it, run again with OCCLUDE_SHARDS, count from 0. An empty variable is regarded as not set. All shards must
+be given the same photographs and may share DIR. `occlude merge` checks this and combines their summaries. A batch may go on
+with another number of shards: finished photographs are skipped, and the first shard removes the summaries of the earlier
+number, or of the whole batch. Job files: tools/jobs/.
 Apart from that, DIR is locked: another batch into it is refused while this one runs. If the program is killed, or ended by a
 second signal, a file whose name begins with .occlude.lock may stay; it locks nothing, and the next batch removes it.
 

@@ -2,8 +2,10 @@
 
 use std::env;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use occlude::text::shown;
 use serde::{Deserialize, Serialize};
 
 /// The largest number of shards.
@@ -49,56 +51,82 @@ const TASKS: [(&str, usize); 3] = [(SLURM, 0), ("JOB_COMPLETION_INDEX", 0), ("PA
 /// Parses the value of `--shard`. `auto` is the task of the scheduler that runs this process.
 pub fn shard(text: &str) -> Result<Shard, String> {
     match text {
-        "auto" => Shard::of_task(|name| env::var(name).ok()),
+        "auto" => Shard::of_task(|name| env::var_os(name).map(|value| value.to_string_lossy().into_owned())),
         _ => text.parse(),
     }
 }
 
 impl Shard {
-    /// The shard of a scheduler's task, by the values of environment variables.
+    /// The shard of a scheduler's task, by the values of environment variables. An empty variable is
+    /// regarded as not set.
     fn of_task(value: impl Fn(&str) -> Option<String>) -> Result<Shard, String> {
-        let number = |name: &str| {
+        let number = |name: &str, range: RangeInclusive<usize>, expected: &str| {
             let parse = |text: String| {
-                text.parse().map_err(|_| format!("${name} is \"{text}\", expected a whole number"))
+                let number = text.parse().ok().filter(|number| range.contains(number));
+                number.ok_or_else(|| format!("${name} is \"{}\", expected {expected}", shown(&text)))
             };
-            value(name).map(parse).transpose()
+            value(name).filter(|text| !text.is_empty()).map(parse).transpose()
         };
-        let tasks: Vec<_> = TASKS.iter().filter(|(name, _)| value(name).is_some()).collect();
-        let &[&(name, first)] = &tasks[..] else {
-            let names = TASKS.map(|(name, _)| format!("${name}")).join(", ");
-            let found = if tasks.is_empty() { "none" } else { "several" };
+        let whole = |name: &str| number(name, 0..=usize::MAX, "a whole number");
+        let mut tasks = Vec::new();
+        for (name, first) in TASKS {
+            tasks.extend(whole(name)?.map(|task| (name, task, first)));
+        }
+        let &[(name, task, first)] = &tasks[..] else {
+            let known = TASKS.map(|(name, _)| format!("${name}")).join(", ");
+            let set: Vec<_> = tasks.iter().map(|(name, ..)| format!("${name}")).collect();
+            let found =
+                if set.is_empty() { "none of them is".to_string() } else { set.join(" and ") + " are" };
             return Err(format!(
-                "auto needs one of {names}, which Slurm, Kubernetes and GNU parallel set, and {found} of them is set: \
-                 give i/n"
+                "auto needs one of {known}, which Slurm, Kubernetes and GNU parallel set, but {found} set: give i/n"
             ));
         };
-        let (first, of): (usize, usize) = match number(SHARDS)? {
-            Some(of) => (first, of),
-            None if name == SLURM => {
+        let shards = number(SHARDS, 1..=MAX_SHARDS, &format!("a number of shards from 1 to {MAX_SHARDS}"))?;
+        let array = match name {
+            SLURM => {
                 let [min, max, count] =
-                    ["MIN", "MAX", "COUNT"].map(|what| number(&format!("SLURM_ARRAY_TASK_{what}")));
-                let (Some(min), Some(max), Some(count)) = (min?, max?, count?) else {
-                    return Err(format!(
-                        "$SLURM_ARRAY_TASK_MIN, _MAX or _COUNT is not set: set {SHARDS} to the number of shards"
-                    ));
-                };
-                // Some tasks of an array, submitted again, would divide the photographs differently.
-                if min > 1 || count < 2 || max != min + count - 1 {
-                    return Err(format!(
-                        "the Slurm array has {count} tasks, {min} to {max}, expected all shards, numbered from 0 or 1; to run \
-                         some of them again set {SHARDS} to the number of all shards, which then count from 0"
-                    ));
-                }
+                    ["MIN", "MAX", "COUNT"].map(|what| whole(&format!("SLURM_ARRAY_TASK_{what}")));
+                min?.zip(max?).zip(count?)
+            }
+            _ => None,
+        };
+        let (first, of) = match (shards, array) {
+            (Some(of), Some(((1, max), count))) if max == of && count == of => (1, of),
+            // Other tasks would succeed, and some shards would have none.
+            (Some(of), Some(((min, max), count))) if max >= of => {
+                return Err(format!(
+                    "the Slurm array has {count} tasks, {min} to {max}, and ${SHARDS} is {of}: expected some of 0 to \
+                     {}, or all of 1 to {of}",
+                    of - 1
+                ));
+            }
+            (Some(of), _) => (first, of),
+            (None, Some(((min, max), count)))
+                if min <= 1 && (2..=MAX_SHARDS).contains(&count) && max == min + count - 1 =>
+            {
                 (min, count)
             }
-            None => return Err(format!("auto needs the number of shards in ${SHARDS}, which is not set")),
+            // Some tasks of an array, submitted again, would divide the photographs differently.
+            (None, Some(((min, max), count))) => {
+                return Err(format!(
+                    "the Slurm array has {count} tasks, {min} to {max}, expected all shards, at most {MAX_SHARDS}, \
+                     numbered from 0 or 1; to run some of them again set {SHARDS} to the number of all shards, which \
+                     then count from 0"
+                ));
+            }
+            (None, None) if name == SLURM => {
+                return Err(format!(
+                    "$SLURM_ARRAY_TASK_MIN, _MAX or _COUNT is not set: set {SHARDS} to the number of shards"
+                ));
+            }
+            (None, None) => {
+                return Err(format!("auto needs the number of shards in ${SHARDS}, which is not set"));
+            }
         };
-        let task: usize = number(name)?.expect("it is set");
-        let index = task.checked_sub(first).filter(|&index| index < of && of <= MAX_SHARDS);
-        let last = (first + of).saturating_sub(1);
-        let index = index.ok_or_else(|| {
-            format!("${name} is {task}, expected {first} to {last} for {of} shards, of which at most {MAX_SHARDS} are possible")
-        })?;
+        let index = task.checked_sub(first).filter(|&index| index < of);
+        let last = first + of - 1;
+        let index =
+            index.ok_or_else(|| format!("${name} is {task}, expected {first} to {last} for {of} shards"))?;
         Ok(Shard { index, of })
     }
 
@@ -172,13 +200,26 @@ mod tests {
             (slurm("3", "3", "3", "1") + " OCCLUDE_SHARDS=10", "3/10"),
             ("JOB_COMPLETION_INDEX=0 OCCLUDE_SHARDS=1".to_string(), "0/1"),
             ("PARALLEL_SEQ=4 OCCLUDE_SHARDS=4".to_string(), "3/4"),
+            // All tasks from 1 on, or some tasks from 0 on.
+            (slurm("1", "1", "3", "3") + " OCCLUDE_SHARDS=3", "0/3"),
+            (slurm("3", "1", "3", "3") + " OCCLUDE_SHARDS=3", "2/3"),
+            (slurm("1", "1", "1", "1") + " OCCLUDE_SHARDS=1", "0/1"),
+            (slurm("1", "1", "3", "3") + " OCCLUDE_SHARDS=4", "1/4"),
+            (slurm("0", "0", "2", "3") + " OCCLUDE_SHARDS=3", "0/3"),
+            ("SLURM_ARRAY_TASK_ID=1 OCCLUDE_SHARDS=3".to_string(), "1/3"),
+            // An empty variable is not set.
+            (slurm("3", "0", "9", "10") + " OCCLUDE_SHARDS= PARALLEL_SEQ=", "3/10"),
         ] {
             assert_eq!(shard(&variables).as_deref(), Ok(expected), "{variables}");
         }
         for (variables, part) in [
             ("HOME=/".to_string(), "$SLURM_ARRAY_TASK_ID, $JOB_COMPLETION_INDEX, $PARALLEL_SEQ"),
-            ("PARALLEL_SEQ=4 JOB_COMPLETION_INDEX=0".to_string(), "several of them is set"),
-            ("PARALLEL_SEQ=4".to_string(), "in $OCCLUDE_SHARDS, which is not set"),
+            ("PARALLEL_SEQ=".to_string(), "but none of them is set: give i/n"),
+            (
+                "PARALLEL_SEQ=4 SLURM_ARRAY_TASK_ID=0".to_string(),
+                "but $SLURM_ARRAY_TASK_ID and $PARALLEL_SEQ are set: give i/n",
+            ),
+            ("PARALLEL_SEQ=4 OCCLUDE_SHARDS=".to_string(), "in $OCCLUDE_SHARDS, which is not set"),
             ("SLURM_ARRAY_TASK_ID=4".to_string(), "set OCCLUDE_SHARDS to the number of shards"),
             (
                 "PARALLEL_SEQ=x OCCLUDE_SHARDS=4".to_string(),
@@ -186,15 +227,55 @@ mod tests {
             ),
             ("PARALLEL_SEQ=0 OCCLUDE_SHARDS=4".to_string(), "$PARALLEL_SEQ is 0, expected 1 to 4"),
             ("PARALLEL_SEQ=5 OCCLUDE_SHARDS=4".to_string(), "$PARALLEL_SEQ is 5, expected 1 to 4"),
-            ("JOB_COMPLETION_INDEX=0 OCCLUDE_SHARDS=0".to_string(), "for 0 shards"),
-            ("JOB_COMPLETION_INDEX=0 OCCLUDE_SHARDS=100001".to_string(), "at most 100000"),
             (slurm("3", "3", "3", "1"), "to run some of them again set OCCLUDE_SHARDS"),
             (slurm("0", "0", "0", "1"), "the Slurm array has 1 tasks, 0 to 0"),
             (slurm("3", "3", "5", "3"), "3 tasks, 3 to 5"),
             (slurm("0", "0", "7", "2"), "2 tasks, 0 to 7"),
+            (
+                slurm("0", "0", "100000", "100001"),
+                "100001 tasks, 0 to 100000, expected all shards, at most 100000",
+            ),
+            (slurm("1", "1", &usize::MAX.to_string(), &usize::MAX.to_string()), "at most 100000"),
         ] {
             let message = shard(&variables).unwrap_err();
             assert!(message.contains(part), "{variables}: {message}");
+        }
+        for number in ["0", "100001", "18446744073709551616", "-1", "two"] {
+            let message = shard(&format!("JOB_COMPLETION_INDEX=0 OCCLUDE_SHARDS={number}")).unwrap_err();
+            let expected =
+                format!("$OCCLUDE_SHARDS is \"{number}\", expected a number of shards from 1 to 100000");
+            assert_eq!(message, expected);
+        }
+    }
+
+    /// If an array does not fit the number of shards, no task may do its share: the others would be
+    /// missing.
+    #[test]
+    fn an_array_that_does_not_fit_is_refused_by_each_task() {
+        let shard = |task: usize, array: &[usize], of: usize| {
+            Shard::of_task(|name| {
+                let number = match name {
+                    SLURM => task,
+                    "SLURM_ARRAY_TASK_MIN" => array[0],
+                    "SLURM_ARRAY_TASK_MAX" => array[array.len() - 1],
+                    "SLURM_ARRAY_TASK_COUNT" => array.len(),
+                    SHARDS => of,
+                    _ => return None,
+                };
+                Some(number.to_string())
+            })
+        };
+        for (array, of) in
+            [(&[0, 1, 2, 3][..], 3), (&[1, 2, 3, 4], 3), (&[2, 3], 3), (&[1, 3], 3), (&[0, 3], 3)]
+        {
+            let (min, max, count) = (array[0], array[array.len() - 1], array.len());
+            let expected = format!(
+                "the Slurm array has {count} tasks, {min} to {max}, and $OCCLUDE_SHARDS is {of}: expected some of 0 to \
+                 2, or all of 1 to 3"
+            );
+            for &task in array {
+                assert_eq!(shard(task, array, of), Err(expected.clone()), "task {task}");
+            }
         }
     }
 
