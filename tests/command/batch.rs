@@ -711,8 +711,10 @@ fn an_unfinished_run_has_no_summary() {
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(line.starts_with("[1/2]"), "{line}");
-    let merge = occlude(folder.path(), &["merge", "out"]);
-    refuse(folder.path(), merge, 1, &["holds no summary of a shard"]);
+    let merge = || occlude(folder.path(), &["merge", "out"]);
+    let message =
+        ["out: holds results of photographs, but no summary of a shard", "it skips what is finished"];
+    refuse(folder.path(), merge(), 1, &message);
 }
 
 #[test]

@@ -1,15 +1,16 @@
 //! `occlude merge`: combines the summaries of shards.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use occlude::{Error, Result};
 
+use super::record::FILE;
 use super::row::SummaryRow;
-use super::summary::{AllPhotographs, Part, Summary};
+use super::summary::{self, AllPhotographs, Part, Summary};
 use crate::cli::args::Merge;
 use crate::cli::output::files::OutputFolder;
 use crate::cli::terminal::console;
@@ -56,13 +57,27 @@ fn files(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
             }
         }
         if files.len() == before {
-            let problem = "holds no summary of a shard: expected files summary-i-of-n.json, which `occlude batch \
-                           --shard i/n` writes";
-            return Err(refuse(path, problem.to_string()));
+            return Err(refuse(path, without_shards(path).to_string()));
         }
     }
     files.sort();
     Ok(files)
+}
+
+/// The reason why a folder holds no summary of a shard, as its other files show it.
+fn without_shards(folder: &Path) -> &'static str {
+    let [csv, json] = summary::names(None).map(|name| folder.join(name));
+    if csv.is_file() && read_summary(&json).is_ok_and(|summary| summary.part.is_none()) {
+        return "holds the complete summary.csv and summary.json of a whole batch, and no summary of a shard: there is \
+                nothing to merge";
+    }
+    let is_finished =
+        |entry: io::Result<DirEntry>| entry.is_ok_and(|entry| entry.path().join(FILE).is_file());
+    if fs::read_dir(folder).is_ok_and(|mut entries| entries.any(is_finished)) {
+        return "holds results of photographs, but no summary of a shard, which each shard writes at its end: run \
+                `occlude batch` again with the same options, once for each shard; it skips what is finished";
+    }
+    "holds no summary of a shard: expected files summary-i-of-n.json, which `occlude batch --shard i/n` writes"
 }
 
 /// The common folder of all files.
@@ -80,13 +95,24 @@ fn folder(files: &[PathBuf]) -> Result<PathBuf> {
 }
 
 fn read(file: &Path) -> Result<(Summary, Part)> {
+    let mut summary = read_summary(file)?;
+    match summary.part.take() {
+        Some(part) => Ok((summary, part)),
+        None => {
+            Err(refuse(file, "is the summary of a whole batch: expected the summary of a shard".to_string()))
+        }
+    }
+}
+
+/// Reads the summary of a shard or of a whole batch.
+fn read_summary(file: &Path) -> Result<Summary> {
     let unreadable = |source| Error::Io { path: file.to_path_buf(), action: "read", source };
     // A device or a pipe may never end.
     if !fs::metadata(file).map_err(unreadable)?.is_file() {
         return Err(unreadable(io::Error::other("it is not a regular file, expected a JSON summary")));
     }
     let bytes = fs::read(file).map_err(unreadable)?;
-    let mut summary: Summary = serde_json::from_slice(&bytes).map_err(|error| {
+    let summary: Summary = serde_json::from_slice(&bytes).map_err(|error| {
         let problem = in_words(&error.to_string());
         refuse(file, format!("is not a JSON summary written by `occlude batch --shard`: {problem}"))
     })?;
@@ -97,12 +123,7 @@ fn read(file: &Path) -> Result<(Summary, Part)> {
         );
         return Err(refuse(file, problem));
     }
-    match summary.part.take() {
-        Some(part) => Ok((summary, part)),
-        None => {
-            Err(refuse(file, "is the summary of a whole batch: expected the summary of a shard".to_string()))
-        }
-    }
+    Ok(summary)
 }
 
 /// A problem in a JSON file as serde describes it, without the names of Rust's types.
