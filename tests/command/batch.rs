@@ -715,6 +715,17 @@ fn an_unfinished_run_has_no_summary() {
     let message =
         ["out: holds results of photographs, but no summary of a shard", "it skips what is finished"];
     refuse(folder.path(), merge(), 1, &message);
+    // A shard replaces results of a whole batch.
+    succeed(batch(folder.path(), "out", &[]));
+    let whole = [
+        "out: holds the complete summary.csv and summary.json of a whole batch",
+        "there is nothing to merge",
+    ];
+    refuse(folder.path(), merge(), 1, &whole);
+    succeed(batch(folder.path(), "out", &["--shard", "0/2", "--classes", "top2"]));
+    for name in ["summary.csv", "summary.json"] {
+        assert!(!folder.path().join("out").join(name).exists(), "{name}");
+    }
 }
 
 #[test]

@@ -62,15 +62,15 @@ pub fn names(part: Option<&Part>) -> [String; 2] {
     ["csv", "json"].map(|ending| format!("{stem}.{ending}"))
 }
 
-/// The names of the summaries in a folder that a batch or shard replaces: its own, and those of shards
-/// that divide the batch into another number of parts.
+/// The names of the summaries in a folder that a batch or shard replaces: its own, that of a whole
+/// batch, and those of shards that divide the batch into another number of parts.
 ///
 /// # Errors
 /// [`Error::Io`].
 pub fn earlier(folder: &Path, part: Option<&Part>) -> Result<Vec<String>> {
     let unreadable = |source| Error::Io { path: folder.to_path_buf(), action: "read", source };
     let of = part.map(|part| part.shard.of);
-    let mut earlier = Vec::from(names(part));
+    let mut earlier = [names(part), names(None)].concat();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let name = entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned();
         if shard_count(&name).is_some_and(|other| Some(other) != of) {
