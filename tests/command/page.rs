@@ -224,7 +224,7 @@ fn photographs_are_opened_and_what_is_none_is_refused() {
     image::save_buffer(&wide, &pixels, 300, 90, image::ColorType::Rgb8).unwrap();
     fs::write(&none, "no picture").unwrap();
     choose(&mut browser, "file", &wide);
-    browser.wait_for("state.photograph.name === 'wide.png' && state.maps?.complete === true");
+    browser.wait_for("state.photograph?.name === 'wide.png' && state.maps?.complete === true");
     assert_eq!(browser.evaluate("[canvas.width, canvas.height]"), json!([672, 202]));
     assert_no_complaints(&mut browser, &page);
     choose(&mut browser, "file", &none);
@@ -238,7 +238,7 @@ fn photographs_are_opened_and_what_is_none_is_refused() {
     browser.wait_for("document.getElementById('problem').textContent.includes('safetensors')");
     assert_eq!(browser.evaluate("element('network-name').textContent"), "built-in network of 28 classes");
     browser.evaluate("document.getElementById('sample').click()");
-    browser.wait_for("state.photograph.name === 'chelsea.png' && state.maps?.complete === true");
+    browser.wait_for("state.photograph?.name === 'chelsea.png' && state.maps?.complete === true");
     let exact = is_exact(&mut browser);
     assert_same_map(&mut browser, &command(&[]), exact);
 }
