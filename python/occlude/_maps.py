@@ -196,13 +196,16 @@ class Maps:
         return self._explanation.json()
 
     def plot(
-        self, k: int = 0, *, ax: Optional[Axes] = None, colours: str = "jet", opacity: float = 0.5
+        self, k: int = 0, *, ax: Optional[Axes] = None, colours: str = "diverging", opacity: float = 0.5
     ) -> Axes:
         """Draws the map of the `k`-th class over the picture with matplotlib.
 
-        `colours` is a colour map of matplotlib; its middle is no effect.
+        `colours` is "diverging", red for evidence and white for no effect, or a colour map of
+        matplotlib, such as "jet"; its middle is no effect.
         """
         import matplotlib.pyplot as plt
+
+        colours = "RdBu_r" if colours == "diverging" else colours
 
         if ax is None:
             _, ax = plt.subplots()

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 # The sign between the parts of a value. Options that are not here are given once for each value.
 _JOINED = {"mask_size": "x", "stride": "x", "mask_value": ",", "region": ",", "show": ",", "arrays": ","}
 # Options whose list may be empty.
 _OPTIONAL = {"activation", "arrays"}
-# Options with the values on and off. Other truth values are flags, without a value.
+# Options with the values on and off, and options without a value.
 _SWITCHES = {"mask_clipping", "mark", "transform_input"}
+_FLAGS = {"exhaustive", "faithfulness"}
 
 
 def _text(value: Any) -> str:
@@ -23,9 +26,11 @@ def words(**options: Any) -> list[str]:
     found = []
     for name, value in options.items():
         option = "--" + name.replace("_", "-")
-        if isinstance(value, bool):
+        if isinstance(value, (bool, np.bool_)):
             if name in _SWITCHES:
                 found.append(f"{option}={'on' if value else 'off'}")
+            elif name not in _FLAGS:
+                raise TypeError(f"{name}={value} is not possible: expected a value, not a truth value")
             elif value:
                 found.append(option)
         elif value is not None:

@@ -264,3 +264,14 @@ def test_a_forked_process_may_use_the_network(net, small):
     assert receiver.poll(120), "the forked process hangs"
     assert receiver.recv() == small.scores.tobytes()
     process.join()
+
+
+def test_truth_values_of_numpy_and_where_none_are_expected(net):
+    import numpy as np
+
+    from occlude._options import words
+
+    assert words(exhaustive=np.bool_(True), mask_clipping=np.False_) == ["--exhaustive", "--mask-clipping=off"]
+    assert words(exhaustive=False, faithfulness=np.False_) == []
+    with pytest.raises(TypeError, match="mask_size=True is not possible"):
+        net.explain(np.zeros((8, 8), "uint8"), mask_size=True)
