@@ -5,6 +5,8 @@
 //! and [`Photograph::region_of`] carry a map or a part of the network's picture over to the pixels
 //! of the photograph. This module runs no layer.
 
+use std::cell::Cell;
+
 use crate::image::{Photograph, Resize};
 use crate::network::INPUT_SIDE;
 use crate::network::geometry::Rect;
@@ -272,7 +274,9 @@ fn connected(runs: &[Rect]) -> Vec<usize> {
 impl Photograph {
     /// The pixels of the photograph at which a map is at least `level`. The map is `[224][224]`, one
     /// value for each pixel of [`Photograph::picture`]; between the middles of its pixels, values are
-    /// interpolated linearly. Pixels outside the picture do not belong to the region.
+    /// interpolated linearly. Pixels outside the picture do not belong to the region. If the map reaches
+    /// `level` only between the middles of the photograph's pixels, the region is the pixels with the
+    /// largest value, unless that is 0 or less.
     ///
     /// # Panics
     /// If the map does not have 224x224 values.
@@ -286,14 +290,26 @@ impl Photograph {
             let first = place as usize;
             inside.then_some(([first, (first + 1).min(INPUT_SIDE - 1)], place - first as f64))
         };
-        self.region(resize, between, |&([above, below], down), &([left, right], across)| {
+        let value = |&([above, below], down): &([usize; 2], f64),
+                     &([left, right], across): &([usize; 2], f64)| {
             let along = |row: usize| {
                 let [a, b] = [left, right].map(|x| f64::from(map[row * INPUT_SIDE + x]));
                 a + (b - a) * across
             };
             let (above, below) = (along(above), along(below));
-            above + (below - above) * down >= f64::from(level)
-        })
+            above + (below - above) * down
+        };
+        let at_least = |level: f64| self.region(resize, between, |y, x| value(y, x) >= level);
+        let region = at_least(f64::from(level));
+        if region.pixels.contains(&true) || map.iter().all(|&value| value < level) {
+            return region;
+        }
+        let most = Cell::new(0.0f64);
+        self.region(resize, between, |y, x| {
+            most.set(most.get().max(value(y, x)));
+            false
+        });
+        if most.get() > 0.0 { at_least(most.get()) } else { region }
     }
 
     /// The pixels of the photograph whose middles lie in the given pixels, `[224][224]`, of

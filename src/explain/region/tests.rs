@@ -180,4 +180,10 @@ fn regions_lie_where_the_picture_shows_the_photograph() {
     assert_eq!(left(&wide.region_of(&lower_half, Resize::Pad)), rect(50, 0, 100, 448));
     // The value of the outermost pixels continues to the border.
     assert_eq!(photograph(448, 448).region_above(&ramp(), 0.0, Resize::Stretch).share(), 1.0);
+    // A maximum between the middles of the photograph's pixels is in the nearest one.
+    let mut peak = vec![0.0; PIXELS];
+    peak[100 * INPUT_SIDE + 33] = 1.0;
+    let above = |level| photograph(223, 300).region_above(&peak, level, Resize::Stretch);
+    let nearest = rect(100, 44, 101, 45);
+    assert_eq!((left(&above(1.0)), above(1.1).area()), (nearest, 0));
 }
