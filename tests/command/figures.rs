@@ -71,6 +71,8 @@ fn values_lie_at_the_centres_of_masks_or_in_equal_cells() {
     assert_eq!([&centres["placement"], &stretch["placement"]], ["centres", "stretch"]);
     assert_ne!(picture(&centred[0]).1, picture(&stretched[0]).1);
     assert!(centred[0].contains("paler") && !stretched[0].contains("paler"));
+    let (_, others) = explain(&folder, &["picture.png", "--show", "score,class", "--aggregate", "windows"]);
+    assert!(others.len() == 2 && others.iter().all(|figure| texts(figure).contains("; paler")));
     // The order of the pixels is that of the drawn map, but not for Grad-CAM.
     let curve = |map: &Value, method: usize| map["faithfulness"][method]["deletion"].clone();
     assert_ne!(curve(&centres, 0), curve(&stretch, 0));
@@ -146,6 +148,17 @@ fn tiny_differences_have_a_caution() {
     // A logit of an improbable class falls as far as that of another.
     let (_, logits) = explain(&folder, &[&all[..], &["--score", "logit"]].concat());
     assert!(!logits.iter().any(|figure| texts(figure).contains("at most")));
+    // A value of the map is the mean of many masks.
+    let (_, means) = explain(&folder, &[&all[..], &["--aggregate", "windows"]].concat());
+    assert!(means.iter().any(|figure| texts(figure).contains("mean differences per pixel of at most ")));
+    // Nothing changes in a picture of one colour.
+    write_png(
+        &folder.path().join("flat.png"),
+        &image::RgbImage::from_pixel(20, 20, image::Rgb([250, 130, 20])),
+    );
+    let (_, flat) = explain(&folder, &["flat.png", "--mask-value", "250,130,20"]);
+    assert!(texts(&flat[0]).contains("\nno mask changes the probability"), "{}", texts(&flat[0]));
+    assert!(!texts(&flat[0]).contains("red is"));
     // So does the comparison, in one line, which also names maps that are flat on the common scale.
     let compare = ["compare", "picture.png", "--weights", "builtin", "--classes", "top20", "--stride", "56"];
     let text = succeed(seeded(&folder, &[&compare[..], &["--format", "svg", "--out", "compared"]].concat()));
@@ -187,6 +200,13 @@ fn a_scale_that_cuts_values_off_says_so() {
         assert_eq!(ends, cut, "{shown}");
         assert_eq!(shown.contains("; values beyond"), expected, "{shown}");
     }
+    let compare = ["compare", "picture.png", "--stride", "56", "--score", "logit", "--format", "svg"];
+    let limit = (most / 2.0).to_string();
+    let text = succeed(seeded(&folder, &[&compare[..], &["--scale", &limit, "--out", "pair"]].concat()));
+    let figure = fs::read_to_string(folder.path().join("pair/picture-compare.svg")).unwrap();
+    assert!(text.contains(" values lie beyond the scale"), "{text}");
+    assert!(texts(&figure).contains("; values beyond"), "{}", texts(&figure));
+    assert!(text.contains("    strongest evidence against  -"), "{text}");
 }
 
 #[test]

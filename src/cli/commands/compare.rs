@@ -15,7 +15,7 @@ use crate::cli::args::{Common, Compare, Drawing};
 use crate::cli::explanation::{Explanation, LoadedPhotograph, Session};
 use crate::cli::output::contrast::{Contrast, difference};
 use crate::cli::output::earlier;
-use crate::cli::output::figures::{drop_range, drop_scale, sizes};
+use crate::cli::output::figures::{beyond_in_words, drop_range, drop_scale, sizes};
 use crate::cli::output::files::OutputFolder;
 use crate::cli::output::json;
 use crate::cli::output::names::stem;
@@ -68,7 +68,7 @@ fn compare(common: &Common, args: &Compare, output: &OutputFolder) -> Result<Exi
     let files =
         [(name, figure.encode(args.drawing.format)), ("compare.json".to_string(), json.clone().into_bytes())];
     let written = output.write(&files)?;
-    let mut text = summary(&explanations, &contrasts, &stems);
+    let mut text = summary(&explanations, &contrasts, &stems, &args.drawing);
     for path in written {
         writeln!(text, "wrote {}", console::shown_path(&path)).expect("writing to a string");
     }
@@ -185,7 +185,11 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
     }
     let mut notes = vec![
         sizes(maps, drawing.mark),
-        format!("{}, on one scale for all maps of classes", explanations[0].drop_in_words()),
+        format!(
+            "{}, on one scale for all maps of classes{}",
+            explanations[0].drop_in_words(),
+            scale.clipped_in_words()
+        ),
         format!("{}{}", scale.meaning(), explanations[0].pale_in_words()),
     ];
     if has_contrast {
@@ -204,7 +208,8 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
         Some(most) => {
             let most = readable(most);
             let names: Vec<_> = faint.into_iter().map(|(_, name)| name).collect();
-            format!("differences of at most {most}, --score logit shows the evidence: {}", names.join(", "))
+            let differences = explanations[0].differences_in_words();
+            format!("{differences} of at most {most}, --score logit shows the evidence: {}", names.join(", "))
         }
     };
     panels::draw(&title, &caution, &rows, &notes.iter().map(String::as_str).collect::<Vec<_>>())
@@ -225,7 +230,13 @@ fn uncovered<'a>(explanation: &Explanation, stem: &str, backdrop: &'a Backdrop) 
     }
 }
 
-fn summary(explanations: &[Explanation], contrasts: &[Contrast], stems: &[String]) -> String {
+fn summary(
+    explanations: &[Explanation],
+    contrasts: &[Contrast],
+    stems: &[String],
+    drawing: &Drawing,
+) -> String {
+    let run = drop_range(explanations);
     let mut text = String::new();
     let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string");
     for (i, explanation) in explanations.iter().enumerate() {
@@ -234,20 +245,13 @@ fn summary(explanations: &[Explanation], contrasts: &[Contrast], stems: &[String
         let (name, probability) = (shown(labels.short(best)), maps.classification.probabilities[best]);
         line(format!("{}: {name} {probability:.4}", stems[i]));
         for (k, &class) in maps.classes.iter().enumerate() {
-            let map = maps.map(k);
-            let [row, column] = map.max_position();
-            let ([y, x], most) = (maps.centre(row, column), map.get(row, column));
-            let evidence = if most > 0.0 {
-                format!("strongest evidence {} with the mask at x {x}, y {y}", table::drop(most))
-            } else {
-                "no evidence for the class at any position".to_string()
-            };
             let (name, score) = (shown(labels.short(class)), table::score(maps.base_scores[k]));
-            line(format!("  {name} ({class}): {} {score}, {evidence}", maps.score));
-            let caution = explanation.caution(k, &explanation.drops(k).0, 0.0);
-            if !caution.is_empty() {
-                line(format!("    {caution}"));
-            }
+            line(format!("  {name} ({class}): {} {score}", maps.score));
+            table::strongest(maps, k).into_iter().for_each(|evidence| line(format!("    {evidence}")));
+            let (drops, _) = explanation.drops(k);
+            let caution = table::ascii(&explanation.caution(k, &drops, 0.0));
+            let notes = [caution, beyond_in_words(&drops, &drop_scale(drawing, &run, run))];
+            notes.iter().filter(|note| !note.is_empty()).for_each(|note| line(format!("    {note}")));
         }
         if let Some(contrast) = contrasts.get(i) {
             let (first, second) = (shown(&names[0]), shown(&names[1]));

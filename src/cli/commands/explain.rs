@@ -10,15 +10,15 @@ use std::slice;
 use std::sync::Mutex;
 
 use occlude::text::shown;
-use occlude::{Error, Labels, OcclusionMaps, Progress, Result};
+use occlude::{Error, Labels, Progress, Result};
 
 use crate::cli::args::classes::Classes;
 use crate::cli::args::{Common, Drawing, Explain};
 use crate::cli::explanation::{Explanation, LoadedPhotograph, Session, fill_in_words};
-use crate::cli::output::figures::{drop_range, drop_scale};
+use crate::cli::output::figures::{beyond_in_words, drop_range, drop_scale};
 use crate::cli::output::files::{self, OutputFolder};
 use crate::cli::output::names::folders;
-use crate::cli::output::table::{LISTED, drop, score, table};
+use crate::cli::output::table::{LISTED, ascii, score, strongest, table};
 use crate::cli::output::{earlier, json, report, results};
 use crate::cli::render::preview::Preview;
 use crate::cli::source;
@@ -197,7 +197,9 @@ fn summary(explanation: &Explanation, drawing: &Drawing, run: [f32; 2], written:
 
     for k in 0..maps.classes.len() {
         line(String::new());
-        evidence(maps, k, labels).into_iter().for_each(&mut line);
+        let (class, base) = (maps.classes[k], score(maps.base_scores[k]));
+        line(format!("{} ({class}): {} {base}", shown(labels.short(class)), maps.score));
+        strongest(maps, k).into_iter().for_each(|evidence| line(format!("  {evidence}")));
         notes(explanation, k, drawing, run).into_iter().for_each(&mut line);
     }
 
@@ -214,7 +216,9 @@ fn summary(explanation: &Explanation, drawing: &Drawing, run: [f32; 2], written:
         let (deletion, insertion) = (curves.deletion_area(), curves.insertion_area());
         let (method, class) = (method.name(), shown(labels.short(curves.class)));
         line(format!(
-            "faithfulness of {method} for {class}: deletion {deletion:.4}, insertion {insertion:.4}"
+            "faithfulness of {method} for {class}: deletion {}, insertion {}",
+            score(deletion),
+            score(insertion)
         ));
     }
 
@@ -251,39 +255,13 @@ fn changes(argmax: &[usize], predicted: usize, labels: &Labels) -> String {
     }
 }
 
-/// A class and its strongest evidence for and against, in three lines.
-fn evidence(maps: &OcclusionMaps, k: usize, labels: &Labels) -> [String; 3] {
-    let (class, map) = (maps.classes[k], maps.map(k));
-    let under = |[row, column]: [usize; 2]| {
-        let [y, x] = maps.centre(row, column);
-        format!("{} with the mask at x {x}, y {y}", drop(map.get(row, column)))
-    };
-    let evidence_for = if map.max() > 0.0 {
-        format!("  strongest evidence for      {}", under(map.max_position()))
-    } else {
-        "  no evidence for the class at any position".to_string()
-    };
-    let evidence_against = if map.min() < 0.0 {
-        format!("  strongest evidence against  {}", under(map.min_position()))
-    } else {
-        "  no evidence against the class at any position".to_string()
-    };
-    let name = shown(labels.short(class));
-    let heading = format!("{name} ({class}): {} {}", maps.score, score(maps.base_scores[k]));
-    [heading, evidence_for, evidence_against]
-}
-
 /// Lines about the colours of the map of a class that could mislead.
 fn notes(explanation: &Explanation, k: usize, drawing: &Drawing, run: [f32; 2]) -> Vec<String> {
     let (map, _) = explanation.drops(k);
     let scale = drop_scale(drawing, &map, run);
-    let caution = explanation.caution(k, &map, scale.high.max(-scale.low));
-    let beyond = map.iter().filter(|value| !(scale.low..=scale.high).contains(value)).count();
-    let clipped = match beyond {
-        0 => String::new(),
-        _ => format!("{beyond} of {} values lie beyond the scale and have the colour of its end", map.len()),
-    };
-    [caution, clipped].into_iter().filter(|note| !note.is_empty()).map(|note| format!("  {note}")).collect()
+    let caution = ascii(&explanation.caution(k, &map, scale.high.max(-scale.low)));
+    let notes = [caution, beyond_in_words(&map, &scale)];
+    notes.into_iter().filter(|note| !note.is_empty()).map(|note| format!("  {note}")).collect()
 }
 
 #[cfg(test)]

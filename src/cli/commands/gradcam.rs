@@ -15,7 +15,7 @@ use crate::cli::explanation::{LoadedPhotograph, Session, require_finite};
 use crate::cli::output::figures::gradcam_caution;
 use crate::cli::output::files::OutputFolder;
 use crate::cli::output::names::{slugs, stem};
-use crate::cli::output::table::{LISTED, score, table};
+use crate::cli::output::table::{LISTED, ascii, score, table};
 use crate::cli::output::{earlier, json};
 use crate::cli::render::backdrop::Backdrop;
 use crate::cli::render::canvas::{Canvas, Format};
@@ -111,15 +111,15 @@ fn summary(said: &Classification, maps: &GradCam, written: &[PathBuf], labels: &
         line(format!("{name} ({class}): probability {}", score(said.probabilities[class])));
         let caution = gradcam_caution(said.probabilities[class], map.values());
         if !caution.is_empty() {
-            line(format!("  {caution}"));
+            line(format!("  {}", ascii(&caution)));
         }
+        // The caution says that there is none.
         if raising > 0 {
             let [row, column] = map.max_position();
             let (y, x) = (row * height + height / 2, column * width + width / 2);
             line(format!("  strongest at x {x}, y {y}: {:.2e}", map.max()));
-            line(format!("  {raising} of {} cells raise the probability", rows * columns));
-        } else {
-            line("  no cell raises the probability".to_string());
+            let verb = if raising == 1 { "raises" } else { "raise" };
+            line(format!("  {raising} of {} cells {verb} the probability", rows * columns));
         }
     }
     line(String::new());

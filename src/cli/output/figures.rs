@@ -87,8 +87,16 @@ impl Explanation {
 
     /// The reason for the paler parts of a map of drops, as the end of a sentence.
     pub fn pale_in_words(&self) -> &'static str {
-        match (self.aggregate, self.placement) {
-            (Aggregate::None, Placement::Centres) => "; paler where no mask was centred",
+        match self.aggregate {
+            Aggregate::None => self.pale_positions_in_words(),
+            Aggregate::Windows => "",
+        }
+    }
+
+    /// The same for a map with one value for each mask position, whatever `--aggregate` is.
+    fn pale_positions_in_words(&self) -> &'static str {
+        match self.placement {
+            Placement::Centres => "; paler where no mask was centred",
             _ => "",
         }
     }
@@ -106,14 +114,33 @@ impl Explanation {
     pub fn caution(&self, k: usize, map: &[f32], limit: f32) -> String {
         let class = if self.maps.base_scores[k] < IMPROBABLE { "improbable class, " } else { "" };
         self.faint(map, limit).map_or(String::new(), |most| {
-            format!("{class}differences of at most {}: --score logit shows the evidence", readable(most))
+            let most = readable(most);
+            format!(
+                "{class}{} of at most {most}: --score logit shows the evidence",
+                self.differences_in_words()
+            )
         })
+    }
+
+    /// The name of the values of [`Explanation::drops`] in cautions.
+    pub fn differences_in_words(&self) -> &'static str {
+        match self.aggregate {
+            Aggregate::None => "differences",
+            Aggregate::Windows => "mean differences per pixel",
+        }
     }
 
     fn drop_figure(&self, backdrop: &Backdrop, k: usize, drawing: &Drawing, run: [f32; 2]) -> Canvas {
         let maps = &self.maps;
         let (map, lattice) = self.drops(k);
         let scale = drop_scale(drawing, &map, run);
+        let meaning = match magnitude(&map) {
+            0.0 => [format!("no mask changes the {}", maps.score), String::new()],
+            _ => [
+                format!("{}, {}", self.drop_in_words(), measured(&scale, map.iter())),
+                format!("{}{}", scale.meaning(), self.pale_in_words()),
+            ],
+        };
         map::draw(&MapFigure {
             backdrop,
             overlay: overlay(&map, lattice, drawing),
@@ -122,10 +149,7 @@ impl Explanation {
             value: &format!("{} {}", maps.score, readable(maps.base_scores[k])),
             note: &sizes(maps, drawing.mark),
             caution: &self.caution(k, &map, scale.high.max(-scale.low)),
-            meaning: [
-                &format!("{}, {}", self.drop_in_words(), measured(&scale, map.iter())),
-                &format!("{}{}", scale.meaning(), self.pale_in_words()),
-            ],
+            meaning: meaning.each_ref().map(String::as_str),
             mark: drawing.mark.then_some(maps.mask_size),
             base: None,
         })
@@ -147,7 +171,11 @@ impl Explanation {
             note: &sizes(maps, drawing.mark),
             caution: &self.caution(k, &drops, 0.0),
             meaning: [
-                &format!("{} of the class at each mask position", maps.score),
+                &format!(
+                    "{} of the class at each mask position{}",
+                    maps.score,
+                    self.pale_positions_in_words()
+                ),
                 &format!(
                     "the mark at the colour bar is the {} without a mask, {}",
                     maps.score,
@@ -181,7 +209,7 @@ impl Explanation {
             caution: "",
             meaning: [
                 &format!("drop in the total activation under the mask, {}", measured(&scale, map.iter())),
-                meaning,
+                &format!("{meaning}{}", self.pale_positions_in_words()),
             ],
             mark: drawing.mark.then_some(maps.mask_size),
             base: None,
@@ -228,7 +256,10 @@ impl Explanation {
             title: "Most probable class at each mask position",
             note: &sizes(maps, false),
             meaning: [
-                "each tile is a mask position and shows the class that is most probable with the mask there",
+                &format!(
+                    "each tile is a mask position and shows the class that is most probable with the mask there{}",
+                    self.pale_positions_in_words()
+                ),
                 if others.is_empty() {
                     "the answer never changes: no mask changes the predicted class"
                 } else {
@@ -298,16 +329,17 @@ fn magnitude(map: &[f32]) -> f32 {
     map.iter().fold(0.0, |most, value| most.max(value.abs()))
 }
 
-/// A caution for the Grad-CAM map of an improbable class, if its values are tiny; otherwise empty.
+/// A caution for a Grad-CAM map whose values are tiny or all 0; otherwise empty.
 pub fn gradcam_caution(probability: f32, map: &[f32]) -> String {
-    let most = magnitude(map);
-    if most == 0.0 || most >= TINY || probability >= IMPROBABLE {
-        return String::new();
+    let class = if probability < IMPROBABLE { "improbable class, " } else { "" };
+    match magnitude(map) {
+        0.0 => format!("{class}no cell raises the probability"),
+        most if most < TINY => {
+            let most = readable(most);
+            format!("{class}values of at most {most}; `occlude explain --score logit` shows more")
+        }
+        _ => String::new(),
     }
-    format!(
-        "improbable class, values of at most {}; `occlude explain --score logit` shows more",
-        readable(most)
-    )
 }
 
 /// The smallest and the largest drop of all maps that are drawn.
@@ -338,6 +370,16 @@ pub fn drop_scale(drawing: &Drawing, map: &[f32], run: [f32; 2]) -> Scale {
     Scale { origin, clips: [low < scale.low, high > scale.high], ..scale }
 }
 
+/// The number of values of a map beyond its scale, in words; empty if there are none.
+pub fn beyond_in_words(map: &[f32], scale: &Scale) -> String {
+    match map.iter().filter(|value| !(scale.low..=scale.high).contains(value)).count() {
+        0 => String::new(),
+        beyond => {
+            format!("{beyond} of {} values lie beyond the scale and have the colour of its end", map.len())
+        }
+    }
+}
+
 /// The parameters of the sweep in one line.
 pub fn sizes(maps: &OcclusionMaps, is_outlined: bool) -> String {
     let [mask_height, mask_width] = maps.mask_size;
@@ -352,9 +394,20 @@ pub fn sizes(maps: &OcclusionMaps, is_outlined: bool) -> String {
 fn measured<'v>(scale: &Scale, values: impl Iterator<Item = &'v f32>) -> String {
     let [low, high] = range(values);
     let symmetric = if scale.is_symmetric() { " (scale symmetric around 0)" } else { "" };
-    let clipped = match scale.clips {
-        [false, false] => "",
-        _ => "; values beyond the scale have the colour of its end",
-    };
-    format!("from {} to {}{symmetric}{clipped}", readable(low), readable(high))
+    format!("from {} to {}{symmetric}{}", readable(low), readable(high), scale.clipped_in_words())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grad_cam_of_tiny_values_has_a_caution() {
+        let text = |probability, most| gradcam_caution(probability, &[0.0, most]);
+        assert_eq!(text(1e-8, 0.0), "improbable class, no cell raises the probability");
+        assert_eq!(text(0.2, 0.0), "no cell raises the probability");
+        assert!(text(1e-4, 1e-5).starts_with("improbable class, values of at most 1.0e−5; "));
+        assert!(text(0.2, 1e-4).starts_with("values of at most 1.0e−4; "));
+        assert_eq!(text(1e-4, 0.1), "");
+    }
 }

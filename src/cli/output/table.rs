@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use occlude::text::shown;
-use occlude::{Classification, Error, Labels, Result};
+use occlude::{Classification, Error, Labels, OcclusionMaps, Result};
 
 /// Number of classes in the list, unless the user gives another number.
 pub const LISTED: usize = 5;
@@ -41,9 +41,34 @@ pub fn score(value: f32) -> String {
 }
 
 /// The drop of a score, like [`score`], with its sign.
-pub fn drop(value: f32) -> String {
+fn drop(value: f32) -> String {
     let sign = if value.is_sign_negative() { "" } else { "+" };
     format!("{sign}{}", score(value))
+}
+
+/// The strongest evidence for and against the `k`-th class, in two lines.
+pub fn strongest(maps: &OcclusionMaps, k: usize) -> [String; 2] {
+    let map = maps.map(k);
+    let under = |[row, column]: [usize; 2]| {
+        let [y, x] = maps.centre(row, column);
+        format!("{} with the mask at x {x}, y {y}", drop(map.get(row, column)))
+    };
+    let evidence_for = if map.max() > 0.0 {
+        format!("strongest evidence for      {}", under(map.max_position()))
+    } else {
+        "no evidence for the class at any position".to_string()
+    };
+    let evidence_against = if map.min() < 0.0 {
+        format!("strongest evidence against  {}", under(map.min_position()))
+    } else {
+        "no evidence against the class at any position".to_string()
+    };
+    [evidence_for, evidence_against]
+}
+
+/// A text of a figure with the minus sign of the terminal.
+pub fn ascii(text: &str) -> String {
+    text.replace('−', "-")
 }
 
 #[cfg(test)]
@@ -54,5 +79,6 @@ mod tests {
     fn tiny_values_keep_a_digit() {
         assert_eq!([0.5743, 0.000_06, 0.000_049, 0.0].map(score), ["0.5743", "0.0001", "4.9e-5", "0.0000"]);
         assert_eq!([0.2082, -1.6e-7, 1.6e-7].map(drop), ["+0.2082", "-1.6e-7", "+1.6e-7"]);
+        assert_eq!(ascii("at most 2.0e−7"), "at most 2.0e-7");
     }
 }

@@ -103,6 +103,14 @@ impl Scale {
         self.low == -self.high
     }
 
+    /// The reason for values in the colour of an end, as the end of a sentence.
+    pub fn clipped_in_words(&self) -> &'static str {
+        match self.clips {
+            [false, false] => "",
+            _ => "; values beyond the scale have the colour of its end",
+        }
+    }
+
     /// The meaning of the colours on a map of drops, for figures.
     pub fn meaning(&self) -> &'static str {
         match self.colours {
@@ -125,11 +133,16 @@ impl Scale {
         self.colours.at(self.share(value))
     }
 
-    /// The position of a value on the scale, 0..=1; 0.5 if all values are equal.
+    /// The position of a value on the scale, 0..=1. If all values are zero, it is the middle of colours
+    /// whose middle means zero, and otherwise the lower end.
     pub fn share(&self, value: f32) -> f32 {
         // In f64, the difference of two f32 does not overflow.
         let [low, high, value] = [self.low, self.high, value].map(f64::from);
-        if high > low { ((value - low) / (high - low)) as f32 } else { 0.5 }
+        match high > low {
+            true => ((value - low) / (high - low)) as f32,
+            false if self.colours.is_symmetric() => 0.5,
+            false => 0.0,
+        }
     }
 }
 
@@ -247,6 +260,7 @@ mod tests {
         let symmetric = Scale::of_drops(Colours::Viridis, ColourRange::Symmetric, &values);
         assert_eq!((symmetric.low, symmetric.high), (-1.0, 1.0));
         assert_eq!(Scale::of_drops(Colours::Diverging, ColourRange::Symmetric, &[0.0]).share(0.0), 0.5);
+        assert_eq!(Scale::of_values(Colours::Viridis, &[0.0, 0.0]).share(0.0), 0.0);
     }
 
     #[test]
