@@ -232,7 +232,7 @@ impl Explanation {
         let Command::Region(args) = parse(&words)?.command else { unreachable!("the command is given") };
         let found = self.found.clone();
         let (level, region, parts) = quietly(py, move || {
-            let map = found.importance(k);
+            let map = found.evidence(k);
             let level = args.threshold.level(&map)?;
             let region = found.photograph.region_above(&map, level.unwrap_or(f32::INFINITY), found.resize);
             let parts = region.parts();

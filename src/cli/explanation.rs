@@ -24,6 +24,7 @@ use crate::cli::args::classes::Classes;
 use crate::cli::args::{Aggregate, Common, Size, Sweep};
 use crate::cli::checksum;
 use crate::cli::render::backdrop::CanvasShape;
+use crate::cli::render::scale::range;
 use crate::cli::source;
 use crate::cli::terminal::progress::Waiting;
 use crate::cli::terminal::{console, interrupt, panics};
@@ -352,6 +353,13 @@ impl Explanation {
                 (self.maps.attributions(k), pixels)
             }
         }
+    }
+
+    /// The importance of each pixel for the `k`-th class, at most the largest drop: cubic interpolation
+    /// exceeds it, and a threshold on the map means measured drops.
+    pub fn evidence(&self, k: usize) -> Vec<f32> {
+        let most = range(&self.drops(k).0)[1];
+        self.importance(k).into_iter().map(|value| value.min(most)).collect()
     }
 
     /// The importance of each pixel for the `k`-th class, `[224][224]`. Pixels outside the region

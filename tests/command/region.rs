@@ -75,7 +75,10 @@ fn the_files_hold_the_librarys_regions() {
         let name = |kind: &str| format!("picture-{slug}-{kind}.png");
         expected_files.push(name("region"));
         let map = maps.upsampled(k, Upsampling::Bicubic);
-        let level = Threshold::Share(0.5).level(&map).unwrap();
+        // Half of the largest measured drop, although cubic interpolation exceeds it.
+        let most = maps.map(k).max();
+        let level = Threshold::Share(0.5).level(&[most]).unwrap();
+        assert_eq!(level.is_some(), most > 0.0);
         assert_eq!(found["evidence"]["level"].as_f64().map(|level| level as f32), level);
         let evidence = photograph.region_above(&map, level.unwrap_or(f32::INFINITY), Resize::Stretch);
         assert_eq!(found["evidence"]["parts"], parts_as_json(&evidence));
@@ -133,6 +136,11 @@ fn a_crop_of_the_photograph_moves_the_regions() {
         let arguments = [&["region", "picture.png", "--json", "--resize", "center-crop"][..], &QUICK, more];
         serde_json::from_str(&succeed(seeded(&folder, &arguments.concat()))).unwrap()
     };
+    // A share of 1 is the maximum, also where it lies between the middles of the photograph's pixels.
+    let (all, most) = (run(&["--threshold", "0.5"]), run(&["--threshold", "1"]));
+    let evidence = |json: &Value| json["classes"][0]["evidence"].clone();
+    assert!(!evidence(&most)["parts"].as_array().unwrap().is_empty(), "{most}");
+    assert!(evidence(&most)["share"].as_f64() < evidence(&all)["share"].as_f64(), "{most}");
     let json = run(&["--threshold", "0.01"]);
     let boxes = |found: &Value| -> Vec<Vec<u64>> {
         let parts = found["parts"].as_array().unwrap().iter();
@@ -148,6 +156,15 @@ fn a_crop_of_the_photograph_moves_the_regions() {
     }
     assert_eq!(run(&["--threshold", "otsu"])["threshold"], "otsu");
     assert_eq!(run(&["--score", "logit", "--aggregate", "windows"])["score"], "logit");
+}
+
+#[test]
+fn an_improbable_class_has_a_caution() {
+    let folder = folder();
+    let arguments = ["region", "picture.png", "--weights", "builtin", "--classes", "top20"];
+    let text = succeed(occlude(&folder, &[&arguments[..], &QUICK].concat()));
+    assert!(text.contains("  improbable class, differences of at most "), "{text}");
+    assert!(text.is_ascii(), "{text}");
 }
 
 #[test]
@@ -184,6 +201,8 @@ fn a_picture_of_one_colour_has_no_evidence() {
     assert!(command.status.success(), "{}", stderr(&command));
     let text = String::from_utf8(command.stdout).unwrap();
     assert!(text.contains("evidence  none"), "{text}");
+    let probability = text.split_once("): probability ").unwrap().1.lines().next().unwrap();
+    assert!(probability.contains(|c| matches!(c, '1'..='9')), "a probability is not shown as 0: {text}");
     assert!(text.contains("keeping   predicted for the covered picture"), "{text}");
     assert!(text.contains("losing    predicted whatever is covered"), "{text}");
     let written = listing(&folder.path().join("flat"));

@@ -3,7 +3,7 @@
 use super::backdrop::within;
 use super::canvas::Canvas;
 use super::page::{
-    GAP, MARGIN, NOTE_LINES, PAGE, TITLE_LINES, caption_style, note_style, ringed, title_style,
+    GAP, MARGIN, NOTE_LINES, PAGE, TITLE_LINES, caption_style, caution_style, note_style, ringed, title_style,
 };
 
 /// The longer side of each photograph, in pixels.
@@ -36,10 +36,11 @@ pub fn panel_size(size: [usize; 2]) -> [usize; 2] {
     within(size, LONGER_SIDE as usize)
 }
 
-/// Draws a title with a value, the photographs side by side, and notes.
+/// Draws a title with a value, a caution, the photographs side by side, and notes.
 pub fn draw(
     title: &str,
     value: &str,
+    caution: &str,
     [height, width]: [u32; 2],
     panels: &[RegionPanel],
     notes: &[&str],
@@ -51,7 +52,9 @@ pub fn draw(
     let lines = title_style().wrap(title, title_width, TITLE_LINES);
     let notes: Vec<String> =
         notes.iter().flat_map(|note| note_style().wrap(note, page_width - 2 * MARGIN, NOTE_LINES)).collect();
-    let top = MARGIN + lines.len().max(1) as u32 * title_style().height + 2 * GAP;
+    let caution = caution_style().wrap(caution, page_width - 2 * MARGIN, NOTE_LINES);
+    let caution_top = MARGIN + lines.len().max(1) as u32 * title_style().height + GAP;
+    let top = caution_top + caution.len() as u32 * caution_style().height + GAP;
     let photo_top = top + caption_style().height + GAP;
     let below = photo_top + height + GAP;
     let notes_top = below + LINES as u32 * note_style().height + 2 * GAP;
@@ -61,6 +64,9 @@ pub fn draw(
         figure.text(title_style(), MARGIN, y, line);
     }
     figure.text_ending(title_style(), page_width - MARGIN, MARGIN, &value);
+    for (line, y) in caution.iter().zip((caution_top..).step_by(caution_style().height as usize)) {
+        figure.text(caution_style(), MARGIN, y, line);
+    }
     for (panel, left) in panels.iter().zip((MARGIN..).step_by((column + MARGIN) as usize)) {
         figure.text(caption_style(), left, top, &caption_style().shorten(&panel.caption, column));
         figure.image([left, photo_top, width, height], panel.pixels.clone());
@@ -109,7 +115,10 @@ mod tests {
                 contours: vec![vec![[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]], Vec::new()],
                 boxes: vec![[0.0, 0.0, 1.0, 1.0], [0.5, 0.5, 0.5, 0.5]],
             };
-            assert_margins(&draw(LONG, LONG, size, &[panel(), panel(), panel()], &[LONG, LONG]), "regions");
+            assert_margins(
+                &draw(LONG, LONG, LONG, size, &[panel(), panel(), panel()], &[LONG, LONG]),
+                "regions",
+            );
         }
     }
 }

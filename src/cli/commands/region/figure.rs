@@ -106,9 +106,11 @@ pub fn draw(explanation: &Explanation, panel: &Panel, regions: &ClassRegions, ar
         contours: contours(evidence),
         boxes: evidence.parts.iter().map(|part| shares_of(part, &evidence.region)).collect(),
     };
-    let searched = |caption: &str, found: &Option<Searched>, keeps: bool, none: &str, nothing: &str| {
-        let caption = caption.to_string();
+    let searched = |found: &Option<Searched>, keeps: bool, none: &str, nothing: &str| {
+        let does = if keeps { "keeps" } else { "loses" };
+        let caption = format!("Smallest part that {does} the class");
         let Some(found) = found else {
+            let caption = format!("No part {does} the class");
             let pixels = panel.photograph.pixels.clone();
             let notes = [words(none.to_string()), Vec::new()];
             return RegionPanel { caption, notes, pixels, contours: Vec::new(), boxes: Vec::new() };
@@ -134,8 +136,8 @@ pub fn draw(explanation: &Explanation, panel: &Panel, regions: &ClassRegions, ar
     };
     let panels = [
         first,
-        searched("Smallest part that keeps the class", &regions.keeping, true, NOT_KEPT, KEPT_BY_NOTHING),
-        searched("Smallest part that loses the class", &regions.losing, false, NOT_LOST, LOST_ALREADY),
+        searched(&regions.keeping, true, NOT_KEPT, KEPT_BY_NOTHING),
+        searched(&regions.losing, false, NOT_LOST, LOST_ALREADY),
     ];
     let level = match (regions.level, args.threshold) {
         (None, _) => "no mask lowers the score of the class".to_string(),
@@ -156,11 +158,15 @@ pub fn draw(explanation: &Explanation, panel: &Panel, regions: &ClassRegions, ar
     regions::draw(
         labels.words(class),
         &format!("{} {}", maps.score, readable(regions.base_score)),
+        &regions.caution,
         panel.photograph.on_page(),
         &panels,
         &[
             &level,
-            &format!("{}; parts of {tile}×{tile} such pixels; covered with {fill}", sizes(maps, false)),
+            &format!(
+                "{}; parts of {tile}×{tile} such pixels, none of which can be left out; covered with {fill}",
+                sizes(maps, false)
+            ),
         ],
     )
 }

@@ -23,7 +23,7 @@ use crate::cli::explanation::{Explanation, LoadedPhotograph, Session};
 use crate::cli::output::earlier;
 use crate::cli::output::files::OutputFolder;
 use crate::cli::output::names::{slugs, stem};
-use crate::cli::output::table::{LISTED, table};
+use crate::cli::output::table::{LISTED, ascii, score, table};
 use crate::cli::render::canvas::{Format, encode_png};
 use crate::cli::terminal::console;
 use crate::cli::terminal::progress::{PositionsBar, SearchLine};
@@ -35,6 +35,8 @@ const DRAWING: usize = 16 << 20;
 /// The regions of one class, in pixels of the photograph.
 struct ClassRegions<'a> {
     class: usize,
+    /// About tiny differences; may be empty.
+    caution: String,
     /// On the uncovered picture.
     base_score: f32,
     /// The smallest drop that counts as evidence; `None` if there is no evidence.
@@ -86,24 +88,20 @@ impl Placed {
 }
 
 impl<'a> ClassRegions<'a> {
-    /// The regions of the `k`-th class, whose importance of each pixel is `map`.
-    fn new(
-        explanation: &Explanation,
-        k: usize,
-        map: &[f32],
-        found: &'a ClassParts,
-        args: &Region,
-    ) -> Result<Self> {
+    /// The regions of the `k`-th class.
+    fn new(explanation: &Explanation, k: usize, found: &'a ClassParts, args: &Region) -> Result<Self> {
         let (photograph, resize) = (&explanation.photograph, explanation.resize);
-        let level = args.threshold.level(map)?;
+        let map = explanation.evidence(k);
+        let level = args.threshold.level(&map)?;
         // Without evidence, no value of the map is as large.
-        let evidence = photograph.region_above(map, level.unwrap_or(f32::INFINITY), resize);
+        let evidence = photograph.region_above(&map, level.unwrap_or(f32::INFINITY), resize);
         let placed = |part: &'a SmallestPart| Searched {
             placed: Placed::new(photograph.region_of(&part.pixels, resize)),
             part,
         };
         Ok(ClassRegions {
             class: found.class,
+            caution: explanation.caution(k, &explanation.drops(k).0, 0.0),
             base_score: explanation.maps.base_scores[k],
             level,
             evidence: Placed::new(evidence),
@@ -152,7 +150,7 @@ fn region(common: &Common, args: &Region, output: &OutputFolder) -> Result<ExitC
     let mut regions = Vec::new();
     let mut files = Vec::new();
     for (k, (found, slug)) in found.iter().zip(&slugs).enumerate() {
-        let of_class = ClassRegions::new(&explanation, k, &maps[k], found, args)?;
+        let of_class = ClassRegions::new(&explanation, k, found, args)?;
         let name = |kind: &str| format!("{}-{slug}-{kind}.png", stem(&args.image));
         files.push((name("region"), figure::draw(&explanation, &panel, &of_class, args).encode(Format::Png)));
         files.extend(masks(&of_class).map(|(kind, contents)| (name(kind), contents)));
@@ -224,14 +222,18 @@ fn summary(explanation: &Explanation, regions: &[ClassRegions], written: &[PathB
     let said = |said: &Classification, class: usize| {
         let scores = scores(said, maps.score);
         let best = said.best();
-        let own = format!("{} {:.4}", shown(labels.short(class)), scores[class]);
-        let other = || format!("{} {:.4}, {own}", shown(labels.short(best)), scores[best]);
+        let own = format!("{} {}", shown(labels.short(class)), score(scores[class]));
+        let other = || format!("{} {}, {own}", shown(labels.short(best)), score(scores[best]));
         if best == class { own } else { other() }
     };
     for of_class in regions {
         let class = of_class.class;
         line(String::new());
-        line(format!("{} ({class}): {} {:.4}", shown(labels.short(class)), maps.score, of_class.base_score));
+        let base = score(of_class.base_score);
+        line(format!("{} ({class}): {} {base}", shown(labels.short(class)), maps.score));
+        if !of_class.caution.is_empty() {
+            line(format!("  {}", ascii(&of_class.caution)));
+        }
         line(match of_class.evidence.parts.first() {
             Some(largest) => {
                 format!(
