@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::browser::Browser;
-use crate::common::command::{floats, folder, refuse, seeded, succeed};
+use crate::common::command::{floats, folder, refuse, seeded, succeed, write_png};
 use crate::common::seeded_weights;
 use occlude::image::lattice::{Lattice, middles};
 use occlude::network::INPUT_SIDE;
@@ -598,7 +598,8 @@ fn a_file_name_stays_a_file_name() {
     let program = Path::new(env!("CARGO_BIN_EXE_occlude")).parent().unwrap();
     let mut shell = Command::new("sh");
     shell.current_dir(folder.path()).args(["-c", command.as_str().unwrap()]);
-    shell.env("OCCLUDE_WEIGHTS", seeded_weights());
+    // It names the network.
+    shell.env_remove("OCCLUDE_WEIGHTS");
     shell.env("PATH", format!("{}:{}", program.display(), std::env::var("PATH").unwrap()));
     // It names no folder of this machine, and writes to the same folder.
     assert!(!command.as_str().unwrap().contains(folder.path().to_str().unwrap()), "{command}");
@@ -659,6 +660,40 @@ fn the_ends_of_the_colour_bar_have_their_meaning() {
     let inside = browser.evaluate("document.documentElement.scrollWidth <= innerWidth");
     assert_eq!(inside, true, "the numbers at the ends stay inside the page");
     assert_eq!(beyond.len(), 1 + usize::from(low < 0.0), "{beyond:?} {low} {high}");
+    // A map of zeros has one sentence; its fixed scale has numbers with one exponent.
+    let flat = image::RgbImage::from_pixel(20, 20, image::Rgb([250, 130, 20]));
+    write_png(&folder.path().join("flat.png"), &flat);
+    let same = ["flat.png", "--stride", "75", "--mask-value", "250,130,20"];
+    let (page, _) = report(&folder, &same);
+    browser.open(&page, READY);
+    assert_eq!(
+        ["low-end", "high-end"].map(|id| text(&mut browser, id)),
+        ["no mask changes the probability", ""]
+    );
+    let (page, _) = report(&folder, &[&same[..], &["--scale", "1e-7"]].concat());
+    browser.open(&page, READY);
+    let marks =
+        browser.evaluate("[...document.querySelectorAll('#bar span')].map((mark) => mark.textContent)");
+    assert_eq!(marks, json!(["−1.0e−7", "−0.5e−7", "0", "0.5e−7", "1.0e−7"]));
+}
+
+/// It has the network, although the environment names it, and the options of figures.
+#[test]
+fn the_command_reproduces_the_results() {
+    let folder = folder();
+    let options =
+        ["--colours", "jet", "--scale", "0.2", "--show", "class,drop", "--arrays", "npz", "--mark", "off"];
+    let (page, _) = report(&folder, &[&["picture.png", "--stride", "112"], &options[..]].concat());
+    let command = |page: &Path| {
+        let page = fs::read_to_string(page).unwrap();
+        page.split_once("<pre><code>").unwrap().1.split_once("</code>").unwrap().0.to_string()
+    };
+    let found = command(&page);
+    assert!(found.contains(&format!(" --weights {} ", seeded_weights().display())), "{found}");
+    let words = " --show class,drop --colours jet --scale 0.2 --mark off --arrays npz ";
+    assert!(found.contains(words), "{found}");
+    let (page, _) = report(&folder, &["picture.png", "--stride", "112", "--weights", "builtin"]);
+    assert!(command(&page).contains(" --weights builtin --resize"), "{}", command(&page));
 }
 
 #[test]

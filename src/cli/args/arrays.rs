@@ -14,7 +14,7 @@ pub enum ArrayFile {
 }
 
 /// The names of the formats on the command line.
-const ARRAY_FILES: &[(&str, ArrayFile)] =
+pub const ARRAY_FILES: &[(&str, ArrayFile)] =
     &[("npy", ArrayFile::Npy), ("npz", ArrayFile::Npz), ("safetensors", ArrayFile::Safetensors)];
 
 /// The arrays that are written beside `map.json`.

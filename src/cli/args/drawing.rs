@@ -9,6 +9,16 @@ use crate::cli::render::canvas::Format;
 use crate::cli::render::colours::{COLOURS, Colours};
 use crate::cli::render::scale::ColourRange;
 
+/// The words of options and their values.
+pub const SHOWS: &[(&str, Show)] = &[("drop", Show::Drop), ("score", Show::Score), ("class", Show::Class)];
+pub const UPSAMPLINGS: &[(&str, Upsampling)] =
+    &[("bicubic", Upsampling::Bicubic), ("nearest", Upsampling::Nearest), ("none", Upsampling::None)];
+pub const COLOUR_RANGES: &[(&str, ColourRange)] =
+    &[("symmetric", ColourRange::Symmetric), ("minmax", ColourRange::MinMax)];
+pub const CANVASES: &[(&str, CanvasShape)] =
+    &[("photo", CanvasShape::Photo), ("network", CanvasShape::Network)];
+pub const FORMATS: &[(&str, Format)] = &[("png", Format::Png), ("svg", Format::Svg)];
+
 /// The choice of the figures of a sweep, and how they are drawn.
 #[derive(Args)]
 #[command(next_help_heading = "Figures")]
@@ -30,7 +40,7 @@ pub struct Drawing {
     /// Method that enlarges the map for the figure: bicubic, nearest, or none (one tile per mask
     /// position). map.json holds the map before it is enlarged
     #[arg(long, value_name = "METHOD", default_value = "bicubic",
-          value_parser = choice(&[("bicubic", Upsampling::Bicubic), ("nearest", Upsampling::Nearest), ("none", Upsampling::None)]))]
+          value_parser = choice(UPSAMPLINGS))]
     pub upsampling: Upsampling,
 
     /// Colour map: diverging (white is no effect, red is evidence for the class, blue is evidence
@@ -53,7 +63,7 @@ pub struct Drawing {
     /// largest value, as with MATLAB's imagesc, and with --scale VALUE from 0 to VALUE [default:
     /// symmetric; minmax for viridis, which has no middle]
     #[arg(long, value_name = "symmetric|minmax",
-          value_parser = choice(&[("symmetric", ColourRange::Symmetric), ("minmax", ColourRange::MinMax)]))]
+          value_parser = choice(COLOUR_RANGES))]
     pub colour_range: Option<ColourRange>,
 
     #[command(flatten)]
@@ -70,7 +80,7 @@ pub struct Drawing {
 
     /// File format of the figures: png or svg
     #[arg(long, value_name = "FORMAT", default_value = "png",
-          value_parser = choice(&[("png", Format::Png), ("svg", Format::Svg)]))]
+          value_parser = choice(FORMATS))]
     pub format: Format,
 }
 
@@ -81,7 +91,7 @@ pub struct CanvasOption {
     /// dark) or network (the 224x224 picture of the network, enlarged)
     #[arg(id = "canvas", long = "canvas", value_name = "photo|network", default_value = "photo",
           help_heading = "Figures",
-          value_parser = choice(&[("photo", CanvasShape::Photo), ("network", CanvasShape::Network)]))]
+          value_parser = choice(CANVASES))]
     pub shape: CanvasShape,
 }
 
@@ -122,11 +132,10 @@ pub struct Shows(pub Vec<Show>);
 fn shows(text: &str) -> Result<Shows, String> {
     let mut shows = Vec::new();
     for word in text.split(',') {
-        let show = match word.trim() {
-            "drop" => Show::Drop,
-            "score" => Show::Score,
-            "class" => Show::Class,
-            word => {
+        let word = word.trim();
+        let show = match SHOWS.iter().find(|(known, _)| *known == word) {
+            Some((_, show)) => *show,
+            None => {
                 let expected = "expected drop, score or class, or several of them separated by commas";
                 let is_between = word.is_empty() && text.contains(',');
                 return Err(if is_between {

@@ -4,13 +4,13 @@
 //! These modules reject a value that is invalid whatever the network and the photograph. The code
 //! that loads the network or the photograph rejects the rest.
 
-mod arrays;
+pub mod arrays;
 mod batch;
 pub mod classes;
 mod classify;
 mod compare;
 mod completions;
-mod drawing;
+pub mod drawing;
 mod explain;
 mod features;
 mod gradcam;
@@ -20,7 +20,7 @@ mod region;
 pub mod shard;
 mod sweep;
 mod trace;
-mod values;
+pub mod values;
 mod weights;
 
 use std::path::PathBuf;

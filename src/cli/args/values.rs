@@ -24,6 +24,14 @@ pub fn choice<T: Copy + Send + Sync>(
     }
 }
 
+/// The word of a value of [`choice`].
+///
+/// # Panics
+/// If the value is not one of them.
+pub fn word_of<T: Copy + PartialEq>(choices: &[(&'static str, T)], value: T) -> &'static str {
+    choices.iter().find(|(_, known)| *known == value).expect("the user chooses from these").0
+}
+
 /// The problem with a list that has nothing between two commas, or after the last one.
 pub const EMPTY_NAME: &str = "a name between commas is empty";
 

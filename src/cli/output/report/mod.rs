@@ -1,6 +1,8 @@
 //! The interactive report: one HTML file with the photograph, the numbers and the script that draws
 //! them. It loads no other files; its content security policy forbids that.
 
+mod command;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
@@ -10,13 +12,15 @@ use base64::prelude::BASE64_STANDARD;
 use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress};
 use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;
-use occlude::text::{escaped, is_control, shown};
-use occlude::{Feature, GradCam, Labels, MaskValue, OcclusionMaps, Placement, Resize, Result, Upsampling};
+use occlude::text::{escaped, shown};
+use occlude::{GradCam, Labels, MaskValue, OcclusionMaps, Placement, Resize, Result, Upsampling};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::cli::args::classes::Classes;
-use crate::cli::args::{Aggregate, Common, Drawing, Explain, Size, Sweep};
+use crate::cli::args::drawing::COLOUR_RANGES;
+use crate::cli::args::values::word_of;
+use crate::cli::args::{Aggregate, Common, Drawing, Explain};
 use crate::cli::explanation::{Explanation, Session};
 use crate::cli::output::figures::{OTHER, UNCHANGED, drop_extent, drop_scale};
 use crate::cli::output::json;
@@ -24,7 +28,7 @@ use crate::cli::output::table::LISTED;
 use crate::cli::render::backdrop::Backdrop;
 use crate::cli::render::canvas::Format;
 use crate::cli::render::colours::{CATEGORIES, COLOURS, Colours};
-use crate::cli::render::scale::{ColourRange, ScaleOrigin};
+use crate::cli::render::scale::ScaleOrigin;
 use crate::cli::source;
 
 /// The largest number of classes in a report. It limits the number of maps on the page and its
@@ -140,7 +144,7 @@ pub fn page(
         ("top", top(maps, &explanation.labels)),
         ("faithfulness", faithfulness(explanation)),
         ("facts", facts(explanation)),
-        ("command", text(&command(common, args, classes, &explanation.image, [out, path]))),
+        ("command", text(&command::line(common, args, classes, &explanation.image, [out, path])?)),
         ("map", script_data(&json::first_maps(explanation, MOST_CLASSES))),
         ("more", script_data(&json::line(&more(explanation, &backdrop, &gradcam, drawing, run)))),
         ("script", SCRIPT.to_string()),
@@ -332,113 +336,13 @@ fn more<'a>(
             .collect(),
         class_colours: [&[UNCHANGED], &CATEGORIES, &[OTHER]],
         shown: InitialView {
-            colours: COLOURS
-                .iter()
-                .find(|(_, colours)| *colours == drawing.colours.unwrap_or(Colours::OF_DROPS))
-                .map(|(name, _)| *name)
-                .expect("the user chooses from this table"),
+            colours: word_of(&COLOURS, drawing.colours.unwrap_or(Colours::OF_DROPS)),
             opacity: drawing.opacity,
             smooth: drawing.upsampling == Upsampling::Bicubic,
-            colour_range: drawing.colour_range.map(|range| match range {
-                ColourRange::Symmetric => "symmetric",
-                ColourRange::MinMax => "minmax",
-            }),
+            colour_range: drawing.colour_range.map(|range| word_of(COLOUR_RANGES, range)),
             extent: (origin != ScaleOrigin::Own).then_some(extent),
         },
     }
-}
-
-/// The command line that reproduces the numbers, for a POSIX shell.
-fn command(
-    common: &Common,
-    args: &Explain,
-    classes: &Classes,
-    image: &Path,
-    [out, report]: [&Path; 2],
-) -> String {
-    // Without `..`, the compiler reports an option that is missing here.
-    let Sweep {
-        mask_size,
-        stride,
-        mask_value,
-        mask_clipping,
-        region,
-        activation,
-        aggregate,
-        placement,
-        score,
-        exhaustive,
-        max_memory: _,
-    } = &args.sweep;
-    let size = |size: &Size| match size {
-        Size::Auto => "auto".to_string(),
-        Size::Pixels([height, width]) => format!("{height}x{width}"),
-    };
-    let path = |path: &Path| path.to_string_lossy().into_owned();
-    let image = path(image);
-    // A name that begins with a hyphen would be read as an option.
-    let image = if image.starts_with('-') && image != "-" { format!("./{image}") } else { image };
-    let mut words = vec!["occlude".to_string(), "explain".to_string(), image];
-    let mut option = |name: &str, value: String| {
-        words.push(if value.starts_with('-') { format!("{name}={value}") } else { name.to_string() });
-        if !value.starts_with('-') {
-            words.push(value);
-        }
-    };
-    if let Some(weights) = &common.weights {
-        option("--weights", path(weights));
-    }
-    if let Some(labels) = &common.labels {
-        option("--labels", path(labels));
-    }
-    if let Some(transform_input) = common.transform_input {
-        option("--transform-input", if transform_input { "on" } else { "off" }.to_string());
-    }
-    option("--resize", common.resize.to_string());
-    option("--classes", classes.to_string());
-    option("--mask-size", size(mask_size));
-    option("--stride", size(stride));
-    option("--mask-value", mask_value.to_string());
-    option("--mask-clipping", if *mask_clipping { "on" } else { "off" }.to_string());
-    option("--score", score.to_string());
-    if let Some(Rect { y0, x0, y1, x1 }) = region {
-        option("--region", format!("{y0},{x0},{y1},{x1}"));
-    }
-    for Feature { layer, channel } in activation {
-        let channel = channel.map_or("strongest".to_string(), |channel| channel.to_string());
-        option("--activation", format!("{layer}:{channel}"));
-    }
-    if *aggregate == Aggregate::Windows {
-        option("--aggregate", "windows".to_string());
-    }
-    option("--placement", placement.to_string());
-    option("--out", path(out));
-    option("--report", path(report));
-    if args.faithfulness {
-        words.push("--faithfulness".to_string());
-    }
-    if *exhaustive {
-        words.push("--exhaustive".to_string());
-    }
-    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
-}
-
-/// Quotes a word for a POSIX shell. The page must show all of it, so control characters are written
-/// by their bytes in octal digits.
-fn quoted(word: &str) -> String {
-    if word.contains(is_control) {
-        let byte = |byte: u8| match byte {
-            b' '..=b'~' if byte != b'\'' && byte != b'\\' => char::from(byte).to_string(),
-            _ => format!("\\{byte:03o}"),
-        };
-        return format!("$'{}'", word.bytes().map(byte).collect::<String>());
-    }
-
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_@%+=:,./-".contains(&byte);
-    if !word.is_empty() && word.bytes().all(plain) {
-        return word.to_string();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// Escapes text for an HTML element or a quoted attribute.
@@ -462,15 +366,6 @@ mod tests {
             ["", "f", "fo", "foo", "foob", "fooba", "foobar"].map(|text| BASE64_STANDARD.encode(text));
         assert_eq!(texts, ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"]);
         assert_eq!(BASE64_STANDARD.encode([0xfb, 0xff, 0xfe]), "+//+");
-    }
-
-    #[test]
-    fn quoted_words_are_read_back_by_a_shell() {
-        assert_eq!(quoted("a/b-c_1.jpg"), "a/b-c_1.jpg");
-        assert_eq!(quoted(""), "''");
-        assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
-        assert_eq!(quoted("ä b"), "'ä b'");
-        assert_eq!(quoted("a\n'\\\u{202e}"), r"$'a\012\047\134\342\200\256'");
     }
 
     #[test]

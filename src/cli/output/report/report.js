@@ -66,9 +66,15 @@ function limits(values, chosen = state.extent) {
   return [-limit, limit];
 }
 
-// A map of equal values has the middle colour.
-function colour(value, [low, high]) {
-  const share = high > low ? (value - low) / (high - low) : 0.5;
+// The place of a value on the scale, from 0 to 1. Equal values are in the middle; if they are 0, and the
+// middle of the colours does not mean 0, they are at the lower end.
+function shareOf(value, [low, high]) {
+  if (high > low) return (value - low) / (high - low);
+  return high === 0 && !more.tables[state.colours].symmetric ? 0 : 0.5;
+}
+
+function colour(value, span) {
+  const share = shareOf(value, span);
   const table = more.tables[state.colours].colours;
   return table[Math.min(Math.max(Math.floor(share * table.length), 0), table.length - 1)];
 }
@@ -296,19 +302,24 @@ function ticks([low, high], most) {
   if (step === undefined) [step, power] = [1, power + 1];
   const unit = step * 10 ** power;
   const digits = Math.max(0, -power);
+  // The tolerance is needed because the ends and the step are rounded.
+  const [first, last] = [Math.ceil(low / unit - 1e-6), Math.floor(high / unit + 1e-6)];
+  // The exponent of the largest mark, which all marks share.
+  const largest = String(step * Math.max(Math.abs(first), Math.abs(last))).length - 1;
   const text = (value, count) => {
     if (count === 0) return "0";
-    return digits > 4 || power > 3 ? `${count * step}e${power}` : value.toFixed(digits);
+    const isShort = digits <= 4 && power <= 3;
+    return isShort ? value.toFixed(digits) : `${(count * step * 10 ** -largest).toFixed(largest)}e${power + largest}`;
   };
   const marks = [];
-  for (let count = Math.ceil(low / unit); count * unit <= high; count++) {
+  for (let count = first; count <= last; count++) {
     marks.push([count * unit, text(count * unit, count).replaceAll("-", "−")]);
   }
   return marks;
 }
 
-// The meaning of the two ends of a colour bar.
-const endWords = ([low, high]) => [
+// The meaning of the two ends of a colour bar; one sentence if all values are 0.
+const endWords = ([low, high]) => low === 0 && high === 0 ? [`no mask changes the ${map.score}`, ""] : [
   low < 0 ? "evidence against" : low > 0 ? "weakest evidence" : "no effect",
   high > 0 ? "evidence for" : high < 0 ? "weakest evidence against" : "no effect",
 ];
@@ -320,7 +331,7 @@ function drawBar(bar, span, values) {
   const strip = painted(steps, 256, 1, (i) => more.tables[state.colours].colours[i]);
   strip.setAttribute("role", "img");
   strip.setAttribute("aria-label", `Colour bar from ${short(span[0])} to ${short(span[1])}`);
-  const share = (value) => (span[1] > span[0] ? (value - span[0]) / (span[1] - span[0]) : 0.5);
+  const share = (value) => shareOf(value, span);
   const beyond = [];
   if (values.some((value) => value < span[0])) beyond.push([span[0], `≤ ${exact(span[0])}`, "first"]);
   if (values.some((value) => value > span[1])) beyond.push([span[1], `≥ ${exact(span[1])}`, "last"]);
