@@ -661,6 +661,7 @@ fn the_ends_of_the_colour_bar_have_their_meaning() {
     assert_eq!(inside, true, "the numbers at the ends stay inside the page");
     assert_eq!(beyond.len(), 1 + usize::from(low < 0.0), "{beyond:?} {low} {high}");
     // A map of zeros has one sentence; its fixed scale has numbers with one exponent.
+    let folder = tempfile::tempdir().unwrap();
     let flat = image::RgbImage::from_pixel(20, 20, image::Rgb([250, 130, 20]));
     write_png(&folder.path().join("flat.png"), &flat);
     let same = ["flat.png", "--stride", "75", "--mask-value", "250,130,20"];
