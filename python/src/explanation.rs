@@ -271,7 +271,7 @@ impl Explanation {
         quietly(py, move || {
             let classes = run.session.classes(&args.classes)?;
             let range = drop_range(slice::from_ref(&*found));
-            report::page(&run.session, &found, &common, &args, &classes, range, &path)
+            report::page(&run.session, &found, &common, &args, &classes, range, [&args.out, &path])
         })
     }
 
