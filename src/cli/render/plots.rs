@@ -110,8 +110,9 @@ mod tests {
             // No more room than needed.
             assert!(scale.high - scale.low < 1.8 * (values[1] - values[0]), "{values:?}: {scale:?}");
         }
+        // Curves without any value but zero lie on the axis.
         let (scale, marks) = axis([0.0, 0.0]);
-        assert!(marks.len() == 1 && scale.share(0.0) == 0.5);
+        assert!(marks.len() == 1 && scale.share(0.0) == 0.0);
     }
 
     #[test]
