@@ -229,6 +229,7 @@ class Maps:
         folder: Union[str, os.PathLike[str]],
         *,
         arrays: Union[str, Iterable[str]] = "npz",
+        upsampled: bool = False,
         show: Union[str, Iterable[str]] = "drop",
         upsampling: str = "bicubic",
         colours: Optional[str] = None,
@@ -239,13 +240,15 @@ class Maps:
         mark: bool = True,
         format: str = "png",
     ) -> list[Path]:
-        """Writes the files of `occlude explain`: the figures, `map.json` and `arrays`. Returns their paths.
+        """Writes the files of `occlude explain`: the figures, `map.json` and `arrays`, with `upsampled` also the
+        maps at the pixels of the picture. Returns their paths.
 
         `arrays`: "npz", "npy", "safetensors", several of them, or an empty list.
         `show`: "drop", "score", "class". The other options are those of the command's figures.
         """
         options = words(
             arrays=arrays,
+            upsampled=upsampled,
             show=show,
             upsampling=upsampling,
             colours=colours,

@@ -88,7 +88,8 @@ fn explain(common: &Common, args: &Explain, images: &[&Path], output: &OutputFol
     for ((explanation, folder), json) in explanations.iter().zip(&folders).zip(&jsons) {
         let mut results = results::files(explanation, &args.figures, run, &args.arrays, json);
         if let Some(name) = &args.report {
-            let out = args.out.join(folder);
+            // Without a folder of its own, joining would add a separator.
+            let out = if images.len() > 1 { args.out.join(folder) } else { args.out.clone() };
             let path = if images.len() > 1 { out.join(name) } else { name.clone() };
             let page = report::page(&session, explanation, common, args, &classes, run, [&out, &path])?;
             match images {
