@@ -85,6 +85,13 @@ impl Canvas {
         }
     }
 
+    /// Draws lines of text below each other.
+    pub fn lines(&mut self, style: Style, x: u32, y: u32, lines: &[String]) {
+        for (line, y) in lines.iter().zip((y..).step_by(style.height as usize)) {
+            self.text(style, x, y, line);
+        }
+    }
+
     /// Draws one line of text that ends at `right`.
     pub fn text_ending(&mut self, style: Style, right: u32, y: u32, text: &str) {
         self.text(style, right.saturating_sub(style.width(text)), y, text);

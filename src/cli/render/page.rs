@@ -79,17 +79,11 @@ pub fn page(texts: &Texts, [width, height]: [u32; 2]) -> (Canvas, u32) {
         meaning.iter().flat_map(|text| note_style().wrap(text, width - 2 * MARGIN, NOTE_LINES)).collect();
     let height = meaning_top + meaning.len() as u32 * note_style().height + MARGIN;
     let mut figure = Canvas::new(width, height, PAGE);
-    for (line, y) in lines.iter().zip((MARGIN..).step_by(title_style().height as usize)) {
-        figure.text(title_style(), MARGIN, y, line);
-    }
+    figure.lines(title_style(), MARGIN, MARGIN, &lines);
     figure.text_ending(title_style(), width - MARGIN, MARGIN, &value);
     figure.text(note_style(), MARGIN, note_top, &note_style().shorten(note, width - 2 * MARGIN));
-    for (line, y) in caution.iter().zip((caution_top..).step_by(caution_style().height as usize)) {
-        figure.text(caution_style(), MARGIN, y, line);
-    }
-    for (line, y) in meaning.iter().zip((meaning_top..).step_by(note_style().height as usize)) {
-        figure.text(note_style(), MARGIN, y, line);
-    }
+    figure.lines(caution_style(), MARGIN, caution_top, &caution);
+    figure.lines(note_style(), MARGIN, meaning_top, &meaning);
     (figure, photo_top)
 }
 

@@ -118,12 +118,8 @@ pub fn draw(title: &str, caution: &str, rows: &[PanelRow<'_>], notes: &[&str]) -
     let notes_top = first + bottom;
     let height = notes_top + notes.len() as u32 * note_style().height + MARGIN;
     let mut figure = Canvas::new(width, height, PAGE);
-    for (line, y) in lines.iter().zip((MARGIN..).step_by(title_style().height as usize)) {
-        figure.text(title_style(), MARGIN, y, line);
-    }
-    for (line, y) in caution.iter().zip((caution_top..).step_by(caution_style().height as usize)) {
-        figure.text(caution_style(), MARGIN, y, line);
-    }
+    figure.lines(title_style(), MARGIN, MARGIN, &lines);
+    figure.lines(caution_style(), MARGIN, caution_top, &caution);
     for (row, [x, y, width, height]) in rows.iter().zip(places) {
         let [mut left, mut top] = [MARGIN + x, first + y];
         if let Some(scale) = &row.scale {
@@ -149,9 +145,7 @@ pub fn draw(title: &str, caution: &str, rows: &[PanelRow<'_>], notes: &[&str]) -
             }
         }
     }
-    for (note, y) in notes.iter().zip((notes_top..).step_by(note_style().height as usize)) {
-        figure.text(note_style(), MARGIN, y, note);
-    }
+    figure.lines(note_style(), MARGIN, notes_top, &notes);
     figure
 }
 

@@ -35,9 +35,7 @@ pub fn draw(
     let notes_top = legend_top + longest * (tick_style().height + GAP / 2) + GAP;
     let height = notes_top + notes.len() as u32 * note_style().height + MARGIN;
     let mut figure = Canvas::new(width, height, PAGE);
-    for (line, y) in lines.iter().zip((MARGIN..).step_by(title_style().height as usize)) {
-        figure.text(title_style(), MARGIN, y, line);
-    }
+    figure.lines(title_style(), MARGIN, MARGIN, &lines);
     let values = plots.iter().flat_map(|(_, lines)| lines).flat_map(|line| line.values);
     let (scale, marks) = axis(range(values.chain([&0.0])));
     for (i, (caption, lines)) in plots.iter().enumerate() {

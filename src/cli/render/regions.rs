@@ -60,13 +60,9 @@ pub fn draw(
     let notes_top = below + LINES as u32 * note_style().height + 2 * GAP;
     let page_height = notes_top + notes.len() as u32 * note_style().height + MARGIN;
     let mut figure = Canvas::new(page_width, page_height, PAGE);
-    for (line, y) in lines.iter().zip((MARGIN..).step_by(title_style().height as usize)) {
-        figure.text(title_style(), MARGIN, y, line);
-    }
+    figure.lines(title_style(), MARGIN, MARGIN, &lines);
     figure.text_ending(title_style(), page_width - MARGIN, MARGIN, &value);
-    for (line, y) in caution.iter().zip((caution_top..).step_by(caution_style().height as usize)) {
-        figure.text(caution_style(), MARGIN, y, line);
-    }
+    figure.lines(caution_style(), MARGIN, caution_top, &caution);
     for (panel, left) in panels.iter().zip((MARGIN..).step_by((column + MARGIN) as usize)) {
         figure.text(caption_style(), left, top, &caption_style().shorten(&panel.caption, column));
         figure.image([left, photo_top, width, height], panel.pixels.clone());
@@ -86,9 +82,7 @@ pub fn draw(
             figure.text(note_style(), left, y, &note_style().scored(note, column));
         }
     }
-    for (note, y) in notes.iter().zip((notes_top..).step_by(note_style().height as usize)) {
-        figure.text(note_style(), MARGIN, y, note);
-    }
+    figure.lines(note_style(), MARGIN, notes_top, &notes);
     figure
 }
 

@@ -124,9 +124,7 @@ pub fn draw(content: &Sheet) -> Canvas {
     let top = head + PHOTO.max(notes_height) + MARGIN;
 
     let mut page = Canvas::new(page_width, top + layout.rows * layout.step[1] - BETWEEN + MARGIN, PAGE);
-    for (line, y) in title.iter().zip((MARGIN..).step_by(title_style().height as usize)) {
-        page.text(title_style(), MARGIN, y, line);
-    }
+    page.lines(title_style(), MARGIN, MARGIN, &title);
     let [photo_height, photo_width] = content.backdrop.on_page();
     page.image([MARGIN, head, photo_width, photo_height], content.backdrop.pixels.clone());
     draw_bar(&mut page, [MARGIN + PHOTO + MARGIN, head], PHOTO, &content.scale, None);

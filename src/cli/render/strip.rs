@@ -7,8 +7,7 @@ use occlude::Trace;
 use occlude::network::geometry::Rect;
 use occlude::network::{INPUT_SIDE, Network};
 
-use super::backdrop::Backdrop;
-use super::backdrop::grey;
+use super::backdrop::{Backdrop, grey};
 use super::canvas::{Area, Canvas};
 use super::colours::{CATEGORIES, Colours};
 use super::page::{FAINT_INK, GAP, INK, MARGIN, PAGE, note_style, title_style};
