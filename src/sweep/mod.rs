@@ -25,7 +25,7 @@ pub use prepared::Prepared;
 
 use std::fmt;
 use std::iter::once;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -278,7 +278,7 @@ impl<'a> OcclusionSensitivity<'a> {
     /// As [`check`](Self::check).
     pub fn lattice(&self, placement: Placement) -> Result<Lattice> {
         self.check()?;
-        let [rows, columns] = [0, 1].map(|axis| self.grid().within(self.region, axis));
+        let [rows, columns] = self.positions();
         let first = [rows.start, columns.start];
         Ok(self.grid().lattice(first, [rows.len(), columns.len()], placement))
     }
@@ -344,7 +344,7 @@ impl<'a> OcclusionSensitivity<'a> {
         if self.region.is_empty() || y1 > INPUT_SIDE || x1 > INPUT_SIDE {
             return refuse("region", found, "y0,x0,y1,x1 within 0 to 224, with y0 < y1 and x0 < x1");
         }
-        if (0..2).any(|axis| self.grid().within(self.region, axis).is_empty()) {
+        if self.positions().iter().any(Range::is_empty) {
             return refuse("region", found, "a part of the image that holds the centre of at least one mask");
         }
         self.features.iter().try_for_each(|feature| feature.check(self.net.network()))?;
@@ -364,7 +364,7 @@ impl<'a> OcclusionSensitivity<'a> {
     fn check_bound(&self) -> Result<()> {
         let fixed_memory = self.net.pass_memory();
         if fixed_memory > self.max_memory {
-            let [rows, columns] = [0, 1].map(|axis| self.grid().within(self.region, axis));
+            let [rows, columns] = self.positions();
             let centres = rows.flat_map(|y| columns.clone().map(move |x| [y, x]));
             let centres = centres.map(|at| std::array::from_fn(|axis| self.grid().centre(axis, at[axis])));
             let masks = centres.map(|centre| once(Rect::centred(centre, self.mask_size, INPUT_SIDE)));
@@ -415,7 +415,7 @@ impl<'a> OcclusionSensitivity<'a> {
         classes: Vec<usize>,
         channel_sums: &[ChannelSum],
     ) -> OcclusionMaps {
-        let [rows, columns] = [0, 1].map(|axis| self.grid().within(self.region, axis));
+        let [rows, columns] = self.positions();
         let count = rows.len() * columns.len();
         let feature_map = |(feature, watch): (&Feature, &ChannelSum)| FeatureMap {
             layer: feature.layer.clone(),
@@ -440,6 +440,11 @@ impl<'a> OcclusionSensitivity<'a> {
             classes,
             classification,
         }
+    }
+
+    /// The rows and columns of positions whose centres lie in the region.
+    fn positions(&self) -> [Range<usize>; 2] {
+        [0, 1].map(|axis| self.grid().within(self.region, axis))
     }
 
     fn grid(&self) -> Grid {
