@@ -20,8 +20,8 @@ use crate::cli::output::files::{self, OutputFolder};
 use crate::cli::output::json::{Provenance, RunInfo, SweepOptions};
 use crate::cli::output::{json, report, results};
 use crate::errors::exception;
-use crate::network::quietly;
 use crate::parse;
+use crate::watch::quietly;
 
 /// The options of a run.
 pub struct Run {

@@ -1,6 +1,5 @@
 //! The network: classification, the sweep, Grad-CAM.
 
-use std::convert::Infallible;
 use std::ffi::OsString;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -18,7 +17,7 @@ use crate::cli::weights;
 use crate::errors::exception;
 use crate::explanation::{Explanation, Run};
 use crate::photograph::Source;
-use crate::watch::watched;
+use crate::watch::{quietly, watched};
 use crate::{parse, tensor};
 
 #[pyclass(frozen)]
@@ -44,7 +43,7 @@ fn open(common: &Common, labels: Option<String>) -> Result<Session> {
         Some(names) => weights.with_labels(Labels::parse("labels", names.as_bytes())?)?,
         None => weights::with_labels(common, weights)?,
     };
-    Session::of(&weights, sha256, common.resize, Arc::default())
+    Session::of(&weights, (source, sha256), common.resize, Arc::default())
 }
 
 #[pymethods]
@@ -217,12 +216,4 @@ impl Network {
     fn at(&self, common: &Common) -> Session {
         Session { resize: common.resize, cancel: Arc::default(), ..self.session.clone() }
     }
-}
-
-/// Runs work that tells nothing before its end.
-pub fn quietly<T: Send + 'static>(
-    py: Python<'_>,
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> PyResult<T> {
-    watched(py, &Arc::default(), |event: Infallible| match event {}, |_| work())
 }

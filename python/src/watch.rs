@@ -1,5 +1,6 @@
 //! Work on another thread, while this one listens to its progress and to Ctrl-C.
 
+use std::convert::Infallible;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +16,24 @@ use crate::errors::exception;
 
 /// The longest time between two checks for a signal.
 const INTERVAL: Duration = Duration::from_millis(10);
+
+/// Runs work that tells nothing before its end.
+pub fn quietly<T: Send + 'static>(
+    py: Python<'_>,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> PyResult<T> {
+    cancellable(py, |_| work())
+}
+
+/// The same for work that looks at a flag, which an exception sets.
+pub fn cancellable<T: Send + 'static>(
+    py: Python<'_>,
+    work: impl FnOnce(&AtomicBool) -> Result<T> + Send + 'static,
+) -> PyResult<T> {
+    let cancel = Arc::<AtomicBool>::default();
+    let is_cancelled = cancel.clone();
+    watched(py, &cancel, |event: Infallible| match event {}, move |_| work(&is_cancelled))
+}
 
 /// Runs `work` on a new thread without Python's lock. The events that it sends are given to `listen`
 /// on this thread. An exception, also that of Ctrl-C, sets `cancel` and returns at once; the thread

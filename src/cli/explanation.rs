@@ -14,6 +14,7 @@ use occlude::image::resize::upsample;
 use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;
 use occlude::text::shown;
+use occlude::weights::Source;
 use occlude::{
     Activations, ClassParts, Classification, Curves, Error, Faithfulness, GoogLeNet, Labels, MaskValue,
     OcclusionMaps, OcclusionSensitivity, Photograph, Placement, Progress, Ranking, Refinement, Resize,
@@ -37,6 +38,7 @@ pub struct Session {
     pub labels: Arc<Labels>,
     /// The network in words, for example "built-in network of 30 classes".
     pub network: String,
+    pub weights_source: Source,
     pub weights_sha256: String,
     pub resize: Resize,
     /// Ends the sweeps and searches of this session when it is set.
@@ -78,14 +80,14 @@ pub struct Explanation {
 impl Session {
     /// Finds, checks and packs the weights.
     pub fn open(common: &Common) -> Result<Session> {
-        let (weights, weights_sha256) = weights::open_and_hash(common)?;
-        Session::of(&weights, weights_sha256, common.resize, interrupt::flag())
+        let (weights, found) = weights::open_and_hash(common)?;
+        Session::of(&weights, found, common.resize, interrupt::flag())
     }
 
-    /// Packs weights.
+    /// Packs weights that were found at `weights_source` and have this checksum.
     pub fn of(
         weights: &Weights,
-        weights_sha256: String,
+        (weights_source, weights_sha256): (Source, String),
         resize: Resize,
         cancel: Arc<AtomicBool>,
     ) -> Result<Session> {
@@ -93,6 +95,7 @@ impl Session {
             net: Arc::new(GoogLeNet::new(weights)?),
             labels: Arc::new(weights.labels()),
             network: weights::describe(weights),
+            weights_source,
             weights_sha256,
             resize,
             cancel,

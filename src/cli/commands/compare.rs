@@ -15,7 +15,7 @@ use crate::cli::args::{Common, Compare, Drawing};
 use crate::cli::explanation::{Explanation, LoadedPhotograph, Session};
 use crate::cli::output::contrast::{Contrast, difference};
 use crate::cli::output::earlier;
-use crate::cli::output::figures::{beyond_in_words, drop_range, drop_scale, sizes};
+use crate::cli::output::figures::{drop_range, drop_scale, sizes};
 use crate::cli::output::files::OutputFolder;
 use crate::cli::output::json;
 use crate::cli::output::names::stem;
@@ -130,7 +130,7 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
         .collect();
 
     let of_photograph = |i: usize| if stems.len() > 1 { format!(" in {}", stems[i]) } else { String::new() };
-    let limit = scale.high.max(-scale.low);
+    let limit = scale.limit();
     let mut faint = Vec::new();
     // The maps share one bar, beside the first row.
     let mut bar = Some(scale);
@@ -237,6 +237,7 @@ fn summary(
     drawing: &Drawing,
 ) -> String {
     let run = drop_range(explanations);
+    let scale = drop_scale(drawing, &run, run);
     let mut text = String::new();
     let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string");
     for (i, explanation) in explanations.iter().enumerate() {
@@ -249,9 +250,8 @@ fn summary(
             line(format!("  {name} ({class}): {} {score}", maps.score));
             table::strongest(maps, k).into_iter().for_each(|evidence| line(format!("    {evidence}")));
             let (drops, _) = explanation.drops(k);
-            let caution = table::ascii(&explanation.caution(k, &drops, 0.0));
-            let notes = [caution, beyond_in_words(&drops, &drop_scale(drawing, &run, run))];
-            notes.iter().filter(|note| !note.is_empty()).for_each(|note| line(format!("    {note}")));
+            let notes = explanation.notes(k, &drops, 0.0, &scale);
+            notes.into_iter().for_each(|note| line(format!("    {note}")));
         }
         if let Some(contrast) = contrasts.get(i) {
             let (first, second) = (shown(&names[0]), shown(&names[1]));

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
-use std::mem;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::slice;
@@ -15,10 +14,10 @@ use occlude::{Error, Labels, Progress, Result};
 use crate::cli::args::classes::Classes;
 use crate::cli::args::{Common, Drawing, Explain};
 use crate::cli::explanation::{Explanation, LoadedPhotograph, Session, fill_in_words};
-use crate::cli::output::figures::{beyond_in_words, drop_range, drop_scale};
+use crate::cli::output::figures::{drop_range, drop_scale};
 use crate::cli::output::files::{self, OutputFolder};
 use crate::cli::output::names::folders;
-use crate::cli::output::table::{LISTED, ascii, score, strongest, table};
+use crate::cli::output::table::{LISTED, score, strongest, table};
 use crate::cli::output::{earlier, json, report, results};
 use crate::cli::render::preview::Preview;
 use crate::cli::source;
@@ -88,21 +87,23 @@ fn explain(common: &Common, args: &Explain, images: &[&Path], output: &OutputFol
     for ((explanation, folder), json) in explanations.iter().zip(&folders).zip(&jsons) {
         let mut results = results::files(explanation, &args.figures, run, &args.arrays, json);
         if let Some(name) = &args.report {
-            // Without a folder of its own, joining would add a separator.
-            let out = if images.len() > 1 { args.out.join(folder) } else { args.out.clone() };
-            let path = if images.len() > 1 { out.join(name) } else { name.clone() };
-            let page = report::page(&session, explanation, common, args, &classes, run, [&out, &path])?;
+            let page =
+                |paths: [&Path; 2]| report::page(&session, explanation, common, args, &classes, run, paths);
             match images {
-                [_] => apart = Some((path, page)),
-                _ => results.push((name.to_string_lossy().into_owned(), page.into_bytes())),
+                [_] => apart = Some((name.as_path(), page([&args.out, name])?)),
+                _ => {
+                    let out = args.out.join(folder);
+                    let page = page([&out, &out.join(name)])?;
+                    results.push((name.to_string_lossy().into_owned(), page.into_bytes()));
+                }
             }
         }
         counts.push(results.len());
         files.extend(inside(folder, results));
     }
-    let apart = apart.as_ref().map(|(path, page)| (path.as_path(), page.as_bytes()));
+    let apart = apart.as_ref().map(|(path, page)| (*path, page.as_bytes()));
     let mut written = output.write_with(&files, apart)?.into_iter();
-    mem::drop(drawing);
+    drop(drawing);
     if args.json {
         console::print(&jsons.concat())?;
         return Ok(ExitCode::SUCCESS);
@@ -152,7 +153,7 @@ fn sweep(
     if args.faithfulness {
         session.measure(&mut explanation, &args.sweep, &progress)?;
     }
-    mem::drop(bar);
+    drop(bar);
     if let Some(preview) = &mut *preview.lock().expect("as above") {
         show(preview, &explanation);
     }
@@ -201,7 +202,10 @@ fn summary(explanation: &Explanation, drawing: &Drawing, run: [f32; 2], written:
         let (class, base) = (maps.classes[k], score(maps.base_scores[k]));
         line(format!("{} ({class}): {} {base}", shown(labels.short(class)), maps.score));
         strongest(maps, k).into_iter().for_each(|evidence| line(format!("  {evidence}")));
-        notes(explanation, k, drawing, run).into_iter().for_each(&mut line);
+        let (map, _) = explanation.drops(k);
+        let scale = drop_scale(drawing, &map, run);
+        let notes = explanation.notes(k, &map, scale.limit(), &scale);
+        notes.into_iter().for_each(|note| line(format!("  {note}")));
     }
 
     for feature in &maps.features {
@@ -254,15 +258,6 @@ fn changes(argmax: &[usize], predicted: usize, labels: &Labels) -> String {
             format!("{changed} of {positions} masks {verb} the predicted class, {often}to {name}.")
         }
     }
-}
-
-/// Lines about the colours of the map of a class that could mislead.
-fn notes(explanation: &Explanation, k: usize, drawing: &Drawing, run: [f32; 2]) -> Vec<String> {
-    let (map, _) = explanation.drops(k);
-    let scale = drop_scale(drawing, &map, run);
-    let caution = ascii(&explanation.caution(k, &map, scale.high.max(-scale.low)));
-    let notes = [caution, beyond_in_words(&map, &scale)];
-    notes.into_iter().filter(|note| !note.is_empty()).map(|note| format!("  {note}")).collect()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use occlude::network::INPUT_SIDE;
 use occlude::{Curves, OcclusionMaps, Placement, Score};
 
 use super::names::{layer_slug, slugs, stem};
+use super::table::ascii;
 use crate::cli::args::{Aggregate, Drawing, Figures, ScaleChoice, Show};
 use crate::cli::explanation::{Explanation, Method};
 use crate::cli::render::backdrop::Backdrop;
@@ -112,7 +113,7 @@ impl Explanation {
 
     /// A caution for such a map; otherwise empty.
     pub fn caution(&self, k: usize, map: &[f32], limit: f32) -> String {
-        let class = if self.maps.base_scores[k] < IMPROBABLE { "improbable class, " } else { "" };
+        let class = improbable_in_words(self.maps.base_scores[k]);
         self.faint(map, limit).map_or(String::new(), |most| {
             let most = readable(most);
             format!(
@@ -120,6 +121,13 @@ impl Explanation {
                 self.differences_in_words()
             )
         })
+    }
+
+    /// Lines for the terminal about the colours of the map of the `k`-th class, as far as they could
+    /// mislead; `limit` is that of [`Explanation::caution`].
+    pub fn notes(&self, k: usize, map: &[f32], limit: f32, scale: &Scale) -> Vec<String> {
+        let notes = [ascii(&self.caution(k, map, limit)), beyond_in_words(map, scale)];
+        notes.into_iter().filter(|note| !note.is_empty()).collect()
     }
 
     /// The name of the values of [`Explanation::drops`] in cautions.
@@ -148,7 +156,7 @@ impl Explanation {
             title: self.labels.words(maps.classes[k]),
             value: &format!("{} {}", maps.score, readable(maps.base_scores[k])),
             note: &sizes(maps, drawing.mark),
-            caution: &self.caution(k, &map, scale.high.max(-scale.low)),
+            caution: &self.caution(k, &map, scale.limit()),
             meaning: meaning.each_ref().map(String::as_str),
             mark: drawing.mark.then_some(maps.mask_size),
             base: None,
@@ -160,7 +168,6 @@ impl Explanation {
         let count = maps.argmax.len();
         let scores = &maps.scores[k * count..(k + 1) * count];
         let base = maps.base_scores[k];
-        let drops: Vec<f32> = scores.iter().map(|score| base - score).collect();
         let colours = drawing.colours.unwrap_or(Colours::Viridis);
         map::draw(&MapFigure {
             backdrop,
@@ -169,7 +176,7 @@ impl Explanation {
             title: self.labels.words(maps.classes[k]),
             value: &format!("{} {}", maps.score, readable(base)),
             note: &sizes(maps, drawing.mark),
-            caution: &self.caution(k, &drops, 0.0),
+            caution: &self.caution(k, maps.map(k).values(), 0.0),
             meaning: [
                 &format!(
                     "{} of the class at each mask position{}",
@@ -324,6 +331,11 @@ fn overlay<'a>(map: &'a [f32], lattice: Lattice, drawing: &Drawing) -> Overlay<'
     Overlay { map, lattice, upsampling: drawing.upsampling, opacity: drawing.opacity }
 }
 
+/// The beginning of a caution about a class of this probability.
+fn improbable_in_words(probability: f32) -> &'static str {
+    if probability < IMPROBABLE { "improbable class, " } else { "" }
+}
+
 /// The largest magnitude.
 fn magnitude(map: &[f32]) -> f32 {
     map.iter().fold(0.0, |most, value| most.max(value.abs()))
@@ -331,7 +343,7 @@ fn magnitude(map: &[f32]) -> f32 {
 
 /// A caution for a Grad-CAM map whose values are tiny or all 0; otherwise empty.
 pub fn gradcam_caution(probability: f32, map: &[f32]) -> String {
-    let class = if probability < IMPROBABLE { "improbable class, " } else { "" };
+    let class = improbable_in_words(probability);
     match magnitude(map) {
         0.0 => format!("{class}no cell raises the probability"),
         most if most < TINY => {
@@ -371,7 +383,7 @@ pub fn drop_scale(drawing: &Drawing, map: &[f32], run: [f32; 2]) -> Scale {
 }
 
 /// The number of values of a map beyond its scale, in words; empty if there are none.
-pub fn beyond_in_words(map: &[f32], scale: &Scale) -> String {
+fn beyond_in_words(map: &[f32], scale: &Scale) -> String {
     match map.iter().filter(|value| !(scale.low..=scale.high).contains(value)).count() {
         0 => String::new(),
         beyond => {

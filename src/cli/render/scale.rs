@@ -98,6 +98,11 @@ impl Scale {
         Scale::new(colours, low, high)
     }
 
+    /// The largest magnitude of an end.
+    pub fn limit(&self) -> f32 {
+        self.high.max(-self.low)
+    }
+
     /// True if zero has the middle colour.
     pub fn is_symmetric(&self) -> bool {
         self.low == -self.high

@@ -26,10 +26,13 @@ pub fn open(common: &Common) -> Result<Weights> {
     .map(|(weights, ())| weights)
 }
 
-/// Opens the weights as [`open`] does, and also returns the SHA-256 of the file in hexadecimal.
-/// This takes about 20 ms more.
-pub fn open_and_hash(common: &Common) -> Result<(Weights, String)> {
-    open_by(common, |source| load_and_hash(source, common.transform_input))
+/// Opens the weights as [`open`] does, and also returns where they were found, and the SHA-256 of the
+/// file in hexadecimal. This takes about 20 ms more.
+pub fn open_and_hash(common: &Common) -> Result<(Weights, (Source, String))> {
+    open_by(common, |source| {
+        let (weights, sha256) = load_and_hash(source, common.transform_input)?;
+        Ok((weights, (source.clone(), sha256)))
+    })
 }
 
 fn open_by<T>(common: &Common, load: impl Fn(&Source) -> Result<(Weights, T)>) -> Result<(Weights, T)> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use occlude::network::geometry::Rect;
 use occlude::text::is_control;
 use occlude::weights::Source;
-use occlude::{Feature, Result, Upsampling};
+use occlude::{Feature, Upsampling};
 
 use crate::cli::args::arrays::{ARRAY_FILES, Arrays};
 use crate::cli::args::classes::Classes;
@@ -15,20 +15,17 @@ use crate::cli::args::{Aggregate, Common, Drawing, Explain, Figures, ScaleChoice
 use crate::cli::render::backdrop::CanvasShape;
 use crate::cli::render::canvas::Format;
 use crate::cli::render::colours::COLOURS;
-use crate::cli::weights;
 
 /// The command line that reproduces the results, for a POSIX shell. It names the network, so that the
 /// environment does not choose another one.
-///
-/// # Errors
-/// Those of [`weights::find`]; none if the network is still where it was found.
 pub fn line(
+    weights: &Source,
     common: &Common,
     args: &Explain,
     classes: &Classes,
     image: &Path,
     [out, report]: [&Path; 2],
-) -> Result<String> {
+) -> String {
     // Without `..`, the compiler reports an option that is missing here.
     let Explain {
         images: _,
@@ -71,8 +68,8 @@ pub fn line(
             words.push(value);
         }
     };
-    let network = match weights::find(common)? {
-        Source::File(file) => path(&file),
+    let network = match weights {
+        Source::File(file) => path(file),
         _ => "builtin".to_string(),
     };
     option("--weights", network);
@@ -118,7 +115,7 @@ pub fn line(
     if *exhaustive {
         words.push("--exhaustive".to_string());
     }
-    Ok(words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "))
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
 /// The options of figures that are not the default, with their values.

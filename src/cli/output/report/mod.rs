@@ -43,7 +43,7 @@ const STEPS: usize = 256;
 
 const TEMPLATE: &str = include_str!("report.html");
 const STYLE: &str = include_str!("report.css");
-const SCRIPT: &str = include_str!("report.js");
+const SCRIPT: &str = concat!(include_str!("common.js"), include_str!("report.js"));
 
 /// The data that the page needs in addition to the object of map.json.
 #[derive(Serialize)]
@@ -144,7 +144,17 @@ pub fn page(
         ("top", top(maps, &explanation.labels)),
         ("faithfulness", faithfulness(explanation)),
         ("facts", facts(explanation)),
-        ("command", text(&command::line(common, args, classes, &explanation.image, [out, path])?)),
+        (
+            "command",
+            text(&command::line(
+                &session.weights_source,
+                common,
+                args,
+                classes,
+                &explanation.image,
+                [out, path],
+            )),
+        ),
         ("map", script_data(&json::first_maps(explanation, MOST_CLASSES))),
         ("more", script_data(&json::line(&more(explanation, &backdrop, &gradcam, drawing, run)))),
         ("script", SCRIPT.to_string()),
@@ -319,7 +329,7 @@ fn more<'a>(
             .map(|k| {
                 let (map, _) = explanation.drops(k);
                 let scale = drop_scale(drawing, &map, run);
-                explanation.caution(k, &map, scale.high.max(-scale.low))
+                explanation.caution(k, &map, scale.limit())
             })
             .collect(),
         gradcam: (0..gradcam.classes.len())

@@ -1,10 +1,7 @@
-"use strict";
-
 // The object of map.json, and the other data of the page (PageData in mod.rs).
 const map = JSON.parse(document.getElementById("map").textContent);
 const more = JSON.parse(document.getElementById("more").textContent);
 const [rows, columns] = map.grid;
-const element = (id) => document.getElementById(id);
 const photograph = element("photograph");
 const canvas = element("canvas");
 // Side of the network's picture, in pixels.
@@ -22,13 +19,6 @@ const state = {
 // With as many digits as in map.json, and a typographic minus sign.
 const exact = (number) => String(number).replaceAll("-", "−");
 const signed = (number) => (number > 0 ? "+" : "") + exact(number);
-
-function short(number) {
-  const size = Math.abs(number);
-  if (number === 0) return "0";
-  if (size < 1e-3 || size >= 1e4) return number.toExponential(1).replaceAll("-", "−").replace("e+", "e");
-  return number.toFixed(Math.min(Math.max(2 - Math.floor(Math.log10(size)), 0), 5)).replaceAll("-", "−");
-}
 
 const label = (index) => more.labels[index];
 // Adds the index where two classes have the same name, such as "crane".
@@ -260,37 +250,8 @@ function drawMap() {
     const edges = [covered(at)[axis], covered(at)[axis + 2]];
     return edges.map((edge) => Math.round(toPhotograph(axis, edge)));
   });
-  drawMask(canvas.getContext("2d"), [left, top, right - left, bottom - top]);
-}
-
-// Draws the mask as the network sees it. A mask that is not uniform (blur, noise) is hatched.
-function drawMask(context, [x, y, width, height]) {
-  context.save();
-  context.beginPath();
-  context.rect(x, y, width, height);
-  context.clip();
-  if (Array.isArray(map.mask_value)) {
-    context.fillStyle = `rgb(${map.mask_value.join(" ")})`;
-    context.fillRect(x, y, width, height);
-  } else {
-    for (const [style, shift] of [["#000", 0], ["#fff", 2]]) {
-      context.strokeStyle = style;
-      context.lineWidth = 2;
-      context.beginPath();
-      for (let at = shift - height; at < width; at += 12) {
-        context.moveTo(x + at, y + height);
-        context.lineTo(x + at + height, y);
-      }
-      context.stroke();
-    }
-  }
-  context.restore();
-  // Outside the covered pixels, so that these keep the colour of the mask.
-  for (const [style, line] of [["#000", 6], ["#fff", 3]]) {
-    context.strokeStyle = style;
-    context.lineWidth = line;
-    context.strokeRect(x - 3, y - 3, width + 6, height + 6);
-  }
+  const rgb = Array.isArray(map.mask_value) ? map.mask_value : null;
+  drawMask(canvas.getContext("2d"), [left, top, right - left, bottom - top], rgb);
 }
 
 // At most `most` round values from `low` to `high`, with their texts.
