@@ -1,6 +1,3 @@
-"use strict";
-
-const element = (id) => document.getElementById(id);
 const canvas = element("canvas");
 const context = canvas.getContext("2d");
 // Side of the network's picture, and the longest side of the canvas, in pixels.
@@ -134,13 +131,6 @@ function shortest(number) {
     if (Math.fround(Number(text)) === Math.fround(number)) return String(Number(text)).replaceAll("-", "−");
   }
   return String(number).replaceAll("-", "−");
-}
-
-function short(number) {
-  const size = Math.abs(number);
-  if (number === 0) return "0";
-  if (size < 1e-3 || size >= 1e4) return number.toExponential(1).replaceAll("-", "−").replace("e+", "e");
-  return number.toFixed(Math.min(Math.max(2 - Math.floor(Math.log10(size)), 0), 4)).replaceAll("-", "−");
 }
 
 // Maps from the numbers of `explain` in src/lib.rs.
@@ -376,39 +366,13 @@ function draw() {
     context.drawImage(layer, 0, 0);
     context.globalAlpha = 1;
   }
-  if (mask !== null && covered !== null) drawMask(covered);
+  if (mask !== null && covered !== null) drawCovered(covered);
 }
 
-// Draws a mask in its colour, or hatched if it has none.
-function drawMask({ edges, colour }) {
+function drawCovered({ edges, colour }) {
   const scales = [canvas.height / state.photograph.height, canvas.width / state.photograph.width];
   const [top, left, bottom, right] = edges.map((edge, i) => Math.round(edge * scales[i % 2]));
-  const [width, height] = [right - left, bottom - top];
-  context.save();
-  context.beginPath();
-  context.rect(left, top, width, height);
-  context.clip();
-  if (colour[0] >= 0) {
-    context.fillStyle = `rgb(${colour.join(" ")})`;
-    context.fillRect(left, top, width, height);
-  } else {
-    context.lineWidth = 2;
-    [["#000", 0], ["#fff", 2]].forEach(([style, shift]) => {
-      context.strokeStyle = style;
-      context.beginPath();
-      for (let at = shift - height; at < width; at += 12) {
-        context.moveTo(left + at, top + height);
-        context.lineTo(left + at + height, top);
-      }
-      context.stroke();
-    });
-  }
-  context.restore();
-  for (const [style, line] of [["#000", 6], ["#fff", 3]]) {
-    context.strokeStyle = style;
-    context.lineWidth = line;
-    context.strokeRect(left - 3, top - 3, width + 6, height + 6);
-  }
+  drawMask(context, [left, top, right - left, bottom - top], colour[0] >= 0 ? colour : null);
 }
 
 function drawBar(colours, limit) {
@@ -557,11 +521,10 @@ async function cover() {
       const { mask, photograph } = state;
       const { maskSize, kind, detail, logit, class: own } = settings();
       const [y, x] = [(mask[0] * photograph.height) / canvas.height, (mask[1] * photograph.width) / canvas.width];
-      const { numbers: [row, column, ...colour] } = await state.front.call("place", null, [y, x, kind]);
-      const { numbers } = await state.front.call("cover", null, [row, column, maskSize, kind, detail, logit, own]);
+      const { numbers } = await state.front.call("cover", null, [y, x, maskSize, kind, detail, logit, own]);
       const { classes, scores, argmax, rest } = parsed(numbers);
       if (photograph !== state.photograph) return;
-      state.covered = { scores: classes.map(({ index }, k) => [index, scores[k][0]]), argmax: argmax[0], edges: rest, colour, centre: [row, column] };
+      state.covered = { scores: classes.map(({ index }, k) => [index, scores[k][0]]), argmax: argmax[0], edges: rest.slice(0, 4), centre: rest.slice(4, 6), colour: rest.slice(6) };
       if (state.mask !== null) {
         draw();
         showMasked();

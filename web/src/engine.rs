@@ -23,7 +23,7 @@ const PALE: f32 = 0.5;
 /// The colour of categories after those that have one.
 const OTHER: [u8; 3] = [128; 3];
 
-/// What a worker has.
+/// The state of a worker.
 #[derive(Default)]
 pub struct Engine {
     /// A worker that gets another network is replaced, so this one is never freed.
@@ -31,21 +31,21 @@ pub struct Engine {
     opened: Option<Opened>,
 }
 
-/// A photograph with all that is known of it.
+/// A photograph as the network sees it.
 struct Opened {
     photograph: Photograph,
     framing: Framing,
-    mean: [f32; 3],
     picture: Prepared<'static>,
 }
 
-/// A mask on the photograph, and the scores that are asked for.
-pub struct Covered {
-    /// Row and column on the network's picture.
-    pub centre: [usize; 2],
+/// The options of a sweep with square masks.
+#[derive(Clone, Copy)]
+pub struct Options {
     pub mask_size: usize,
+    pub stride: usize,
     pub value: MaskValue,
-    pub logit: bool,
+    pub score: Score,
+    /// A class beside the most probable ones.
     pub class: Option<usize>,
 }
 
@@ -85,16 +85,14 @@ impl Engine {
                 Photograph::from_rgb(height, width, &rgb)?
             }
         };
-        let picture = photograph.picture(resize);
-        let prepared = Prepared::new(net, picture.input())?;
+        let prepared = Prepared::new(net, photograph.picture(resize).input())?;
         let classification = prepared.classification();
         let mut numbers = vec![photograph.width() as f32, photograph.height() as f32];
         for class in classification.top(TOP.min(classification.logits.len())) {
             numbers.extend([class as f32, classification.probabilities[class]]);
         }
         let framing = photograph.framing(resize);
-        let mean = picture.mean_rgb();
-        self.opened = Some(Opened { photograph, framing, mean, picture: prepared });
+        self.opened = Some(Opened { photograph, framing, picture: prepared });
         Ok(numbers)
     }
 
@@ -112,79 +110,61 @@ impl Engine {
     /// Runs a sweep over some rows of positions; see `explain` in `lib.rs`.
     pub fn explain(
         &self,
-        [mask_size, stride]: [usize; 2],
-        value: MaskValue,
-        logit: bool,
-        class: Option<usize>,
+        options: Options,
         rows: Range<usize>,
         on_refinement: &(dyn Fn(&[f32], usize, usize) -> ControlFlow<()> + Sync),
     ) -> Result<Vec<f32>> {
-        let end = (rows.end.max(1) - 1).saturating_mul(stride).saturating_add(1).min(SIDE);
-        let region = Rect { y0: rows.start.saturating_mul(stride), x0: 0, y1: end, x1: SIDE };
+        let first = |row: usize| row.saturating_mul(options.stride);
+        let end = first(rows.end.max(1) - 1).saturating_add(1).min(SIDE);
+        let region = Rect { y0: first(rows.start), x0: 0, y1: end, x1: SIDE };
         let refined =
             |now: &Refinement| on_refinement(&numbers(now.maps), now.progress.done, now.progress.total);
-        let maps = self.sweep([mask_size; 2], [stride; 2], value, logit, class, region, Some(&refined))?;
-        Ok(numbers(&maps))
+        Ok(numbers(&self.sweep(options, region, Some(&refined))?))
     }
 
     /// Covers the photograph with one mask; see `cover` in `lib.rs`.
-    pub fn cover(&self, covered: Covered) -> Result<Vec<f32>> {
-        let Covered { centre: [y, x], mask_size, value, logit, class } = covered;
+    pub fn cover(&self, at: [f64; 2], options: Options) -> Result<Vec<f32>> {
+        let framing = self.opened()?.framing;
+        let [y, x] = [0, 1].map(|axis| (framing.to_network(axis, at[axis]).max(0.0) as usize).min(SIDE - 1));
         // A region of one pixel has one position.
         let region = Rect { y0: y, x0: x, y1: y + 1, x1: x + 1 };
-        let maps = self.sweep([mask_size; 2], [1; 2], value, logit, class, region, None)?;
-        let framing = self.opened()?.framing;
+        let maps = self.sweep(Options { stride: 1, ..options }, region, None)?;
         let Rect { y0, x0, y1, x1 } = maps.mask_rect(0, 0);
         let edges = [(0, y0), (1, x0), (0, y1), (1, x1)];
         let edges = edges.map(|(axis, edge)| framing.to_photograph(axis, edge as f64) as f32);
-        Ok(numbers(&maps).into_iter().chain(edges).collect())
+        let colour = match maps.mask_value {
+            MaskValue::Rgb(rgb) => rgb,
+            _ => [-1.0; 3],
+        };
+        let mut numbers = numbers(&maps);
+        numbers.extend(edges);
+        numbers.extend([y, x].map(|place| place as f32));
+        numbers.extend(colour);
+        Ok(numbers)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the options of a sweep")]
     fn sweep(
         &self,
-        mask_size: [usize; 2],
-        stride: [usize; 2],
-        value: MaskValue,
-        logit: bool,
-        class: Option<usize>,
+        options: Options,
         region: Rect,
         refined: Option<&(dyn Fn(&Refinement) -> ControlFlow<()> + Sync)>,
     ) -> Result<OcclusionMaps> {
-        let net = self.net()?;
         let choose = |classification: &Classification| {
             let mut classes = classification.top(TOP.min(classification.logits.len()));
-            classes.extend(class.filter(|class| !classes.contains(class)));
+            classes.extend(options.class.filter(|class| !classes.contains(class)));
             classes
         };
-        let mut sweep = OcclusionSensitivity::new(net)
-            .mask_size(mask_size)
-            .stride(stride)
-            .mask_value(value)
-            .score(if logit { Score::Logit } else { Score::Probability })
+        let mut sweep = OcclusionSensitivity::new(self.net()?)
+            .mask_size([options.mask_size; 2])
+            .stride([options.stride; 2])
+            .mask_value(options.value)
+            .score(options.score)
             .region(region)
             .choose_classes(&choose);
         if let Some(refined) = refined {
             sweep = sweep.on_refinement(refined);
         }
         sweep.run_prepared(&self.opened()?.picture)
-    }
-
-    /// The place on the network's picture, and the colour of a mask; see `place` in `lib.rs`.
-    pub fn place(&self, at: [f64; 2], value: MaskValue) -> Result<Vec<f32>> {
-        let opened = self.opened()?;
-        let at = [0, 1]
-            .map(|axis| opened.framing.to_network(axis, at[axis]).floor().clamp(0.0, (SIDE - 1) as f64));
-        let colour = match value {
-            MaskValue::Auto => opened.mean,
-            MaskValue::TrainingMean => {
-                let [blue, green, red] = occlude::network::MEAN_BGR;
-                [red, green, blue]
-            }
-            MaskValue::Rgb(rgb) => rgb,
-            _ => [-1.0; 3],
-        };
-        Ok(at.into_iter().map(|at| at as f32).chain(colour).collect())
     }
 
     /// Paints a map of all positions; see `paint` in `lib.rs`.

@@ -13,8 +13,8 @@ mod render;
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 
-use engine::{Covered, Engine, Painted};
-use occlude::{MaskValue, Resize, Result};
+use engine::{Engine, Options, Painted};
+use occlude::{MaskValue, Resize, Result, Score};
 
 thread_local! {
     static ENGINE: RefCell<Engine> = RefCell::default();
@@ -90,21 +90,24 @@ extern "C" fn pixels() -> u32 {
     answer(|engine, _| Ok(Answer { numbers: Vec::new(), bytes: engine.pixels()? }))
 }
 
-/// What a mask holds: 0 the mean of the photograph, 1 the mean of ImageNet, 2 the photograph blurred
-/// with a standard deviation of `detail` pixels, 3 noise with the seed `detail`.
-fn mask_value(kind: u32, detail: u32) -> MaskValue {
-    match kind {
+/// The options of a sweep. `kind` is the content of the mask: 0 the mean of the photograph, 1 the mean
+/// of ImageNet, 2 the photograph blurred with a standard deviation of `detail` pixels, 3 noise with the
+/// seed `detail`. `class` is a class beside the most probable ones, or less than 0.
+fn options(mask_size: usize, stride: usize, kind: u32, detail: u32, logit: u32, class: i32) -> Options {
+    let value = match kind {
         1 => MaskValue::TrainingMean,
         2 => MaskValue::Blur(detail as f32),
         3 => MaskValue::Noise(u64::from(detail)),
         _ => MaskValue::Auto,
-    }
+    };
+    let score = if logit == 0 { Score::Probability } else { Score::Logit };
+    Options { mask_size, stride, value, score, class: usize::try_from(class).ok() }
 }
 
-/// Runs a sweep over the rows of positions `first_row` to `end_row - 1`, coarse to fine. `class` is a
-/// class beside the most probable ones, or less than 0. Returns numbers: rows, columns, classes; for
-/// each class its index and its score; for each class its score at each position; for each position
-/// the most probable class; for each position the score of that class.
+/// Runs a sweep over the rows of positions `first_row` to `end_row - 1`, coarse to fine; the other
+/// arguments are those of [`options`]. Returns numbers: rows, columns, classes; for each class its index
+/// and its score; for each class its score at each position; for each position the most probable class;
+/// for each position the score of that class.
 #[unsafe(no_mangle)]
 extern "C" fn explain(
     mask_size: usize,
@@ -117,7 +120,6 @@ extern "C" fn explain(
     end_row: usize,
 ) -> u32 {
     answer(|engine, _| {
-        let class = usize::try_from(class).ok();
         let on_refinement = |numbers: &[f32], done: usize, total: usize| match refined(
             numbers.as_ptr(),
             numbers.len(),
@@ -127,50 +129,22 @@ extern "C" fn explain(
             0 => ControlFlow::Continue(()),
             _ => ControlFlow::Break(()),
         };
-        let value = mask_value(kind, detail);
-        let numbers = engine.explain(
-            [mask_size, stride],
-            value,
-            logit != 0,
-            class,
-            first_row..end_row,
-            &on_refinement,
-        )?;
+        let options = options(mask_size, stride, kind, detail, logit, class);
+        let numbers = engine.explain(options, first_row..end_row, &on_refinement)?;
         Ok(Answer { numbers, bytes: Vec::new() })
     })
 }
 
-/// Covers the photograph with one mask, centred at a pixel of the network's picture. Returns numbers
-/// as [`explain`] does, for one position, and then the edges of the mask in pixels of the photograph:
-/// top, left, bottom, right.
+/// Covers the photograph with one mask, centred at the pixel of the network's picture that is nearest to
+/// a place on the photograph. Returns numbers as [`explain`] does, for one position; then the edges of the
+/// mask in pixels of the photograph: top, left, bottom, right; its centre on the network's picture: y, x;
+/// its colour: red, green, blue, or less than 0 if it is not of one colour.
 #[unsafe(no_mangle)]
-extern "C" fn cover(
-    y: usize,
-    x: usize,
-    mask_size: usize,
-    kind: u32,
-    detail: u32,
-    logit: u32,
-    class: i32,
-) -> u32 {
+extern "C" fn cover(y: f64, x: f64, mask_size: usize, kind: u32, detail: u32, logit: u32, class: i32) -> u32 {
     answer(|engine, _| {
-        let covered = Covered {
-            centre: [y, x],
-            mask_size,
-            value: mask_value(kind, detail),
-            logit: logit != 0,
-            class: usize::try_from(class).ok(),
-        };
-        let numbers = engine.cover(covered)?;
+        let numbers = engine.cover([y, x], options(mask_size, 1, kind, detail, logit, class))?;
         Ok(Answer { numbers, bytes: Vec::new() })
     })
-}
-
-/// Returns the place on the network's picture of a place on the photograph, as numbers: y, x; and the
-/// colour of the mask of a kind: red, green, blue, or less than 0 if it is not of one colour.
-#[unsafe(no_mangle)]
-extern "C" fn place(y: f64, x: f64, kind: u32) -> u32 {
-    answer(|engine, _| Ok(Answer { numbers: engine.place([y, x], mask_value(kind, 0))?, bytes: Vec::new() }))
 }
 
 /// Paints the map in the buffer, numbers of 32 bits, for the whole photograph on a canvas of

@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let parts = [
         ("style", style),
         ("worker", text("page/worker.js")?),
-        ("script", text("page/page.js")?),
+        ("script", text("../src/cli/output/report/common.js")? + &text("page/page.js")?),
         ("engine-relaxed", packed(&engine(web, &target, "+simd128,+relaxed-simd")?)?),
         ("engine-simd", packed(&engine(web, &target, "+simd128")?)?),
         ("network", packed(&read("../weights/builtin.safetensors")?)?),
