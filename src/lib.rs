@@ -184,6 +184,7 @@ pub mod explain;
 pub mod forward;
 pub mod image;
 mod kernels;
+pub mod learn;
 pub mod memory;
 pub mod network;
 pub mod parallel;

@@ -2,6 +2,7 @@
 //! the feature `rayon` and where no thread can be started. Results do not depend on the number of
 //! threads. No other module of the library calls rayon.
 
+use std::cell::Cell;
 use std::env;
 use std::thread::available_parallelism;
 
@@ -67,7 +68,40 @@ fn has_pool() -> bool {
             started.map_or_else(|error| error.source().is_none(), |()| true)
         })
     });
-    rayon::current_thread_index().is_some() || *GLOBAL
+    !IS_ALONE.get() && (rayon::current_thread_index().is_some() || *GLOBAL)
+}
+
+thread_local! {
+    /// True while this thread does all work of a call by itself; see [`each`].
+    static IS_ALONE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Calls `f` for 0 to `count - 1` on the threads of the current pool, and returns the results in this
+/// order. Each call has one thread, also for work that would use all of them, such as
+/// [`GoogLeNet::classify`](crate::GoogLeNet::classify). Many images are done sooner in this way than
+/// one after the other.
+///
+/// ```
+/// use occlude::{GoogLeNet, Input, Weights, parallel};
+///
+/// let net = GoogLeNet::new(&Weights::seeded(1))?;
+/// let grey = |level: usize| Input::from_nhwc_bgr(vec![level as f32; 224 * 224 * 3]);
+/// let best = parallel::each(3, |i| Ok(net.classify(&grey(40 * i)?).best()));
+/// assert_eq!(best.into_iter().collect::<occlude::Result<Vec<_>>>()?.len(), 3);
+/// # Ok::<(), occlude::Error>(())
+/// ```
+pub fn each<R: Send>(count: usize, f: impl Fn(usize) -> R + Sync + Send) -> Vec<R> {
+    /// Sets the flag back, also after a panic.
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            IS_ALONE.set(self.0);
+        }
+    }
+    map(count, |i| {
+        let _restore = Restore(IS_ALONE.replace(true));
+        f(i)
+    })
 }
 
 /// Returns the number of threads of the current pool.
@@ -148,6 +182,14 @@ mod tests {
             chunk.len()
         });
         assert_eq!((lengths, values), (vec![4, 4, 2], vec![1, 1, 1, 1, 2, 2, 2, 2, 3, 3]));
+    }
+
+    #[test]
+    fn work_inside_a_call_stays_on_its_thread() {
+        let inner = each(50, |i| (i, count(), map(3, |j| i + j)));
+        assert_eq!(inner, (0..50).map(|i| (i, 1, vec![i, i + 1, i + 2])).collect::<Vec<_>>());
+        let caught = std::panic::catch_unwind(|| each(1, |_| panic!("in a call")));
+        assert!(caught.is_err() && !IS_ALONE.get());
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub use activations::Activations;
 pub(crate) use activations::{IMAGE_PADDING, PADDED_SIDE, pad_image};
 pub use classification::Classification;
 pub use softmax::softmax;
-pub(crate) use softmax::{exp, softmax_f64};
+pub(crate) use softmax::{exp, log_sum_exp, softmax_f64};
 
 use std::fmt;
 use std::ops::Range;
@@ -167,6 +167,36 @@ impl GoogLeNet {
             self.run(activations, paired);
             activations.classification()
         })
+    }
+
+    /// The features of one image: the pooled activations that the last layer reads, one number that is
+    /// not negative for each of its inputs (1024 in the published networks).
+    pub fn features(&self, input: &Input) -> Vec<f32> {
+        self.with_memory(input, |activations, paired| {
+            self.run(activations, paired);
+            activations.plane(self.classifier().input).at(0, 0).to_vec()
+        })
+    }
+
+    /// Classifies an image by its [`features`](Self::features), with the bits of
+    /// [`classify`](Self::classify).
+    ///
+    /// # Panics
+    /// If the number of features is not [`features_len`](Self::features_len).
+    pub fn classify_features(&self, features: &[f32]) -> Classification {
+        assert_eq!(features.len(), self.features_len(), "one number for each input of the last layer");
+        let (logits, _) = classify(self.isa, self.weights(self.network.layers.len() - 1), &[features], true);
+        Classification::new(logits.into_iter().next().expect("one image"))
+    }
+
+    /// Number of [`features`](Self::features).
+    pub fn features_len(&self) -> usize {
+        self.network.blobs[self.classifier().input].channels
+    }
+
+    /// The last layer of the table.
+    fn classifier(&self) -> &Layer {
+        self.network.layers.last().expect("a network has layers")
     }
 
     /// Runs one image through all layers and keeps every blob.

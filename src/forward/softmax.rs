@@ -1,5 +1,5 @@
-//! Softmax (`docs/04-scores.md`). It uses an exponential of its own, because that of a C library
-//! differs from machine to machine in the last bits.
+//! Softmax (`docs/04-scores.md`). It uses an exponential and a logarithm of its own, because those of
+//! a C library differ from machine to machine in the last bits.
 
 /// Computes class probabilities from logits: `exp(l - max) / sum`, evaluated in f64 in the order of
 /// the classes and rounded once to f32. Each probability is in 0..=1. Adding the same number to all
@@ -41,6 +41,26 @@ pub(crate) fn exp(x: f64) -> f64 {
     sum * f64::from_bits(((1023 + n) as u64) << 52)
 }
 
+/// Computes `ln x` for finite `x >= 1` with a relative error of about 1e-15. It splits `x` into
+/// `m * 2^n` with `m` in 0.75..=1.5 and sums the series of `2 atanh((m - 1) / (m + 1)) = ln m`.
+pub(crate) fn ln(x: f64) -> f64 {
+    debug_assert!(x >= 1.0 && x.is_finite());
+    let bits = x.to_bits();
+    let (mut n, mut m) = ((bits >> 52) as i32 - 1023, f64::from_bits(bits & ((1 << 52) - 1) | 1023 << 52));
+    if m > 1.5 {
+        (n, m) = (n + 1, m / 2.0);
+    }
+    let s = (m - 1.0) / (m + 1.0);
+    let series = (0..12).rev().fold(0.0, |sum, k| sum * s * s + 1.0 / f64::from(2 * k + 1));
+    f64::from(n) * std::f64::consts::LN_2 + 2.0 * s * series
+}
+
+/// Computes `ln(sum(exp(l)))` of logits, of which there is at least one.
+pub(crate) fn log_sum_exp(logits: &[f64]) -> f64 {
+    let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    max + ln(logits.iter().map(|&l| exp(l - max)).sum())
+}
+
 /// The Taylor coefficients `1 / k!`.
 const TAYLOR: [f64; 15] = {
     let mut coefficients = [1.0; 15];
@@ -65,6 +85,17 @@ mod tests {
         }
         assert_eq!(exp(0.0), 1.0);
         assert_eq!(exp(f64::NEG_INFINITY), 0.0);
+    }
+
+    #[test]
+    fn the_logarithm_is_the_logarithm() {
+        for i in 0..20_000 {
+            let x = 1.0 + f64::from(i * i) * 1e-4;
+            assert!((ln(x) - x.ln()).abs() <= 2e-15 * x.ln().max(1e-3), "ln({x}) = {}", ln(x));
+        }
+        assert_eq!((ln(1.0), ln(2.0), ln(1024.0)), (0.0, 2f64.ln(), 1024f64.ln()));
+        assert!((log_sum_exp(&[1000.0, 1000.0]) - 1000.0 - 2f64.ln()).abs() < 1e-12);
+        assert_eq!(log_sum_exp(&[-3.0]), -3.0);
     }
 
     #[test]

@@ -117,6 +117,13 @@ impl Network {
         net
     }
 
+    /// Changes the number of classes.
+    pub(crate) fn set_classes(&mut self, classes: usize) {
+        let layer = self.layers.last_mut().expect("a network has layers");
+        layer.channels = classes;
+        self.blobs[layer.output].channels = classes;
+    }
+
     fn new(name: &str, mean_bgr: [f32; 3]) -> Network {
         Network { name: name.to_string(), mean_bgr, blobs: Vec::new(), layers: Vec::new() }
     }

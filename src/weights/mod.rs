@@ -34,8 +34,8 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::memory::room;
-use crate::network::Network;
 use crate::network::labels::Labels;
+use crate::network::{MAX_CLASSES, Network};
 use crate::text::shown;
 use layout::{Layout, Prefix, expected_tensors};
 
@@ -241,7 +241,7 @@ impl Weights {
             Some(lines) => Some(labels(lines, network.classes())?),
         };
         let name = metadata.get(metadata::NETWORK).cloned().unwrap_or_else(|| network.name.clone());
-        if name.len() > 80 || name.chars().any(char::is_control) {
+        if !is_name(&name) {
             return Err(
                 "has a network name in its metadata that is not one line of at most 80 bytes".to_string()
             );
@@ -274,6 +274,52 @@ impl Weights {
     pub fn with_labels(self, labels: Labels) -> Result<Weights> {
         labels.check_count(self.network.classes())?;
         Ok(Weights { labels: Some(labels), ..self })
+    }
+
+    /// The weights `[classes][features]` and the biases `[classes]` of the last layer.
+    pub fn last_layer(&self) -> (&[f32], &[f32]) {
+        let layer = &self.network.layers.last().expect("a network has layers").name;
+        (self.weight(layer), self.bias(layer))
+    }
+
+    /// Replaces the last layer by one for other classes: its weights `[classes][features]` and its
+    /// biases `[classes]`. `labels` has the names of the classes, and `name` is the network's new
+    /// [name](Self::name).
+    ///
+    /// # Errors
+    /// [`Error::Option`] if the number of classes is not in 1..=[`MAX_CLASSES`], or if a number is
+    /// infinite or NaN; [`Error::Weights`] if the number of weights is not that of the classes times that
+    /// of the features, or if the name is not one line of at most 80 bytes; [`Error::Labels`] if the
+    /// number of names is not the number of classes.
+    pub fn with_last_layer(
+        mut self,
+        [weights, biases]: [Vec<f32>; 2],
+        labels: Labels,
+        name: &str,
+    ) -> Result<Weights> {
+        let classes = biases.len();
+        if !(1..=MAX_CLASSES).contains(&classes) {
+            return Err(Error::option("number of classes", classes, format!("1 to {MAX_CLASSES}")));
+        }
+        let features = self.last_layer().0.len() / self.network.classes();
+        if weights.len() != classes * features {
+            let found = weights.len();
+            let problem = format!("has {found} numbers, expected {features} for each of {classes} classes");
+            return Err(Error::weights("the last layer", problem));
+        }
+        if let Some(value) = weights.iter().chain(&biases).find(|value| !value.is_finite()) {
+            return Err(Error::option("weight", value, "a finite number"));
+        }
+        labels.check_count(classes)?;
+        if !is_name(name) {
+            let problem = "has a name that is not one line of at most 80 bytes";
+            return Err(Error::weights("the network", problem));
+        }
+        let layer = self.network.layers.last().expect("a network has layers").name.clone();
+        self.network.set_classes(classes);
+        self.tensors.insert(format!("{layer}.weight"), weights);
+        self.tensors.insert(format!("{layer}.bias"), biases);
+        Ok(Weights { name: name.to_string(), labels: Some(labels), ..self })
     }
 
     /// True if this network expects pictures prepared with `transform_input`, false if it expects
@@ -385,6 +431,11 @@ fn not_finite(tensor: &Tensor) -> Option<String> {
         "tensor {} holds {} at position {at}, expected finite values; fetch the file again",
         tensor.name, tensor.values[at]
     ))
+}
+
+/// True if a network can have this name.
+fn is_name(name: &str) -> bool {
+    name.len() <= 80 && !name.chars().any(char::is_control)
 }
 
 /// Parses the names of the classes in the metadata of a file.

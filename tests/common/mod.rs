@@ -98,6 +98,18 @@ pub fn seeded_weights() -> &'static Path {
     })
 }
 
+/// The first outputs of splitmix64 as integers in -2^23 .. 2^23: `integers()` of
+/// `tools/seeded.py`.
+pub fn integers(mut seed: u64, count: usize) -> Vec<i64> {
+    let mut next = || {
+        seed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (seed ^ (seed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    };
+    (0..count).map(|_| (next() >> 40) as i64 - (1 << 23)).collect()
+}
+
 /// The seed of the network that [`Reference::seeded`] describes.
 pub const SEED: u64 = 1;
 

@@ -6,6 +6,7 @@ mod common;
 
 mod exercises;
 mod gradcam;
+mod learn;
 mod places;
 #[cfg(all(feature = "builtin", feature = "image"))]
 mod regions;

@@ -2,7 +2,7 @@
 //! (`tools/torchvision_reference.py`), and classifiers with any number of classes. They need no
 //! weights file.
 
-use crate::common::{Reference, SEED, TOLERANCE, picture_input};
+use crate::common::{Reference, SEED, TOLERANCE, integers, picture_input};
 use occlude::network::Network;
 use occlude::{
     Feature, GoogLeNet, Input, Labels, MaskValue, OcclusionMaps, OcclusionSensitivity, Score, Weights,
@@ -16,17 +16,6 @@ const CLASSES: usize = 37;
 
 /// An entry of a state dict: its name, its shape, its bytes and its type.
 type Entry = (String, Vec<usize>, Vec<u8>, Dtype);
-
-/// The first outputs of splitmix64 as integers in -2^23 .. 2^23.
-fn integers(mut seed: u64, count: usize) -> Vec<i64> {
-    let mut next = || {
-        seed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (seed ^ (seed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    };
-    (0..count).map(|_| (next() >> 40) as i64 - (1 << 23)).collect()
-}
 
 /// The tensor that `tensor()` of the script makes.
 fn tensor(name: &str, shape: Vec<usize>) -> Entry {
