@@ -18,11 +18,17 @@ pub struct Tried {
     pub loss: f64,
 }
 
+/// The loss of each training exceeds its minimum by about this much at most. Neighbouring strengths
+/// differ by more.
+const GAP: f64 = 1e-3;
+/// The search ends after this number of strengths in a row that are worse than the best one.
+const ENOUGH: usize = 2;
+
 /// The result of [`cross_validate`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct CrossValidation {
-    /// All strengths that were tried.
+    /// The strengths that were tried, in descending order.
     pub tried: Vec<Tried>,
     /// The strength with the smallest loss.
     pub l2: f64,
@@ -54,35 +60,44 @@ pub fn cross_validate(
         let expected = format!("{} photographs of {views} views", folds.len());
         return Err(Error::option("number of rows", fit.features.count(), expected));
     }
-    let mut losses = [0.0; STRENGTHS.len()];
-    let mut logits = vec![Vec::new(); folds.len()];
-    for fold in 0..count {
-        let photographs = |is_out: bool| (0..folds.len()).filter(move |&i| (folds[i] == fold) == is_out);
-        let rows: Vec<usize> =
-            photographs(false).flat_map(|photograph| photograph * views..(photograph + 1) * views).collect();
-        let mut start: Option<LinearClassifier> = None;
-        for (at, &l2) in STRENGTHS.iter().enumerate() {
-            on_training(fold * STRENGTHS.len() + at, count * STRENGTHS.len())?;
-            let classifier = Fit { l2, ..*fit }.from(&rows, start.as_ref(), 1e-4)?;
-            for photograph in photographs(true) {
+    let rows = |fold: usize| -> Vec<usize> {
+        let photographs = (0..folds.len()).filter(|&photograph| folds[photograph] != fold);
+        photographs.flat_map(|photograph| photograph * views..(photograph + 1) * views).collect()
+    };
+    let rows: Vec<Vec<usize>> = (0..count).map(rows).collect();
+    let mut starts: Vec<Option<LinearClassifier>> = vec![None; count];
+    let mut found = CrossValidation { tried: Vec::new(), l2: 0.0, logits: Vec::new() };
+    let mut best = f64::INFINITY;
+    let mut worse = 0;
+    for (at, l2) in STRENGTHS.into_iter().enumerate() {
+        let mut loss = 0.0;
+        let mut logits = vec![Vec::new(); folds.len()];
+        for (fold, start) in starts.iter_mut().enumerate() {
+            on_training(at * count + fold, STRENGTHS.len() * count)?;
+            let classifier = Fit { l2, ..*fit }.from(&rows[fold], start.as_ref(), GAP)?;
+            for photograph in (0..folds.len()).filter(|&photograph| folds[photograph] == fold) {
                 let row = photograph * views;
                 let found = classifier.logits(fit.features.row(row));
                 let mut all = found.clone();
                 all.extend(fit.fixed.map(|fixed| fixed[row]));
-                losses[at] += log_sum_exp(&all) - all[fit.targets[row]];
-                logits[photograph].push(found);
+                loss += log_sum_exp(&all) - all[fit.targets[row]];
+                logits[photograph] = found;
             }
-            start = Some(classifier);
+            *start = Some(classifier);
+        }
+        loss /= folds.len() as f64;
+        found.tried.push(Tried { l2, loss });
+        if loss < best {
+            (best, worse) = (loss, 0);
+            (found.l2, found.logits) = (l2, logits);
+        } else {
+            worse += 1;
+            if worse == ENOUGH {
+                break;
+            }
         }
     }
-    let tried: Vec<Tried> = STRENGTHS
-        .iter()
-        .zip(losses)
-        .map(|(&l2, loss)| Tried { l2, loss: loss / folds.len() as f64 })
-        .collect();
-    let best = (0..tried.len()).fold(0, |best, at| if tried[at].loss < tried[best].loss { at } else { best });
-    let logits = logits.into_iter().map(|mut of_strengths| of_strengths.swap_remove(best)).collect();
-    Ok(CrossValidation { l2: tried[best].l2, tried, logits })
+    Ok(found)
 }
 
 /// The interval that contains the true share with a probability of 95 %, where `hits` of `count` trials
