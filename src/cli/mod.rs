@@ -7,6 +7,7 @@ pub mod checksum;
 mod commands;
 pub mod explanation;
 pub mod output;
+mod photographs;
 mod render;
 mod source;
 pub mod terminal;

@@ -19,6 +19,19 @@ const LONGEST_SLUG: usize = 60;
 /// 255 bytes.
 const LONGEST_STEM: usize = 100;
 
+/// The name of the record of a photograph's results. Images in the same folder are regarded as results,
+/// so the name must not be used by other programs.
+pub const RECORD: &str = "occlude-done.json";
+
+/// True if a file has the name of a summary of a batch.
+pub fn is_summary(path: &Path) -> bool {
+    let is_one = |name: &str| {
+        let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
+        matches!(ending, "csv" | "json") && (stem == "summary" || stem.starts_with("summary-"))
+    };
+    path.file_name().and_then(|name| name.to_str()).is_some_and(is_one)
+}
+
 /// The file name of a photograph without its extension, as a prefix of the names of result files.
 ///
 /// Control characters are replaced. If the name is longer than [`LONGEST_STEM`], a hash replaces

@@ -8,11 +8,11 @@ use std::process::ExitCode;
 
 use occlude::{Error, Result};
 
-use super::record::FILE;
 use super::row::SummaryRow;
 use super::summary::{self, AllPhotographs, Part, Summary};
 use crate::cli::args::Merge;
 use crate::cli::output::files::OutputFolder;
+use crate::cli::output::names::RECORD;
 use crate::cli::terminal::console;
 
 /// The largest number of missing shards in a message.
@@ -72,7 +72,7 @@ fn without_shards(folder: &Path) -> &'static str {
                 nothing to merge";
     }
     let is_finished =
-        |entry: io::Result<DirEntry>| entry.is_ok_and(|entry| entry.path().join(FILE).is_file());
+        |entry: io::Result<DirEntry>| entry.is_ok_and(|entry| entry.path().join(RECORD).is_file());
     if fs::read_dir(folder).is_ok_and(|mut entries| entries.any(is_finished)) {
         return "holds results of photographs, but no summary of a shard, which each shard writes at its end: run \
                 `occlude batch` again with the same options, once for each shard; it skips what is finished";

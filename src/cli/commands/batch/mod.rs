@@ -1,11 +1,8 @@
 //! `occlude batch`: explains many photographs. A batch can be resumed and split over several
 //! processes.
 
-mod inputs;
 mod lock;
 pub mod merge;
-mod passed_over;
-mod photograph;
 mod record;
 mod row;
 mod summary;
@@ -25,10 +22,10 @@ use crate::cli::explanation::{Explanation, LoadedPhotograph, Session};
 use crate::cli::output::figures::drop_range;
 use crate::cli::output::files::OutputFolder;
 use crate::cli::output::{json, results};
+use crate::cli::photographs::{self, PhotographFile};
 use crate::cli::terminal::progress::PhotographsBar;
 use crate::cli::terminal::threads::on_threads;
 use crate::cli::terminal::{console, interrupt};
-use photograph::PhotographFile;
 use record::{Recipe, Record};
 use row::SummaryRow;
 use summary::{AllPhotographs, Part, Summary};
@@ -45,7 +42,7 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
                     .to_string(),
         });
     }
-    let (mut photographs, passed_over) = inputs::photographs(&args.inputs, args.recursive)?;
+    let (mut photographs, passed_over) = photographs::photographs(&args.inputs, args.recursive)?;
     let part = args
         .shard
         .map(|shard| Part { shard, all: AllPhotographs::new(photographs.iter().map(|file| &*file.shown)) });

@@ -8,17 +8,14 @@ use std::path::Path;
 use clap::{ArgMatches, CommandFactory};
 use serde::{Deserialize, Serialize};
 
-use super::photograph::PhotographFile;
 use super::row::SummaryRow;
 use crate::cli::args::Arguments;
 use crate::cli::checksum::{file_sha256, sha256};
 use crate::cli::explanation::Session;
 use crate::cli::output::json;
+use crate::cli::output::names::RECORD;
+use crate::cli::photographs::PhotographFile;
 use crate::cli::source;
-
-/// The file name of the record. Images in the same folder are regarded as results, so the name must
-/// not be used by other programs.
-pub const FILE: &str = "occlude-done.json";
 
 /// All data on which the results of a photograph depend, except the photograph.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,7 +63,7 @@ impl Recipe {
     }
 }
 
-/// The contents of [`FILE`].
+/// The contents of [`RECORD`].
 #[derive(Serialize, Deserialize)]
 struct Sealed {
     /// The checksum of the record in this file.
@@ -93,14 +90,14 @@ impl Record {
 
     /// Reads the record of a folder of results. Returns `None` if it is missing or damaged.
     pub fn read(folder: &Path) -> Option<Record> {
-        let Sealed { sha256, record } = serde_json::from_slice(&fs::read(folder.join(FILE)).ok()?).ok()?;
+        let Sealed { sha256, record } = serde_json::from_slice(&fs::read(folder.join(RECORD)).ok()?).ok()?;
         (sha256 == record.sha256()).then_some(record)
     }
 
     /// The name and contents of the file of the record.
     pub fn into_file(self) -> (String, Vec<u8>) {
         let sealed = Sealed { sha256: self.sha256(), record: self };
-        (FILE.to_string(), json::line(&sealed).into_bytes())
+        (RECORD.to_string(), json::line(&sealed).into_bytes())
     }
 
     fn sha256(&self) -> String {

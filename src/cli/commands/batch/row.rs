@@ -3,8 +3,8 @@
 use occlude::{Error, Labels, OcclusionMaps};
 use serde::{Deserialize, Serialize};
 
-use super::photograph::PhotographFile;
 use crate::cli::explanation::Explanation;
+use crate::cli::photographs::PhotographFile;
 
 /// The number of most probable classes in a row.
 pub const LISTED: usize = 3;

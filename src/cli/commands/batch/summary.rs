@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use occlude::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use super::passed_over::PassedOver;
 use super::record::Recipe;
 use super::row::{LISTED, Mapped, Status, SummaryRow};
 use crate::cli::args::shard::Shard;
 use crate::cli::checksum::sha256;
 use crate::cli::output::files::OutputFolder;
 use crate::cli::output::json;
+use crate::cli::photographs::PassedOver;
 
 /// The contents of `summary.json`.
 #[derive(Serialize, Deserialize)]
@@ -86,15 +86,6 @@ fn shard_count(name: &str) -> Option<usize> {
     let (index, of) = shard.split_once("-of-")?;
     index.parse::<usize>().ok().filter(|_| matches!(ending, "csv" | "json"))?;
     of.parse().ok()
-}
-
-/// True if a file has a name as in [`names`].
-pub fn is_summary(path: &Path) -> bool {
-    let is_one = |name: &str| {
-        let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
-        matches!(ending, "csv" | "json") && (stem == "summary" || stem.starts_with("summary-"))
-    };
-    path.file_name().and_then(|name| name.to_str()).is_some_and(is_one)
 }
 
 const COLUMNS: [&str; 23] = [

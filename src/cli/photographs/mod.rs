@@ -1,5 +1,8 @@
-//! The photographs of a batch and the names of their folders of results. This module reads lists
-//! and folders; it does not open photographs.
+//! The photographs that a user names by folders, lists and patterns, and the names of their folders of
+//! results. This module does not open photographs.
+
+pub mod labelled;
+mod passed_over;
 
 use std::collections::HashSet;
 use std::fs;
@@ -7,11 +10,11 @@ use std::path::{Component, Path, PathBuf};
 
 use occlude::{Error, Result};
 
-use super::passed_over::{PassedOver, ending};
-use super::photograph::PhotographFile;
-use super::{record, summary};
-use crate::cli::output::names::folders;
+pub use passed_over::PassedOver;
+
+use crate::cli::output::names::{RECORD, folders, is_summary};
 use crate::cli::source;
+use passed_over::ending;
 
 /// The extensions of photographs in a folder.
 const ENDINGS: [&str; 13] =
@@ -22,6 +25,16 @@ const MAX_LIST: u64 = 1 << 28;
 /// The largest length of a path in a list, in bytes. Windows allows the longest paths, 32767
 /// characters.
 const MAX_PATH: usize = 1 << 17;
+
+/// The file of a photograph, and the name of its folder of results.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PhotographFile {
+    pub path: PathBuf,
+    /// The path in UTF-8, as in the summary. Other bytes are written as `\xff`.
+    pub shown: String,
+    /// The name of the folder of results.
+    pub folder: String,
+}
 
 /// All photographs of the inputs, in the order of their paths in UTF-8, each once, and what was
 /// passed over in folders and patterns. The paths in a list need not exist.
@@ -49,25 +62,30 @@ pub fn photographs(inputs: &[PathBuf], recursive: bool) -> Result<(Vec<Photograp
         }
     }
     let Found { paths, passed_over, .. } = found;
-    let mut photographs = Vec::new();
-    for path in paths {
-        if let Some((address, _)) = source::address(&path) {
-            photographs.push((address, path));
-            continue;
-        }
-        // "./a//b" becomes "a/b". A name that means standard input keeps its "./".
-        let plain: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
-        let path = if source::is_standard_input(&plain) { path } else { plain };
-        let shown = if source::is_standard_input(&path) { source::shown(&path) } else { shown(&path) };
-        photographs.push((shown, path));
-    }
+    let mut photographs: Vec<(String, PathBuf)> = paths.into_iter().map(plain).collect();
     photographs.sort();
     let mut seen = HashSet::new();
     photographs.retain(|(_, path)| seen.insert(std::path::absolute(path).unwrap_or_else(|_| path.clone())));
+    Ok((with_folders(photographs), passed_over))
+}
+
+/// A path in messages and results, and without needless parts: "./a//b" becomes "a/b".
+fn plain(path: PathBuf) -> (String, PathBuf) {
+    if let Some((address, _)) = source::address(&path) {
+        return (address, path);
+    }
+    // A name that means standard input keeps its "./".
+    let plain: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
+    let path = if source::is_standard_input(&plain) { path } else { plain };
+    let shown = if source::is_standard_input(&path) { source::shown(&path) } else { shown(&path) };
+    (shown, path)
+}
+
+/// Adds the names of the folders of results.
+fn with_folders(photographs: Vec<(String, PathBuf)>) -> Vec<PhotographFile> {
     let folders = folders(photographs.iter().map(|(_, path)| path.as_path()));
     let named = photographs.into_iter().zip(folders);
-    let named = named.map(|((shown, path), folder)| PhotographFile { path, shown, folder });
-    Ok((named.collect(), passed_over))
+    named.map(|((shown, path), folder)| PhotographFile { path, shown, folder }).collect()
 }
 
 /// The photographs that the inputs have given so far, and the files that were passed over.
@@ -98,7 +116,7 @@ impl Found {
 
     /// Adds the photographs in a folder, unless it is a folder of results.
     fn add_folder(&mut self, folder: &Path) -> Result<()> {
-        if folder.join(record::FILE).exists() {
+        if folder.join(RECORD).exists() {
             return Ok(());
         }
         for entry in fs::read_dir(folder).map_err(unreadable(folder))? {
@@ -133,7 +151,7 @@ impl Found {
                 found.map_err(|error| unreadable(error.path())(std::io::Error::other(error.to_string())))?;
             if found.is_dir() {
                 self.add_folder(&found)?;
-            } else if !found.with_file_name(record::FILE).exists() {
+            } else if !found.with_file_name(RECORD).exists() {
                 self.add_file(found, true);
             }
         }
@@ -147,7 +165,7 @@ impl Found {
             self.passed_over.add_stream();
         } else if is_photograph {
             self.paths.push(path);
-        } else if !summary::is_summary(&path) {
+        } else if !is_summary(&path) {
             self.passed_over.add_file(&path);
         }
     }

@@ -1,0 +1,221 @@
+//! Photographs of known classes: a folder with a subfolder for each class, or a list.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::iter::repeat_n;
+use std::path::{Path, PathBuf};
+
+use occlude::Result;
+
+use super::{Found, MAX_LIST, PassedOver, PhotographFile, plain, refuse, unreadable, with_folders};
+use crate::cli::source;
+
+/// The form of the input, in messages.
+const EXPECTED: &str =
+    "expected a folder with a subfolder of photographs for each class, or a list with lines path,class";
+
+/// The longest name of a class, in bytes.
+const LONGEST_NAME: usize = 200;
+
+/// Photographs and the names of their classes.
+pub struct LabelledPhotographs {
+    /// The names, in ascending order, each once. A folder without photographs is a class, too.
+    pub classes: Vec<String>,
+    /// The photographs in the order of their classes, then of their paths, each with the index of its
+    /// class in `classes`.
+    pub photographs: Vec<(PhotographFile, usize)>,
+    pub passed_over: PassedOver,
+}
+
+/// The photographs of `input`: a folder, of which each subfolder has the name and the photographs of a
+/// class, at any depth; or a list, a CSV file with the columns path and class, whose paths are relative
+/// to the current folder.
+///
+/// # Errors
+/// [`Error::Io`] if something cannot be read; [`Error::Image`] if there is no class or no photograph, or
+/// if a line or a name is not valid.
+pub fn labelled(input: &Path) -> Result<LabelledPhotographs> {
+    source::refuse_address(input)?;
+    let mut passed_over = PassedOver::default();
+    let is_folder =
+        !source::is_standard_input(input) && fs::metadata(input).map_err(unreadable(input))?.is_dir();
+    let by_class = if is_folder {
+        subfolders(input, &mut passed_over)?
+    } else {
+        list(&source::read_text(input, MAX_LIST + 1)?, input)?
+    };
+    let classes: Vec<String> = by_class.keys().cloned().collect();
+    let (mut paths, mut of) = (Vec::new(), Vec::new());
+    for (class, found) in by_class.into_values().enumerate() {
+        of.extend(repeat_n(class, found.len()));
+        paths.extend(found.into_iter().map(plain));
+    }
+    if paths.is_empty() {
+        let words = passed_over.in_words().map_or(String::new(), |words| format!("; {words}"));
+        return Err(refuse(input, format!("no photographs found: {EXPECTED}{words}")));
+    }
+    let photographs = with_folders(paths).into_iter().zip(of).collect();
+    Ok(LabelledPhotographs { classes, photographs, passed_over })
+}
+
+/// The photographs by the name of their class.
+type ByClass = BTreeMap<String, Vec<PathBuf>>;
+
+fn subfolders(input: &Path, passed_over: &mut PassedOver) -> Result<ByClass> {
+    let mut by_class = ByClass::new();
+    for entry in fs::read_dir(input).map_err(unreadable(input))? {
+        let entry = entry.map_err(unreadable(input))?;
+        let path = entry.path();
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        // A link to a folder may be a class.
+        if !path.is_dir() {
+            passed_over.add_file(&path);
+            continue;
+        }
+        let name = entry.file_name().into_string().map_err(|_| {
+            refuse(&path, "has a name that is not UTF-8, expected the name of a class".to_string())
+        })?;
+        check_name(&name).map_err(|problem| refuse(&path, problem))?;
+        let mut found =
+            Found { recursive: true, paths: Vec::new(), passed_over: std::mem::take(passed_over) };
+        found.add_folder(&path)?;
+        *passed_over = found.passed_over;
+        found.paths.sort();
+        by_class.insert(name.trim().to_string(), found.paths);
+    }
+    if by_class.is_empty() {
+        return Err(refuse(input, format!("no classes found: {EXPECTED}")));
+    }
+    Ok(by_class)
+}
+
+fn list(text: &[u8], name: &Path) -> Result<ByClass> {
+    if text.len() as u64 > MAX_LIST {
+        return Err(refuse(
+            name,
+            format!("is larger than {MAX_LIST} bytes: expected a list with lines path,class"),
+        ));
+    }
+    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
+    let mut by_class = ByClass::new();
+    for (line, at) in text.split(|byte| *byte == b'\n').zip(1..) {
+        if line.starts_with(b"#") {
+            continue;
+        }
+        let mut reader = csv::ReaderBuilder::new();
+        let reader = reader.has_headers(false).flexible(true).trim(csv::Trim::All);
+        let Some(record) = reader.from_reader(line).into_records().next() else { continue };
+        let refuse = |problem: &str| refuse(name, format!("line {at} {problem}: {EXPECTED}"));
+        let record = record.map_err(|_| refuse("is not text in UTF-8"))?;
+        let [path, class] = [0, 1].map(|column| record.get(column).unwrap_or_default());
+        if at == 1 && path.eq_ignore_ascii_case("path") && class.eq_ignore_ascii_case("class") {
+            continue;
+        }
+        if record.len() != 2 || path.is_empty() || path.contains('\0') {
+            return Err(refuse("is not a path and a class"));
+        }
+        check_name(class).map_err(|problem| refuse(&problem))?;
+        by_class.entry(class.to_string()).or_default().push(path.into());
+    }
+    for paths in by_class.values_mut() {
+        paths.sort();
+        paths.dedup();
+    }
+    Ok(by_class)
+}
+
+/// Checks the name of a class, which is a line of a list of labels.
+fn check_name(name: &str) -> std::result::Result<(), String> {
+    let name = name.trim();
+    if name.is_empty() || name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
+        return Err(format!(
+            "has a class name that is empty, longer than {LONGEST_NAME} bytes or has control characters"
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(files: &[&str]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = root.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, b"").unwrap();
+        }
+        root
+    }
+
+    /// The photographs as "class: path", where paths are relative to the root.
+    fn listed(root: &Path, input: &str) -> std::result::Result<Vec<String>, String> {
+        let found = labelled(&root.join(input)).map_err(|error| error.to_string())?;
+        let of = |(file, class): &(PhotographFile, usize)| {
+            let path = file.path.strip_prefix(root).unwrap_or(&file.path);
+            format!("{}: {}", found.classes[*class], path.display())
+        };
+        Ok(found.photographs.iter().map(of).collect())
+    }
+
+    #[test]
+    fn subfolders_are_classes() {
+        let root = tree(&[
+            "a/two.png",
+            "a/deep/one.jpg",
+            "b, bee/x.webp",
+            ".hidden/h.png",
+            "notes.txt",
+            "a/readme.md",
+        ]);
+        let found = labelled(root.path()).unwrap();
+        assert_eq!(found.classes, ["a", "b, bee"]);
+        assert_eq!(
+            listed(root.path(), "").unwrap(),
+            ["a: a/deep/one.jpg", "a: a/two.png", "b, bee: b, bee/x.webp"]
+        );
+        assert_eq!(found.passed_over.in_words().unwrap(), "passed over: 2 other files");
+        let root = tree(&["photo.png"]);
+        let message = listed(root.path(), "").unwrap_err();
+        assert!(message.contains("no classes found: expected a folder with a subfolder"), "{message}");
+        let root = tree(&["empty/notes.txt"]);
+        let message = listed(root.path(), "").unwrap_err();
+        assert!(
+            message.contains("no photographs found") && message.contains("passed over: 1 other file"),
+            "{message}"
+        );
+        assert!(listed(root.path(), "absent").unwrap_err().contains("cannot read"));
+    }
+
+    #[test]
+    fn a_list_has_paths_and_classes() {
+        let root = tree(&[]);
+        let list = |text: &str| {
+            fs::write(root.path().join("list.csv"), text).unwrap();
+            listed(root.path(), "list.csv")
+        };
+        let lines = ["b: x.png", "poodle, toy: y.png", "poodle, toy: z, 1.png"];
+        for text in [
+            "path,class\ny.png,\"poodle, toy\"\n# comment\n\n\"z, 1.png\",\"poodle, toy\"\nx.png,b\nx.png,b\n",
+            "\u{FEFF}x.png , b\r\n\"z, 1.png\",\"poodle, toy\"\r\ny.png,\"poodle, toy\"\r\n",
+        ] {
+            assert_eq!(list(text).unwrap(), lines);
+        }
+        for (text, message) in [
+            ("x.png\n", "line 1 is not a path and a class"),
+            ("x.png,a\n\ny.png,a,b\n", "line 3 is not a path and a class"),
+            (",a\n", "line 1 is not a path and a class"),
+            ("x.png,\n", "line 1 has a class name that is empty"),
+            ("", "no photographs found"),
+        ] {
+            let found = list(text).unwrap_err();
+            assert!(found.contains(message), "{text:?}: {found}");
+        }
+        fs::write(root.path().join("list.csv"), b"x.png,a\ny\xff.png,a\n").unwrap();
+        let found = listed(root.path(), "list.csv").unwrap_err();
+        assert!(found.contains("line 2 is not text in UTF-8"), "{found}");
+    }
+}
