@@ -44,6 +44,7 @@ pub fn run(command_line: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Region(args) => commands::region::run(common, args),
         Command::Batch(args) => commands::batch::run(common, args, &matches),
         Command::Merge(args) => commands::batch::merge::run(args),
+        Command::Learn(args) => commands::learn::run(common, args),
         Command::Profile(args) => commands::profile::run(common, args),
         Command::Layers(args) => commands::layers::run(common, args),
         Command::Trace(args) => commands::trace::run(common, args),

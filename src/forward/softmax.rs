@@ -55,8 +55,15 @@ pub(crate) fn ln(x: f64) -> f64 {
     f64::from(n) * std::f64::consts::LN_2 + 2.0 * s * series
 }
 
-/// Computes `ln(sum(exp(l)))` of logits, of which there is at least one.
-pub(crate) fn log_sum_exp(logits: &[f64]) -> f64 {
+/// Computes `ln(sum(exp(l)))` of finite logits, of which there is at least one, with the same bits on
+/// every machine. The probability of a class is the exponential of its logit minus this value.
+///
+/// ```
+/// let all = occlude::forward::log_sum_exp(&[2.0, 1.0, 1.0]);
+/// let probabilities = occlude::forward::softmax(&[2.0, 1.0, 1.0]);
+/// assert!(((2.0 - all).exp() - f64::from(probabilities[0])).abs() < 1e-7);
+/// ```
+pub fn log_sum_exp(logits: &[f64]) -> f64 {
     let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     max + ln(logits.iter().map(|&l| exp(l - max)).sum())
 }

@@ -252,7 +252,7 @@ fn mean_rgb(pixels: &[[u8; 3]]) -> [f32; 3] {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
-    rgb: Vec<u8>,
+    pub(crate) rgb: Vec<u8>,
 }
 
 impl Picture {

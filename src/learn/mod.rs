@@ -12,6 +12,7 @@ mod classifier;
 mod features;
 mod lbfgs;
 mod validation;
+mod views;
 mod weights;
 
 pub use classifier::{Fit, LinearClassifier};

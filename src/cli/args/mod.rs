@@ -15,6 +15,7 @@ mod explain;
 mod features;
 mod gradcam;
 mod layers;
+mod learn;
 mod profile;
 mod region;
 pub mod shard;
@@ -38,6 +39,7 @@ pub use explain::Explain;
 pub use features::Features;
 pub use gradcam::Gradcam;
 pub use layers::Layers;
+pub use learn::Learn;
 pub use profile::Profile;
 pub use region::Region;
 pub use sweep::{Aggregate, Sweep};
@@ -60,6 +62,7 @@ Examples:
   occlude region cat.jpg
   occlude features cat.jpg --layer inception_4c/output
   occlude batch photos --out maps
+  occlude learn dogs --out dogs.safetensors
   occlude layers
   occlude trace cat.jpg --at 112,112
   occlude weights fetch
@@ -128,6 +131,7 @@ pub enum Command {
     Features(Features),
     Batch(Box<Batch>),
     Merge(Merge),
+    Learn(Learn),
     Profile(Profile),
     Layers(Layers),
     Trace(Trace),

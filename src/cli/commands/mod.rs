@@ -9,6 +9,7 @@ pub mod explain;
 pub mod features;
 pub mod gradcam;
 pub mod layers;
+pub mod learn;
 pub mod man;
 pub mod profile;
 pub mod region;

@@ -1,6 +1,7 @@
 //! The files that the command writes: figures, numbers, arrays and the HTML report.
 
 pub mod arrays;
+pub mod confusion;
 pub mod contrast;
 pub mod earlier;
 pub mod figures;

@@ -3,6 +3,7 @@
 
 pub mod labelled;
 mod passed_over;
+pub mod work;
 
 use std::collections::HashSet;
 use std::fs;

@@ -51,10 +51,17 @@ pub struct PhotographsBar(
 
 impl PhotographsBar {
     pub fn new(photographs: usize) -> PhotographsBar {
+        PhotographsBar::of(photographs, "{bar:40} {pos}/{len} photographs, {eta} left; current: {msg}")
+    }
+
+    /// Without the progress of a sweep.
+    pub fn plain(photographs: usize) -> PhotographsBar {
+        PhotographsBar::of(photographs, "{bar:40} {pos}/{len} photographs, {eta} left")
+    }
+
+    fn of(photographs: usize, template: &str) -> PhotographsBar {
         let bar = ProgressBar::new(photographs as u64);
-        let style =
-            ProgressStyle::with_template("{bar:40} {pos}/{len} photographs, {eta} left; current: {msg}");
-        bar.set_style(style.expect("a constant template"));
+        bar.set_style(ProgressStyle::with_template(template).expect("a constant template"));
         PhotographsBar(bar, DeferredSignals::new())
     }
 

@@ -1,6 +1,7 @@
 //! The weights that a command uses, and the message on standard error that names them.
 
 pub mod describe;
+pub mod write;
 
 use std::path::Path;
 

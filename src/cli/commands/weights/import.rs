@@ -1,13 +1,11 @@
 //! `occlude weights import`: converts a weights file to safetensors.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use occlude::weights::{FILE_NAME, Source};
 use occlude::{Error, Result, Weights};
-use serde::Serialize;
 
 use super::manifest::Manifest;
 use crate::cli::args::{Common, Import};
@@ -15,6 +13,7 @@ use crate::cli::checksum::{file_sha256, load_and_hash, sha256};
 use crate::cli::output::files;
 use crate::cli::terminal::console;
 use crate::cli::weights::describe::{describe, form};
+use crate::cli::weights::write::{safetensors, safetensors_with};
 use crate::cli::weights::{named, with_labels};
 
 pub fn run(common: &Common, args: &Import) -> Result<ExitCode> {
@@ -63,7 +62,11 @@ pub fn install(weights: &Weights, from: &str, out: &Path, force: bool) -> Result
     files::check_apart(out)?;
     let manifest = Manifest::published();
     let differing = manifest.differing(weights);
-    let bytes = safetensors(weights, differing.is_empty().then_some(&manifest));
+    // With its metadata, the published network has the bytes of the published file.
+    let bytes = match differing.is_empty() {
+        true => safetensors_with(weights, &manifest.metadata),
+        false => safetensors(weights),
+    };
     let sha = sha256(&bytes);
     let already = out.exists() && file_sha256(out)? == sha;
     if out.exists() && !already && !force {
@@ -94,50 +97,6 @@ pub fn install(weights: &Weights, from: &str, out: &Path, force: bool) -> Result
     Ok(text)
 }
 
-/// The entry of a tensor in the header of a safetensors file, with the fields in the order of the
-/// published file.
-#[derive(Serialize)]
-struct TensorInfo<'a> {
-    dtype: &'static str,
-    shape: &'a [usize],
-    data_offsets: [usize; 2],
-}
-
-/// The bytes of a safetensors file with the tensors in the order of their names. With `manifest`,
-/// the metadata is that of the published file, and the result is byte for byte the published file.
-fn safetensors(weights: &Weights, manifest: Option<&Manifest>) -> Vec<u8> {
-    let mut tensors: Vec<_> = weights.tensors().collect();
-    tensors.sort_by(|a, b| a.0.cmp(&b.0));
-
-    let metadata = match manifest {
-        Some(manifest) => json(&manifest.metadata),
-        None => json(&BTreeMap::from_iter(weights.metadata())),
-    };
-    let mut header = format!("{{\"__metadata__\":{metadata}");
-    let mut offset = 0;
-    for (name, shape, values) in &tensors {
-        let end = offset + 4 * values.len();
-        let info = TensorInfo { dtype: "F32", shape, data_offsets: [offset, end] };
-        write!(header, ",{}:{}", json(name), json(&info)).expect("writing to a string");
-        offset = end;
-    }
-    header.push('}');
-    // The numbers are aligned to 8 bytes.
-    header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
-
-    let mut bytes = Vec::with_capacity(8 + header.len() + offset);
-    bytes.extend((header.len() as u64).to_le_bytes());
-    bytes.extend(header.bytes());
-    for (_, _, values) in tensors {
-        bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-    }
-    bytes
-}
-
-fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("plain data")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,7 +106,7 @@ mod tests {
     fn written_weights_are_read_back_unchanged() {
         for network in [Network::googlenet(), Network::bvlc(3), Network::torchvision(7)] {
             let weights = Weights::seeded_for(network, 5);
-            let bytes = safetensors(&weights, None);
+            let bytes = safetensors(&weights);
             let read = Weights::from_bytes("w", &bytes).unwrap();
             assert_eq!(read.network().name, weights.network().name);
             assert_eq!(read.network().classes(), weights.network().classes());
@@ -159,7 +118,7 @@ mod tests {
     fn the_published_file_has_its_tensors_in_this_order_and_this_size() {
         let manifest = Manifest::published();
         assert!(manifest.tensors.is_sorted_by(|a, b| a.name < b.name));
-        let bytes = safetensors(&Weights::seeded(1), Some(&manifest));
+        let bytes = safetensors_with(&Weights::seeded(1), &manifest.metadata);
         assert_eq!(bytes.len() as u64, manifest.size);
     }
 

@@ -1,0 +1,185 @@
+//! The classes of the photographs, and the classes of the network before and after.
+
+use occlude::forward::log_sum_exp;
+use occlude::text::shown;
+use occlude::{Error, Labels, Result, Weights};
+
+use super::examples::{Before, Example, LEAST};
+use super::record::Answer;
+use crate::cli::args::Learn;
+
+/// The name of the photographs of `--others`.
+const OTHERS: &str = "(others)";
+
+/// The largest number of bytes of a network's name.
+const LONGEST_NAME: usize = 80;
+
+/// The role of a class of the photographs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Role {
+    /// A class that is trained, with its index among these.
+    New(usize),
+    /// A class that the network has and keeps, with its index.
+    Kept(usize),
+    /// Anything but the new classes.
+    Others,
+}
+
+/// The classes of the photographs.
+pub struct Classes {
+    pub names: Vec<String>,
+    roles: Vec<Role>,
+    /// True if the network keeps its classes.
+    pub keeps: bool,
+    /// The names of the trained network's classes.
+    pub labels: Labels,
+    /// Number of classes of the network before.
+    before: usize,
+}
+
+impl Classes {
+    /// Compares the names of the photographs' classes with those of the network.
+    ///
+    /// # Errors
+    /// [`Error::Image`] if there are too few classes, or if all are known; [`Error::Labels`] if two names
+    /// mean one class.
+    pub fn new(input: &str, mut names: Vec<String>, weights: &Weights, args: &Learn) -> Result<Classes> {
+        let refuse = |problem: String| Err(Error::Image { name: input.to_string(), problem });
+        let known = weights.labels();
+        let mut new = Vec::new();
+        let mut roles = Vec::new();
+        for name in &names {
+            roles.push(match known.find(name) {
+                Ok(class) if args.keep => Role::Kept(class),
+                Err(error @ Error::Option { .. }) if args.keep => return Err(error),
+                _ => {
+                    new.push(name.as_str());
+                    Role::New(new.len() - 1)
+                }
+            });
+        }
+        if !args.keep && names.len() < 2 {
+            return refuse(format!(
+                "has photographs of 1 class, \"{}\": expected at least 2 classes, or --keep with photographs of other \
+                 things (--others)",
+                names.first().map_or("", |name| name)
+            ));
+        }
+        if new.is_empty() {
+            return refuse(
+                "has only classes that the network has: expected a new one, or no --keep, which trains them anew".to_string(),
+            );
+        }
+        let lines = new.join("\n");
+        let lines = if args.keep { format!("{}\n{lines}", known.lines()) } else { lines };
+        let labels = Labels::parse("the names of the classes", lines.as_bytes())?;
+        // A name must find its own class, or no command could ask for it.
+        let first = labels.count() - new.len();
+        for (i, name) in new.iter().enumerate() {
+            if labels.find(name).ok() != Some(first + i) {
+                let problem = format!(
+                    "has \"{}\", which is not the name of one class only, or is a number: rename the class",
+                    shown(name)
+                );
+                return Err(Error::Labels { name: input.to_string(), problem });
+            }
+        }
+        if args.keep && !args.others.is_empty() {
+            names.push(OTHERS.to_string());
+            roles.push(Role::Others);
+        }
+        if args.keep && !roles.iter().any(|role| !matches!(role, Role::New(_))) {
+            return refuse(
+                "has only new classes: with --keep, expected also photographs of other things, in folders that are named as \
+                 classes of the network, or with --others"
+                    .to_string(),
+            );
+        }
+        Ok(Classes { names, roles, keeps: args.keep, labels, before: known.count() })
+    }
+
+    /// The index of the photographs of `--others`.
+    pub fn others(&self) -> Option<usize> {
+        self.roles.iter().position(|role| *role == Role::Others)
+    }
+
+    pub fn new_count(&self) -> usize {
+        self.roles.iter().filter(|role| matches!(role, Role::New(_))).count()
+    }
+
+    /// The target of the training for a class of the photographs; see [`occlude::learn::Fit`].
+    pub fn target(&self, class: usize) -> usize {
+        match self.roles[class] {
+            Role::New(new) => new,
+            Role::Kept(_) | Role::Others => self.new_count(),
+        }
+    }
+
+    /// Number of targets.
+    pub fn groups(&self) -> usize {
+        self.new_count() + usize::from(self.keeps)
+    }
+
+    /// The answer to a photograph of `class`: the largest of the new logits and of those before.
+    pub fn answer(&self, class: usize, logits: &[f64], before: &Before) -> Answer {
+        let best = (0..logits.len()).fold(0, |best, at| if logits[at] > logits[best] { at } else { best });
+        let mut all = logits.to_vec();
+        all.extend(self.keeps.then_some(before.all));
+        let (index, place, logit) = if self.keeps && before.logit >= logits[best] {
+            // Any class of the network is right for a photograph of others.
+            let place = match self.roles[class] {
+                Role::Others => Some(class),
+                _ => self.roles.iter().position(|role| *role == Role::Kept(before.best)),
+            };
+            (before.best, place, before.logit)
+        } else {
+            let place = self.roles.iter().position(|role| *role == Role::New(best));
+            (if self.keeps { self.before + best } else { best }, place, logits[best])
+        };
+        Answer {
+            index,
+            place,
+            label: self.labels.short(index).to_string(),
+            probability: (logit - log_sum_exp(&all)).exp(),
+        }
+    }
+
+    /// Checks that there are enough photographs: of each new class, and of all others together.
+    ///
+    /// # Errors
+    /// [`Error::Image`], which names all classes with too few.
+    pub fn check_counts(&self, input: &str, examples: &[Example]) -> Result<()> {
+        let count = |is_meant: &dyn Fn(usize) -> bool| examples.iter().filter(|e| is_meant(e.class)).count();
+        let mut few: Vec<String> = Vec::new();
+        for (class, name) in self.names.iter().enumerate() {
+            let found = count(&|of| of == class);
+            if matches!(self.roles[class], Role::New(_)) && found < LEAST {
+                few.push(format!("\"{}\" has {found}", shown(name)));
+            }
+        }
+        let others = count(&|of| !matches!(self.roles[of], Role::New(_)));
+        if self.keeps && others < LEAST {
+            few.push(format!("the classes that the network has, and --others, have {others} together"));
+        }
+        if few.is_empty() {
+            return Ok(());
+        }
+        let problem = format!(
+            "{}: expected at least {LEAST} different photographs of each class; 20 or more are better",
+            few.join(", ")
+        );
+        Err(Error::Image { name: input.to_string(), problem })
+    }
+
+    /// The name of the trained network.
+    pub fn network_name(&self, weights: &Weights) -> String {
+        const TAUGHT: &str = ", taught";
+        let name = weights.name();
+        if name.ends_with(TAUGHT) {
+            return name.to_string();
+        }
+        let end =
+            (0..=name.len().min(LONGEST_NAME - TAUGHT.len())).rev().find(|&at| name.is_char_boundary(at));
+        format!("{}{TAUGHT}", &name[..end.unwrap_or(0)])
+    }
+}

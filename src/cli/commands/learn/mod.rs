@@ -1,0 +1,168 @@
+//! `occlude learn`: trains the last layer on photographs of other classes.
+
+mod classes;
+mod examples;
+mod record;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use occlude::learn::{CrossValidation, Fit, LinearClassifier, cross_validate};
+use occlude::text::{escaped, shown};
+use occlude::{Error, GoogLeNet, Photograph, Result};
+
+use crate::cli::args::{Common, Learn};
+use crate::cli::checksum::sha256;
+use crate::cli::output::confusion::Confusion;
+use crate::cli::output::files::{self, OutputFolder};
+use crate::cli::output::json;
+use crate::cli::photographs::labelled::labelled;
+use crate::cli::photographs::photographs;
+use crate::cli::source;
+use crate::cli::terminal::progress::Waiting;
+use crate::cli::terminal::threads::on_threads;
+use crate::cli::terminal::{console, interrupt};
+use crate::cli::weights::write::safetensors;
+use crate::cli::weights::{describe, open_and_hash};
+use classes::Classes;
+use examples::Learned;
+use record::{Answer, LearnRecord};
+
+/// The largest number of photographs with wrong answers that are printed.
+const MOST_WRONG: usize = 20;
+
+pub fn run(common: &Common, args: &Learn) -> Result<ExitCode> {
+    files::check_apart(&args.out)?;
+    if args.out.exists() && !args.force {
+        let problem = "exists already: replace it with --force, or name another file with --out";
+        return Err(Error::Weights { name: console::shown_path(&args.out), problem: problem.to_string() });
+    }
+    on_threads(args.pool.threads, || learn(common, args))
+}
+
+fn learn(common: &Common, args: &Learn) -> Result<ExitCode> {
+    let found = labelled(&args.photographs)?;
+    let (weights, (_, weights_sha256)) = open_and_hash(common)?;
+    let input = source::shown(&args.photographs);
+    let classes = Classes::new(&input, found.classes, &weights, args)?;
+    let mut files = found.photographs;
+    let mut passed_over = found.passed_over.in_words().into_iter().collect::<Vec<_>>();
+    if let Some(others) = classes.others() {
+        let (photographs, passed) = photographs(&args.others, true)?;
+        files.extend(photographs.into_iter().map(|file| (file, others)));
+        passed_over.extend(passed.in_words());
+    }
+    passed_over.iter().for_each(|words| console::print_note(&escaped(words)));
+    let examples = examples::distinct(files, &classes.names)?;
+    classes.check_counts(&input, &examples)?;
+
+    let net = GoogLeNet::new(&weights)?;
+    let learned = examples::features(&net, common.resize, examples)?;
+    classes.check_counts(&input, &learned.examples)?;
+    let folds = examples::folds(&learned.examples, classes.groups(), |class| classes.target(class));
+    let (validation, classifier) = train(&classes, &learned, &folds)?;
+
+    let name = classes.network_name(&weights);
+    let trained = match args.keep {
+        true => classifier.add_to(weights.clone(), classes.labels.clone(), &name)?,
+        false => classifier.replace_in(weights.clone(), classes.labels.clone(), &name)?,
+    };
+    let bytes = safetensors(&trained);
+    let answers = answers(&classes, &learned, &validation);
+    let places = learned.examples.iter().map(|example| example.class);
+    let confusion =
+        Confusion::new(classes.names.clone(), places.zip(answers.iter().map(|answer| answer.place)));
+    let record = LearnRecord {
+        classes: &classes,
+        examples: &learned.examples,
+        folds: &folds,
+        answers: &answers,
+        validation: &validation,
+        classifier: &classifier,
+        confusion: &confusion,
+        base: (&describe(&weights), &weights_sha256),
+        trained: (&describe(&trained), &sha256(&bytes)),
+        resize: common.resize,
+    };
+    let json = json::line(&record.contents());
+    let folder = args.out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let learn_json = ("learn.json".to_string(), json.clone().into_bytes());
+    let written = OutputFolder::check(folder)?.write_with(&[learn_json], Some((&args.out, &bytes)))?;
+    if args.json {
+        console::print(&json)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut text = summary(&record, &answers);
+    for path in written {
+        text += &format!("wrote {}\n", console::shown_path(&path));
+    }
+    text += &format!("to use it: --weights {}\n", console::shown_path(&args.out));
+    console::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Chooses the regularisation by cross-validation, and trains on all photographs.
+fn train(
+    classes: &Classes,
+    learned: &Learned,
+    folds: &[usize],
+) -> Result<(CrossValidation, LinearClassifier)> {
+    let _waiting = Waiting::new(format!("training on {} photographs", learned.examples.len()));
+    let rows: Vec<usize> = (0..learned.features.count()).collect();
+    let targets: Vec<usize> =
+        rows.iter().map(|row| classes.target(learned.examples[row / Photograph::VIEWS].class)).collect();
+    let all: Vec<f64> = learned.before.iter().map(|before| before.all).collect();
+    let fit = Fit {
+        features: &learned.features,
+        targets: &targets,
+        classes: classes.new_count(),
+        fixed: classes.keeps.then_some(&all[..]),
+        l2: 1.0,
+    };
+    let validation = cross_validate(&fit, Photograph::VIEWS, folds, &mut |_, _| interrupt::check())?;
+    let classifier = Fit { l2: validation.l2, ..fit }.run(&rows)?;
+    Ok((validation, classifier))
+}
+
+/// The answers to the photographs by networks that were trained without them.
+fn answers(classes: &Classes, learned: &Learned, validation: &CrossValidation) -> Vec<Answer> {
+    let examples = learned.examples.iter().zip(&validation.logits).enumerate();
+    examples
+        .map(|(i, (example, logits))| {
+            let before = &learned.before[i * Photograph::VIEWS];
+            classes.answer(example.class, logits, before)
+        })
+        .collect()
+}
+
+fn summary(record: &LearnRecord, answers: &[Answer]) -> String {
+    let (count, folds) = (record.examples.len(), 1 + record.folds.iter().max().unwrap_or(&0));
+    let mut text = format!(
+        "{count} photographs of {} classes\naccuracy on photographs that were left out ({folds}-fold cross-validation): {}\n\n{}",
+        record.classes.names.len(),
+        record.confusion.right().in_words(),
+        record.confusion.in_words()
+    );
+    let wrong: Vec<String> = record
+        .examples
+        .iter()
+        .zip(answers)
+        .filter(|(example, answer)| answer.place != Some(example.class))
+        .map(|(example, answer)| {
+            format!(
+                "  {}: {} {:.4}\n",
+                escaped(&example.file.shown),
+                shown(&answer.label),
+                answer.probability
+            )
+        })
+        .collect();
+    if !wrong.is_empty() {
+        text += "\nwrong answers:\n";
+        text.extend(wrong.iter().take(MOST_WRONG).map(String::as_str));
+        if wrong.len() > MOST_WRONG {
+            text += &format!("  and {} more; learn.json lists all\n", wrong.len() - MOST_WRONG);
+        }
+    }
+    text + "\n"
+}

@@ -1,0 +1,36 @@
+//! Work on many photographs, one on each thread.
+
+use occlude::text::escaped;
+use occlude::{Error, Result, parallel};
+
+use super::PhotographFile;
+use crate::cli::terminal::progress::PhotographsBar;
+use crate::cli::terminal::{console, interrupt};
+
+/// Calls `work` for each photograph, and returns the results in the order of the photographs. A
+/// photograph that fails is reported and has no result.
+///
+/// # Errors
+/// [`Error::Cancelled`] after a signal; [`Error::Memory`].
+pub fn for_each<T: Send>(
+    files: &[&PhotographFile],
+    work: impl Fn(&PhotographFile) -> Result<T> + Sync + Send,
+) -> Result<Vec<Option<T>>> {
+    let bar = PhotographsBar::plain(files.len());
+    let results = parallel::each(files.len(), |i| {
+        interrupt::check()?;
+        let result = work(files[i]);
+        bar.photograph_done();
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(error @ (Error::Cancelled | Error::Memory { .. } | Error::Weights { .. })) => Err(error),
+            Err(error) => {
+                let (message, shown) = (error.to_string(), escaped(&files[i].shown));
+                let name = if message.contains(&*shown) { "" } else { &format!("{shown}: ") };
+                bar.print(|| console::print_error(&format!("{name}{message}")));
+                Ok(None)
+            }
+        }
+    });
+    results.into_iter().collect()
+}
