@@ -38,6 +38,7 @@ pub fn run(command_line: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match &arguments.command {
         Command::Classify(args) => commands::classify::run(common, args),
         Command::Compare(args) => commands::compare::run(common, args),
+        Command::Evaluate(args) => commands::evaluate::run(common, args),
         Command::Explain(args) => commands::explain::run(common, args),
         Command::Features(args) => commands::features::run(common, args),
         Command::Gradcam(args) => commands::gradcam::run(common, args),

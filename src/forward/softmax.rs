@@ -23,11 +23,12 @@ pub(crate) fn softmax_f64(logits: &[f64]) -> Vec<f64> {
     powers.iter().map(|p| p / sum).collect()
 }
 
-/// Computes `e^x` for `x <= 0` with a relative error of about 1e-15. It splits `x` into `n ln 2 +
+/// Computes `e^x` for `x <= 0` with a relative error of about 1e-15 and the same bits on every
+/// machine; 0 below -150. It splits `x` into `n ln 2 +
 /// r` with
 /// |r| <= ln 2 / 2, evaluates a Taylor polynomial for `e^r` and builds `2^n` from its bits. It uses only
 /// additions and multiplications, which round the same on every machine.
-pub(crate) fn exp(x: f64) -> f64 {
+pub fn exp(x: f64) -> f64 {
     // ln 2 in two parts. The first has so few bits that its product with `n` is exact.
     const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
     const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;

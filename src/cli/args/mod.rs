@@ -11,6 +11,7 @@ mod classify;
 mod compare;
 mod completions;
 pub mod drawing;
+mod evaluate;
 mod explain;
 mod features;
 mod gradcam;
@@ -35,6 +36,7 @@ pub use classify::Classify;
 pub use compare::Compare;
 pub use completions::{Completions, Man};
 pub use drawing::{Drawing, Figures, ScaleChoice, Show};
+pub use evaluate::Evaluate;
 pub use explain::Explain;
 pub use features::Features;
 pub use gradcam::Gradcam;
@@ -63,6 +65,7 @@ Examples:
   occlude features cat.jpg --layer inception_4c/output
   occlude batch photos --out maps
   occlude learn dogs --out dogs.safetensors
+  occlude evaluate test --weights dogs.safetensors
   occlude layers
   occlude trace cat.jpg --at 112,112
   occlude weights fetch
@@ -132,6 +135,7 @@ pub enum Command {
     Batch(Box<Batch>),
     Merge(Merge),
     Learn(Learn),
+    Evaluate(Box<Evaluate>),
     Profile(Profile),
     Layers(Layers),
     Trace(Trace),

@@ -72,7 +72,7 @@ fn explain(common: &Common, args: &Explain, images: &[&Path], output: &OutputFol
         sweep(&session, args, &classes, source, |explanation| {
             let run = drop_range(slice::from_ref(explanation));
             // Errors are ignored here: the final files are written to the same folder and report them.
-            let _ = output.write(&inside(folder, explanation.figures(&args.figures, run)));
+            let _ = output.write(&results::inside(folder, explanation.figures(&args.figures, run)));
         })
     });
     let explanations = swept.collect::<Result<Vec<_>>>()?;
@@ -99,7 +99,7 @@ fn explain(common: &Common, args: &Explain, images: &[&Path], output: &OutputFol
             }
         }
         counts.push(results.len());
-        files.extend(inside(folder, results));
+        files.extend(results::inside(folder, results));
     }
     let apart = apart.as_ref().map(|(path, page)| (*path, page.as_bytes()));
     let mut written = output.write_with(&files, apart)?.into_iter();
@@ -119,13 +119,6 @@ fn explain(common: &Common, args: &Explain, images: &[&Path], output: &OutputFol
     }
     console::print(&texts.join("\n"))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The files with their names in a folder.
-fn inside(folder: &Path, files: Vec<(String, Vec<u8>)>) -> Vec<(String, Vec<u8>)> {
-    // The name is UTF-8, because `folders` makes it.
-    let named = |name: String| folder.join(name).to_string_lossy().into_owned();
-    files.into_iter().map(|(name, contents)| (named(name), contents)).collect()
 }
 
 /// Runs the sweep over one photograph with its progress on the terminal. `refined` receives the

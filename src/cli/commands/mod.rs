@@ -5,6 +5,7 @@ pub mod batch;
 pub mod classify;
 pub mod compare;
 pub mod completions;
+pub mod evaluate;
 pub mod explain;
 pub mod features;
 pub mod gradcam;

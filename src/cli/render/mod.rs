@@ -4,6 +4,7 @@
 //! parts in `page` and `scale`, over the picture of `backdrop`. `canvas`, `colours` and `text` draw
 //! them. `preview` shows a map in the terminal.
 
+pub mod answers;
 pub mod backdrop;
 pub mod canvas;
 pub mod colours;

@@ -1,6 +1,6 @@
 //! The classes of the photographs, and the classes of the network before and after.
 
-use occlude::forward::log_sum_exp;
+use occlude::forward::{exp, log_sum_exp};
 use occlude::text::shown;
 use occlude::{Error, Labels, Result, Weights};
 
@@ -140,7 +140,7 @@ impl Classes {
             index,
             place,
             label: self.labels.short(index).to_string(),
-            probability: (logit - log_sum_exp(&all)).exp(),
+            probability: exp(logit - log_sum_exp(&all)),
         }
     }
 
@@ -173,13 +173,13 @@ impl Classes {
 
     /// The name of the trained network.
     pub fn network_name(&self, weights: &Weights) -> String {
-        const TAUGHT: &str = ", taught";
+        const TAUGHT: &str = "taught ";
         let name = weights.name();
-        if name.ends_with(TAUGHT) {
-            return name.to_string();
+        let name = name.strip_prefix(TAUGHT).unwrap_or(name);
+        let mut end = name.len().min(LONGEST_NAME - TAUGHT.len());
+        while !name.is_char_boundary(end) {
+            end -= 1;
         }
-        let end =
-            (0..=name.len().min(LONGEST_NAME - TAUGHT.len())).rev().find(|&at| name.is_char_boundary(at));
-        format!("{}{TAUGHT}", &name[..end.unwrap_or(0)])
+        format!("{TAUGHT}{}", &name[..end])
     }
 }

@@ -1,0 +1,189 @@
+//! `occlude evaluate`: the accuracy and the calibration of a network on photographs of known classes.
+
+mod record;
+
+use std::process::ExitCode;
+use std::slice;
+
+use occlude::text::{escaped, shown};
+use occlude::{Error, Labels, Progress, Result};
+
+use crate::cli::args::classes::Classes;
+use crate::cli::args::{Arrays, Common, Evaluate, ScaleChoice};
+use crate::cli::explanation::{LoadedPhotograph, Session, require_finite};
+use crate::cli::output::figures::drop_range;
+use crate::cli::output::files::OutputFolder;
+use crate::cli::output::{json, results};
+use crate::cli::photographs::PhotographFile;
+use crate::cli::photographs::labelled::{LabelledPhotographs, labelled};
+use crate::cli::photographs::work::for_each;
+use crate::cli::render::answers::{self, AnswersFigure};
+use crate::cli::render::canvas::{Canvas, Format};
+use crate::cli::render::page::Texts;
+use crate::cli::source;
+use crate::cli::terminal::console;
+use crate::cli::terminal::progress::PhotographsBar;
+use crate::cli::terminal::threads::on_threads;
+use record::{Answered, Calibration, EvaluateRecord};
+
+/// The number of answers among which the class of a photograph is searched.
+const TOP: usize = 5;
+/// The largest number of photographs with wrong answers that are printed.
+const MOST_WRONG: usize = 20;
+
+pub fn run(common: &Common, args: &Evaluate) -> Result<ExitCode> {
+    let output = OutputFolder::check(&args.out)?;
+    if args.figures.drawing.scale == ScaleChoice::Shared {
+        return Err(Error::Option {
+            name: "--scale",
+            found: "shared".to_string(),
+            expected: "auto or a number: each photograph's maps are drawn before the next one is explained"
+                .to_string(),
+        });
+    }
+    on_threads(args.pool.threads, || evaluate(common, args, &output))
+}
+
+fn evaluate(common: &Common, args: &Evaluate, output: &OutputFolder) -> Result<ExitCode> {
+    let found = labelled(&args.photographs)?;
+    let session = Session::open(common)?;
+    let known = classes(&source::shown(&args.photographs), &found, &session)?;
+    if let Some(words) = found.passed_over.in_words() {
+        console::print_note(&escaped(&words));
+    }
+    let files: Vec<&PhotographFile> = found.photographs.iter().map(|(file, _)| file).collect();
+    let said = for_each(&files, |file| {
+        let source = LoadedPhotograph::read(&file.path)?;
+        let said = session.classify(&source)?;
+        require_finite(&said.logits)?;
+        Ok((said, source.sha256))
+    })?;
+    let mut answered = Vec::new();
+    for ((file, of), said) in found.photographs.iter().zip(said) {
+        if let Some((said, sha256)) = said {
+            answered.push(Answered::new(file, known[*of], sha256, &said, TOP));
+        }
+    }
+    if answered.is_empty() {
+        return Err(Error::Image {
+            name: source::shown(&args.photographs),
+            problem: "has no photograph that can be read: expected at least one".to_string(),
+        });
+    }
+    let record = EvaluateRecord::new(&session, common.resize, &answered, TOP, files.len() - answered.len());
+    let json = json::line(&record.contents());
+    let figure = draw(&record).encode(Format::Png);
+    let numbers = ("evaluate.json".to_string(), json.clone().into_bytes());
+    let mut written = output.write(&[("evaluate.png".to_string(), figure), numbers])?;
+    if args.explain_wrong {
+        explain_wrong(&session, args, output, &answered)?;
+        let wrong = answered.iter().filter(|answer| !answer.is_right());
+        written.extend(wrong.map(|answer| args.out.join(&answer.file.folder)));
+    }
+    if args.json {
+        console::print(&json)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut text = summary(&record);
+    for path in written {
+        text += &format!("wrote {}\n", console::shown_path(&path));
+    }
+    console::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The network's class for each class of the photographs.
+///
+/// # Errors
+/// [`Error::Labels`], which names all that the network does not have.
+fn classes(input: &str, found: &LabelledPhotographs, session: &Session) -> Result<Vec<usize>> {
+    let known: Vec<Result<usize>> = found.classes.iter().map(|name| session.class(name)).collect();
+    let problems: Vec<String> =
+        known.iter().filter_map(|found| Some(found.as_ref().err()?.to_string())).collect();
+    if problems.is_empty() {
+        return known.into_iter().collect();
+    }
+    let problem = format!(
+        "{}; expected names of classes of {}, as the names of the folders or in the list",
+        problems.join("; "),
+        session.network
+    );
+    Err(Error::Labels { name: input.to_string(), problem })
+}
+
+/// Explains the photographs with wrong answers: maps the right class and the answer.
+fn explain_wrong(
+    session: &Session,
+    args: &Evaluate,
+    output: &OutputFolder,
+    answered: &[Answered],
+) -> Result<()> {
+    let wrong: Vec<&Answered> = answered.iter().filter(|answer| !answer.is_right()).collect();
+    let bar = PhotographsBar::new(wrong.len());
+    for answer in wrong {
+        let source = LoadedPhotograph::read(&answer.file.path)?;
+        let classes = Classes::of(vec![answer.class, answer.index]);
+        let progress = |progress: Progress| bar.show(progress.done, progress.total);
+        let explanation = session.sweep(source, &classes, &args.sweep, &progress, None)?;
+        let run = drop_range(slice::from_ref(&explanation));
+        let arrays = Arrays { arrays: Vec::new(), upsampled: false };
+        let json = json::reproducible_maps(&explanation);
+        let files = results::files(&explanation, &args.figures, run, &arrays, &json);
+        output.write(&results::inside(answer.file.folder.as_ref(), files))?;
+        bar.photograph_done();
+    }
+    Ok(())
+}
+
+fn draw(record: &EvaluateRecord) -> Canvas {
+    let right = record.confusion.right();
+    let [low, high] = right.interval;
+    let note = format!(
+        "{}; {} of {} photographs, 95 % interval {low:.3} to {high:.3}",
+        record.session.network, right.hits, right.of
+    );
+    let error = format!(
+        "expected calibration error {:.3}: on the line, answers are right as often as their probability says",
+        record.calibration.expected_error
+    );
+    answers::draw(&AnswersFigure {
+        texts: Texts {
+            title: "Right answers",
+            value: &format!("{:.3}", right.share),
+            note: &note,
+            caution: "",
+            meaning: &[&error],
+        },
+        bins: &record.calibration.drawn(),
+        classes: &record.confusion.classes,
+        counts: &record.confusion.counts,
+    })
+}
+
+fn summary(record: &EvaluateRecord) -> String {
+    let labels: &Labels = &record.session.labels;
+    let mut text = format!("right answers                {}\n", record.confusion.right().in_words());
+    text += &format!("right among the {} first       {}\n", record.top, record.among_top.in_words());
+    text += &format!("mean loss                    {:.4}\n", record.loss);
+    text += &format!("expected calibration error   {:.4}\n\n", record.calibration.expected_error);
+    text += &record.confusion.in_words();
+    let wrong: Vec<&Answered> = record.answered.iter().filter(|answer| !answer.is_right()).collect();
+    if !wrong.is_empty() {
+        text += "\nwrong answers:\n";
+        for answer in wrong.iter().take(MOST_WRONG) {
+            let name = shown(labels.short(answer.index));
+            text += &format!("  {}: {name} {:.4}\n", escaped(&answer.file.shown), answer.probability);
+        }
+        if wrong.len() > MOST_WRONG {
+            text += &format!("  and {} more; evaluate.json lists all\n", wrong.len() - MOST_WRONG);
+        }
+    }
+    text + "\n"
+}
+
+impl Calibration {
+    /// The bins of the figure.
+    fn drawn(&self) -> Vec<answers::Bin> {
+        self.bins.iter().map(|bin| answers::Bin { right: bin.right }).collect()
+    }
+}
