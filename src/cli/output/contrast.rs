@@ -36,7 +36,8 @@ pub fn difference(a: &[f32], b: &[f32]) -> Vec<f32> {
     a.iter().zip(b).map(|(a, b)| a - b).collect()
 }
 
-fn correlation(a: &[f32], b: &[f32]) -> Option<f32> {
+/// Pearson's correlation of the values of two maps; `None` if one is constant.
+pub fn correlation(a: &[f32], b: &[f32]) -> Option<f32> {
     let is_constant = |values: &[f32]| values.iter().all(|value| *value == values[0]);
     if is_constant(a) || is_constant(b) {
         return None;

@@ -166,6 +166,24 @@ struct Contrasted {
     share: f32,
 }
 
+/// The object of `compare.json` for two networks.
+#[derive(Serialize)]
+struct NetworksObject<'a> {
+    before: MapsObject<'a>,
+    after: MapsObject<'a>,
+    moved: &'a [Moved],
+}
+
+/// A class that both networks map.
+#[derive(Serialize)]
+pub struct Moved {
+    pub label: String,
+    /// The index in each network.
+    pub classes: [usize; 2],
+    /// Pearson's correlation of the two maps; `None` if one of them is constant.
+    pub correlation: Option<f32>,
+}
+
 /// The object of `gradcam.json` and of `occlude gradcam --json`.
 #[derive(Serialize)]
 struct GradCamsObject<'a> {
@@ -233,6 +251,11 @@ pub fn comparison(explanations: &[Explanation], contrasts: &[Contrast]) -> Strin
         images: explanations.iter().map(with_run).collect(),
         contrasts: contrasts.iter().map(contrast).collect(),
     })
+}
+
+/// The object of `compare.json` for two networks, in one line with a line end.
+pub fn networks([before, after]: &[Explanation; 2], moved: &[Moved]) -> String {
+    line(&NetworksObject { before: with_run(before), after: with_run(after), moved })
 }
 
 fn with_run(explanation: &Explanation) -> MapsObject<'_> {

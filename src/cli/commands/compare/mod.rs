@@ -1,5 +1,7 @@
-//! `occlude compare`: compares the maps of several classes of one photograph, or of two
-//! photographs.
+//! `occlude compare`: compares the maps of several classes of one photograph, of two photographs, or of
+//! two networks.
+
+mod networks;
 
 use std::fmt::Write;
 use std::process::ExitCode;
@@ -8,7 +10,7 @@ use occlude::image::lattice::Lattice;
 use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;
 use occlude::text::shown;
-use occlude::{Classification, Labels, Progress, Result};
+use occlude::{Classification, Error, Labels, Progress, Result};
 
 use crate::cli::args::classes::{Classes, check_count};
 use crate::cli::args::{Common, Compare, Drawing};
@@ -29,6 +31,7 @@ use crate::cli::render::scale::{ColourRange, Scale, ScaleOrigin, readable};
 use crate::cli::terminal::console;
 use crate::cli::terminal::progress::PositionsBar;
 use crate::cli::terminal::threads::on_threads;
+use networks::Compared;
 
 /// The number of maps in a row of the figure, beside the photograph.
 const ACROSS: usize = 3;
@@ -39,7 +42,37 @@ const MIXED: f64 = 3.0;
 
 pub fn run(common: &Common, args: &Compare) -> Result<ExitCode> {
     let output = OutputFolder::check(&args.out)?;
-    on_threads(args.pool.threads, || compare(common, args, &output))
+    on_threads(args.pool.threads, || match (&args.before, &args.after) {
+        (Some(before), Some(after)) => {
+            if args.images.len() > 1 {
+                return Err(Error::Option {
+                    name: "IMAGE",
+                    found: format!("with {} photographs", args.images.len()),
+                    expected: "one photograph with --before and --after".to_string(),
+                });
+            }
+            let Compared { name, figure, json, text } =
+                networks::compare(common, args, [before.as_path(), after.as_path()])?;
+            write(args, &output, [name, json, text], &figure)
+        }
+        _ => compare(common, args, &output),
+    })
+}
+
+/// Writes the figure and compare.json, and prints.
+fn write(
+    args: &Compare,
+    output: &OutputFolder,
+    [name, json, mut text]: [String; 3],
+    figure: &Canvas,
+) -> Result<ExitCode> {
+    let files =
+        [(name, figure.encode(args.drawing.format)), ("compare.json".to_string(), json.clone().into_bytes())];
+    for path in output.write(&files)? {
+        writeln!(text, "wrote {}", console::shown_path(&path)).expect("writing to a string");
+    }
+    console::print(if args.json { &json } else { &text })?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn compare(common: &Common, args: &Compare, output: &OutputFolder) -> Result<ExitCode> {
@@ -65,15 +98,8 @@ fn compare(common: &Common, args: &Compare, output: &OutputFolder) -> Result<Exi
     let name = format!("{}-compare.{}", stems.join("-"), args.drawing.format.ending());
     let figure = draw(&explanations, !contrasts.is_empty(), &stems, &args.drawing);
     let json = json::comparison(&explanations, &contrasts);
-    let files =
-        [(name, figure.encode(args.drawing.format)), ("compare.json".to_string(), json.clone().into_bytes())];
-    let written = output.write(&files)?;
-    let mut text = summary(&explanations, &contrasts, &stems, &args.drawing);
-    for path in written {
-        writeln!(text, "wrote {}", console::shown_path(&path)).expect("writing to a string");
-    }
-    console::print(if args.json { &json } else { &text })?;
-    Ok(ExitCode::SUCCESS)
+    let text = summary(&explanations, &contrasts, &stems, &args.drawing);
+    write(args, output, [name, json, text], &figure)
 }
 
 /// The classes to compare.

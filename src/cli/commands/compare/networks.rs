@@ -1,0 +1,196 @@
+//! One photograph and two networks: the maps before and after, on one scale.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use occlude::text::shown;
+use occlude::{Classification, Progress, Result};
+
+use super::{ACROSS, names, uncovered};
+use crate::cli::args::classes::{Classes, check_count};
+use crate::cli::args::{Common, Compare, Drawing};
+use crate::cli::explanation::{Explanation, LoadedPhotograph, Session};
+use crate::cli::output::contrast::correlation;
+use crate::cli::output::figures::{drop_range, drop_scale, sizes};
+use crate::cli::output::json::{self, Moved};
+use crate::cli::output::names::stem;
+use crate::cli::output::{earlier, table};
+use crate::cli::render::backdrop::Backdrop;
+use crate::cli::render::canvas::Canvas;
+use crate::cli::render::map::Overlay;
+use crate::cli::render::panels::{self, Arrangement, FigurePanel, PanelRow};
+use crate::cli::render::scale::{ScaleOrigin, readable};
+use crate::cli::terminal::progress::PositionsBar;
+
+/// The networks in captions and messages.
+const TIMES: [&str; 2] = ["before", "after"];
+
+/// The figure with its name, compare.json, and the text for the terminal.
+pub struct Compared {
+    pub name: String,
+    pub figure: Canvas,
+    pub json: String,
+    pub text: String,
+}
+
+pub fn compare(common: &Common, args: &Compare, networks: [&Path; 2]) -> Result<Compared> {
+    let open = |weights: &Path| {
+        let (weights, resize, transform_input) =
+            (Some(weights.to_path_buf()), common.resize, common.transform_input);
+        Session::open(&Common { weights, labels: None, transform_input, resize })
+    };
+    let sessions = [open(networks[0])?, open(networks[1])?];
+    let image = &args.images[0];
+    let source = LoadedPhotograph::open(image)?;
+    earlier::tell(&args.out, "compare.json", &[&source]);
+    source.tell_if_flat(args.drawing.canvas.shape);
+    let said = [sessions[0].classify(&source)?, sessions[1].classify(&source)?];
+    let classes = chosen(&args.classes, &sessions, &said)?;
+    let bar = PositionsBar::new();
+    let progress = |progress: Progress| bar.show(progress.done, progress.total);
+    let explain = |i: usize| {
+        let source = LoadedPhotograph {
+            image: source.image.clone(),
+            sha256: source.sha256.clone(),
+            photograph: source.photograph.clone(),
+        };
+        sessions[i].sweep(source, &Classes::of(classes[i].clone()), &args.sweep, &progress, None)
+    };
+    let explanations = [explain(0)?, explain(1)?];
+    drop(bar);
+    let moved = moved(&explanations);
+    let stem = stem(image);
+    Ok(Compared {
+        name: format!("{stem}-before-after.{}", args.drawing.format.ending()),
+        figure: draw(&explanations, &stem, &args.drawing),
+        json: json::networks(&explanations, &moved),
+        text: summary(&explanations, &moved, &args.drawing),
+    })
+}
+
+/// The classes that each network maps: those of `asked` that it has, by default the answers of both
+/// networks, as far as it has classes of these names.
+fn chosen(asked: &[String], sessions: &[Session; 2], said: &[Classification; 2]) -> Result<[Vec<usize>; 2]> {
+    let mut chosen = [Vec::new(), Vec::new()];
+    for list in asked {
+        let lists = [list.clone()];
+        let found = [0, 1].map(|i| sessions[i].classes(&lists).map(|classes| classes.resolve(&said[i])));
+        let [before, after] = found;
+        match (before, after) {
+            (Err(error), Err(_)) => return Err(error),
+            (before, after) => [before, after].into_iter().zip(&mut chosen).for_each(|(found, chosen)| {
+                let found = found.unwrap_or_default().into_iter();
+                let new: Vec<usize> = found.filter(|class| !chosen.contains(class)).collect();
+                chosen.extend(new);
+            }),
+        }
+    }
+    if asked.is_empty() {
+        // In one order, so that a class has the same place in both rows of the figure.
+        for (answering, said) in sessions.iter().zip(said) {
+            let words = answering.labels.words(said.best());
+            for (session, chosen) in sessions.iter().zip(&mut chosen) {
+                chosen.extend(session.labels.find(words).ok().filter(|class| !chosen.contains(class)));
+            }
+        }
+    }
+    // A network without any of the classes shows its answer.
+    for (chosen, said) in chosen.iter_mut().zip(said) {
+        if chosen.is_empty() {
+            chosen.push(said.best());
+        }
+    }
+    chosen.iter().try_for_each(|classes| check_count(classes))?;
+    Ok(chosen)
+}
+
+/// The classes that both networks have and map.
+fn moved(explanations: &[Explanation; 2]) -> Vec<Moved> {
+    let [before, after] = explanations;
+    let mut moved = Vec::new();
+    for (k, &class) in before.maps.classes.iter().enumerate() {
+        let words = before.labels.words(class);
+        let same = |other: &usize| after.labels.words(*other) == words;
+        let Some(j) = after.maps.classes.iter().position(|other| same(other)) else { continue };
+        moved.push(Moved {
+            label: before.labels.short(class).to_string(),
+            classes: [class, after.maps.classes[j]],
+            correlation: correlation(before.maps.map(k).values(), after.maps.map(j).values()),
+        });
+    }
+    moved
+}
+
+fn draw(explanations: &[Explanation; 2], stem: &str, drawing: &Drawing) -> Canvas {
+    let run = drop_range(explanations);
+    let mut scale = drop_scale(drawing, &run, run);
+    if scale.origin == ScaleOrigin::Shared {
+        scale.origin = ScaleOrigin::Own;
+    }
+    let [before, after] = explanations;
+    let backdrop = Backdrop::panel(&before.photograph, before.resize, drawing.canvas.shape);
+    let mut bar = Some(scale);
+    let mut rows = Vec::new();
+    for (explanation, time) in explanations.iter().zip(TIMES) {
+        let maps = &explanation.maps;
+        let mut panels = vec![uncovered(explanation, time, &backdrop)];
+        for (k, name) in names(&maps.classes, &explanation.labels).into_iter().enumerate() {
+            if panels.len() > ACROSS {
+                let arrangement = Arrangement::Across;
+                rows.push(PanelRow { panels: std::mem::take(&mut panels), scale: bar.take(), arrangement });
+            }
+            let (map, lattice) = explanation.drops(k);
+            let (upsampling, opacity) = (drawing.upsampling, drawing.opacity);
+            let pixels = Overlay { map: &map, lattice, upsampling, opacity }.over(&backdrop, &scale);
+            let caption = [name, maps.score.to_string()];
+            let mark = drawing.mark.then_some(maps.mask_size);
+            let score = readable(maps.base_scores[k]);
+            let area = lattice.area();
+            panels.push(FigurePanel { caption, score, backdrop: &backdrop, pixels, area, mark });
+        }
+        rows.push(PanelRow { panels, scale: bar.take(), arrangement: Arrangement::Across });
+    }
+    let drops = before.drop_in_words();
+    let notes = [
+        format!("before: {}; after: {}", before.network, after.network),
+        sizes(&before.maps, drawing.mark),
+        format!("{drops}, on one scale for all maps{}", scale.clipped_in_words()),
+        format!("{}{}", scale.meaning(), before.pale_in_words()),
+    ];
+    panels::draw(
+        &format!("Evidence in {stem} before and after"),
+        "",
+        &rows,
+        &notes.each_ref().map(String::as_str),
+    )
+}
+
+fn summary(explanations: &[Explanation; 2], moved: &[Moved], drawing: &Drawing) -> String {
+    let run = drop_range(explanations);
+    let scale = drop_scale(drawing, &run, run);
+    let mut text = String::new();
+    let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string");
+    for (explanation, time) in explanations.iter().zip(TIMES) {
+        let (maps, labels) = (&explanation.maps, &explanation.labels);
+        let best = maps.classification.best();
+        let (name, probability) = (shown(labels.short(best)), maps.classification.probabilities[best]);
+        line(format!("{time}: {name} {probability:.4}, by the {}", explanation.network));
+        for (k, &class) in maps.classes.iter().enumerate() {
+            let (name, score) = (shown(labels.short(class)), table::score(maps.base_scores[k]));
+            line(format!("  {name} ({class}): {} {score}", maps.score));
+            table::strongest(maps, k).into_iter().for_each(|evidence| line(format!("    {evidence}")));
+            let (drops, _) = explanation.drops(k);
+            let notes = explanation.notes(k, &drops, 0.0, &scale);
+            notes.into_iter().for_each(|note| line(format!("    {note}")));
+        }
+    }
+    for Moved { label, correlation, .. } in moved {
+        let correlation = match correlation {
+            Some(correlation) => format!("{correlation:+.3}"),
+            None => "not defined, because a map is constant".to_string(),
+        };
+        line(format!("{}: correlation of the maps before and after {correlation}", shown(label)));
+    }
+    line(String::new());
+    text
+}
