@@ -418,6 +418,29 @@ fn a_second_signal_ends_anything() {
     drop(reader);
 }
 
+/// An interrupted training leaves nothing behind.
+#[test]
+fn a_signal_during_the_training_leaves_nothing() {
+    let folder = folder();
+    for (class, level) in [("light", 200), ("dark", 20)] {
+        for i in 0..40 {
+            let path = folder.path().join(format!("photos/{class}/{i}.png"));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            write_png(&path, &image::RgbImage::from_pixel(40, 30, image::Rgb([level + i, level, level])));
+        }
+    }
+    let before = listing(folder.path());
+    let learn = ["learn", "photos", "--out", "new/net.safetensors", "--threads", "1"];
+    let mut child = spawn(seeded(&folder, &learn));
+    // The program prints the network's name after it has prepared for signals.
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("network: "), "{line}");
+    signal(&child, "INT");
+    assert_eq!(end(&mut child).code(), Some(130));
+    assert_eq!(listing(folder.path()), before);
+}
+
 fn batch(folder: &TempDir, out: &str) -> Command {
     seeded(folder, &["batch", "photos", "--stride", "45", "--arrays", "npz", "--out", out])
 }

@@ -18,6 +18,8 @@ mod features;
 mod figures;
 mod inputs;
 mod jobs;
+#[cfg(feature = "builtin")]
+mod learn;
 #[cfg(target_os = "linux")]
 mod memory;
 mod page;

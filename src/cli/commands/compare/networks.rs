@@ -111,7 +111,7 @@ fn moved(explanations: &[Explanation; 2]) -> Vec<Moved> {
     for (k, &class) in before.maps.classes.iter().enumerate() {
         let words = before.labels.words(class);
         let same = |other: &usize| after.labels.words(*other) == words;
-        let Some(j) = after.maps.classes.iter().position(|other| same(other)) else { continue };
+        let Some(j) = after.maps.classes.iter().position(same) else { continue };
         moved.push(Moved {
             label: before.labels.short(class).to_string(),
             classes: [class, after.maps.classes[j]],

@@ -34,7 +34,16 @@ pub struct Example {
 pub fn distinct(files: Vec<(PhotographFile, usize)>, classes: &[String]) -> Result<Vec<Example>> {
     let _waiting = Waiting::new(format!("reading {} photographs", files.len()));
     let only: Vec<&PhotographFile> = files.iter().map(|(file, _)| file).collect();
-    let sums = for_each(&only, |file| Ok(sha256(&source::read_photograph(&file.path)?)))?;
+    let sums = for_each(&only, |file| {
+        // Each photograph is read twice.
+        if file.path.exists() && !source::is_regular(&file.path) {
+            let problem =
+                "is a folder, a pipe or a device, expected a regular file: copy it to one".to_string();
+            return Err(Error::Image { name: file.shown.clone(), problem });
+        }
+        Ok(sha256(&source::read_photograph(&file.path)?))
+    })?;
+    tell_failed(&sums);
     let mut first: HashMap<String, (String, usize)> = HashMap::new();
     let mut examples = Vec::new();
     let mut copies = 0;
@@ -62,6 +71,15 @@ pub fn distinct(files: Vec<(PhotographFile, usize)>, classes: &[String]) -> Resu
         console::print_note(&format!("{copies} of another one in the same class and not counted"));
     }
     Ok(examples)
+}
+
+/// Tells how many photographs have no result.
+fn tell_failed<T>(results: &[Option<T>]) {
+    let failed = results.iter().filter(|result| result.is_none()).count();
+    if failed > 0 {
+        let failed = if failed == 1 { "1 photograph".to_string() } else { format!("{failed} photographs") };
+        console::print_note(&format!("{failed} could not be read: the network learns from the others"));
+    }
 }
 
 /// The answer of the network as it is.
@@ -103,11 +121,7 @@ pub fn features(net: &GoogLeNet, resize: Resize, mut examples: Vec<Example>) -> 
         };
         photograph.views(resize).iter().map(row).collect::<Result<Vec<_>>>()
     })?;
-    let failed = rows.iter().filter(|rows| rows.is_none()).count();
-    if failed > 0 {
-        let failed = if failed == 1 { "1 photograph".to_string() } else { format!("{failed} photographs") };
-        console::print_note(&format!("{failed} could not be read: the network learns from the others"));
-    }
+    tell_failed(&rows);
     let mut is_read = rows.iter().map(Option::is_some);
     examples.retain(|_| is_read.next().unwrap_or(false));
     let mut features = Features::new(net.features_len())?;
