@@ -5,7 +5,6 @@ use occlude::text::shown;
 use occlude::{Error, Labels, Result, Weights};
 
 use super::examples::{Before, Example, LEAST};
-use super::record::Answer;
 use crate::cli::args::Learn;
 
 /// The name of the photographs of `--others`.
@@ -23,6 +22,16 @@ enum Role {
     Kept(usize),
     /// Anything but the new classes.
     Others,
+}
+
+/// The answer to a photograph.
+pub struct Answer {
+    /// The index of the class in the trained network.
+    pub index: usize,
+    /// The index among the classes of the photographs, if it is one of them.
+    pub place: Option<usize>,
+    pub label: String,
+    pub probability: f64,
 }
 
 /// The classes of the photographs.

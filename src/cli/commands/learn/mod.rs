@@ -24,9 +24,9 @@ use crate::cli::terminal::threads::on_threads;
 use crate::cli::terminal::{console, interrupt};
 use crate::cli::weights::write::safetensors;
 use crate::cli::weights::{describe, open_and_hash};
-use classes::Classes;
+use classes::{Answer, Classes};
 use examples::Learned;
-use record::{Answer, LearnRecord};
+use record::LearnRecord;
 
 /// The largest number of photographs with wrong answers that are printed.
 const MOST_WRONG: usize = 20;

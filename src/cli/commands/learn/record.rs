@@ -4,19 +4,9 @@ use occlude::learn::{CrossValidation, LinearClassifier};
 use occlude::{Photograph, Resize};
 use serde::Serialize;
 
-use super::classes::Classes;
+use super::classes::{Answer, Classes};
 use super::examples::Example;
 use crate::cli::output::confusion::{Confusion, Share};
-
-/// The answer to a photograph.
-pub struct Answer {
-    /// The index of the class in the trained network.
-    pub index: usize,
-    /// The index among the classes of the photographs, if it is one of them.
-    pub place: Option<usize>,
-    pub label: String,
-    pub probability: f64,
-}
 
 /// All that learn.json tells.
 pub struct LearnRecord<'a> {
