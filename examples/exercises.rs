@@ -5,6 +5,7 @@
 #![allow(unused, unreachable_code, clippy::diverging_sub_expression, reason = "the blanks")]
 
 use occlude::forward::softmax;
+use occlude::learn::{Features, Fit};
 use occlude::network::geometry::{Rect, Window};
 use occlude::network::{BlobId, Layer, Network, Op};
 use occlude::{
@@ -561,6 +562,33 @@ fn exercise_10_1_otsus_threshold_needs_one_pass() {
     let threshold: f32 = todo!();
 
     assert_eq!(Threshold::Otsu.level(&map).unwrap(), Some(threshold));
+}
+
+// Chapter 11: teaching.
+
+/// Given: the features, the classes and a trained classifier. Compute the gradient of loss and price by
+/// each weight, and see that it is zero.
+#[test]
+fn exercise_11_1_the_gradient_is_zero_at_the_lowest_point() {
+    let (count, width, classes, l2) = (30, 6, 3, 0.05);
+    let mut features = Features::new(width).unwrap();
+    for row in 0..count {
+        let level = |column: usize| ((row * 7 + column * row * 5) % 11) as f32 / 11.0;
+        features.push(&(0..width).map(level).collect::<Vec<_>>()).unwrap();
+    }
+    let targets: Vec<usize> = (0..count).map(|row| row % classes).collect();
+    let fit = Fit { features: &features, targets: &targets, classes, fixed: None, l2 };
+    let classifier = fit.run(&(0..count).collect::<Vec<_>>()).unwrap();
+    let probabilities = |row: usize| -> Vec<f64> {
+        let powers: Vec<f64> = classifier.logits(features.row(row)).iter().map(|logit| logit.exp()).collect();
+        powers.iter().map(|power| power / powers.iter().sum::<f64>()).collect()
+    };
+    for class in 0..classes {
+        for column in 0..width {
+            let gradient: f64 = todo!();
+            assert!(gradient.abs() < 1e-4, "class {class}, feature {column}: {gradient}");
+        }
+    }
 }
 
 fn main() {

@@ -49,6 +49,8 @@
 //! | [`book::zeros_and_bits`] | skipping zeros without changing a bit | `src/kernels/`, [`profile`] |
 //! | [`book::reading_a_map`] | the meaning of a map and its limits | [`OcclusionMaps`] |
 //! | [`book::grad_cam`] | Grad-CAM, and a measure to compare maps | [`explain`] |
+//! | [`book::regions`] | boxes, outlines and the smallest parts | [`Region`], [`SmallestParts`] |
+//! | [`book::teaching`] | training of the last layer | [`learn`] |
 //!
 //! 1. **Photograph and picture** ([`mod@image`]). [`Photograph::open`] decodes a file to upright
 //!    RGB. [`Resize`] selects how it becomes a [`Picture`] of 224x224 pixels, by antialiased
@@ -262,6 +264,9 @@ pub mod book {
 
     #[doc = include_str!("../docs/10-regions.md")]
     pub mod regions {}
+
+    #[doc = include_str!("../docs/11-teaching.md")]
+    pub mod teaching {}
 
     #[doc = include_str!("../docs/appendix-trace.md")]
     pub mod appendix_trace {}

@@ -3,7 +3,7 @@
 //! The convolutions stay as they are: a photograph becomes the [`Features`] that the last layer reads.
 //! [`Fit`] finds the weights and biases of a [`LinearClassifier`] on them, by logistic regression.
 //! [`cross_validate`] chooses its regularisation and estimates its accuracy.
-//! [`Weights::with_classifier`](crate::Weights::with_classifier) puts the result into a network.
+//! [`LinearClassifier::replace_in`] and [`LinearClassifier::add_to`] put the result into a network.
 //!
 //! All arithmetic is in f64 and in a fixed order, so the bits of a result do not depend on the machine
 //! and the number of threads.
