@@ -112,8 +112,11 @@ impl Form {
     }
 }
 
-/// Writes a TIFF file. `extra` are further tags of type SHORT.
-fn file(form: Form, tags: &[(u16, u64)], lists: &[(u16, usize, Vec<u64>)], units: &[Vec<u8>]) -> Vec<u8> {
+/// A tag with several numbers, and the size of each.
+type List = (u16, usize, Vec<u64>);
+
+/// Writes a TIFF file. `tags` are those with one number of type SHORT.
+fn file(form: Form, tags: &[(u16, u64)], lists: &[List], units: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = if form.little { b"II".to_vec() } else { b"MM".to_vec() };
     let width = if form.big { 8 } else { 4 };
     bytes.extend(form.number(if form.big { 43 } else { 42 }, 2));
@@ -131,8 +134,7 @@ fn file(form: Form, tags: &[(u16, u64)], lists: &[(u16, usize, Vec<u64>)], units
         })
         .collect();
     let (offset, length) = if form.strip > 0 { (273, 279) } else { (324, 325) };
-    let mut entries: Vec<(u16, usize, Vec<u64>)> =
-        tags.iter().map(|&(tag, value)| (tag, 2, vec![value])).collect();
+    let mut entries: Vec<List> = tags.iter().map(|&(tag, value)| (tag, 2, vec![value])).collect();
     entries.extend(lists.iter().cloned());
     entries.push((offset, 4, offsets));
     entries.push((length, 4, units.iter().map(|unit| unit.len() as u64).collect()));
@@ -358,6 +360,27 @@ fn floats_outside_0_to_1_are_refused() {
     for value in [-1.0, 2.5, 255.0, f32::INFINITY, f32::NAN] {
         let message = open(value).unwrap_err().to_string();
         assert!(message.contains(&format!("a floating-point level of {value}, expected 0")), "{message}");
+    }
+}
+
+/// A sample of unknown meaning is passed over; several are refused, because one may be the opacity.
+#[test]
+fn extra_samples_are_counted() {
+    let stored = Stored::new([9, 21], Kind::Rgba, Sample::Bits(8), |i| (i % 10) as f64 / 9.0);
+    let found = Photograph::from_bytes("scan.tif", &stored.encoded(PLAIN, &[(338, 0)])).unwrap();
+    assert_eq!(found.rgb().iter().map(|&level| f64::from(level)).collect::<Vec<_>>(), stored.rgb());
+    for (kind, extra) in [(Kind::Rgb, vec![2, 0]), (Kind::Rgb, vec![0, 0, 0]), (Kind::Grey, vec![0, 2])] {
+        let count = extra.len();
+        let samples = (kind.samples() + count) as u64;
+        let tags =
+            [(256, 3), (257, 2), (258, 8), (259, 1), (262, kind.photometric()), (277, samples), (278, 2)];
+        let bytes = file(PLAIN, &tags, &[(338, 2, extra)], &[vec![77; 6 * samples as usize]]);
+        let message = Photograph::from_bytes("scan.tif", &bytes).unwrap_err().to_string();
+        let expected = format!(
+            "scan.tif: is a TIFF picture of an unsupported kind ({count} extra samples in a pixel beside its colour, \
+             expected at most one, the opacity)"
+        );
+        assert!(message.starts_with(&expected), "{message}");
     }
 }
 

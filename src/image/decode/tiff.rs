@@ -77,7 +77,10 @@ fn check_tags(file: &mut File) -> Result<(), Problem> {
     let tiled = file.find_tag(Tag::TileOffsets)?.is_some();
     let planar = tag(file, Tag::PlanarConfiguration)? == Some(PLANAR.into());
     let samples = tag(file, Tag::SamplesPerPixel)?.unwrap_or(1);
-    let what = if kind & 1 != 0 {
+    let extra = file.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples)?.map_or(0, |kinds| kinds.len());
+    let what = if extra > 1 {
+        &format!("{extra} extra samples in a pixel beside its colour, expected at most one, the opacity")
+    } else if kind & 1 != 0 {
         "only a preview, as in the raw photographs of cameras"
     } else if kind & 4 != 0 {
         "a transparency mask"
