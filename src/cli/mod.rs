@@ -80,7 +80,17 @@ fn refuse(error: clap::Error, command_line: &[OsString]) -> ! {
         .map(|part| (in_message(part), shown(part).into_owned()))
         .filter(|(part, _)| !part.is_empty())
         .collect();
-    if changed.is_empty() || !error.use_stderr() {
+    if !error.use_stderr() {
+        let code = match console::finish(error.print()) {
+            Ok(()) => error.exit_code(),
+            Err(error) => {
+                console::print_error(&error.to_string());
+                1
+            }
+        };
+        std::process::exit(code);
+    }
+    if changed.is_empty() {
         error.exit();
     }
     let message = error.render().to_string();

@@ -230,7 +230,11 @@ fn a_small_file_system_fills_up() {
 #[test]
 fn an_output_that_takes_nothing_is_an_error() {
     let folder = photos(1);
-    let commands: [&[&str]; 6] = [
+    let commands: [&[&str]; 10] = [
+        &["--help"],
+        &["--version"],
+        &["explain", "-h"],
+        &["help", "batch"],
         &["classify", "picture.png", "--json"],
         &["explain", "picture.png", "--json", "--stride", "224"],
         &["gradcam", "picture.png", "--json"],

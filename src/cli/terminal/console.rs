@@ -11,8 +11,12 @@ use occlude::{Error, Result};
 
 /// Prints to standard output. A closed pipe (`occlude ... | head -1`) is not an error.
 pub fn print(text: &str) -> Result<()> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(escaped_lines(text).as_bytes()).and_then(|()| stdout.flush()) {
+    finish(io::stdout().write_all(escaped_lines(text).as_bytes()))
+}
+
+/// Ends a print to standard output whose result is `written`, as [`print`].
+pub fn finish(written: io::Result<()>) -> Result<()> {
+    match written.and_then(|()| io::stdout().flush()) {
         Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
             Err(Error::Io { path: "standard output".into(), action: "write to", source })
         }
