@@ -93,7 +93,7 @@
 //!    map to the picture, and [`OcclusionMaps::attributions`] distributes it over the pixels as
 //!    Captum does. The total activation of a [`Feature`] has a map of its own.
 //!    [`GoogLeNet::grad_cam`] computes Grad-CAM maps, and [`Faithfulness`] measures which of two
-//!    maps is more faithful to the network. [`Photograph::region_above`] finds the pixels of the
+//!    maps is more faithful to the network. [`Framing::region_above`](image::Framing::region_above) finds the pixels of the
 //!    photograph that hold the evidence, and [`SmallestParts`] the smallest parts that keep or lose
 //!    a class.
 //! 9. **Figures** (`src/cli/`, feature `cli`). The command `occlude explain` draws the map over the

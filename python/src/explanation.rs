@@ -234,7 +234,8 @@ impl Explanation {
         let (level, region, parts) = quietly(py, move || {
             let map = found.evidence(k);
             let level = args.threshold.level(&map)?;
-            let region = found.photograph.region_above(&map, level.unwrap_or(f32::INFINITY), found.resize);
+            let framing = found.photograph.framing(found.resize);
+            let region = framing.region_above(&map, level.unwrap_or(f32::INFINITY));
             let parts = region.parts();
             Ok((level, region, parts))
         })?;

@@ -162,7 +162,7 @@ impl Photograph {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Framing {
     /// Height and width of the photograph.
-    photograph: [usize; 2],
+    pub(crate) photograph: [usize; 2],
     /// Height and width to which it is scaled.
     scaled: [usize; 2],
     /// Row and column of the square's corner on the scaled photograph.

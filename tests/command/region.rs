@@ -80,7 +80,7 @@ fn the_files_hold_the_librarys_regions() {
         let level = Threshold::Share(0.5).level(&[most]).unwrap();
         assert_eq!(level.is_some(), most > 0.0);
         assert_eq!(found["evidence"]["level"].as_f64().map(|level| level as f32), level);
-        let evidence = photograph.region_above(&map, level.unwrap_or(f32::INFINITY), Resize::Stretch);
+        let evidence = photograph.framing(Resize::Stretch).region_above(&map, level.unwrap_or(f32::INFINITY));
         assert_eq!(found["evidence"]["parts"], parts_as_json(&evidence));
         assert_eq!(floats(&found["evidence"]["share"]), [evidence.share()]);
         if let Some(part) = evidence.parts().first() {
@@ -104,7 +104,7 @@ fn the_files_hold_the_librarys_regions() {
                 assert_eq!(found.as_object().unwrap().len(), 2, "{found}");
                 continue;
             };
-            let region = photograph.region_of(&part.pixels, Resize::Stretch);
+            let region = photograph.framing(Resize::Stretch).region_of(&part.pixels);
             assert_eq!(found["parts"], parts_as_json(&region));
             for (with, said) in [("alone", &part.alone), ("without", &part.without)] {
                 let (scores, best) = (&said.probabilities, said.best());

@@ -169,7 +169,8 @@ fn regions(net: &GoogLeNet, photograph: &Photograph, class: usize) -> [Region; 2
     let level = Threshold::default().level(&map).unwrap().unwrap();
     let parts = SmallestParts::new(net).run(&input, &[(class, &map)]).unwrap();
     let keeping = &parts[0].keeping.as_ref().unwrap().pixels;
-    [photograph.region_above(&map, level, Resize::Stretch), photograph.region_of(keeping, Resize::Stretch)]
+    let framing = photograph.framing(Resize::Stretch);
+    [framing.region_above(&map, level), framing.region_of(keeping)]
 }
 
 /// The photograph beside a grey area of the same size, on its left or on its right.

@@ -1,13 +1,13 @@
 //! Regions: sets of pixels, such as those where a map shows evidence, with their connected parts,
 //! bounding boxes and contours.
 //!
-//! A [`Threshold`] tells how large a value of a map counts as evidence. [`Photograph::region_above`]
-//! and [`Photograph::region_of`] carry a map or a part of the network's picture over to the pixels
+//! A [`Threshold`] tells how large a value of a map counts as evidence. [`Framing::region_above`]
+//! and [`Framing::region_of`] carry a map or a part of the network's picture over to the pixels
 //! of the photograph. This module runs no layer.
 
 use std::cell::Cell;
 
-use crate::image::{Photograph, Resize};
+use crate::image::Framing;
 use crate::network::INPUT_SIDE;
 use crate::network::geometry::Rect;
 use crate::{Error, Result};
@@ -271,16 +271,16 @@ fn connected(runs: &[Rect]) -> Vec<usize> {
 }
 
 /// These methods convert places in the network's picture of 224x224 pixels to the photograph.
-impl Photograph {
+impl Framing {
     /// The pixels of the photograph at which a map is at least `level`. The map is `[224][224]`, one
-    /// value for each pixel of [`Photograph::picture`]; between the middles of its pixels, values are
+    /// value for each pixel of [`Photograph::picture`](crate::Photograph::picture); between the middles of its pixels, values are
     /// interpolated linearly. Pixels outside the picture do not belong to the region. If the map reaches
     /// `level` only between the middles of the photograph's pixels, the region is the pixels with the
     /// largest value, unless that is 0 or less.
     ///
     /// # Panics
     /// If the map does not have 224x224 values.
-    pub fn region_above(&self, map: &[f32], level: f32, resize: Resize) -> Region {
+    pub fn region_above(&self, map: &[f32], level: f32) -> Region {
         assert_eq!(map.len(), PIXELS, "a map has 224x224 values");
         // Two neighbours and the share of the second; both are the same at the border.
         let between = |place: f64| -> Option<([usize; 2], f64)> {
@@ -299,13 +299,13 @@ impl Photograph {
             let (above, below) = (along(above), along(below));
             above + (below - above) * down
         };
-        let at_least = |level: f64| self.region(resize, between, |y, x| value(y, x) >= level);
+        let at_least = |level: f64| self.region(between, |y, x| value(y, x) >= level);
         let region = at_least(f64::from(level));
         if region.pixels.contains(&true) || map.iter().all(|&value| value < level) {
             return region;
         }
         let most = Cell::new(0.0f64);
-        self.region(resize, between, |y, x| {
+        self.region(between, |y, x| {
             most.set(most.get().max(value(y, x)));
             false
         });
@@ -313,27 +313,22 @@ impl Photograph {
     }
 
     /// The pixels of the photograph whose middles lie in the given pixels, `[224][224]`, of
-    /// [`Photograph::picture`].
+    /// [`Photograph::picture`](crate::Photograph::picture).
     ///
     /// # Panics
     /// If there are not 224x224 flags.
-    pub fn region_of(&self, pixels: &[bool], resize: Resize) -> Region {
+    pub fn region_of(&self, pixels: &[bool]) -> Region {
         assert_eq!(pixels.len(), PIXELS, "one flag for each of 224x224 pixels");
         let pixel = |place: f64| (0.0..INPUT_SIDE as f64).contains(&place).then_some(place as usize);
-        self.region(resize, pixel, |y, x| pixels[y * INPUT_SIDE + x])
+        self.region(pixel, |y, x| pixels[y * INPUT_SIDE + x])
     }
 
     /// The pixels for which `is_inside` is true. It gets what `at` makes of the places of their row
     /// and their column, unless that is `None`.
-    fn region<P>(
-        &self,
-        resize: Resize,
-        at: impl Fn(f64) -> Option<P>,
-        is_inside: impl Fn(&P, &P) -> bool,
-    ) -> Region {
-        let (framing, size) = (self.framing(resize), [self.height(), self.width()]);
+    fn region<P>(&self, at: impl Fn(f64) -> Option<P>, is_inside: impl Fn(&P, &P) -> bool) -> Region {
+        let size = self.photograph;
         let [rows, columns] = [0, 1].map(|axis| -> Vec<Option<P>> {
-            (0..size[axis]).map(|line| at(framing.to_network(axis, line as f64 + 0.5))).collect()
+            (0..size[axis]).map(|line| at(self.to_network(axis, line as f64 + 0.5))).collect()
         });
         let inside = |row: &Option<P>, column: &Option<P>| {
             row.as_ref().zip(column.as_ref()).is_some_and(|(row, column)| is_inside(row, column))

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::{Photograph, Resize};
 
 fn region(rows: &[&str]) -> Region {
     let pixels = rows.iter().flat_map(|row| row.bytes().map(|pixel| pixel == b'#')).collect();
@@ -162,28 +163,28 @@ fn regions_lie_where_the_picture_shows_the_photograph() {
     for (height, width) in [(224, 224), (672, 448), (40, 20)] {
         let photograph = photograph(height, width);
         let half = rect(0, width / 2, height, width);
-        assert_eq!(left(&photograph.region_of(&right_half, Resize::Stretch)), half);
+        assert_eq!(left(&photograph.framing(Resize::Stretch).region_of(&right_half)), half);
         // Column 112 begins in the middle, and has its value half a pixel later.
-        assert_eq!(left(&photograph.region_above(&ramp(), 111.5, Resize::Stretch)), half);
+        assert_eq!(left(&photograph.framing(Resize::Stretch).region_above(&ramp(), 111.5)), half);
     }
     let wide = photograph(100, 448);
     // The square in the middle: 256 of the 1146 columns to which 448 become, less the margin.
-    let crop = left(&wide.region_of(&vec![true; PIXELS], Resize::CenterCrop));
+    let crop = left(&wide.framing(Resize::CenterCrop).region_of(&vec![true; PIXELS]));
     assert_eq!(crop, rect(6, 180, 94, 268));
-    let half = left(&wide.region_of(&right_half, Resize::CenterCrop));
+    let half = left(&wide.framing(Resize::CenterCrop).region_of(&right_half));
     assert_eq!(half, rect(6, 224, 94, 268));
-    assert_eq!(left(&wide.region_above(&ramp(), 111.5, Resize::CenterCrop)), half);
+    assert_eq!(left(&wide.framing(Resize::CenterCrop).region_above(&ramp(), 111.5)), half);
     // A padded photograph lies in the middle of the picture, and all of it is in the picture.
-    assert_eq!(wide.region_of(&vec![true; PIXELS], Resize::Pad).share(), 1.0);
-    assert_eq!(left(&wide.region_of(&right_half, Resize::Pad)), rect(0, 224, 100, 448));
+    assert_eq!(wide.framing(Resize::Pad).region_of(&vec![true; PIXELS]).share(), 1.0);
+    assert_eq!(left(&wide.framing(Resize::Pad).region_of(&right_half)), rect(0, 224, 100, 448));
     let lower_half: Vec<bool> = (0..PIXELS).map(|at| at >= PIXELS / 2).collect();
-    assert_eq!(left(&wide.region_of(&lower_half, Resize::Pad)), rect(50, 0, 100, 448));
+    assert_eq!(left(&wide.framing(Resize::Pad).region_of(&lower_half)), rect(50, 0, 100, 448));
     // The value of the outermost pixels continues to the border.
-    assert_eq!(photograph(448, 448).region_above(&ramp(), 0.0, Resize::Stretch).share(), 1.0);
+    assert_eq!(photograph(448, 448).framing(Resize::Stretch).region_above(&ramp(), 0.0).share(), 1.0);
     // A maximum between the middles of the photograph's pixels is in the nearest one.
     let mut peak = vec![0.0; PIXELS];
     peak[100 * INPUT_SIDE + 33] = 1.0;
-    let above = |level| photograph(223, 300).region_above(&peak, level, Resize::Stretch);
+    let above = |level| photograph(223, 300).framing(Resize::Stretch).region_above(&peak, level);
     let nearest = rect(100, 44, 101, 45);
     assert_eq!((left(&above(1.0)), above(1.1).area()), (nearest, 0));
 }

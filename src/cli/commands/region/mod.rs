@@ -90,15 +90,13 @@ impl Placed {
 impl<'a> ClassRegions<'a> {
     /// The regions of the `k`-th class.
     fn new(explanation: &Explanation, k: usize, found: &'a ClassParts, args: &Region) -> Result<Self> {
-        let (photograph, resize) = (&explanation.photograph, explanation.resize);
+        let framing = explanation.photograph.framing(explanation.resize);
         let map = explanation.evidence(k);
         let level = args.threshold.level(&map)?;
         // Without evidence, no value of the map is as large.
-        let evidence = photograph.region_above(&map, level.unwrap_or(f32::INFINITY), resize);
-        let placed = |part: &'a SmallestPart| Searched {
-            placed: Placed::new(photograph.region_of(&part.pixels, resize)),
-            part,
-        };
+        let evidence = framing.region_above(&map, level.unwrap_or(f32::INFINITY));
+        let placed =
+            |part: &'a SmallestPart| Searched { placed: Placed::new(framing.region_of(&part.pixels)), part };
         Ok(ClassRegions {
             class: found.class,
             caution: explanation.caution(k, &explanation.drops(k).0, 0.0),
