@@ -61,8 +61,8 @@ int main(int argc, char **argv)
     printf("class %zu: %s\n", class_index, occlude_label(network, class_index));
     printf("probability %.9g\n", (double)probability);
     printf("grid %zu x %zu\n", grid[0], grid[1]);
-    printf("strongest drop %.9g, with rows %zu to %zu and columns %zu to %zu of %d covered\n",
-           (double)drops[strongest], rect[0], rect[2], rect[1], rect[3], OCCLUDE_SIDE);
+    printf("strongest drop %.9g, with a mask %zu pixels wide and %zu high, from x %zu and y %zu on\n",
+           (double)drops[strongest], rect[3] - rect[1], rect[2] - rect[0], rect[1], rect[0]);
     free(drops);
     occlude_maps_free(maps);
     occlude_options_free(options);

@@ -16,7 +16,7 @@ use crate::{Classification, Error};
 pub(super) type Progress = Option<unsafe extern "C-unwind" fn(usize, usize, *mut c_void) -> c_int>;
 
 pub struct Cancel {
-    requested: AtomicBool,
+    pub(super) requested: AtomicBool,
 }
 
 #[unsafe(no_mangle)]

@@ -28,7 +28,7 @@ fn get<T>(
 }
 
 /// Checks that an index is below a limit.
-fn below(index: usize, limit: usize, name: &str) -> Outcome<usize> {
+pub(super) fn below(index: usize, limit: usize, name: &str) -> Outcome<usize> {
     if index < limit {
         Ok(index)
     } else {
@@ -36,7 +36,7 @@ fn below(index: usize, limit: usize, name: &str) -> Outcome<usize> {
     }
 }
 
-fn sides(rect: Rect) -> [usize; 4] {
+pub(super) fn sides(rect: Rect) -> [usize; 4] {
     [rect.y0, rect.x0, rect.y1, rect.x1]
 }
 

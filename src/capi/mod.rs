@@ -14,6 +14,7 @@ mod explain;
 mod maps;
 mod network;
 mod options;
+mod region;
 
 use std::any::Any;
 use std::cell::RefCell;

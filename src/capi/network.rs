@@ -9,6 +9,7 @@ use super::{Failure, OCCLUDE_ERROR_UNSUPPORTED};
 use super::{OCCLUDE_RESIZE_CENTER_CROP, OCCLUDE_RESIZE_MATLAB, OCCLUDE_RESIZE_PAD, OCCLUDE_RESIZE_STRETCH};
 use super::{OutHandle, Outcome};
 use super::{array, copy, given, make, not_null, path, refuse, status};
+use crate::image::Framing;
 use crate::weights;
 use crate::{GoogLeNet, Input, Labels, Photograph, Resize, Weights};
 
@@ -19,6 +20,13 @@ pub struct Network {
 
 pub struct Image {
     pub(super) input: Input,
+    pub(super) framing: Framing,
+}
+
+impl Image {
+    fn of(photograph: &Photograph, how: Resize) -> Image {
+        Image { input: photograph.picture(how).input(), framing: photograph.framing(how) }
+    }
 }
 
 fn resize(number: c_int) -> Outcome<Resize> {
@@ -130,7 +138,7 @@ pub unsafe extern "C" fn occlude_image_from_rgb(
             let row = unsafe { slice::from_raw_parts(rgb.add(row * row_bytes), of_pixels) };
             pixels.extend_from_slice(row);
         }
-        Ok(Image { input: Photograph::from_rgb(height, width, &pixels)?.picture(how).input() })
+        Ok(Image::of(&Photograph::from_rgb(height, width, &pixels)?, how))
     })
 }
 
@@ -143,7 +151,7 @@ pub unsafe extern "C" fn occlude_image_open(file: *const c_char, how: c_int, out
         let file = unsafe { path(file) }?;
         let how = resize(how)?;
         #[cfg(feature = "image")]
-        return Ok(Image { input: Photograph::open(file)?.picture(how).input() });
+        return Ok(Image::of(&Photograph::open(file)?, how));
         #[cfg(not(feature = "image"))]
         {
             let _ = how;

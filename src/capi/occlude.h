@@ -107,7 +107,7 @@ enum occlude_score {
 
 /* A network with its weights. It takes about 30 MB. */
 typedef struct occlude_network occlude_network;
-/* A picture as the network's input. */
+/* A picture as the network's input, 0.6 MB. It keeps the size of the photograph, but not its pixels. */
 typedef struct occlude_image occlude_image;
 /* The options of an explanation. */
 typedef struct occlude_options occlude_options;
@@ -115,6 +115,8 @@ typedef struct occlude_options occlude_options;
 typedef struct occlude_cancel occlude_cancel;
 /* The result of an explanation. */
 typedef struct occlude_maps occlude_maps;
+/* A set of pixels of the photograph. It takes a byte for each pixel of the photograph. */
+typedef struct occlude_region occlude_region;
 
 /* Returns the version of the library, for example "0.1.0". */
 const char *occlude_version(void);
@@ -260,7 +262,7 @@ typedef int (*occlude_progress)(size_t done, size_t total, void *user);
 /* Creates a cancel flag. */
 int occlude_cancel_new(occlude_cancel **cancel);
 
-/* Cancels all explanations that were given the flag. They end within milliseconds with
+/* Cancels all explanations and searches that were given the flag. They end within milliseconds with
  * OCCLUDE_ERROR_CANCELLED; later ones end at once. It may be called from any thread and from a signal
  * handler. */
 int occlude_cancel_request(const occlude_cancel *cancel);
@@ -316,6 +318,57 @@ int occlude_maps_argmax(const occlude_maps *maps, size_t *classes, size_t count)
 
 /* Gets the score of that class at each position. `count` is ny * nx. */
 int occlude_maps_argmax_scores(const occlude_maps *maps, float *scores, size_t count);
+
+/* ---- Regions ---- */
+
+/* The next two functions take a map: the importance of each pixel of the 224x224 picture for a class, in
+ * row order; `count` is 224 * 224. Without a region, occlude_maps_upsampled gives one.
+ *
+ * Finds the evidence: the pixels of the photograph at which the map is at least `share` of its maximum,
+ * above 0 and at most 1. With a share of 0, Otsu's method chooses the value. If no value of the map is
+ * above 0, the region has no pixels. Values between the pixels of the map are interpolated linearly.
+ * `occlude region` limits the map to the largest drop of occlude_maps_map before.
+ * Errors: OCCLUDE_ERROR_OPTION, OCCLUDE_ERROR_MEMORY. */
+int occlude_region_above(const occlude_image *image, const float *map, size_t count, float share,
+                         occlude_region **region);
+
+/* Searches two parts of the picture in tiles of `tile` x `tile` pixels, 4 to 224; `occlude region` takes
+ * 16. `keeping` is the smallest part with which the network predicts the class while everything else is
+ * covered, `losing` the smallest part without which it predicts another class. Smallest means that each
+ * of its tiles is needed. The map is the order in which tiles are tried. A handle is NULL if there is no
+ * such part. A part without pixels means that the class is predicted for the covered picture, or another
+ * class for the whole one. Of the options, which may be NULL, the content of the mask, exhaustive and
+ * threads count. `cancel` may be NULL. A search takes some hundred classifications, about as many as
+ * occlude_explain.
+ * Errors: OCCLUDE_ERROR_OPTION, OCCLUDE_ERROR_CANCELLED, OCCLUDE_ERROR_MEMORY. */
+int occlude_region_smallest(const occlude_network *network, const occlude_image *image,
+                            const occlude_options *options, size_t class_index, const float *map,
+                            size_t count, size_t tile, const occlude_cancel *cancel, occlude_region **keeping,
+                            occlude_region **losing);
+
+void occlude_region_free(occlude_region *region);
+
+/* Gets the height and the width of the photograph. */
+int occlude_region_size(const occlude_region *region, size_t size[2]);
+
+/* Returns the number of pixels of the region; 0 for NULL. */
+size_t occlude_region_area(const occlude_region *region);
+
+/* Gets 1 for each pixel of the photograph in the region, 0 for the others, in row order. `count` is the
+ * height times the width of the photograph. */
+int occlude_region_pixels(const occlude_region *region, uint8_t *pixels, size_t count);
+
+/* Returns the number of connected parts of the region; 0 for NULL. */
+size_t occlude_region_parts(const occlude_region *region);
+
+/* Gets the smallest box around a part: rows y0 to y1 - 1 and columns x0 to x1 - 1 of the photograph, as
+ * y0, x0, y1, x1. Part 0 is the largest. */
+int occlude_region_box(const occlude_region *region, size_t part, size_t box[4]);
+
+/* Gets the probability of each class with everything covered except the region if `alone` is nonzero,
+ * and with only the region covered if it is 0. The region is one of occlude_region_smallest. `count` is
+ * occlude_network_classes. */
+int occlude_region_probabilities(const occlude_region *region, int alone, float *probabilities, size_t count);
 
 #ifdef __cplusplus
 }

@@ -13,14 +13,14 @@ use crate::{GoogLeNet, MaskValue, OcclusionSensitivity, Score};
 pub struct Options {
     mask_size: Option<[usize; 2]>,
     stride: Option<[usize; 2]>,
-    mask_value: MaskValue,
+    pub(super) mask_value: MaskValue,
     mask_clipping: Option<bool>,
     region: Option<Rect>,
     classes: Vec<usize>,
     pub(super) top: Option<usize>,
     score: Score,
-    exhaustive: bool,
-    threads: usize,
+    pub(super) exhaustive: bool,
+    pub(super) threads: usize,
     max_memory: Option<usize>,
 }
 

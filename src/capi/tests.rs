@@ -9,6 +9,7 @@ use super::network::{
     Image, Network, network, occlude_image_from_rgb, occlude_label, occlude_network_classes,
 };
 use super::options::{Options, occlude_options_stride};
+use super::region::Region;
 use super::*;
 use crate::Weights;
 use crate::network::Network as Table;
@@ -139,4 +140,5 @@ fn handles_are_shared_between_threads() {
     shared::<Options>();
     shared::<Cancel>();
     shared::<Maps>();
+    shared::<Region>();
 }

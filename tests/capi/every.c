@@ -94,6 +94,96 @@ static void print_maps(const char *name, const occlude_maps *maps)
     print("argmax_scores", values, count);
 }
 
+/* Everything that a region has. */
+static void print_region(const char *name, const occlude_region *region, int searched)
+{
+    static unsigned char pixels[ROWS * COLUMNS];
+    static float said[CLASSES];
+    size_t numbers[4], area = occlude_region_area(region), found = 0;
+    DO(occlude_region_size(region, numbers));
+    numbers[2] = area;
+    print_sizes(name, numbers, 3);
+    for (size_t part = 0; part < occlude_region_parts(region); part++) {
+        DO(occlude_region_box(region, part, numbers));
+        print_sizes("box", numbers, 4);
+    }
+    DO(occlude_region_pixels(region, pixels, ROWS * COLUMNS));
+    for (size_t i = 0; i < ROWS * COLUMNS; i++) {
+        found += pixels[i];
+    }
+    CHECK(found == area);
+    for (int alone = 1; searched && alone >= 0; alone--) {
+        DO(occlude_region_probabilities(region, alone, said, CLASSES));
+        print(alone ? "alone" : "without", said, CLASSES);
+    }
+    ARGUMENT("size: is NULL", occlude_region_size(region, NULL));
+    ARGUMENT("pixels: is NULL", occlude_region_pixels(region, NULL, ROWS * COLUMNS));
+    ARGUMENT("pixels: has room for 1 values, expected 5400", occlude_region_pixels(region, pixels, 1));
+    ARGUMENT("part: is 5400, expected", occlude_region_box(region, ROWS * COLUMNS, numbers));
+    REFUSED(OCCLUDE_ERROR_ARGUMENT, searched ? "probabilities: is NULL" : "region: was not searched",
+            occlude_region_probabilities(region, 1, NULL, CLASSES));
+}
+
+/* Regions by a map, of the class that the network predicts. */
+static void regions(const occlude_network *network, const occlude_image *image, const occlude_maps *maps)
+{
+    enum { PIXELS = OCCLUDE_SIDE * OCCLUDE_SIDE };
+    static float map[PIXELS], said[1];
+    size_t class_index, box[4];
+    occlude_region *region, *losing;
+    occlude_options *options;
+    occlude_cancel *cancel;
+    DO(occlude_maps_class(maps, 0, &class_index));
+    DO(occlude_maps_upsampled(maps, 0, map, PIXELS));
+    for (int i = 0; i < 2; i++) {
+        DO(occlude_region_above(image, map, PIXELS, i ? 0 : 0.75f, &region));
+        print_region("above", region, 0);
+        occlude_region_free(region);
+    }
+    DO(occlude_options_new(&options));
+    DO(occlude_options_mask_rgb(options, 255, 0, 90));
+    DO(occlude_options_threads(options, 2));
+    DO(occlude_region_smallest(network, image, options, class_index, map, PIXELS, 56, NULL, &region, &losing));
+    print_region("keeping", region, 1);
+    print_region("losing", losing, 1);
+    occlude_region_free(region);
+    occlude_region_free(losing);
+    /* A class that no part has, and that the whole picture does not have. */
+    DO(occlude_region_smallest(network, image, NULL, 3, map, PIXELS, 56, NULL, &region, &losing));
+    CHECK(region == NULL && losing != NULL && occlude_region_area(losing) == 0);
+    print_region("lost", losing, 1);
+    occlude_region_free(losing);
+
+    DO(occlude_cancel_new(&cancel));
+    DO(occlude_cancel_request(cancel));
+    REFUSED(OCCLUDE_ERROR_CANCELLED, "cancelled",
+            occlude_region_smallest(network, image, options, 3, map, PIXELS, 56, cancel, &region, &losing));
+    CHECK(region == NULL && losing == NULL);
+    occlude_cancel_free(cancel);
+    occlude_options_free(options);
+#define SEARCH(network, image, class_index, map, count, tile, keeping, losing)                               \
+    occlude_region_smallest(network, image, NULL, class_index, map, count, tile, NULL, keeping, losing)
+    ARGUMENT("keeping: is NULL", SEARCH(network, image, 3, map, PIXELS, 56, NULL, &losing));
+    ARGUMENT("losing: is NULL", SEARCH(network, image, 3, map, PIXELS, 56, &region, NULL));
+    ARGUMENT("network: is NULL", SEARCH(NULL, image, 3, map, PIXELS, 56, &region, &losing));
+    ARGUMENT("image: is NULL", SEARCH(network, NULL, 3, map, PIXELS, 56, &region, &losing));
+    ARGUMENT("map: is NULL", SEARCH(network, image, 3, NULL, PIXELS, 56, &region, &losing));
+    ARGUMENT("count: is 49, expected 50176", SEARCH(network, image, 3, map, 49, 56, &region, &losing));
+    REFUSED(OCCLUDE_ERROR_OPTION, "tile 3", SEARCH(network, image, 3, map, PIXELS, 3, &region, &losing));
+    REFUSED(OCCLUDE_ERROR_OPTION, "class 1000", SEARCH(network, image, CLASSES, map, PIXELS, 56, &region, &losing));
+    ARGUMENT("region: is NULL", occlude_region_above(image, map, PIXELS, 1, NULL));
+    ARGUMENT("image: is NULL", occlude_region_above(NULL, map, PIXELS, 1, &region));
+    ARGUMENT("map: is NULL", occlude_region_above(image, NULL, PIXELS, 1, &region));
+    ARGUMENT("count: is 0, expected 50176", occlude_region_above(image, map, 0, 1, &region));
+    REFUSED(OCCLUDE_ERROR_OPTION, "threshold 1.5", occlude_region_above(image, map, PIXELS, 1.5f, &region));
+    CHECK(region == NULL && occlude_region_area(NULL) == 0 && occlude_region_parts(NULL) == 0);
+    ARGUMENT("region: is NULL", occlude_region_size(NULL, box));
+    ARGUMENT("region: is NULL", occlude_region_pixels(NULL, (unsigned char *)map, 1));
+    ARGUMENT("region: is NULL", occlude_region_box(NULL, 0, box));
+    ARGUMENT("region: is NULL", occlude_region_probabilities(NULL, 1, said, 1));
+    occlude_region_free(NULL);
+}
+
 struct watch {
     size_t done, total, calls;
     atomic_int inside;
@@ -375,6 +465,7 @@ int main(int argc, char **argv)
     CHECK(whole.done == MOST && whole.total == MOST && whole.calls > 1);
     print_maps("defaults", maps);
     refusals(network, image, maps);
+    regions(network, image, maps);
     occlude_maps_free(maps);
     stopping(network, image);
 

@@ -16,10 +16,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use common::{SEED, picture, seeded_weights};
+use occlude::image::Framing;
 use occlude::network::geometry::Rect;
 use occlude::{
-    GoogLeNet, Labels, MaskValue, OcclusionMaps, OcclusionSensitivity, Picture, Resize, Score, Upsampling,
-    Weights,
+    GoogLeNet, Labels, MaskValue, OcclusionMaps, OcclusionSensitivity, Picture, Region, Resize, Score,
+    SmallestPart, SmallestParts, Threshold, Upsampling, Weights,
 };
 use package::{compile, fixed, shared};
 
@@ -239,7 +240,9 @@ fn example(stride: usize) -> String {
     let label = Labels::imagenet().short(class);
     format!(
         "class {class}: {label}\nprobability {probability:08x}\ngrid {ny} x {nx}\n\
-         strongest drop {drop:08x}, with rows {y0} to {y1} and columns {x0} to {x1} of 224 covered\n"
+         strongest drop {drop:08x}, with a mask {} pixels wide and {} high, from x {x0} and y {y0} on\n",
+        x1 - x0,
+        y1 - y0
     )
 }
 
@@ -352,6 +355,20 @@ impl Printed {
         self.sizes("argmax", &maps.argmax);
         self.floats("argmax_scores", &maps.argmax_scores);
     }
+
+    fn region(&mut self, name: &str, region: &Region) {
+        let [height, width] = region.size();
+        self.sizes(name, &[height, width, region.area()]);
+        for Rect { y0, x0, y1, x1 } in region.parts().iter().map(|part| part.bounds) {
+            self.sizes("box", &[y0, x0, y1, x1]);
+        }
+    }
+
+    fn part(&mut self, name: &str, part: &SmallestPart, framing: Framing) {
+        self.region(name, &framing.region_of(&part.pixels));
+        self.floats("alone", &part.alone.probabilities);
+        self.floats("without", &part.without.probabilities);
+    }
 }
 
 #[test]
@@ -378,7 +395,22 @@ fn every_function_does_as_the_header_says() {
     }
     let input = pixels(Resize::Stretch).input();
     let sweep = || OcclusionSensitivity::new(&net);
-    printed.maps("defaults", &sweep().run(&input).unwrap());
+    let maps = sweep().run(&input).unwrap();
+    printed.maps("defaults", &maps);
+    let framing = Framing::new([60, 90], Resize::Stretch);
+    let map = maps.upsampled(0, Upsampling::Bicubic);
+    for threshold in [Threshold::Share(0.75), Threshold::Otsu] {
+        let level = threshold.level(&map).unwrap().unwrap();
+        printed.region("above", &framing.region_above(&map, level));
+    }
+    let search = SmallestParts::new(&net).tile(56);
+    let red = search.clone().mask_value(MaskValue::Rgb([255.0, 0.0, 90.0]));
+    let parts = |search: SmallestParts, class| search.run(&input, &[(class, &map)]).unwrap().remove(0);
+    let [predicted, other] = [parts(red, maps.classes[0]), parts(search, 3)];
+    printed.part("keeping", &predicted.keeping.unwrap(), framing);
+    printed.part("losing", &predicted.losing.unwrap(), framing);
+    assert!(other.keeping.is_none());
+    printed.part("lost", &other.losing.unwrap(), framing);
     let options = sweep()
         .mask_size([60, 50])
         .stride([56, 75])
