@@ -17,8 +17,8 @@ use occlude::text::shown;
 use occlude::weights::Source;
 use occlude::{
     Activations, ClassParts, Classification, Curves, Error, Faithfulness, GoogLeNet, Labels, MaskValue,
-    OcclusionMaps, OcclusionSensitivity, Photograph, Placement, Progress, Ranking, Refinement, Resize,
-    Result, SmallestParts, Upsampling, Weights,
+    OcclusionMaps, OcclusionSensitivity, Photograph, Placement, Prepared, Progress, Ranking, Refinement,
+    Resize, Result, SmallestParts, Upsampling, Weights,
 };
 
 use crate::cli::args::classes::Classes;
@@ -143,22 +143,7 @@ impl Session {
         let choose = |classification: &Classification| classes.resolve(classification);
         let options = options(&self.net, sweep).choose_classes(&choose).cancel(&self.cancel);
         let start = Instant::now();
-        let explanation = |maps: OcclusionMaps| Explanation {
-            image: source.image.clone(),
-            image_sha256: source.sha256.clone(),
-            photograph: source.photograph.clone(),
-            resize: self.resize,
-            maps,
-            elapsed_seconds: start.elapsed().as_secs_f64(),
-            threads: rayon::current_num_threads(),
-            isa: self.net.isa().to_string(),
-            network: self.network.clone(),
-            labels: self.labels.clone(),
-            weights_sha256: self.weights_sha256.clone(),
-            aggregate: sweep.aggregate,
-            placement: sweep.placement,
-            faithfulness: Vec::new(),
-        };
+        let explanation = |maps| self.explanation(&source, sweep, maps, start.elapsed().as_secs_f64());
         let progress = |done| {
             progress(done);
             self.control_flow()
@@ -178,6 +163,62 @@ impl Session {
         require_finite(&maps.scores)?;
         maps.features.iter().try_for_each(|feature| require_finite(&feature.totals))?;
         Ok(explanation(maps))
+    }
+
+    /// Makes the explanation of a photograph again from the scores of an earlier sweep with the same
+    /// options, `[class][ny][nx]`, without its features.
+    ///
+    /// # Errors
+    /// [`Error::Image`] if there are not as many scores as the sweep has.
+    pub fn restore(
+        &self,
+        source: &LoadedPhotograph,
+        classes: &Classes,
+        sweep: &Sweep,
+        scores: Vec<f32>,
+    ) -> Result<Explanation> {
+        let picture = Prepared::new(&self.net, source.photograph.picture(self.resize).input())?;
+        let choose = |classification: &Classification| classes.resolve(classification);
+        let options = options(&self.net, sweep).features([]).choose_classes(&choose);
+        let mut maps = options.blank_maps(&picture)?;
+        if scores.len() != maps.scores.len() {
+            return Err(Error::Image {
+                name: source::shown(&source.image),
+                problem: format!(
+                    "has {} stored scores, expected {}: remove its results and run the command again",
+                    scores.len(),
+                    maps.scores.len()
+                ),
+            });
+        }
+        require_finite(&scores)?;
+        maps.scores = scores;
+        Ok(self.explanation(source, sweep, maps, 0.0))
+    }
+
+    fn explanation(
+        &self,
+        source: &LoadedPhotograph,
+        sweep: &Sweep,
+        maps: OcclusionMaps,
+        elapsed_seconds: f64,
+    ) -> Explanation {
+        Explanation {
+            image: source.image.clone(),
+            image_sha256: source.sha256.clone(),
+            photograph: source.photograph.clone(),
+            resize: self.resize,
+            maps,
+            elapsed_seconds,
+            threads: rayon::current_num_threads(),
+            isa: self.net.isa().to_string(),
+            network: self.network.clone(),
+            labels: self.labels.clone(),
+            weights_sha256: self.weights_sha256.clone(),
+            aggregate: sweep.aggregate,
+            placement: sweep.placement,
+            faithfulness: Vec::new(),
+        }
     }
 
     /// Searches the smallest parts of the photograph that keep and lose each class; `maps` are the

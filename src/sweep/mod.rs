@@ -301,12 +301,23 @@ impl<'a> OcclusionSensitivity<'a> {
     /// # Errors
     /// As [`run`](Self::run), and [`Error::Option`] if the picture was prepared for another network.
     pub fn run_prepared(&self, picture: &Prepared) -> Result<OcclusionMaps> {
-        self.check()?;
-        if !std::ptr::eq(self.net, picture.net) {
-            return Err(Error::option("prepared picture of", "another network", "the network of the sweep"));
-        }
+        self.check_prepared(picture)?;
         self.check_bound()?;
         parallel::in_pool(self.threads, || Ok(self.sweep_over(&picture.input, &picture.activations)?.0))
+    }
+
+    /// Makes the maps of a picture as they are before any position has run: the numbers of the positions,
+    /// `scores`, `argmax`, `argmax_scores` and the features' `totals`, are 0. A program that has stored
+    /// those of a run with the same options puts them back here.
+    ///
+    /// # Errors
+    /// [`Error::Option`] as for [`run_prepared`](Self::run_prepared).
+    pub fn blank_maps(&self, picture: &Prepared) -> Result<OcclusionMaps> {
+        self.check_prepared(picture)?;
+        let (input, base) = (&picture.input, &picture.activations);
+        let classification = base.classification();
+        let classes = self.chosen_classes(&classification)?;
+        Ok(self.maps_before(input, base, classification, classes, &self.channel_sums(base)?))
     }
 
     /// Runs the sweep and returns the cost of each layer instead of the maps.
@@ -351,6 +362,15 @@ impl<'a> OcclusionSensitivity<'a> {
         check_classes(&self.classes, self.net.network())
     }
 
+    /// Checks the options, and that a picture belongs to the same network.
+    fn check_prepared(&self, picture: &Prepared) -> Result<()> {
+        self.check()?;
+        if !std::ptr::eq(self.net, picture.net) {
+            return Err(Error::option("prepared picture of", "another network", "the network of the sweep"));
+        }
+        Ok(())
+    }
+
     fn sweep(&self, input: &Input) -> Result<(OcclusionMaps, Vec<Cost>)> {
         self.check_bound()?;
         if self.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed)) {
@@ -376,13 +396,8 @@ impl<'a> OcclusionSensitivity<'a> {
 
     fn sweep_over(&self, input: &Input, base: &Activations) -> Result<(OcclusionMaps, Vec<Cost>)> {
         let classification = base.classification();
-        let mut classes = self.choose.map_or_else(|| self.classes.clone(), |choose| choose(&classification));
-        check_classes(&classes, self.net.network())?;
-        if classes.is_empty() {
-            classes.push(classification.best());
-        }
-        let channel_sums: Vec<ChannelSum> =
-            self.features.iter().map(|f| ChannelSum::new(self.net, base, f)).collect::<Result<_>>()?;
+        let classes = self.chosen_classes(&classification)?;
+        let channel_sums = self.channel_sums(base)?;
         let copies = BatchRunner {
             net: self.net,
             base,
@@ -404,6 +419,19 @@ impl<'a> OcclusionSensitivity<'a> {
             Some(refined) => fill_coarse_to_fine(&mut maps, &copies, progress, refined)?,
         };
         Ok((maps, costs))
+    }
+
+    fn chosen_classes(&self, classification: &Classification) -> Result<Vec<usize>> {
+        let mut classes = self.choose.map_or_else(|| self.classes.clone(), |choose| choose(classification));
+        check_classes(&classes, self.net.network())?;
+        if classes.is_empty() {
+            classes.push(classification.best());
+        }
+        Ok(classes)
+    }
+
+    fn channel_sums(&self, base: &Activations) -> Result<Vec<ChannelSum>> {
+        self.features.iter().map(|feature| ChannelSum::new(self.net, base, feature)).collect()
     }
 
     /// Makes the maps before any position has run.

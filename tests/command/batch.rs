@@ -16,7 +16,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// The command with the seeded weights, in `folder`.
-fn occlude(folder: &Path, arguments: &[&str]) -> Command {
+pub fn occlude(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_occlude"));
     command.current_dir(folder).args(arguments).env("OCCLUDE_WEIGHTS", seeded_weights());
     command
@@ -30,7 +30,7 @@ fn batch(folder: &Path, out: &str, more: &[&str]) -> Command {
     occlude(folder, &[&["batch", "photos", "--out", out], &QUICK[..], more].concat())
 }
 
-fn run(mut command: Command) -> Output {
+pub fn run(mut command: Command) -> Output {
     let output = command.output().unwrap();
     assert!(!stderr(&output).contains("panicked"), "{command:?}: {}", stderr(&output));
     output
@@ -41,7 +41,7 @@ fn stdout(output: &Output) -> String {
 }
 
 /// Asserts that the command succeeds without messages, and returns its standard output.
-fn succeed(command: Command) -> String {
+pub fn succeed(command: Command) -> String {
     let context = format!("{command:?}");
     let output = run(command);
     assert!(output.status.success() && stderr(&output).is_empty(), "{context}: {}", stderr(&output));
@@ -49,7 +49,7 @@ fn succeed(command: Command) -> String {
 }
 
 /// Asserts the exit code, the messages, an empty standard output, and an unchanged folder.
-fn refuse(folder: &Path, command: Command, code: i32, messages: &[&str]) {
+pub fn refuse(folder: &Path, command: Command, code: i32, messages: &[&str]) {
     let (before, context) = (tree(folder), format!("{command:?}"));
     let output = run(command);
     assert_eq!(output.status.code(), Some(code), "{context}: {}", stderr(&output));
@@ -61,7 +61,7 @@ fn refuse(folder: &Path, command: Command, code: i32, messages: &[&str]) {
 }
 
 /// Every file below a folder, by its relative path.
-fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(at) = folders.pop() {
@@ -77,7 +77,7 @@ fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-fn write_picture(path: &Path, seed: u32) {
+pub fn write_picture(path: &Path, seed: u32) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let picture = RgbImage::from_fn(40 + seed, 30, |x, y| {
         Rgb([x * 5, y * 8, (x * y + 50 * seed) % 256].map(|level| level as u8))
@@ -86,7 +86,7 @@ fn write_picture(path: &Path, seed: u32) {
 }
 
 /// A folder with pictures that have these names in `photos`.
-fn photos(names: &[&str]) -> TempDir {
+pub fn photos(names: &[impl AsRef<Path>]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, seed) in names.iter().zip(0..) {
         write_picture(&folder.path().join("photos").join(name), seed);
@@ -94,7 +94,7 @@ fn photos(names: &[&str]) -> TempDir {
     folder
 }
 
-fn rows(summary: &Path) -> Vec<Value> {
+pub fn rows(summary: &Path) -> Vec<Value> {
     let summary: Value = serde_json::from_slice(&fs::read(summary).unwrap()).unwrap();
     summary["pictures"].as_array().unwrap().clone()
 }

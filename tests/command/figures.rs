@@ -123,8 +123,6 @@ fn figures_have_one_scale_if_the_user_asks_for_it() {
         2,
         &["a number greater than 0"],
     );
-    let batch = ["batch", "picture.png", "--scale", "shared", "--out", "batch"];
-    refuse(&folder, seeded(&folder, &batch), 1, &["--scale", "summary.csv"]);
 }
 
 /// The texts of a figure in SVG.

@@ -25,4 +25,5 @@ mod memory;
 mod page;
 mod region;
 mod report;
+mod shared_scale;
 mod trace;

@@ -47,7 +47,10 @@ still processed.
 be given the same photographs and may share DIR. `occlude merge` checks this and combines their summaries. A batch may go on
 with another number of shards: finished photographs are skipped, and the first shard removes the summaries of the earlier
 number, or of the whole batch. Job files: tools/jobs/.
-Apart from that, DIR is locked: another batch into it is refused while this one runs. If the program is killed, or ended by a
+With --scale shared, the figures of drops are drawn at the end, from the stored scores: the scale is known when all maps are.
+A shard draws none of them. When all shards have ended, the same command without --shard draws the figures and writes the
+summary; it runs no sweep again. If the photographs change, all figures are drawn again on their new scale.
+Apart from the shards of one batch, DIR is locked: another batch into it is refused while this one runs. If the program is killed, or ended by a
 second signal, a file whose name begins with .occlude.lock may stay; it locks nothing, and the next batch removes it.
 
 Exit codes:

@@ -20,7 +20,7 @@ pub const CANVASES: &[(&str, CanvasShape)] =
 pub const FORMATS: &[(&str, Format)] = &[("png", Format::Png), ("svg", Format::Svg)];
 
 /// The choice of the figures of a sweep, and how they are drawn.
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(next_help_heading = "Figures")]
 pub struct Figures {
     /// Figures to draw, separated by commas: drop (the fall of the score at each mask position),
@@ -33,8 +33,21 @@ pub struct Figures {
     pub drawing: Drawing,
 }
 
+impl Figures {
+    /// True if the scale of some figures is known only at the end of a run.
+    pub fn wait_for_scale(&self) -> bool {
+        self.drawing.scale == ScaleChoice::Shared && self.show.0.contains(&Show::Drop)
+    }
+
+    /// These figures, divided into those of drops and all others.
+    pub fn divided(&self) -> [Figures; 2] {
+        let (drops, others) = self.show.0.iter().partition(|show| **show == Show::Drop);
+        [drops, others].map(|shows| Figures { show: Shows(shows), drawing: self.drawing.clone() })
+    }
+}
+
 /// Options of drawing.
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(next_help_heading = "Figures")]
 pub struct Drawing {
     /// Method that enlarges the map for the figure: bicubic, nearest, or none (one tile per mask
@@ -53,8 +66,7 @@ pub struct Drawing {
 
     /// Ends of the colours on a map of drops: auto (the values of the figure), a number (from -VALUE
     /// to VALUE, so that figures of several runs can be compared) or shared (the values of all
-    /// classes and photographs of this run; in `batch`, give a number). Scores and features keep a
-    /// scale of their own
+    /// classes and photographs of this run). Scores and features keep a scale of their own
     #[arg(long, value_name = "auto|VALUE|shared", default_value = "auto", allow_hyphen_values = true,
           value_parser = scale_choice)]
     pub scale: ScaleChoice,
@@ -85,7 +97,7 @@ pub struct Drawing {
 }
 
 /// The shape of the picture under a map, for all commands that draw maps.
-#[derive(Args)]
+#[derive(Clone, Args)]
 pub struct CanvasOption {
     /// Picture under the map: photo (the photograph in its own shape; what the network does not see is
     /// dark) or network (the 224x224 picture of the network, enlarged)

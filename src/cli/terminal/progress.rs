@@ -70,6 +70,11 @@ impl PhotographsBar {
         self.0.set_message(format!("{done}/{total} positions"));
     }
 
+    /// Shows how many photographs have their figures on a shared scale.
+    pub fn show_drawn(&self, done: usize, total: usize) {
+        self.0.set_message(format!("{done}/{total} drawn"));
+    }
+
     pub fn photograph_done(&self) {
         self.0.inc(1);
     }

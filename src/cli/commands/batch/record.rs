@@ -80,12 +80,48 @@ pub struct Record {
     files: BTreeMap<String, String>,
     /// The row of the summary for the photograph.
     pub row: SummaryRow,
+    /// The state of the figures of drops, if all photographs share their scale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<SharedScale>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub struct SharedScale {
+    /// The smallest and the largest drop of this photograph.
+    pub drops: [f32; 2],
+    pub drawn: Option<Drawn>,
+}
+
+/// The figures that have been drawn on a shared scale.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Drawn {
+    /// The smallest and the largest drop of all photographs.
+    pub scale: [f32; 2],
+    /// The names of the figures.
+    pub figures: Vec<String>,
 }
 
 impl Record {
-    pub fn new(recipe: &Recipe, files: &[(String, Vec<u8>)], row: &SummaryRow) -> Record {
+    pub fn new(
+        recipe: &Recipe,
+        files: &[(String, Vec<u8>)],
+        row: &SummaryRow,
+        shared: Option<SharedScale>,
+    ) -> Record {
         let files = files.iter().map(|(name, contents)| (name.clone(), sha256(contents))).collect();
-        Record { recipe: recipe.clone(), files, row: row.clone() }
+        Record { recipe: recipe.clone(), files, row: row.clone(), shared }
+    }
+
+    /// The files of the folder except some, as (name, contents). Returns `None` if one of them is
+    /// missing or has changed.
+    pub fn contents(&self, folder: &Path, except: &[String]) -> Option<Vec<(String, Vec<u8>)>> {
+        let files = self.files.iter().filter(|(name, _)| !except.contains(name));
+        files
+            .map(|(name, written)| {
+                let contents = fs::read(folder.join(name)).ok()?;
+                (sha256(&contents) == *written).then_some((name.clone(), contents))
+            })
+            .collect()
     }
 
     /// Reads the record of a folder of results. Returns `None` if it is missing or damaged.
