@@ -118,7 +118,8 @@ fn assert_position(browser: &mut Browser, map: &Value, [row, column]: [usize; 2]
     assert_eq!(text(browser, "row"), format!("{} of {}", row + 1, size("grid", 0)), "{context}");
     assert_eq!(text(browser, "column"), format!("{} of {}", column + 1, size("grid", 1)), "{context}");
     assert_eq!(text(browser, "centre"), format!("x {}, y {}", centre[1], centre[0]), "{context}");
-    assert_eq!(text(browser, "covered"), format!("x {x0} to {}, y {y0} to {}", x1 - 1, y1 - 1), "{context}");
+    let pixels = format!("{} pixels wide and {} high, from x {x0} and y {y0} on", x1 - x0, y1 - y0);
+    assert_eq!(text(browser, "covered"), pixels, "{context}");
 
     let values = "[...document.querySelectorAll('#scores tr')].map((row) => [...row.querySelectorAll('data')]\
                   .map((data) => [Number(data.value), Number(data.textContent.replaceAll('−', '-'))]))";
@@ -736,7 +737,7 @@ fn a_mask_without_one_colour_is_hatched() {
     let [x, y] = middle(&mut browser, &map, [1, 1]);
     browser.hover(x, y);
     assert_position(&mut browser, &map, [1, 1]);
-    // The mask covered rows 90 to 134 and the same columns.
+    // The mask covered 45 rows from 90 on and the same columns.
     let colours = format!(
         "{{ {PIXELS} const data = pixels('#canvas', 270, 180, 135, 90); const seen = new Set(); \
          for (let i = 0; i < data.length; i += 4) seen.add(data.slice(i, i + 3).join()); \
@@ -809,7 +810,7 @@ fn a_cropped_photograph_has_its_map_on_the_crop() {
     // The second mask covers columns 56 to 167, and the first row of masks rows 0 to 55.
     let [x, y] = point(&mut browser, 140.0 + 1.75 * 112.0, 30.0 + 1.75 * 10.0);
     browser.hover(x, y);
-    assert_eq!(text(&mut browser, "covered"), "x 56 to 167, y 0 to 55");
+    assert_eq!(text(&mut browser, "covered"), "112 pixels wide and 56 high, from x 56 and y 0 on");
     let (left, top, right, bottom) = (140 + 98, 28, 140 + 294, 28 + 98);
     for (x, y) in [(left, top), (right - 1, bottom - 1), (left, bottom - 1)] {
         assert_eq!(pixel(&mut browser, "canvas", x, y), [9, 99, 199], "x {x}, y {y}");

@@ -43,8 +43,8 @@ pub struct Sweep {
           action = clap::ArgAction::Set, value_parser = choice(&[("on", true), ("off", false)]))]
     pub mask_clipping: bool,
 
-    /// Use only masks whose centre lies in rows y0 to y1 and columns x0 to x1 of the 224x224
-    /// picture; y1 and x1 are excluded [default: the whole picture]
+    /// Use only masks whose centre lies in this part of the 224x224 picture: from row y0 and column
+    /// x0 on, before row y1 and column x1 [default: the whole picture]
     #[arg(long, value_name = "y0,x0,y1,x1", allow_hyphen_values = true, value_parser = region)]
     pub region: Option<Rect>,
 

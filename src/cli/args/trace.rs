@@ -13,7 +13,8 @@ use super::values::{Size, mask_value, pixel, size};
 #[derive(Args)]
 #[command(after_help = "\
 Columns of the table:
-  can change     rows x columns of the layer's output that depend on masked pixels, according to the receptive fields
+  can change     width x height, and the first column and row, of the part of the layer's output that depends on masked
+                 pixels, according to the receptive fields
   computed       share of the output pixels that must be recomputed because one of their inputs has changed
   changed        share of the output pixels whose value has changed
   non-zero       share of the recomputed activations that are not zero after ReLU

@@ -14,6 +14,7 @@ use crate::cli::explanation::{LoadedPhotograph, Session, require_finite};
 use crate::cli::output::files::OutputFolder;
 use crate::cli::output::json::{self, Provenance};
 use crate::cli::output::names::{layer_slug, stem};
+use crate::cli::output::table::box_in_cell;
 use crate::cli::render::backdrop::{Backdrop, CanvasShape};
 use crate::cli::render::canvas::Format;
 use crate::cli::render::colours::Colours;
@@ -253,15 +254,15 @@ impl<'a> LayerMaps<'a> {
         let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string");
         line(String::new());
         line("channels with the largest totals".to_string());
-        line("channel       total     maximum    not 0  maximum at (row, column), pixels of the 224x224 picture on which it depends".into());
+        line("channel       total     maximum    not 0  maximum at    pixels of the 224x224 picture on which it depends".into());
         let listed = &by_strength[..by_strength.len().min(LISTED)];
         let largest = listed.iter().map(|&c| self.channels[c].total.abs()).fold(0.0, f32::max);
         // The same number of decimals for all, so that the largest has four digits.
         let decimals = (3 - largest.max(f32::MIN_POSITIVE).log10().floor() as i32).clamp(1, 6) as usize;
         for &c in listed {
             let ChannelMap { total, maximum, nonzero_share, peak, .. } = &self.channels[c];
-            let place = |Peak { at: [row, column], depends_on: Rect { y0, x0, y1, x1 } }| {
-                format!("({row}, {column}), rows {y0} to {}, columns {x0} to {}", y1 - 1, x1 - 1)
+            let place = |Peak { at: [row, column], depends_on }| {
+                format!("{:<12}  {}", format!("x {column}, y {row}"), box_in_cell(depends_on))
             };
             let (place, share) = (peak.map_or("none".to_string(), place), 100.0 * nonzero_share);
             line(format!("{c:>7} {total:>11.decimals$} {maximum:>11.decimals$} {share:>6.1} %  {place}"));

@@ -17,6 +17,7 @@ use crate::cli::output::earlier;
 use crate::cli::output::files::OutputFolder;
 use crate::cli::output::json::{self, Fill, Provenance};
 use crate::cli::output::names::stem;
+use crate::cli::output::table::{box_in_cell, box_in_words};
 use crate::cli::render::backdrop::{Backdrop, CanvasShape};
 use crate::cli::render::canvas::Format;
 use crate::cli::render::strip::{self, FRAME_SIDE, stage_side};
@@ -68,14 +69,12 @@ fn trace(common: &Common, args: &Trace, output: &OutputFolder) -> Result<ExitCod
 fn story(trace: &occlude::Trace, labels: &Labels, written: &[PathBuf]) -> String {
     let mut text = String::new();
     let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string");
-    let Rect { y0, x0, y1, x1 } = trace.mask;
     let fill = fill_in_words(trace.mask_value);
     let class = trace.whole.best();
     let [whole, covered] = [&trace.whole, &trace.covered].map(|said| said.probabilities[class]);
     line(format!(
-        "The mask covers rows {y0} to {} and columns {x0} to {} ({:.1} %) of the 224x224 picture; content: {fill}",
-        y1 - 1,
-        x1 - 1,
+        "The mask is {}, and covers {:.1} % of the 224x224 picture; content: {fill}",
+        box_in_words(trace.mask),
         percent(trace.mask.area() as u64, (INPUT_SIDE * INPUT_SIDE) as u64),
     ));
     line(format!(
@@ -106,14 +105,13 @@ fn story(trace: &occlude::Trace, labels: &Labels, written: &[PathBuf]) -> String
 
 fn table(line: &mut impl FnMut(String), layers: &[LayerTrace]) {
     let width = layers.iter().map(|layer| layer.name.len()).max().unwrap_or(0);
-    line(format!("{:width$}  {:>11}  {:>17} {:>9} {:>8} {:>8}  multiply-adds", "", "", "", "", "", ""));
+    line(format!("{:width$}  {:>11}  {:>23} {:>9} {:>8} {:>8}  multiply-adds", "", "", "", "", "", ""));
     line(format!(
-        "{:<width$}  {:>11}  {:>17} {:>9} {:>8} {:>8}  {:>7} {:>7} {:>7}",
+        "{:<width$}  {:>11}  {:>23} {:>9} {:>8} {:>8}  {:>7} {:>7} {:>7}",
         "layer", "output", "can change", "computed", "changed", "non-zero", "all M", "exec. M", "saved"
     ));
     for layer in layers {
         let [height, width_, channels] = layer.shape;
-        let Rect { y0, x0, y1, x1 } = layer.reached;
         let pixels = (height * width_) as u64;
         let share = |part: usize| format!("{:.1} %", percent(part as u64, pixels));
         let spent = match layer.dense {
@@ -126,14 +124,10 @@ fn table(line: &mut impl FnMut(String), layers: &[LayerTrace]) {
             ),
         };
         line(format!(
-            "{:<width$}  {:>11}  {:>17} {:>9} {:>8} {:>8}{spent}",
+            "{:<width$}  {:>11}  {:>23} {:>9} {:>8} {:>8}{spent}",
             layer.name,
             format!("{height}x{width_}x{channels}"),
-            if layer.reached.is_empty() {
-                "nothing".to_string()
-            } else {
-                format!("{y0}-{} x {x0}-{}", y1 - 1, x1 - 1)
-            },
+            if layer.reached.is_empty() { "nothing".to_string() } else { box_in_cell(layer.reached) },
             share(layer.computed_pixels()),
             share(layer.changed_pixels()),
             format!("{:.1} %", 100.0 * layer.nonzero),

@@ -1,7 +1,8 @@
-//! The list of the most probable classes, and scores as text, printed by several commands.
+//! The list of the most probable classes, scores and boxes as text, printed by several commands.
 
 use std::fmt::Write;
 
+use occlude::network::geometry::Rect;
 use occlude::text::shown;
 use occlude::{Classification, Error, Labels, OcclusionMaps, Result};
 
@@ -64,6 +65,16 @@ pub fn strongest(maps: &OcclusionMaps, k: usize) -> [String; 2] {
         "no evidence against the class at any position".to_string()
     };
     [evidence_for, evidence_against]
+}
+
+/// A box of pixels in words, which leave no doubt about its last row and column.
+pub fn box_in_words(Rect { y0, x0, y1, x1 }: Rect) -> String {
+    format!("{} pixels wide and {} high, from x {x0} and y {y0} on", x1 - x0, y1 - y0)
+}
+
+/// The same, width first, for a cell of a table.
+pub fn box_in_cell(Rect { y0, x0, y1, x1 }: Rect) -> String {
+    format!("{}x{} from x {x0}, y {y0}", x1 - x0, y1 - y0)
 }
 
 /// A text of a figure with the minus sign of the terminal.

@@ -23,7 +23,7 @@ use crate::cli::explanation::{Explanation, LoadedPhotograph, Session};
 use crate::cli::output::earlier;
 use crate::cli::output::files::OutputFolder;
 use crate::cli::output::names::{slugs, stem};
-use crate::cli::output::table::{LISTED, ascii, score, table};
+use crate::cli::output::table::{LISTED, ascii, box_in_words, score, table};
 use crate::cli::render::canvas::{Format, encode_png};
 use crate::cli::terminal::console;
 use crate::cli::terminal::progress::{PositionsBar, SearchLine};
@@ -200,12 +200,6 @@ fn scores(said: &Classification, score: Score) -> &[f32] {
         Score::Logit => &said.logits,
         _ => &said.probabilities,
     }
-}
-
-/// A box in words, which leave no doubt about its last row and column.
-fn box_in_words(bounds: Rect) -> String {
-    let (width, height) = (bounds.width(), bounds.height());
-    format!("{width} pixels wide and {height} high, from x {} and y {} on", bounds.x0, bounds.y0)
 }
 
 /// A share of the photograph in words.

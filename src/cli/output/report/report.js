@@ -420,7 +420,7 @@ function showPosition() {
   number(element("row"), row, `${row + 1} of ${rows}`);
   number(element("column"), column, `${column + 1} of ${columns}`);
   element("centre").textContent = `x ${x}, y ${y}`;
-  element("covered").textContent = `x ${x0} to ${x1 - 1}, y ${y0} to ${y1 - 1}`;
+  element("covered").textContent = `${x1 - x0} pixels wide and ${y1 - y0} high, from x ${x0} and y ${y0} on`;
   scoreRows.forEach(({ cells }, k) => {
     number(cells[1], map.scores[k][row][column], exact(map.scores[k][row][column]));
     number(cells[2], map.maps[k][row][column], signed(map.maps[k][row][column]));
