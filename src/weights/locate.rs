@@ -3,6 +3,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -82,17 +83,20 @@ fn find_with(explicit: Option<&Path>, variable: &dyn Fn(&str) -> Option<OsString
 
 /// The requested source, without fallback; `by` names the origin of the request.
 fn demanded(path: PathBuf, by: &str) -> Result<Source> {
-    let refuse = |problem: String| Err(Error::weights(path.to_string_lossy(), problem));
     if path.as_os_str() == BUILTIN_NAME {
         #[cfg(feature = "builtin")]
         return Ok(Source::Builtin);
         #[cfg(not(feature = "builtin"))]
-        return refuse("this build has no built-in network: its feature `builtin` is off".to_string());
+        return Err(Error::weights(
+            BUILTIN_NAME,
+            "this build has no built-in network: its feature `builtin` is off",
+        ));
     }
     if path.exists() {
         return Ok(Source::File(path));
     }
-    refuse(format!("no such file, although it was requested{by}"))
+    let problem = format!("no such file, although it was requested{by}");
+    Err(Error::Io { path, action: "read", source: io::Error::new(io::ErrorKind::NotFound, problem) })
 }
 
 /// The user's cache directory on this platform.

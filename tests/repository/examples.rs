@@ -28,7 +28,7 @@ fn run(name: &str, arguments: &[&str]) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{name}: {errors}");
     assert!(
-        errors.starts_with("no-such-file: no such file") && errors.contains("weights are random"),
+        errors.starts_with("cannot read no-such-file: no such file") && errors.contains("weights are random"),
         "{errors}"
     );
     String::from_utf8(output.stdout).unwrap()
