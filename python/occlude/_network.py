@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ._image import Image
 
     Classes = Union[str, int, Iterable[Union[str, int]]]
-    Size = Union[str, int, tuple[int, int]]
+    Size = Union[str, int, Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,11 @@ class GoogLeNet:
     `resize`: "stretch", "center-crop", "pad" or "matlab", how the 224x224 picture is made; each call may
     choose another.
 
-    Raises `OSError` for a file that cannot be read, `WeightsError` for one that is missing or holds no such network,
+    Raises `OSError` for a file that is missing or cannot be read, `WeightsError` for one that holds no such network,
     `LabelsError` for names that do not fit.
+
+    A pickled network holds no weights, only where they are: it is loaded from the same file again, and refused with
+    `WeightsError` if that file has changed. `copy.deepcopy` returns the network itself, which never changes.
     """
 
     def __init__(
@@ -74,11 +77,20 @@ class GoogLeNet:
     ) -> None:
         names = None
         if labels is not None and not isinstance(labels, (str, os.PathLike)):
-            names, labels = "\n".join(labels), None
-        paths = {"weights": weights, "labels": labels}
-        files = {name: os.fspath(path) for name, path in paths.items() if path is not None}
-        options = words(**files, transform_input=transform_input, resize=resize)
+            names, labels = _lines(labels), None
+        weights = _path("weights", weights, ' or "builtin"; weights in memory have to be written to a file')
+        labels = _path("labels", labels, ", or the names themselves")
+        options = words(weights=weights, labels=labels, transform_input=transform_input, resize=resize)
         self._network = _occlude.Network(options, names)
+        self._pickled = (names.split("\n") if names else labels and os.path.abspath(labels), transform_input, resize)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        file = self._network.weights
+        weights = "builtin" if file is None else os.path.abspath(file)
+        return _restored, (weights, *self._pickled, self._network.weights_sha256)
+
+    def __deepcopy__(self, memo: Any) -> GoogLeNet:
+        return self
 
     def __repr__(self) -> str:
         return f"<occlude.GoogLeNet: {self.name}>"
@@ -111,9 +123,9 @@ class GoogLeNet:
         *,
         mask_size: Size = "auto",
         stride: Size = "auto",
-        mask_value: Union[str, float, tuple[float, float, float]] = "auto",
+        mask_value: Union[str, float, Sequence[float]] = "auto",
         mask_clipping: bool = True,
-        region: Optional[tuple[int, int, int, int]] = None,
+        region: Optional[Sequence[int]] = None,
         activation: Union[str, Iterable[str]] = (),
         aggregate: str = "none",
         placement: str = "centres",
@@ -194,6 +206,35 @@ class GoogLeNet:
         """The scores of tensors like those of `input`: `(n, 3, 224, 224)` gives `(n, classes)`."""
         logits, probabilities = self._network.predict(tensor_bytes(inputs))
         return np.asarray(probabilities if is_probability(score) else logits)
+
+
+def _path(name: str, value: Any, otherwise: str) -> Optional[str]:
+    """A path as text. Paths in bytes have no text on every system, and no one means the bytes of a file."""
+    path = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if path is not None and not isinstance(path, str):
+        raise TypeError(f"{name} is {type(path).__name__}, expected a path as str or os.PathLike{otherwise}")
+    return path
+
+
+def _lines(labels: Iterable[str]) -> str:
+    """Names of classes as the lines of a file."""
+    if isinstance(labels, (bytes, bytearray, memoryview)) or not isinstance(labels, Iterable):
+        raise TypeError(f"labels is {type(labels).__name__}, expected a path as str or os.PathLike, or a list of names")
+    names = list(labels)
+    for i, name in enumerate(names):
+        if not isinstance(name, str):
+            raise TypeError(f"labels[{i}] is {type(name).__name__}, expected a name as str")
+        if "\n" in name or "\r" in name:
+            raise _occlude.LabelsError(f"labels[{i}] is {name!r}, expected the name of one class, without line ends")
+    return "\n".join(names)
+
+
+def _restored(weights: str, labels: Any, transform_input: Optional[bool], resize: str, sha256: str) -> GoogLeNet:
+    """A network that was pickled."""
+    net = GoogLeNet(weights, labels=labels, transform_input=transform_input, resize=resize)
+    if net._network.weights_sha256 != sha256:
+        raise _occlude.WeightsError(f"{weights}: has changed since the network was pickled: load it by its name")
+    return net
 
 
 def is_probability(score: str) -> bool:

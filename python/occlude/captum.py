@@ -10,7 +10,7 @@ Captum itself is not needed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Optional, Union
 
 import numpy as np
@@ -33,8 +33,8 @@ class Occlusion:
     def attribute(
         self,
         inputs: Any,
-        sliding_window_shapes: tuple[int, ...],
-        strides: Union[None, int, tuple[int, ...]] = None,
+        sliding_window_shapes: Sequence[int],
+        strides: Union[None, int, Sequence[int]] = None,
         baselines: Any = None,
         target: Any = None,
         additional_forward_args: Any = None,

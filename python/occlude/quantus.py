@@ -11,6 +11,7 @@ is not needed here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Union
 
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from ._network import GoogLeNet
 from .captum import Occlusion
 
-Size = Union[int, tuple[int, int]]
+Size = Union[int, Sequence[int]]
 
 
 class Explain:

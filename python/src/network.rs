@@ -1,6 +1,7 @@
 //! The network: classification, the sweep, Grad-CAM.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
@@ -60,6 +61,15 @@ impl Network {
     #[getter]
     fn name(&self) -> &str {
         &self.session.network
+    }
+
+    /// The weights file; None for the built-in network.
+    #[getter]
+    fn weights(&self) -> Option<&Path> {
+        match &self.session.weights_source {
+            occlude::weights::Source::File(file) => Some(file),
+            _ => None,
+        }
     }
 
     #[getter]
