@@ -6,8 +6,8 @@ use occlude::network::geometry::Rect;
 use occlude::network::{BlobId, Network, Op};
 use occlude::parallel::MAX_THREADS;
 use occlude::{
-    Activations, Error, Faithfulness, Feature, GoogLeNet, Input, Isa, MaskValue, OcclusionMaps,
-    OcclusionSensitivity, Score, Weights,
+    Activations, Classification, Error, Faithfulness, Feature, GoogLeNet, Input, Isa, MaskValue,
+    OcclusionMaps, OcclusionSensitivity, Prepared, Score, Weights,
 };
 use proptest::prelude::*;
 use safetensors::Dtype;
@@ -407,6 +407,29 @@ fn coarse_to_fine_ends_in_the_same_bits() {
     assert_eq!(most.load(Ordering::Relaxed), 63);
     let stopped = sweep.on_progress(&progress).on_refinement(&|_| ControlFlow::Break(())).run(&INPUT);
     assert!(matches!(stopped, Err(Error::Cancelled)));
+}
+
+/// Stored numbers of a run, put into maps without one, are the result of the run.
+#[test]
+fn maps_are_made_again_from_stored_numbers() {
+    let picture = Prepared::new(&NET, INPUT.clone()).unwrap();
+    let choose = |classification: &Classification| classification.top(2);
+    let sweep = OcclusionSensitivity::new(&NET)
+        .stride([75, 112])
+        .region(Rect { y0: 40, x0: 0, y1: 224, x1: 224 })
+        .mask_value(MaskValue::Noise(5))
+        .choose_classes(&choose)
+        .features([Feature { layer: "inception_5b/1x1".to_string(), channel: None }]);
+    let found = sweep.run_prepared(&picture).unwrap();
+    let mut again = sweep.blank_maps(&picture).unwrap();
+    assert!(again.scores.iter().chain(&again.argmax_scores).all(|score| *score == 0.0));
+    (again.scores, again.argmax) = (found.scores.clone(), found.argmax.clone());
+    again.argmax_scores = found.argmax_scores.clone();
+    again.features[0].totals = found.features[0].totals.clone();
+    assert_same_bits(&again, &found);
+    let other = GoogLeNet::new(&Weights::seeded(2)).unwrap();
+    let message = OcclusionSensitivity::new(&other).blank_maps(&picture).unwrap_err().to_string();
+    assert!(message.starts_with("prepared picture of another network"), "{message}");
 }
 
 #[test]
