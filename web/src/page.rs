@@ -3,6 +3,9 @@
 //!
 //! `cargo run --release --manifest-path web/Cargo.toml [FILE]`
 
+#[path = "../../src/cli/page/template.rs"]
+mod template;
+
 use std::error::Error;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -16,23 +19,41 @@ use flate2::write::GzEncoder;
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
+const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline' 'wasm-unsafe-eval' blob:; worker-src blob:; \
+                      style-src 'unsafe-inline'; img-src data: blob:";
+
+const WHERE: &str =
+    "Everything is computed on this page. Nothing is sent anywhere, and no network connection is\nneeded.";
+
+const NETWORKS: &str = "\
+ <label class=\"button small\"><input type=\"file\" id=\"weights\" accept=\".safetensors,.caffemodel,.onnx\"> Load the published \
+weights from a file</label> <button type=\"button\" class=\"small\" id=\"builtin-network\" hidden>Built-in network</button>";
+
+const FACTS: &str = "<dt>Size of this page</dt><dd id=\"page-size\"></dd>\n";
+
 fn main() -> Result<(), Box<dyn Error>> {
     let web = Path::new(env!("CARGO_MANIFEST_DIR"));
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| web.join("target"), PathBuf::from);
     let page = env::args_os().nth(1).map_or_else(|| target.join("occlude.html"), PathBuf::from);
     let read = |path: &str| fs::read(web.join(path)).map_err(|error| format!("{path}: {error}"));
-    let text = |path: &str| Ok::<_, Box<dyn Error>>(String::from_utf8(read(path)?)?);
-    let style = text("../src/cli/output/report/report.css")? + &text("page/page.css")?;
-    let parts = [
-        ("style", style),
-        ("worker", text("page/worker.js")?),
-        ("script", text("../src/cli/output/report/common.js")? + &text("page/page.js")?),
+    let held = [
         ("engine-relaxed", packed(&engine(web, &target, "+simd128,+relaxed-simd")?)?),
         ("engine-simd", packed(&engine(web, &target, "+simd128")?)?),
-        ("network", packed(&read("../weights/builtin.safetensors")?)?),
+        ("builtin", packed(&read("../weights/builtin.safetensors")?)?),
         ("photograph", BASE64_STANDARD.encode(read("../tests/data/chelsea.png")?)),
+        ("worker", include_str!("../../src/cli/page/worker.js").to_string()),
     ];
-    let html = filled(&text("page/page.html")?, &parts)?;
+    let data =
+        held.map(|(id, text)| format!("<script type=\"text/plain\" id=\"{id}\">{text}</script>")).join("\n");
+    let html = template::filled(&[
+        ("policy", POLICY),
+        ("style", template::STYLE),
+        ("where", WHERE),
+        ("networks", NETWORKS),
+        ("facts", FACTS),
+        ("data", &data),
+        ("script", &[template::SCRIPT, include_str!("../../src/cli/page/wasm.js")].concat()),
+    ]);
     fs::write(&page, &html).map_err(|error| format!("{}: {error}", page.display()))?;
     println!("{}: {:.1} MB", page.display(), html.len() as f64 / 1e6);
     Ok(())
@@ -63,18 +84,4 @@ fn packed(bytes: &[u8]) -> std::io::Result<String> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(bytes)?;
     Ok(BASE64_STANDARD.encode(encoder.finish()?))
-}
-
-/// Fills the places `{{name}}` of a page.
-fn filled(page: &str, parts: &[(&str, String)]) -> Result<String, Box<dyn Error>> {
-    let mut pieces = page.split("{{");
-    let mut html = pieces.next().unwrap_or_default().to_string();
-    for piece in pieces {
-        let (name, after) = piece.split_once("}}").ok_or("a place of the page is not closed")?;
-        let (_, part) =
-            parts.iter().find(|part| part.0 == name).ok_or_else(|| format!("nothing is named {name}"))?;
-        html += part;
-        html += after;
-    }
-    Ok(html)
 }

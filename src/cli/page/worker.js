@@ -1,8 +1,8 @@
 "use strict";
 
-// Runs the engine (src/lib.rs) in a worker. A request is { id, name, argument, numbers }: the name of a
-// function, the bytes for its buffer or null, and its other arguments. The answer is { id, error } or
-// { id, numbers, bytes }. The first message has the compiled engine.
+// Runs the engine (web/src/lib.rs) in a worker. A request is { id, name, argument, numbers }: the name of a
+// function, its bytes or null, and its numbers. The answer is { id, error } or { id, numbers, bytes }. The
+// first message has the compiled engine.
 
 let engine = null;
 // The request that is being answered.
@@ -13,14 +13,15 @@ const numbersAt = (start, count) => new Float32Array(engine.memory.buffer.slice(
 
 function refined(start, count, done, total) {
   postMessage({ id: current, refined: numbersAt(start, count), done, total });
-  return 0;
 }
 
 function run({ name, argument, numbers }) {
-  const bytes = new Uint8Array(argument ?? 0);
-  const start = engine.buffer(bytes.length);
-  new Uint8Array(engine.memory.buffer, start, bytes.length).set(bytes);
-  const status = engine[name](...numbers);
+  const parts = [new TextEncoder().encode(name), new Float64Array(numbers).buffer, argument ?? 0];
+  parts.map((part) => new Uint8Array(part)).forEach((bytes, place) => {
+    const start = engine.argument(place, bytes.length);
+    new Uint8Array(engine.memory.buffer, start, bytes.length).set(bytes);
+  });
+  const status = engine.call();
   const length = engine.bytes_count();
   const result = engine.memory.buffer.slice(engine.bytes(), engine.bytes() + length);
   if (status !== 0) return { error: new TextDecoder().decode(result) };

@@ -6,69 +6,29 @@ const LONGEST = 672;
 // Milliseconds that a control must rest before the map is computed again.
 const REST = 250;
 
-// ---- What the page holds
-
-async function unpacked(id) {
-  const text = element(id).textContent.trim();
-  element(id).remove();
-  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  if (id === "photograph") return bytes.buffer;
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Response(stream).arrayBuffer();
-}
-
-// ---- Engines
-
-// An engine in a worker of its own. It answers one request after the other.
-class Engine {
-  constructor(module) {
-    this.worker = new Worker(Engine.address);
-    this.waiting = new Map();
-    this.stopped = false;
-    this.worker.onmessage = ({ data }) => {
-      const request = this.waiting.get(data.id);
-      if (data.refined) return request.refined?.(data);
-      this.waiting.delete(data.id);
-      if (data.error === undefined) request.resolve(data);
-      else request.reject(Object.assign(new Error(data.error), { fatal: data.fatal ?? false }));
-    };
-    this.worker.onerror = (event) => this.stop(new Error(event.message));
-    this.worker.postMessage({ module });
-  }
-
-  call(name, argument, numbers, refined) {
-    const id = ++Engine.requests;
-    return new Promise((resolve, reject) => {
-      if (this.stopped) return reject(new Cancelled());
-      this.waiting.set(id, { resolve, reject, refined });
-      this.worker.postMessage({ id, name, argument, numbers });
-    });
-  }
-
-  stop(error = new Cancelled()) {
-    this.stopped = true;
-    this.worker.terminate();
-    this.waiting.forEach(({ reject }) => reject(error));
-    this.waiting.clear();
-  }
-}
-Engine.requests = 0;
+// This script continues with that of the engines: wasm.js for those in the page, remote.js for the program
+// that serves the page. It defines
+// - `newEngine()`, which resolves to { engine, name, isa, labels, sha256 }: an engine, its network and the
+//   checksum of the network's file. `engine.call(name, argument, numbers, refined)` calls a function of
+//   calls.rs with bytes, or null, and numbers, and resolves to { numbers, bytes }; `refined` receives maps
+//   so far. `engine.stop()` ends it;
+// - `backs()`, how many engines compute a map;
+// - `showEngine()`, which shows the arithmetic, and `workers(engines)`, that number in words;
+// - `sample()`, which resolves to the file of the sample, and `start()`, which begins.
 
 // A request that another one has made superfluous.
 class Cancelled extends Error {}
 
 const state = {
-  module: null,
-  weights: null,      // the file of the network, { name, data }; the name is "builtin" for the one in the page
-  builtin: null,      // that one
-  exact: 0,           // 1 to emulate exact multiply-adds
+  weights: null,      // the file of the network, { name, more }, "builtin" for the built-in one; more options of the command
+  sha256: "",         // its checksum
   front: null,        // the engine that answers and paints
   back: [],           // the engines that compute maps
   labels: [],
   categories: [],     // their colours
   isa: "",
   source: null,       // { name, data, size } of the photograph that the engine in front has
-  photograph: null,   // { name, data, pixelSize, bitmap, width, height, top } as it is shown; null while it is opened
+  photograph: null,   // { name, data, pixelSize, sha256, bitmap, width, height, top } as it is shown; null while it is opened
   maps: null,         // the map so far; see `parsed`
   layer: null,        // its picture
   mask: null,         // [y, x] of the mask's middle, in pixels of the canvas
@@ -79,20 +39,6 @@ const state = {
 
 const label = (index) => state.labels[index] ?? `class ${index}`;
 const shortName = (index) => label(index).split(", ")[0];
-
-async function newEngine() {
-  const engine = new Engine(state.module);
-  const loaded = await engine.call("network", state.weights.data, [state.exact]).catch((error) => {
-    engine.stop();
-    throw error;
-  });
-  const lines = new TextDecoder().decode(loaded.bytes).trimEnd().split("\n");
-  return { engine, name: lines[0], isa: lines[1], labels: lines.slice(2) };
-}
-
-// The engines beside the one in front: one for each processor, and not more than three, because each
-// has a network of its own.
-const backs = () => Math.min(Math.max(navigator.hardwareConcurrency ?? 1, 1), 3);
 
 // ---- Settings
 
@@ -133,7 +79,7 @@ function shortest(number) {
   return String(number).replaceAll("-", "−");
 }
 
-// Maps from the numbers of `explain` in src/lib.rs.
+// Maps from the numbers of `explain` in engine.rs.
 function parsed(numbers) {
   const [rows, columns, count] = numbers;
   const size = rows * columns;
@@ -174,13 +120,14 @@ async function open(name, data, { width = 0, height = 0 } = {}) {
   state.source = { name, data, size: { width, height } };
   [state.photograph, state.maps, state.layer, state.mask, state.covered] = [null, null, null, null, null];
   const [wide, high, ...top] = answer.numbers;
+  const sha256 = new TextDecoder().decode(answer.bytes);
   const pixels = new Uint8ClampedArray((await state.front.call("pixels", null, [])).bytes);
   const scale = Math.min(1, (2 * LONGEST) / Math.max(wide, high));
   const bitmap = await createImageBitmap(new ImageData(pixels, wide, high), {
     resizeWidth: Math.max(Math.round(wide * scale), 1), resizeHeight: Math.max(Math.round(high * scale), 1), resizeQuality: "high",
   });
   const classes = Array.from({ length: top.length / 2 }, (_, k) => ({ index: top[2 * k], base: top[2 * k + 1] }));
-  state.photograph = { name, data, pixelSize: { width, height }, bitmap, width: wide, height: high, top: classes };
+  state.photograph = { name, data, pixelSize: { width, height }, sha256, bitmap, width: wide, height: high, top: classes };
   [canvas.width, canvas.height] = [wide, high].map((side) => Math.max(Math.round((side * LONGEST) / Math.max(wide, high)), 1));
   showSettings();
   showScores();
@@ -289,7 +236,7 @@ function finished(milliseconds, engines) {
   const { rows, columns } = state.maps;
   const seconds = (milliseconds / 1000).toFixed(milliseconds < 10000 ? 2 : 0);
   element("speed").textContent =
-    `${rows * columns} positions of the mask in ${seconds} s, ${engines} ${engines === 1 ? "engine" : "engines"}`;
+    `${rows * columns} positions of the mask in ${seconds} s, ${workers(engines)}`;
   ["save-picture", "save-numbers"].forEach((button) => (element(button).disabled = false));
   document.documentElement.dataset.complete = String(rows * columns);
 }
@@ -605,9 +552,10 @@ function showSettings() {
   const fill = ["", " --mask-value mean", " --mask-value blur:12", " --mask-value noise:1"][kind];
   const top = state.photograph?.top.map(({ index }) => index) ?? [];
   const own = ownClass() >= 0 && !top.includes(ownClass()) ? `,${ownClass()}` : "";
+  const more = (state.weights?.more ?? []).map(([option, value]) => ` ${option} ${quoted(value)}`).join("");
   element("command").textContent = `occlude explain ${quoted(state.source?.name ?? "PHOTOGRAPH")}` +
-    ` --weights ${quoted(state.weights?.name ?? "builtin")} --classes top5${own} --mask-size ${maskSize} --stride ${stride}${fill}` +
-    `${logit ? " --score logit" : ""}${["", " --resize center-crop", " --resize pad"][resize]}`;
+    ` --weights ${quoted(state.weights?.name ?? "builtin")}${more} --classes top5${own} --mask-size ${maskSize} --stride ${stride}${fill}` +
+    `${logit ? " --score logit" : ""}${["", " --resize center-crop", " --resize pad", " --resize matlab"][resize]}`;
 }
 
 // A file name as a word of a command line.
@@ -654,7 +602,9 @@ function numbersOf(maps) {
   const { maskSize, stride, kind, detail, logit, resize } = maps.options;
   return {
     image: state.photograph.name,
+    image_sha256: state.photograph.sha256,
     network: element("network-name").textContent,
+    weights_sha256: state.sha256,
     isa: state.isa,
     input_size: [SIDE, SIDE],
     mask_size: [maskSize, maskSize],
@@ -662,7 +612,7 @@ function numbersOf(maps) {
     mask_value: ["auto", "mean", `blur:${detail}`, `noise:${detail}`][kind],
     mask_clipping: true,
     region: [0, 0, SIDE, SIDE],
-    resize: ["stretch", "center-crop", "pad"][resize],
+    resize: ["stretch", "center-crop", "pad", "matlab"][resize],
     placement: "centres",
     score: logit ? "logit" : "probability",
     grid: [maps.rows, maps.columns],
@@ -680,13 +630,7 @@ function listen() {
     target.value = "";
     if (file !== undefined) openFile(file);
   });
-  element("sample").addEventListener("click", () => queued(() => open("chelsea.png", state.sample)));
-  element("weights").addEventListener("change", ({ target }) => {
-    const [file] = target.files;
-    target.value = "";
-    if (file !== undefined) queued(async () => load({ name: file.name, data: await file.arrayBuffer() }));
-  });
-  element("builtin-network").addEventListener("click", () => queued(() => load(state.builtin)));
+  element("sample").addEventListener("click", () => queued(async () => open("chelsea.png", await sample())));
   element("remove").addEventListener("click", removeMask);
   addEventListener("dragover", (event) => {
     event.preventDefault();
@@ -747,40 +691,6 @@ function listen() {
     save("map.json", new Blob([JSON.stringify(numbersOf(state.maps))], { type: "application/json" })));
 }
 
-const ARITHMETIC = {
-  "wasm-fma": "fused multiply-adds of this processor (wasm-fma): the same bits as the command's",
-  "wasm-unfused": "multiply-adds that round twice (wasm-unfused), because this browser has no others: probabilities differ from the command's by less than 0.00001",
-  "wasm": "emulated fused multiply-adds (wasm): the same bits as the command's, slowly",
-};
-
-function showArithmetic() {
-  const place = element("isa");
-  place.replaceChildren((ARITHMETIC[state.isa] ?? state.isa) + ".");
-  if (state.isa === "wasm-fma") return;
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "button small";
-  button.textContent = state.exact ? "Compute faster" : "Compute the command's bits, slowly";
-  button.addEventListener("click", () => {
-    state.exact = 1 - state.exact;
-    queued(restart);
-  });
-  place.append(" ", button);
-}
-
-// Takes another network. If it cannot be used, the one before stays.
-async function load(weights) {
-  const before = state.weights;
-  state.weights = weights;
-  try {
-    await restart();
-  } catch (error) {
-    state.weights = before;
-    error.message = error.message.replace(/^the network/, weights.name);
-    throw error;
-  }
-}
-
 // Starts the engines anew, and opens the photograph again.
 async function restart() {
   say("");
@@ -793,31 +703,15 @@ async function restart() {
   const categories = Array.from({ length: colours.length / 4 }, (_, i) => [...colours.subarray(4 * i, 4 * i + 3)]);
   // The maps of the engines before are not theirs.
   Object.assign(state, { photograph: null, maps: null, layer: null, mask: null, covered: null });
-  Object.assign(state, { front: front.engine, isa: front.isa, labels: front.labels, categories });
-  element("network-name").textContent = `${front.name} of ${front.labels.length} classes`;
-  element("builtin-network").hidden = state.weights === state.builtin;
+  Object.assign(state, { front: front.engine, isa: front.isa, labels: front.labels, sha256: front.sha256, categories });
+  element("network-name").textContent = front.name;
   element("classes").replaceChildren(...front.labels.map((name) => new Option(name, name)));
-  showArithmetic();
+  showEngine();
   showSettings();
   if (state.source !== null) await reopen();
-}
-
-async function start() {
-  element("page-size").textContent = `${(document.documentElement.outerHTML.length / 1e6).toFixed(1)} MB, of which the network has most`;
-  const source = element("worker").textContent;
-  Engine.address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-  const [relaxed, simd, builtin, sample] = await Promise.all(["engine-relaxed", "engine-simd", "builtin", "photograph"].map(unpacked));
-  const code = WebAssembly.validate(relaxed) ? relaxed : simd;
-  if (!WebAssembly.validate(code)) throw new Error("This browser is too old: it lacks WebAssembly's SIMD. Browsers since 2023 have it.");
-  state.builtin = { name: "builtin", data: builtin };
-  Object.assign(state, { module: await WebAssembly.compile(code), weights: state.builtin, sample });
-  await restart();
-  await open("chelsea.png", sample);
 }
 
 addEventListener("unhandledrejection", (event) => {
   event.preventDefault();
   failed(event.reason);
 });
-listen();
-queued(start);
