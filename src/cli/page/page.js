@@ -173,6 +173,8 @@ async function sweep() {
   stopSweep();
   const id = state.sweep;
   const { photograph } = state;
+  // One that is being opened has its sweep after that.
+  if (photograph === null) return;
   const options = settings();
   const rows = positions(options.stride);
   const share = Math.min(backs(), rows);
@@ -560,7 +562,8 @@ function showSettings() {
 
 // A file name as a word of a command line.
 function quoted(name) {
-  const path = name.startsWith("-") ? `./${name}` : name;
+  // "-" is standard input.
+  const path = name.startsWith("-") && name !== "-" ? `./${name}` : name;
   return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
 
