@@ -147,6 +147,7 @@
 //! | feature | effect |
 //! |---|---|
 //! | `cli` (default; enables `rayon`, `all-formats`, `pth` and `builtin`) | builds the command |
+//! | `serve` (default; enables `cli`) | builds the command with `occlude serve` |
 //! | `rayon` | uses several threads; without it, all work is done on the calling thread, with the same bits |
 //! | `image` | opens PNG and JPEG files ([`Photograph::open`], [`Picture::open`]); without it, pictures come as raw pixels |
 //! | `all-formats` (enables `image`) | opens WebP, BMP, GIF and TIFF files as well |

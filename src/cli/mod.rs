@@ -7,6 +7,8 @@ pub mod checksum;
 mod commands;
 pub mod explanation;
 pub mod output;
+#[cfg(feature = "serve")]
+mod page;
 mod photographs;
 mod render;
 mod source;
@@ -46,6 +48,8 @@ pub fn run(command_line: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Batch(args) => commands::batch::run(common, args, &matches),
         Command::Merge(args) => commands::batch::merge::run(args),
         Command::Learn(args) => commands::learn::run(common, args),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => commands::serve::run(common, args),
         Command::Profile(args) => commands::profile::run(common, args),
         Command::Layers(args) => commands::layers::run(common, args),
         Command::Trace(args) => commands::trace::run(common, args),

@@ -736,7 +736,7 @@ fn every_help_has_examples() {
 }
 
 /// All subcommands, in the order of the help.
-const SUBCOMMANDS: [&str; 14] = [
+const SUBCOMMANDS: [&str; 17] = [
     "classify",
     "explain",
     "compare",
@@ -745,6 +745,9 @@ const SUBCOMMANDS: [&str; 14] = [
     "features",
     "batch",
     "merge",
+    "learn",
+    "evaluate",
+    "serve",
     "profile",
     "layers",
     "trace",

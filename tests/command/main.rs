@@ -25,5 +25,11 @@ mod memory;
 mod page;
 mod region;
 mod report;
+#[cfg(all(unix, feature = "serve"))]
+mod serve;
+#[cfg(all(unix, feature = "serve"))]
+mod served;
+#[cfg(all(unix, feature = "serve"))]
+mod served_page;
 mod shared_scale;
 mod trace;

@@ -251,8 +251,11 @@ impl Drop for Browser {
     }
 }
 
-/// The `file:` address of a path.
+/// The `file:` address of a path; an address of a server stays as it is.
 fn address(path: &Path) -> String {
+    if path.starts_with("http:") {
+        return path.to_str().unwrap().to_string();
+    }
     let path = path.canonicalize().unwrap();
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-~".contains(&byte);
     let encode = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };

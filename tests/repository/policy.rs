@@ -53,7 +53,7 @@ const IS_A_MACRO: &str = "a procedural macro: generates code for the item below 
 
 /// Packages that run code during the build (build scripts and procedural macros), and a description
 /// of this code.
-const RUNS_WHILE_BUILDING: [(&str, &str); 42] = [
+const RUNS_WHILE_BUILDING: [(&str, &str); 43] = [
     ("borsh", LOOKS_AT_THE_TARGET),
     ("borsh-derive", IS_A_MACRO),
     ("clap_derive", IS_A_MACRO),
@@ -64,6 +64,7 @@ const RUNS_WHILE_BUILDING: [(&str, &str); 42] = [
     ("crossbeam-utils", LOOKS_AT_THE_TARGET),
     ("crunchy", "writes a macro for unrolled loops into its own output folder"),
     ("getrandom", LOOKS_AT_THE_TARGET),
+    ("httparse", ASKS_THE_COMPILER),
     ("indoc", IS_A_MACRO),
     ("libc", ASKS_THE_COMPILER),
     ("matrixmultiply", "compiles a line to see whether the compiler knows AVX-512"),

@@ -19,6 +19,8 @@ mod layers;
 mod learn;
 mod profile;
 mod region;
+#[cfg(feature = "serve")]
+mod serve;
 pub mod shard;
 mod sweep;
 mod trace;
@@ -44,6 +46,8 @@ pub use layers::Layers;
 pub use learn::Learn;
 pub use profile::Profile;
 pub use region::Region;
+#[cfg(feature = "serve")]
+pub use serve::Serve;
 pub use sweep::{Aggregate, Sweep};
 pub use trace::Trace;
 pub use values::Size;
@@ -136,6 +140,8 @@ pub enum Command {
     Merge(Merge),
     Learn(Learn),
     Evaluate(Box<Evaluate>),
+    #[cfg(feature = "serve")]
+    Serve(Serve),
     Profile(Profile),
     Layers(Layers),
     Trace(Trace),

@@ -14,5 +14,7 @@ pub mod learn;
 pub mod man;
 pub mod profile;
 pub mod region;
+#[cfg(feature = "serve")]
+pub mod serve;
 pub mod trace;
 pub mod weights;

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use occlude::parallel::{default_threads, useful};
 use occlude::{Error, Result, memory};
-use rayon::ThreadPoolBuilder;
+use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
 
 use super::console;
 
@@ -22,15 +22,7 @@ const LEAST: usize = 8 << 20;
 /// The whole subcommand runs in the pool. New threads often share a core in their first
 /// milliseconds; this then happens while the weights are loaded, not in the part that is timed.
 pub fn on_threads<T: Send>(threads: Option<usize>, run: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    let asked = useful(threads.map_or_else(default_threads, Ok)?);
-    // One block stays for the network.
-    let count = memory::blocks(asked + 1, OF_A_THREAD).saturating_sub(1).clamp(1, asked.max(1));
-    if count < asked {
-        let threads = if count == 1 { "one thread".to_string() } else { format!("{count} threads") };
-        console::print_note(&format!(
-            "there is no memory for {asked} threads: the program runs on {threads}"
-        ));
-    }
+    let count = affordable(threads)?;
     // Where glibc has no room for the heap of a thread, it takes a page for each of the thread's
     // allocations, however small. The calling thread has a heap.
     let on_this_thread = || ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
@@ -42,11 +34,7 @@ pub fn on_threads<T: Send>(threads: Option<usize>, run: impl FnOnce() -> Result<
         console::print_note(&format!("no thread can be started ({error}): the program runs on one thread"));
         pool = on_this_thread();
     }
-    let pool = pool.map_err(|error| Error::Option {
-        name: "--threads",
-        found: count.to_string(),
-        expected: format!("a number of threads that the system can start ({error})"),
-    })?;
+    let pool = pool.map_err(|error| not_started(count, &error))?;
     // Each thread reserves memory for its allocations when it starts, before this program checks what
     // is left.
     pool.broadcast(|_| drop(black_box(vec![0; 100])));
@@ -54,4 +42,34 @@ pub fn on_threads<T: Send>(threads: Option<usize>, run: impl FnOnce() -> Result<
         memory::require("the program", LEAST)?;
         run()
     })
+}
+
+/// Starts a pool as [`on_threads`] does, for a program that gives it work from several other threads.
+#[cfg(feature = "serve")]
+pub fn pool(threads: Option<usize>) -> Result<rayon::ThreadPool> {
+    let count = affordable(threads)?;
+    ThreadPoolBuilder::new().num_threads(count).build().map_err(|error| not_started(count, &error))
+}
+
+/// The number of threads of a pool: `threads`, or one per core, as far as they are useful and there is
+/// memory for them.
+fn affordable(threads: Option<usize>) -> Result<usize> {
+    let asked = useful(threads.map_or_else(default_threads, Ok)?);
+    // One block stays for the network.
+    let count = memory::blocks(asked + 1, OF_A_THREAD).saturating_sub(1).clamp(1, asked.max(1));
+    if count < asked {
+        let threads = if count == 1 { "one thread".to_string() } else { format!("{count} threads") };
+        console::print_note(&format!(
+            "there is no memory for {asked} threads: the program runs on {threads}"
+        ));
+    }
+    Ok(count)
+}
+
+fn not_started(count: usize, error: &ThreadPoolBuildError) -> Error {
+    Error::Option {
+        name: "--threads",
+        found: count.to_string(),
+        expected: format!("a number of threads that the system can start ({error})"),
+    }
 }

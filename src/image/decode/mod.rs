@@ -141,6 +141,18 @@ impl Photograph {
         read_picture(name, file, metadata.len())
     }
 
+    /// Checks the size of a file in bytes, for a program that knows it before it receives the file; `name`
+    /// is used in error messages only.
+    ///
+    /// # Errors
+    /// [`Error::Image`] if it is larger than 800 MB.
+    pub fn check_file_size(name: &str, bytes: u64) -> Result<()> {
+        if bytes <= MAX_BYTES {
+            return Ok(());
+        }
+        Err(Error::image(name, format!("is larger than {MAX_BYTES} bytes; save a smaller picture")))
+    }
+
     /// Reads the bytes of a picture as [`Photograph::read`] does, from standard input or another
     /// source; `name` is used in error messages only.
     ///
@@ -157,12 +169,9 @@ fn read_picture(name: &str, mut source: impl Read, announced: u64) -> Result<Vec
     let mut bytes = Vec::new();
     source.by_ref().take(HEAD as u64).read_to_end(&mut bytes).map_err(io)?;
     recognise(name, &bytes)?;
-    if announced <= MAX_BYTES {
-        source.take(MAX_BYTES).read_to_end(&mut bytes).map_err(io)?;
-    }
-    if announced.max(bytes.len() as u64) > MAX_BYTES {
-        return Err(Error::image(name, format!("is larger than {MAX_BYTES} bytes; save a smaller picture")));
-    }
+    Photograph::check_file_size(name, announced)?;
+    source.take(MAX_BYTES).read_to_end(&mut bytes).map_err(io)?;
+    Photograph::check_file_size(name, bytes.len() as u64)?;
     Ok(bytes)
 }
 
