@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(confusion.right_of(1).share, 0.5);
         assert_eq!(
             confusion.in_words(),
-            "a row for each class, a column for each answer:\n               A    B other  right\n  class 0 A     1    1     .  0.500\n  class 1 B     .    1     1  0.500\n"
+            "a row for each class, a column for each answer:\n                A    B other  right\n  class 0 A     1    1     .  0.500\n  class 1 B     .    1     1  0.500\n"
         );
         let many = Confusion::new(names(13), answers.into_iter().chain([(0, Some(1))]));
         assert_eq!(

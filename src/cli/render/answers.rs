@@ -12,6 +12,8 @@ const CELL: u32 = 34;
 const MOST: u32 = 900;
 /// The longest name of a class, in pixels.
 const NAME: u32 = 220;
+/// The note above the table.
+const ROWS_AND_COLUMNS: &str = "row: the class of the photograph; column: the answer";
 /// The room for labels of an axis.
 const LABELS: u32 = 64;
 /// The darkest colour of a cell and the colour of the bars.
@@ -47,12 +49,12 @@ pub fn draw(figure: &AnswersFigure) -> Canvas {
     let table = [names + (rows + 1) * cell, rows * cell];
     let head = caption_style().height + note_style().height + GAP;
     let height = head + (SIDE + 2 * tick_style().height + GAP).max(table[1] + cell);
-    let (mut canvas, top) = page(&figure.texts, [left_part + table[0].max(SIDE), height]);
+    let (mut canvas, top) =
+        page(&figure.texts, [left_part + table[0].max(note_style().width(ROWS_AND_COLUMNS)), height]);
     calibration(&mut canvas, [MARGIN, top], figure.bins);
     let left = MARGIN + left_part;
     canvas.text(caption_style(), left, top, "Answers");
-    let said = "row: the class of the photograph; column: the answer";
-    canvas.text(note_style(), left, top + caption_style().height, said);
+    canvas.text(note_style(), left, top + caption_style().height, ROWS_AND_COLUMNS);
     cells(&mut canvas, [left, top + head], [names, cell], figure);
     canvas
 }
