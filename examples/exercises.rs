@@ -125,7 +125,7 @@ fn exercise_2_2_multiply_adds_are_counted_from_shapes() {
     let largest = network.layers.iter().max_by_key(|layer| count(layer)).unwrap();
     assert_eq!((largest.name.as_str(), count(largest)), (most_expensive, its_count));
     let total: usize = network.layers.iter().map(count).sum();
-    assert_eq!(100 * its_count / total, percent);
+    assert_eq!(its_count / (total / 100), percent);
 }
 
 /// Given: a 3x3 layer of the second-last inception block. Compute it as a matrix product: the

@@ -112,11 +112,6 @@ impl Session {
         Classes::parse(lists, &self.labels).map_err(|error| elsewhere(error, &self.labels))
     }
 
-    /// The class that a name, an index or a WordNet id means.
-    pub fn class(&self, name: &str) -> Result<usize> {
-        self.labels.find(name).map_err(|error| elsewhere(error, &self.labels))
-    }
-
     /// Classifies a photograph.
     pub fn classify(&self, source: &LoadedPhotograph) -> Result<Classification> {
         self.net.check_memory()?;

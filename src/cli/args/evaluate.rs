@@ -12,7 +12,8 @@ use super::sweep::{Pool, Sweep};
 #[command(after_help = "\
 PHOTOS is a folder with a subfolder for each class, whose name is the class and which holds its photographs at any depth;
 or a CSV file with the columns path and class, whose paths are relative to the current folder. A class is named as for
---classes: by a name, an index or a WordNet id of the network. Several folders may mean one class.
+--classes: by a name, an index or a WordNet id of the network; underscores may stand for spaces. Several folders may mean
+one class.
 
 The answer of the network is its most probable class; the answer is right if that is the class of the photograph. Intervals
 hold the true share with a probability of 95 % (Wilson), if the photographs are a random sample. Calibration: the answers are
@@ -24,6 +25,11 @@ Files written to DIR:
   evaluate.json  all numbers, with the answer to each photograph
   <name>/        with --explain-wrong, for each photograph with a wrong answer, the files of `occlude explain` for the right
                  class and for the answer
+
+Exit codes:
+  0              success
+  1              failure, or some photographs failed; the others are counted
+  130, 143, 129  interrupted
 
 Examples:
   occlude evaluate test

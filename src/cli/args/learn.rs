@@ -13,6 +13,8 @@ PHOTOS is a folder with a subfolder for each class, whose name is the class and 
 or a CSV file with the columns path and class, whose paths are relative to the current folder. At least 2 classes and 3
 photographs of each are needed; 20 or more give useful accuracies.
 
+A photograph that cannot be read is reported and left out; so are copies.
+
 The convolutions stay as they are. Each photograph becomes the numbers that the last layer reads (1024, or 512 of the
 built-in network), also mirrored and for four parts of it. The last layer is trained on these by logistic regression. Its
 regularisation is chosen by cross-validation: the photographs are divided into up to five parts, each of which is classified

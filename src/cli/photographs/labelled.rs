@@ -5,7 +5,7 @@ use std::fs;
 use std::iter::repeat_n;
 use std::path::{Path, PathBuf};
 
-use occlude::Result;
+use occlude::{Labels, Result};
 
 use super::{Found, MAX_LIST, PassedOver, PhotographFile, plain, refuse, unreadable, with_folders};
 use crate::cli::source;
@@ -56,6 +56,15 @@ pub fn labelled(input: &Path) -> Result<LabelledPhotographs> {
     }
     let photographs = with_folders(paths).into_iter().zip(of).collect();
     Ok(LabelledPhotographs { classes, photographs, passed_over })
+}
+
+/// The class of a network that the name of a folder means. Where no class has the name, its underscores
+/// are read as spaces.
+///
+/// # Errors
+/// Those of [`Labels::find`].
+pub fn class_named(labels: &Labels, name: &str) -> Result<usize> {
+    labels.find(name).or_else(|error| labels.find(&name.replace('_', " ")).map_err(|_| error))
 }
 
 /// The photographs by the name of their class.
@@ -188,6 +197,16 @@ mod tests {
             "{message}"
         );
         assert!(listed(root.path(), "absent").unwrap_err().contains("cannot read"));
+    }
+
+    #[test]
+    fn underscores_are_spaces_where_no_class_has_them() {
+        let labels = Labels::parse("names", b"big cat\nsnake_case").unwrap();
+        let found =
+            ["big_cat", "big cat", "snake_case", "Big_Cat", "1"].map(|name| class_named(&labels, name).ok());
+        assert_eq!(found, [Some(0), Some(0), Some(1), Some(0), Some(1)]);
+        let error = class_named(&labels, "big_dog").unwrap_err().to_string();
+        assert!(error.contains("\"big_dog\""), "{error}");
     }
 
     #[test]

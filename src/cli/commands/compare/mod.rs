@@ -229,16 +229,16 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
         ));
     }
     let title = format!("Evidence in {}", stems.join(" and "));
-    let caution = match faint.iter().map(|(most, _)| *most).reduce(f32::max) {
-        None => String::new(),
-        Some(most) => {
-            let most = readable(most);
-            let names: Vec<_> = faint.into_iter().map(|(_, name)| name).collect();
-            let differences = explanations[0].differences_in_words();
-            format!("{differences} of at most {most}, --score logit shows the evidence: {}", names.join(", "))
-        }
-    };
+    let caution = faint_in_words(&explanations[0], faint);
     panels::draw(&title, &caution, &rows, &notes.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// A caution about maps that hardly differ from zero, each with its largest value and its name.
+fn faint_in_words(explanation: &Explanation, faint: Vec<(f32, String)>) -> String {
+    let Some(most) = faint.iter().map(|(most, _)| *most).reduce(f32::max) else { return String::new() };
+    let (differences, most) = (explanation.differences_in_words(), readable(most));
+    let names: Vec<_> = faint.into_iter().map(|(_, name)| name).collect();
+    format!("{differences} of at most {most}, --score logit shows the evidence: {}", names.join(", "))
 }
 
 /// The photograph without a map, captioned with its predicted class.

@@ -6,7 +6,7 @@ use std::path::Path;
 use occlude::text::shown;
 use occlude::{Classification, Progress, Result};
 
-use super::{ACROSS, names, uncovered};
+use super::{ACROSS, faint_in_words, names, uncovered};
 use crate::cli::args::classes::{Classes, check_count};
 use crate::cli::args::{Common, Compare, Drawing};
 use crate::cli::explanation::{Explanation, LoadedPhotograph, Session};
@@ -130,7 +130,7 @@ fn draw(explanations: &[Explanation; 2], stem: &str, drawing: &Drawing) -> Canva
     let [before, after] = explanations;
     let backdrop = Backdrop::panel(&before.photograph, before.resize, drawing.canvas.shape);
     let mut bar = Some(scale);
-    let mut rows = Vec::new();
+    let (mut rows, mut faint) = (Vec::new(), Vec::new());
     for (explanation, time) in explanations.iter().zip(TIMES) {
         let maps = &explanation.maps;
         let mut panels = vec![uncovered(explanation, time, &backdrop)];
@@ -142,6 +142,9 @@ fn draw(explanations: &[Explanation; 2], stem: &str, drawing: &Drawing) -> Canva
             let (map, lattice) = explanation.drops(k);
             let (upsampling, opacity) = (drawing.upsampling, drawing.opacity);
             let pixels = Overlay { map: &map, lattice, upsampling, opacity }.over(&backdrop, &scale);
+            if let Some(most) = explanation.faint(&map, scale.limit()) {
+                faint.push((most, format!("{name} {time}")));
+            }
             let caption = [name, maps.score.to_string()];
             let mark = drawing.mark.then_some(maps.mask_size);
             let score = readable(maps.base_scores[k]);
@@ -159,7 +162,7 @@ fn draw(explanations: &[Explanation; 2], stem: &str, drawing: &Drawing) -> Canva
     ];
     panels::draw(
         &format!("Evidence in {stem} before and after"),
-        "",
+        &faint_in_words(before, faint),
         &rows,
         &notes.each_ref().map(String::as_str),
     )

@@ -15,7 +15,7 @@ use crate::cli::output::figures::drop_range;
 use crate::cli::output::files::OutputFolder;
 use crate::cli::output::{json, results};
 use crate::cli::photographs::PhotographFile;
-use crate::cli::photographs::labelled::{LabelledPhotographs, labelled};
+use crate::cli::photographs::labelled::{LabelledPhotographs, class_named, labelled};
 use crate::cli::photographs::work::for_each;
 use crate::cli::render::answers::{self, AnswersFigure};
 use crate::cli::render::canvas::{Canvas, Format};
@@ -52,18 +52,14 @@ fn evaluate(common: &Common, args: &Evaluate, output: &OutputFolder) -> Result<E
         console::print_note(&escaped(&words));
     }
     let files: Vec<&PhotographFile> = found.photographs.iter().map(|(file, _)| file).collect();
-    let said = for_each(&files, |file| {
-        let source = LoadedPhotograph::read(&file.path)?;
+    let answered = for_each(&files, |i| {
+        let source = LoadedPhotograph::read(&files[i].path)?;
         let said = session.classify(&source)?;
         require_finite(&said.logits)?;
-        Ok((said, source.sha256))
+        let class = known[found.photographs[i].1];
+        Ok(Answered::new(files[i], class, source.sha256, &said, TOP))
     })?;
-    let mut answered = Vec::new();
-    for ((file, of), said) in found.photographs.iter().zip(said) {
-        if let Some((said, sha256)) = said {
-            answered.push(Answered::new(file, known[*of], sha256, &said, TOP));
-        }
-    }
+    let answered: Vec<Answered> = answered.into_iter().flatten().collect();
     if answered.is_empty() {
         return Err(Error::Image {
             name: source::shown(&args.photographs),
@@ -82,13 +78,18 @@ fn evaluate(common: &Common, args: &Evaluate, output: &OutputFolder) -> Result<E
     }
     if args.json {
         console::print(&json)?;
-        return Ok(ExitCode::SUCCESS);
+    } else {
+        let mut text = summary(&record);
+        for path in written {
+            text += &format!("wrote {}\n", console::shown_path(&path));
+        }
+        console::print(&text)?;
     }
-    let mut text = summary(&record);
-    for path in written {
-        text += &format!("wrote {}\n", console::shown_path(&path));
+    if record.failed > 0 {
+        let (failed, count) = (record.failed, files.len());
+        console::print_error(&format!("{failed} of {count} photographs failed; all others are counted"));
+        return Ok(ExitCode::FAILURE);
     }
-    console::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -97,7 +98,8 @@ fn evaluate(common: &Common, args: &Evaluate, output: &OutputFolder) -> Result<E
 /// # Errors
 /// [`Error::Labels`], which names all that the network does not have.
 fn classes(input: &str, found: &LabelledPhotographs, session: &Session) -> Result<Vec<usize>> {
-    let known: Vec<Result<usize>> = found.classes.iter().map(|name| session.class(name)).collect();
+    let known: Vec<Result<usize>> =
+        found.classes.iter().map(|name| class_named(&session.labels, name)).collect();
     let problems: Vec<String> =
         known.iter().filter_map(|found| Some(found.as_ref().err()?.to_string())).collect();
     if problems.is_empty() {

@@ -109,7 +109,7 @@ pub struct EvaluateRecord<'a> {
     /// The mean of -ln(probability of the photograph's class).
     pub loss: f64,
     pub calibration: Calibration,
-    failed: usize,
+    pub failed: usize,
 }
 
 #[derive(Serialize)]

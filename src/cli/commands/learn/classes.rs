@@ -6,6 +6,7 @@ use occlude::{Error, Labels, Result, Weights};
 
 use super::examples::{Before, Example, LEAST};
 use crate::cli::args::Learn;
+use crate::cli::photographs::labelled::class_named;
 
 /// The name of the photographs of `--others`.
 const OTHERS: &str = "(others)";
@@ -58,7 +59,7 @@ impl Classes {
         let mut new = Vec::new();
         let mut roles = Vec::new();
         for name in &names {
-            roles.push(match known.find(name) {
+            roles.push(match class_named(&known, name) {
                 Ok(class) if args.keep => Role::Kept(class),
                 Err(error @ Error::Option { .. }) if args.keep => return Err(error),
                 _ => {

@@ -12,7 +12,6 @@ use crate::cli::photographs::PhotographFile;
 use crate::cli::photographs::work::for_each;
 use crate::cli::source;
 use crate::cli::terminal::console;
-use crate::cli::terminal::progress::Waiting;
 
 /// The smallest number of photographs of a class.
 pub const LEAST: usize = 3;
@@ -32,9 +31,9 @@ pub struct Example {
 /// # Errors
 /// [`Error::Image`] if a photograph is in two classes. Those of [`for_each`].
 pub fn distinct(files: Vec<(PhotographFile, usize)>, classes: &[String]) -> Result<Vec<Example>> {
-    let _waiting = Waiting::new(format!("reading {} photographs", files.len()));
     let only: Vec<&PhotographFile> = files.iter().map(|(file, _)| file).collect();
-    let sums = for_each(&only, |file| {
+    let sums = for_each(&only, |i| {
+        let file = only[i];
         // Each photograph is read twice.
         if file.path.exists() && !source::is_regular(&file.path) {
             let problem =
@@ -108,8 +107,8 @@ pub fn features(net: &GoogLeNet, resize: Resize, mut examples: Vec<Example>) -> 
     let bytes = examples.len() * Photograph::VIEWS * net.features_len() * size_of::<f32>();
     memory::require("the features of the photographs", 2 * bytes)?;
     let files: Vec<&PhotographFile> = examples.iter().map(|example| &example.file).collect();
-    let rows = for_each(&files, |file| {
-        let photograph = LoadedPhotograph::read(&file.path)?.photograph;
+    let rows = for_each(&files, |i| {
+        let photograph = LoadedPhotograph::read(&files[i].path)?.photograph;
         net.check_memory()?;
         let row = |picture: &Picture| {
             let features = net.features(&picture.input());
