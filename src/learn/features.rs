@@ -8,10 +8,10 @@ use crate::parallel;
 const ROWS: usize = 4;
 /// Columns of an accumulator tile: classes of a product of scores, features of a gradient.
 const LANES: usize = 4;
-/// Rows of which a gradient sums a block of features while they are in the first-level cache.
-const CHUNK: usize = 64;
-/// Features that one task sums in a gradient.
-const BLOCK: usize = 64;
+/// Rows of which a gradient sums a block of features while they are in the first-level cache, in f64.
+const CHUNK: usize = 16;
+/// Features that one task sums in a gradient: long pieces of each row, so that the next lines are fetched ahead.
+const BLOCK: usize = 128;
 
 /// The [features](crate::GoogLeNet::features) of images: a matrix with a row for each image,
 /// `[count][width]`.
@@ -125,24 +125,33 @@ impl Features {
     /// Multiplies factors `[rows][classes]` by the features of some rows, `[classes][width]`: each
     /// value is one sum in the order of the rows.
     pub(super) fn weighted(&self, rows: &[usize], factors: &[f64], classes: usize) -> Vec<f64> {
-        let blocks = self.width.div_ceil(BLOCK);
         let groups = classes.div_ceil(LANES);
+        // [class / LANES][row][class % LANES].
+        let mut packed = vec![[0.0; LANES]; groups * rows.len()];
+        for (row, factors) in factors.chunks_exact(classes).enumerate() {
+            for (class, &factor) in factors.iter().enumerate() {
+                packed[class / LANES * rows.len() + row][class % LANES] = factor;
+            }
+        }
+        let blocks = self.width.div_ceil(BLOCK);
         let sums = parallel::map(blocks, |block| {
-            let columns = block * BLOCK..self.width.min((block + 1) * BLOCK);
-            let mut sums = vec![[[0.0; LANES]; LANES]; groups * BLOCK / LANES];
-            for (chunk, rows) in rows.chunks(CHUNK).enumerate() {
-                for (group, sums) in sums.chunks_exact_mut(BLOCK / LANES).enumerate() {
-                    let factor: Vec<[f64; LANES]> = (0..rows.len())
-                        .map(|row| {
-                            let factors = &factors[(chunk * CHUNK + row) * classes..][..classes];
-                            std::array::from_fn(|i| factors.get(group * LANES + i).copied().unwrap_or(0.0))
-                        })
-                        .collect();
+            let first = block * BLOCK;
+            let width = BLOCK.min(self.width - first);
+            let mut sums = vec![[[[0.0; LANES]; LANES]; BLOCK / LANES]; groups];
+            let mut values = [[[0.0; LANES]; BLOCK / LANES]; CHUNK];
+            for (chunk, rows_here) in rows.chunks(CHUNK).enumerate() {
+                for (values, &row) in values.iter_mut().zip(rows_here) {
+                    let row = &self.row(row)[first..first + width];
+                    values
+                        .as_flattened_mut()
+                        .iter_mut()
+                        .zip(row)
+                        .for_each(|(to, &value)| *to = f64::from(value));
+                }
+                for (group, sums) in sums.iter_mut().enumerate() {
+                    let factors = &packed[group * rows.len() + chunk * CHUNK..][..rows_here.len()];
                     for (tile, sums) in sums.iter_mut().enumerate() {
-                        let column = columns.start + tile * LANES;
-                        if column < columns.end {
-                            self.add_outer(rows, &factor, column, sums);
-                        }
+                        add_outer(&values, factors, tile, sums);
                     }
                 }
             }
@@ -151,36 +160,31 @@ impl Features {
         let mut weighted = vec![0.0; classes * self.width];
         for (class, weighted) in weighted.chunks_exact_mut(self.width).enumerate() {
             for (feature, value) in weighted.iter_mut().enumerate() {
-                let tile = class / LANES * (BLOCK / LANES) + feature % BLOCK / LANES;
-                *value = sums[feature / BLOCK][tile][class % LANES][feature % LANES];
+                let tiles = &sums[feature / BLOCK][class / LANES];
+                *value = tiles[feature % BLOCK / LANES][class % LANES][feature % LANES];
             }
         }
         weighted
     }
+}
 
-    /// Adds the products of the rows' factors and of their features `column .. column + LANES`.
-    fn add_outer(
-        &self,
-        rows: &[usize],
-        factors: &[[f64; LANES]],
-        column: usize,
-        sums: &mut [[f64; LANES]; LANES],
-    ) {
-        let mut tile = *sums;
-        for (&row, factors) in rows.iter().zip(factors) {
-            let row = &self.row(row)[column..];
-            let values: [f64; LANES] = match row.first_chunk::<LANES>() {
-                Some(values) => values.map(f64::from),
-                None => std::array::from_fn(|i| row.get(i).copied().map_or(0.0, f64::from)),
-            };
-            for (sums, factor) in tile.iter_mut().zip(factors) {
-                for (sum, value) in sums.iter_mut().zip(values) {
-                    *sum += factor * value;
-                }
+/// Adds the products of the rows' factors and of their features in one tile of a block.
+fn add_outer(
+    values: &[[[f64; LANES]; BLOCK / LANES]; CHUNK],
+    factors: &[[f64; LANES]],
+    tile: usize,
+    sums: &mut [[f64; LANES]; LANES],
+) {
+    let mut inside = *sums;
+    for (values, factors) in values.iter().zip(factors) {
+        let values = &values[tile];
+        for (sums, factor) in inside.iter_mut().zip(factors) {
+            for (sum, value) in sums.iter_mut().zip(values) {
+                *sum += factor * value;
             }
         }
-        *sums = tile;
     }
+    *sums = inside;
 }
 
 /// The products of rows and of packed weights of several classes.

@@ -109,7 +109,7 @@ fn photographs_are_judged_by_trainings_without_them() {
         Ok(())
     });
     let found = found.unwrap();
-    assert_eq!(calls, (0..3 * found.tried.len()).map(|done| (done, 27)).collect::<Vec<_>>());
+    assert_eq!(calls, (0..3 * found.tried.len()).map(|done| (done, 18)).collect::<Vec<_>>());
     let least = found.tried.iter().map(|tried| tried.loss).fold(f64::INFINITY, f64::min);
     let tried = found.tried.iter().find(|tried| tried.l2 == found.l2).unwrap();
     assert_eq!(tried.loss, least);
