@@ -84,7 +84,7 @@ fn a_network_learns_the_classes_of_a_folder() {
         "12 photographs of 3 classes\n",
         "(4-fold cross-validation): ",
         "  squares B ",
-        "\nwrote new/learn.json\nwrote new/taught.safetensors\nto use it: --weights new/taught.safetensors\n",
+        "\nwrote new/taught-learn.json\nwrote new/taught.safetensors\nto use it: --weights new/taught.safetensors\n",
     ] {
         assert!(text.contains(part), "{part:?}: {text}");
     }
@@ -97,7 +97,7 @@ fn a_network_learns_the_classes_of_a_folder() {
     assert_eq!(taught.name(), "taught built-in network");
     let net = GoogLeNet::new(&Weights::builtin()).unwrap();
     let (features, targets) = features(&folder, &net, &kinds);
-    let record = json_file(&folder, "new/learn.json");
+    let record = json_file(&folder, "new/taught-learn.json");
     let l2 = record["l2"].as_f64().unwrap();
     let fit = Fit { features: &features, targets: &targets, classes: 3, fixed: None, l2 };
     let trained = fit.run(&(0..targets.len()).collect::<Vec<_>>()).unwrap();
@@ -141,11 +141,11 @@ fn a_network_learns_the_classes_of_a_folder() {
         again.env("OCCLUDE_ISA", isa);
         again
     });
-    for name in ["taught.safetensors", "learn.json"] {
+    for name in ["taught.safetensors", "taught-learn.json"] {
         let bytes = |part: &str| fs::read(folder.path().join(part).join(name)).unwrap();
         assert!(bytes("new") == bytes("again"), "{name}");
     }
-    assert_eq!(printed.as_bytes(), fs::read(folder.path().join("new/learn.json")).unwrap());
+    assert_eq!(printed.as_bytes(), fs::read(folder.path().join("new/taught-learn.json")).unwrap());
 }
 
 fn is_x86_feature(name: &str) -> bool {
@@ -174,7 +174,7 @@ fn new_classes_join_those_of_the_network() {
         let [text, _] = run(occlude(&folder, &["classify", name, "--weights", "more.safetensors"]));
         assert!(text.lines().next().unwrap().ends_with(label), "{text}");
     }
-    let record = json_file(&folder, "learn.json");
+    let record = json_file(&folder, "more-learn.json");
     assert_eq!(record["keeps_classes"], true);
     let right = |photograph: &Value| {
         let index = photograph["answer"]["index"].as_u64().unwrap() as usize;
@@ -210,6 +210,13 @@ fn what_cannot_be_learned_is_refused() {
     (0..3).for_each(|i| picture(&path(&format!("known/cat/{i}.png")), "rings", i));
     (0..3).for_each(|i| picture(&path(&format!("numbers/7/{i}.png")), "rings", i));
     (0..3).for_each(|i| picture(&path(&format!("numbers/x/{i}.png")), "stripes", i));
+    (0..3).for_each(|i| picture(&path(&format!("alike/cat/{i}.png")), "rings", i));
+    (0..3).for_each(|i| picture(&path(&format!("alike/Cat/{i}.png")), "stripes", i));
+    (0..3).for_each(|i| picture(&path(&format!("options/top3/{i}.png")), "rings", i));
+    (0..3).for_each(|i| picture(&path(&format!("options/x/{i}.png")), "stripes", i));
+    fs::create_dir(path("there")).unwrap();
+    fs::write(path("there/net-learn.json"), b"a record").unwrap();
+    fs::write(path("photos.csv"), "photos/rings/0.png,a\nphotos/rings/1.png,b\n").unwrap();
     fs::write(path("there.safetensors"), b"something").unwrap();
     fs::write(path("list.csv"), "photos/rings/0.png,a,b\n").unwrap();
     let learn = |photographs: &str, more: &[&str]| {
@@ -224,7 +231,10 @@ fn what_cannot_be_learned_is_refused() {
         (learn("twice", &[]), &["is the same photograph as twice/a/", "which is in class \"a\"", "in \"b\""]),
         (learn("one", &["--keep"]), &["has only new classes", "--others"]),
         (learn("known", &["--keep"]), &["has only classes that the network has"]),
-        (learn("numbers", &[]), &["has \"7\", which is not the name of one class only, or is a number"]),
+        (
+            learn("numbers", &[]),
+            &["numbers: has the class \"7\", which is a number, expected a name: rename the folder"],
+        ),
         (
             learn("photos/rings", &[]),
             &["no classes found: expected a folder with a subfolder of photographs"],
@@ -261,19 +271,23 @@ fn photographs_that_cannot_be_read_are_left_out() {
         )
         .collect();
     fs::write(folder.path().join("list.csv"), "path,class\n".to_string() + &list).unwrap();
-    let [text, error] = run(builtin(&folder, &["learn", "list.csv", "--out", "taught.safetensors"]));
+    let output = builtin(&folder, &["learn", "list.csv", "--out", "taught.safetensors"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let (text, error) = (String::from_utf8(output.stdout.clone()).unwrap(), stderr(&output));
     for part in [
         "error: cannot read absent.png",
         "error: photos/rings/bad.png: ",
         "1 photograph is a copy of another one in the same class and not counted",
-        "2 photographs could not be read: the network learns from the others",
+        "error: 2 of 15 photographs could not be read; the network has learned from the others",
     ] {
         assert!(error.contains(part), "{part}: {error}");
     }
     assert!(text.contains("12 photographs of 3 classes\n"), "{text}");
     // An existing network is replaced on request only.
-    let [text, _] = run(builtin(&folder, &["learn", "photos", "--out", "taught.safetensors", "--force"]));
-    assert!(text.contains("wrote taught.safetensors"), "{text}");
+    fs::remove_file(folder.path().join("photos/rings/bad.png")).unwrap();
+    let again = ["learn", "photos", "--out", "taught.safetensors", "--force", "--resize", "pad"];
+    let [text, _] = run(builtin(&folder, &again));
+    assert!(text.contains("to use it: --weights taught.safetensors --resize pad\n"), "{text}");
 }
 
 #[test]
@@ -341,6 +355,7 @@ fn an_evaluation_counts_the_networks_answers() {
             "--scale shared is not possible",
         ),
         (&["evaluate", "picture.png"], "picture.png: line 1 is not"),
+        (&["evaluate", ".", "--weights", "taught.safetensors"], "it is inside the folder of the photographs"),
     ] {
         refuse(&folder, builtin(&folder, arguments), 1, &[message]);
     }
@@ -358,6 +373,7 @@ fn two_networks_are_compared_on_one_photograph() {
     let mut command = occlude(&folder, &arguments);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("the network before has no class rings"), "{}", stderr(&output));
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("\ncat: correlation of the maps before and after "), "{text}");
     assert!(text.contains("wrote out/4-before-after.png\nwrote out/compare.json\n"), "{text}");
@@ -401,6 +417,11 @@ fn two_networks_are_compared_on_one_photograph() {
     );
     let before = listing(folder.path());
     let output = compare(&[&both[..], &["--classes", "lynx"]].concat()).output().unwrap();
-    assert!(stderr(&output).contains("no class is called \"lynx\"") && output.status.code() == Some(1));
+    let error = stderr(&output);
+    assert!(
+        error.contains("--classes lynx is not possible: expected classes of one of the two")
+            && output.status.code() == Some(1),
+        "{error}"
+    );
     assert_eq!(listing(folder.path()), before);
 }

@@ -67,7 +67,20 @@ impl Classes {
     /// The errors of [`Labels::find`]; [`Error::Option`] if K in `topK` is 0 or larger than the
     /// number of classes, or if there is nothing between two commas.
     pub fn parse(lists: &[String], labels: &Labels) -> Result<Classes> {
-        let mut items = Vec::new();
+        let (classes, unknown) = Classes::parse_known(lists, labels)?;
+        match unknown.first() {
+            Some(name) => item(name, labels).map(|_| classes),
+            None => Ok(classes),
+        }
+    }
+
+    /// [`Classes::parse`] for one of several networks: also returns the names that this one does not
+    /// have.
+    ///
+    /// # Errors
+    /// As [`Classes::parse`] for items that are no names.
+    pub fn parse_known(lists: &[String], labels: &Labels) -> Result<(Classes, Vec<String>)> {
+        let (mut items, mut unknown) = (Vec::new(), Vec::new());
         for list in lists {
             let list = list.trim_end();
             let list = list.strip_suffix(',').unwrap_or(list);
@@ -88,11 +101,15 @@ impl Classes {
                         items.push(item);
                         parts.drain(..n);
                     }
-                    None => item(parts[0], labels).map(drop)?,
+                    None => match item(parts[0], labels) {
+                        // A number of classes, not a name.
+                        Err(error @ Error::Option { name: "--classes", .. }) => return Err(error),
+                        _ => unknown.push(parts.remove(0).to_string()),
+                    },
                 }
             }
         }
-        Ok(Classes(items))
+        Ok((Classes(items), unknown))
     }
 
     /// The classes in the given order, each once.

@@ -13,7 +13,7 @@ PHOTOS is a folder with a subfolder for each class, whose name is the class and 
 or a CSV file with the columns path and class, whose paths are relative to the current folder. At least 2 classes and 3
 photographs of each are needed; 20 or more give useful accuracies.
 
-A photograph that cannot be read is reported and left out; so are copies.
+A photograph that cannot be read is reported and left out, and the exit code is then 1; copies are left out.
 
 The convolutions stay as they are. Each photograph becomes the numbers that the last layer reads (1024, or 512 of the
 built-in network), also mirrored and for four parts of it. The last layer is trained on these by logistic regression. Its
@@ -28,7 +28,7 @@ those of --others.
 
 Files written:
   NET.safetensors  the network with the names of its classes; every command accepts it with --weights
-  learn.json       beside it: the photographs with their checksums, the answer to each, the accuracy, the confusion table,
+  NET-learn.json   beside it: the photographs with their checksums, the answer to each, the accuracy, the confusion table,
                    the regularisations that were tried, the checksums of both networks
 All files depend only on the photographs, the weights, the options and the version of this program.
 
@@ -51,15 +51,15 @@ pub struct Learn {
     pub keep: bool,
 
     /// Photographs of anything but the new classes: folders, lists (@FILE), patterns or
-    /// photographs, as for `occlude batch`
-    #[arg(long, value_name = "INPUT", requires = "keep")]
+    /// photographs, as for `occlude batch`; several may follow
+    #[arg(long, value_name = "INPUT", requires = "keep", num_args = 1..)]
     pub others: Vec<PathBuf>,
 
-    /// Replace an existing network
+    /// Replace an existing network and its record
     #[arg(long)]
     pub force: bool,
 
-    /// Print only the contents of learn.json on standard output
+    /// Print only the contents of NET-learn.json on standard output
     #[arg(long)]
     pub json: bool,
 

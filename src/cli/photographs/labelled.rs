@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::iter::repeat_n;
 use std::path::{Path, PathBuf};
 
-use occlude::{Labels, Result};
+use occlude::{Error, Labels, Result};
 
 use super::{Found, MAX_LIST, PassedOver, PhotographFile, plain, refuse, unreadable, with_folders};
 use crate::cli::source;
@@ -56,6 +57,31 @@ pub fn labelled(input: &Path) -> Result<LabelledPhotographs> {
     }
     let photographs = with_folders(paths).into_iter().zip(of).collect();
     Ok(LabelledPhotographs { classes, photographs, passed_over })
+}
+
+/// Refuses an output inside the folder of photographs, where the next run would take it for a class.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn refuse_inside(photographs: &Path, out: &Path) -> Result<()> {
+    let absolute = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path));
+    let existing = out
+        .ancestors()
+        .find_map(|part| if part.as_os_str().is_empty() { None } else { part.canonicalize().ok() });
+    let place = match existing {
+        Some(_) if out.exists() => absolute(out),
+        // Of a new file, the nearest folder that exists decides.
+        Some(existing) => Ok(existing),
+        None => absolute(Path::new(".")),
+    };
+    let (Ok(folder), Ok(place)) = (absolute(photographs), place) else { return Ok(()) };
+    if !photographs.is_dir() || !place.starts_with(&folder) {
+        return Ok(());
+    }
+    let source = io::Error::other(
+        "it is inside the folder of the photographs, whose subfolders are classes: choose another place with --out",
+    );
+    Err(Error::Io { path: out.to_path_buf(), action: "write to", source })
 }
 
 /// The class of a network that the name of a folder means. Where no class has the name, its underscores
@@ -109,6 +135,8 @@ fn list(text: &[u8], name: &Path) -> Result<ByClass> {
     }
     let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
     let mut by_class = ByClass::new();
+    // The columns of the path and of the class; a header may name others, too.
+    let (mut columns, mut has_header) = ([0, 1], false);
     for (line, at) in text.split(|byte| *byte == b'\n').zip(1..) {
         if line.starts_with(b"#") {
             continue;
@@ -118,11 +146,15 @@ fn list(text: &[u8], name: &Path) -> Result<ByClass> {
         let Some(record) = reader.from_reader(line).into_records().next() else { continue };
         let refuse = |problem: &str| refuse(name, format!("line {at} {problem}: {EXPECTED}"));
         let record = record.map_err(|_| refuse("is not text in UTF-8"))?;
-        let [path, class] = [0, 1].map(|column| record.get(column).unwrap_or_default());
-        if at == 1 && path.eq_ignore_ascii_case("path") && class.eq_ignore_ascii_case("class") {
-            continue;
+        if at == 1 {
+            let column = |name: &str| record.iter().position(|field| field.eq_ignore_ascii_case(name));
+            if let (Some(path), Some(class)) = (column("path"), column("class")) {
+                (columns, has_header) = ([path, class], true);
+                continue;
+            }
         }
-        if record.len() != 2 || path.is_empty() || path.contains('\0') {
+        let [path, class] = columns.map(|column| record.get(column).unwrap_or_default());
+        if (!has_header && record.len() != 2) || path.is_empty() || path.contains('\0') {
             return Err(refuse("is not a path and a class"));
         }
         check_name(class).map_err(|problem| refuse(&problem))?;
@@ -219,6 +251,7 @@ mod tests {
         let lines = ["b: x.png", "poodle, toy: y.png", "poodle, toy: z, 1.png"];
         for text in [
             "path,class\ny.png,\"poodle, toy\"\n# comment\n\n\"z, 1.png\",\"poodle, toy\"\nx.png,b\nx.png,b\n",
+            "Class,fold,path\nb,1,x.png\n\"poodle, toy\",2,\"z, 1.png\"\n\"poodle, toy\",2,y.png\n",
             "\u{FEFF}x.png , b\r\n\"z, 1.png\",\"poodle, toy\"\r\ny.png,\"poodle, toy\"\r\n",
         ] {
             assert_eq!(list(text).unwrap(), lines);

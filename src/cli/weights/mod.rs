@@ -38,7 +38,10 @@ pub fn open_and_hash(common: &Common) -> Result<(Weights, (Source, String))> {
 
 fn open_by<T>(common: &Common, load: impl Fn(&Source) -> Result<(Weights, T)>) -> Result<(Weights, T)> {
     let source = find(common)?;
-    let (weights, more) = load(&source).map_err(|error| with_advice(common, error))?;
+    let (weights, more) = load(&source).map_err(|error| match source {
+        Source::File(_) => with_advice(common, error),
+        _ => error,
+    })?;
     announce(common, &source, &weights);
     Ok((with_labels(common, weights)?, more))
 }

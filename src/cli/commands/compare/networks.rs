@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use occlude::text::shown;
-use occlude::{Classification, Progress, Result};
+use occlude::{Classification, Error, Progress, Result};
 
 use super::{ACROSS, faint_in_words, names, uncovered};
 use crate::cli::args::classes::{Classes, check_count};
@@ -20,6 +20,7 @@ use crate::cli::render::canvas::Canvas;
 use crate::cli::render::map::Overlay;
 use crate::cli::render::panels::{self, Arrangement, FigurePanel, PanelRow};
 use crate::cli::render::scale::{ScaleOrigin, readable};
+use crate::cli::terminal::console;
 use crate::cli::terminal::progress::PositionsBar;
 
 /// The networks in captions and messages.
@@ -72,18 +73,24 @@ pub fn compare(common: &Common, args: &Compare, networks: [&Path; 2]) -> Result<
 /// networks, as far as it has classes of these names.
 fn chosen(asked: &[String], sessions: &[Session; 2], said: &[Classification; 2]) -> Result<[Vec<usize>; 2]> {
     let mut chosen = [Vec::new(), Vec::new()];
-    for list in asked {
-        let lists = [list.clone()];
-        let found = [0, 1].map(|i| sessions[i].classes(&lists).map(|classes| classes.resolve(&said[i])));
-        let [before, after] = found;
-        match (before, after) {
-            (Err(error), Err(_)) => return Err(error),
-            (before, after) => [before, after].into_iter().zip(&mut chosen).for_each(|(found, chosen)| {
-                let found = found.unwrap_or_default().into_iter();
-                let new: Vec<usize> = found.filter(|class| !chosen.contains(class)).collect();
-                chosen.extend(new);
-            }),
+    if !asked.is_empty() {
+        let [before, after] = sessions.each_ref().map(|session| Classes::parse_known(asked, &session.labels));
+        let [(before, not_before), (after, not_after)] = [before?, after?];
+        if let Some(name) = not_before.iter().find(|name| not_after.contains(name)) {
+            return Err(Error::Option {
+                name: "--classes",
+                found: name.clone(),
+                expected: "classes of one of the two networks, by a name, an index or a WordNet id"
+                    .to_string(),
+            });
         }
+        for (unknown, time) in [not_before, not_after].iter().zip(TIMES) {
+            if !unknown.is_empty() {
+                let names = unknown.join(", ");
+                console::print_note(&format!("the network {time} has no class {}", shown(&names)));
+            }
+        }
+        chosen = [before.resolve(&said[0]), after.resolve(&said[1])];
     }
     if asked.is_empty() {
         // In one order, so that a class has the same place in both rows of the figure.
@@ -109,8 +116,8 @@ fn moved(explanations: &[Explanation; 2]) -> Vec<Moved> {
     let [before, after] = explanations;
     let mut moved = Vec::new();
     for (k, &class) in before.maps.classes.iter().enumerate() {
-        let words = before.labels.words(class);
-        let same = |other: &usize| after.labels.words(*other) == words;
+        let words = before.labels.words(class).to_lowercase();
+        let same = |other: &usize| after.labels.words(*other).to_lowercase() == words;
         let Some(j) = after.maps.classes.iter().position(same) else { continue };
         moved.push(Moved {
             label: before.labels.short(class).to_string(),
@@ -193,6 +200,9 @@ fn summary(explanations: &[Explanation; 2], moved: &[Moved], drawing: &Drawing) 
             None => "not defined, because a map is constant".to_string(),
         };
         line(format!("{}: correlation of the maps before and after {correlation}", shown(label)));
+    }
+    if moved.is_empty() {
+        line("no class is mapped by both networks".to_string());
     }
     line(String::new());
     text

@@ -15,7 +15,7 @@ use crate::cli::output::figures::drop_range;
 use crate::cli::output::files::OutputFolder;
 use crate::cli::output::{json, results};
 use crate::cli::photographs::PhotographFile;
-use crate::cli::photographs::labelled::{LabelledPhotographs, class_named, labelled};
+use crate::cli::photographs::labelled::{LabelledPhotographs, class_named, labelled, refuse_inside};
 use crate::cli::photographs::work::for_each;
 use crate::cli::render::answers::{self, AnswersFigure};
 use crate::cli::render::canvas::{Canvas, Format};
@@ -41,6 +41,7 @@ pub fn run(common: &Common, args: &Evaluate) -> Result<ExitCode> {
                 .to_string(),
         });
     }
+    refuse_inside(&args.photographs, &args.out)?;
     on_threads(args.pool.threads, || evaluate(common, args, &output))
 }
 
@@ -165,7 +166,9 @@ fn draw(record: &EvaluateRecord) -> Canvas {
 fn summary(record: &EvaluateRecord) -> String {
     let labels: &Labels = &record.session.labels;
     let mut text = format!("right answers                {}\n", record.confusion.right().in_words());
-    text += &format!("right among the {} first       {}\n", record.top, record.among_top.in_words());
+    if record.top < labels.count() {
+        text += &format!("right among the {} first       {}\n", record.top, record.among_top.in_words());
+    }
     text += &format!("mean loss                    {:.4}\n", record.loss);
     text += &format!("expected calibration error   {:.4}\n\n", record.calibration.expected_error);
     text += &record.confusion.in_words();

@@ -5,7 +5,7 @@ use occlude::text::shown;
 use occlude::{Error, Labels, Result, Weights};
 
 use super::examples::{Before, Example, LEAST};
-use crate::cli::args::Learn;
+use crate::cli::args::{self, Learn};
 use crate::cli::photographs::labelled::class_named;
 
 /// The name of the photographs of `--others`.
@@ -53,22 +53,34 @@ impl Classes {
     /// # Errors
     /// [`Error::Image`] if there are too few classes, or if all are known; [`Error::Labels`] if two names
     /// mean one class.
-    pub fn new(input: &str, mut names: Vec<String>, weights: &Weights, args: &Learn) -> Result<Classes> {
+    pub fn new(input: &str, mut names: Vec<String>, weights: &Weights, options: &Learn) -> Result<Classes> {
         let refuse = |problem: String| Err(Error::Image { name: input.to_string(), problem });
         let known = weights.labels();
         let mut new = Vec::new();
         let mut roles = Vec::new();
+        let refuse_name = |name: &str, problem: &str| {
+            let problem = format!("has the class \"{}\", {problem}: rename the folder", shown(name));
+            Err(Error::Labels { name: input.to_string(), problem })
+        };
         for name in &names {
-            roles.push(match class_named(&known, name) {
-                Ok(class) if args.keep => Role::Kept(class),
-                Err(error @ Error::Option { .. }) if args.keep => return Err(error),
+            if name.bytes().all(|byte| byte.is_ascii_digit()) {
+                return refuse_name(name, "which is a number, expected a name");
+            }
+            let role = match class_named(&known, name) {
+                Ok(class) if options.keep => Role::Kept(class),
+                Err(error @ Error::Option { .. }) if options.keep => return Err(error),
                 _ => {
                     new.push(name.as_str());
                     Role::New(new.len() - 1)
                 }
-            });
+            };
+            if let Some(other) = roles.iter().position(|before| *before == role) {
+                let other = shown(&names[other]);
+                return refuse_name(name, &format!("which is the same class of the network as \"{other}\""));
+            }
+            roles.push(role);
         }
-        if !args.keep && names.len() < 2 {
+        if !options.keep && names.len() < 2 {
             return refuse(format!(
                 "has photographs of 1 class, \"{}\": expected at least 2 classes, or --keep with photographs of other \
                  things (--others)",
@@ -81,31 +93,31 @@ impl Classes {
             );
         }
         let lines = new.join("\n");
-        let lines = if args.keep { format!("{}\n{lines}", known.lines()) } else { lines };
+        let lines = if options.keep { format!("{}\n{lines}", known.lines()) } else { lines };
         let labels = Labels::parse("the names of the classes", lines.as_bytes())?;
-        // A name must find its own class, or no command could ask for it.
+        // A name, and the first one of several, must find its own class in --classes.
         let first = labels.count() - new.len();
-        for (i, name) in new.iter().enumerate() {
-            if labels.find(name).ok() != Some(first + i) {
-                let problem = format!(
-                    "has \"{}\", which is not the name of one class only, or is a number: rename the class",
-                    shown(name)
-                );
-                return Err(Error::Labels { name: input.to_string(), problem });
+        for (class, name) in (first..).zip(&new) {
+            let finds = |name: &str| {
+                let found = args::classes::Classes::parse(&[name.to_string()], &labels);
+                found.is_ok_and(|found| found == args::classes::Classes::of(vec![class]))
+            };
+            if !finds(name) || !finds(labels.short(class)) {
+                return refuse_name(name, "which --classes would not tell from other classes or options");
             }
         }
-        if args.keep && !args.others.is_empty() {
+        if options.keep && !options.others.is_empty() {
             names.push(OTHERS.to_string());
             roles.push(Role::Others);
         }
-        if args.keep && !roles.iter().any(|role| !matches!(role, Role::New(_))) {
+        if options.keep && !roles.iter().any(|role| !matches!(role, Role::New(_))) {
             return refuse(
                 "has only new classes: with --keep, expected also photographs of other things, in folders that are named as \
                  classes of the network, or with --others"
                     .to_string(),
             );
         }
-        Ok(Classes { names, roles, keeps: args.keep, labels, before: known.count() })
+        Ok(Classes { names, roles, keeps: options.keep, labels, before: known.count() })
     }
 
     /// The index of the photographs of `--others`.

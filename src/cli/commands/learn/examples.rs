@@ -26,11 +26,11 @@ pub struct Example {
 }
 
 /// Reads all files for their checksums, so that copies are found before the long work begins. A
-/// photograph that occurs twice in its class counts once.
+/// photograph that occurs twice in its class counts once; also returns the number of these copies.
 ///
 /// # Errors
 /// [`Error::Image`] if a photograph is in two classes. Those of [`for_each`].
-pub fn distinct(files: Vec<(PhotographFile, usize)>, classes: &[String]) -> Result<Vec<Example>> {
+pub fn distinct(files: Vec<(PhotographFile, usize)>, classes: &[String]) -> Result<(Vec<Example>, usize)> {
     let only: Vec<&PhotographFile> = files.iter().map(|(file, _)| file).collect();
     let sums = for_each(&only, |i| {
         let file = only[i];
@@ -42,7 +42,6 @@ pub fn distinct(files: Vec<(PhotographFile, usize)>, classes: &[String]) -> Resu
         }
         Ok(sha256(&source::read_photograph(&file.path)?))
     })?;
-    tell_failed(&sums);
     let mut first: HashMap<String, (String, usize)> = HashMap::new();
     let mut examples = Vec::new();
     let mut copies = 0;
@@ -64,21 +63,13 @@ pub fn distinct(files: Vec<(PhotographFile, usize)>, classes: &[String]) -> Resu
             }
         }
     }
+    let number = copies;
     if copies > 0 {
         let copies =
             if copies == 1 { "1 photograph is a copy" } else { &format!("{copies} photographs are copies") };
         console::print_note(&format!("{copies} of another one in the same class and not counted"));
     }
-    Ok(examples)
-}
-
-/// Tells how many photographs have no result.
-fn tell_failed<T>(results: &[Option<T>]) {
-    let failed = results.iter().filter(|result| result.is_none()).count();
-    if failed > 0 {
-        let failed = if failed == 1 { "1 photograph".to_string() } else { format!("{failed} photographs") };
-        console::print_note(&format!("{failed} could not be read: the network learns from the others"));
-    }
+    Ok((examples, number))
 }
 
 /// The answer of the network as it is.
@@ -120,7 +111,6 @@ pub fn features(net: &GoogLeNet, resize: Resize, mut examples: Vec<Example>) -> 
         };
         photograph.views(resize).iter().map(row).collect::<Result<Vec<_>>>()
     })?;
-    tell_failed(&rows);
     let mut is_read = rows.iter().map(Option::is_some);
     examples.retain(|_| is_read.next().unwrap_or(false));
     let mut features = Features::new(net.features_len())?;

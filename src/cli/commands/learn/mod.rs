@@ -4,19 +4,20 @@ mod classes;
 mod examples;
 mod record;
 
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
 use occlude::learn::{CrossValidation, Fit, LinearClassifier, cross_validate};
 use occlude::text::{escaped, shown};
-use occlude::{Error, GoogLeNet, Photograph, Result};
+use occlude::{Error, GoogLeNet, Photograph, Resize, Result};
 
 use crate::cli::args::{Common, Learn};
 use crate::cli::checksum::sha256;
 use crate::cli::output::confusion::Confusion;
 use crate::cli::output::files::{self, OutputFolder};
 use crate::cli::output::json;
-use crate::cli::photographs::labelled::labelled;
+use crate::cli::photographs::labelled::{labelled, refuse_inside};
 use crate::cli::photographs::photographs;
 use crate::cli::source;
 use crate::cli::terminal::progress::Waiting;
@@ -33,14 +34,25 @@ const MOST_WRONG: usize = 20;
 
 pub fn run(common: &Common, args: &Learn) -> Result<ExitCode> {
     files::check_apart(&args.out)?;
-    if args.out.exists() && !args.force {
-        let problem = "exists already: replace it with --force, or name another file with --out";
-        return Err(Error::Weights { name: console::shown_path(&args.out), problem: problem.to_string() });
+    let (folder, record) = record_file(&args.out);
+    for file in [&args.out, &folder.join(&record)] {
+        if file.exists() && !args.force {
+            let problem = "exists already: replace it with --force, or name another file with --out";
+            return Err(Error::Weights { name: console::shown_path(file), problem: problem.to_string() });
+        }
     }
     on_threads(args.pool.threads, || learn(common, args))
 }
 
+/// The folder of the network, and the name of the record beside it.
+fn record_file(out: &Path) -> (&Path, String) {
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let stem = out.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    (folder, format!("{stem}-learn.json"))
+}
+
 fn learn(common: &Common, args: &Learn) -> Result<ExitCode> {
+    refuse_inside(&args.photographs, &args.out)?;
     let found = labelled(&args.photographs)?;
     let (weights, (_, weights_sha256)) = open_and_hash(common)?;
     let input = source::shown(&args.photographs);
@@ -52,8 +64,13 @@ fn learn(common: &Common, args: &Learn) -> Result<ExitCode> {
         files.extend(photographs.into_iter().map(|file| (file, others)));
         passed_over.extend(passed.in_words());
     }
+    refuse_input(
+        &args.out,
+        files.iter().map(|(file, _)| file.path.as_path()).chain([args.photographs.as_path()]),
+    )?;
+    let asked = files.len();
     passed_over.iter().for_each(|words| console::print_note(&escaped(words)));
-    let examples = examples::distinct(files, &classes.names)?;
+    let (examples, copies) = examples::distinct(files, &classes.names)?;
     classes.check_counts(&input, &examples)?;
 
     let net = GoogLeNet::new(&weights)?;
@@ -85,20 +102,43 @@ fn learn(common: &Common, args: &Learn) -> Result<ExitCode> {
         resize: common.resize,
     };
     let json = json::line(&record.contents());
-    let folder = args.out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let learn_json = ("learn.json".to_string(), json.clone().into_bytes());
+    let (folder, record_name) = record_file(&args.out);
+    let learn_json = (record_name, json.clone().into_bytes());
     let written = OutputFolder::check(folder)?.write_with(&[learn_json], Some((&args.out, &bytes)))?;
     if args.json {
         console::print(&json)?;
-        return Ok(ExitCode::SUCCESS);
+    } else {
+        let mut text = summary(&record, &answers);
+        for path in written {
+            text += &format!("wrote {}\n", console::shown_path(&path));
+        }
+        // The network has learned from pictures that were prepared in this way.
+        let resize = match common.resize {
+            Resize::Stretch => String::new(),
+            resize => format!(" --resize {resize}"),
+        };
+        text += &format!("to use it: --weights {}{resize}\n", console::shown_path(&args.out));
+        console::print(&text)?;
     }
-    let mut text = summary(&record, &answers);
-    for path in written {
-        text += &format!("wrote {}\n", console::shown_path(&path));
+    let failed = asked - copies - learned.examples.len();
+    if failed > 0 {
+        console::print_error(&format!(
+            "{failed} of {asked} photographs could not be read; the network has learned from the others"
+        ));
+        return Ok(ExitCode::FAILURE);
     }
-    text += &format!("to use it: --weights {}\n", console::shown_path(&args.out));
-    console::print(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// # Errors
+/// [`Error::Io`] if the output would replace an input.
+fn refuse_input<'a>(out: &Path, mut inputs: impl Iterator<Item = &'a Path>) -> Result<()> {
+    let Ok(out_file) = out.canonicalize() else { return Ok(()) };
+    if !inputs.any(|input| input.canonicalize().is_ok_and(|input| input == out_file)) {
+        return Ok(());
+    }
+    let source = io::Error::other("it is one of the photographs or their list: name another file with --out");
+    Err(Error::Io { path: out.to_path_buf(), action: "write to", source })
 }
 
 /// Chooses the regularisation by cross-validation, and trains on all photographs.
@@ -161,7 +201,7 @@ fn summary(record: &LearnRecord, answers: &[Answer]) -> String {
         text += "\nwrong answers:\n";
         text.extend(wrong.iter().take(MOST_WRONG).map(String::as_str));
         if wrong.len() > MOST_WRONG {
-            text += &format!("  and {} more; learn.json lists all\n", wrong.len() - MOST_WRONG);
+            text += &format!("  and {} more; the record lists all\n", wrong.len() - MOST_WRONG);
         }
     }
     text + "\n"

@@ -1,4 +1,4 @@
-//! The contents of learn.json.
+//! The record of a training, a file beside the network.
 
 use occlude::learn::{CrossValidation, LinearClassifier};
 use occlude::{Photograph, Resize};
@@ -8,7 +8,7 @@ use super::classes::{Answer, Classes};
 use super::examples::Example;
 use crate::cli::output::confusion::{Confusion, Share};
 
-/// All that learn.json tells.
+/// All that the record tells.
 pub struct LearnRecord<'a> {
     pub classes: &'a Classes,
     pub examples: &'a [Example],
