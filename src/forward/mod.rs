@@ -164,7 +164,7 @@ impl GoogLeNet {
     /// Classifies one image.
     pub fn classify(&self, input: &Input) -> Classification {
         self.with_memory(input, |activations, paired| {
-            self.run(activations, paired);
+            self.run(self.network.layers.len(), activations, paired);
             activations.classification()
         })
     }
@@ -173,8 +173,8 @@ impl GoogLeNet {
     /// not negative for each of its inputs (1024 in the published networks).
     pub fn features(&self, input: &Input) -> Vec<f32> {
         self.with_memory(input, |activations, paired| {
-            self.run(activations, paired);
-            activations.plane(self.classifier().input).at(0, 0).to_vec()
+            self.run(self.network.layers.len() - 1, activations, paired);
+            activations.plane(self.network.classifier().input).at(0, 0).to_vec()
         })
     }
 
@@ -191,12 +191,7 @@ impl GoogLeNet {
 
     /// Number of [`features`](Self::features).
     pub fn features_len(&self) -> usize {
-        self.network.blobs[self.classifier().input].channels
-    }
-
-    /// The last layer of the table.
-    fn classifier(&self) -> &Layer {
-        self.network.layers.last().expect("a network has layers")
+        self.network.blobs[self.network.classifier().input].channels
     }
 
     /// Runs one image through all layers and keeps every blob.
@@ -210,7 +205,7 @@ impl GoogLeNet {
     pub(crate) fn forward_padded(&self, image: &[f32]) -> Activations {
         let mut activations = self.activations();
         activations.blobs[0].copy_from_slice(image);
-        self.run(&mut activations, &mut PairedRows::default());
+        self.run(self.network.layers.len(), &mut activations, &mut PairedRows::default());
         activations
     }
 
@@ -218,7 +213,7 @@ impl GoogLeNet {
     pub fn profile(&self, input: &Input) -> Profile {
         self.with_memory(input, |activations, paired| {
             let start = Stopwatch::start();
-            let costs = self.run(activations, paired);
+            let costs = self.run(self.network.layers.len(), activations, paired);
             Profile::new(&self.network, 1, start.seconds(), costs)
         })
     }
@@ -262,12 +257,12 @@ impl GoogLeNet {
         (images + blobs) * size_of::<f32>() + reads
     }
 
-    /// Runs the image in blob 0 through all layers and returns the cost of each.
-    fn run(&self, activations: &mut Activations, paired: &mut PairedRows) -> Vec<Cost> {
+    /// Runs the image in blob 0 through the first `layers` layers and returns the cost of each.
+    fn run(&self, layers: usize, activations: &mut Activations, paired: &mut PairedRows) -> Vec<Cost> {
         paired.blob = None;
         let threads = parallel::count() as f64;
-        let mut costs = Vec::with_capacity(self.network.layers.len());
-        for (index, layer) in self.network.layers.iter().enumerate() {
+        let mut costs = Vec::with_capacity(layers);
+        for (index, layer) in self.network.layers[..layers].iter().enumerate() {
             let start = Stopwatch::start();
             let executed = self.run_layer(index, activations, paired);
             let pixels = self.network.blobs[layer.output].side.pow(2);

@@ -23,11 +23,10 @@ pub(crate) fn softmax_f64(logits: &[f64]) -> Vec<f64> {
     powers.iter().map(|p| p / sum).collect()
 }
 
-/// Computes `e^x` for `x <= 0` with a relative error of about 1e-15 and the same bits on every
-/// machine; 0 below -150. It splits `x` into `n ln 2 +
-/// r` with
-/// |r| <= ln 2 / 2, evaluates a Taylor polynomial for `e^r` and builds `2^n` from its bits. It uses only
-/// additions and multiplications, which round the same on every machine.
+/// Computes `e^x` for `x <= 0` with a relative error of about 1e-15 and the same bits on every machine;
+/// 0 below -150. It splits `x` into `n ln 2 + r` with |r| <= ln 2 / 2, evaluates a Taylor polynomial for
+/// `e^r` and builds `2^n` from its bits. It uses only additions and multiplications, which round the same
+/// on every machine.
 pub fn exp(x: f64) -> f64 {
     // ln 2 in two parts. The first has so few bits that its product with `n` is exact.
     const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
@@ -44,7 +43,7 @@ pub fn exp(x: f64) -> f64 {
 
 /// Computes `ln x` for finite `x >= 1` with a relative error of about 1e-15. It splits `x` into
 /// `m * 2^n` with `m` in 0.75..=1.5 and sums the series of `2 atanh((m - 1) / (m + 1)) = ln m`.
-pub(crate) fn ln(x: f64) -> f64 {
+fn ln(x: f64) -> f64 {
     debug_assert!(x >= 1.0 && x.is_finite());
     let bits = x.to_bits();
     let (mut n, mut m) = ((bits >> 52) as i32 - 1023, f64::from_bits(bits & ((1 << 52) - 1) | 1023 << 52));

@@ -3,7 +3,7 @@
 use super::Features;
 use super::lbfgs::{Minimum, minimise};
 use crate::error::{Error, Result};
-use crate::forward::log_sum_exp;
+use crate::forward::{exp, log_sum_exp};
 use crate::memory;
 use crate::network::MAX_CLASSES;
 
@@ -55,6 +55,12 @@ pub struct Fit<'a> {
     pub l2: f64,
 }
 
+/// Rows that have been checked, and the mean of their features.
+pub(super) struct Rows {
+    rows: Vec<usize>,
+    mean: Vec<f64>,
+}
+
 impl LinearClassifier {
     /// The logits of an image.
     ///
@@ -77,18 +83,23 @@ impl Fit<'_> {
     /// [`Error::Option`] if a field is outside its range, if the numbers of features, targets and fixed
     /// values differ, or if there is no row; [`Error::Memory`].
     pub fn run(&self, rows: &[usize]) -> Result<LinearClassifier> {
-        self.from(rows, None, 1e-7)
+        self.from(&self.rows(rows.to_vec())?, None, 1e-7)
+    }
+
+    /// Checks all fields and some rows, for one or several trainings on them.
+    pub(super) fn rows(&self, rows: Vec<usize>) -> Result<Rows> {
+        self.check(&rows)?;
+        Ok(Rows { mean: self.features.mean(&rows), rows })
     }
 
     /// [`Fit::run`] from the weights of another classifier, until the objective exceeds its minimum by
     /// about `gap` at most.
     pub(super) fn from(
         &self,
-        rows: &[usize],
+        Rows { rows, mean }: &Rows,
         start: Option<&LinearClassifier>,
         gap: f64,
     ) -> Result<LinearClassifier> {
-        self.check(rows)?;
         let (width, classes) = (self.features.width(), self.classes);
         let count = classes * width;
         // The vectors of the minimisation, and the factors and scores of the rows.
@@ -96,9 +107,8 @@ impl Fit<'_> {
         memory::require("the training", values.saturating_mul(size_of::<f64>()))?;
         // With the mean subtracted from the features, biases and weights hardly depend on each other,
         // and the minimisation takes a fraction of the steps. The weights stay the same.
-        let mean = self.features.mean(rows);
         let shift = |weights: &[f64]| -> Vec<f64> {
-            let products = weights.chunks_exact(width).map(|weights| weights.iter().zip(&mean));
+            let products = weights.chunks_exact(width).map(|weights| weights.iter().zip(mean));
             products.map(|products| products.fold(0.0, |sum, (w, m)| sum + w * m)).collect()
         };
         let mut point = vec![0.0; count + classes];
@@ -124,7 +134,7 @@ impl Fit<'_> {
                 loss += all - logits[target];
                 // The derivative of the loss by each logit.
                 for (class, score) in scores.iter_mut().enumerate() {
-                    *score = crate::forward::exp(logits[class] - all) - f64::from(class == target);
+                    *score = exp(logits[class] - all) - f64::from(class == target);
                 }
             }
             let rate = 1.0 / rows.len() as f64;
@@ -136,7 +146,7 @@ impl Fit<'_> {
             for ((gradient, weights), sum) in
                 gradient.chunks_exact_mut(width).zip(weights.chunks_exact(width)).zip(&sums)
             {
-                for ((gradient, weight), mean) in gradient.iter_mut().zip(weights).zip(&mean) {
+                for ((gradient, weight), mean) in gradient.iter_mut().zip(weights).zip(mean) {
                     *gradient = (*gradient - sum * mean) * rate + self.l2 * weight;
                 }
             }
@@ -150,8 +160,7 @@ impl Fit<'_> {
         Ok(LinearClassifier { weights, biases, objective: value, steps })
     }
 
-    /// Checks the fields.
-    pub(super) fn check(&self, rows: &[usize]) -> Result<()> {
+    fn check(&self, rows: &[usize]) -> Result<()> {
         let count = self.features.count();
         let least = if self.fixed.is_some() { 1 } else { 2 };
         if !(least..=MAX_CLASSES).contains(&self.classes) {

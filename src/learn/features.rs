@@ -10,7 +10,8 @@ const ROWS: usize = 4;
 const LANES: usize = 4;
 /// Rows of which a gradient sums a block of features while they are in the first-level cache, in f64.
 const CHUNK: usize = 16;
-/// Features that one task sums in a gradient: long pieces of each row, so that the next lines are fetched ahead.
+/// Features that one task sums in a gradient: long pieces of each row, so that the next lines are
+/// fetched ahead.
 const BLOCK: usize = 128;
 
 /// The [features](crate::GoogLeNet::features) of images: a matrix with a row for each image,
@@ -94,13 +95,7 @@ impl Features {
     /// `[rows][classes]`. Each score is one sum in the order of the features.
     pub(super) fn scores(&self, rows: &[usize], weights: &[f64]) -> Vec<f64> {
         let (width, classes) = (self.width, weights.len() / self.width);
-        // [class / LANES][feature][class % LANES], so that a load has the weights of several classes.
-        let mut packed = vec![[0.0; LANES]; classes.div_ceil(LANES) * width];
-        for (class, weights) in weights.chunks_exact(width).enumerate() {
-            for (feature, &weight) in weights.iter().enumerate() {
-                packed[class / LANES * width + feature][class % LANES] = weight;
-            }
-        }
+        let packed = packed(classes, width, |class, feature| weights[class * width + feature]);
         let mut scores = vec![0.0; rows.len() * classes];
         // A few dozen rows for each task, and whole groups of rows.
         parallel::map_chunks(&mut scores, 8 * ROWS * classes, |task, scores| {
@@ -126,13 +121,7 @@ impl Features {
     /// value is one sum in the order of the rows.
     pub(super) fn weighted(&self, rows: &[usize], factors: &[f64], classes: usize) -> Vec<f64> {
         let groups = classes.div_ceil(LANES);
-        // [class / LANES][row][class % LANES].
-        let mut packed = vec![[0.0; LANES]; groups * rows.len()];
-        for (row, factors) in factors.chunks_exact(classes).enumerate() {
-            for (class, &factor) in factors.iter().enumerate() {
-                packed[class / LANES * rows.len() + row][class % LANES] = factor;
-            }
-        }
+        let packed = packed(classes, rows.len(), |class, row| factors[row * classes + class]);
         let blocks = self.width.div_ceil(BLOCK);
         let sums = parallel::map(blocks, |block| {
             let first = block * BLOCK;
@@ -166,6 +155,18 @@ impl Features {
         }
         weighted
     }
+}
+
+/// Packs `count` values of each class, `[class / LANES][count][class % LANES]`, so that a load has those
+/// of several classes.
+fn packed(classes: usize, count: usize, value: impl Fn(usize, usize) -> f64) -> Vec<[f64; LANES]> {
+    let mut packed = vec![[0.0; LANES]; classes.div_ceil(LANES) * count];
+    for class in 0..classes {
+        for (i, lanes) in packed[class / LANES * count..][..count].iter_mut().enumerate() {
+            lanes[class % LANES] = value(class, i);
+        }
+    }
+    packed
 }
 
 /// Adds the products of the rows' factors and of their features in one tile of a block.

@@ -1,5 +1,6 @@
 //! Cross-validation: the regularisation that does best on photographs that were left out.
 
+use super::classifier::Rows;
 use super::{Fit, LinearClassifier};
 use crate::error::{Error, Result};
 use crate::forward::log_sum_exp;
@@ -60,11 +61,12 @@ pub fn cross_validate(
         let expected = format!("{} photographs of {views} views", folds.len());
         return Err(Error::option("number of rows", fit.features.count(), expected));
     }
-    let rows = |fold: usize| -> Vec<usize> {
+    let rows = |fold: usize| {
         let photographs = (0..folds.len()).filter(|&photograph| folds[photograph] != fold);
-        photographs.flat_map(|photograph| photograph * views..(photograph + 1) * views).collect()
+        let rows = photographs.flat_map(|photograph| photograph * views..(photograph + 1) * views);
+        Fit { l2: STRENGTHS[0], ..*fit }.rows(rows.collect())
     };
-    let rows: Vec<Vec<usize>> = (0..count).map(rows).collect();
+    let rows = (0..count).map(rows).collect::<Result<Vec<Rows>>>()?;
     let mut starts: Vec<Option<LinearClassifier>> = vec![None; count];
     let mut found = CrossValidation { tried: Vec::new(), l2: 0.0, logits: Vec::new() };
     let mut best = f64::INFINITY;

@@ -160,6 +160,11 @@ pub struct Network {
 }
 
 impl Network {
+    /// The last layer of the table.
+    pub(crate) fn classifier(&self) -> &Layer {
+        self.layers.last().expect("a network has layers")
+    }
+
     /// Number of classes, which is the number of channels of the last blob.
     pub fn classes(&self) -> usize {
         self.blobs.last().map_or(0, |logits| logits.channels)

@@ -278,7 +278,7 @@ impl Weights {
 
     /// The weights `[classes][features]` and the biases `[classes]` of the last layer.
     pub fn last_layer(&self) -> (&[f32], &[f32]) {
-        let layer = &self.network.layers.last().expect("a network has layers").name;
+        let layer = &self.network.classifier().name;
         (self.weight(layer), self.bias(layer))
     }
 
@@ -315,7 +315,7 @@ impl Weights {
             let problem = "has a name that is not one line of at most 80 bytes";
             return Err(Error::weights("the network", problem));
         }
-        let layer = self.network.layers.last().expect("a network has layers").name.clone();
+        let layer = self.network.classifier().name.clone();
         self.network.set_classes(classes);
         self.tensors.insert(format!("{layer}.weight"), weights);
         self.tensors.insert(format!("{layer}.bias"), biases);
