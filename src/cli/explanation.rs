@@ -46,6 +46,7 @@ pub struct Session {
 }
 
 /// A loaded photograph and the data that identifies it.
+#[derive(Clone)]
 pub struct LoadedPhotograph {
     /// The file, as it was named; "-" is standard input.
     pub image: PathBuf,

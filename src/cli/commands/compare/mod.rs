@@ -31,7 +31,6 @@ use crate::cli::render::scale::{ColourRange, Scale, ScaleOrigin, readable};
 use crate::cli::terminal::console;
 use crate::cli::terminal::progress::PositionsBar;
 use crate::cli::terminal::threads::on_threads;
-use networks::Compared;
 
 /// The number of maps in a row of the figure, beside the photograph.
 const ACROSS: usize = 3;
@@ -51,9 +50,7 @@ pub fn run(common: &Common, args: &Compare) -> Result<ExitCode> {
                     expected: "one photograph with --before and --after".to_string(),
                 });
             }
-            let Compared { name, figure, json, text } =
-                networks::compare(common, args, [before.as_path(), after.as_path()])?;
-            write(args, &output, [name, json, text], &figure)
+            networks::compare(common, args, [before, after], &output)
         }
         _ => compare(common, args, &output),
     })
@@ -137,12 +134,7 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
         .iter()
         .map(|explanation| (0..maps.classes.len()).map(|k| explanation.drops(k)).collect::<Vec<_>>())
         .collect();
-    // All maps have one scale in any case, and a note says so.
-    let run = drop_range(explanations);
-    let mut scale = drop_scale(drawing, &run, run);
-    if scale.origin == ScaleOrigin::Shared {
-        scale.origin = ScaleOrigin::Own;
-    }
+    let scale = one_scale(explanations, drawing);
     // The differences of the maps that are drawn, per mask position or per pixel.
     let differences: Vec<Vec<f32>> = match has_contrast {
         true => drops.iter().map(|maps| difference(&maps[0].0, &maps[1].0)).collect(),
@@ -172,11 +164,8 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
     let mut last_row = Vec::new();
     for (i, (explanation, drops)) in explanations.iter().zip(&drops).enumerate() {
         let backdrop = &backdrops[i];
-        let panel = |caption, score, map, lattice: Lattice, scale: &Scale| {
-            let (upsampling, opacity) = (drawing.upsampling, drawing.opacity);
-            let pixels = Overlay { map, lattice, upsampling, opacity }.over(backdrop, scale);
-            let mark = drawing.mark.then_some(maps.mask_size);
-            FigurePanel { caption, score, backdrop, pixels, area: lattice.area(), mark }
+        let panel = |caption, score, map, scale: &Scale| {
+            covered(backdrop, caption, score, map, scale, drawing, maps.mask_size)
         };
         let mut panels = vec![uncovered(explanation, &stems[i], backdrop)];
         let arrangement = match (is_mixed, is_wide(backdrop)) {
@@ -192,7 +181,7 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
             }
             let score = readable(explanation.maps.base_scores[k]);
             let caption = [names[k].clone(), explanation.maps.score.to_string()];
-            panels.push(panel(caption, score, map, *lattice, &scale));
+            panels.push(panel(caption, score, (map, *lattice), &scale));
             if let Some(most) = explanation.faint(map, limit) {
                 faint.push((most, names[k].clone() + &of_photograph(i)));
             }
@@ -206,7 +195,7 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
                 [_] => [contrast, "difference".to_string()],
                 _ => [stems[i].clone(), contrast],
             };
-            last_row.push(panel(caption, String::new(), difference, drops[0].1, &contrast_scale));
+            last_row.push(panel(caption, String::new(), (difference, drops[0].1), &contrast_scale));
         }
     }
     let mut notes = vec![
@@ -231,6 +220,52 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
     let title = format!("Evidence in {}", stems.join(" and "));
     let caution = faint_in_words(&explanations[0], faint);
     panels::draw(&title, &caution, &rows, &notes.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// The scale of all maps. They have one in any case, and a note says so.
+fn one_scale(explanations: &[Explanation], drawing: &Drawing) -> Scale {
+    let run = drop_range(explanations);
+    let mut scale = drop_scale(drawing, &run, run);
+    if scale.origin == ScaleOrigin::Shared {
+        scale.origin = ScaleOrigin::Own;
+    }
+    scale
+}
+
+/// The photograph with a map.
+fn covered<'a>(
+    backdrop: &'a Backdrop,
+    caption: [String; 2],
+    score: String,
+    (map, lattice): (&[f32], Lattice),
+    scale: &Scale,
+    drawing: &Drawing,
+    mask_size: [usize; 2],
+) -> FigurePanel<'a> {
+    let (upsampling, opacity) = (drawing.upsampling, drawing.opacity);
+    let pixels = Overlay { map, lattice, upsampling, opacity }.over(backdrop, scale);
+    let mark = drawing.mark.then_some(mask_size);
+    FigurePanel { caption, score, backdrop, pixels, area: lattice.area(), mark }
+}
+
+/// The classes of an explanation with their scores, evidence and notes, for the terminal.
+fn class_lines(explanation: &Explanation, scale: &Scale) -> Vec<String> {
+    let maps = &explanation.maps;
+    let mut lines = Vec::new();
+    for (k, &class) in maps.classes.iter().enumerate() {
+        let (name, score) = (shown(explanation.labels.short(class)), table::score(maps.base_scores[k]));
+        lines.push(format!("  {name} ({class}): {} {score}", maps.score));
+        let notes = explanation.notes(k, &explanation.drops(k).0, 0.0, scale);
+        lines.extend(table::strongest(maps, k).into_iter().chain(notes).map(|line| format!("    {line}")));
+    }
+    lines
+}
+
+fn correlation_in_words(correlation: Option<f32>) -> String {
+    match correlation {
+        Some(correlation) => format!("{correlation:+.3}"),
+        None => "not defined, because a map is constant".to_string(),
+    }
 }
 
 /// A caution about maps that hardly differ from zero, each with its largest value and its name.
@@ -271,20 +306,10 @@ fn summary(
         let (best, names) = (maps.classification.best(), names(&maps.classes, labels));
         let (name, probability) = (shown(labels.short(best)), maps.classification.probabilities[best]);
         line(format!("{}: {name} {probability:.4}", stems[i]));
-        for (k, &class) in maps.classes.iter().enumerate() {
-            let (name, score) = (shown(labels.short(class)), table::score(maps.base_scores[k]));
-            line(format!("  {name} ({class}): {} {score}", maps.score));
-            table::strongest(maps, k).into_iter().for_each(|evidence| line(format!("    {evidence}")));
-            let (drops, _) = explanation.drops(k);
-            let notes = explanation.notes(k, &drops, 0.0, &scale);
-            notes.into_iter().for_each(|note| line(format!("    {note}")));
-        }
+        class_lines(explanation, &scale).into_iter().for_each(&mut line);
         if let Some(contrast) = contrasts.get(i) {
             let (first, second) = (shown(&names[0]), shown(&names[1]));
-            let correlation = match contrast.correlation {
-                Some(correlation) => format!("{correlation:+.3}"),
-                None => "not defined, because a map is constant".to_string(),
-            };
+            let correlation = correlation_in_words(contrast.correlation);
             let share = 100.0 * contrast.share;
             line(format!(
                 "  {first} and {second}: correlation of the maps {correlation}; {first} falls further at {share:.0} % of the positions"

@@ -1,43 +1,43 @@
 //! One photograph and two networks: the maps before and after, on one scale.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::PathBuf;
+use std::process::ExitCode;
 
 use occlude::text::shown;
 use occlude::{Classification, Error, Progress, Result};
 
-use super::{ACROSS, faint_in_words, names, uncovered};
+use super::{
+    ACROSS, class_lines, correlation_in_words, covered, faint_in_words, names, one_scale, uncovered, write,
+};
 use crate::cli::args::classes::{Classes, check_count};
 use crate::cli::args::{Common, Compare, Drawing};
 use crate::cli::explanation::{Explanation, LoadedPhotograph, Session};
 use crate::cli::output::contrast::correlation;
+use crate::cli::output::earlier;
 use crate::cli::output::figures::{drop_range, drop_scale, sizes};
+use crate::cli::output::files::OutputFolder;
 use crate::cli::output::json::{self, Moved};
 use crate::cli::output::names::stem;
-use crate::cli::output::{earlier, table};
 use crate::cli::render::backdrop::Backdrop;
 use crate::cli::render::canvas::Canvas;
-use crate::cli::render::map::Overlay;
-use crate::cli::render::panels::{self, Arrangement, FigurePanel, PanelRow};
-use crate::cli::render::scale::{ScaleOrigin, readable};
+use crate::cli::render::panels::{self, Arrangement, PanelRow};
+use crate::cli::render::scale::readable;
 use crate::cli::terminal::console;
 use crate::cli::terminal::progress::PositionsBar;
 
 /// The networks in captions and messages.
 const TIMES: [&str; 2] = ["before", "after"];
 
-/// The figure with its name, compare.json, and the text for the terminal.
-pub struct Compared {
-    pub name: String,
-    pub figure: Canvas,
-    pub json: String,
-    pub text: String,
-}
-
-pub fn compare(common: &Common, args: &Compare, networks: [&Path; 2]) -> Result<Compared> {
-    let open = |weights: &Path| {
+pub fn compare(
+    common: &Common,
+    args: &Compare,
+    networks: [&PathBuf; 2],
+    output: &OutputFolder,
+) -> Result<ExitCode> {
+    let open = |weights: &PathBuf| {
         let (weights, resize, transform_input) =
-            (Some(weights.to_path_buf()), common.resize, common.transform_input);
+            (Some(weights.clone()), common.resize, common.transform_input);
         Session::open(&Common { weights, labels: None, transform_input, resize })
     };
     let sessions = [open(networks[0])?, open(networks[1])?];
@@ -50,23 +50,16 @@ pub fn compare(common: &Common, args: &Compare, networks: [&Path; 2]) -> Result<
     let bar = PositionsBar::new();
     let progress = |progress: Progress| bar.show(progress.done, progress.total);
     let explain = |i: usize| {
-        let source = LoadedPhotograph {
-            image: source.image.clone(),
-            sha256: source.sha256.clone(),
-            photograph: source.photograph.clone(),
-        };
-        sessions[i].sweep(source, &Classes::of(classes[i].clone()), &args.sweep, &progress, None)
+        sessions[i].sweep(source.clone(), &Classes::of(classes[i].clone()), &args.sweep, &progress, None)
     };
     let explanations = [explain(0)?, explain(1)?];
     drop(bar);
     let moved = moved(&explanations);
     let stem = stem(image);
-    Ok(Compared {
-        name: format!("{stem}-before-after.{}", args.drawing.format.ending()),
-        figure: draw(&explanations, &stem, &args.drawing),
-        json: json::networks(&explanations, &moved),
-        text: summary(&explanations, &moved, &args.drawing),
-    })
+    let name = format!("{stem}-before-after.{}", args.drawing.format.ending());
+    let json = json::networks(&explanations, &moved);
+    let text = summary(&explanations, &moved, &args.drawing);
+    write(args, output, [name, json, text], &draw(&explanations, &stem, &args.drawing))
 }
 
 /// The classes that each network maps: those of `asked` that it has, by default the answers of both
@@ -129,11 +122,7 @@ fn moved(explanations: &[Explanation; 2]) -> Vec<Moved> {
 }
 
 fn draw(explanations: &[Explanation; 2], stem: &str, drawing: &Drawing) -> Canvas {
-    let run = drop_range(explanations);
-    let mut scale = drop_scale(drawing, &run, run);
-    if scale.origin == ScaleOrigin::Shared {
-        scale.origin = ScaleOrigin::Own;
-    }
+    let scale = one_scale(explanations, drawing);
     let [before, after] = explanations;
     let backdrop = Backdrop::panel(&before.photograph, before.resize, drawing.canvas.shape);
     let mut bar = Some(scale);
@@ -147,16 +136,12 @@ fn draw(explanations: &[Explanation; 2], stem: &str, drawing: &Drawing) -> Canva
                 rows.push(PanelRow { panels: std::mem::take(&mut panels), scale: bar.take(), arrangement });
             }
             let (map, lattice) = explanation.drops(k);
-            let (upsampling, opacity) = (drawing.upsampling, drawing.opacity);
-            let pixels = Overlay { map: &map, lattice, upsampling, opacity }.over(&backdrop, &scale);
             if let Some(most) = explanation.faint(&map, scale.limit()) {
                 faint.push((most, format!("{name} {time}")));
             }
-            let caption = [name, maps.score.to_string()];
-            let mark = drawing.mark.then_some(maps.mask_size);
-            let score = readable(maps.base_scores[k]);
-            let area = lattice.area();
-            panels.push(FigurePanel { caption, score, backdrop: &backdrop, pixels, area, mark });
+            let (caption, score) = ([name, maps.score.to_string()], readable(maps.base_scores[k]));
+            let map = (&map[..], lattice);
+            panels.push(covered(&backdrop, caption, score, map, &scale, drawing, maps.mask_size));
         }
         rows.push(PanelRow { panels, scale: bar.take(), arrangement: Arrangement::Across });
     }
@@ -185,20 +170,10 @@ fn summary(explanations: &[Explanation; 2], moved: &[Moved], drawing: &Drawing) 
         let best = maps.classification.best();
         let (name, probability) = (shown(labels.short(best)), maps.classification.probabilities[best]);
         line(format!("{time}: {name} {probability:.4}, by the {}", explanation.network));
-        for (k, &class) in maps.classes.iter().enumerate() {
-            let (name, score) = (shown(labels.short(class)), table::score(maps.base_scores[k]));
-            line(format!("  {name} ({class}): {} {score}", maps.score));
-            table::strongest(maps, k).into_iter().for_each(|evidence| line(format!("    {evidence}")));
-            let (drops, _) = explanation.drops(k);
-            let notes = explanation.notes(k, &drops, 0.0, &scale);
-            notes.into_iter().for_each(|note| line(format!("    {note}")));
-        }
+        class_lines(explanation, &scale).into_iter().for_each(&mut line);
     }
     for Moved { label, correlation, .. } in moved {
-        let correlation = match correlation {
-            Some(correlation) => format!("{correlation:+.3}"),
-            None => "not defined, because a map is constant".to_string(),
-        };
+        let correlation = correlation_in_words(*correlation);
         line(format!("{}: correlation of the maps before and after {correlation}", shown(label)));
     }
     if moved.is_empty() {
