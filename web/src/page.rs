@@ -3,8 +3,10 @@
 //!
 //! `cargo run --release --manifest-path web/Cargo.toml [FILE]`
 
-#[path = "../../src/cli/page/template.rs"]
+#[path = "../../src/cli/output/report/template.rs"]
 mod template;
+#[path = "../../src/cli/page/text.rs"]
+mod text;
 
 use std::error::Error;
 use std::io::Write;
@@ -54,15 +56,18 @@ fn main() -> Result<(), Failed> {
     ];
     let data =
         held.map(|(id, text)| format!("<script type=\"text/plain\" id=\"{id}\">{text}</script>")).join("\n");
-    let html = template::filled(&[
-        ("policy", POLICY),
-        ("style", template::STYLE),
-        ("where", WHERE),
-        ("networks", NETWORKS),
-        ("facts", FACTS),
-        ("data", &data),
-        ("script", &[template::SCRIPT, include_str!("../../src/cli/page/wasm.js")].concat()),
-    ]);
+    let html = template::filled(
+        text::TEMPLATE,
+        &[
+            ("policy", POLICY),
+            ("style", text::STYLE),
+            ("where", WHERE),
+            ("networks", NETWORKS),
+            ("facts", FACTS),
+            ("data", &data),
+            ("script", &[text::SCRIPT, include_str!("../../src/cli/page/wasm.js")].concat()),
+        ],
+    );
     fs::write(&page, &html).map_err(|error| format!("{}: {error}", page.display()))?;
     println!("{}: {:.1} MB", page.display(), html.len() as f64 / 1e6);
     Ok(())

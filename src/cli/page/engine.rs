@@ -6,14 +6,12 @@ use std::sync::atomic::AtomicBool;
 use super::colours::{CATEGORIES, Colours};
 use occlude::image::Framing;
 use occlude::image::lattice::Placement;
+use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;
 use occlude::{
     Classification, Error, GoogLeNet, MaskValue, OcclusionMaps, OcclusionSensitivity, Photograph, Prepared,
     Refinement, Resize, Result, Score, Upsampling, memory,
 };
-
-/// Height and width of the network's picture.
-const SIDE: usize = 224;
 
 /// The most probable classes that have a map.
 const TOP: usize = 5;
@@ -114,8 +112,8 @@ impl Opened {
         refined: &Refined,
     ) -> Result<Vec<f32>> {
         let first = |row: usize| row.saturating_mul(options.stride);
-        let end = first(rows.end.max(1) - 1).saturating_add(1).min(SIDE);
-        let region = Rect { y0: first(rows.start), x0: 0, y1: end, x1: SIDE };
+        let end = first(rows.end.max(1) - 1).saturating_add(1).min(INPUT_SIDE);
+        let region = Rect { y0: first(rows.start), x0: 0, y1: end, x1: INPUT_SIDE };
         let choose = |classification: &Classification| classes(classification, options.class);
         let on_refinement = |now: &Refinement| {
             refined(&numbers(now.maps), now.progress.done, now.progress.total);
@@ -131,7 +129,8 @@ impl Opened {
     /// picture: y, x; its colour: red, green, blue, or less than 0 if it is not of one colour.
     pub fn cover(&self, at: [f64; 2], options: Options) -> Result<Vec<f32>> {
         let framing = self.framing;
-        let [y, x] = [0, 1].map(|axis| (framing.to_network(axis, at[axis]).max(0.0) as usize).min(SIDE - 1));
+        let [y, x] =
+            [0, 1].map(|axis| (framing.to_network(axis, at[axis]).max(0.0) as usize).min(INPUT_SIDE - 1));
         // A region of one pixel has one position.
         let region = Rect { y0: y, x0: x, y1: y + 1, x1: x + 1 };
         let choose = |classification: &Classification| classes(classification, options.class);
@@ -166,7 +165,7 @@ impl Opened {
         let &Painted { mask_size, stride, canvas, limit, colours, upsampling } = painted;
         let sweep = OcclusionSensitivity::new(self.net).mask_size([mask_size; 2]).stride([stride; 2]);
         let lattice = sweep.lattice(Placement::Centres)?;
-        let positions = SIDE.div_ceil(stride).pow(2);
+        let positions = INPUT_SIDE.div_ceil(stride).pow(2);
         if values.len() != positions {
             return Err(Error::Option {
                 name: "map",
@@ -182,7 +181,7 @@ impl Opened {
         };
         let [down, across] = [places(0), places(1)];
         let enlarged = lattice.values(values, &down, &across, upsampling);
-        let inside = |at: f64| (0.0..SIDE as f64).contains(&at);
+        let inside = |at: f64| (0.0..INPUT_SIDE as f64).contains(&at);
         let mut pixels = Vec::with_capacity(4 * enlarged.len());
         for (row, values) in down.iter().zip(enlarged.chunks_exact(across.len())) {
             for (column, &value) in across.iter().zip(values) {

@@ -3,7 +3,7 @@
 
 pub mod calls;
 mod engine;
-pub mod template;
+pub mod text;
 
 use crate::cli::checksum::sha256;
 use crate::cli::render::colours;

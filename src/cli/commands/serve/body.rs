@@ -22,7 +22,7 @@ impl Drop for Stop {
     }
 }
 
-/// What is ready, and what comes later, if anything does.
+/// Gives the pieces that are ready, and then those that come later.
 pub struct Body {
     ready: VecDeque<Bytes>,
     later: Option<Later>,

@@ -17,7 +17,9 @@ use serde::Serialize;
 
 use crate::cli::args::{Common, Serve};
 use crate::cli::explanation::Session;
-use crate::cli::page::{calls, template};
+use crate::cli::output::report::script_data;
+use crate::cli::output::report::template::filled;
+use crate::cli::page::{calls, text};
 use crate::cli::source;
 use crate::cli::terminal::interrupt::DeferredSignals;
 use crate::cli::terminal::threads::pool;
@@ -125,16 +127,17 @@ fn page(common: &Common, args: &Serve, session: &Session, threads: usize) -> Str
         photograph: args.image.as_ref().map(|image| image.to_string_lossy().into_owned()),
         resize: calls::RESIZES.iter().position(|resize| *resize == common.resize).unwrap_or_default(),
     };
-    let facts = serde_json::to_string(&facts).expect("texts and numbers");
-    // A name cannot end the element that holds it.
-    let facts = facts.replace('<', "\\u003c");
-    template::filled(&[
-        ("policy", POLICY),
-        ("style", template::STYLE),
-        ("where", WHERE),
-        ("networks", ""),
-        ("facts", ""),
-        ("data", &format!("<script type=\"application/json\" id=\"served\">{facts}</script>")),
-        ("script", &[template::SCRIPT, include_str!("../../page/remote.js")].concat()),
-    ])
+    let facts = script_data(&serde_json::to_string(&facts).expect("texts and numbers"));
+    filled(
+        text::TEMPLATE,
+        &[
+            ("policy", POLICY),
+            ("style", text::STYLE),
+            ("where", WHERE),
+            ("networks", ""),
+            ("facts", ""),
+            ("data", &format!("<script type=\"application/json\" id=\"served\">{facts}</script>")),
+            ("script", &[text::SCRIPT, include_str!("../../page/remote.js")].concat()),
+        ],
+    )
 }

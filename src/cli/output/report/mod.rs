@@ -2,6 +2,7 @@
 //! them. It loads no other files; its content security policy forbids that.
 
 mod command;
+pub mod template;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -30,6 +31,7 @@ use crate::cli::render::canvas::Format;
 use crate::cli::render::colours::{CATEGORIES, COLOURS, Colours};
 use crate::cli::render::scale::ScaleOrigin;
 use crate::cli::source;
+use template::filled;
 
 /// The largest number of classes in a report. It limits the number of maps on the page and its
 /// size.
@@ -131,48 +133,40 @@ pub fn page(
     let image = explanation.image.file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
     let label = shown(explanation.labels.words(predicted));
     let probability = maps.classification.probabilities[predicted];
-    Ok(fill(&[
-        ("policy", policy()),
-        ("title", text(&format!("{label} · {image} · occlude"))),
-        ("style", STYLE.to_string()),
-        ("heading", text(&format!("Evidence for “{label}”"))),
-        ("subheading", text(&format!("{image}: predicted class of GoogLeNet, probability {probability:.3}"))),
-        ("width", width.to_string()),
-        ("height", height.to_string()),
-        ("alt", text(&format!("The photograph {image}"))),
-        ("photograph", photograph(&backdrop)),
-        ("top", top(maps, &explanation.labels)),
-        ("faithfulness", faithfulness(explanation)),
-        ("facts", facts(explanation)),
-        (
-            "command",
-            text(&command::line(
-                &session.weights_source,
-                common,
-                args,
-                classes,
-                &explanation.image,
-                [out, path],
-            )),
-        ),
-        ("map", script_data(&json::first_maps(explanation, MOST_CLASSES))),
-        ("more", script_data(&json::line(&more(explanation, &backdrop, &gradcam, drawing, run)))),
-        ("script", SCRIPT.to_string()),
-    ]))
-}
-
-/// Replaces each `{{name}}` in the template. Inserted text is not searched for further names.
-fn fill(values: &[(&str, String)]) -> String {
-    let (mut page, mut rest) = (String::new(), TEMPLATE);
-    while let Some((before, (name, after))) =
-        rest.split_once("{{").and_then(|(before, after)| Some((before, after.split_once("}}")?)))
-    {
-        let value = values.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
-        page.push_str(before);
-        page.push_str(value.expect("the template's names are these"));
-        rest = after;
-    }
-    page + rest
+    Ok(filled(
+        TEMPLATE,
+        &[
+            ("policy", policy()),
+            ("title", text(&format!("{label} · {image} · occlude"))),
+            ("style", STYLE.to_string()),
+            ("heading", text(&format!("Evidence for “{label}”"))),
+            (
+                "subheading",
+                text(&format!("{image}: predicted class of GoogLeNet, probability {probability:.3}")),
+            ),
+            ("width", width.to_string()),
+            ("height", height.to_string()),
+            ("alt", text(&format!("The photograph {image}"))),
+            ("photograph", photograph(&backdrop)),
+            ("top", top(maps, &explanation.labels)),
+            ("faithfulness", faithfulness(explanation)),
+            ("facts", facts(explanation)),
+            (
+                "command",
+                text(&command::line(
+                    &session.weights_source,
+                    common,
+                    args,
+                    classes,
+                    &explanation.image,
+                    [out, path],
+                )),
+            ),
+            ("map", script_data(&json::first_maps(explanation, MOST_CLASSES))),
+            ("more", script_data(&json::line(&more(explanation, &backdrop, &gradcam, drawing, run)))),
+            ("script", SCRIPT.to_string()),
+        ],
+    ))
 }
 
 /// The content security policy: only this style, this script and the images in the file.
@@ -362,7 +356,7 @@ fn text(text: &str) -> String {
 }
 
 /// Escapes JSON for a script element: `</script>` or `<!--` in a string must not end the element.
-fn script_data(json: &str) -> String {
+pub fn script_data(json: &str) -> String {
     json.trim_end().replace('<', r"\u003c")
 }
 
