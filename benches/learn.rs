@@ -2,27 +2,15 @@
 //! `cargo bench --bench learn`. It prints medians and asserts nothing. The network is the built-in one, or
 //! another one that is found; the features of the training are random numbers of its width.
 
-use std::time::Instant;
+mod common;
 
+use common::median;
 use occlude::learn::{Features, Fit, cross_validate};
 use occlude::{GoogLeNet, Photograph, Resize, parallel, weights};
 
 /// The photographs, the classes and the views of the training.
 const PHOTOGRAPHS: usize = 2000;
 const CLASSES: usize = 10;
-
-/// The median, in seconds, of some runs.
-fn median(runs: usize, mut run: impl FnMut()) -> f64 {
-    let mut seconds: Vec<f64> = (0..runs)
-        .map(|_| {
-            let start = Instant::now();
-            run();
-            start.elapsed().as_secs_f64()
-        })
-        .collect();
-    seconds.sort_by(f64::total_cmp);
-    seconds[runs / 2]
-}
 
 /// Random features, larger where they belong to the class, mostly zero as those of photographs.
 fn features(width: usize) -> (Features, Vec<usize>) {

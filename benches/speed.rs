@@ -7,23 +7,11 @@
 //! does more work than the trained network. `occlude profile` shows the cost of each layer, and
 //! `tools/compare.py` shows the speed of other engines.
 
+mod common;
+
+use common::median;
 use occlude::{GoogLeNet, Input, Isa, OcclusionSensitivity, Picture, Profile, Resize, Weights, weights};
 use std::process::Command;
-use std::time::Instant;
-
-/// The median, in seconds, of `runs` runs after one warm-up run.
-fn median(runs: usize, mut run: impl FnMut()) -> f64 {
-    run();
-    let mut seconds: Vec<f64> = (0..runs)
-        .map(|_| {
-            let start = Instant::now();
-            run();
-            start.elapsed().as_secs_f64()
-        })
-        .collect();
-    seconds.sort_by(f64::total_cmp);
-    seconds[runs / 2]
-}
 
 /// Prints the speed of each convolution on the picture's own activations: the speed that a dense
 /// engine needs for the same time, and the speed of the operations that are carried out.
