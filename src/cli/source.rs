@@ -31,6 +31,11 @@ pub fn is_regular(path: &Path) -> bool {
     !is_standard_input(path) && path.is_file()
 }
 
+/// True for standard input, a pipe or a device, which can be read once only.
+pub fn is_stream(path: &Path) -> bool {
+    is_standard_input(path) || path.metadata().is_ok_and(|file| !file.is_file() && !file.is_dir())
+}
+
 /// The input in messages and results.
 pub fn shown(path: &Path) -> String {
     if is_standard_input(path) { IN_WORDS.to_string() } else { path.to_string_lossy().into_owned() }

@@ -4,13 +4,15 @@
 use std::fmt::Write;
 
 use occlude::learn::wilson_interval;
-use occlude::text::shown;
+use occlude::text::{escaped, shown};
 use serde::Serialize;
 
 /// The largest number of classes of a table in the terminal.
 const MOST_COLUMNS: usize = 12;
 /// The longest name in a table, in characters.
 const LONGEST: usize = 20;
+/// The largest number of photographs with wrong answers in a list.
+const MOST_WRONG: usize = 20;
 /// The number of pairs of classes in a list.
 const MOST_PAIRS: usize = 10;
 
@@ -116,6 +118,24 @@ impl Confusion {
         }
         text
     }
+}
+
+/// The photographs with wrong answers, each with the answer and its probability; `all` is the file that
+/// lists them all. Empty if there are none.
+pub fn wrong_in_words(wrong: Vec<(&str, &str, f64)>, all: &str) -> String {
+    if wrong.is_empty() {
+        return String::new();
+    }
+    let mut text = "\nwrong answers:\n".to_string();
+    for (photograph, answer, probability) in wrong.iter().take(MOST_WRONG) {
+        writeln!(text, "  {}: {} {probability:.4}", escaped(photograph), shown(answer))
+            .expect("writing to a string");
+    }
+    if wrong.len() > MOST_WRONG {
+        writeln!(text, "  and {} more; {all} lists all", wrong.len() - MOST_WRONG)
+            .expect("writing to a string");
+    }
+    text
 }
 
 /// The letter of a column: A, B and so on.

@@ -176,10 +176,14 @@ pub fn check_apart(file: &Path) -> Result<()> {
         return Err(is_a_directory(file));
     }
     if file.metadata().is_ok_and(|target| !target.is_file()) {
-        let problem = io::Error::other("it is a device or a pipe, expected a regular file");
-        return Err(failed(file)(problem));
+        return Err(refuse(file, "it is a device or a pipe, expected a regular file"));
     }
     check_folder(folder_of(file), file)
+}
+
+/// The error of an output that cannot be written, and the reason.
+pub fn refuse(file: &Path, problem: &str) -> Error {
+    failed(file)(io::Error::other(problem))
 }
 
 /// Writes one file at any path, as [`OutputFolder::write_with`] does.
@@ -199,7 +203,7 @@ fn check_folder(folder: &Path, named: &Path) -> Result<()> {
 }
 
 /// The folder of a file; the current folder for a name without a folder.
-fn folder_of(file: &Path) -> &Path {
+pub fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

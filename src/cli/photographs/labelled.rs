@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::iter::repeat_n;
 use std::path::{Path, PathBuf};
 
-use occlude::{Error, Labels, Result};
+use occlude::{Labels, Result};
 
-use super::{Found, MAX_LIST, PassedOver, PhotographFile, plain, refuse, unreadable, with_folders};
+use super::{Found, PassedOver, PhotographFile, plain, read_list, refuse, unreadable, with_folders};
+use crate::cli::output::files;
 use crate::cli::source;
 
 /// The form of the input, in messages.
@@ -43,7 +43,7 @@ pub fn labelled(input: &Path) -> Result<LabelledPhotographs> {
     let by_class = if is_folder {
         subfolders(input, &mut passed_over)?
     } else {
-        list(&source::read_text(input, MAX_LIST + 1)?, input)?
+        list(&read_list(input, "a list with lines path,class")?, input)?
     };
     let classes: Vec<String> = by_class.keys().cloned().collect();
     let (mut paths, mut of) = (Vec::new(), Vec::new());
@@ -64,24 +64,15 @@ pub fn labelled(input: &Path) -> Result<LabelledPhotographs> {
 /// # Errors
 /// [`Error::Io`].
 pub fn refuse_inside(photographs: &Path, out: &Path) -> Result<()> {
-    let absolute = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path));
-    let existing = out
-        .ancestors()
-        .find_map(|part| if part.as_os_str().is_empty() { None } else { part.canonicalize().ok() });
-    let place = match existing {
-        Some(_) if out.exists() => absolute(out),
-        // Of a new file, the nearest folder that exists decides.
-        Some(existing) => Ok(existing),
-        None => absolute(Path::new(".")),
-    };
-    let (Ok(folder), Ok(place)) = (absolute(photographs), place) else { return Ok(()) };
-    if !photographs.is_dir() || !place.starts_with(&folder) {
+    // Of an output that does not exist yet, the nearest folder that does decides.
+    let place = std::path::absolute(out).map_err(unreadable(out))?;
+    let place = place.ancestors().find_map(|part| part.canonicalize().ok());
+    let (Ok(folder), Some(place)) = (photographs.canonicalize(), place) else { return Ok(()) };
+    if !folder.is_dir() || !place.starts_with(&folder) {
         return Ok(());
     }
-    let source = io::Error::other(
-        "it is inside the folder of the photographs, whose subfolders are classes: choose another place with --out",
-    );
-    Err(Error::Io { path: out.to_path_buf(), action: "write to", source })
+    let problem = "it is inside the folder of the photographs, whose subfolders are classes: choose another place with --out";
+    Err(files::refuse(out, problem))
 }
 
 /// The class of a network that the name of a folder means. Where no class has the name, its underscores
@@ -127,12 +118,6 @@ fn subfolders(input: &Path, passed_over: &mut PassedOver) -> Result<ByClass> {
 }
 
 fn list(text: &[u8], name: &Path) -> Result<ByClass> {
-    if text.len() as u64 > MAX_LIST {
-        return Err(refuse(
-            name,
-            format!("is larger than {MAX_LIST} bytes: expected a list with lines path,class"),
-        ));
-    }
     let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
     let mut by_class = ByClass::new();
     // The columns of the path and of the class; a header may name others, too.
@@ -180,17 +165,8 @@ fn check_name(name: &str) -> std::result::Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::tree;
     use super::*;
-
-    fn tree(files: &[&str]) -> tempfile::TempDir {
-        let root = tempfile::tempdir().unwrap();
-        for file in files {
-            let path = root.path().join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, b"").unwrap();
-        }
-        root
-    }
 
     /// The photographs as "class: path", where paths are relative to the root.
     fn listed(root: &Path, input: &str) -> std::result::Result<Vec<String>, String> {

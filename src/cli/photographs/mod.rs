@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
+use occlude::text::escaped;
 use occlude::{Error, Result};
 
 pub use passed_over::PassedOver;
@@ -35,6 +36,14 @@ pub struct PhotographFile {
     pub shown: String,
     /// The name of the folder of results.
     pub folder: String,
+}
+
+impl PhotographFile {
+    /// The text of an error, which begins with the photograph's path if it does not contain it.
+    pub fn error_in_words(&self, error: &Error) -> String {
+        let (message, shown) = (error.to_string(), escaped(&self.shown));
+        if message.contains(&*shown) { message } else { format!("{shown}: {message}") }
+    }
 }
 
 /// All photographs of the inputs, in the order of their paths in UTF-8, each once, and what was
@@ -177,17 +186,18 @@ fn list(input: &Path) -> Option<&Path> {
     Some(Path::new(input.to_str()?.strip_prefix('@')?))
 }
 
-/// Adds the paths of a list, one per line.
-fn add_list(list: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
+/// Reads a list of any kind; `expected` describes it in the error of one that is too large.
+fn read_list(list: &Path, expected: &str) -> Result<Vec<u8>> {
     let bytes = source::read_text(list, MAX_LIST + 1)?;
     if bytes.len() as u64 > MAX_LIST {
-        return Err(refuse(
-            list,
-            format!(
-                "is larger than {MAX_LIST} bytes: expected a list with one path per line; split it into several lists"
-            ),
-        ));
+        return Err(refuse(list, format!("is larger than {MAX_LIST} bytes: expected {expected}")));
     }
+    Ok(bytes)
+}
+
+/// Adds the paths of a list, one per line.
+fn add_list(list: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
+    let bytes = read_list(list, "a list with one path per line; split it into several lists")?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let line =
             1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|&&b| b == b'\n').count();
@@ -237,7 +247,7 @@ mod tests {
     use super::*;
 
     /// Makes empty files.
-    fn tree(files: &[&str]) -> tempfile::TempDir {
+    pub fn tree(files: &[&str]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         for file in files {
             let path = root.path().join(file);

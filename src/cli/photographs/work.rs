@@ -1,6 +1,5 @@
 //! Work on many photographs, one on each thread.
 
-use occlude::text::escaped;
 use occlude::{Error, Result, parallel};
 
 use super::PhotographFile;
@@ -25,9 +24,7 @@ pub fn for_each<T: Send>(
             Ok(value) => Ok(Some(value)),
             Err(error @ (Error::Cancelled | Error::Memory { .. } | Error::Weights { .. })) => Err(error),
             Err(error) => {
-                let (message, shown) = (error.to_string(), escaped(&files[i].shown));
-                let name = if message.contains(&*shown) { "" } else { &format!("{shown}: ") };
-                bar.print(|| console::print_error(&format!("{name}{message}")));
+                bar.print(|| console::print_error(&files[i].error_in_words(&error)));
                 Ok(None)
             }
         }

@@ -21,18 +21,12 @@ const FULL: [u8; 3] = [23, 79, 139];
 /// The colour of the line on which probabilities are shares.
 const EXACT: [u8; 3] = [200, 90, 20];
 
-/// The answers with a probability in one bin.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Bin {
-    /// The share of right answers, or `None` if there is no answer in the bin.
-    pub right: Option<f64>,
-}
-
 /// The contents of the figure.
 pub struct AnswersFigure<'a> {
     pub texts: Texts<'a>,
-    /// Bins of the same width from 0 to 1.
-    pub bins: &'a [Bin],
+    /// The share of right answers among those whose probability lies in each of several bins of the same
+    /// width from 0 to 1; `None` without any answer.
+    pub right: &'a [Option<f64>],
     pub classes: &'a [String],
     /// `[class][answer]`; the last answer is any other class.
     pub counts: &'a [Vec<usize>],
@@ -51,7 +45,7 @@ pub fn draw(figure: &AnswersFigure) -> Canvas {
     let height = head + (SIDE + 2 * tick_style().height + GAP).max(table[1] + cell);
     let (mut canvas, top) =
         page(&figure.texts, [left_part + table[0].max(note_style().width(ROWS_AND_COLUMNS)), height]);
-    calibration(&mut canvas, [MARGIN, top], figure.bins);
+    calibration(&mut canvas, [MARGIN, top], figure.right);
     let left = MARGIN + left_part;
     canvas.text(caption_style(), left, top, "Answers");
     canvas.text(note_style(), left, top + caption_style().height, ROWS_AND_COLUMNS);
@@ -60,7 +54,7 @@ pub fn draw(figure: &AnswersFigure) -> Canvas {
 }
 
 /// Draws the share of right answers in each bin, with its bottom left corner in the frame of the axes.
-fn calibration(canvas: &mut Canvas, [left, top]: [u32; 2], bins: &[Bin]) {
+fn calibration(canvas: &mut Canvas, [left, top]: [u32; 2], bins: &[Option<f64>]) {
     canvas.text(caption_style(), left, top, "Calibration");
     canvas.text(note_style(), left, top + caption_style().height, "share of right answers");
     let (left, top) = (left + LABELS, top + caption_style().height + note_style().height + GAP);
@@ -72,8 +66,8 @@ fn calibration(canvas: &mut Canvas, [left, top]: [u32; 2], bins: &[Bin]) {
         canvas.text(tick_style(), (left + at).saturating_sub(width / 2), top + SIDE + GAP / 2, &text);
     }
     let count = bins.len() as u32;
-    for (i, bin) in (0..).zip(bins) {
-        let Some(right) = bin.right else { continue };
+    for (i, right) in (0..).zip(bins) {
+        let Some(right) = right else { continue };
         let height = (f64::from(SIDE) * right).round() as u32;
         let (from, to) = (SIDE * i / count, SIDE * (i + 1) / count);
         // A bin without a right answer has a line on the axis.
@@ -137,14 +131,14 @@ mod tests {
 
     #[test]
     fn nothing_touches_the_edge_of_the_page() {
-        let bins: Vec<Bin> = (0..10).map(|i| Bin { right: (i > 2).then_some(f64::from(i) / 9.0) }).collect();
+        let right: Vec<Option<f64>> = (0..10).map(|i| (i > 2).then_some(f64::from(i) / 9.0)).collect();
         for classes in [1, 3, 20, 26, 400] {
             let counts: Vec<Vec<usize>> = (0..classes)
                 .map(|y| (0..=classes).map(|x| if x == y { 99_999 } else { x % 3 }).collect())
                 .collect();
             let names = vec![LONG.to_string(); classes];
             let texts = Texts { title: LONG, value: "0.9", note: LONG, caution: "", meaning: &[LONG] };
-            let drawn = draw(&AnswersFigure { texts, bins: &bins, classes: &names, counts: &counts });
+            let drawn = draw(&AnswersFigure { texts, right: &right, classes: &names, counts: &counts });
             assert!(drawn.width < 2000 && drawn.height < 2000, "{} {}", drawn.width, drawn.height);
             assert_margins(&drawn, "answers");
         }

@@ -2,8 +2,7 @@
 //! complete.
 
 use std::collections::HashSet;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::slice;
 
 use occlude::text::{escaped, shown};
@@ -85,11 +84,7 @@ impl BatchJob<'_> {
 
     fn prepare(&self, file: &PhotographFile) -> Result<Prepared> {
         let folder = self.folder(file);
-        let is_stream = |path: &Path| {
-            let metadata = fs::metadata(path);
-            source::is_standard_input(path) || metadata.is_ok_and(|file| !file.is_file() && !file.is_dir())
-        };
-        if self.args.figures.wait_for_scale() && is_stream(&file.path) {
+        if self.args.figures.wait_for_scale() && source::is_stream(&file.path) {
             return Err(Error::Image {
                 name: source::shown(&file.path),
                 problem:
@@ -144,9 +139,7 @@ impl BatchJob<'_> {
 
     /// Reports an error of a photograph and returns its row.
     pub fn fail(&self, file: &PhotographFile, error: &Error) -> SummaryRow {
-        let (message, shown) = (error.to_string(), escaped(&file.shown));
-        let name = if message.contains(&*shown) { "" } else { &format!("{shown}: ") };
-        self.bar.print(|| console::print_error(&format!("{name}{message}")));
+        self.bar.print(|| console::print_error(&file.error_in_words(error)));
         SummaryRow::failed(file, error)
     }
 

@@ -5,12 +5,13 @@ mod record;
 use std::process::ExitCode;
 use std::slice;
 
-use occlude::text::{escaped, shown};
+use occlude::text::escaped;
 use occlude::{Error, Labels, Progress, Result};
 
 use crate::cli::args::classes::Classes;
 use crate::cli::args::{Arrays, Common, Evaluate, ScaleChoice};
 use crate::cli::explanation::{LoadedPhotograph, Session, require_finite};
+use crate::cli::output::confusion::wrong_in_words;
 use crate::cli::output::figures::drop_range;
 use crate::cli::output::files::OutputFolder;
 use crate::cli::output::{json, results};
@@ -24,12 +25,10 @@ use crate::cli::source;
 use crate::cli::terminal::console;
 use crate::cli::terminal::progress::PhotographsBar;
 use crate::cli::terminal::threads::on_threads;
-use record::{Answered, Calibration, EvaluateRecord};
+use record::{Answered, EvaluateRecord};
 
 /// The number of answers among which the class of a photograph is searched.
 const TOP: usize = 5;
-/// The largest number of photographs with wrong answers that are printed.
-const MOST_WRONG: usize = 20;
 
 pub fn run(common: &Common, args: &Evaluate) -> Result<ExitCode> {
     let output = OutputFolder::check(&args.out)?;
@@ -157,7 +156,7 @@ fn draw(record: &EvaluateRecord) -> Canvas {
             caution: "",
             meaning: &[&error],
         },
-        bins: &record.calibration.drawn(),
+        right: &record.calibration.bins.iter().map(|bin| bin.right).collect::<Vec<_>>(),
         classes: &record.confusion.classes,
         counts: &record.confusion.counts,
     })
@@ -172,23 +171,9 @@ fn summary(record: &EvaluateRecord) -> String {
     text += &format!("mean loss                    {:.4}\n", record.loss);
     text += &format!("expected calibration error   {:.4}\n\n", record.calibration.expected_error);
     text += &record.confusion.in_words();
-    let wrong: Vec<&Answered> = record.answered.iter().filter(|answer| !answer.is_right()).collect();
-    if !wrong.is_empty() {
-        text += "\nwrong answers:\n";
-        for answer in wrong.iter().take(MOST_WRONG) {
-            let name = shown(labels.short(answer.index));
-            text += &format!("  {}: {name} {:.4}\n", escaped(&answer.file.shown), answer.probability);
-        }
-        if wrong.len() > MOST_WRONG {
-            text += &format!("  and {} more; evaluate.json lists all\n", wrong.len() - MOST_WRONG);
-        }
-    }
+    let wrong = record.answered.iter().filter(|answer| !answer.is_right());
+    let wrong =
+        wrong.map(|answer| (&*answer.file.shown, labels.short(answer.index), answer.probability.into()));
+    text += &wrong_in_words(wrong.collect(), "evaluate.json");
     text + "\n"
-}
-
-impl Calibration {
-    /// The bins of the figure.
-    fn drawn(&self) -> Vec<answers::Bin> {
-        self.bins.iter().map(|bin| answers::Bin { right: bin.right }).collect()
-    }
 }

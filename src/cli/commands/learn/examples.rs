@@ -35,9 +35,8 @@ pub fn distinct(files: Vec<(PhotographFile, usize)>, classes: &[String]) -> Resu
     let sums = for_each(&only, |i| {
         let file = only[i];
         // Each photograph is read twice.
-        if file.path.exists() && !source::is_regular(&file.path) {
-            let problem =
-                "is a folder, a pipe or a device, expected a regular file: copy it to one".to_string();
+        if source::is_stream(&file.path) {
+            let problem = "is a pipe or a device, expected a regular file: copy it to one".to_string();
             return Err(Error::Image { name: file.shown.clone(), problem });
         }
         Ok(sha256(&source::read_photograph(&file.path)?))
@@ -63,13 +62,11 @@ pub fn distinct(files: Vec<(PhotographFile, usize)>, classes: &[String]) -> Resu
             }
         }
     }
-    let number = copies;
     if copies > 0 {
-        let copies =
-            if copies == 1 { "1 photograph is a copy" } else { &format!("{copies} photographs are copies") };
-        console::print_note(&format!("{copies} of another one in the same class and not counted"));
+        let are = if copies == 1 { "photograph is a copy" } else { "photographs are copies" };
+        console::print_note(&format!("{copies} {are} of another one in the same class and not counted"));
     }
-    Ok((examples, number))
+    Ok((examples, copies))
 }
 
 /// The answer of the network as it is.

@@ -4,17 +4,16 @@ mod classes;
 mod examples;
 mod record;
 
-use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
 use occlude::learn::{CrossValidation, Fit, LinearClassifier, cross_validate};
-use occlude::text::{escaped, shown};
+use occlude::text::escaped;
 use occlude::{Error, GoogLeNet, Photograph, Resize, Result};
 
 use crate::cli::args::{Common, Learn};
 use crate::cli::checksum::sha256;
-use crate::cli::output::confusion::Confusion;
+use crate::cli::output::confusion::{Confusion, wrong_in_words};
 use crate::cli::output::files::{self, OutputFolder};
 use crate::cli::output::json;
 use crate::cli::photographs::labelled::{labelled, refuse_inside};
@@ -28,9 +27,6 @@ use crate::cli::weights::{describe, open_and_hash};
 use classes::{Answer, Classes};
 use examples::Learned;
 use record::LearnRecord;
-
-/// The largest number of photographs with wrong answers that are printed.
-const MOST_WRONG: usize = 20;
 
 pub fn run(common: &Common, args: &Learn) -> Result<ExitCode> {
     files::check_apart(&args.out)?;
@@ -46,9 +42,8 @@ pub fn run(common: &Common, args: &Learn) -> Result<ExitCode> {
 
 /// The folder of the network, and the name of the record beside it.
 fn record_file(out: &Path) -> (&Path, String) {
-    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let stem = out.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    (folder, format!("{stem}-learn.json"))
+    (files::folder_of(out), format!("{stem}-learn.json"))
 }
 
 fn learn(common: &Common, args: &Learn) -> Result<ExitCode> {
@@ -79,10 +74,10 @@ fn learn(common: &Common, args: &Learn) -> Result<ExitCode> {
     let folds = examples::folds(&learned.examples, classes.groups(), |class| classes.target(class));
     let (validation, classifier) = train(&classes, &learned, &folds)?;
 
-    let name = classes.network_name(&weights);
+    let (name, base) = (classes.network_name(&weights), describe(&weights));
     let trained = match args.keep {
-        true => classifier.add_to(weights.clone(), classes.labels.clone(), &name)?,
-        false => classifier.replace_in(weights.clone(), classes.labels.clone(), &name)?,
+        true => classifier.add_to(weights, classes.labels.clone(), &name)?,
+        false => classifier.replace_in(weights, classes.labels.clone(), &name)?,
     };
     let bytes = safetensors(&trained);
     let answers = answers(&classes, &learned, &validation);
@@ -97,7 +92,7 @@ fn learn(common: &Common, args: &Learn) -> Result<ExitCode> {
         validation: &validation,
         classifier: &classifier,
         confusion: &confusion,
-        base: (&describe(&weights), &weights_sha256),
+        base: (&base, &weights_sha256),
         trained: (&describe(&trained), &sha256(&bytes)),
         resize: common.resize,
     };
@@ -137,8 +132,7 @@ fn refuse_input<'a>(out: &Path, mut inputs: impl Iterator<Item = &'a Path>) -> R
     if !inputs.any(|input| input.canonicalize().is_ok_and(|input| input == out_file)) {
         return Ok(());
     }
-    let source = io::Error::other("it is one of the photographs or their list: name another file with --out");
-    Err(Error::Io { path: out.to_path_buf(), action: "write to", source })
+    Err(files::refuse(out, "it is one of the photographs or their list: name another file with --out"))
 }
 
 /// Chooses the regularisation by cross-validation, and trains on all photographs.
@@ -183,26 +177,9 @@ fn summary(record: &LearnRecord, answers: &[Answer]) -> String {
         record.confusion.right().in_words(),
         record.confusion.in_words()
     );
-    let wrong: Vec<String> = record
-        .examples
-        .iter()
-        .zip(answers)
-        .filter(|(example, answer)| answer.place != Some(example.class))
-        .map(|(example, answer)| {
-            format!(
-                "  {}: {} {:.4}\n",
-                escaped(&example.file.shown),
-                shown(&answer.label),
-                answer.probability
-            )
-        })
-        .collect();
-    if !wrong.is_empty() {
-        text += "\nwrong answers:\n";
-        text.extend(wrong.iter().take(MOST_WRONG).map(String::as_str));
-        if wrong.len() > MOST_WRONG {
-            text += &format!("  and {} more; the record lists all\n", wrong.len() - MOST_WRONG);
-        }
-    }
+    let wrong = record.examples.iter().zip(answers);
+    let wrong = wrong.filter(|(example, answer)| answer.place != Some(example.class));
+    let wrong = wrong.map(|(example, answer)| (&*example.file.shown, &*answer.label, answer.probability));
+    text += &wrong_in_words(wrong.collect(), "the record");
     text + "\n"
 }
