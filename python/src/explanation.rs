@@ -270,9 +270,9 @@ impl Explanation {
         let (common, args) = self.with(options)?;
         let (run, found) = (self.run.clone(), self.found.clone());
         quietly(py, move || {
-            let classes = run.session.classes(&args.classes)?;
+            let question = run.session.question(run.session.classes(&args.classes)?, &args.sweep)?;
             let range = drop_range(slice::from_ref(&*found));
-            report::page(&run.session, &found, &common, &args, &classes, range, [&args.out, &path])
+            report::page(&run.session, &found, &common, &args, &question, range, [&args.out, &path])
         })
     }
 

@@ -141,14 +141,14 @@ impl Network {
             on_threads(here.args.pool.threads, || {
                 let Run { session, args, .. } = &*here;
                 let source = source.load()?;
-                let classes = session.classes(&args.classes)?;
+                let question = session.question(session.classes(&args.classes)?, &args.sweep)?;
                 let progress = |now| tell(Event::Progress(now));
                 let coarse = |found: &explanation::Explanation| tell(Event::Coarse(Box::new(found.clone())));
                 let coarse: &(dyn Fn(&explanation::Explanation) + Sync) = &coarse;
                 let coarse = wants_coarse.then_some(coarse);
-                let mut found = session.sweep(source, &classes, &args.sweep, &progress, coarse)?;
+                let mut found = session.sweep(source, &question, &progress, coarse)?;
                 if args.faithfulness {
-                    session.measure(&mut found, &args.sweep, &progress)?;
+                    session.measure(&mut found, &question, &progress)?;
                 }
                 Ok(found)
             })

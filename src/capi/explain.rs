@@ -74,7 +74,7 @@ pub unsafe extern "C" fn occlude_explain(
     out: OutHandle<Maps>,
 ) -> c_int {
     make(out, "maps", || {
-        let Network { net, labels } = given(network, "network")?;
+        let Network { net, labels, .. } = given(network, "network")?;
         let image = given(image, "image")?;
         let default = Options::default();
         let options = options.unwrap_or(&default);

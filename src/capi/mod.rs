@@ -50,6 +50,9 @@ const OCCLUDE_RESIZE_MATLAB: c_int = 3;
 
 const OCCLUDE_SCORE_PROBABILITY: c_int = 0;
 const OCCLUDE_SCORE_LOGIT: c_int = 1;
+const OCCLUDE_SCORE_MARGIN: c_int = 2;
+const OCCLUDE_SCORE_LOGIT_MARGIN: c_int = 3;
+const OCCLUDE_SCORE_ENTROPY: c_int = 4;
 
 /// A location for a value, which may be uninitialised.
 type Out<'a, T> = Option<&'a mut MaybeUninit<T>>;
@@ -139,6 +142,14 @@ unsafe fn path<'a>(path: *const c_char) -> Outcome<&'a OsStr> {
     return Ok(std::os::unix::ffi::OsStrExt::from_bytes(path.to_bytes()));
     #[cfg(not(unix))]
     path.to_str().map(OsStr::new).map_err(|_| refuse("path", "is not UTF-8"))
+}
+
+/// # Safety
+/// `text` is NULL or ends with a zero byte, and outlives the result.
+unsafe fn string<'a>(text: *const c_char, name: &str) -> Outcome<&'a str> {
+    not_null(text, name)?;
+    // SAFETY: the pointer is not NULL; the caller guarantees the rest.
+    unsafe { CStr::from_ptr(text) }.to_str().map_err(|_| refuse(name, "is not UTF-8"))
 }
 
 /// # Safety

@@ -15,6 +15,8 @@ use crate::{GoogLeNet, Input, Labels, Photograph, Resize, Weights};
 
 pub struct Network {
     pub(super) net: GoogLeNet,
+    pub(super) names: Labels,
+    /// The first name of each class.
     pub(super) labels: Vec<CString>,
 }
 
@@ -40,7 +42,8 @@ fn resize(number: c_int) -> Outcome<Resize> {
 }
 
 pub(super) fn network(weights: &Weights) -> Outcome<Network> {
-    Ok(Network { labels: in_c(&weights.labels()), net: GoogLeNet::new(weights)? })
+    let names = weights.labels();
+    Ok(Network { labels: in_c(&names), names, net: GoogLeNet::new(weights)? })
 }
 
 /// The first name of each class as a string of C.
@@ -100,7 +103,7 @@ pub unsafe extern "C" fn occlude_network_labels(
         let names = unsafe { array(names.cast::<u8>(), length, "names") }?;
         let labels = Labels::parse("the names of the classes", names)?;
         labels.check_count(network.labels.len())?;
-        network.labels = in_c(&labels);
+        (network.labels, network.names) = (in_c(&labels), labels);
         Ok(())
     })
 }
@@ -177,7 +180,7 @@ pub unsafe extern "C" fn occlude_classify(
     count: usize,
 ) -> c_int {
     status(|| {
-        let Network { net, labels } = given(network, "network")?;
+        let Network { net, labels, .. } = given(network, "network")?;
         let image = given(image, "image")?;
         not_null(probabilities, "probabilities")?;
         if count != labels.len() {

@@ -102,7 +102,13 @@ enum occlude_score {
     /* The probability after softmax, 0 to 1. */
     OCCLUDE_SCORE_PROBABILITY = 0,
     /* The logit before softmax, unbounded. */
-    OCCLUDE_SCORE_LOGIT = 1
+    OCCLUDE_SCORE_LOGIT = 1,
+    /* The probability of the class minus that of the most probable other class at each position, -1 to 1. */
+    OCCLUDE_SCORE_MARGIN = 2,
+    /* The same of logits, unbounded. */
+    OCCLUDE_SCORE_LOGIT_MARGIN = 3,
+    /* The entropy of all probabilities in nats. It has one map, whatever the class is. */
+    OCCLUDE_SCORE_ENTROPY = 4
 };
 
 /* A network with its weights. It takes about 30 MB. */
@@ -236,6 +242,21 @@ int occlude_options_top(occlude_options *options, size_t count);
 
 /* Sets the score, an occlude_score. Default: OCCLUDE_SCORE_PROBABILITY. */
 int occlude_options_score(occlude_options *options, int score);
+
+/* Sets the score to the probability of the class minus that of another class; of logits, if `logits` is not
+ * 0. This replaces occlude_options_score, and so do the next three functions. */
+int occlude_options_contrast(occlude_options *options, size_t class_index, int logits);
+
+/* Sets the score to the probability of the class minus the mean of the `count` other classes with the
+ * largest logits for the unmasked picture; of logits, if `logits` is not 0. */
+int occlude_options_contrast_nearest(occlude_options *options, size_t count, int logits);
+
+/* Sets the score to the sum of the probabilities of some classes. It has one map, whatever the class is. */
+int occlude_options_group(occlude_options *options, const size_t *classes, size_t count);
+
+/* Sets the score to the sum of the probabilities of the network's classes below a node of WordNet 3.0, such
+ * as "dog" or "vehicle"; `name` is one of its names, or its id. */
+int occlude_options_wordnet_group(occlude_options *options, const occlude_network *network, const char *name);
 
 /* If nonzero, the whole network is computed at each position, not only the part that the mask can
  * change. The results have the same bits; it takes longer. Default: 0. */

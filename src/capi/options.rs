@@ -1,12 +1,17 @@
 //! The options of an explanation.
 
-use std::ffi::c_int;
+use std::ffi::{c_char, c_int};
 
-use super::{OCCLUDE_SCORE_LOGIT, OCCLUDE_SCORE_PROBABILITY, OutHandle, Outcome};
-use super::{array, given, make, refuse, status};
+use super::network::Network;
+use super::{
+    OCCLUDE_SCORE_ENTROPY, OCCLUDE_SCORE_LOGIT, OCCLUDE_SCORE_LOGIT_MARGIN, OCCLUDE_SCORE_MARGIN,
+    OCCLUDE_SCORE_PROBABILITY, OutHandle, Outcome,
+};
+use super::{array, given, make, refuse, status, string};
 use crate::network::geometry::Rect;
+use crate::network::groups::Groups;
 use crate::parallel::check_threads;
-use crate::{GoogLeNet, MaskValue, OcclusionSensitivity, Score};
+use crate::{Against, GoogLeNet, MaskValue, OcclusionSensitivity, Score};
 
 /// The options that were set. The others have the defaults of [`OcclusionSensitivity`].
 #[derive(Default)]
@@ -29,7 +34,7 @@ impl Options {
         let mut sweep = OcclusionSensitivity::new(net)
             .mask_value(self.mask_value)
             .classes(self.classes.clone())
-            .score(self.score)
+            .score(self.score.clone())
             .exhaustive(self.exhaustive)
             .threads(self.threads);
         if let Some(size) = self.mask_size {
@@ -179,8 +184,79 @@ pub extern "C" fn occlude_options_score(options: Option<&mut Options>, score: c_
         options.score = match score {
             OCCLUDE_SCORE_PROBABILITY => Score::Probability,
             OCCLUDE_SCORE_LOGIT => Score::Logit,
+            OCCLUDE_SCORE_MARGIN => Score::Margin,
+            OCCLUDE_SCORE_LOGIT_MARGIN => Score::LogitMargin,
+            OCCLUDE_SCORE_ENTROPY => Score::Entropy,
             _ => return Err(refuse("score", format!("is {score}, expected a constant of occlude_score"))),
         };
+        Ok(())
+    })
+}
+
+fn set_contrast(options: Option<&mut Options>, against: Against, logits: c_int) -> c_int {
+    set(options, |options| {
+        options.score = if logits == 0 { Score::Contrast(against) } else { Score::LogitContrast(against) };
+        Ok(())
+    })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn occlude_options_contrast(
+    options: Option<&mut Options>,
+    class: usize,
+    logits: c_int,
+) -> c_int {
+    set_contrast(options, Against::Class(class), logits)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn occlude_options_contrast_nearest(
+    options: Option<&mut Options>,
+    count: usize,
+    logits: c_int,
+) -> c_int {
+    if count == 0 {
+        return status(|| Err(refuse("count", "is 0, expected at least one class")));
+    }
+    set_contrast(options, Against::Nearest(count), logits)
+}
+
+/// # Safety
+/// See the header.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn occlude_options_group(
+    options: Option<&mut Options>,
+    classes: *const usize,
+    count: usize,
+) -> c_int {
+    set(options, |options| {
+        // SAFETY: the header requires `count` values.
+        let mut classes = unsafe { array(classes, count, "classes") }?.to_vec();
+        if classes.is_empty() {
+            return Err(refuse("count", "is 0, expected at least one class"));
+        }
+        classes.sort_unstable();
+        classes.dedup();
+        options.score = Score::Group { name: "classes".to_string(), classes };
+        Ok(())
+    })
+}
+
+/// # Safety
+/// See the header.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn occlude_options_wordnet_group(
+    options: Option<&mut Options>,
+    network: Option<&Network>,
+    name: *const c_char,
+) -> c_int {
+    set(options, |options| {
+        let network = given(network, "network")?;
+        // SAFETY: the header requires a string.
+        let name = unsafe { string(name, "name") }?;
+        let groups = Groups::wordnet(&network.names);
+        let group = groups.find(name)?;
+        options.score = Score::Group { name: name.to_string(), classes: group.classes.clone() };
         Ok(())
     })
 }

@@ -16,14 +16,16 @@ use occlude::network::geometry::Rect;
 use occlude::text::shown;
 use occlude::weights::Source;
 use occlude::{
-    Activations, ClassParts, Classification, Curves, Error, Faithfulness, GoogLeNet, Labels, MaskValue,
-    OcclusionMaps, OcclusionSensitivity, Photograph, Placement, Prepared, Progress, Ranking, Refinement,
-    Resize, Result, SmallestParts, Upsampling, Weights,
+    Activations, Against, ClassParts, Classification, Curves, Error, Faithfulness, GoogLeNet, Labels,
+    MaskValue, OcclusionMaps, OcclusionSensitivity, Photograph, Placement, Prepared, Progress, Ranking,
+    Refinement, Resize, Result, Score, SmallestParts, Upsampling, Weights,
 };
 
 use crate::cli::args::classes::Classes;
 use crate::cli::args::{Aggregate, Common, Size, Sweep};
 use crate::cli::checksum;
+use crate::cli::output::names::{slug, slugs};
+use crate::cli::output::table;
 use crate::cli::render::backdrop::CanvasShape;
 use crate::cli::render::scale::range;
 use crate::cli::source;
@@ -43,6 +45,14 @@ pub struct Session {
     pub resize: Resize,
     /// Ends the sweeps and searches of this session when it is set.
     pub cancel: Arc<AtomicBool>,
+}
+
+/// The question that a sweep answers: the options of the command line, with the classes and the score of
+/// one network.
+pub struct Question<'a> {
+    pub classes: Classes,
+    pub score: Score,
+    pub sweep: &'a Sweep,
 }
 
 /// A loaded photograph and the data that identifies it.
@@ -113,6 +123,24 @@ impl Session {
         Classes::parse(lists, &self.labels).map_err(|error| elsewhere(error, &self.labels))
     }
 
+    /// Makes the question of a sweep for these classes; none for the predicted class.
+    ///
+    /// # Errors
+    /// Those of [`ScoreChoice::resolve`](crate::cli::args::ScoreChoice::resolve); [`Error::Option`] if
+    /// classes were named for a score that depends on none.
+    pub fn question<'a>(&self, classes: Classes, sweep: &'a Sweep) -> Result<Question<'a>> {
+        let score = sweep.score.resolve(&self.labels, sweep.groups.as_deref());
+        let score = score.map_err(|error| elsewhere(error, &self.labels))?;
+        if !score.is_of_class() && !classes.is_empty() {
+            return Err(Error::Option {
+                name: "--classes",
+                found: classes.to_string(),
+                expected: format!("no classes, because the score {score} is the same for all"),
+            });
+        }
+        Ok(Question { classes, score, sweep })
+    }
+
     /// Classifies a photograph.
     pub fn classify(&self, source: &LoadedPhotograph) -> Result<Classification> {
         self.net.check_memory()?;
@@ -130,16 +158,16 @@ impl Session {
     pub fn sweep(
         &self,
         source: LoadedPhotograph,
-        classes: &Classes,
-        sweep: &Sweep,
+        question: &Question,
         progress: &(dyn Fn(Progress) + Sync),
         refined: Option<&(dyn Fn(&Explanation) + Sync)>,
     ) -> Result<Explanation> {
         let input = source.photograph.picture(self.resize).input();
-        let choose = |classification: &Classification| classes.resolve(classification);
-        let options = options(&self.net, sweep).choose_classes(&choose).cancel(&self.cancel);
+        let choose = |classification: &Classification| question.classes.resolve(classification);
+        let options = options(&self.net, question).choose_classes(&choose).cancel(&self.cancel);
         let start = Instant::now();
-        let explanation = |maps| self.explanation(&source, sweep, maps, start.elapsed().as_secs_f64());
+        let explanation =
+            |maps| self.explanation(&source, question.sweep, maps, start.elapsed().as_secs_f64());
         let progress = |done| {
             progress(done);
             self.control_flow()
@@ -169,13 +197,12 @@ impl Session {
     pub fn restore(
         &self,
         source: &LoadedPhotograph,
-        classes: &Classes,
-        sweep: &Sweep,
+        question: &Question,
         scores: Vec<f32>,
     ) -> Result<Explanation> {
         let picture = Prepared::new(&self.net, source.photograph.picture(self.resize).input())?;
-        let choose = |classification: &Classification| classes.resolve(classification);
-        let options = options(&self.net, sweep).features([]).choose_classes(&choose);
+        let choose = |classification: &Classification| question.classes.resolve(classification);
+        let options = options(&self.net, question).features([]).choose_classes(&choose);
         let mut maps = options.blank_maps(&picture)?;
         if scores.len() != maps.scores.len() {
             return Err(Error::Image {
@@ -189,7 +216,7 @@ impl Session {
         }
         require_finite(&scores)?;
         maps.scores = scores;
-        Ok(self.explanation(source, sweep, maps, 0.0))
+        Ok(self.explanation(source, question.sweep, maps, 0.0))
     }
 
     fn explanation(
@@ -247,7 +274,7 @@ impl Session {
     pub fn measure(
         &self,
         explanation: &mut Explanation,
-        sweep: &Sweep,
+        question: &Question,
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<()> {
         let input = explanation.photograph.picture(self.resize).input();
@@ -267,7 +294,8 @@ impl Session {
             progress(done);
             self.control_flow()
         };
-        let test = Faithfulness::new(&self.net).mask_value(sweep.mask_value).score(sweep.score);
+        let test = Faithfulness::new(&self.net).mask_value(question.sweep.mask_value);
+        let test = test.score(question.score.clone());
         let curves = test.cancel(&self.cancel).on_progress(&on_progress).run(&input, &asked)?;
         explanation.faithfulness = rankings.iter().map(|(method, ..)| *method).zip(curves).collect();
         Ok(())
@@ -292,10 +320,13 @@ fn elsewhere(mut error: Error, labels: &Labels) -> Error {
 
 /// The error with the name of the option on the command line.
 fn named_as_here(mut error: Error) -> Error {
-    if let Error::Option { name, .. } = &mut error
-        && *name == "max memory"
-    {
-        *name = "--max-memory";
+    if let Error::Option { name, .. } = &mut error {
+        *name = match *name {
+            "max memory" => "--max-memory",
+            "score" => "--score",
+            "classes" => "--classes",
+            other => other,
+        };
     }
     error
 }
@@ -360,11 +391,12 @@ impl LoadedPhotograph {
 }
 
 /// The library's sweep with the options of the command line, without the classes.
-fn options<'n>(net: &'n GoogLeNet, sweep: &Sweep) -> OcclusionSensitivity<'n> {
+fn options<'n>(net: &'n GoogLeNet, question: &Question) -> OcclusionSensitivity<'n> {
+    let sweep = question.sweep;
     let mut options = OcclusionSensitivity::new(net)
         .mask_value(sweep.mask_value)
         .mask_clipping(sweep.mask_clipping)
-        .score(sweep.score)
+        .score(question.score.clone())
         .features(sweep.activation.clone())
         .exhaustive(sweep.exhaustive);
     if let Some(region) = sweep.region {
@@ -383,6 +415,74 @@ fn options<'n>(net: &'n GoogLeNet, sweep: &Sweep) -> OcclusionSensitivity<'n> {
 }
 
 impl Explanation {
+    /// The score that the maps follow, in words for "drop in ...".
+    pub fn score_in_words(&self) -> String {
+        let of_against = |against: &Against| match against {
+            Against::Class(class) => shown(self.labels.short(*class)).into_owned(),
+            Against::Nearest(1) => "the nearest class".to_string(),
+            Against::Nearest(count) => format!("the {count} nearest classes"),
+            other => other.to_string(),
+        };
+        match &self.maps.score {
+            Score::Contrast(against) => format!("probability minus that of {}", of_against(against)),
+            Score::LogitContrast(against) => format!("logit minus that of {}", of_against(against)),
+            Score::Margin => "probability minus that of the best other class".to_string(),
+            Score::LogitMargin => "logit minus that of the best other class".to_string(),
+            Score::Group { name, .. } => format!("probability of {name}"),
+            other => other.to_string(),
+        }
+    }
+
+    /// The names of the subject of the `k`-th map: those of its class, unless the score has none.
+    pub fn subject(&self, k: usize) -> String {
+        match &self.maps.score {
+            Score::Group { name, classes } => match classes.len() {
+                1 => format!("{name} (1 class)"),
+                count => format!("{name} ({count} classes)"),
+            },
+            Score::Entropy => "whole answer".to_string(),
+            _ => self.labels.words(self.maps.classes[k]).to_string(),
+        }
+    }
+
+    /// The subject of the `k`-th map and its score for the uncovered picture, on one line.
+    pub fn heading(&self, k: usize) -> String {
+        let (subject, base) = (self.short_subject(k), table::score(self.maps.base_scores[k]));
+        let subject = shown(&subject);
+        match self.maps.score.is_of_class() {
+            true => format!("{subject} ({}): {} {base}", self.maps.classes[k], self.score_in_words()),
+            false => format!("{subject}: {} {base}", self.score_in_words()),
+        }
+    }
+
+    /// The classes that are nearest to that of the `k`-th map, if its score is compared with several.
+    pub fn nearest_in_words(&self, k: usize) -> Option<String> {
+        let (Score::Contrast(Against::Nearest(_)) | Score::LogitContrast(Against::Nearest(_))) =
+            self.maps.score
+        else {
+            return None;
+        };
+        let names = self.maps.targets[k].against.iter().map(|&class| shown(self.labels.short(class)));
+        Some(format!("nearest: {}", names.collect::<Vec<_>>().join(", ")))
+    }
+
+    /// The short name of the subject of the `k`-th map.
+    pub fn short_subject(&self, k: usize) -> String {
+        match self.maps.score.is_of_class() {
+            true => self.labels.short(self.maps.classes[k]).to_string(),
+            false => self.subject(k),
+        }
+    }
+
+    /// For the maps, the names of their subjects in file names.
+    pub fn slugs(&self) -> Vec<String> {
+        match &self.maps.score {
+            Score::Group { name, .. } => vec![slug(&format!("group {name}"))],
+            Score::Entropy => vec![slug("entropy")],
+            _ => slugs(&self.maps.classes, &self.labels),
+        }
+    }
+
     /// The places of the values of the mask positions on the network's picture.
     pub fn lattice(&self) -> Lattice {
         self.maps.lattice(self.placement)

@@ -16,12 +16,12 @@ use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::forward::{Activations, GoogLeNet};
+use crate::forward::{Classification, GoogLeNet};
 use crate::network::geometry::Rect;
 use crate::network::{INPUT_SIDE, Network};
 use crate::sweep::mask::{Mask, MaskValue};
 use crate::sweep::runner::BatchRunner;
-use crate::sweep::{OnProgress, Progress, Score, check_classes, scores_of};
+use crate::sweep::{OnProgress, Progress, Score, Target, check_classes};
 use crate::{Error, Input, Result};
 
 const PIXELS: usize = INPUT_SIDE * INPUT_SIDE;
@@ -129,7 +129,7 @@ impl<'a> Faithfulness<'a> {
         Faithfulness { mask_value, ..self }
     }
 
-    /// The score to follow: the probability (the default) or the logit.
+    /// The score to follow: the probability (the default), the logit, or a number made of several classes.
     pub fn score(self, score: Score) -> Self {
         Faithfulness { score, ..self }
     }
@@ -167,6 +167,7 @@ impl<'a> Faithfulness<'a> {
     pub fn run(&self, input: &Input, maps: &[Ranking]) -> Result<Vec<Curves>> {
         self.check()?;
         check_maps(maps, self.net.network())?;
+        self.score.check(self.net.network())?;
         let progress = self.on_progress.unwrap_or(&|_| ControlFlow::Continue(()));
         let cover = self.mask_value.cover(self.net.network(), input);
         self.net.check_memory()?;
@@ -174,7 +175,10 @@ impl<'a> Faithfulness<'a> {
         self.net.check_memory()?;
         let covered = self.net.forward_padded(&cover);
         let orders: Vec<Vec<usize>> = maps.iter().map(|(_, importance)| descending(importance)).collect();
-        let mut curves = self.curves_before(maps, &whole, &covered);
+        let classification = whole.classification();
+        let targets: Vec<Target> =
+            maps.iter().map(|(class, _)| self.score.target(*class, &classification)).collect();
+        let mut curves = self.curves_before(&targets, &classification, &covered.classification());
         let total = maps.len() * 2 * (self.steps - 1);
         let done = AtomicUsize::new(0);
         let shared = Mutex::new(&mut curves);
@@ -212,7 +216,7 @@ impl<'a> Faithfulness<'a> {
                         let Point { map, step, insertion } = points[i];
                         let curves = &mut curves[map];
                         let curve = if insertion { &mut curves.insertion } else { &mut curves.deletion };
-                        curve[step] = scores_of(self.score, answer)[maps[map].0];
+                        curve[step] = targets[map].of(answer);
                     }
                     drop(curves);
                     let done = done.fetch_add(numbers.len(), Ordering::Relaxed) + numbers.len();
@@ -241,16 +245,20 @@ impl<'a> Faithfulness<'a> {
     }
 
     /// The curves with only their ends, which are known: nothing covered and everything covered.
-    fn curves_before(&self, maps: &[Ranking], whole: &Activations, covered: &Activations) -> Vec<Curves> {
-        let (whole, covered) = (whole.classification(), covered.classification());
+    fn curves_before(
+        &self,
+        targets: &[Target],
+        whole: &Classification,
+        covered: &Classification,
+    ) -> Vec<Curves> {
         let shares: Vec<f32> =
             (0..=self.steps).map(|step| (self.count(step) as f64 / PIXELS as f64) as f32).collect();
-        let curves = maps.iter().map(|&(class, _)| {
-            let [whole, covered] = [&whole, &covered].map(|c| scores_of(self.score, c)[class]);
+        let curves = targets.iter().map(|target| {
+            let [whole, covered] = [whole, covered].map(|answer| target.of(answer));
             let mut deletion = vec![whole; self.steps + 1];
             let mut insertion = vec![covered; self.steps + 1];
             (deletion[self.steps], insertion[self.steps]) = (covered, whole);
-            Curves { class, shares: shares.clone(), deletion, insertion }
+            Curves { class: target.class, shares: shares.clone(), deletion, insertion }
         });
         curves.collect()
     }

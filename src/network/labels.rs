@@ -25,7 +25,7 @@ pub struct Label {
 
 impl Label {
     /// Parses one line of a labels file: an optional WordNet id, then the names.
-    fn parse(line: &str) -> Label {
+    pub(super) fn parse(line: &str) -> Label {
         let is_synset = |word: &str| {
             word.len() == 9 && word.starts_with('n') && word[1..].bytes().all(|b| b.is_ascii_digit())
         };
@@ -39,7 +39,7 @@ impl Label {
     }
 
     /// Iterates over the names.
-    fn names(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.words.split(", ")
     }
 }
@@ -97,11 +97,7 @@ impl Labels {
     /// line before the last name.
     pub fn open(path: impl AsRef<Path>) -> Result<Labels> {
         let path = path.as_ref();
-        let mut bytes = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-            .map_err(Error::io(path, "read"))?;
-        Labels::parse(&path.display().to_string(), &bytes)
+        Labels::parse(&path.display().to_string(), &read(path)?)
     }
 
     /// Reads the contents of a labels file; `name` is used in error messages only.
@@ -110,22 +106,7 @@ impl Labels {
     /// [`Error::Labels`] as for [`Labels::open`].
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Labels> {
         let refuse = |problem: String| Error::labels(name, problem);
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(refuse(format!(
-                "larger than {MAX_BYTES} bytes, expected a line of text for each class"
-            )));
-        }
-        // Windows programs put a byte order mark before the text.
-        let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-        // Without a byte order mark, UTF-16 has zero bytes in most letters.
-        if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") || bytes.contains(&0) {
-            let problem = "is text in UTF-16 or UTF-32, or no text, expected UTF-8; save it as UTF-8";
-            return Err(refuse(problem.to_string()));
-        }
-        let text = str::from_utf8(bytes).map_err(|error| {
-            let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
-            refuse(format!("line {line} is not UTF-8, expected a line of text for each class"))
-        })?;
+        let text = text(name, bytes, "class")?;
         if is_list(text) {
             let problem = "is a list in JSON or Python, expected text with the name of a class in each line, in the \
                            order of their indices; write the names as lines";
@@ -246,6 +227,39 @@ impl Labels {
             synset => format!("{class} ({synset})"),
         }
     }
+}
+
+/// Reads a text file of at most [`MAX_BYTES`], and one byte more of a larger one.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(Error::io(path, "read"))?;
+    Ok(bytes)
+}
+
+/// The bytes of a file as text with a line for each `item`, without a byte order mark.
+///
+/// # Errors
+/// [`Error::Labels`] if it is larger than [`MAX_BYTES`] or not UTF-8.
+pub(super) fn text<'b>(name: &str, bytes: &'b [u8], item: &str) -> Result<&'b str> {
+    let refuse = |problem: String| Error::labels(name, problem);
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(refuse(format!(
+            "larger than {MAX_BYTES} bytes, expected a line of text for each {item}"
+        )));
+    }
+    // Windows programs put a byte order mark before the text.
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    // Without a byte order mark, UTF-16 has zero bytes in most letters.
+    if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") || bytes.contains(&0) {
+        let problem = "is text in UTF-16 or UTF-32, or no text, expected UTF-8; save it as UTF-8";
+        return Err(refuse(problem.to_string()));
+    }
+    str::from_utf8(bytes).map_err(|error| {
+        let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+        refuse(format!("line {line} is not UTF-8, expected a line of text for each {item}"))
+    })
 }
 
 /// True for an array or an object of JSON, and a list or a dictionary of Python.

@@ -9,6 +9,7 @@
 //! deeper with convolutions" (2014), table 1.
 
 pub mod geometry;
+pub mod groups;
 pub mod labels;
 pub(crate) mod suggest;
 mod table;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::grid::Grid;
 use super::mask::MaskValue;
-use super::{Score, scores_of};
+use super::{Score, Target};
 use crate::forward::Classification;
 use crate::image::lattice::{Lattice, Placement, middles};
 use crate::image::resize::Upsampling;
@@ -56,13 +56,15 @@ pub struct OcclusionMaps {
     pub first: [usize; 2],
     /// The requested classes, in that order; the predicted class if none was requested.
     pub classes: Vec<usize>,
+    /// For each class, its score with the classes that it compares with.
+    pub targets: Vec<Target>,
     /// For each class, its score on the unoccluded image.
     pub base_scores: Vec<f32>,
     /// For each class, its score on the occluded image, `[class][ny][nx]`.
     pub scores: Vec<f32>,
     /// The most probable class at each position, `[ny][nx]`.
     pub argmax: Vec<usize>,
-    /// The score of that class, `[ny][nx]`.
+    /// The probability of that class, or its logit if the score is made of logits, `[ny][nx]`.
     pub argmax_scores: Vec<f32>,
     /// The requested features, in that order.
     pub features: Vec<FeatureMap>,
@@ -271,13 +273,12 @@ impl OcclusionMaps {
 
     pub(super) fn record(&mut self, position: usize, result: &Classification, totals: &[f32]) {
         let count = self.grid[0] * self.grid[1];
-        let all = scores_of(self.score, result);
-        for (k, &class) in self.classes.iter().enumerate() {
-            self.scores[k * count + position] = all[class];
+        for (k, target) in self.targets.iter().enumerate() {
+            self.scores[k * count + position] = target.of(result);
         }
         let best = result.best();
         self.argmax[position] = best;
-        self.argmax_scores[position] = all[best];
+        self.argmax_scores[position] = self.score.outputs(result)[best];
         for (feature, &total) in self.features.iter_mut().zip(totals) {
             feature.totals[position] = total;
         }

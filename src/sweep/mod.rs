@@ -7,7 +7,7 @@
 //!
 //! This file has the options and the run. `grid` places the masks, `mask` fills them, `runner`
 //! gives batches of positions to the threads, `batch` computes one batch by the steps that `plan`
-//! lists, `maps` holds the result.
+//! lists, `score` makes a number of each answer, `maps` holds the result.
 
 pub(crate) mod batch;
 pub(crate) mod channel_sum;
@@ -17,11 +17,13 @@ pub(crate) mod mask;
 pub(crate) mod plan;
 mod prepared;
 pub(crate) mod runner;
+mod score;
 
 pub use channel_sum::Feature;
 pub use maps::{FeatureMap, Map, OcclusionMaps};
 pub use mask::MaskValue;
 pub use prepared::Prepared;
+pub use score::{Against, Score, Target};
 
 use std::fmt;
 use std::iter::once;
@@ -42,26 +44,6 @@ use channel_sum::ChannelSum;
 use grid::{Grid, serpentine};
 use mask::Mask;
 use runner::{BatchRunner, too_low};
-
-/// The number of a class that a map follows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Score {
-    /// The class's probability after softmax, 0..=1. The default.
-    #[default]
-    Probability,
-    /// The class's logit, before softmax, unbounded.
-    Logit,
-}
-
-impl fmt::Display for Score {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Score::Probability => "probability",
-            Score::Logit => "logit",
-        })
-    }
-}
 
 /// Chooses classes by the classification of the unoccluded image.
 pub type Choose<'a> = dyn Fn(&Classification) -> Vec<usize> + Sync + 'a;
@@ -225,7 +207,7 @@ impl<'a> OcclusionSensitivity<'a> {
         OcclusionSensitivity { features: features.into(), ..self }
     }
 
-    /// The score to map: the probability (the default) or the logit.
+    /// The score to map: the probability (the default), the logit, or a number made of several classes.
     pub fn score(self, score: Score) -> Self {
         OcclusionSensitivity { score, ..self }
     }
@@ -359,6 +341,8 @@ impl<'a> OcclusionSensitivity<'a> {
             return refuse("region", found, "a part of the image that holds the centre of at least one mask");
         }
         self.features.iter().try_for_each(|feature| feature.check(self.net.network()))?;
+        self.score.check(self.net.network())?;
+        self.score.check_mapped(&self.classes)?;
         check_classes(&self.classes, self.net.network())
     }
 
@@ -427,6 +411,7 @@ impl<'a> OcclusionSensitivity<'a> {
         if classes.is_empty() {
             classes.push(classification.best());
         }
+        self.score.check_mapped(&classes)?;
         Ok(classes)
     }
 
@@ -451,21 +436,24 @@ impl<'a> OcclusionSensitivity<'a> {
             base_total: watch.unoccluded(base),
             totals: vec![0.0; count],
         };
+        let targets: Vec<Target> =
+            classes.iter().map(|&class| self.score.target(class, &classification)).collect();
         OcclusionMaps {
             mask_size: self.mask_size,
             stride: self.stride,
             mask_value: self.mask_value.resolve(input),
             mask_clipping: self.mask_clipping,
             region: self.region,
-            score: self.score,
+            score: self.score.clone(),
             grid: [rows.len(), columns.len()],
             first: [rows.start, columns.start],
-            base_scores: classes.iter().map(|&c| scores_of(self.score, &classification)[c]).collect(),
+            base_scores: targets.iter().map(|target| target.of(&classification)).collect(),
             scores: vec![0.0; classes.len() * count],
             argmax: vec![0; count],
             argmax_scores: vec![0.0; count],
             features: self.features.iter().zip(channel_sums).map(feature_map).collect(),
             classes,
+            targets,
             classification,
         }
     }
@@ -542,12 +530,5 @@ pub(crate) fn check_classes(classes: &[usize], network: &Network) -> Result<()> 
             expected: format!("an index of 0 to {}", network.classes() - 1),
         }),
         None => Ok(()),
-    }
-}
-
-pub(crate) fn scores_of(score: Score, classification: &Classification) -> &[f32] {
-    match score {
-        Score::Probability => &classification.probabilities,
-        Score::Logit => &classification.logits,
     }
 }

@@ -320,7 +320,17 @@ static void refusals(const occlude_network *network, const occlude_image *image,
     ARGUMENT("classes: cannot", occlude_options_classes(options, &one, (size_t)-1 / 8));
     ARGUMENT("count: is 0", occlude_options_classes(options, &one, 0));
     ARGUMENT("count: is 0", occlude_options_top(options, 0));
-    ARGUMENT("score: is 2", occlude_options_score(options, 2));
+    ARGUMENT("score: is 5", occlude_options_score(options, 5));
+    ARGUMENT("options: is NULL", occlude_options_contrast(NULL, 1, 0));
+    ARGUMENT("options: is NULL", occlude_options_contrast_nearest(NULL, 1, 0));
+    ARGUMENT("count: is 0", occlude_options_contrast_nearest(options, 0, 0));
+    ARGUMENT("options: is NULL", occlude_options_group(NULL, &one, 1));
+    ARGUMENT("classes: is NULL", occlude_options_group(options, NULL, 1));
+    ARGUMENT("count: is 0", occlude_options_group(options, &one, 0));
+    ARGUMENT("options: is NULL", occlude_options_wordnet_group(NULL, network, "dog"));
+    ARGUMENT("network: is NULL", occlude_options_wordnet_group(options, NULL, "dog"));
+    ARGUMENT("name: is NULL", occlude_options_wordnet_group(options, network, NULL));
+    REFUSED(OCCLUDE_ERROR_OPTION, "did you mean dog", occlude_options_wordnet_group(options, network, "dgo"));
 
     ARGUMENT("network: is NULL", occlude_explain(NULL, image, NULL, NULL, NULL, NULL, &no_maps));
     CHECK(no_maps == NULL);
@@ -499,6 +509,26 @@ int main(int argc, char **argv)
         print_maps("mask", maps);
         occlude_maps_free(maps);
     }
+    classes[1] = 7;
+    for (int score = 0; score < 7; score++) {
+        if (score == 5)
+            DO(occlude_options_top(options, 1));
+        DO(score == 0   ? occlude_options_contrast(options, 3, 0)
+           : score == 1 ? occlude_options_contrast_nearest(options, 2, 1)
+           : score == 2 ? occlude_options_score(options, OCCLUDE_SCORE_MARGIN)
+           : score == 3 ? occlude_options_score(options, OCCLUDE_SCORE_LOGIT_MARGIN)
+           : score == 4 ? occlude_options_contrast(options, 3, 1)
+           : score == 5 ? occlude_options_score(options, OCCLUDE_SCORE_ENTROPY)
+                        : occlude_options_group(options, classes, 2));
+        DO(occlude_explain(network, image, options, NULL, NULL, NULL, &maps));
+        print_maps("score", maps);
+        occlude_maps_free(maps);
+    }
+    DO(occlude_options_wordnet_group(options, network, "dog"));
+    DO(occlude_explain(network, image, options, NULL, NULL, NULL, &maps));
+    print_maps("score", maps);
+    occlude_maps_free(maps);
+    classes[1] = 999;
     occlude_options_free(options);
 
     static float cams[2 * 49];

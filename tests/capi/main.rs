@@ -19,8 +19,8 @@ use common::{SEED, picture, seeded_weights};
 use occlude::image::Framing;
 use occlude::network::geometry::Rect;
 use occlude::{
-    GoogLeNet, Labels, MaskValue, OcclusionMaps, OcclusionSensitivity, Picture, Region, Resize, Score,
-    SmallestPart, SmallestParts, Threshold, Upsampling, Weights,
+    Against, GoogLeNet, Labels, MaskValue, OcclusionMaps, OcclusionSensitivity, Picture, Region, Resize,
+    Score, SmallestPart, SmallestParts, Threshold, Upsampling, Weights,
 };
 use package::{compile, fixed, shared};
 
@@ -424,6 +424,22 @@ fn every_function_does_as_the_header_says() {
     for value in [MaskValue::TrainingMean, MaskValue::Blur(2.5), MaskValue::Noise(7), MaskValue::Auto] {
         let sweep = sweep().stride([112, 112]).classes(top.clone()).mask_value(value);
         printed.maps("mask", &sweep.run(&input).unwrap());
+    }
+    let contrast = |class| Score::Contrast(Against::Class(class));
+    let group = |classes: Vec<usize>| Score::Group { name: String::new(), classes };
+    let of_two = [
+        contrast(3),
+        Score::LogitContrast(Against::Nearest(2)),
+        Score::Margin,
+        Score::LogitMargin,
+        Score::LogitContrast(Against::Class(3)),
+    ];
+    for score in of_two {
+        let sweep = sweep().stride([112, 112]).classes(top.clone()).score(score);
+        printed.maps("score", &sweep.run(&input).unwrap());
+    }
+    for score in [Score::Entropy, group(vec![3, 7]), group((151..=268).collect())] {
+        printed.maps("score", &sweep().stride([112, 112]).score(score).run(&input).unwrap());
     }
     printed.floats("gradcam", &net.grad_cam(&net.forward(&input), &[3, 999]).unwrap().maps);
     writeln!(printed.0, "label name 281, name 999").unwrap();

@@ -11,6 +11,7 @@ mod places;
 #[cfg(all(feature = "builtin", feature = "image"))]
 mod regions;
 mod reproducible;
+mod scores;
 mod seeded;
 mod sweep;
 mod trained;

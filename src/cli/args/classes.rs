@@ -112,6 +112,11 @@ impl Classes {
         Ok((Classes(items), unknown))
     }
 
+    /// True if no class was named: the predicted class is meant.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The classes in the given order, each once.
     pub fn resolve(&self, classification: &Classification) -> Vec<usize> {
         let mut chosen = Vec::new();

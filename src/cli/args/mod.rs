@@ -19,6 +19,7 @@ mod layers;
 mod learn;
 mod profile;
 mod region;
+pub mod score;
 #[cfg(feature = "serve")]
 mod serve;
 pub mod shard;

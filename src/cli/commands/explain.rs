@@ -11,9 +11,8 @@ use std::sync::Mutex;
 use occlude::text::shown;
 use occlude::{Error, Labels, Progress, Result};
 
-use crate::cli::args::classes::Classes;
 use crate::cli::args::{Common, Drawing, Explain};
-use crate::cli::explanation::{Explanation, LoadedPhotograph, Session, fill_in_words};
+use crate::cli::explanation::{Explanation, LoadedPhotograph, Question, Session, fill_in_words};
 use crate::cli::output::figures::{drop_range, drop_scale};
 use crate::cli::output::files::{self, OutputFolder};
 use crate::cli::output::names::folders;
@@ -57,7 +56,7 @@ fn different(images: &[PathBuf]) -> Vec<&Path> {
 
 fn explain(common: &Common, args: &Explain, images: &[&Path], output: &OutputFolder) -> Result<ExitCode> {
     let session = Session::open(common)?;
-    let classes = session.classes(&args.classes)?;
+    let question = session.question(session.classes(&args.classes)?, &args.sweep)?;
     // One photograph has its results in the folder itself, several have a folder each.
     let folders = match images {
         [_] => vec![PathBuf::new()],
@@ -69,7 +68,7 @@ fn explain(common: &Common, args: &Explain, images: &[&Path], output: &OutputFol
         source.tell_if_flat(args.figures.drawing.canvas.shape);
     }
     let swept = sources.into_iter().zip(&folders).map(|(source, folder)| {
-        sweep(&session, args, &classes, source, |explanation| {
+        sweep(&session, args, &question, source, |explanation| {
             let run = drop_range(slice::from_ref(explanation));
             // Errors are ignored here: the final files are written to the same folder and report them.
             let _ = output.write(&results::inside(folder, explanation.figures(&args.figures, run)));
@@ -88,7 +87,7 @@ fn explain(common: &Common, args: &Explain, images: &[&Path], output: &OutputFol
         let mut results = results::files(explanation, &args.figures, run, &args.arrays, json);
         if let Some(name) = &args.report {
             let page =
-                |paths: [&Path; 2]| report::page(&session, explanation, common, args, &classes, run, paths);
+                |paths: [&Path; 2]| report::page(&session, explanation, common, args, &question, run, paths);
             match images {
                 [_] => apart = Some((name.as_path(), page([&args.out, name])?)),
                 _ => {
@@ -126,7 +125,7 @@ fn explain(common: &Common, args: &Explain, images: &[&Path], output: &OutputFol
 fn sweep(
     session: &Session,
     args: &Explain,
-    classes: &Classes,
+    question: &Question,
     source: LoadedPhotograph,
     refined: impl Fn(&Explanation) + Sync,
 ) -> Result<Explanation> {
@@ -142,9 +141,9 @@ fn sweep(
         }
     };
     let refined: Option<&(dyn Fn(&Explanation) + Sync)> = args.progressive.then_some(&refined);
-    let mut explanation = session.sweep(source, classes, &args.sweep, &progress, refined)?;
+    let mut explanation = session.sweep(source, question, &progress, refined)?;
     if args.faithfulness {
-        session.measure(&mut explanation, &args.sweep, &progress)?;
+        session.measure(&mut explanation, question, &progress)?;
     }
     drop(bar);
     if let Some(preview) = &mut *preview.lock().expect("as above") {
@@ -192,8 +191,8 @@ fn summary(explanation: &Explanation, drawing: &Drawing, run: [f32; 2], written:
 
     for k in 0..maps.classes.len() {
         line(String::new());
-        let (class, base) = (maps.classes[k], score(maps.base_scores[k]));
-        line(format!("{} ({class}): {} {base}", shown(labels.short(class)), maps.score));
+        line(explanation.heading(k));
+        explanation.nearest_in_words(k).into_iter().for_each(|nearest| line(format!("  {nearest}")));
         strongest(maps, k).into_iter().for_each(|evidence| line(format!("  {evidence}")));
         let (map, _) = explanation.drops(k);
         let scale = drop_scale(drawing, &map, run);

@@ -157,7 +157,8 @@ pub fn files(explanation: &Explanation, asked: &Arrays) -> Vec<(String, Vec<u8>)
 
 fn npz(arrays: &[Array], explanation: &Explanation) -> Vec<u8> {
     let maps = &explanation.maps;
-    let names: Vec<&str> = maps.classes.iter().map(|&class| explanation.labels.words(class)).collect();
+    let names: Vec<String> = (0..maps.classes.len()).map(|k| explanation.subject(k)).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut files: Vec<(&str, Vec<u8>)> = arrays.iter().map(|array| (array.name, array.npy())).collect();
     files.push(("image", npy_texts(&[], &[&explanation.image.to_string_lossy()])));
     files.push(("class_names", npy_texts(&[names.len()], &names)));

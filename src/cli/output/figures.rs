@@ -6,7 +6,7 @@ use occlude::image::lattice::Lattice;
 use occlude::network::INPUT_SIDE;
 use occlude::{Curves, OcclusionMaps, Placement, Score};
 
-use super::names::{layer_slug, slugs, stem};
+use super::names::{layer_slug, stem};
 use super::table::ascii;
 use crate::cli::args::{Aggregate, Drawing, Figures, ScaleChoice, Show};
 use crate::cli::explanation::{Explanation, Method};
@@ -48,7 +48,7 @@ impl Explanation {
             let name = format!("{}-{name}.{}", stem(&self.image), drawing.format.ending());
             files.push((name, canvas.encode(drawing.format)));
         };
-        let slugs = slugs(&self.maps.classes, &self.labels);
+        let slugs = self.slugs();
         for show in &asked.show.0 {
             match show {
                 Show::Drop => {
@@ -78,11 +78,10 @@ impl Explanation {
 
     /// The meaning of the values of [`Explanation::drops`], in words.
     pub fn drop_in_words(&self) -> String {
+        let score = self.score_in_words();
         match self.aggregate {
-            Aggregate::None => format!("drop in {} under the mask", self.maps.score),
-            Aggregate::Windows => {
-                format!("mean drop in {} under all masks that cover a pixel", self.maps.score)
-            }
+            Aggregate::None => format!("drop in {score} under the mask"),
+            Aggregate::Windows => format!("mean drop in {score} under all masks that cover a pixel"),
         }
     }
 
@@ -108,19 +107,31 @@ impl Explanation {
     pub fn faint(&self, map: &[f32], limit: f32) -> Option<f32> {
         let most = magnitude(map);
         let is_faint = most > 0.0 && most < TINY.max(FLAT * limit);
-        (self.maps.score == Score::Probability && is_faint).then_some(most)
+        (self.logit_form().is_some() && is_faint).then_some(most)
+    }
+
+    /// The score of logits in place of one of probabilities, if there is one.
+    pub fn logit_form(&self) -> Option<Score> {
+        match &self.maps.score {
+            Score::Probability => Some(Score::Logit),
+            Score::Contrast(against) => Some(Score::LogitContrast(against.clone())),
+            Score::Margin => Some(Score::LogitMargin),
+            _ => None,
+        }
     }
 
     /// A caution for such a map; otherwise empty.
     pub fn caution(&self, k: usize, map: &[f32], limit: f32) -> String {
-        let class = improbable_in_words(self.maps.base_scores[k]);
-        self.faint(map, limit).map_or(String::new(), |most| {
-            let most = readable(most);
-            format!(
-                "{class}{} of at most {most}: --score logit shows the evidence",
-                self.differences_in_words()
-            )
-        })
+        let probability = self.maps.classification.probabilities[self.maps.classes[k]];
+        let class = improbable_in_words(probability);
+        match (self.faint(map, limit), self.logit_form()) {
+            (Some(most), Some(logits)) => format!(
+                "{class}{} of at most {}: --score {logits} shows the evidence",
+                self.differences_in_words(),
+                readable(most)
+            ),
+            _ => String::new(),
+        }
     }
 
     /// Lines for the terminal about the colours of the map of the `k`-th class, as far as they could
@@ -143,7 +154,7 @@ impl Explanation {
         let (map, lattice) = self.drops(k);
         let scale = drop_scale(drawing, &map, run);
         let meaning = match magnitude(&map) {
-            0.0 => [format!("no mask changes the {}", maps.score), String::new()],
+            0.0 => [format!("no mask changes the {}", self.score_in_words()), String::new()],
             _ => [
                 format!("{}, {}", self.drop_in_words(), measured(&scale, map.iter())),
                 format!("{}{}", scale.meaning(), self.pale_in_words()),
@@ -153,8 +164,8 @@ impl Explanation {
             backdrop,
             overlay: overlay(&map, lattice, drawing),
             scale,
-            title: self.labels.words(maps.classes[k]),
-            value: &format!("{} {}", maps.score, readable(maps.base_scores[k])),
+            title: &self.subject(k),
+            value: &format!("{} {}", self.score_in_words(), readable(maps.base_scores[k])),
             note: &sizes(maps, drawing.mark),
             caution: &self.caution(k, &map, scale.limit()),
             meaning: meaning.each_ref().map(String::as_str),
@@ -173,19 +184,15 @@ impl Explanation {
             backdrop,
             overlay: overlay(scores, self.lattice(), drawing),
             scale: Scale::of_values(colours, scores.iter().chain([&base])),
-            title: self.labels.words(maps.classes[k]),
-            value: &format!("{} {}", maps.score, readable(base)),
+            title: &self.subject(k),
+            value: &format!("{} {}", self.score_in_words(), readable(base)),
             note: &sizes(maps, drawing.mark),
             caution: &self.caution(k, maps.map(k).values(), 0.0),
             meaning: [
-                &format!(
-                    "{} of the class at each mask position{}",
-                    maps.score,
-                    self.pale_positions_in_words()
-                ),
+                &format!("{} at each mask position{}", self.score_of_class(), self.pale_positions_in_words()),
                 &format!(
                     "the mark at the colour bar is the {} without a mask, {}",
-                    maps.score,
+                    self.score_in_words(),
                     readable(base)
                 ),
             ],
@@ -276,13 +283,22 @@ impl Explanation {
         })
     }
 
+    /// "probability of the class"; a score without a class, or of several, is named alone.
+    fn score_of_class(&self) -> String {
+        let score = self.score_in_words();
+        match self.maps.score {
+            Score::Probability | Score::Logit => format!("{score} of the class"),
+            _ => score,
+        }
+    }
+
     fn faithfulness_figure(&self, k: usize) -> Canvas {
-        let score = self.maps.score;
+        let score = self.score_in_words();
         plots::draw(
-            &format!("{}: faithfulness of the maps", self.labels.words(self.maps.classes[k])),
+            &format!("{}: faithfulness of the maps", self.subject(k)),
             &self.faithfulness_curves(k),
             self.faithfulness_shares(),
-            [ACROSS, &format!("{score} of the class")],
+            [ACROSS, &self.score_of_class()],
             &[
                 &format!("{score} with the most important pixels covered (deletion) and with only the most"),
                 "important pixels uncovered (insertion), in the order of each map",
@@ -292,7 +308,7 @@ impl Explanation {
 
     /// The plots of a class, each by itself, with "deletion" or "insertion".
     pub fn faithfulness_plots(&self, k: usize) -> [(&'static str, Canvas); 2] {
-        let up = format!("{} of the class", self.maps.score);
+        let up = self.score_of_class();
         let plot = |(caption, curves)| {
             plots::draw("", &[(caption, curves)], self.faithfulness_shares(), [ACROSS, &up], &[])
         };

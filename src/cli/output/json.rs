@@ -124,9 +124,13 @@ pub enum Fill {
 
 #[derive(Serialize)]
 struct MappedClass<'a> {
+    /// The predicted class, if the score has no class.
     index: usize,
-    label: &'a str,
+    label: String,
     base_score: f32,
+    /// The classes of a contrast or of a group.
+    #[serde(skip_serializing_if = "<[usize]>::is_empty")]
+    against: &'a [usize],
 }
 
 /// The map of a feature.
@@ -269,12 +273,7 @@ fn result(explanation: &Explanation) -> MapsObject<'_> {
         origin: explanation.provenance(),
         sweep: explanation.sweep_options(),
         grid: maps.grid,
-        classes: maps
-            .classes
-            .iter()
-            .zip(&maps.base_scores)
-            .map(|(&c, &score)| mapped(&explanation.labels, c, score))
-            .collect(),
+        classes: (0..maps.classes.len()).map(|k| mapped(explanation, k)).collect(),
         scores: maps.scores.chunks(rows * columns).map(|map| map.chunks(columns).collect()).collect(),
         maps: (0..maps.classes.len()).map(|class| nested(maps.map(class).values(), columns)).collect(),
         argmax: maps.argmax.chunks(columns).collect(),
@@ -333,7 +332,12 @@ pub fn gradcams(
         classes: maps
             .classes
             .iter()
-            .map(|&class| mapped(&session.labels, class, said.probabilities[class]))
+            .map(|&class| MappedClass {
+                index: class,
+                label: session.labels.words(class).to_string(),
+                base_score: said.probabilities[class],
+                against: &[],
+            })
             .collect(),
         maps: (0..maps.classes.len()).map(|k| nested(maps.map(k).values(), columns)).collect(),
         threads: rayon::current_num_threads(),
@@ -341,8 +345,15 @@ pub fn gradcams(
     })
 }
 
-fn mapped(labels: &Labels, index: usize, base_score: f32) -> MappedClass<'_> {
-    MappedClass { index, label: labels.words(index), base_score }
+/// The subject of the `k`-th map.
+fn mapped(explanation: &Explanation, k: usize) -> MappedClass<'_> {
+    let maps = &explanation.maps;
+    MappedClass {
+        index: maps.classes[k],
+        label: explanation.subject(k),
+        base_score: maps.base_scores[k],
+        against: &maps.targets[k].against,
+    }
 }
 
 fn nested(map: &[f32], columns: usize) -> Vec<Vec<f32>> {

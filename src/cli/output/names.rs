@@ -85,12 +85,9 @@ pub fn folders<'p>(paths: impl Iterator<Item = &'p Path> + Clone) -> Vec<String>
 /// For each class its short name in letters, digits and hyphens. The index is added if several
 /// classes have the same name.
 pub fn slugs(classes: &[usize], labels: &Labels) -> Vec<String> {
-    let slug = |class: usize| {
-        let name = labels.short(class).to_lowercase();
-        let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-        // A name may have no ASCII letter, and it may be too long.
-        let slug = words.collect::<Vec<_>>().join("-");
-        if slug.is_empty() { format!("class-{class}") } else { slug.chars().take(LONGEST_SLUG).collect() }
+    let slug = |class: usize| match slug(labels.short(class)) {
+        empty if empty.is_empty() => format!("class-{class}"),
+        slug => slug,
     };
     let mut taken = HashSet::new();
     classes
@@ -100,6 +97,13 @@ pub fn slugs(classes: &[usize], labels: &Labels) -> Vec<String> {
             if taken.insert(slug.clone()) { slug } else { format!("{slug}-{class}") }
         })
         .collect()
+}
+
+/// A name in letters, digits and hyphens, not too long; empty if it has no ASCII letter or digit.
+pub fn slug(name: &str) -> String {
+    let name = name.to_lowercase();
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("-").chars().take(LONGEST_SLUG).collect()
 }
 
 /// The name of a layer for a file name.

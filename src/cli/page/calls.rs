@@ -77,12 +77,12 @@ impl Numbers<'_> {
         ];
         let content = self.one_of("mask value", &contents)?;
         let value = content(self.whole("detail of the mask value")? as u32);
-        let score = self.one_of("score", &[Score::Probability, Score::Logit])?;
+        let score: fn() -> Score = self.one_of("score", &[|| Score::Probability, || Score::Logit])?;
         let class = match self.0.first() {
             Some(-1.0) => self.real("class").map(|_| None)?,
             _ => Some(self.whole("class")?),
         };
-        Ok(Options { mask_size, stride, value, score, class })
+        Ok(Options { mask_size, stride, value, score: score(), class })
     }
 
     fn end(&self) -> Result<()> {

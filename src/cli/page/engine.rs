@@ -35,7 +35,7 @@ pub struct Opened {
 }
 
 /// The options of a sweep with square masks.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Options {
     pub mask_size: usize,
     pub stride: usize,
@@ -111,10 +111,11 @@ impl Opened {
         cancel: &AtomicBool,
         refined: &Refined,
     ) -> Result<Vec<f32>> {
+        let class = options.class;
         let first = |row: usize| row.saturating_mul(options.stride);
         let end = first(rows.end.max(1) - 1).saturating_add(1).min(INPUT_SIDE);
         let region = Rect { y0: first(rows.start), x0: 0, y1: end, x1: INPUT_SIDE };
-        let choose = |classification: &Classification| classes(classification, options.class);
+        let choose = |classification: &Classification| classes(classification, class);
         let on_refinement = |now: &Refinement| {
             refined(&numbers(now.maps), now.progress.done, now.progress.total);
             ControlFlow::Continue(())
@@ -133,7 +134,8 @@ impl Opened {
             [0, 1].map(|axis| (framing.to_network(axis, at[axis]).max(0.0) as usize).min(INPUT_SIDE - 1));
         // A region of one pixel has one position.
         let region = Rect { y0: y, x0: x, y1: y + 1, x1: x + 1 };
-        let choose = |classification: &Classification| classes(classification, options.class);
+        let class = options.class;
+        let choose = |classification: &Classification| classes(classification, class);
         let sweep = self.sweep(Options { stride: 1, ..options }, region).choose_classes(&choose);
         let maps = sweep.run_prepared(&self.picture)?;
         let Rect { y0, x0, y1, x1 } = maps.mask_rect(0, 0);

@@ -11,8 +11,7 @@ use occlude::{Error, Progress, Result};
 use super::record::{Recipe, Record, SharedScale};
 use super::row::SummaryRow;
 use crate::cli::args::Batch;
-use crate::cli::args::classes::Classes;
-use crate::cli::explanation::{Explanation, LoadedPhotograph, Session};
+use crate::cli::explanation::{Explanation, LoadedPhotograph, Question, Session};
 use crate::cli::output::figures::drop_range;
 use crate::cli::output::files::OutputFolder;
 use crate::cli::output::{json, results};
@@ -25,7 +24,7 @@ use crate::cli::terminal::{console, interrupt};
 pub struct BatchJob<'a> {
     pub session: &'a Session,
     pub recipe: &'a Recipe,
-    pub classes: &'a Classes,
+    pub question: &'a Question<'a>,
     pub args: &'a Batch,
     pub output: &'a OutputFolder,
     pub bar: &'a PhotographsBar,
@@ -106,7 +105,7 @@ impl BatchJob<'_> {
             Prepared::Read(source) => source,
         };
         let progress = |progress: Progress| self.bar.show(progress.done, progress.total);
-        let explanation = self.session.sweep(source, self.classes, &self.args.sweep, &progress, None)?;
+        let explanation = self.session.sweep(source, self.question, &progress, None)?;
         Ok(Swept::Explained(Box::new(explanation)))
     }
 

@@ -42,13 +42,13 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
         if let Some(words) = passed_over.in_words() {
             console::print_note(&escaped(&words));
         }
-        let classes = session.classes(&args.classes)?;
-        let recipe = Recipe::new(&session, common.labels.is_some(), matches);
+        let question = session.question(session.classes(&args.classes)?, &args.sweep)?;
+        let recipe = Recipe::new(&session, &question, common.labels.is_some(), matches);
         let bar = PhotographsBar::new(photographs.len());
         let job = BatchJob {
             session: &session,
             recipe: &recipe,
-            classes: &classes,
+            question: &question,
             args,
             output: &output,
             bar: &bar,

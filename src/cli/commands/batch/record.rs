@@ -6,12 +6,13 @@ use std::fs;
 use std::path::Path;
 
 use clap::{ArgMatches, CommandFactory};
+use occlude::Score;
 use serde::{Deserialize, Serialize};
 
 use super::row::SummaryRow;
 use crate::cli::args::Arguments;
 use crate::cli::checksum::{file_sha256, sha256};
-use crate::cli::explanation::Session;
+use crate::cli::explanation::{Question, Session};
 use crate::cli::output::json;
 use crate::cli::output::names::RECORD;
 use crate::cli::photographs::PhotographFile;
@@ -37,7 +38,7 @@ const WITHOUT_EFFECT: [&str; 8] =
 impl Recipe {
     /// Makes a recipe. `matches` are those of `occlude batch`. Names of classes, if they are
     /// `given`, are identified by their text: their file may be a pipe.
-    pub fn new(session: &Session, given: bool, matches: &ArgMatches) -> Recipe {
+    pub fn new(session: &Session, question: &Question, given: bool, matches: &ArgMatches) -> Recipe {
         let command = Arguments::command();
         let batch = command.find_subcommand("batch").expect("this command");
         let mut options = BTreeMap::new();
@@ -53,6 +54,10 @@ impl Recipe {
         }
         if given {
             options.insert("labels".to_string(), sha256(session.labels.lines().as_bytes()));
+        }
+        // The file of groups may change, and may be a pipe.
+        if let Score::Group { classes, .. } = &question.score {
+            options.insert("groups".to_string(), format!("{classes:?}"));
         }
         Recipe {
             version: env!("CARGO_PKG_VERSION").to_string(),

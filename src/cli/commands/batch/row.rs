@@ -1,6 +1,6 @@
 //! The row of one photograph in the summary of a batch. It is also stored in the record.
 
-use occlude::{Error, Labels, OcclusionMaps};
+use occlude::Error;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::explanation::Explanation;
@@ -74,7 +74,7 @@ impl SummaryRow {
             sha256: Some(explanation.image_sha256.clone()),
             top: top.iter().map(ranked).collect(),
             changed_share: Some(changed as f32 / maps.argmax.len() as f32),
-            classes: (0..maps.classes.len()).map(|k| mapped(maps, k, &explanation.labels)).collect(),
+            classes: (0..maps.classes.len()).map(|k| mapped(explanation, k)).collect(),
         }
     }
 
@@ -106,13 +106,14 @@ impl SummaryRow {
     }
 }
 
-fn mapped(maps: &OcclusionMaps, k: usize, labels: &Labels) -> Mapped {
+fn mapped(explanation: &Explanation, k: usize) -> Mapped {
+    let maps = &explanation.maps;
     let map = maps.map(k);
     let sum: f64 = map.iter().map(|&value| f64::from(value)).sum();
     let [row, column] = map.max_position();
     Mapped {
         index: maps.classes[k],
-        label: labels.words(maps.classes[k]).to_string(),
+        label: explanation.subject(k),
         base_score: maps.base_scores[k],
         min: map.min(),
         max: map.max(),

@@ -74,19 +74,21 @@ fn write(
 
 fn compare(common: &Common, args: &Compare, output: &OutputFolder) -> Result<ExitCode> {
     let session = Session::open(common)?;
+    let asked = if args.classes.is_empty() { None } else { Some(session.classes(&args.classes)?) };
+    let named = asked.clone().unwrap_or(Classes::of(Vec::new()));
+    let is_of_class = session.question(named, &args.sweep)?.score.is_of_class();
     let sources =
         args.images.iter().map(|image| LoadedPhotograph::open(image)).collect::<Result<Vec<_>>>()?;
     earlier::tell(&args.out, "compare.json", &sources.iter().collect::<Vec<_>>());
     sources.iter().for_each(|source| source.tell_if_flat(args.drawing.canvas.shape));
     let said: Vec<Classification> =
         sources.iter().map(|source| session.classify(source)).collect::<Result<_>>()?;
-    let asked = if args.classes.is_empty() { None } else { Some(session.classes(&args.classes)?) };
-    let chosen = chosen(asked.as_ref(), &said);
+    let chosen = if is_of_class { chosen(asked.as_ref(), &said) } else { Vec::new() };
     check_count(&chosen)?;
-    let classes = Classes::of(chosen);
+    let question = session.question(Classes::of(chosen), &args.sweep)?;
     let bar = PositionsBar::new();
     let progress = |progress: Progress| bar.show(progress.done, progress.total);
-    let sweep = |source| session.sweep(source, &classes, &args.sweep, &progress, None);
+    let sweep = |source| session.sweep(source, &question, &progress, None);
     let explanations = sources.into_iter().map(sweep).collect::<Result<Vec<_>>>()?;
     drop(bar);
     let contrasts: Vec<Contrast> = explanations.iter().filter_map(Contrast::new).collect();
@@ -127,9 +129,17 @@ fn names(classes: &[usize], labels: &Labels) -> Vec<String> {
     classes.iter().map(name).collect()
 }
 
+/// The short names of the subjects of an explanation's maps.
+fn subjects(explanation: &Explanation) -> Vec<String> {
+    match explanation.maps.score.is_of_class() {
+        true => names(&explanation.maps.classes, &explanation.labels),
+        false => vec![explanation.subject(0)],
+    }
+}
+
 fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], drawing: &Drawing) -> Canvas {
     let maps = &explanations[0].maps;
-    let names = names(&maps.classes, &explanations[0].labels);
+    let names = subjects(&explanations[0]);
     let drops: Vec<_> = explanations
         .iter()
         .map(|explanation| (0..maps.classes.len()).map(|k| explanation.drops(k)).collect::<Vec<_>>())
@@ -180,7 +190,7 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
                 rows.push(PanelRow { panels: std::mem::take(&mut panels), scale: bar.take(), arrangement });
             }
             let score = readable(explanation.maps.base_scores[k]);
-            let caption = [names[k].clone(), explanation.maps.score.to_string()];
+            let caption = [names[k].clone(), explanation.score_in_words()];
             panels.push(panel(caption, score, (map, *lattice), &scale));
             if let Some(most) = explanation.faint(map, limit) {
                 faint.push((most, names[k].clone() + &of_photograph(i)));
@@ -252,9 +262,9 @@ fn covered<'a>(
 fn class_lines(explanation: &Explanation, scale: &Scale) -> Vec<String> {
     let maps = &explanation.maps;
     let mut lines = Vec::new();
-    for (k, &class) in maps.classes.iter().enumerate() {
-        let (name, score) = (shown(explanation.labels.short(class)), table::score(maps.base_scores[k]));
-        lines.push(format!("  {name} ({class}): {} {score}", maps.score));
+    for k in 0..maps.classes.len() {
+        lines.push(format!("  {}", explanation.heading(k)));
+        lines.extend(explanation.nearest_in_words(k).map(|nearest| format!("    {nearest}")));
         let notes = explanation.notes(k, &explanation.drops(k).0, 0.0, scale);
         lines.extend(table::strongest(maps, k).into_iter().chain(notes).map(|line| format!("    {line}")));
     }
@@ -271,9 +281,10 @@ fn correlation_in_words(correlation: Option<f32>) -> String {
 /// A caution about maps that hardly differ from zero, each with its largest value and its name.
 fn faint_in_words(explanation: &Explanation, faint: Vec<(f32, String)>) -> String {
     let Some(most) = faint.iter().map(|(most, _)| *most).reduce(f32::max) else { return String::new() };
+    let Some(logits) = explanation.logit_form() else { return String::new() };
     let (differences, most) = (explanation.differences_in_words(), readable(most));
     let names: Vec<_> = faint.into_iter().map(|(_, name)| name).collect();
-    format!("{differences} of at most {most}, --score logit shows the evidence: {}", names.join(", "))
+    format!("{differences} of at most {most}, --score {logits} shows the evidence: {}", names.join(", "))
 }
 
 /// The photograph without a map, captioned with its predicted class.
@@ -303,7 +314,7 @@ fn summary(
     let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string");
     for (i, explanation) in explanations.iter().enumerate() {
         let (maps, labels) = (&explanation.maps, &explanation.labels);
-        let (best, names) = (maps.classification.best(), names(&maps.classes, labels));
+        let (best, names) = (maps.classification.best(), subjects(explanation));
         let (name, probability) = (shown(labels.short(best)), maps.classification.probabilities[best]);
         line(format!("{}: {name} {probability:.4}", stems[i]));
         class_lines(explanation, &scale).into_iter().for_each(&mut line);

@@ -8,11 +8,11 @@ use occlude::text::shown;
 use occlude::{Classification, Error, Progress, Result};
 
 use super::{
-    ACROSS, class_lines, correlation_in_words, covered, faint_in_words, names, one_scale, uncovered, write,
+    ACROSS, class_lines, correlation_in_words, covered, faint_in_words, one_scale, subjects, uncovered, write,
 };
 use crate::cli::args::classes::{Classes, check_count};
 use crate::cli::args::{Common, Compare, Drawing};
-use crate::cli::explanation::{Explanation, LoadedPhotograph, Session};
+use crate::cli::explanation::{Explanation, LoadedPhotograph, Question, Session};
 use crate::cli::output::contrast::correlation;
 use crate::cli::output::earlier;
 use crate::cli::output::figures::{drop_range, drop_scale, sizes};
@@ -47,12 +47,17 @@ pub fn compare(
     source.tell_if_flat(args.drawing.canvas.shape);
     let said = [sessions[0].classify(&source)?, sessions[1].classify(&source)?];
     let classes = chosen(&args.classes, &sessions, &said)?;
+    let question = |i: usize| {
+        let is_of_class = sessions[i].question(Classes::of(Vec::new()), &args.sweep)?.score.is_of_class();
+        let classes = if is_of_class { classes[i].clone() } else { Vec::new() };
+        sessions[i].question(Classes::of(classes), &args.sweep)
+    };
+    let questions = [question(0)?, question(1)?];
     let bar = PositionsBar::new();
     let progress = |progress: Progress| bar.show(progress.done, progress.total);
-    let explain = |i: usize| {
-        sessions[i].sweep(source.clone(), &Classes::of(classes[i].clone()), &args.sweep, &progress, None)
-    };
-    let explanations = [explain(0)?, explain(1)?];
+    let explain =
+        |i: usize, question: &Question| sessions[i].sweep(source.clone(), question, &progress, None);
+    let explanations = [explain(0, &questions[0])?, explain(1, &questions[1])?];
     drop(bar);
     let moved = moved(&explanations);
     let stem = stem(image);
@@ -110,10 +115,11 @@ fn moved(explanations: &[Explanation; 2]) -> Vec<Moved> {
     let mut moved = Vec::new();
     for (k, &class) in before.maps.classes.iter().enumerate() {
         let words = before.labels.words(class).to_lowercase();
-        let same = |other: &usize| after.labels.words(*other).to_lowercase() == words;
+        let is_of_class = before.maps.score.is_of_class();
+        let same = |other: &usize| !is_of_class || after.labels.words(*other).to_lowercase() == words;
         let Some(j) = after.maps.classes.iter().position(same) else { continue };
         moved.push(Moved {
-            label: before.labels.short(class).to_string(),
+            label: before.short_subject(k),
             classes: [class, after.maps.classes[j]],
             correlation: correlation(before.maps.map(k).values(), after.maps.map(j).values()),
         });
@@ -130,7 +136,7 @@ fn draw(explanations: &[Explanation; 2], stem: &str, drawing: &Drawing) -> Canva
     for (explanation, time) in explanations.iter().zip(TIMES) {
         let maps = &explanation.maps;
         let mut panels = vec![uncovered(explanation, time, &backdrop)];
-        for (k, name) in names(&maps.classes, &explanation.labels).into_iter().enumerate() {
+        for (k, name) in subjects(explanation).into_iter().enumerate() {
             if panels.len() > ACROSS {
                 let arrangement = Arrangement::Across;
                 rows.push(PanelRow { panels: std::mem::take(&mut panels), scale: bar.take(), arrangement });
@@ -139,7 +145,7 @@ fn draw(explanations: &[Explanation; 2], stem: &str, drawing: &Drawing) -> Canva
             if let Some(most) = explanation.faint(&map, scale.limit()) {
                 faint.push((most, format!("{name} {time}")));
             }
-            let (caption, score) = ([name, maps.score.to_string()], readable(maps.base_scores[k]));
+            let (caption, score) = ([name, explanation.score_in_words()], readable(maps.base_scores[k]));
             let map = (&map[..], lattice);
             panels.push(covered(&backdrop, caption, score, map, &scale, drawing, maps.mask_size));
         }

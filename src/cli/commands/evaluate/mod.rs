@@ -124,9 +124,9 @@ fn explain_wrong(
     let bar = PhotographsBar::new(wrong.len());
     for answer in wrong {
         let source = LoadedPhotograph::read(&answer.file.path)?;
-        let classes = Classes::of(vec![answer.class, answer.index]);
+        let question = session.question(Classes::of(vec![answer.class, answer.index]), &args.sweep)?;
         let progress = |progress: Progress| bar.show(progress.done, progress.total);
-        let explanation = session.sweep(source, &classes, &args.sweep, &progress, None)?;
+        let explanation = session.sweep(source, &question, &progress, None)?;
         let run = drop_range(slice::from_ref(&explanation));
         let arrays = Arrays { arrays: Vec::new(), upsampled: false };
         let json = json::reproducible_maps(&explanation);

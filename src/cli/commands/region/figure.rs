@@ -5,7 +5,7 @@ use occlude::network::geometry::Rect;
 use occlude::network::{INPUT_SIDE, MEAN_BGR};
 use occlude::{Classification, Region as Pixels, RegionPart, Result, Threshold};
 
-use super::{ClassRegions, Placed, Searched, counted, percent, scores};
+use super::{ClassRegions, Placed, Searched, counted, percent};
 use crate::cli::args::Region;
 use crate::cli::explanation::{Explanation, fill_in_words};
 use crate::cli::output::figures::sizes;
@@ -75,7 +75,7 @@ fn each([height, width]: [usize; 2], photograph: [usize; 2]) -> impl Iterator<It
 pub fn draw(explanation: &Explanation, panel: &Panel, regions: &ClassRegions, args: &Region) -> Canvas {
     let (maps, labels, class) = (&explanation.maps, &explanation.labels, regions.class);
     let said = |said: &Classification| {
-        let scores = scores(said, maps.score);
+        let scores = maps.score.outputs(said);
         let best = said.best();
         let scored = |class: usize| (labels.short(class).to_string(), readable(scores[class]));
         if best == class { vec![scored(class)] } else { vec![scored(best), scored(class)] }
@@ -157,7 +157,7 @@ pub fn draw(explanation: &Explanation, panel: &Panel, regions: &ClassRegions, ar
     };
     regions::draw(
         labels.words(class),
-        &format!("{} {}", maps.score, readable(regions.base_score)),
+        &format!("{} {}", explanation.score_in_words(), readable(regions.base_score)),
         &regions.caution,
         panel.photograph.on_page(),
         &panels,

@@ -13,16 +13,15 @@ use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;
 use occlude::text::shown;
 use occlude::{
-    ClassParts, Classification, Error, Progress, Region as Pixels, RegionPart, Result, Score, SmallestPart,
-    memory,
+    ClassParts, Classification, Error, Progress, Region as Pixels, RegionPart, Result, SmallestPart, memory,
 };
 
-use crate::cli::args::classes::{Classes, check_count};
+use crate::cli::args::classes::check_count;
 use crate::cli::args::{Common, Region};
 use crate::cli::explanation::{Explanation, LoadedPhotograph, Session};
 use crate::cli::output::earlier;
 use crate::cli::output::files::OutputFolder;
-use crate::cli::output::names::{slugs, stem};
+use crate::cli::output::names::stem;
 use crate::cli::output::table::{LISTED, ascii, box_in_words, score, table};
 use crate::cli::render::canvas::{Format, encode_png};
 use crate::cli::terminal::console;
@@ -124,14 +123,13 @@ pub fn run(common: &Common, args: &Region) -> Result<ExitCode> {
 
 fn region(common: &Common, args: &Region, output: &OutputFolder) -> Result<ExitCode> {
     let session = Session::open(common)?;
-    let classes = session.classes(&args.classes)?;
+    let question = session.question(session.classes(&args.classes)?, &args.sweep)?;
     let source = LoadedPhotograph::open(&args.image)?;
     earlier::tell(&args.out, "region.json", &[&source]);
-    let classes = classes.resolve(&session.classify(&source)?);
-    check_count(&classes)?;
+    check_count(&question.classes.resolve(&session.classify(&source)?))?;
     let bar = PositionsBar::new();
     let progress = |progress: Progress| bar.show(progress.done, progress.total);
-    let explanation = session.sweep(source, &Classes::of(classes), &args.sweep, &progress, None)?;
+    let explanation = session.sweep(source, &question, &progress, None)?;
     drop(bar);
     let tiles = INPUT_SIDE.div_ceil(args.tile).pow(2);
     let line = SearchLine::new("searching the smallest parts", explanation.maps.classes.len() * 4 * tiles);
@@ -143,7 +141,7 @@ fn region(common: &Common, args: &Region, output: &OutputFolder) -> Result<ExitC
 
     let pixels = explanation.photograph.height() * explanation.photograph.width();
     memory::require("the regions of the photograph", pixels.saturating_mul(8).saturating_add(DRAWING))?;
-    let slugs = slugs(&explanation.maps.classes, &explanation.labels);
+    let slugs = explanation.slugs();
     let panel = figure::Panel::new(&explanation)?;
     let mut regions = Vec::new();
     let mut files = Vec::new();
@@ -194,14 +192,6 @@ fn crop(explanation: &Explanation, bounds: Rect) -> Vec<u8> {
     encode_png(bounds.width() as u32, bounds.height() as u32, &pixels, ExtendedColorType::Rgb8)
 }
 
-/// The scores of the classes.
-fn scores(said: &Classification, score: Score) -> &[f32] {
-    match score {
-        Score::Logit => &said.logits,
-        _ => &said.probabilities,
-    }
-}
-
 /// A share of the photograph in words.
 fn percent(share: f32) -> String {
     format!("{:.1} %", share * 100.0)
@@ -212,17 +202,16 @@ fn summary(explanation: &Explanation, regions: &[ClassRegions], written: &[PathB
     let mut text = table(&maps.classification, &maps.classification.top(LISTED), labels);
     let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string");
     let said = |said: &Classification, class: usize| {
-        let scores = scores(said, maps.score);
+        let scores = maps.score.outputs(said);
         let best = said.best();
         let own = format!("{} {}", shown(labels.short(class)), score(scores[class]));
         let other = || format!("{} {}, {own}", shown(labels.short(best)), score(scores[best]));
         if best == class { own } else { other() }
     };
-    for of_class in regions {
+    for (k, of_class) in regions.iter().enumerate() {
         let class = of_class.class;
         line(String::new());
-        let base = score(of_class.base_score);
-        line(format!("{} ({class}): {} {base}", shown(labels.short(class)), maps.score));
+        line(explanation.heading(k));
         if !of_class.caution.is_empty() {
             line(format!("  {}", ascii(&of_class.caution)));
         }

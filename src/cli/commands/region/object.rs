@@ -3,7 +3,7 @@
 use occlude::{Classification, RegionPart, Threshold};
 use serde::Serialize;
 
-use super::{ClassRegions, Placed, Searched, scores};
+use super::{ClassRegions, Placed, Searched};
 use crate::cli::args::Region;
 use crate::cli::explanation::Explanation;
 use crate::cli::output::json::{self, Provenance, RunInfo, SweepOptions};
@@ -90,7 +90,7 @@ pub fn json(explanation: &Explanation, regions: &[ClassRegions], args: &Region) 
     let maps = &explanation.maps;
     let photograph = &explanation.photograph;
     let scored = |class: usize, said: &Classification| {
-        let (scores, predicted) = (scores(said, maps.score), said.best());
+        let (scores, predicted) = (maps.score.outputs(said), said.best());
         ScoresObject {
             score: scores[class],
             predicted,

@@ -8,10 +8,10 @@ use occlude::weights::Source;
 use occlude::{Feature, Upsampling};
 
 use crate::cli::args::arrays::{ARRAY_FILES, Arrays};
-use crate::cli::args::classes::Classes;
 use crate::cli::args::drawing::{CANVASES, COLOUR_RANGES, FORMATS, SHOWS, Shows, UPSAMPLINGS};
 use crate::cli::args::values::word_of;
 use crate::cli::args::{Aggregate, Common, Drawing, Explain, Figures, ScaleChoice, Show, Size, Sweep};
+use crate::cli::explanation::Question;
 use crate::cli::render::backdrop::CanvasShape;
 use crate::cli::render::canvas::Format;
 use crate::cli::render::colours::COLOURS;
@@ -22,7 +22,7 @@ pub fn line(
     weights: &Source,
     common: &Common,
     args: &Explain,
-    classes: &Classes,
+    question: &Question,
     image: &Path,
     [out, report]: [&Path; 2],
 ) -> String {
@@ -49,7 +49,8 @@ pub fn line(
         activation,
         aggregate,
         placement,
-        score,
+        score: _,
+        groups,
         exhaustive,
         max_memory: _,
     } = sweep;
@@ -80,12 +81,17 @@ pub fn line(
         option("--transform-input", if transform_input { "on" } else { "off" }.to_string());
     }
     option("--resize", common.resize.to_string());
-    option("--classes", classes.to_string());
+    if !question.classes.is_empty() {
+        option("--classes", question.classes.to_string());
+    }
     option("--mask-size", size(mask_size));
     option("--stride", size(stride));
     option("--mask-value", mask_value.to_string());
     option("--mask-clipping", if *mask_clipping { "on" } else { "off" }.to_string());
-    option("--score", score.to_string());
+    option("--score", question.score.to_string());
+    if let Some(groups) = groups {
+        option("--groups", path(groups));
+    }
     if let Some(Rect { y0, x0, y1, x1 }) = region {
         option("--region", format!("{y0},{x0},{y1},{x1}"));
     }

@@ -18,11 +18,10 @@ use occlude::{GradCam, Labels, MaskValue, OcclusionMaps, Placement, Resize, Resu
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::cli::args::classes::Classes;
 use crate::cli::args::drawing::COLOUR_RANGES;
 use crate::cli::args::values::word_of;
 use crate::cli::args::{Aggregate, Common, Drawing, Explain};
-use crate::cli::explanation::{Explanation, Session};
+use crate::cli::explanation::{Explanation, Question, Session};
 use crate::cli::output::figures::{OTHER, UNCHANGED, drop_extent, drop_scale};
 use crate::cli::output::json;
 use crate::cli::output::table::LISTED;
@@ -52,6 +51,10 @@ const SCRIPT: &str = concat!(include_str!("common.js"), include_str!("report.js"
 struct PageData<'a> {
     /// The most probable class of the uncovered picture.
     predicted: usize,
+    /// The score in words.
+    score: String,
+    /// The name of the numbers that the score is made of, of which the most probable class has one.
+    output: &'static str,
     /// The names of all classes on the page.
     labels: BTreeMap<usize, &'a str>,
     /// The part of the network's picture that the map covers: top, left, bottom, right.
@@ -119,7 +122,7 @@ pub fn page(
     explanation: &Explanation,
     common: &Common,
     args: &Explain,
-    classes: &Classes,
+    question: &Question,
     run: [f32; 2],
     [out, path]: [&Path; 2],
 ) -> Result<String> {
@@ -157,7 +160,7 @@ pub fn page(
                     &session.weights_source,
                     common,
                     args,
-                    classes,
+                    question,
                     &explanation.image,
                     [out, path],
                 )),
@@ -211,9 +214,8 @@ fn faithfulness(explanation: &Explanation) -> String {
         <p class=\"note\">The most important pixels are covered (deletion) or alone uncovered (insertion), in the order \
         of each map. A map is faithful if the score falls early in deletion and rises early in insertion.</p>\n"
         .to_string();
-    let classes = &explanation.maps.classes;
-    for (k, &class) in classes.iter().take(MOST_CLASSES).enumerate() {
-        let name = text(&shown(explanation.labels.words(class)));
+    for k in 0..explanation.maps.classes.len().min(MOST_CLASSES) {
+        let name = text(&shown(&explanation.subject(k)));
         let plots = explanation.faithfulness_plots(k).map(|(kind, plot)| {
             let data = BASE64_STANDARD.encode(plot.encode(Format::Svg));
             let (width, height) = (plot.width, plot.height);
@@ -274,7 +276,7 @@ fn facts(explanation: &Explanation) -> String {
         ("Mask clipping", clipping.to_string()),
         ("Region", region),
         ("Mask positions", format!("{} ({rows} rows of {columns})", rows * columns)),
-        ("Score", maps.score.to_string()),
+        ("Score", explanation.score_in_words()),
         ("Map", map.to_string()),
         ("Program", format!("occlude {}", env!("CARGO_PKG_VERSION"))),
         ("Processor", format!("{} instructions, {} threads", explanation.isa, explanation.threads)),
@@ -312,6 +314,8 @@ fn more<'a>(
     };
     PageData {
         predicted,
+        score: explanation.score_in_words(),
+        output: if maps.score.is_of_logits() { "logit" } else { "probability" },
         labels: occurring.map(|&class| (class, labels.words(class))).collect(),
         area: [area.y0, area.x0, area.y1, area.x1],
         framing: [0, 1].map(|axis| backdrop.edges(axis)),

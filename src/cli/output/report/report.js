@@ -23,9 +23,12 @@ const signed = (number) => (number > 0 ? "+" : "") + exact(number);
 const label = (index) => more.labels[index];
 // Adds the index where two classes have the same name, such as "crane".
 const firstName = (index) => label(index).split(", ")[0];
+const mappedLabel = (index) => map.classes.find((other) => other.index === index).label;
 const mappedName = (index) => {
-  const same = map.classes.filter((other) => firstName(other.index) === firstName(index));
-  return firstName(index) + (same.length > 1 ? ` (${index})` : "");
+  const first = (label) => label.split(", ")[0];
+  const name = first(mappedLabel(index));
+  const same = map.classes.filter((other) => first(other.label) === name);
+  return name + (same.length > 1 ? ` (${index})` : "");
 };
 
 // ---- Colours
@@ -280,7 +283,7 @@ function ticks([low, high], most) {
 }
 
 // The meaning of the two ends of a colour bar; one sentence if all values are 0.
-const endWords = ([low, high]) => low === 0 && high === 0 ? [`no mask changes the ${map.score}`, ""] : [
+const endWords = ([low, high]) => low === 0 && high === 0 ? [`no mask changes the ${more.score}`, ""] : [
   low < 0 ? "evidence against" : low > 0 ? "weakest evidence" : "no effect",
   high > 0 ? "evidence for" : high < 0 ? "weakest evidence against" : "no effect",
 ];
@@ -435,7 +438,7 @@ function showPosition() {
   name.textContent = label(index);
   const value = document.createElement("span");
   number(value, score, exact(score));
-  answer.append(name, ` (${map.score} `, value, ")");
+  answer.append(name, ` (${more.output} `, value, ")");
   if (changed) {
     const mark = document.createElement("span");
     mark.className = "changed";
@@ -446,7 +449,7 @@ function showPosition() {
 
   const k = state.view === "classes" ? 0 : state.view;
   const text = `Row ${row + 1} of ${rows}, column ${column + 1} of ${columns}, centre x ${x}, y ${y}. ` +
-    `${mappedName(map.classes[k].index)}: ${map.score} ${short(map.classes[k].base_score)} uncovered, ` +
+    `${mappedName(map.classes[k].index)}: ${more.score} ${short(map.classes[k].base_score)} uncovered, ` +
     `${short(map.scores[k][row][column])} masked, drop ${short(map.maps[k][row][column])}. ` +
     `${changed ? "Changed: predicted" : "Predicted"} class ${firstName(index)}, ${short(score)}.`;
   // The delay skips positions that the pointer only passes.
@@ -472,7 +475,7 @@ function showView() {
   document.querySelectorAll("#multiples button").forEach((button, k) => button.setAttribute("aria-pressed", k === state.view));
   element("view").value = state.view;
   canvas.setAttribute("aria-label",
-    (classes ? "Most probable class at each position" : `Map of ${label(map.classes[state.view].index)}`) +
+    (classes ? "Most probable class at each position" : `Map of ${map.classes[state.view].label}`) +
     `, over the photograph. Arrow keys move the mask over ${rows} rows and ${columns} columns, ` +
     "Home and End move it to the ends of a row, Page Up and Page Down to the ends of a column, Escape removes it.");
   showMeaning();
@@ -520,7 +523,7 @@ function drawMultiplesBar() {
 
 function drawGradcam() {
   const k = state.view === "classes" ? 0 : state.view;
-  const name = label(map.classes[k].index);
+  const name = map.classes[k].label;
   drawGrid(element("pair-occlusion"), drops(k));
   // Grad-CAM has another unit, so it has a scale of its own.
   drawGrid(element("pair-gradcam"), inCells(more.gradcam[k]), limits(more.gradcam[k].flat(), null));
@@ -544,7 +547,7 @@ function shape(small, longest) {
 function build() {
   ["pair-occlusion", "pair-gradcam"].forEach((id) => shape(element(id), 2 * side));
   const view = element("view");
-  map.classes.forEach(({ index, base_score }, k) => view.add(new Option(`${label(index)} (${map.score} ${short(base_score)})`, k)));
+  map.classes.forEach(({ index, base_score }, k) => view.add(new Option(`${mappedLabel(index)} (${more.score} ${short(base_score)})`, k)));
   view.add(new Option("Most probable class at each position", "classes"));
   view.addEventListener("change", () => {
     state.view = view.value === "classes" ? "classes" : Number(view.value);
@@ -583,9 +586,9 @@ function build() {
       const small = document.createElement("canvas");
       shape(small, side);
       const name = document.createElement("span");
-      name.textContent = label(index);
+      name.textContent = mappedLabel(index);
       const score = document.createElement("span");
-      score.textContent = `${map.score} ${short(base_score)}`;
+      score.textContent = `${more.score} ${short(base_score)}`;
       button.append(small, name, score);
       button.addEventListener("click", () => {
         state.view = k;
@@ -597,7 +600,7 @@ function build() {
       (more.left_out > 0 ? ` ${more.left_out} more classes are only in map.json, because a report has at most ${map.classes.length} classes.` : "");
     element("multiples-section").hidden = false;
   }
-  element("score-name").textContent = map.score;
+  element("score-name").textContent = more.score;
   element("how").textContent = "To place the mask, point at the map, touch it, or focus it and use the arrow keys. Escape removes the mask. " +
     `Coordinates are pixels of the ${side}×${side} picture.`;
   drawLegend();
