@@ -212,8 +212,8 @@ pub use kernels::Isa;
 pub use network::labels::Labels;
 pub use profile::{LayerProfile, Profile};
 pub use sweep::{
-    Against, Choose, Feature, FeatureMap, Map, MaskValue, OcclusionMaps, OcclusionSensitivity, OnProgress,
-    OnRefinement, Prepared, Progress, Refinement, Score, Target,
+    Against, Channel, Choose, Feature, FeatureMap, Map, MaskValue, OcclusionMaps, OcclusionSensitivity,
+    OnProgress, OnRefinement, Prepared, Progress, Refinement, Score, Segments, Shape, Target,
 };
 pub use trace::{LayerTrace, Trace};
 pub use weights::Weights;

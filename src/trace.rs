@@ -9,7 +9,8 @@ use crate::forward::{Activations, Classification, GoogLeNet};
 use crate::kernels::AlignedBuf;
 use crate::network::geometry::{Rect, Window};
 use crate::network::{BlobId, INPUT_SIDE, Layer};
-use crate::sweep::mask::{Mask, MaskValue};
+use crate::sweep::MaskValue;
+use crate::sweep::mask::Mask;
 use crate::{Error, Input, Result};
 
 /// The effect of one mask on every layer; see [`GoogLeNet::trace`].
@@ -82,7 +83,7 @@ impl GoogLeNet {
     /// [`Error::Option`] if the rectangle is empty or not inside the 224x224 pixels, or if the mask
     /// value is out of range; [`Error::Memory`].
     pub fn trace(&self, input: &Input, mask: Rect, mask_value: MaskValue) -> Result<Trace> {
-        mask_value.check()?;
+        mask_value.check_fixed()?;
         if mask.is_empty() || mask.y1 > INPUT_SIDE || mask.x1 > INPUT_SIDE {
             let Rect { y0, x0, y1, x1 } = mask;
             let expected = "a rectangle that is not empty and lies inside the 224x224 pixels";

@@ -19,7 +19,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::forward::{Classification, GoogLeNet};
 use crate::network::geometry::Rect;
 use crate::network::{INPUT_SIDE, Network};
-use crate::sweep::mask::{Mask, MaskValue};
+use crate::sweep::MaskValue;
+use crate::sweep::mask::Mask;
 use crate::sweep::runner::BatchRunner;
 use crate::sweep::{OnProgress, Progress, Score, Target, check_classes};
 use crate::{Error, Input, Result};
@@ -232,7 +233,7 @@ impl<'a> Faithfulness<'a> {
     /// # Errors
     /// [`Error::Option`] for the first option outside its range.
     pub fn check(&self) -> Result<()> {
-        self.mask_value.check()?;
+        self.mask_value.check_fixed()?;
         if !(1..=PIXELS).contains(&self.steps) {
             return Err(refuse("steps", self.steps.to_string(), "1 to 50176"));
         }

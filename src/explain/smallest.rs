@@ -22,8 +22,9 @@ use crate::forward::{Activations, Classification, GoogLeNet};
 use crate::kernels::AlignedBuf;
 use crate::network::INPUT_SIDE;
 use crate::network::geometry::Rect;
+use crate::sweep::MaskValue;
 use crate::sweep::batch::Workspace;
-use crate::sweep::mask::{Mask, MaskValue};
+use crate::sweep::mask::Mask;
 use crate::sweep::runner::BatchRunner;
 use crate::{Error, Input, Result};
 
@@ -183,7 +184,7 @@ impl<'a> SmallestParts<'a> {
     /// # Errors
     /// [`Error::Option`] for the first option outside its range.
     pub fn check(&self) -> Result<()> {
-        self.mask_value.check()?;
+        self.mask_value.check_fixed()?;
         if !(4..=INPUT_SIDE).contains(&self.tile) {
             return Err(Error::option("tile", self.tile.to_string(), "a side of 4 to 224 pixels"));
         }

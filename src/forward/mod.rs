@@ -13,8 +13,8 @@ mod softmax;
 pub use activations::Activations;
 pub(crate) use activations::{IMAGE_PADDING, PADDED_SIDE, pad_image};
 pub use classification::Classification;
-pub(crate) use softmax::softmax_f64;
 pub use softmax::{exp, log_sum_exp, softmax};
+pub(crate) use softmax::{ln, softmax_f64};
 
 use std::fmt;
 use std::ops::Range;

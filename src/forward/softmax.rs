@@ -43,7 +43,7 @@ pub fn exp(x: f64) -> f64 {
 
 /// Computes `ln x` for finite `x >= 1` with a relative error of about 1e-15. It splits `x` into
 /// `m * 2^n` with `m` in 0.75..=1.5 and sums the series of `2 atanh((m - 1) / (m + 1)) = ln m`.
-fn ln(x: f64) -> f64 {
+pub(crate) fn ln(x: f64) -> f64 {
     debug_assert!(x >= 1.0 && x.is_finite());
     let bits = x.to_bits();
     let (mut n, mut m) = ((bits >> 52) as i32 - 1023, f64::from_bits(bits & ((1 << 52) - 1) | 1023 << 52));

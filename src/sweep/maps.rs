@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::fill::MaskValue;
 use super::grid::Grid;
-use super::mask::MaskValue;
-use super::{Score, Target};
+use super::{Channel, Score, Segments, Shape, Target};
 use crate::forward::Classification;
 use crate::image::lattice::{Lattice, Placement, middles};
 use crate::image::resize::Upsampling;
@@ -43,6 +43,14 @@ pub struct OcclusionMaps {
     pub stride: [usize; 2],
     /// The fill of the mask; a mean is given as the colour that it was.
     pub mask_value: MaskValue,
+    /// Form of the mask within its rectangle.
+    pub shape: Shape,
+    /// True if everything except the mask was covered.
+    pub inverse: bool,
+    /// The only channel that was covered, if it was one.
+    pub channel: Option<Channel>,
+    /// The segments that were covered in place of a mask that slides.
+    pub segments: Option<Segments>,
     /// True if masks are centred on the grid and clipped at the border.
     pub mask_clipping: bool,
     /// The part of the image, in pixels, in which the masks have their centres.
@@ -60,6 +68,8 @@ pub struct OcclusionMaps {
     pub targets: Vec<Target>,
     /// For each class, its score on the unoccluded image.
     pub base_scores: Vec<f32>,
+    /// For each class, its score on the completely covered image; empty unless `inverse`.
+    pub covered_scores: Vec<f32>,
     /// For each class, its score on the occluded image, `[class][ny][nx]`.
     pub scores: Vec<f32>,
     /// The most probable class at each position, `[ny][nx]`.
@@ -184,14 +194,19 @@ impl<'a> IntoIterator for &'a Map<'_> {
 
 impl OcclusionMaps {
     /// The map of the `k`-th requested class: `score(unoccluded) - score(occluded)` at each
-    /// position.
+    /// position. With [`inverse`](crate::OcclusionSensitivity::inverse) it is `score(only the mask shows the
+    /// image) - score(completely covered)`. Both are positive where the image holds evidence for the class.
     ///
     /// # Panics
     /// If `k` is not below the number of classes.
     pub fn map(&self, k: usize) -> Map<'static> {
         let count = self.grid[0] * self.grid[1];
-        let scores = &self.scores[k * count..(k + 1) * count];
-        Map::new(self.grid, Vec::from_iter(scores.iter().map(|score| self.base_scores[k] - score)))
+        let scores = self.scores[k * count..(k + 1) * count].iter();
+        let values = match self.covered_scores.get(k) {
+            Some(covered) => scores.map(|score| score - covered).collect(),
+            None => scores.map(|score| self.base_scores[k] - score).collect::<Vec<_>>(),
+        };
+        Map::new(self.grid, values)
     }
 
     /// The map of the `f`-th requested feature: `total(unoccluded) - total(occluded)` at each
@@ -215,7 +230,11 @@ impl OcclusionMaps {
     /// # Panics
     /// If `k` is not below the number of classes.
     pub fn upsampled(&self, k: usize, upsampling: Upsampling) -> Vec<f32> {
-        let (map, lattice) = (self.map(k), self.lattice(Placement::Centres));
+        let map = self.map(k);
+        if let (Some(segments), true) = (&self.segments, upsampling != Upsampling::None) {
+            return segments.spread(map.values());
+        }
+        let lattice = self.lattice(Placement::Centres);
         let Rect { y0, x0, y1, x1 } = lattice.area();
         match upsampling {
             Upsampling::None => map.values().to_vec(),
@@ -229,9 +248,19 @@ impl OcclusionMaps {
         self.lattice(Placement::Centres).area()
     }
 
-    /// The places of the grid's values on the image.
+    /// The places of the grid's values on the image; with segments, those of the values of
+    /// [`at_pixels`](Self::at_pixels).
     pub fn lattice(&self, placement: Placement) -> Lattice {
-        self.positions().lattice(self.first, self.grid, placement)
+        match self.segments {
+            Some(_) => Lattice::cells([INPUT_SIDE; 2], Rect::plane(INPUT_SIDE)),
+            None => self.positions().lattice(self.first, self.grid, placement),
+        }
+    }
+
+    /// One value for each position as the values of the [`lattice`](Self::lattice): as they are, or, with
+    /// segments, one for each pixel, `[224][224]`, and the default where there is no segment.
+    pub fn at_pixels<T: Copy + Default>(&self, values: &[T]) -> Vec<T> {
+        self.segments.as_ref().map_or_else(|| values.to_vec(), |segments| segments.spread(values))
     }
 
     /// The drops of the `k`-th requested class spread over the pixels, `[224][224]`: each pixel
@@ -242,6 +271,9 @@ impl OcclusionMaps {
     /// # Panics
     /// If `k` is not below the number of classes.
     pub fn attributions(&self, k: usize) -> Vec<f32> {
+        if let Some(segments) = &self.segments {
+            return segments.spread(self.map(k).values());
+        }
         let mut sums = vec![(0.0f64, 0u32); INPUT_SIDE * INPUT_SIDE];
         for (i, &drop) in self.map(k).iter().enumerate() {
             let rect = self.mask_rect(i / self.grid[1], i % self.grid[1]);
@@ -256,14 +288,21 @@ impl OcclusionMaps {
     }
 
     /// Row and column of the pixel that the mask at a grid position is centred on: `floor(size /
-    /// 2)` from its first row and column, clipped or not.
+    /// 2)` from its first row and column, clipped or not. Of a segment, the same in its rectangle.
     pub fn centre(&self, row: usize, column: usize) -> [usize; 2] {
+        if let Some(segments) = &self.segments {
+            let Rect { y0, x0, y1, x1 } = segments.bounds(column);
+            return [y0 + (y1 - y0) / 2, x0 + (x1 - x0) / 2];
+        }
         let at = [row, column];
         std::array::from_fn(|axis| self.positions().centre(axis, self.first[axis] + at[axis]))
     }
 
-    /// The pixels that the mask at a grid position covers.
+    /// The rectangle of the mask at a grid position, or of the segment.
     pub fn mask_rect(&self, row: usize, column: usize) -> Rect {
+        if let Some(segments) = &self.segments {
+            return segments.bounds(column);
+        }
         Rect::centred(self.centre(row, column), self.mask_size, INPUT_SIDE)
     }
 

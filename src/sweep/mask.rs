@@ -1,178 +1,255 @@
-//! Masks: the pixels that are covered and the values that they take (`docs/05-occlusion-map.md`).
+//! Masks: the pixels that are covered, how far, and the copies of the image that they make
+//! (`docs/05-occlusion-map.md`). `fill` has the values that cover them.
 //!
 //! This module changes images only. The sweep (`src/sweep/mod.rs`) says where masks go.
 
 use std::fmt;
 use std::ops::Range;
 
+use super::fill::MaskValue;
+use super::inpaint::inpaint;
+use crate::Input;
 use crate::forward::exp;
-use crate::forward::{IMAGE_PADDING, PADDED_SIDE, pad_image};
-use crate::image::resize::mirrored;
-use crate::kernels::AlignedBuf;
+use crate::forward::{IMAGE_PADDING, PADDED_SIDE};
 use crate::network::geometry::Rect;
-use crate::network::{INPUT_SIDE, MEAN_BGR, Network};
-use crate::weights::splitmix64;
-use crate::{Error, Input, Result};
+use crate::network::{INPUT_SIDE, Network};
 
-/// The fill of a mask; MATLAB's `MaskValue`.
-///
-/// ```
-/// use occlude::{GoogLeNet, Input, MaskValue, OcclusionSensitivity, Weights};
-///
-/// let net = GoogLeNet::new(&Weights::seeded(1))?;
-/// let input = Input::from_nhwc_bgr([0.0, 10.0, -23.0].repeat(224 * 224))?;
-/// let sweep = OcclusionSensitivity::new(&net).stride([224, 224]);
-/// // This image has one colour, which is also its mean, so that covering it changes nothing.
-/// let maps = sweep.clone().mask_value(MaskValue::Auto).run(&input)?;
-/// assert_eq!(maps.mask_value, MaskValue::Rgb([100.0, 127.0, 104.0]));
-/// assert_eq!(maps.map(0).values(), [0.0]);
-/// let maps = sweep.mask_value(MaskValue::Noise(7)).run(&input)?;
-/// assert_ne!(maps.map(0).values(), [0.0]);
-/// # Ok::<(), occlude::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// The form of a mask within its rectangle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum MaskValue {
-    /// The mean of each channel over the image that is explained. The default.
+pub enum Shape {
+    /// All pixels of the rectangle. The default.
     #[default]
-    Auto,
-    /// Per-channel ImageNet mean, [`MEAN_BGR`](crate::network::MEAN_BGR): 0 in an [`Input`].
-    TrainingMean,
-    /// Red, green, blue on the image's scale of 0..=255; any finite value is accepted.
-    Rgb([f32; 3]),
-    /// The image, blurred by a Gaussian with this standard deviation in pixels, 0.5..=100, and
-    /// mirrored at its borders. A blur removes detail without adding edges, whereas a patch of one
-    /// colour can itself look like an object.
-    Blur(f32),
-    /// Uniform noise in 0..=255 for each pixel and channel, from a generator with this seed. A
-    /// pixel has the same noise in all masks.
-    Noise(u64),
+    Rectangle,
+    /// The pixels whose middle lies in the ellipse that fills the rectangle.
+    Ellipse,
+    /// A Gaussian, whose standard deviations are a quarter of the mask's height and width. It covers the
+    /// central pixel wholly, and the corner least, by 0. A soft border adds no edge to the picture. After
+    /// MONAI's mode `gaussian`, which integrates over each pixel.
+    Gaussian,
 }
 
-impl MaskValue {
-    pub(crate) fn check(self) -> Result<()> {
-        let (found, expected) = match self {
-            MaskValue::Rgb(rgb) if !rgb.iter().all(|v| v.is_finite()) => {
-                (format!("{rgb:?}"), "finite numbers, usually 0 to 255")
-            }
-            MaskValue::Blur(sigma) if !(0.5..=100.0).contains(&sigma) => {
-                (self.to_string(), "a standard deviation of 0.5 to 100 pixels")
-            }
-            _ => return Ok(()),
-        };
-        Err(Error::Option { name: "mask value", found, expected: expected.to_string() })
-    }
+/// A colour channel of the picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Channel {
+    /// Red.
+    Red,
+    /// Green.
+    Green,
+    /// Blue.
+    Blue,
+}
 
-    /// Replaces the two means by the colours that they are.
-    pub(crate) fn resolve(self, input: &Input) -> MaskValue {
+impl Channel {
+    /// Its place in a pixel of an [`Input`].
+    fn index(self) -> usize {
         match self {
-            MaskValue::Auto => MaskValue::Rgb(mean_rgb(input)),
-            MaskValue::TrainingMean => MaskValue::Rgb(std::array::from_fn(|c| MEAN_BGR[2 - c])),
-            value => value,
+            Channel::Blue => 0,
+            Channel::Green => 1,
+            Channel::Red => 2,
         }
     }
+}
 
-    /// The image when all of it is covered.
-    ///
-    /// # Errors
-    /// [`Error::Option`] for a colour that is not finite, and for a blur outside its range.
-    pub fn covered(self, input: &Input) -> Result<Input> {
-        self.check()?;
-        Input::from_nhwc_bgr(self.values(input))
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Shape::Rectangle => "rectangle",
+            Shape::Ellipse => "ellipse",
+            Shape::Gaussian => "gaussian",
+        })
+    }
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Channel::Red => "red",
+            Channel::Green => "green",
+            Channel::Blue => "blue",
+        })
+    }
+}
+
+impl Shape {
+    /// How far a mask of this height and width covers each of its pixels, 0..=1, row by row.
+    fn weights(self, [height, width]: [usize; 2]) -> Vec<f32> {
+        let weight = |y: usize, x: usize| match self {
+            Shape::Rectangle => 1.0,
+            Shape::Ellipse => {
+                // Twice the distance of the pixel's middle from that of the mask, as a share of a side.
+                let offset = |at: usize, side: usize| (2.0 * at as f64 + 1.0 - side as f64) / side as f64;
+                let (y, x) = (offset(y, height), offset(x, width));
+                if y * y + x * x <= 1.0 { 1.0 } else { 0.0 }
+            }
+            Shape::Gaussian => {
+                let gaussian = |y: usize, x: usize| {
+                    let distance =
+                        |at: usize, side: usize| (at as f64 - (side / 2) as f64) / (side as f64 / 4.0);
+                    exp(-0.5 * (distance(y, height).powi(2) + distance(x, width).powi(2)))
+                };
+                // The first corner is the farthest pixel from the central one.
+                let least = if height * width == 1 { 0.0 } else { gaussian(0, 0) };
+                ((gaussian(y, x) - least) / (1.0 - least)) as f32
+            }
+        };
+        (0..height).flat_map(|y| (0..width).map(move |x| (y, x))).map(|(y, x)| weight(y, x)).collect()
+    }
+}
+
+/// The pixels of a rectangle, and how far each of them is covered.
+pub(crate) struct Coverage {
+    pub(crate) bounds: Rect,
+    /// 0 (not covered) to 1 (covered by the fill alone) for each pixel of `bounds`, row by row.
+    pub(crate) weights: Vec<f32>,
+}
+
+impl Coverage {
+    /// A mask of this shape around a pixel, clipped at the image's border.
+    pub(crate) fn centred(shape: Shape, size: [usize; 2], centre: [usize; 2]) -> Coverage {
+        let bounds = Rect::centred(centre, size, INPUT_SIDE);
+        let all = shape.weights(size);
+        // The first row and column of the whole mask, which may lie outside.
+        let [top, left] = [0, 1].map(|axis| centre[axis] as i64 - (size[axis] / 2) as i64);
+        let weights = bounds
+            .pixels()
+            .map(|(y, x)| all[((y as i64 - top) as usize) * size[1] + (x as i64 - left) as usize]);
+        Coverage { bounds, weights: weights.collect() }
     }
 
-    /// The completely covered image in the form of the network's first blob, padded.
-    pub(crate) fn cover(self, network: &Network, input: &Input) -> AlignedBuf {
-        let mut padded = AlignedBuf::zeros(PADDED_SIDE * PADDED_SIDE * 3);
-        pad_image(network, &self.values(input), &mut padded);
-        padded
+    /// Everything that this leaves uncovered.
+    pub(crate) fn inverse(&self) -> Coverage {
+        let bounds = Rect::plane(INPUT_SIDE);
+        let mut weights = vec![1.0; bounds.area()];
+        for ((y, x), weight) in self.bounds.pixels().zip(&self.weights) {
+            weights[y * INPUT_SIDE + x] = 1.0 - weight;
+        }
+        Coverage { bounds, weights }
+    }
+}
+
+/// Makes masks of one image: covers its pixels with a fill.
+pub(crate) struct Masks<'a> {
+    image: &'a Input,
+    fill: MaskValue,
+    /// The completely covered image, `[224][224][3]`.
+    covered: Vec<f32>,
+    channel: Option<Channel>,
+    /// The difference of an [`Input`] from the network's first blob.
+    shift: [f32; 3],
+}
+
+impl<'a> Masks<'a> {
+    /// `picture` is that of [`MaskValue::Picture`].
+    pub(crate) fn new(
+        network: &Network,
+        image: &'a Input,
+        fill: MaskValue,
+        picture: Option<&Input>,
+        channel: Option<Channel>,
+    ) -> Masks<'a> {
+        let covered = picture.map_or_else(|| fill.values(image), |picture| picture.values().to_vec());
+        Masks { image, fill, covered, channel, shift: network.input_shift() }
     }
 
     /// The completely covered image, `[224][224][3]`, blue first, minus the mean.
-    fn values(self, input: &Input) -> Vec<f32> {
-        match self.resolve(input) {
-            MaskValue::Rgb(rgb) => {
-                let pixel: [f32; 3] = std::array::from_fn(|c| rgb[2 - c] - MEAN_BGR[c]);
-                pixel.repeat(INPUT_SIDE * INPUT_SIDE)
-            }
-            MaskValue::Blur(sigma) => blur(input.values(), f64::from(sigma)),
-            MaskValue::Noise(seed) => splitmix64(seed)
-                .take(INPUT_SIDE * INPUT_SIDE * 3)
-                .zip(MEAN_BGR.iter().cycle())
-                // 24 bits are exact in f32.
-                .map(|(bits, mean)| (bits >> 40) as f32 * (255.0 / (1 << 24) as f32) - mean)
-                .collect(),
-            MaskValue::Auto | MaskValue::TrainingMean => unreachable!("resolve makes colours of them"),
-        }
+    pub(crate) fn covered(&self) -> &[f32] {
+        &self.covered
     }
-}
 
-impl fmt::Display for MaskValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            MaskValue::Auto => f.write_str("auto"),
-            MaskValue::TrainingMean => f.write_str("mean"),
-            MaskValue::Rgb([red, green, blue]) => write!(f, "{red},{green},{blue}"),
-            MaskValue::Blur(sigma) => write!(f, "blur:{sigma}"),
-            MaskValue::Noise(seed) => write!(f, "noise:{seed}"),
-        }
-    }
-}
-
-/// The mean of each channel over the image: red, green, blue, 0..=255.
-fn mean_rgb(input: &Input) -> [f32; 3] {
-    std::array::from_fn(|c| {
-        let channel = 2 - c;
-        let sum: f64 = input.values().iter().skip(channel).step_by(3).map(|&v| f64::from(v)).sum();
-        (sum / (INPUT_SIDE * INPUT_SIDE) as f64 + f64::from(MEAN_BGR[channel])) as f32
-    })
-}
-
-/// Gaussian blur, one pass along each axis in f64; four standard deviations each way, mirrored at
-/// the borders.
-fn blur(values: &[f32], sigma: f64) -> Vec<f32> {
-    let radius = (4.0 * sigma).ceil() as i64;
-    let weights: Vec<f64> =
-        (-radius..=radius).map(|d| exp(-0.5 * (d * d) as f64 / (sigma * sigma))).collect();
-    let sum: f64 = weights.iter().sum();
-    // For each row or column, the rows or columns that its mean is taken over.
-    let around = |at: i64| (at - radius..=at + radius).map(|at| mirrored(at, INPUT_SIDE)).collect();
-    let neighbours: Vec<Vec<usize>> = (0..INPUT_SIDE as i64).map(around).collect();
-    let row = INPUT_SIDE * 3;
-    let mut wide = vec![0.0; values.len()];
-    for (i, mean) in wide.iter_mut().enumerate() {
-        let first = i / row * row + i % 3;
-        let along = neighbours[i % row / 3].iter().zip(&weights);
-        *mean = along.map(|(x, weight)| f64::from(values[first + x * 3]) * weight).sum::<f64>() / sum;
-    }
-    let mut both = Vec::with_capacity(values.len());
-    for along in &neighbours {
-        let mut sums = vec![0.0; row];
-        for (y, weight) in along.iter().zip(&weights) {
-            for (sum, value) in sums.iter_mut().zip(&wide[y * row..]) {
-                *sum += value * weight;
+    pub(crate) fn mask(&self, coverage: &Coverage) -> Mask {
+        let width = coverage.bounds.width();
+        let mut mask = Mask { spans: Vec::new(), bounds: coverage.bounds, values: None };
+        for (y, row) in (coverage.bounds.y0..).zip(coverage.weights.chunks_exact(width)) {
+            let mut start = coverage.bounds.x0;
+            for run in row.chunk_by(|a, b| (*a > 0.0) == (*b > 0.0)) {
+                let end = start + run.len();
+                if run[0] > 0.0 {
+                    mask.spans.push((y, start..end));
+                }
+                start = end;
             }
         }
-        both.extend(sums.iter().map(|weighted| (weighted / sum) as f32));
+        let is_copied = coverage.weights.iter().all(|weight| *weight == 0.0 || *weight == 1.0);
+        let is_local = matches!(self.fill, MaskValue::Patch | MaskValue::Inpaint);
+        if !is_copied || is_local || self.channel.is_some() {
+            let patch = self.patch(coverage).into_iter().zip(self.shift.iter().cycle());
+            mask.values = Some(patch.map(|(value, shift)| value + shift).collect());
+        }
+        mask
     }
-    both
+
+    /// The image with a mask, `[224][224][3]`.
+    pub(crate) fn masked(&self, coverage: &Coverage) -> Vec<f32> {
+        let mut image = self.image.values().to_vec();
+        let row = coverage.bounds.width() * 3;
+        for (y, values) in (coverage.bounds.y0..).zip(self.patch(coverage).chunks_exact(row)) {
+            image[(y * INPUT_SIDE + coverage.bounds.x0) * 3..][..row].copy_from_slice(values);
+        }
+        image
+    }
+
+    /// The pixels of a coverage's rectangle as they are with the mask, `[height][width][3]`.
+    fn patch(&self, coverage: &Coverage) -> Vec<f32> {
+        let image = self.image.values();
+        let own = match self.fill {
+            MaskValue::Patch => Some(patch_mean(image, coverage).repeat(coverage.weights.len())),
+            MaskValue::Inpaint => Some(inpaint(image, coverage)),
+            _ => None,
+        };
+        let mut patch = Vec::with_capacity(coverage.weights.len() * 3);
+        for (i, ((y, x), &weight)) in coverage.bounds.pixels().zip(&coverage.weights).enumerate() {
+            let at = (y * INPUT_SIDE + x) * 3;
+            for c in 0..3 {
+                let (value, fill) =
+                    (image[at + c], own.as_ref().map_or(self.covered[at + c], |own| own[i * 3 + c]));
+                let is_kept = self.channel.is_some_and(|channel| channel.index() != c);
+                patch.push(if is_kept || weight == 0.0 {
+                    value
+                } else if weight == 1.0 {
+                    fill
+                } else {
+                    let (value, fill) = (f64::from(value), f64::from(fill));
+                    (value + (fill - value) * f64::from(weight)) as f32
+                });
+            }
+        }
+        patch
+    }
+}
+
+/// The mean of each channel over covered pixels, each of which counts as far as it is covered; 0 if there
+/// are none.
+fn patch_mean(image: &[f32], coverage: &Coverage) -> [f32; 3] {
+    let (mut sums, mut total) = ([0.0; 3], 0.0);
+    for ((y, x), &weight) in coverage.bounds.pixels().zip(&coverage.weights) {
+        let at = (y * INPUT_SIDE + x) * 3;
+        (0..3).for_each(|c| sums[c] += f64::from(image[at + c]) * f64::from(weight));
+        total += f64::from(weight);
+    }
+    sums.map(|sum| if total > 0.0 { (sum / total) as f32 } else { 0.0 })
 }
 
 /// The covered pixels of the image: runs within rows, ascending.
 pub(crate) struct Mask {
     spans: Vec<(usize, Range<usize>)>,
-    /// The smallest rectangle that holds them.
+    /// A rectangle that holds them.
     pub(crate) bounds: Rect,
+    /// The values of all pixels of `bounds` in the form of the first blob, `[height][width][3]`. Without
+    /// them, covered pixels have those of a completely covered image.
+    values: Option<Vec<f32>>,
 }
 
 impl Mask {
     pub(crate) fn rectangle(rect: Rect) -> Mask {
-        Mask { spans: (rect.y0..rect.y1).map(|y| (y, rect.x0..rect.x1)).collect(), bounds: rect }
+        let spans = (rect.y0..rect.y1).map(|y| (y, rect.x0..rect.x1)).collect();
+        Mask { spans, bounds: rect, values: None }
     }
 
     /// The pixels for which `covered`, `[224][224]`, is true.
     pub(crate) fn pixels(covered: &[bool]) -> Mask {
-        let mut mask = Mask { spans: Vec::new(), bounds: Rect::default() };
+        let mut mask = Mask { spans: Vec::new(), bounds: Rect::default(), values: None };
         for (y, row) in covered.chunks_exact(INPUT_SIDE).enumerate() {
             let mut start = 0;
             for run in row.chunk_by(|a, b| a == b) {
@@ -187,14 +264,30 @@ impl Mask {
         mask
     }
 
+    /// Covers the pixels of a padded image, with the values of the padded image `cover` unless the mask has
+    /// its own.
+    pub(crate) fn cover(&self, cover: &[f32], image: &mut [f32]) {
+        let Some(values) = &self.values else { return self.copy(cover, image) };
+        let (Rect { y0, x0, .. }, width) = (self.bounds, self.bounds.width());
+        for (y, columns) in &self.spans {
+            let from = ((y - y0) * width + columns.start - x0) * 3..((y - y0) * width + columns.end - x0) * 3;
+            let start = padded(*y, columns.start);
+            image[start..start + from.len()].copy_from_slice(&values[from]);
+        }
+    }
+
     /// Copies the masked pixels of one padded image into another.
     pub(crate) fn copy(&self, from: &[f32], to: &mut [f32]) {
         for (y, columns) in &self.spans {
-            let start = (y + IMAGE_PADDING) * PADDED_SIDE + IMAGE_PADDING;
-            let values = (start + columns.start) * 3..(start + columns.end) * 3;
+            let values = padded(*y, columns.start)..padded(*y, columns.end);
             to[values.clone()].copy_from_slice(&from[values]);
         }
     }
+}
+
+/// The index of a pixel's first value in a padded image.
+fn padded(y: usize, x: usize) -> usize {
+    ((y + IMAGE_PADDING) * PADDED_SIDE + IMAGE_PADDING + x) * 3
 }
 
 #[cfg(test)]
@@ -202,72 +295,32 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn input() -> Input {
-        let values = (0..INPUT_SIDE * INPUT_SIDE * 3).map(|i| (i * i % 251) as f32 - 100.0).collect();
-        Input::from_nhwc_bgr(values).unwrap()
-    }
-
-    /// Without padding.
-    fn covered(value: MaskValue) -> Vec<f32> {
-        let padded = value.cover(&Network::googlenet(), &input());
-        let rows = padded.chunks_exact(PADDED_SIDE * 3).skip(IMAGE_PADDING).take(INPUT_SIDE);
-        rows.flat_map(|row| row[IMAGE_PADDING * 3..][..INPUT_SIDE * 3].to_vec()).collect()
-    }
-
     #[test]
-    fn colours_are_blue_first_without_the_mean() {
-        assert_eq!(covered(MaskValue::Rgb([10.0, 200.0, 90.5]))[300..303], [-13.5, 83.0, -113.0]);
-        assert!(covered(MaskValue::TrainingMean).iter().all(|v| *v == 0.0));
-        let mean = covered(MaskValue::Auto);
-        let green: f64 = input().values().iter().skip(1).step_by(3).map(|v| f64::from(*v)).sum();
-        assert!((f64::from(mean[1]) - green / (224.0 * 224.0)).abs() < 1e-4);
-    }
-
-    /// Against the definition in two dimensions at some pixels, corners among them.
-    #[test]
-    fn blur_is_gaussian() {
-        let input = input();
-        let value = |y: i64, x: i64, c: usize| {
-            let fold = |at: i64| {
-                if at < 0 {
-                    -1 - at
-                } else if at >= 224 {
-                    447 - at
-                } else {
-                    at
-                }
+    fn shapes_are_their_formulas() {
+        assert_eq!(Shape::Rectangle.weights([2, 3]), [1.0; 6]);
+        #[rustfmt::skip]
+        assert_eq!(Shape::Ellipse.weights([4, 5]), [
+            0.0, 1.0, 1.0, 1.0, 0.0,
+            1.0, 1.0, 1.0, 1.0, 1.0,
+            1.0, 1.0, 1.0, 1.0, 1.0,
+            0.0, 1.0, 1.0, 1.0, 0.0,
+        ]);
+        for [height, width] in [[1, 1], [8, 8], [45, 45], [7, 30]] {
+            let weights = Shape::Gaussian.weights([height, width]);
+            assert_eq!(weights[height / 2 * width + width / 2], 1.0);
+            let g = |y: usize, x: usize| {
+                let off = |at: usize, side: usize| (at as f64 - (side / 2) as f64) * 4.0 / side as f64;
+                (-(off(y, height).powi(2) + off(x, width).powi(2)) / 2.0).exp()
             };
-            f64::from(input.values()[((fold(y) * 224 + fold(x)) * 3) as usize + c])
-        };
-        let blurred = covered(MaskValue::Blur(2.5));
-        for (y, x, c) in [(0, 0, 0), (3, 223, 1), (120, 77, 2), (223, 100, 0)] {
-            let (mut sum, mut weights) = (0.0, 0.0);
-            for dy in -10i64..=10 {
-                for dx in -10i64..=10 {
-                    let weight = (-((dy * dy + dx * dx) as f64) / 12.5).exp();
-                    sum += weight * value(y + dy, x + dx, c);
-                    weights += weight;
-                }
+            for (i, weight) in weights.iter().enumerate().filter(|_| height * width > 1) {
+                let wanted = (g(i / width, i % width) - g(0, 0)) / (1.0 - g(0, 0));
+                assert!((f64::from(*weight) - wanted).abs() < 1e-6, "{i}: {weight}, {wanted}");
             }
-            let found = blurred[((y * 224 + x) * 3) as usize + c];
-            assert!((f64::from(found) - sum / weights).abs() < 1e-5, "{y} {x}: {found}, {}", sum / weights);
         }
-        // Wider than the image.
-        assert!(covered(MaskValue::Blur(100.0)).iter().all(|v| v.is_finite()));
-    }
-
-    #[test]
-    fn noise_covers_all_levels_alike_and_follows_its_seed() {
-        let noise = covered(MaskValue::Noise(1));
-        assert_eq!(noise, covered(MaskValue::Noise(1)));
-        assert_ne!(noise, covered(MaskValue::Noise(2)));
-        let mut counts = [0; 8];
-        for (value, mean) in noise.iter().zip(MEAN_BGR.iter().cycle()) {
-            let level = value + mean;
-            assert!((-0.001..=255.001).contains(&level), "{level}");
-            counts[(level / 32.0).clamp(0.0, 7.0) as usize] += 1;
-        }
-        assert!(counts.iter().all(|count| (18_000..19_600).contains(count)), "{counts:?}");
+        // Clipped at the border, a mask keeps the part that lies inside.
+        let corner = Coverage::centred(Shape::Gaussian, [8, 6], [1, 223]);
+        assert_eq!((corner.bounds.height(), corner.bounds.width()), (5, 4));
+        assert_eq!(corner.weights[4 + 3], 1.0);
     }
 
     proptest! {

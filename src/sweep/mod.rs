@@ -5,25 +5,31 @@
 //! a mask position is `score(unoccluded) - score(occluded)`: positive where the image holds
 //! evidence for the class. The chapter is `docs/05-occlusion-map.md`.
 //!
-//! This file has the options and the run. `grid` places the masks, `mask` fills them, `runner`
+//! This file has the options and the run. `grid` or `segments` place the masks, `mask` and `fill` cover the
+//! image with them, `runner`
 //! gives batches of positions to the threads, `batch` computes one batch by the steps that `plan`
 //! lists, `score` makes a number of each answer, `maps` holds the result.
 
 pub(crate) mod batch;
 pub(crate) mod channel_sum;
+pub(crate) mod fill;
 mod grid;
+mod inpaint;
 mod maps;
 pub(crate) mod mask;
 pub(crate) mod plan;
 mod prepared;
 pub(crate) mod runner;
 mod score;
+mod segments;
 
 pub use channel_sum::Feature;
+pub use fill::MaskValue;
 pub use maps::{FeatureMap, Map, OcclusionMaps};
-pub use mask::MaskValue;
+pub use mask::{Channel, Shape};
 pub use prepared::Prepared;
 pub use score::{Against, Score, Target};
+pub use segments::{MAX_SEGMENTS, Segments};
 
 use std::fmt;
 use std::iter::once;
@@ -31,8 +37,9 @@ use std::ops::{ControlFlow, Range};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::forward::{Activations, Classification, GoogLeNet};
+use crate::forward::{Activations, Classification, GoogLeNet, PADDED_SIDE, pad_image};
 use crate::image::lattice::{Lattice, Placement};
+use crate::kernels::AlignedBuf;
 use crate::network::geometry::Rect;
 use crate::network::{INPUT_SIDE, Network};
 use crate::parallel;
@@ -42,7 +49,7 @@ use crate::{Error, Input, Result};
 use batch::WorkspaceSize;
 use channel_sum::ChannelSum;
 use grid::{Grid, serpentine};
-use mask::Mask;
+use mask::{Coverage, Mask, Masks};
 use runner::{BatchRunner, too_low};
 
 /// Chooses classes by the classification of the unoccluded image.
@@ -85,6 +92,11 @@ pub struct OcclusionSensitivity<'a> {
     mask_size: [usize; 2],
     stride: [usize; 2],
     mask_value: MaskValue,
+    picture: Option<&'a Input>,
+    shape: Shape,
+    inverse: bool,
+    channel: Option<Channel>,
+    segments: Option<&'a Segments>,
     mask_clipping: bool,
     region: Rect,
     classes: Vec<usize>,
@@ -125,6 +137,10 @@ impl fmt::Debug for OcclusionSensitivity<'_> {
             .field("mask_size", &self.mask_size)
             .field("stride", &self.stride)
             .field("mask_value", &self.mask_value)
+            .field("shape", &self.shape)
+            .field("inverse", &self.inverse)
+            .field("channel", &self.channel)
+            .field("segments", &self.segments.map(Segments::count))
             .field("mask_clipping", &self.mask_clipping)
             .field("region", &self.region)
             .field("classes", &self.classes)
@@ -146,6 +162,11 @@ impl<'a> OcclusionSensitivity<'a> {
             mask_size: MASK_SIZE,
             stride: [22, 22],
             mask_value: MaskValue::Auto,
+            picture: None,
+            shape: Shape::Rectangle,
+            inverse: false,
+            channel: None,
+            segments: None,
             mask_clipping: true,
             region: Rect::plane(INPUT_SIDE),
             classes: Vec::new(),
@@ -173,7 +194,36 @@ impl<'a> OcclusionSensitivity<'a> {
 
     /// Fill of the mask; [`MaskValue`] has the ranges.
     pub fn mask_value(self, mask_value: MaskValue) -> Self {
-        OcclusionSensitivity { mask_value, ..self }
+        OcclusionSensitivity { mask_value, picture: None, ..self }
+    }
+
+    /// Fills masks with the same place of another picture.
+    pub fn mask_picture(self, picture: &'a Input) -> Self {
+        OcclusionSensitivity { mask_value: MaskValue::Picture, picture: Some(picture), ..self }
+    }
+
+    /// Form of the mask within its rectangle: all of it (the default), an ellipse, or a Gaussian.
+    pub fn shape(self, shape: Shape) -> Self {
+        OcclusionSensitivity { shape, ..self }
+    }
+
+    /// On: covers everything except the mask, so that only the mask shows the image. The map of a class is
+    /// then what its score gains by that, compared with a completely covered image. Everything changes at
+    /// every position, so that the sweep takes about the time of an exhaustive one. Off (the default).
+    pub fn inverse(self, inverse: bool) -> Self {
+        OcclusionSensitivity { inverse, ..self }
+    }
+
+    /// Covers one colour channel alone; `None` (the default) for all three.
+    pub fn channel(self, channel: Option<Channel>) -> Self {
+        OcclusionSensitivity { channel, ..self }
+    }
+
+    /// Covers segments of the image, one after the other, in place of a mask that slides: mask size, stride,
+    /// shape, mask clipping and region have no effect. The results have a grid of one row, in which
+    /// the columns are the segments. Captum's `FeatureAblation`.
+    pub fn segments(self, segments: &'a Segments) -> Self {
+        OcclusionSensitivity { segments: Some(segments), ..self }
     }
 
     /// On (the default): masks are centred at 0, stride, 2 stride, ..., and clipped at the border.
@@ -260,9 +310,27 @@ impl<'a> OcclusionSensitivity<'a> {
     /// As [`check`](Self::check).
     pub fn lattice(&self, placement: Placement) -> Result<Lattice> {
         self.check()?;
+        if self.segments.is_some() {
+            return Ok(Lattice::cells([INPUT_SIDE; 2], Rect::plane(INPUT_SIDE)));
+        }
         let [rows, columns] = self.positions();
         let first = [rows.start, columns.start];
         Ok(self.grid().lattice(first, [rows.len(), columns.len()], placement))
+    }
+
+    /// The image as the network sees it with the mask at a row and a column of the results' grid.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check); [`Error::Option`] if the position is outside the grid.
+    pub fn masked(&self, input: &Input, [row, column]: [usize; 2]) -> Result<Input> {
+        self.check()?;
+        let [rows, columns] = self.positions();
+        if row >= rows.len() || column >= columns.len() {
+            let expected = format!("a row below {} and a column below {}", rows.len(), columns.len());
+            return Err(Error::option("position", format!("{row},{column}"), expected));
+        }
+        let masks = self.masks(input);
+        Input::from_nhwc_bgr(masks.masked(&self.coverage([rows.start + row, columns.start + column])))
     }
 
     /// Runs the sweep.
@@ -331,6 +399,13 @@ impl<'a> OcclusionSensitivity<'a> {
             }
         }
         self.mask_value.check()?;
+        if self.mask_value == MaskValue::Picture && self.picture.is_none() {
+            return refuse(
+                "mask value",
+                "picture".to_string(),
+                "mask_picture in its place, with the picture",
+            );
+        }
         parallel::check_threads("number of threads", self.threads)?;
         let Rect { y0, x0, y1, x1 } = self.region;
         let found = format!("{y0},{x0},{y1},{x1}");
@@ -369,9 +444,8 @@ impl<'a> OcclusionSensitivity<'a> {
         let fixed_memory = self.net.pass_memory();
         if fixed_memory > self.max_memory {
             let [rows, columns] = self.positions();
-            let centres = rows.flat_map(|y| columns.clone().map(move |x| [y, x]));
-            let centres = centres.map(|at| std::array::from_fn(|axis| self.grid().centre(axis, at[axis])));
-            let masks = centres.map(|centre| once(Rect::centred(centre, self.mask_size, INPUT_SIDE)));
+            let positions = rows.flat_map(|y| columns.clone().map(move |x| [y, x]));
+            let masks = positions.map(|at| once(self.bounds(at)));
             let worker = WorkspaceSize::of(self.net.network(), masks, &[], self.exhaustive).bytes();
             return Err(too_low(self.max_memory, fixed_memory + worker));
         }
@@ -382,10 +456,13 @@ impl<'a> OcclusionSensitivity<'a> {
         let classification = base.classification();
         let classes = self.chosen_classes(&classification)?;
         let channel_sums = self.channel_sums(base)?;
+        let masks = self.masks(input);
+        let mut cover = AlignedBuf::zeros(PADDED_SIDE * PADDED_SIDE * 3);
+        pad_image(self.net.network(), masks.covered(), &mut cover);
         let copies = BatchRunner {
             net: self.net,
             base,
-            cover: &self.mask_value.cover(self.net.network(), input),
+            cover: &cover,
             channel_sums: &channel_sums,
             exhaustive: self.exhaustive,
             cancel: self.cancel,
@@ -394,15 +471,63 @@ impl<'a> OcclusionSensitivity<'a> {
             spare: Mutex::default(),
         };
         let mut maps = self.maps_before(input, base, classification, classes, &channel_sums);
+        if self.inverse {
+            self.net.check_memory()?;
+            let covered = self.net.forward_padded(&cover).classification();
+            maps.covered_scores = maps.targets.iter().map(|target| target.of(&covered)).collect();
+        }
         let progress = self.on_progress.unwrap_or(&|_| ControlFlow::Continue(()));
         let costs = match self.on_refinement {
-            None => {
-                let order = serpentine(maps.grid, 1, None);
-                fill(&mut maps, &copies, &order, 0, progress)?
+            Some(refined) if self.segments.is_none() => {
+                self.fill_coarse_to_fine(&mut maps, &copies, &masks, progress, refined)?
             }
-            Some(refined) => fill_coarse_to_fine(&mut maps, &copies, progress, refined)?,
+            _ => {
+                let order = self.order(maps.grid);
+                self.fill(&mut maps, &copies, &masks, &order, 0, progress)?
+            }
         };
         Ok((maps, costs))
+    }
+
+    /// The order in which the positions run.
+    fn order(&self, grid: [usize; 2]) -> Vec<usize> {
+        match self.segments {
+            Some(segments) => (0..segments.count()).collect(),
+            None => serpentine(grid, 1, None),
+        }
+    }
+
+    fn masks<'i>(&self, input: &'i Input) -> Masks<'i> {
+        Masks::new(self.net.network(), input, self.mask_value, self.picture, self.channel)
+    }
+
+    /// The pixels that the mask at a row and a column of the whole image's grid covers.
+    fn coverage(&self, [row, column]: [usize; 2]) -> Coverage {
+        let coverage = match self.segments {
+            Some(segments) => segments.coverage(column),
+            None => Coverage::centred(self.shape, self.mask_size, self.centre([row, column])),
+        };
+        if self.inverse { coverage.inverse() } else { coverage }
+    }
+
+    /// A rectangle that holds these pixels.
+    fn bounds(&self, [row, column]: [usize; 2]) -> Rect {
+        match self.segments {
+            _ if self.inverse => Rect::plane(INPUT_SIDE),
+            Some(segments) => segments.bounds(column),
+            None => Rect::centred(self.centre([row, column]), self.mask_size, INPUT_SIDE),
+        }
+    }
+
+    fn centre(&self, at: [usize; 2]) -> [usize; 2] {
+        std::array::from_fn(|axis| self.grid().centre(axis, at[axis]))
+    }
+
+    /// True if the masks are copies of whole rectangles of the covered image.
+    fn is_plain(&self) -> bool {
+        let is_local = matches!(self.mask_value, MaskValue::Patch | MaskValue::Inpaint);
+        let is_rectangle = self.segments.is_none() && self.shape == Shape::Rectangle;
+        is_rectangle && !is_local && !self.inverse && self.channel.is_none()
     }
 
     fn chosen_classes(&self, classification: &Classification) -> Result<Vec<usize>> {
@@ -442,12 +567,17 @@ impl<'a> OcclusionSensitivity<'a> {
             mask_size: self.mask_size,
             stride: self.stride,
             mask_value: self.mask_value.resolve(input),
+            shape: self.shape,
+            inverse: self.inverse,
+            channel: self.channel,
+            segments: self.segments.cloned(),
             mask_clipping: self.mask_clipping,
             region: self.region,
             score: self.score.clone(),
             grid: [rows.len(), columns.len()],
             first: [rows.start, columns.start],
             base_scores: targets.iter().map(|target| target.of(&classification)).collect(),
+            covered_scores: Vec::new(),
             scores: vec![0.0; classes.len() * count],
             argmax: vec![0; count],
             argmax_scores: vec![0.0; count],
@@ -460,66 +590,76 @@ impl<'a> OcclusionSensitivity<'a> {
 
     /// The rows and columns of positions whose centres lie in the region.
     fn positions(&self) -> [Range<usize>; 2] {
+        if let Some(segments) = self.segments {
+            return [0..1, 0..segments.count()];
+        }
         [0, 1].map(|axis| self.grid().within(self.region, axis))
     }
 
     fn grid(&self) -> Grid {
         Grid { mask_size: self.mask_size, stride: self.stride, clipping: self.mask_clipping }
     }
-}
 
-/// Runs some positions and writes their scores into the maps; `before` positions have run already.
-/// Returns the cost of each layer since the first of them.
-fn fill(
-    maps: &mut OcclusionMaps,
-    copies: &BatchRunner,
-    order: &[usize],
-    before: usize,
-    progress: &OnProgress,
-) -> Result<Vec<Cost>> {
-    let [ny, nx] = maps.grid;
-    let rects: Vec<Rect> = (0..ny * nx).map(|i| maps.mask_rect(i / nx, i % nx)).collect();
-    let done = AtomicUsize::new(before);
-    let shared = Mutex::new(maps);
-    copies.run(
-        order,
-        |i| rects[i],
-        |i| Mask::rectangle(rects[i]),
-        |positions, answers| {
-            let mut maps = shared.lock().expect("no panic while it is held");
-            for (&i, (classification, totals)) in positions.iter().zip(&answers) {
-                maps.record(i, classification, totals);
-            }
-            drop(maps);
-            let done = done.fetch_add(positions.len(), Ordering::Relaxed) + positions.len();
-            progress(Progress { done, total: ny * nx })
-        },
-    )
-}
+    /// Runs some positions and writes their scores into the maps; `before` positions have run already.
+    /// Returns the cost of each layer since the first of them.
+    fn fill(
+        &self,
+        maps: &mut OcclusionMaps,
+        copies: &BatchRunner,
+        masks: &Masks,
+        order: &[usize],
+        before: usize,
+        progress: &OnProgress,
+    ) -> Result<Vec<Cost>> {
+        let ([ny, nx], [first_row, first_column]) = (maps.grid, maps.first);
+        let place = |i: usize| [first_row + i / nx, first_column + i % nx];
+        let done = AtomicUsize::new(before);
+        let shared = Mutex::new(maps);
+        copies.run(
+            order,
+            |i| self.bounds(place(i)),
+            |i| match self.is_plain() {
+                true => Mask::rectangle(self.bounds(place(i))),
+                false => masks.mask(&self.coverage(place(i))),
+            },
+            |positions, answers| {
+                let mut maps = shared.lock().expect("no panic while it is held");
+                for (&i, (classification, totals)) in positions.iter().zip(&answers) {
+                    maps.record(i, classification, totals);
+                }
+                drop(maps);
+                let done = done.fetch_add(positions.len(), Ordering::Relaxed) + positions.len();
+                progress(Progress { done, total: ny * nx })
+            },
+        )
+    }
 
-/// Runs all positions, those of the coarsest grid first. After each step except the last, `refined`
-/// receives the maps so far.
-fn fill_coarse_to_fine(
-    maps: &mut OcclusionMaps,
-    copies: &BatchRunner,
-    progress: &OnProgress,
-    refined: &OnRefinement,
-) -> Result<Vec<Cost>> {
-    let total = maps.grid[0] * maps.grid[1];
-    let (mut done, mut costs) = (0, Vec::new());
-    for (i, &step) in REFINEMENTS.iter().enumerate() {
-        let order = serpentine(maps.grid, step, i.checked_sub(1).map(|before| REFINEMENTS[before]));
-        costs = fill(maps, copies, &order, done, progress)?;
-        done += order.len();
-        if step > 1 {
-            let maps = &maps.with_neighbours(step);
-            let progress = Progress { done, total };
-            if refined(&Refinement { maps, step, progress }).is_break() {
-                return Err(Error::Cancelled);
+    /// Runs all positions, those of the coarsest grid first. After each step except the last, `refined`
+    /// receives the maps so far.
+    fn fill_coarse_to_fine(
+        &self,
+        maps: &mut OcclusionMaps,
+        copies: &BatchRunner,
+        masks: &Masks,
+        progress: &OnProgress,
+        refined: &OnRefinement,
+    ) -> Result<Vec<Cost>> {
+        let total = maps.grid[0] * maps.grid[1];
+        let (mut done, mut costs) = (0, Vec::new());
+        for (i, &step) in REFINEMENTS.iter().enumerate() {
+            let order = serpentine(maps.grid, step, i.checked_sub(1).map(|before| REFINEMENTS[before]));
+            costs = self.fill(maps, copies, masks, &order, done, progress)?;
+            done += order.len();
+            if step > 1 {
+                let maps = &maps.with_neighbours(step);
+                let progress = Progress { done, total };
+                if refined(&Refinement { maps, step, progress }).is_break() {
+                    return Err(Error::Cancelled);
+                }
             }
         }
+        Ok(costs)
     }
-    Ok(costs)
 }
 
 pub(crate) fn check_classes(classes: &[usize], network: &Network) -> Result<()> {

@@ -7,6 +7,7 @@ mod common;
 mod exercises;
 mod gradcam;
 mod learn;
+mod masks;
 mod places;
 #[cfg(all(feature = "builtin", feature = "image"))]
 mod regions;

@@ -174,7 +174,7 @@ impl Workspace {
     /// Prepares the memory for a batch.
     pub(super) fn start(&mut self, batch: &MaskBatch) {
         for (image, mask) in self.images.iter_mut().zip(batch.masks) {
-            mask.copy(batch.cover, image);
+            mask.cover(batch.cover, image);
         }
         self.blobs.start(batch);
         self.input.forget();
