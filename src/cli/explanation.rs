@@ -16,14 +16,15 @@ use occlude::network::geometry::Rect;
 use occlude::text::shown;
 use occlude::weights::Source;
 use occlude::{
-    Activations, Against, ClassParts, Classification, Curves, Error, Faithfulness, GoogLeNet, Labels,
+    Activations, Against, ClassParts, Classification, Curves, Error, Faithfulness, GoogLeNet, Input, Labels,
     MaskValue, OcclusionMaps, OcclusionSensitivity, Photograph, Placement, Prepared, Progress, Ranking,
-    Refinement, Resize, Result, Score, SmallestParts, Upsampling, Weights,
+    Refinement, Resize, Result, Score, Segments, Shape, SmallestParts, Upsampling, Weights,
 };
 
 use crate::cli::args::classes::Classes;
 use crate::cli::args::{Aggregate, Common, Size, Sweep};
 use crate::cli::checksum;
+use crate::cli::masks::Segmentation;
 use crate::cli::output::names::{slug, slugs};
 use crate::cli::output::table;
 use crate::cli::render::backdrop::CanvasShape;
@@ -53,6 +54,9 @@ pub struct Question<'a> {
     pub classes: Classes,
     pub score: Score,
     pub sweep: &'a Sweep,
+    /// The picture that fills the masks, if it is another one.
+    picture: Option<Input>,
+    segmentation: Option<Segmentation>,
 }
 
 /// A loaded photograph and the data that identifies it.
@@ -131,14 +135,17 @@ impl Session {
     pub fn question<'a>(&self, classes: Classes, sweep: &'a Sweep) -> Result<Question<'a>> {
         let score = sweep.score.resolve(&self.labels, sweep.groups.as_deref());
         let score = score.map_err(|error| elsewhere(error, &self.labels))?;
-        if !score.is_of_class() && !classes.is_empty() {
+        if !score.is_of_class() && !classes.is_default() {
             return Err(Error::Option {
                 name: "--classes",
                 found: classes.to_string(),
                 expected: format!("no classes, because the score {score} is the same for all"),
             });
         }
-        Ok(Question { classes, score, sweep })
+        let picture = sweep.mask_picture.as_deref().map(LoadedPhotograph::read).transpose()?;
+        let picture = picture.map(|loaded| loaded.photograph.picture(self.resize).input());
+        let segmentation = sweep.segments.as_ref().map(Segmentation::open).transpose()?;
+        Ok(Question { classes, score, sweep, picture, segmentation })
     }
 
     /// Classifies a photograph.
@@ -164,7 +171,9 @@ impl Session {
     ) -> Result<Explanation> {
         let input = source.photograph.picture(self.resize).input();
         let choose = |classification: &Classification| question.classes.resolve(classification);
-        let options = options(&self.net, question).choose_classes(&choose).cancel(&self.cancel);
+        let segments = question.segments(&source.photograph, self.resize)?;
+        let options = options(&self.net, question, segments.as_ref());
+        let options = options.choose_classes(&choose).cancel(&self.cancel);
         let start = Instant::now();
         let explanation =
             |maps| self.explanation(&source, question.sweep, maps, start.elapsed().as_secs_f64());
@@ -202,7 +211,8 @@ impl Session {
     ) -> Result<Explanation> {
         let picture = Prepared::new(&self.net, source.photograph.picture(self.resize).input())?;
         let choose = |classification: &Classification| question.classes.resolve(classification);
-        let options = options(&self.net, question).features([]).choose_classes(&choose);
+        let segments = question.segments(&source.photograph, self.resize)?;
+        let options = options(&self.net, question, segments.as_ref()).features([]).choose_classes(&choose);
         let mut maps = options.blank_maps(&picture)?;
         if scores.len() != maps.scores.len() {
             return Err(Error::Image {
@@ -238,7 +248,7 @@ impl Session {
             network: self.network.clone(),
             labels: self.labels.clone(),
             weights_sha256: self.weights_sha256.clone(),
-            aggregate: sweep.aggregate,
+            aggregate: if sweep.segments.is_some() { Aggregate::Windows } else { sweep.aggregate },
             placement: sweep.placement,
             faithfulness: Vec::new(),
         }
@@ -331,10 +341,24 @@ fn named_as_here(mut error: Error) -> Error {
     error
 }
 
+/// The content and the form of masks in words, for example "gaussian, colour 148,111,87".
+pub fn masks_in_words(maps: &OcclusionMaps) -> String {
+    let mut words = Vec::new();
+    if maps.shape != Shape::Rectangle {
+        words.push(maps.shape.to_string());
+    }
+    words.extend(maps.channel.map(|channel| format!("only {channel}")));
+    words.push(fill_in_words(maps.mask_value));
+    words.join(", ")
+}
+
 /// The content of a mask in words, for example "colour 148,111,87".
 pub fn fill_in_words(value: MaskValue) -> String {
     match value {
         MaskValue::Rgb([red, green, blue]) => format!("colour {red:.0},{green:.0},{blue:.0}"),
+        MaskValue::Picture => "another picture".to_string(),
+        MaskValue::Patch => "mean colour of the patch".to_string(),
+        MaskValue::Inpaint => "continued from its border".to_string(),
         other => other.to_string(),
     }
 }
@@ -352,6 +376,13 @@ impl Method {
             Method::Occlusion => "occlusion",
             Method::GradCam => "grad-cam",
         }
+    }
+}
+
+impl Question<'_> {
+    /// The segments of a photograph, if they are asked for.
+    fn segments(&self, photograph: &Photograph, resize: Resize) -> Result<Option<Segments>> {
+        self.segmentation.as_ref().map(|way| way.segments(photograph, resize)).transpose()
     }
 }
 
@@ -391,14 +422,27 @@ impl LoadedPhotograph {
 }
 
 /// The library's sweep with the options of the command line, without the classes.
-fn options<'n>(net: &'n GoogLeNet, question: &Question) -> OcclusionSensitivity<'n> {
+fn options<'n>(
+    net: &'n GoogLeNet,
+    question: &'n Question,
+    segments: Option<&'n Segments>,
+) -> OcclusionSensitivity<'n> {
     let sweep = question.sweep;
     let mut options = OcclusionSensitivity::new(net)
         .mask_value(sweep.mask_value)
         .mask_clipping(sweep.mask_clipping)
         .score(question.score.clone())
+        .shape(sweep.mask_shape)
+        .channel(sweep.mask_channel)
+        .inverse(sweep.inverse)
         .features(sweep.activation.clone())
         .exhaustive(sweep.exhaustive);
+    if let Some(picture) = &question.picture {
+        options = options.mask_picture(picture);
+    }
+    if let Some(segments) = segments {
+        options = options.segments(segments);
+    }
     if let Some(region) = sweep.region {
         options = options.region(region);
     }
@@ -430,6 +474,19 @@ impl Explanation {
             Score::LogitMargin => "logit minus that of the best other class".to_string(),
             Score::Group { name, .. } => format!("probability of {name}"),
             other => other.to_string(),
+        }
+    }
+
+    /// The score in one or two words, for its value beside a title.
+    pub fn score_name(&self) -> &'static str {
+        match self.maps.score {
+            Score::Contrast(_) => "contrast",
+            Score::LogitContrast(_) => "logit contrast",
+            Score::Margin => "margin",
+            Score::LogitMargin => "logit margin",
+            Score::Entropy => "entropy",
+            Score::Logit => "logit",
+            _ => "probability",
         }
     }
 

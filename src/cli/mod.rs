@@ -6,6 +6,7 @@ pub mod args;
 pub mod checksum;
 mod commands;
 pub mod explanation;
+mod masks;
 pub mod output;
 #[cfg(feature = "serve")]
 mod page;

@@ -67,11 +67,13 @@ pub(super) fn inpaint(image: &[f32], coverage: &Coverage) -> Vec<f32> {
     for _ in 0..if has_border { 20 * side + 20 } else { 0 } {
         let mut most = 0.0f64;
         for (i, pixel) in pixels.iter().enumerate() {
-            for c in 0..3 {
-                let covered = pixel.covered[..pixel.covered_count].iter().map(|&other| values[other][c]);
-                let mean = (pixel.known[c] + covered.sum::<f64>()) / pixel.count;
-                let change = factor * (mean - values[i][c]);
-                values[i][c] += change;
+            let mut sums = pixel.known;
+            for &other in &pixel.covered[..pixel.covered_count] {
+                sums.iter_mut().zip(values[other]).for_each(|(sum, value)| *sum += value);
+            }
+            for (value, sum) in values[i].iter_mut().zip(sums) {
+                let change = factor * (sum / pixel.count - *value);
+                *value += change;
                 most = most.max(change.abs());
             }
         }

@@ -37,9 +37,9 @@ use crate::network::geometry::Rect;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct OcclusionMaps {
-    /// Height and width of the mask in pixels.
+    /// Height and width of the mask in pixels; 0 with segments.
     pub mask_size: [usize; 2],
-    /// Step down and across in pixels.
+    /// Step down and across in pixels; 0 with segments.
     pub stride: [usize; 2],
     /// The fill of the mask; a mean is given as the colour that it was.
     pub mask_value: MaskValue,

@@ -561,11 +561,12 @@ impl<'a> OcclusionSensitivity<'a> {
             base_total: watch.unoccluded(base),
             totals: vec![0.0; count],
         };
+        let is_sliding = self.segments.is_none();
         let targets: Vec<Target> =
             classes.iter().map(|&class| self.score.target(class, &classification)).collect();
         OcclusionMaps {
-            mask_size: self.mask_size,
-            stride: self.stride,
+            mask_size: if is_sliding { self.mask_size } else { [0; 2] },
+            stride: if is_sliding { self.stride } else { [0; 2] },
             mask_value: self.mask_value.resolve(input),
             shape: self.shape,
             inverse: self.inverse,

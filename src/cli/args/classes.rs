@@ -112,9 +112,9 @@ impl Classes {
         Ok((Classes(items), unknown))
     }
 
-    /// True if no class was named: the predicted class is meant.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// True if no class was named, or the most probable one, as by default.
+    pub fn is_default(&self) -> bool {
+        self.0.is_empty() || self.0 == [ClassChoice::Top(1)]
     }
 
     /// The classes in the given order, each once.

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 use occlude::network::geometry::Rect;
 use occlude::parallel::MAX_THREADS;
-use occlude::{Feature, MaskValue, Placement};
+use occlude::{Channel, Feature, MaskValue, Placement, Shape};
 
 use super::score::{ScoreChoice, score};
-use super::values::{Size, choice, count, feature, mask_value, memory, region, size};
+use super::values::{Size, choice, count, feature, mask_value, memory, region, segments, size};
+use crate::cli::masks::SegmentsChoice;
 
 /// The option for the number of threads, for commands whose results do not depend on it.
 #[derive(Args)]
@@ -36,9 +37,37 @@ pub struct Sweep {
     /// Content of the mask: auto (mean colour of this picture), mean (mean colour of the training
     /// images), V (a grey level) or R,G,B (a colour), each 0 to 255; blur or blur:S (this picture,
     /// blurred with a standard deviation of S pixels, 0.5 to 100; blur is blur:10); noise or
-    /// noise:SEED (random pixels; noise is noise:1)
+    /// noise:SEED (random pixels; noise is noise:1); patch (mean colour of the covered pixels
+    /// themselves); inpaint (the picture continued from the border of the mask inwards)
     #[arg(long, value_name = "FILL", default_value = "auto", allow_hyphen_values = true, value_parser = mask_value)]
     pub mask_value: MaskValue,
+
+    /// Fill masks with the same place of another picture, which is resized as the photograph is
+    #[arg(long, value_name = "IMAGE", conflicts_with = "mask_value")]
+    pub mask_picture: Option<PathBuf>,
+
+    /// Form of the mask within its height and width: rectangle, ellipse, or gaussian (a soft border: it
+    /// covers its middle wholly and its corners hardly; a quarter of its size is a standard deviation)
+    #[arg(long, value_name = "FORM", default_value = "rectangle",
+          value_parser = choice(&[("rectangle", Shape::Rectangle), ("ellipse", Shape::Ellipse), ("gaussian", Shape::Gaussian)]))]
+    pub mask_shape: Shape,
+
+    /// Cover one colour channel only: red, green or blue [default: all three]
+    #[arg(long, value_name = "CHANNEL",
+          value_parser = choice(&[("red", Channel::Red), ("green", Channel::Green), ("blue", Channel::Blue)]))]
+    pub mask_channel: Option<Channel>,
+
+    /// Cover everything except the mask: only the mask shows the picture, and the map is what the score
+    /// gains by that, compared with a wholly covered picture. Each position takes a whole pass
+    #[arg(long)]
+    pub inverse: bool,
+
+    /// Cover parts of the picture, one after the other, in place of a mask that slides: slic:N (about
+    /// N superpixels, 2 to 1000; slic is slic:100), or a PNG file whose pixels have the number of their part
+    /// as grey level or colour, in the size of the photograph or 224x224
+    #[arg(long, value_name = "FILE|slic:N", value_parser = segments,
+          conflicts_with_all = ["mask_size", "stride", "mask_shape", "mask_clipping", "region", "placement"])]
+    pub segments: Option<SegmentsChoice>,
 
     /// on: the first mask is centred on the corner of the picture, and masks are clipped at its
     /// border; off: every mask lies completely inside the picture

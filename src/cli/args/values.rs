@@ -4,6 +4,8 @@ use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;
 use occlude::{Feature, MaskValue, Threshold};
 
+use crate::cli::masks::SegmentsChoice;
+
 /// A height and a width in pixels, or the default size.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Size {
@@ -120,11 +122,25 @@ pub fn feature(text: &str) -> Result<Feature, String> {
     channel.map(|channel| Feature { layer: layer.to_string(), channel }).ok_or_else(|| expected.to_string())
 }
 
+/// Parses `slic`, `slic:N` or the name of a file; one that is called `slic` can be given as `./slic`.
+pub fn segments(text: &str) -> Result<SegmentsChoice, String> {
+    match text.strip_prefix("slic") {
+        Some("") => Ok(SegmentsChoice::Slic(100)),
+        Some(rest) if rest.starts_with(':') => Ok(SegmentsChoice::Slic(
+            between(&rest[1..], 2, 1000).map_err(|error| format!("slic:N: {error}"))?,
+        )),
+        _ if text.is_empty() => Err("expected slic, slic:N or a PNG file".to_string()),
+        _ => Ok(SegmentsChoice::File(text.into())),
+    }
+}
+
 pub fn mask_value(text: &str) -> Result<MaskValue, String> {
     let (name, parameter) = text.split_once(':').map_or((text, None), |(name, value)| (name, Some(value)));
     match (name, parameter) {
         ("auto", None) => return Ok(MaskValue::Auto),
         ("mean", None) => return Ok(MaskValue::TrainingMean),
+        ("patch", None) => return Ok(MaskValue::Patch),
+        ("inpaint", None) => return Ok(MaskValue::Inpaint),
         ("blur", sigma) => {
             let sigma = sigma.unwrap_or("10").parse().ok().filter(|sigma| (0.5..=100.0).contains(sigma));
             let expected = "expected blur or blur:S with a standard deviation of 0.5 to 100 pixels";
@@ -221,6 +237,16 @@ mod tests {
     }
 
     #[test]
+    fn parts() {
+        assert_eq!(segments("slic"), Ok(SegmentsChoice::Slic(100)));
+        assert_eq!(segments("slic:20"), Ok(SegmentsChoice::Slic(20)));
+        assert_eq!(segments("slic.png"), Ok(SegmentsChoice::File("slic.png".into())));
+        for wrong in ["", "slic:", "slic:1", "slic:1001", "slic:-5"] {
+            assert!(segments(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn mask_values() {
         let rgb = |text: &str| match mask_value(text) {
             Ok(MaskValue::Rgb(rgb)) => Some(rgb),
@@ -232,11 +258,27 @@ mod tests {
         assert_eq!(mask_value("blur:2.5"), Ok(MaskValue::Blur(2.5)));
         assert_eq!(mask_value("noise"), Ok(MaskValue::Noise(1)));
         assert_eq!(mask_value("noise:77"), Ok(MaskValue::Noise(77)));
+        assert_eq!(mask_value("patch"), Ok(MaskValue::Patch));
+        assert_eq!(mask_value("inpaint"), Ok(MaskValue::Inpaint));
         assert_eq!(rgb("0"), Some([0.0; 3]));
         assert_eq!(rgb("1.5, 2,255"), Some([1.5, 2.0, 255.0]));
         for wrong in [
-            "", "NaN", "inf", "-1", "256", "1,2", "1,2,3,4", "1,nan,3", "red", "blur:0.1", "blur:",
-            "noise:-1", "auto:1",
+            "",
+            "NaN",
+            "inf",
+            "-1",
+            "256",
+            "1,2",
+            "1,2,3,4",
+            "1,nan,3",
+            "red",
+            "blur:0.1",
+            "blur:",
+            "noise:-1",
+            "auto:1",
+            "patch:1",
+            "inpaint:2",
+            "picture",
         ] {
             assert!(mask_value(wrong).is_err(), "{wrong}");
         }

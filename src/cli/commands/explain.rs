@@ -12,7 +12,7 @@ use occlude::text::shown;
 use occlude::{Error, Labels, Progress, Result};
 
 use crate::cli::args::{Common, Drawing, Explain};
-use crate::cli::explanation::{Explanation, LoadedPhotograph, Question, Session, fill_in_words};
+use crate::cli::explanation::{Explanation, LoadedPhotograph, Question, Session, masks_in_words};
 use crate::cli::output::figures::{drop_range, drop_scale};
 use crate::cli::output::files::{self, OutputFolder};
 use crate::cli::output::names::folders;
@@ -42,6 +42,21 @@ pub fn run(common: &Common, args: &Explain) -> Result<ExitCode> {
                         .to_string(),
             });
         }
+    }
+    if args.report.is_some() && (args.sweep.inverse || args.sweep.segments.is_some()) {
+        return Err(Error::Option {
+            name: "--report",
+            found: format!("with {}", if args.sweep.inverse { "--inverse" } else { "--segments" }),
+            expected: "masks that slide over the picture and cover it: a report has one place for each"
+                .to_string(),
+        });
+    }
+    if args.faithfulness && args.sweep.mask_picture.is_some() {
+        return Err(Error::Option {
+            name: "--faithfulness",
+            found: "with --mask-picture".to_string(),
+            expected: "a fill of --mask-value".to_string(),
+        });
     }
     on_threads(args.pool.threads, || explain(common, args, &images, &output))
 }
@@ -154,7 +169,7 @@ fn sweep(
 
 /// Shows the map of the first class.
 fn show(preview: &mut Preview, explanation: &Explanation) {
-    preview.show(explanation.maps.map(0).values(), explanation.lattice());
+    preview.show(&explanation.maps.at_pixels(explanation.maps.map(0).values()), explanation.lattice());
 }
 
 /// Refuses to overwrite the photograph with the report.
@@ -178,16 +193,20 @@ fn summary(explanation: &Explanation, drawing: &Drawing, run: [f32; 2], written:
     let [rows, columns] = maps.grid;
     let [height, width] = maps.mask_size;
     let [down, across] = maps.stride;
-    let fill = fill_in_words(maps.mask_value);
+    let fill = masks_in_words(maps);
     let positions = rows * columns;
     let predicted = maps.classification.top(1)[0];
 
     line(String::new());
-    line(format!(
-        "{positions} masks ({rows} rows of {columns}) of {height}x{width} pixels, stride {down}x{across}, \
-         {fill}; {elapsed_seconds:.2} s"
-    ));
-    line(changes(&maps.argmax, predicted, labels));
+    let only = if maps.inverse { "only one shown at a time, " } else { "" };
+    line(match maps.segments {
+        Some(_) => format!("{positions} parts of the picture, {only}{fill}; {elapsed_seconds:.2} s"),
+        None => format!(
+            "{positions} masks ({rows} rows of {columns}) of {height}x{width} pixels, stride {down}x{across}, \
+             {only}{fill}; {elapsed_seconds:.2} s"
+        ),
+    });
+    line(changes(&maps.argmax, explanation.mask_name(), predicted, labels));
 
     for k in 0..maps.classes.len() {
         line(String::new());
@@ -232,7 +251,7 @@ fn summary(explanation: &Explanation, drawing: &Drawing, run: [f32; 2], written:
 
 /// The number of masks that change the predicted class, and the class that most of them change it
 /// to.
-fn changes(argmax: &[usize], predicted: usize, labels: &Labels) -> String {
+fn changes(argmax: &[usize], mask: &str, predicted: usize, labels: &Labels) -> String {
     let mut counts = BTreeMap::new();
     argmax
         .iter()
@@ -244,10 +263,10 @@ fn changes(argmax: &[usize], predicted: usize, labels: &Labels) -> String {
     let often = if counts.len() > 1 { "most often " } else { "" };
     let verb = if changed == 1 { "changes" } else { "change" };
     match most {
-        None => "No mask changes the predicted class.".to_string(),
+        None => format!("No {mask} changes the predicted class."),
         Some((&class, _)) => {
             let name = shown(labels.short(class));
-            format!("{changed} of {positions} masks {verb} the predicted class, {often}to {name}.")
+            format!("{changed} of {positions} {mask}s {verb} the predicted class, {often}to {name}.")
         }
     }
 }
@@ -258,7 +277,7 @@ mod tests {
 
     #[test]
     fn the_summary_counts_the_masks_that_change_the_class() {
-        let text = |argmax: &[usize]| changes(argmax, 285, Labels::imagenet());
+        let text = |argmax: &[usize]| changes(argmax, "mask", 285, Labels::imagenet());
         assert_eq!(text(&[285, 285]), "No mask changes the predicted class.");
         assert_eq!(text(&[285, 287, 285]), "1 of 3 masks changes the predicted class, to lynx.");
         assert_eq!(text(&[287, 287, 285]), "2 of 3 masks change the predicted class, to lynx.");

@@ -32,7 +32,11 @@ impl Array {
     }
 
     fn indices(name: &'static str, shape: &[usize], values: &[usize]) -> Array {
-        let bytes = values.iter().flat_map(|&value| (value as i64).to_le_bytes()).collect();
+        Array::integers(name, shape, values.iter().map(|&value| value as i64))
+    }
+
+    fn integers(name: &'static str, shape: &[usize], values: impl Iterator<Item = i64>) -> Array {
+        let bytes = values.flat_map(i64::to_le_bytes).collect();
         Array { name, dtype: Dtype::I64, shape: shape.to_vec(), bytes }
     }
 
@@ -121,20 +125,38 @@ fn geometry(explanation: &Explanation) -> Vec<Array> {
     let on_photograph = |axis: usize| centres(axis).map(move |at| framing.to_photograph(axis, at));
     // In matplotlib's order.
     let edges = [(1, x0), (1, x1), (0, y1), (0, y0)];
-    vec![
-        Array::indices("mask_size", &[2], &maps.mask_size),
-        Array::indices("stride", &[2], &maps.stride),
-        Array::indices("photo_size", &[2], &size),
-        Array::places("centres_y", centres(0)),
-        Array::places("centres_x", centres(1)),
-        Array::places("photo_centres_y", on_photograph(0)),
-        Array::places("photo_centres_x", on_photograph(1)),
+    let mut arrays = match &maps.segments {
+        Some(segments) => vec![
+            Array::integers(
+                "segment_numbers",
+                &[segments.count()],
+                segments.numbers().iter().map(|&number| i64::from(number)),
+            ),
+            Array::integers(
+                "segments",
+                &[INPUT_SIDE; 2],
+                segments.of_pixel().iter().map(|segment| segment.map_or(-1, i64::from)),
+            ),
+            Array::indices("photo_size", &[2], &size),
+        ],
+        None => vec![
+            Array::indices("mask_size", &[2], &maps.mask_size),
+            Array::indices("stride", &[2], &maps.stride),
+            Array::indices("photo_size", &[2], &size),
+            Array::places("centres_y", centres(0)),
+            Array::places("centres_x", centres(1)),
+            Array::places("photo_centres_y", on_photograph(0)),
+            Array::places("photo_centres_x", on_photograph(1)),
+        ],
+    };
+    arrays.extend([
         Array::places("extent", edges.iter().map(|&(_, edge)| edge as f64)),
         Array::places(
             "photo_extent",
             edges.iter().map(|&(axis, edge)| framing.to_photograph(axis, edge as f64)),
         ),
-    ]
+    ]);
+    arrays
 }
 
 /// The requested files as (name, contents).

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use occlude::image::lattice::Lattice;
 use occlude::network::INPUT_SIDE;
-use occlude::{Curves, OcclusionMaps, Placement, Score};
+use occlude::{Curves, OcclusionMaps, Placement, Score, Shape};
 
 use super::names::{layer_slug, stem};
 use super::table::ascii;
 use crate::cli::args::{Aggregate, Drawing, Figures, ScaleChoice, Show};
-use crate::cli::explanation::{Explanation, Method};
+use crate::cli::explanation::{Explanation, Method, masks_in_words};
 use crate::cli::render::backdrop::Backdrop;
 use crate::cli::render::canvas::Canvas;
 use crate::cli::render::colours::{CATEGORIES, Colours};
@@ -80,9 +80,18 @@ impl Explanation {
     pub fn drop_in_words(&self) -> String {
         let score = self.score_in_words();
         match self.aggregate {
+            _ if self.maps.inverse => {
+                format!("gain in {score} where only the {} shows the picture", self.mask_name())
+            }
+            _ if self.maps.segments.is_some() => format!("drop in {score} without the part"),
             Aggregate::None => format!("drop in {score} under the mask"),
             Aggregate::Windows => format!("mean drop in {score} under all masks that cover a pixel"),
         }
+    }
+
+    /// The name of what covers the picture at each position.
+    pub fn mask_name(&self) -> &'static str {
+        if self.maps.segments.is_some() { "part" } else { "mask" }
     }
 
     /// The reason for the paler parts of a map of drops, as the end of a sentence.
@@ -96,7 +105,7 @@ impl Explanation {
     /// The same for a map with one value for each mask position, whatever `--aggregate` is.
     fn pale_positions_in_words(&self) -> &'static str {
         match self.placement {
-            Placement::Centres => "; paler where no mask was centred",
+            Placement::Centres if self.maps.segments.is_none() => "; paler where no mask was centred",
             _ => "",
         }
     }
@@ -149,12 +158,17 @@ impl Explanation {
         }
     }
 
+    /// The size of the mask that is outlined on figures; segments have none.
+    pub fn outlined(&self, drawing: &Drawing) -> Option<[usize; 2]> {
+        (drawing.mark && self.maps.segments.is_none()).then_some(self.maps.mask_size)
+    }
+
     fn drop_figure(&self, backdrop: &Backdrop, k: usize, drawing: &Drawing, run: [f32; 2]) -> Canvas {
         let maps = &self.maps;
         let (map, lattice) = self.drops(k);
         let scale = drop_scale(drawing, &map, run);
         let meaning = match magnitude(&map) {
-            0.0 => [format!("no mask changes the {}", self.score_in_words()), String::new()],
+            0.0 => [format!("no {} changes the {}", self.mask_name(), self.score_in_words()), String::new()],
             _ => [
                 format!("{}, {}", self.drop_in_words(), measured(&scale, map.iter())),
                 format!("{}{}", scale.meaning(), self.pale_in_words()),
@@ -165,11 +179,11 @@ impl Explanation {
             overlay: overlay(&map, lattice, drawing),
             scale,
             title: &self.subject(k),
-            value: &format!("{} {}", self.score_in_words(), readable(maps.base_scores[k])),
-            note: &sizes(maps, drawing.mark),
+            value: &format!("{} {}", self.score_name(), readable(maps.base_scores[k])),
+            note: &sizes(maps, self.outlined(drawing).is_some()),
             caution: &self.caution(k, &map, scale.limit()),
             meaning: meaning.each_ref().map(String::as_str),
-            mark: drawing.mark.then_some(maps.mask_size),
+            mark: self.outlined(drawing),
             base: None,
         })
     }
@@ -182,11 +196,11 @@ impl Explanation {
         let colours = drawing.colours.unwrap_or(Colours::Viridis);
         map::draw(&MapFigure {
             backdrop,
-            overlay: overlay(scores, self.lattice(), drawing),
+            overlay: overlay(&maps.at_pixels(scores), self.lattice(), drawing),
             scale: Scale::of_values(colours, scores.iter().chain([&base])),
             title: &self.subject(k),
-            value: &format!("{} {}", self.score_in_words(), readable(base)),
-            note: &sizes(maps, drawing.mark),
+            value: &format!("{} {}", self.score_name(), readable(base)),
+            note: &sizes(maps, self.outlined(drawing).is_some()),
             caution: &self.caution(k, maps.map(k).values(), 0.0),
             meaning: [
                 &format!("{} at each mask position{}", self.score_of_class(), self.pale_positions_in_words()),
@@ -196,7 +210,7 @@ impl Explanation {
                     readable(base)
                 ),
             ],
-            mark: drawing.mark.then_some(maps.mask_size),
+            mark: self.outlined(drawing),
             base: Some(base),
         })
     }
@@ -215,17 +229,17 @@ impl Explanation {
         };
         map::draw(&MapFigure {
             backdrop,
-            overlay: overlay(map, self.lattice(), drawing),
+            overlay: overlay(&maps.at_pixels(map), self.lattice(), drawing),
             scale,
             title: &format!("{}, channel {}", feature.layer, feature.channel),
             value: &format!("total {}", readable(feature.base_total)),
-            note: &sizes(maps, drawing.mark),
+            note: &sizes(maps, self.outlined(drawing).is_some()),
             caution: "",
             meaning: [
                 &format!("drop in the total activation under the mask, {}", measured(&scale, map.iter())),
                 &format!("{meaning}{}", self.pale_positions_in_words()),
             ],
-            mark: drawing.mark.then_some(maps.mask_size),
+            mark: self.outlined(drawing),
             base: None,
         })
     }
@@ -260,7 +274,7 @@ impl Explanation {
             entries.push(LegendEntry { colour: OTHER, name, count: format!("{seen} of {positions}") });
         }
         let kind = |class: &usize| shown.iter().position(|shown| shown == class).unwrap_or(shown.len());
-        let tiles: Vec<usize> = maps.argmax.iter().map(kind).collect();
+        let tiles: Vec<usize> = maps.at_pixels(&maps.argmax).iter().map(kind).collect();
         map::draw_tiles(&TilesFigure {
             backdrop,
             tiles: &tiles,
@@ -410,12 +424,20 @@ fn beyond_in_words(map: &[f32], scale: &Scale) -> String {
 
 /// The parameters of the sweep in one line.
 pub fn sizes(maps: &OcclusionMaps, is_outlined: bool) -> String {
+    let fill = masks_in_words(maps);
+    if let Some(segments) = &maps.segments {
+        return format!("{} parts of the picture, {fill}", segments.count());
+    }
     let [mask_height, mask_width] = maps.mask_size;
     let [down, across] = maps.stride;
     let outline = if is_outlined { " (white outline)" } else { "" };
-    format!(
-        "mask {mask_height}×{mask_width}{outline}, stride {down}×{across}, in pixels of the {INPUT_SIDE}×{INPUT_SIDE} picture"
-    )
+    let mask = format!("mask {mask_height}×{mask_width}{outline}");
+    match (maps.shape, maps.channel) {
+        (Shape::Rectangle, None) => {
+            format!("{mask}, stride {down}×{across}, in pixels of the {INPUT_SIDE}×{INPUT_SIDE} picture")
+        }
+        _ => format!("{mask}, {fill}, stride {down}×{across}"),
+    }
 }
 
 /// The range of the colours and the range of the values, in words.

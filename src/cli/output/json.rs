@@ -2,11 +2,13 @@
 //! many digits as are needed to read the same `f32` again.
 
 use std::fmt::Write;
+use std::ops::Not;
 use std::path::Path;
 
 use occlude::network::INPUT_SIDE;
+use occlude::network::geometry::Rect;
 use occlude::text::is_control;
-use occlude::{Classification, GradCam, Labels, MaskValue, Score};
+use occlude::{Classification, GradCam, Labels, MaskValue, Score, Segments, Shape};
 use serde::Serialize;
 
 use super::contrast::Contrast;
@@ -54,6 +56,9 @@ impl Explanation {
             mask_size: maps.mask_size,
             stride: maps.stride,
             mask_value: fill(maps.mask_value),
+            mask_shape: (maps.shape != Shape::Rectangle).then(|| maps.shape.to_string()),
+            mask_channel: maps.channel.map(|channel| channel.to_string()),
+            inverse: maps.inverse,
             mask_clipping: maps.mask_clipping,
             region: [maps.region.y0, maps.region.x0, maps.region.y1, maps.region.x1],
             resize: self.resize.to_string(),
@@ -75,6 +80,12 @@ pub struct SweepOptions {
     mask_size: [usize; 2],
     stride: [usize; 2],
     mask_value: Fill,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mask_shape: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mask_channel: Option<String>,
+    #[serde(skip_serializing_if = "Not::not")]
+    inverse: bool,
     mask_clipping: bool,
     region: [usize; 4],
     resize: String,
@@ -90,7 +101,11 @@ struct MapsObject<'a> {
     #[serde(flatten)]
     sweep: SweepOptions,
     grid: [usize; 2],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    segments: Vec<SegmentObject>,
     classes: Vec<MappedClass<'a>>,
+    #[serde(skip_serializing_if = "<[f32]>::is_empty")]
+    covered_scores: &'a [f32],
     scores: Vec<Vec<&'a [f32]>>,
     maps: Vec<Vec<Vec<f32>>>,
     argmax: Vec<&'a [usize]>,
@@ -131,6 +146,14 @@ struct MappedClass<'a> {
     /// The classes of a contrast or of a group.
     #[serde(skip_serializing_if = "<[usize]>::is_empty")]
     against: &'a [usize],
+}
+
+/// A part of the picture that was covered, the mask of a column of the grid.
+#[derive(Serialize)]
+struct SegmentObject {
+    number: u32,
+    pixels: usize,
+    r#box: [usize; 4],
 }
 
 /// The map of a feature.
@@ -273,7 +296,9 @@ fn result(explanation: &Explanation) -> MapsObject<'_> {
         origin: explanation.provenance(),
         sweep: explanation.sweep_options(),
         grid: maps.grid,
+        segments: maps.segments.as_ref().map_or_else(Vec::new, segments),
         classes: (0..maps.classes.len()).map(|k| mapped(explanation, k)).collect(),
+        covered_scores: &maps.covered_scores,
         scores: maps.scores.chunks(rows * columns).map(|map| map.chunks(columns).collect()).collect(),
         maps: (0..maps.classes.len()).map(|class| nested(maps.map(class).values(), columns)).collect(),
         argmax: maps.argmax.chunks(columns).collect(),
@@ -343,6 +368,14 @@ pub fn gradcams(
         threads: rayon::current_num_threads(),
         isa: session.net.isa().to_string(),
     })
+}
+
+fn segments(segments: &Segments) -> Vec<SegmentObject> {
+    let object = |(index, &number): (usize, &u32)| {
+        let Rect { y0, x0, y1, x1 } = segments.bounds(index);
+        SegmentObject { number, pixels: segments.pixels(index), r#box: [y0, x0, y1, x1] }
+    };
+    segments.numbers().iter().enumerate().map(object).collect()
 }
 
 /// The subject of the `k`-th map.

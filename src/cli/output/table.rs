@@ -52,7 +52,17 @@ pub fn strongest(maps: &OcclusionMaps, k: usize) -> [String; 2] {
     let map = maps.map(k);
     let under = |[row, column]: [usize; 2]| {
         let [y, x] = maps.centre(row, column);
-        format!("{} with the mask at x {x}, y {y}", drop(map.get(row, column)))
+        let place = match (&maps.segments, maps.inverse) {
+            (Some(segments), _) => {
+                let Rect { y0, x0, y1, x1 } = segments.bounds(column);
+                let [number, shown] =
+                    [segments.numbers()[column].to_string(), box_in_cell(Rect { y0, x0, y1, x1 })];
+                format!("{} part {number}, {shown}", if maps.inverse { "with only" } else { "without" })
+            }
+            (None, true) => format!("with only the mask at x {x}, y {y}"),
+            (None, false) => format!("with the mask at x {x}, y {y}"),
+        };
+        format!("{} {place}", drop(map.get(row, column)))
     };
     let evidence_for = if map.max() > 0.0 {
         format!("strongest evidence for      {}", under(map.max_position()))

@@ -175,7 +175,7 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
     for (i, (explanation, drops)) in explanations.iter().zip(&drops).enumerate() {
         let backdrop = &backdrops[i];
         let panel = |caption, score, map, scale: &Scale| {
-            covered(backdrop, caption, score, map, scale, drawing, maps.mask_size)
+            covered(backdrop, caption, score, map, scale, drawing, explanations[0].outlined(drawing))
         };
         let mut panels = vec![uncovered(explanation, &stems[i], backdrop)];
         let arrangement = match (is_mixed, is_wide(backdrop)) {
@@ -190,7 +190,7 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
                 rows.push(PanelRow { panels: std::mem::take(&mut panels), scale: bar.take(), arrangement });
             }
             let score = readable(explanation.maps.base_scores[k]);
-            let caption = [names[k].clone(), explanation.score_in_words()];
+            let caption = [names[k].clone(), explanation.score_name().to_string()];
             panels.push(panel(caption, score, (map, *lattice), &scale));
             if let Some(most) = explanation.faint(map, limit) {
                 faint.push((most, names[k].clone() + &of_photograph(i)));
@@ -250,11 +250,10 @@ fn covered<'a>(
     (map, lattice): (&[f32], Lattice),
     scale: &Scale,
     drawing: &Drawing,
-    mask_size: [usize; 2],
+    mark: Option<[usize; 2]>,
 ) -> FigurePanel<'a> {
     let (upsampling, opacity) = (drawing.upsampling, drawing.opacity);
     let pixels = Overlay { map, lattice, upsampling, opacity }.over(backdrop, scale);
-    let mark = drawing.mark.then_some(mask_size);
     FigurePanel { caption, score, backdrop, pixels, area: lattice.area(), mark }
 }
 

@@ -145,9 +145,18 @@ fn draw(explanations: &[Explanation; 2], stem: &str, drawing: &Drawing) -> Canva
             if let Some(most) = explanation.faint(&map, scale.limit()) {
                 faint.push((most, format!("{name} {time}")));
             }
-            let (caption, score) = ([name, explanation.score_in_words()], readable(maps.base_scores[k]));
+            let (caption, score) =
+                ([name, explanation.score_name().to_string()], readable(maps.base_scores[k]));
             let map = (&map[..], lattice);
-            panels.push(covered(&backdrop, caption, score, map, &scale, drawing, maps.mask_size));
+            panels.push(covered(
+                &backdrop,
+                caption,
+                score,
+                map,
+                &scale,
+                drawing,
+                explanation.outlined(drawing),
+            ));
         }
         rows.push(PanelRow { panels, scale: bar.take(), arrangement: Arrangement::Across });
     }

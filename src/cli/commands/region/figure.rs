@@ -157,7 +157,7 @@ pub fn draw(explanation: &Explanation, panel: &Panel, regions: &ClassRegions, ar
     };
     regions::draw(
         labels.words(class),
-        &format!("{} {}", explanation.score_in_words(), readable(regions.base_score)),
+        &format!("{} {}", explanation.score_name(), readable(regions.base_score)),
         &regions.caution,
         panel.photograph.on_page(),
         &panels,

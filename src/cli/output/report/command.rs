@@ -5,7 +5,7 @@ use std::path::Path;
 use occlude::network::geometry::Rect;
 use occlude::text::is_control;
 use occlude::weights::Source;
-use occlude::{Feature, Upsampling};
+use occlude::{Feature, Shape, Upsampling};
 
 use crate::cli::args::arrays::{ARRAY_FILES, Arrays};
 use crate::cli::args::drawing::{CANVASES, COLOUR_RANGES, FORMATS, SHOWS, Shows, UPSAMPLINGS};
@@ -44,6 +44,11 @@ pub fn line(
         mask_size,
         stride,
         mask_value,
+        mask_picture,
+        mask_shape,
+        mask_channel,
+        inverse: _,
+        segments: _,
         mask_clipping,
         region,
         activation,
@@ -81,12 +86,21 @@ pub fn line(
         option("--transform-input", if transform_input { "on" } else { "off" }.to_string());
     }
     option("--resize", common.resize.to_string());
-    if !question.classes.is_empty() {
+    if question.score.is_of_class() {
         option("--classes", question.classes.to_string());
     }
     option("--mask-size", size(mask_size));
     option("--stride", size(stride));
-    option("--mask-value", mask_value.to_string());
+    match mask_picture {
+        Some(picture) => option("--mask-picture", path(picture)),
+        None => option("--mask-value", mask_value.to_string()),
+    }
+    if *mask_shape != Shape::Rectangle {
+        option("--mask-shape", mask_shape.to_string());
+    }
+    if let Some(channel) = mask_channel {
+        option("--mask-channel", channel.to_string());
+    }
     option("--mask-clipping", if *mask_clipping { "on" } else { "off" }.to_string());
     option("--score", question.score.to_string());
     if let Some(groups) = groups {

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use crate::cli::args::drawing::COLOUR_RANGES;
 use crate::cli::args::values::word_of;
 use crate::cli::args::{Aggregate, Common, Drawing, Explain};
-use crate::cli::explanation::{Explanation, Question, Session};
+use crate::cli::explanation::{Explanation, Question, Session, fill_in_words};
 use crate::cli::output::figures::{OTHER, UNCHANGED, drop_extent, drop_scale};
 use crate::cli::output::json;
 use crate::cli::output::table::LISTED;
@@ -238,7 +238,11 @@ fn facts(explanation: &Explanation) -> String {
     let [down, across] = maps.stride;
     let mask_value = match maps.mask_value {
         MaskValue::Rgb([red, green, blue]) => format!("red {red}, green {green}, blue {blue}"),
-        other => other.to_string(),
+        other => fill_in_words(other),
+    };
+    let form = match maps.channel {
+        Some(channel) => format!("{}, only {channel} is covered", maps.shape),
+        None => maps.shape.to_string(),
     };
     let region = match maps.region {
         whole if whole == Rect::plane(INPUT_SIDE) => "whole picture".to_string(),
@@ -273,6 +277,7 @@ fn facts(explanation: &Explanation) -> String {
         ("Mask", format!("{mask_height} × {mask_width} pixels (height × width)")),
         ("Stride", format!("{down} × {across} pixels (vertical × horizontal)")),
         ("Mask content", mask_value),
+        ("Form of the mask", form),
         ("Mask clipping", clipping.to_string()),
         ("Region", region),
         ("Mask positions", format!("{} ({rows} rows of {columns})", rows * columns)),

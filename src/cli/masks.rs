@@ -1,0 +1,125 @@
+//! Masks that are made for each photograph: segments by numbers in a PNG file, and superpixels.
+
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+use image::{DynamicImage, ImageFormat, ImageReader};
+use occlude::network::INPUT_SIDE;
+use occlude::{Error, Photograph, Resize, Result, Segments};
+
+use crate::cli::source;
+
+/// Largest size of a PNG file of segments, in bytes and in pixels.
+const MAX_BYTES: u64 = 1 << 28;
+const MAX_PIXELS: u64 = 100_000_000;
+
+/// The value of `--segments`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SegmentsChoice {
+    /// About this number of superpixels.
+    Slic(usize),
+    File(PathBuf),
+}
+
+/// The way to divide photographs into segments.
+pub enum Segmentation {
+    Slic(usize),
+    Numbers(SegmentNumbers),
+}
+
+/// A number for each pixel of a picture.
+pub struct SegmentNumbers {
+    /// The file.
+    name: String,
+    /// Height and width.
+    size: [usize; 2],
+    numbers: Vec<u32>,
+}
+
+impl Segmentation {
+    /// # Errors
+    /// [`Error::Io`] and [`Error::Image`] for a file that cannot be read or is no PNG of numbers.
+    pub fn open(choice: &SegmentsChoice) -> Result<Segmentation> {
+        Ok(match choice {
+            SegmentsChoice::Slic(count) => Segmentation::Slic(*count),
+            SegmentsChoice::File(file) => Segmentation::Numbers(SegmentNumbers::open(file)?),
+        })
+    }
+
+    /// The segments of the network's picture of a photograph.
+    ///
+    /// # Errors
+    /// [`Error::Image`] if the file is for a photograph of another size.
+    pub fn segments(&self, photograph: &Photograph, resize: Resize) -> Result<Segments> {
+        match self {
+            Segmentation::Slic(count) => Segments::slic(&photograph.picture(resize), *count),
+            Segmentation::Numbers(numbers) => numbers.segments(photograph, resize),
+        }
+    }
+}
+
+impl SegmentNumbers {
+    fn open(file: &Path) -> Result<SegmentNumbers> {
+        let name = source::shown(file);
+        let bytes = source::read_text(file, MAX_BYTES)?;
+        let refuse = |problem: String| Error::Image { name: name.clone(), problem };
+        let expected = "expected a PNG with a number for each pixel: its grey level, or its colour";
+        let damaged = |error: image::ImageError| refuse(format!("{error}, {expected}"));
+        if image::guess_format(&bytes).ok() != Some(ImageFormat::Png) {
+            return Err(refuse(format!("is no PNG, {expected}")));
+        }
+        let reader = || ImageReader::with_format(Cursor::new(&bytes), ImageFormat::Png);
+        let (width, height) = reader().into_dimensions().map_err(damaged)?;
+        if u64::from(width) * u64::from(height) > MAX_PIXELS {
+            return Err(refuse(format!("has {width}x{height} pixels, expected at most {MAX_PIXELS}")));
+        }
+        let packed = |rgb: &[u8]| u32::from_be_bytes([0, rgb[0], rgb[1], rgb[2]]);
+        let numbers: Vec<u32> = match reader().decode().map_err(damaged)? {
+            DynamicImage::ImageLuma8(grey) => grey.into_raw().into_iter().map(u32::from).collect(),
+            DynamicImage::ImageLuma16(grey) => grey.into_raw().into_iter().map(u32::from).collect(),
+            DynamicImage::ImageRgb8(rgb) => rgb.as_raw().chunks_exact(3).map(packed).collect(),
+            other => {
+                let problem =
+                    format!("has pixels of {:?}, {expected} of 8 bits, without transparency", other.color());
+                return Err(refuse(problem));
+            }
+        };
+        Ok(SegmentNumbers { size: [height as usize, width as usize], numbers, name })
+    }
+
+    /// The numbers at the middles of the picture's pixels; none where the photograph does not reach.
+    fn segments(&self, photograph: &Photograph, resize: Resize) -> Result<Segments> {
+        let [height, width] = self.size;
+        let photo = [photograph.height(), photograph.width()];
+        let framing = photograph.framing(resize);
+        // Of each row and column of the picture, that of the file.
+        let places = |axis: usize| -> Vec<Option<usize>> {
+            let place = |at: usize| {
+                let place = match self.size == photo {
+                    true => framing.to_photograph(axis, at as f64 + 0.5).floor(),
+                    false => at as f64,
+                };
+                (place >= 0.0 && place < self.size[axis] as f64).then_some(place as usize)
+            };
+            (0..INPUT_SIDE).map(place).collect()
+        };
+        if self.size != photo && self.size != [INPUT_SIDE; 2] {
+            let problem = format!(
+                "has {width}x{height} pixels, expected {}x{}, the size of the photograph, or 224x224, that of the \
+                 network's picture",
+                photo[1], photo[0]
+            );
+            return Err(Error::Image { name: self.name.clone(), problem });
+        }
+        let columns = places(1);
+        let numbers =
+            places(0).into_iter().flat_map(|y| columns.iter().map(move |x| Some(y? * width + (*x)?)));
+        let numbers: Vec<Option<u32>> = numbers.map(|at| at.map(|at| self.numbers[at])).collect();
+        Segments::new(&numbers).map_err(|error| match error {
+            Error::Image { problem, .. } => {
+                Error::Image { name: format!("{}: the segments", self.name), problem }
+            }
+            other => other,
+        })
+    }
+}
