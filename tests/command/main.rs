@@ -23,6 +23,7 @@ mod learn;
 #[cfg(target_os = "linux")]
 mod memory;
 mod page;
+mod questions;
 mod region;
 mod report;
 #[cfg(all(unix, feature = "serve"))]

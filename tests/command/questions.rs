@@ -1,0 +1,186 @@
+//! Tests of scores and masks with the real binary: its numbers are the library's, and what contradicts
+//! itself is refused before a sweep.
+
+use std::fs;
+
+use crate::common::command::{floats, folder, occlude, read_picture, refuse, seeded, succeed, write_png};
+use crate::common::seeded_weights;
+use image::{GrayImage, Luma};
+use occlude::network::groups::Groups;
+use occlude::{
+    Against, Channel, GoogLeNet, Labels, MaskValue, OcclusionMaps, OcclusionSensitivity, Picture, Resize,
+    Score, Segments, Shape,
+};
+use serde_json::{Value, json};
+
+/// A group of the file `groups.txt`.
+fn pets() -> Score {
+    let classes = vec![1, 151, 152, 153, 281];
+    Score::Group { name: "pets".to_string(), classes }
+}
+
+fn dogs() -> Score {
+    let classes = Groups::wordnet(Labels::imagenet()).find("dog").unwrap().classes.clone();
+    Score::Group { name: "dog".to_string(), classes }
+}
+
+#[test]
+fn numbers_are_the_librarys() {
+    let folder = folder();
+    fs::write(folder.path().join("groups.txt"), "pets: goldfish, 151-153, tabby\n").unwrap();
+    let picture = Picture::open(folder.path().join("picture.png"), Resize::Stretch).unwrap();
+    let rgb = read_picture(&folder.path().join("picture.png"));
+    let (width, height) = rgb.dimensions();
+    let mirrored = image::imageops::flip_horizontal(&rgb);
+    write_png(&folder.path().join("other.png"), &mirrored);
+    let other = Picture::open(folder.path().join("other.png"), Resize::Stretch).unwrap().input();
+    // Quarters by columns, in the size of the photograph and in that of the network's picture.
+    let quarters = GrayImage::from_fn(width, height, |x, _| Luma([(4 * x / width) as u8 * 50]));
+    quarters.save(folder.path().join("quarters.png")).unwrap();
+    let squares = GrayImage::from_fn(224, 224, |x, y| Luma([(x / 112 + y / 112 * 2) as u8]));
+    squares.save(folder.path().join("squares.png")).unwrap();
+    let parts = |number: &dyn Fn(usize, usize) -> u32| {
+        Segments::new(&Vec::from_iter((0..224 * 224).map(|at| Some(number(at / 224, at % 224))))).unwrap()
+    };
+    let column = |x: usize| ((x as f64 + 0.5) * f64::from(width) / 224.0).floor() as u32;
+    let in_quarters = parts(&|_, x| (4 * column(x) / width) * 50);
+    let in_squares = parts(&|y, x| (x / 112 + y / 112 * 2) as u32);
+    let superpixels = Segments::slic(&picture, 9).unwrap();
+
+    let net = GoogLeNet::load(seeded_weights()).unwrap();
+    let input = picture.input();
+    let sweep = OcclusionSensitivity::new(&net).stride([112, 112]);
+    let of = |sweep: &OcclusionSensitivity| sweep.run(&input).unwrap();
+    let scored = |score: Score| of(&sweep.clone().score(score));
+    let cases: [(&[&str], OcclusionMaps, &str); 17] = [
+        (&["--score", "contrast:tabby"], scored(Score::Contrast(Against::Class(281))), "contrast:281"),
+        (
+            &["--score", "logit-contrast:nearest:3"],
+            scored(Score::LogitContrast(Against::Nearest(3))),
+            "logit-contrast:nearest:3",
+        ),
+        (&["--score", "contrast:nearest"], scored(Score::Contrast(Against::Nearest(1))), "contrast:nearest"),
+        (&["--score", "margin"], scored(Score::Margin), "margin"),
+        (&["--score", "logit-margin"], scored(Score::LogitMargin), "logit-margin"),
+        (&["--score", "group:dog"], scored(dogs()), "group:dog"),
+        (&["--score", "group:pets", "--groups", "groups.txt"], scored(pets()), "group:pets"),
+        (&["--score", "entropy"], scored(Score::Entropy), "entropy"),
+        (&["--mask-value", "patch"], of(&sweep.clone().mask_value(MaskValue::Patch)), "probability"),
+        (&["--mask-value", "inpaint"], of(&sweep.clone().mask_value(MaskValue::Inpaint)), "probability"),
+        (&["--mask-picture", "other.png"], of(&sweep.clone().mask_picture(&other)), "probability"),
+        (&["--mask-shape", "ellipse"], of(&sweep.clone().shape(Shape::Ellipse)), "probability"),
+        (
+            &["--mask-shape", "gaussian", "--mask-channel", "green"],
+            of(&sweep.clone().shape(Shape::Gaussian).channel(Some(Channel::Green))),
+            "probability",
+        ),
+        (&["--inverse"], of(&sweep.clone().inverse(true)), "probability"),
+        (&["--segments", "quarters.png"], of(&sweep.clone().segments(&in_quarters)), "probability"),
+        (&["--segments", "squares.png"], of(&sweep.clone().segments(&in_squares)), "probability"),
+        (&["--segments", "slic:9"], of(&sweep.clone().segments(&superpixels)), "probability"),
+    ];
+    for (options, maps, score) in cases {
+        let stride: &[&str] = if options[0] == "--segments" { &[] } else { &["--stride", "112"] };
+        let printed =
+            succeed(seeded(&folder, &[&["explain", "picture.png", "--json"], stride, options].concat()));
+        let found: Value = serde_json::from_str(&printed).unwrap();
+        assert_eq!(found["score"], score, "{options:?}");
+        assert_eq!(found["grid"], json!(maps.grid), "{options:?}");
+        assert_eq!(floats(&found["scores"]), maps.scores, "{options:?}");
+        assert_eq!(floats(&found["maps"]), maps.map(0).values(), "{options:?}");
+        assert_eq!(floats(&found["classes"][0]["base_score"]), maps.base_scores, "{options:?}");
+        let against = found["classes"][0].get("against").cloned().unwrap_or(json!([]));
+        assert_eq!(against, json!(maps.targets[0].against), "{options:?}");
+        let numbers = found.get("segments").map_or(0, |segments| segments.as_array().unwrap().len());
+        assert_eq!(numbers, maps.segments.as_ref().map_or(0, Segments::count), "{options:?}");
+    }
+}
+
+/// Words for a terminal, and names of files, say what was asked.
+#[test]
+fn summaries_name_the_question() {
+    let folder = folder();
+    let run = |options: &[&str]| {
+        let stride: &[&str] = if options.contains(&"--segments") { &[] } else { &["--stride", "112"] };
+        succeed(seeded(&folder, &[&["explain", "picture.png"], stride, options].concat()))
+    };
+    let group = run(&["--score", "group:dog"]);
+    assert!(group.contains("\ndog (118 classes): probability of dog 0."), "{group}");
+    assert!(group.contains("picture-group-dog.png"), "{group}");
+    let entropy = run(&["--score", "entropy", "--arrays", "npz"]);
+    assert!(entropy.contains("\nwhole answer: entropy "), "{entropy}");
+    assert!(entropy.contains("picture-entropy.png"), "{entropy}");
+    let nearest = run(&["--score", "contrast:nearest:2"]);
+    assert!(nearest.contains("): probability minus that of the 2 nearest classes "), "{nearest}");
+    assert!(nearest.contains("\n  nearest: "), "{nearest}");
+    let parts = run(&["--segments", "slic:9", "--show", "drop,score,class", "--arrays", "npz"]);
+    assert!(parts.contains(" parts of the picture, colour "), "{parts}");
+    assert!(parts.contains("without part "), "{parts}");
+    let inverse = run(&["--inverse", "--mask-shape", "ellipse"]);
+    assert!(inverse.contains("only one shown at a time, ellipse, colour "), "{inverse}");
+    // A report has the question's command line.
+    run(&[
+        "--score",
+        "contrast:tabby",
+        "--mask-shape",
+        "gaussian",
+        "--mask-channel",
+        "red",
+        "--report",
+        "r.html",
+    ]);
+    let report = fs::read_to_string(folder.path().join("r.html")).unwrap();
+    for part in ["--score contrast:281", "--mask-shape gaussian", "--mask-channel red", "minus that of tabby"]
+    {
+        assert!(report.contains(part), "{part}");
+    }
+    let compared = succeed(seeded(
+        &folder,
+        &["compare", "picture.png", "--classes", "3,7", "--stride", "112", "--score", "margin"],
+    ));
+    assert!(compared.contains("probability minus that of the best other class"), "{compared}");
+}
+
+#[test]
+fn contradictions_are_refused() {
+    let folder = folder();
+    fs::write(folder.path().join("groups.txt"), "pets: goldfish\nstones: no such class\n").unwrap();
+    GrayImage::new(30, 20).save(folder.path().join("small.png")).unwrap();
+    fs::write(folder.path().join("text.png"), "not a picture").unwrap();
+    let cases: [(&[&str], i32, &str); 17] = [
+        (&["--score", "group:dgo"], 1, "group \"dgo\" is not possible: expected the name of a group"),
+        (
+            &["--score", "group:dog", "--classes", "top2"],
+            1,
+            "--classes top2 is not possible: expected no classes",
+        ),
+        (&["--score", "entropy", "--classes", "7"], 1, "expected no classes, because the score entropy"),
+        (
+            &["--score", "contrast:7", "--classes", "6,7"],
+            1,
+            "--classes 7 is not possible: expected other classes",
+        ),
+        (&["--score", "contrast:no such"], 1, "no class is called \"no such\""),
+        (&["--score", "contrast:nearest:1000"], 1, "--score contrast:nearest:1000 is not possible"),
+        (&["--score", "group:pets", "--groups", "groups.txt"], 1, "groups.txt: line 2 is wrong: no class"),
+        (&["--score", "logit", "--groups", "groups.txt"], 1, "--groups groups.txt is not possible"),
+        (&["--score", "best"], 2, "expected probability, logit, contrast:CLASS"),
+        (&["--segments", "slic:1"], 2, "expected a whole number from 2 to 1000"),
+        (&["--segments", "slic", "--stride", "9"], 2, "cannot be used with"),
+        (&["--segments", "small.png"], 1, "small.png: has 30x20 pixels, expected"),
+        (&["--segments", "text.png"], 1, "text.png: is no PNG"),
+        (&["--segments", "picture.png"], 1, "picture.png: the segments: are "),
+        (&["--segments", "slic", "--report", "r.html"], 1, "--report with --segments is not possible"),
+        (&["--mask-picture", "none.png"], 1, "cannot read none.png"),
+        (&["--mask-value", "patch", "--faithfulness"], 1, "mask value patch is not possible"),
+    ];
+    for (options, code, message) in cases {
+        refuse(&folder, seeded(&folder, &[&["explain", "picture.png"], options].concat()), code, &[message]);
+    }
+    refuse(
+        &folder,
+        occlude(&folder, &["region", "picture.png", "--mask-value", "inpaint", "--weights", "builtin"]),
+        1,
+        &["mask value inpaint is not possible"],
+    );
+}
