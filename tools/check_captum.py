@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compares occlude's --aggregate windows with Captum's Occlusion on PyTorch.
+"""Compares occlude's --aggregate windows with Captum's Occlusion, and --segments with its FeatureAblation.
 
     check_captum.py target/release/occlude --weights ../shared/weights/bvlc_googlenet.safetensors
                     [--image tests/data/chelsea.png]
@@ -9,7 +9,8 @@ the picture's corner. If the stride does not divide the picture's side minus the
 Captum adds a last window at the border. Therefore the settings here are those in which both have
 the same windows. PyTorch runs the network in float64. The picture is passed as a PNG of the
 network's size, so that decoding and resizing have no effect. The check fails if any attribution of
-the two most probable classes differs by more than 1e-5.
+the two most probable classes differs by more than 1e-5. The segments are superpixels of scikit-image,
+written to a PNG as numbers.
 
 Install with: pip install -r requirements.txt
 """
@@ -21,9 +22,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from captum.attr import Occlusion
+from captum.attr import FeatureAblation, Occlusion
 from PIL import Image
 from safetensors.numpy import load_file
+from skimage.segmentation import slic
 
 from network import INPUT_SIDE, MEAN_BGR
 from occlusion import network_input, open_picture
@@ -40,39 +42,33 @@ SETTINGS = (
 )
 
 
-def occlude(options, picture, window, stride, colour):
+def occlude(options, picture, masks, colour):
     """The classes and the attributions of occlude, [class][224][224]."""
     with tempfile.TemporaryDirectory() as folder:
         command = [
-            *(options.occlude, "explain", picture, "--weights", options.weights, "--classes", "top2"),
-            *("--mask-size", "{}x{}".format(*window), "--stride", "{}x{}".format(*stride)),
+            *(options.occlude, "explain", picture, "--weights", options.weights, "--classes", "top2", *masks),
             *("--mask-value", "auto" if colour is None else ",".join(map(str, colour))),
-            *("--mask-clipping", "off", "--aggregate", "windows", "--arrays", "npz", "--out", folder),
+            *("--aggregate", "windows", "--arrays", "npz", "--out", folder),
         ]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         with np.load(Path(folder, "maps.npz")) as arrays:
             return arrays["classes"], arrays["attributions"]
 
 
-def captum(weights, data, classes, window, stride, colour):
-    """The same attributions by Captum, [class][224][224]."""
+def captum(weights, data, classes, method, colour, **masks):
+    """The same attributions by a method of Captum, [class][224][224]."""
     fill = data.mean(axis=(1, 2)) if colour is None else np.array(colour[::-1]) - MEAN_BGR
     inputs = torch.from_numpy(data[None])
     baseline = torch.from_numpy(fill).reshape(1, 3, 1, 1).expand_as(inputs)
-    method = Occlusion(lambda batch: probabilities(weights, batch))
+    method = method(lambda batch: probabilities(weights, batch))
     with torch.inference_mode():
         found = [
             method.attribute(
-                inputs,
-                sliding_window_shapes=(3, *window),
-                strides=(3, *stride),
-                baselines=baseline,
-                target=int(index),
-                perturbations_per_eval=16,
+                inputs, baselines=baseline, target=int(index), perturbations_per_eval=16, **masks
             )
             for index in classes
         ]
-    # A window covers all channels, so they have the same value.
+    # A mask covers all channels, so they have the same value.
     return torch.cat(found)[:, 0].numpy()
 
 
@@ -86,19 +82,34 @@ def main():
     rgb = open_picture(options.image)
     data, weights = network_input(rgb), to_torch(load_file(options.weights))
     worst = 0.0
+
+    def compare(masks, colour, classes, ours, theirs):
+        nonlocal worst
+        off = np.abs(ours - theirs).max()
+        worst = max(worst, off)
+        print(
+            f"{masks}, {'mean' if colour is None else colour}, classes {classes.tolist()}: "
+            f"attributions from {theirs.min():+.4f} to {theirs.max():+.4f}, largest difference {off:.1e}"
+        )
+
     with tempfile.TemporaryDirectory() as folder:
         picture = Path(folder, "picture.png")
         Image.fromarray(rgb).save(picture)
         for window, stride, colour in SETTINGS:
             assert all((INPUT_SIDE - w) % s == 0 for w, s in zip(window, stride)), "Captum adds windows"
-            classes, ours = occlude(options, picture, window, stride, colour)
-            theirs = captum(weights, data, classes, window, stride, colour)
-            off = np.abs(ours - theirs).max()
-            worst = max(worst, off)
-            print(
-                f"window {window}, stride {stride}, {'mean' if colour is None else colour}, classes {classes.tolist()}: "
-                f"attributions from {theirs.min():+.4f} to {theirs.max():+.4f}, largest difference {off:.1e}"
-            )
+            sizes = ["--mask-size", "{}x{}".format(*window), "--stride", "{}x{}".format(*stride)]
+            classes, ours = occlude(options, picture, [*sizes, "--mask-clipping", "off"], colour)
+            windows = {"sliding_window_shapes": (3, *window), "strides": (3, *stride)}
+            theirs = captum(weights, data, classes, Occlusion, colour, **windows)
+            compare(f"window {window}, stride {stride}", colour, classes, ours, theirs)
+        for count, colour in ((20, None), (80, (255.0, 0.0, 127.5))):
+            numbers = slic(rgb, count, start_label=0)
+            file = Path(folder, "segments.png")
+            Image.fromarray(numbers.astype(np.uint8)).save(file)
+            classes, ours = occlude(options, picture, ["--segments", file], colour)
+            masks = {"feature_mask": torch.from_numpy(numbers)[None, None]}
+            theirs = captum(weights, data, classes, FeatureAblation, colour, **masks)
+            compare(f"{numbers.max() + 1} segments", colour, classes, ours, theirs)
     if worst > TOLERANCE:
         raise SystemExit(f"differs from the attributions of Captum {version('captum')} by more than {TOLERANCE}")
     print(f"agrees with the attributions of Captum {version('captum')}")

@@ -54,6 +54,15 @@ const OCCLUDE_SCORE_MARGIN: c_int = 2;
 const OCCLUDE_SCORE_LOGIT_MARGIN: c_int = 3;
 const OCCLUDE_SCORE_ENTROPY: c_int = 4;
 
+const OCCLUDE_SHAPE_RECTANGLE: c_int = 0;
+const OCCLUDE_SHAPE_ELLIPSE: c_int = 1;
+const OCCLUDE_SHAPE_GAUSSIAN: c_int = 2;
+
+const OCCLUDE_CHANNELS_ALL: c_int = 0;
+const OCCLUDE_CHANNEL_RED: c_int = 1;
+const OCCLUDE_CHANNEL_GREEN: c_int = 2;
+const OCCLUDE_CHANNEL_BLUE: c_int = 3;
+
 /// A location for a value, which may be uninitialised.
 type Out<'a, T> = Option<&'a mut MaybeUninit<T>>;
 

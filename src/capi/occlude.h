@@ -111,6 +111,24 @@ enum occlude_score {
     OCCLUDE_SCORE_ENTROPY = 4
 };
 
+/* The form of a mask within its height and width. */
+enum occlude_shape {
+    /* All of it. */
+    OCCLUDE_SHAPE_RECTANGLE = 0,
+    OCCLUDE_SHAPE_ELLIPSE = 1,
+    /* A soft border: the middle is covered wholly and the corners hardly. A standard deviation is a quarter of
+     * the mask's height or width. */
+    OCCLUDE_SHAPE_GAUSSIAN = 2
+};
+
+/* The colour channels that a mask covers. */
+enum occlude_channel {
+    OCCLUDE_CHANNELS_ALL = 0,
+    OCCLUDE_CHANNEL_RED = 1,
+    OCCLUDE_CHANNEL_GREEN = 2,
+    OCCLUDE_CHANNEL_BLUE = 3
+};
+
 /* A network with its weights. It takes about 30 MB. */
 typedef struct occlude_network occlude_network;
 /* A picture as the network's input, 0.6 MB. It keeps the size of the photograph, but not its pixels. */
@@ -223,6 +241,31 @@ int occlude_options_mask_blur(occlude_options *options, float sigma);
 
 /* Fills the mask with noise of uniformly distributed levels, generated from a seed. */
 int occlude_options_mask_noise(occlude_options *options, uint64_t seed);
+
+/* Fills each mask with the mean colour of the pixels that it covers. */
+int occlude_options_mask_patch(occlude_options *options);
+
+/* Fills each mask with the picture around it, continued inwards by diffusion. */
+int occlude_options_mask_inpaint(occlude_options *options);
+
+/* Fills masks with the same place of another picture, which is copied. */
+int occlude_options_mask_picture(occlude_options *options, const occlude_image *picture);
+
+/* Sets the form of the mask, an occlude_shape. Default: OCCLUDE_SHAPE_RECTANGLE. */
+int occlude_options_mask_shape(occlude_options *options, int shape);
+
+/* Sets the channels that are covered, an occlude_channel. Default: OCCLUDE_CHANNELS_ALL. */
+int occlude_options_mask_channel(occlude_options *options, int channel);
+
+/* If nonzero, everything except the mask is covered. The map of a class is then the score where only the
+ * mask shows the picture, minus the score of the wholly covered picture. Default: 0. */
+int occlude_options_inverse(occlude_options *options, int on);
+
+/* Covers segments of the picture, one after the other, in place of a mask that slides. `numbers` has a number
+ * for each pixel of the network's picture, row by row; pixels of the same number are a segment, and those of
+ * a negative number are never covered. `count` is 224 * 224. The maps have one row, in which the columns are
+ * the segments by ascending number. Mask size, stride, form, clipping and region have no effect. */
+int occlude_options_segments(occlude_options *options, const int32_t *numbers, size_t count);
 
 /* If nonzero, masks are centred at 0, stride, 2 * stride and so on, and clipped at the border. If 0,
  * the first mask lies in the corner and no mask is clipped. Default: nonzero. */

@@ -2,16 +2,18 @@
 
 use std::ffi::{c_char, c_int};
 
-use super::network::Network;
+use super::network::{Image, Network};
 use super::{
+    OCCLUDE_CHANNEL_BLUE, OCCLUDE_CHANNEL_GREEN, OCCLUDE_CHANNEL_RED, OCCLUDE_CHANNELS_ALL,
     OCCLUDE_SCORE_ENTROPY, OCCLUDE_SCORE_LOGIT, OCCLUDE_SCORE_LOGIT_MARGIN, OCCLUDE_SCORE_MARGIN,
-    OCCLUDE_SCORE_PROBABILITY, OutHandle, Outcome,
+    OCCLUDE_SCORE_PROBABILITY, OCCLUDE_SHAPE_ELLIPSE, OCCLUDE_SHAPE_GAUSSIAN, OCCLUDE_SHAPE_RECTANGLE,
+    OutHandle, Outcome,
 };
 use super::{array, given, make, refuse, status, string};
 use crate::network::geometry::Rect;
 use crate::network::groups::Groups;
 use crate::parallel::check_threads;
-use crate::{Against, GoogLeNet, MaskValue, OcclusionSensitivity, Score};
+use crate::{Against, Channel, GoogLeNet, Input, MaskValue, OcclusionSensitivity, Score, Segments, Shape};
 
 /// The options that were set. The others have the defaults of [`OcclusionSensitivity`].
 #[derive(Default)]
@@ -19,6 +21,11 @@ pub struct Options {
     mask_size: Option<[usize; 2]>,
     stride: Option<[usize; 2]>,
     pub(super) mask_value: MaskValue,
+    picture: Option<Input>,
+    shape: Shape,
+    channel: Option<Channel>,
+    inverse: bool,
+    segments: Option<Segments>,
     mask_clipping: Option<bool>,
     region: Option<Rect>,
     classes: Vec<usize>,
@@ -30,13 +37,22 @@ pub struct Options {
 }
 
 impl Options {
-    pub(super) fn sweep<'a>(&self, net: &'a GoogLeNet) -> OcclusionSensitivity<'a> {
+    pub(super) fn sweep<'a>(&'a self, net: &'a GoogLeNet) -> OcclusionSensitivity<'a> {
         let mut sweep = OcclusionSensitivity::new(net)
             .mask_value(self.mask_value)
             .classes(self.classes.clone())
             .score(self.score.clone())
             .exhaustive(self.exhaustive)
-            .threads(self.threads);
+            .threads(self.threads)
+            .shape(self.shape)
+            .channel(self.channel)
+            .inverse(self.inverse);
+        if let Some(picture) = &self.picture {
+            sweep = sweep.mask_picture(picture);
+        }
+        if let Some(segments) = &self.segments {
+            sweep = sweep.segments(segments);
+        }
         if let Some(size) = self.mask_size {
             sweep = sweep.mask_size(size);
         }
@@ -91,7 +107,7 @@ pub extern "C" fn occlude_options_stride(options: Option<&mut Options>, down: us
 fn set_mask_value(options: Option<&mut Options>, value: MaskValue) -> c_int {
     set(options, |options| {
         value.check()?;
-        options.mask_value = value;
+        (options.mask_value, options.picture) = (value, None);
         Ok(())
     })
 }
@@ -124,6 +140,85 @@ pub extern "C" fn occlude_options_mask_blur(options: Option<&mut Options>, sigma
 #[unsafe(no_mangle)]
 pub extern "C" fn occlude_options_mask_noise(options: Option<&mut Options>, seed: u64) -> c_int {
     set_mask_value(options, MaskValue::Noise(seed))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn occlude_options_mask_patch(options: Option<&mut Options>) -> c_int {
+    set_mask_value(options, MaskValue::Patch)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn occlude_options_mask_inpaint(options: Option<&mut Options>) -> c_int {
+    set_mask_value(options, MaskValue::Inpaint)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn occlude_options_mask_picture(
+    options: Option<&mut Options>,
+    picture: Option<&Image>,
+) -> c_int {
+    set(options, |options| {
+        let picture = given(picture, "picture")?.input.clone();
+        (options.mask_value, options.picture) = (MaskValue::Picture, Some(picture));
+        Ok(())
+    })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn occlude_options_mask_shape(options: Option<&mut Options>, shape: c_int) -> c_int {
+    set(options, |options| {
+        options.shape = match shape {
+            OCCLUDE_SHAPE_RECTANGLE => Shape::Rectangle,
+            OCCLUDE_SHAPE_ELLIPSE => Shape::Ellipse,
+            OCCLUDE_SHAPE_GAUSSIAN => Shape::Gaussian,
+            _ => return Err(refuse("shape", format!("is {shape}, expected a constant of occlude_shape"))),
+        };
+        Ok(())
+    })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn occlude_options_mask_channel(options: Option<&mut Options>, channel: c_int) -> c_int {
+    set(options, |options| {
+        options.channel = match channel {
+            OCCLUDE_CHANNELS_ALL => None,
+            OCCLUDE_CHANNEL_RED => Some(Channel::Red),
+            OCCLUDE_CHANNEL_GREEN => Some(Channel::Green),
+            OCCLUDE_CHANNEL_BLUE => Some(Channel::Blue),
+            _ => {
+                return Err(refuse(
+                    "channel",
+                    format!("is {channel}, expected a constant of occlude_channel"),
+                ));
+            }
+        };
+        Ok(())
+    })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn occlude_options_inverse(options: Option<&mut Options>, on: c_int) -> c_int {
+    set(options, |options| {
+        options.inverse = on != 0;
+        Ok(())
+    })
+}
+
+/// # Safety
+/// See the header.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn occlude_options_segments(
+    options: Option<&mut Options>,
+    numbers: *const i32,
+    count: usize,
+) -> c_int {
+    set(options, |options| {
+        // SAFETY: the header requires `count` values.
+        let numbers = unsafe { array(numbers, count, "numbers") }?;
+        let numbers: Vec<Option<u32>> = numbers.iter().map(|&number| u32::try_from(number).ok()).collect();
+        options.segments = Some(Segments::new(&numbers)?);
+        Ok(())
+    })
 }
 
 #[unsafe(no_mangle)]

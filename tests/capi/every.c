@@ -321,6 +321,19 @@ static void refusals(const occlude_network *network, const occlude_image *image,
     ARGUMENT("count: is 0", occlude_options_classes(options, &one, 0));
     ARGUMENT("count: is 0", occlude_options_top(options, 0));
     ARGUMENT("score: is 5", occlude_options_score(options, 5));
+    ARGUMENT("options: is NULL", occlude_options_mask_patch(NULL));
+    ARGUMENT("options: is NULL", occlude_options_mask_inpaint(NULL));
+    ARGUMENT("options: is NULL", occlude_options_mask_picture(NULL, image));
+    ARGUMENT("picture: is NULL", occlude_options_mask_picture(options, NULL));
+    ARGUMENT("options: is NULL", occlude_options_mask_shape(NULL, 0));
+    ARGUMENT("shape: is 3", occlude_options_mask_shape(options, 3));
+    ARGUMENT("options: is NULL", occlude_options_mask_channel(NULL, 0));
+    ARGUMENT("channel: is 4", occlude_options_mask_channel(options, 4));
+    ARGUMENT("options: is NULL", occlude_options_inverse(NULL, 1));
+    int32_t number = 1;
+    ARGUMENT("options: is NULL", occlude_options_segments(NULL, &number, 1));
+    ARGUMENT("numbers: is NULL", occlude_options_segments(options, NULL, 1));
+    REFUSED(OCCLUDE_ERROR_IMAGE, "have 1 pixels, expected", occlude_options_segments(options, &number, 1));
     ARGUMENT("options: is NULL", occlude_options_contrast(NULL, 1, 0));
     ARGUMENT("options: is NULL", occlude_options_contrast_nearest(NULL, 1, 0));
     ARGUMENT("count: is 0", occlude_options_contrast_nearest(options, 0, 0));
@@ -421,6 +434,31 @@ static void stopping(const occlude_network *network, const occlude_image *image)
     occlude_options_free(options);
 }
 
+/* Forms and fills of masks, and segments. */
+static void masks(const occlude_network *network, const occlude_image *image) {
+    static int32_t numbers[224 * 224];
+    for (int at = 0; at < 224 * 224; at++)
+        numbers[at] = at / 224 < 20 ? -1 : at % 224 / 60;
+    for (int mask = 0; mask < 6; mask++) {
+        occlude_options *options;
+        occlude_maps *maps;
+        DO(occlude_options_new(&options));
+        DO(occlude_options_stride(options, 112, 112));
+        DO(mask == 0   ? occlude_options_mask_patch(options)
+           : mask == 1 ? occlude_options_mask_inpaint(options)
+           : mask == 2 ? occlude_options_mask_picture(options, image)
+           : mask == 3 ? occlude_options_mask_shape(options, OCCLUDE_SHAPE_GAUSSIAN)
+           : mask == 4 ? occlude_options_inverse(options, 1)
+                       : occlude_options_segments(options, numbers, 224 * 224));
+        if (mask == 3)
+            DO(occlude_options_mask_channel(options, OCCLUDE_CHANNEL_GREEN));
+        DO(occlude_explain(network, image, options, NULL, NULL, NULL, &maps));
+        print_maps("masks", maps);
+        occlude_maps_free(maps);
+        occlude_options_free(options);
+    }
+}
+
 int main(int argc, char **argv)
 {
     CHECK(argc == 3 && strcmp(occlude_last_error(), "") == 0);
@@ -509,6 +547,7 @@ int main(int argc, char **argv)
         print_maps("mask", maps);
         occlude_maps_free(maps);
     }
+    masks(network, image);
     classes[1] = 7;
     for (int score = 0; score < 7; score++) {
         if (score == 5)

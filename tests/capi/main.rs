@@ -19,8 +19,8 @@ use common::{SEED, picture, seeded_weights};
 use occlude::image::Framing;
 use occlude::network::geometry::Rect;
 use occlude::{
-    Against, GoogLeNet, Labels, MaskValue, OcclusionMaps, OcclusionSensitivity, Picture, Region, Resize,
-    Score, SmallestPart, SmallestParts, Threshold, Upsampling, Weights,
+    Against, Channel, GoogLeNet, Labels, MaskValue, OcclusionMaps, OcclusionSensitivity, Picture, Region,
+    Resize, Score, Segments, Shape, SmallestPart, SmallestParts, Threshold, Upsampling, Weights,
 };
 use package::{compile, fixed, shared};
 
@@ -424,6 +424,19 @@ fn every_function_does_as_the_header_says() {
     for value in [MaskValue::TrainingMean, MaskValue::Blur(2.5), MaskValue::Noise(7), MaskValue::Auto] {
         let sweep = sweep().stride([112, 112]).classes(top.clone()).mask_value(value);
         printed.maps("mask", &sweep.run(&input).unwrap());
+    }
+    let plain = sweep().stride([112, 112]);
+    let number = |at: usize| (at / 224 >= 20).then_some((at % 224 / 60) as u32);
+    let segments = Segments::new(&Vec::from_iter((0..224 * 224).map(number))).unwrap();
+    for sweep in [
+        plain.clone().mask_value(MaskValue::Patch),
+        plain.clone().mask_value(MaskValue::Inpaint),
+        plain.clone().mask_picture(&input),
+        plain.clone().shape(Shape::Gaussian).channel(Some(Channel::Green)),
+        plain.clone().inverse(true),
+        plain.clone().segments(&segments),
+    ] {
+        printed.maps("masks", &sweep.run(&input).unwrap());
     }
     let contrast = |class| Score::Contrast(Against::Class(class));
     let group = |classes: Vec<usize>| Score::Group { name: String::new(), classes };

@@ -94,6 +94,19 @@ impl Explanation {
         if self.maps.segments.is_some() { "part" } else { "mask" }
     }
 
+    /// The meaning of the colours of a map of drops.
+    pub fn colours_in_words(&self, scale: &Scale) -> String {
+        let meaning = scale.meaning();
+        match &self.maps.score {
+            Score::Group { name, .. } => meaning.replace("the class", name),
+            Score::Entropy => meaning
+                .replace("evidence for the class", "where a mask makes the answer more certain")
+                .replace("evidence against it", "where it makes it less certain")
+                .replace("is the strongest where a mask makes", "is where a mask makes"),
+            _ => meaning.to_string(),
+        }
+    }
+
     /// The reason for the paler parts of a map of drops, as the end of a sentence.
     pub fn pale_in_words(&self) -> &'static str {
         match self.aggregate {
@@ -171,7 +184,7 @@ impl Explanation {
             0.0 => [format!("no {} changes the {}", self.mask_name(), self.score_in_words()), String::new()],
             _ => [
                 format!("{}, {}", self.drop_in_words(), measured(&scale, map.iter())),
-                format!("{}{}", scale.meaning(), self.pale_in_words()),
+                format!("{}{}", self.colours_in_words(&scale), self.pale_in_words()),
             ],
         };
         map::draw(&MapFigure {

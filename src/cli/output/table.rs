@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use occlude::network::geometry::Rect;
 use occlude::text::shown;
-use occlude::{Classification, Error, Labels, OcclusionMaps, Result};
+use occlude::{Classification, Error, Labels, OcclusionMaps, Result, Score};
 
 /// Number of classes in the list, unless the user gives another number.
 pub const LISTED: usize = 5;
@@ -64,17 +64,30 @@ pub fn strongest(maps: &OcclusionMaps, k: usize) -> [String; 2] {
         };
         format!("{} {place}", drop(map.get(row, column)))
     };
-    let evidence_for = if map.max() > 0.0 {
-        format!("strongest evidence for      {}", under(map.max_position()))
-    } else {
-        "no evidence for the class at any position".to_string()
+    let [strongest_for, strongest_against, none_for, none_against] = match maps.score {
+        Score::Entropy => ["largest fall", "largest rise", "no fall", "no rise"],
+        Score::Group { .. } => [
+            "strongest evidence for    ",
+            "strongest evidence against",
+            "no evidence for the group",
+            "no evidence against the group",
+        ],
+        _ => [
+            "strongest evidence for    ",
+            "strongest evidence against",
+            "no evidence for the class",
+            "no evidence against the class",
+        ],
     };
-    let evidence_against = if map.min() < 0.0 {
-        format!("strongest evidence against  {}", under(map.min_position()))
-    } else {
-        "no evidence against the class at any position".to_string()
+    let largest = match map.max() > 0.0 {
+        true => format!("{strongest_for}  {}", under(map.max_position())),
+        false => format!("{none_for} at any position"),
     };
-    [evidence_for, evidence_against]
+    let least = match map.min() < 0.0 {
+        true => format!("{strongest_against}  {}", under(map.min_position())),
+        false => format!("{none_against} at any position"),
+    };
+    [largest, least]
 }
 
 /// A box of pixels in words, which leave no doubt about its last row and column.

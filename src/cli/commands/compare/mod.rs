@@ -215,7 +215,7 @@ fn draw(explanations: &[Explanation], has_contrast: bool, stems: &[String], draw
             explanations[0].drop_in_words(),
             scale.clipped_in_words()
         ),
-        format!("{}{}", scale.meaning(), explanations[0].pale_in_words()),
+        format!("{}{}", explanations[0].colours_in_words(&scale), explanations[0].pale_in_words()),
     ];
     if has_contrast {
         let arrangement = if is_mixed { Arrangement::DownBeside } else { Arrangement::Across };

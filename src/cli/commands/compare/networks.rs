@@ -165,7 +165,7 @@ fn draw(explanations: &[Explanation; 2], stem: &str, drawing: &Drawing) -> Canva
         format!("before: {}; after: {}", before.network, after.network),
         sizes(&before.maps, drawing.mark),
         format!("{drops}, on one scale for all maps{}", scale.clipped_in_words()),
-        format!("{}{}", scale.meaning(), before.pale_in_words()),
+        format!("{}{}", before.colours_in_words(&scale), before.pale_in_words()),
     ];
     panels::draw(
         &format!("Evidence in {stem} before and after"),
