@@ -37,7 +37,7 @@ pub struct Group {
 ///
 /// let own = Groups::parse("pets.txt", b"pets: tabby, goldfish, 151-268\n", labels)?;
 /// assert_eq!(own.find("pets")?.classes.len(), 120);
-/// assert!(groups.find("dgo").unwrap_err().to_string().contains("did you mean dog"));
+/// assert!(groups.find("doge").unwrap_err().to_string().contains("did you mean dog"));
 /// # Ok::<(), occlude::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

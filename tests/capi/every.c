@@ -343,7 +343,7 @@ static void refusals(const occlude_network *network, const occlude_image *image,
     ARGUMENT("options: is NULL", occlude_options_wordnet_group(NULL, network, "dog"));
     ARGUMENT("network: is NULL", occlude_options_wordnet_group(options, NULL, "dog"));
     ARGUMENT("name: is NULL", occlude_options_wordnet_group(options, network, NULL));
-    REFUSED(OCCLUDE_ERROR_OPTION, "did you mean dog", occlude_options_wordnet_group(options, network, "dgo"));
+    REFUSED(OCCLUDE_ERROR_OPTION, "did you mean dog", occlude_options_wordnet_group(options, network, "doge"));
 
     ARGUMENT("network: is NULL", occlude_explain(NULL, image, NULL, NULL, NULL, NULL, &no_maps));
     CHECK(no_maps == NULL);

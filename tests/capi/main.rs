@@ -102,6 +102,7 @@ fn in_c(rust: &str) -> String {
         ("c_int", "int"),
         ("c_void", "void"),
         ("f32", "float"),
+        ("i32", "int32_t"),
         ("u8", "uint8_t"),
         ("u64", "uint64_t"),
         ("usize", "size_t"),

@@ -148,7 +148,7 @@ fn contradictions_are_refused() {
     GrayImage::new(30, 20).save(folder.path().join("small.png")).unwrap();
     fs::write(folder.path().join("text.png"), "not a picture").unwrap();
     let cases: [(&[&str], i32, &str); 17] = [
-        (&["--score", "group:dgo"], 1, "group \"dgo\" is not possible: expected the name of a group"),
+        (&["--score", "group:doge"], 1, "group \"doge\" is not possible: expected the name of a group"),
         (
             &["--score", "group:dog", "--classes", "top2"],
             1,

@@ -129,7 +129,7 @@ mod tests {
         ] {
             assert!(score(wrong).is_err(), "{wrong}");
         }
-        for (wrong, problem) in [("contrast:tabbi", "did you mean tabby"), ("group:dgo", "did you mean dog")]
+        for (wrong, problem) in [("contrast:tabbi", "did you mean tabby"), ("group:doge", "did you mean dog")]
         {
             assert!(resolved(wrong).unwrap_err().to_string().contains(problem), "{wrong}");
         }
