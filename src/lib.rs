@@ -202,6 +202,7 @@ pub mod weights;
 pub use error::{Error, Result};
 pub use explain::faithfulness::{Curves, Faithfulness, Ranking};
 pub use explain::gradcam::GradCam;
+pub use explain::pairs::{ClassInteractions, Interactions, Places};
 pub use explain::region::{Region, RegionPart, Threshold};
 pub use explain::smallest::{ClassParts, OnSearch, SmallestPart, SmallestParts};
 pub use forward::{Activations, Classification, GoogLeNet, softmax};

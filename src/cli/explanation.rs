@@ -16,9 +16,10 @@ use occlude::network::geometry::Rect;
 use occlude::text::shown;
 use occlude::weights::Source;
 use occlude::{
-    Activations, Against, ClassParts, Classification, Curves, Error, Faithfulness, GoogLeNet, Input, Labels,
-    MaskValue, OcclusionMaps, OcclusionSensitivity, Photograph, Placement, Prepared, Progress, Ranking,
-    Refinement, Resize, Result, Score, Segments, Shape, SmallestParts, Upsampling, Weights,
+    Activations, Against, ClassInteractions, ClassParts, Classification, Curves, Error, Faithfulness,
+    GoogLeNet, Input, Interactions, Labels, MaskValue, OcclusionMaps, OcclusionSensitivity, Photograph,
+    Placement, Places, Prepared, Progress, Ranking, Refinement, Resize, Result, Score, Segments, Shape,
+    SmallestParts, Upsampling, Weights,
 };
 
 use crate::cli::args::classes::Classes;
@@ -90,6 +91,19 @@ pub struct Explanation {
     pub placement: Placement,
     /// The curves of each method for each class; empty unless requested.
     pub faithfulness: Vec<(Method, Curves)>,
+    /// The interactions of the strongest places of each class; empty unless requested.
+    pub pairs: Vec<PlacePairs>,
+}
+
+/// The strongest places of one class's map and their interactions.
+#[derive(Clone)]
+pub struct PlacePairs {
+    /// The number of places that were asked for; there may be fewer.
+    pub asked: usize,
+    /// Rows and columns of the grid.
+    pub positions: Vec<[usize; 2]>,
+    /// `None` if there are less than two places.
+    pub measured: Option<ClassInteractions>,
 }
 
 impl Session {
@@ -251,6 +265,7 @@ impl Session {
             aggregate: if sweep.segments.is_some() { Aggregate::Windows } else { sweep.aggregate },
             placement: sweep.placement,
             faithfulness: Vec::new(),
+            pairs: Vec::new(),
         }
     }
 
@@ -308,6 +323,44 @@ impl Session {
         let test = test.score(question.score.clone());
         let curves = test.cancel(&self.cancel).on_progress(&on_progress).run(&input, &asked)?;
         explanation.faithfulness = rankings.iter().map(|(method, ..)| *method).zip(curves).collect();
+        Ok(())
+    }
+}
+
+impl Session {
+    /// Measures the interactions of the strongest places of the map of each class, at most `count`.
+    pub fn interact(
+        &self,
+        explanation: &mut Explanation,
+        question: &Question,
+        count: usize,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<()> {
+        let maps = &explanation.maps;
+        let rect = |&[row, column]: &[usize; 2]| maps.mask_rect(row, column);
+        let chosen: Vec<Vec<[usize; 2]>> =
+            (0..maps.classes.len()).map(|k| maps.strongest_places(k, count)).collect();
+        let rects: Vec<Vec<Rect>> =
+            chosen.iter().map(|positions| positions.iter().map(rect).collect()).collect();
+        let asked = maps.classes.iter().zip(&rects).filter(|(_, rects)| rects.len() > 1);
+        let asked: Vec<Places> = asked.map(|(class, rects)| (*class, &rects[..])).collect();
+        let on_progress = |done| {
+            progress(done);
+            self.control_flow()
+        };
+        let sweep = question.sweep;
+        let measurement =
+            Interactions::new(&self.net).mask_value(sweep.mask_value).exhaustive(sweep.exhaustive);
+        let measurement = measurement.score(question.score.clone()).on_progress(&on_progress);
+        let input = explanation.photograph.picture(self.resize).input();
+        let measured = measurement.run(&input, &asked)?;
+        measured.iter().try_for_each(|found| require_finite(&found.scores))?;
+        let mut measured = measured.into_iter();
+        let pairs = |positions: Vec<[usize; 2]>| {
+            let measured = if positions.len() > 1 { measured.next() } else { None };
+            PlacePairs { asked: count, positions, measured }
+        };
+        explanation.pairs = chosen.into_iter().map(pairs).collect();
         Ok(())
     }
 }

@@ -1,7 +1,9 @@
-//! Other explanations to hold an occlusion map against, a measure of which is better, and regions:
-//! where a map's evidence lies, and the smallest parts that keep or lose a class.
+//! Other explanations to hold an occlusion map against, a measure of which is better, the interactions
+//! of a map's places, and regions: where a map's evidence lies, and the smallest parts that keep or lose
+//! a class.
 
 pub mod faithfulness;
 pub mod gradcam;
+pub mod pairs;
 pub mod region;
 pub mod smallest;

@@ -34,3 +34,5 @@ mod served;
 mod served_page;
 mod shared_scale;
 mod trace;
+#[cfg(feature = "builtin")]
+mod trust;

@@ -8,6 +8,7 @@ mod exercises;
 mod gradcam;
 mod learn;
 mod masks;
+mod pairs;
 mod places;
 #[cfg(all(feature = "builtin", feature = "image"))]
 mod regions;

@@ -7,6 +7,7 @@ use clap::Args;
 use super::arrays::Arrays;
 use super::drawing::Figures;
 use super::sweep::{Pool, Sweep};
+use super::values::between;
 
 /// Map which parts of a photograph are evidence for a class by sliding a mask over it
 #[derive(Args)]
@@ -21,6 +22,7 @@ Files written to DIR:
   <image>-most-probable.png         with --show class: the most probable class at each mask position
   <image>-<layer>-<channel>.png     with --activation: the map of a feature
   <image>-<class>-faithfulness.png  with --faithfulness: the deletion and insertion curves
+  <image>-<class>-pairs.png         with --pairs: the strongest places and the interactions of each two
   map.json                          all numbers
   maps.npz, .npy, .safetensors      with --arrays: the same numbers as arrays
 For several photographs, each has these files in a folder of its own, DIR/<image>, named as by `occlude batch`; the
@@ -62,6 +64,7 @@ Examples:
   occlude explain cat.jpg --show drop,class --colours jet --mask-value blur --region 40,0,180,224
   occlude explain cat.jpg --activation inception_4c/output:strongest --faithfulness
   occlude explain cat.jpg --mask-size 15 --stride 5 --progressive
+  occlude explain cat.jpg --pairs 4 --score logit
   occlude explain poodle.jpg terrier.jpg --scale shared --out maps")]
 pub struct Explain {
     /// The photographs: PNG, JPEG, WebP, BMP, GIF or TIFF; - is standard input
@@ -79,6 +82,13 @@ pub struct Explain {
     /// Grad-CAM
     #[arg(long)]
     pub faithfulness: bool,
+
+    /// Also cover the K strongest places of each map together, 2 to 10, in every combination (2^K masked
+    /// pictures for each class), and report for each pair what the sum of the single drops misses, and
+    /// the Shapley-Taylor interaction index. Each class has its own places: the positions with the
+    /// largest drops, chosen in this order, without those whose mask overlaps one chosen before
+    #[arg(long, value_name = "K", allow_hyphen_values = true, value_parser = |text: &str| between(text, 2, 10))]
+    pub pairs: Option<usize>,
 
     /// Sweep from coarse to fine: write a first figure after about a tenth of the time, refine it
     /// during the sweep, and show a preview in the terminal. The results are the same

@@ -160,6 +160,9 @@ fn sweep(
     if args.faithfulness {
         session.measure(&mut explanation, question, &progress)?;
     }
+    if let Some(count) = args.pairs {
+        session.interact(&mut explanation, question, count, &progress)?;
+    }
     drop(bar);
     if let Some(preview) = &mut *preview.lock().expect("as above") {
         show(preview, &explanation);
@@ -216,7 +219,7 @@ fn summary(explanation: &Explanation, drawing: &Drawing, run: [f32; 2], written:
         let (map, _) = explanation.drops(k);
         let scale = drop_scale(drawing, &map, run);
         let notes = explanation.notes(k, &map, scale.limit(), &scale);
-        notes.into_iter().for_each(|note| line(format!("  {note}")));
+        notes.into_iter().chain(explanation.pairs_in_words(k)).for_each(|text| line(format!("  {text}")));
     }
 
     for feature in &maps.features {

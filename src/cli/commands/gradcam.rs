@@ -90,6 +90,7 @@ fn draw(backdrop: &Backdrop, said: &Classification, maps: &GradCam, k: usize, la
         ],
         mark: None,
         base: None,
+        hatched: None,
     })
 }
 

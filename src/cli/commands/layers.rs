@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::cli::args::{Common, Layers};
 use crate::cli::output::files;
-use crate::cli::render::canvas::{Canvas, Format};
+use crate::cli::render::canvas::{Canvas, Format, STROKE};
 use crate::cli::render::page::{FAINT_INK, INK, MARGIN, PAGE};
 use crate::cli::render::text::Style;
 use crate::cli::terminal::console;
@@ -250,7 +250,7 @@ fn draw(network: &Network) -> Canvas {
                 true => from[1] + (STEP[1] - BOX[1]) as f32 / 2.0,
                 false => to[1] - (STEP[1] - BOX[1]) as f32 / 2.0,
             };
-            canvas.curve(vec![from, [from[0], bend], [to[0], bend], to], line);
+            canvas.curve(vec![from, [from[0], bend], [to[0], bend], to], line, STROKE);
         }
     }
     for block in &boxes {

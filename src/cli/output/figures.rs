@@ -73,6 +73,11 @@ impl Explanation {
                 add(&format!("{slug}-faithfulness"), self.faithfulness_figure(k));
             }
         }
+        for (k, slug) in slugs.iter().enumerate() {
+            if let Some(figure) = self.pairs_figure(&backdrop, k) {
+                add(&format!("{slug}-pairs"), figure);
+            }
+        }
         files
     }
 
@@ -198,6 +203,7 @@ impl Explanation {
             meaning: meaning.each_ref().map(String::as_str),
             mark: self.outlined(drawing),
             base: None,
+            hatched: None,
         })
     }
 
@@ -225,6 +231,7 @@ impl Explanation {
             ],
             mark: self.outlined(drawing),
             base: Some(base),
+            hatched: None,
         })
     }
 
@@ -254,6 +261,7 @@ impl Explanation {
             ],
             mark: self.outlined(drawing),
             base: None,
+            hatched: None,
         })
     }
 

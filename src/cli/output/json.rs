@@ -8,12 +8,13 @@ use std::path::Path;
 use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;
 use occlude::text::is_control;
-use occlude::{Classification, GradCam, Labels, MaskValue, Score, Segments, Shape};
+use occlude::{Classification, GradCam, Labels, MaskValue, OcclusionMaps, Score, Segments, Shape};
 use serde::Serialize;
 
 use super::contrast::Contrast;
+use super::pairs::pairs;
 use crate::cli::args::Aggregate;
-use crate::cli::explanation::{Explanation, LoadedPhotograph, Session};
+use crate::cli::explanation::{Explanation, LoadedPhotograph, PlacePairs, Session};
 use crate::cli::source::shown;
 
 /// The photograph and the network from which the numbers of an object were computed.
@@ -116,6 +117,8 @@ struct MapsObject<'a> {
     attributions: Vec<Vec<Vec<f32>>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     faithfulness: Vec<Faithful<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pairs: Vec<Interacting<'a>>,
     positions: usize,
     #[serde(flatten)]
     run: Option<RunInfo<'a>>,
@@ -175,6 +178,33 @@ struct Faithful<'a> {
     shares: &'a [f32],
     deletion: &'a [f32],
     insertion: &'a [f32],
+}
+
+/// The strongest places of a class and their interactions.
+#[derive(Serialize)]
+struct Interacting<'a> {
+    class: usize,
+    places: Vec<Place>,
+    /// For each coalition, the score with its places covered; empty without a pair.
+    scores: &'a [f32],
+    pairs: Vec<Pair>,
+}
+
+/// A place: the centre of its mask, the covered rows and columns, and the drop.
+#[derive(Serialize)]
+struct Place {
+    x: usize,
+    y: usize,
+    covered: [usize; 4],
+    drop: f32,
+}
+
+#[derive(Serialize)]
+struct Pair {
+    /// Their indices in `places`.
+    places: [usize; 2],
+    missed: f64,
+    index: f64,
 }
 
 /// The object of `compare.json`.
@@ -334,8 +364,28 @@ fn result(explanation: &Explanation) -> MapsObject<'_> {
                 insertion: &curves.insertion,
             })
             .collect(),
+        pairs: explanation.pairs.iter().zip(0..).map(|(found, k)| interacting(maps, k, found)).collect(),
         positions: rows * columns,
         run: None,
+    }
+}
+
+fn interacting<'a>(maps: &OcclusionMaps, k: usize, found: &'a PlacePairs) -> Interacting<'a> {
+    let place = |&[row, column]: &[usize; 2]| {
+        let [y, x] = maps.centre(row, column);
+        let Rect { y0, x0, y1, x1 } = maps.mask_rect(row, column);
+        Place { x, y, covered: [y0, x0, y1, x1], drop: maps.map(k).get(row, column) }
+    };
+    let measured = found.measured.as_ref();
+    let pair = |places @ [i, j]: [usize; 2]| {
+        let measured = measured?;
+        Some(Pair { places, missed: measured.missed(i, j), index: measured.index(i, j) })
+    };
+    Interacting {
+        class: maps.classes[k],
+        places: found.positions.iter().map(place).collect(),
+        scores: measured.map_or(&[], |measured| &measured.scores),
+        pairs: pairs(found.positions.len()).filter_map(pair).collect(),
     }
 }
 

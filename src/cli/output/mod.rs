@@ -9,6 +9,7 @@ pub mod files;
 pub mod json;
 pub mod lock;
 pub mod names;
+pub mod pairs;
 pub mod report;
 pub mod results;
 pub mod table;

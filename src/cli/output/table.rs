@@ -42,7 +42,7 @@ pub fn score(value: f32) -> String {
 }
 
 /// The drop of a score, like [`score`], with its sign.
-fn drop(value: f32) -> String {
+pub fn drop(value: f32) -> String {
     let sign = if value.is_sign_negative() { "" } else { "+" };
     format!("{sign}{}", score(value))
 }

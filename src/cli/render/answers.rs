@@ -1,6 +1,6 @@
 //! The figure of the answers to photographs of known classes: calibration, and a table of the classes.
 
-use super::canvas::{Area, Canvas};
+use super::canvas::{Area, Canvas, STROKE};
 use super::page::{FAINT_INK, GAP, INK, MARGIN, PAGE, Texts, caption_style, note_style, page, tick_style};
 use super::text::{Style, mix};
 
@@ -75,7 +75,7 @@ fn calibration(canvas: &mut Canvas, [left, top]: [u32; 2], bins: &[Option<f64>])
         canvas.fill([left + from + 2, top + SIDE - height, to - from - 4, height], FULL);
     }
     let end = |at: u32| [(left + at) as f32, (top + SIDE - at) as f32];
-    canvas.curve(vec![end(0), end(SIDE)], EXACT);
+    canvas.curve(vec![end(0), end(SIDE)], EXACT, STROKE);
     canvas.outline([left, top, SIDE, SIDE], INK);
     let below = top + SIDE + tick_style().height + GAP / 2;
     canvas.text(note_style(), left, below, "probability of the answer");

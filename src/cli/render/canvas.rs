@@ -28,8 +28,8 @@ impl Format {
     }
 }
 
-/// Width of curves, in pixels.
-const STROKE: f32 = 3.0;
+/// Usual width of curves, in pixels.
+pub const STROKE: f32 = 3.0;
 
 /// An opaque page and the shapes on it. Later shapes cover earlier ones. Coordinates are in pixels
 /// from the upper left corner.
@@ -54,7 +54,8 @@ enum Shape {
         y: u32,
         text: String,
     },
-    Curve(Vec<[f32; 2]>, [u8; 3]),
+    /// With the width of the line.
+    Curve(Vec<[f32; 2]>, [u8; 3], f32),
 }
 
 impl Canvas {
@@ -97,9 +98,9 @@ impl Canvas {
         self.text(style, right.saturating_sub(style.width(text)), y, text);
     }
 
-    /// Draws straight lines from point to point.
-    pub fn curve(&mut self, points: Vec<[f32; 2]>, colour: [u8; 3]) {
-        self.shapes.push(Shape::Curve(points, colour));
+    /// Draws straight lines of this width from point to point.
+    pub fn curve(&mut self, points: Vec<[f32; 2]>, colour: [u8; 3], width: f32) {
+        self.shapes.push(Shape::Curve(points, colour, width));
     }
 
     /// The contents of a file in the given format.
@@ -129,9 +130,9 @@ impl Canvas {
                 }
                 Shape::Image(area, rgb) => each_pixel(&mut image, *area, |at| rgb.as_chunks().0[at]),
                 Shape::Text { style, x, y, text } => style.draw(&mut image, *x, *y, text),
-                Shape::Curve(points, colour) => {
+                Shape::Curve(points, colour, width) => {
                     for ends in points.windows(2) {
-                        draw_line(&mut image, ends[0], ends[1], *colour);
+                        draw_line(&mut image, ends[0], ends[1], *colour, *width);
                     }
                 }
             }
@@ -178,10 +179,10 @@ impl Canvas {
                     style.width(text),
                     escape(text)
                 ),
-                Shape::Curve(points, colour) => {
+                Shape::Curve(points, colour, width) => {
                     let points: Vec<String> = points.iter().map(|[x, y]| format!("{x:.1},{y:.1}")).collect();
                     format!(
-                        "<polyline points=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{STROKE}\" stroke-linejoin=\"round\"/>",
+                        "<polyline points=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{width}\" stroke-linejoin=\"round\"/>",
                         points.join(" "),
                         hex(*colour)
                     )
@@ -203,8 +204,8 @@ fn each_pixel(image: &mut RgbImage, [x0, y0, width, height]: Area, colour: impl 
 }
 
 /// Draws a line. The distance of each pixel from the line gives its coverage.
-fn draw_line(image: &mut RgbImage, a: [f32; 2], b: [f32; 2], colour: [u8; 3]) {
-    let reach = STROKE / 2.0 + 1.0;
+fn draw_line(image: &mut RgbImage, a: [f32; 2], b: [f32; 2], colour: [u8; 3], width: f32) {
+    let reach = width / 2.0 + 1.0;
     let range = |axis: usize, limit: u32| {
         let low = (a[axis].min(b[axis]) - reach).max(0.0) as u32;
         low..((a[axis].max(b[axis]) + reach) as u32 + 1).min(limit)
@@ -216,7 +217,7 @@ fn draw_line(image: &mut RgbImage, a: [f32; 2], b: [f32; 2], colour: [u8; 3]) {
             let (px, py) = (x as f32 + 0.5 - a[0], y as f32 + 0.5 - a[1]);
             let along = ((px * dx + py * dy) / square).clamp(0.0, 1.0);
             let distance = (px - along * dx).hypot(py - along * dy);
-            let cover = (STROKE / 2.0 + 0.5 - distance).clamp(0.0, 1.0);
+            let cover = (width / 2.0 + 0.5 - distance).clamp(0.0, 1.0);
             let pixel = image.get_pixel_mut(x, y);
             pixel.0 = mix(pixel.0, colour, cover);
         }
@@ -259,7 +260,7 @@ mod tests {
         canvas.image([30, 3, 2, 2], vec![10, 0, 0, 20, 0, 0, 30, 0, 0, 40, 0, 0]);
         canvas.text(Style::book(14, [0; 3]), 2, 20, "a < b & \"c\"\u{1}\u{202e}");
         canvas.text(Style::book(14, [0; 3]), 2, 20, "");
-        canvas.curve(vec![[50.0, 5.0], [50.0, 30.0]], [0, 99, 0]);
+        canvas.curve(vec![[50.0, 5.0], [50.0, 30.0]], [0, 99, 0], STROKE);
         canvas
     }
 
@@ -278,7 +279,7 @@ mod tests {
     fn shapes_outside_the_page_are_not_drawn() {
         let mut canvas = Canvas::new(10, 10, [0; 3]);
         canvas.fill([5, 5, 100, 100], [7; 3]);
-        canvas.curve(vec![[-50.0, -50.0], [50.0, 50.0]], [8; 3]);
+        canvas.curve(vec![[-50.0, -50.0], [50.0, 50.0]], [8; 3], STROKE);
         assert_eq!(canvas.pixels().dimensions(), (10, 10));
     }
 

@@ -6,7 +6,9 @@ use occlude::image::resize::Upsampling;
 
 use super::backdrop::{Backdrop, grey};
 use super::canvas::Canvas;
-use super::page::{GAP, INK, MARGIN, Texts, draw_mask_size, note_style, outline_area, page, tick_style};
+use super::page::{
+    GAP, INK, MARGIN, PAGE, Texts, draw_mask_size, note_style, outline_area, page, tick_style,
+};
 use super::scale::{BAR_ROOM, LEAST_BAR, Scale, draw_bar};
 use super::text::mix;
 
@@ -79,6 +81,16 @@ pub struct MapFigure<'a> {
     pub mark: Option<[usize; 2]>,
     /// The value of the uncovered picture, marked at the colour bar.
     pub base: Option<f32>,
+    /// The values of the map whose places are hatched, and the words for them below the colour bar.
+    pub hatched: Option<(&'a [bool], [&'a str; 2])>,
+}
+
+/// Distance between the lines of a hatching, and their width.
+const HATCH: [usize; 2] = [14, 2];
+
+/// True for the pixels of the lines of a hatching.
+fn is_hatched(y: usize, x: usize) -> bool {
+    (y + x) % HATCH[0] < HATCH[1]
 }
 
 /// Draws the photograph with the map over it, title, mask size and colour bar, on an opaque white
@@ -88,18 +100,46 @@ pub struct MapFigure<'a> {
 /// If the length of the map differs from its shape.
 pub fn draw(content: &MapFigure) -> Canvas {
     let [height, width] = content.backdrop.on_page();
-    let bar = height.max(LEAST_BAR);
+    let words = 2 * tick_style().height + 2 * GAP;
+    let legend = content.hatched.map_or(0, |_| words);
+    let bar = height.max(LEAST_BAR + legend);
     let MapFigure { backdrop, title, value, note, caution, .. } = *content;
     let meaning: Vec<&str> = content.meaning.into_iter().chain(backdrop.dark_in_words()).collect();
     let texts = Texts { title, value, note, caution, meaning: &meaning };
     let (mut figure, top) = page(&texts, [width + BAR_ROOM, bar]);
-    figure.image([MARGIN, top, width, height], content.overlay.over(content.backdrop, &content.scale));
+    let mut pixels = content.overlay.over(content.backdrop, &content.scale);
+    let left = MARGIN + width + MARGIN;
+    if let Some((hatched, names)) = content.hatched {
+        hatch(&mut pixels, &content.overlay, backdrop, hatched);
+        let (side, y) = (2 * tick_style().height, top + bar - 2 * tick_style().height);
+        let line = |i: usize| if is_hatched(i / side as usize, i % side as usize) { INK } else { PAGE };
+        figure.image([left, y, side, side], (0..(side * side) as usize).flat_map(line).collect());
+        figure.outline([left, y, side, side], INK);
+        figure.lines(tick_style(), left + side + GAP, y, &names.map(str::to_string));
+    }
+    figure.image([MARGIN, top, width, height], pixels);
     outline_area(&mut figure, [MARGIN, top], content.overlay.lattice.area(), content.backdrop);
     if let Some(size) = content.mark {
         draw_mask_size(&mut figure, [MARGIN, top], size, content.backdrop);
     }
-    draw_bar(&mut figure, [MARGIN + width + MARGIN, top], bar, &content.scale, content.base);
+    draw_bar(&mut figure, [left, top], bar - legend, &content.scale, content.base);
     figure
+}
+
+/// Draws lines over the places of some values, of which each has the pixels that are nearest to it.
+fn hatch(pixels: &mut [u8], overlay: &Overlay, backdrop: &Backdrop, hatched: &[bool]) {
+    let [x, y, width, height] = backdrop.area_of(overlay.lattice.area()).map(|length| length as usize);
+    let places = [0, 1].map(|axis| backdrop.places(axis));
+    let cells: Vec<f32> = hatched.iter().map(|&is| f32::from(u8::from(is))).collect();
+    let (rows, columns) = (&places[0][y..y + height], &places[1][x..x + width]);
+    let values = overlay.lattice.values(&cells, rows, columns, Upsampling::Nearest);
+    for (i, _) in values.iter().enumerate().filter(|(_, value)| **value > 0.0) {
+        let [y, x] = [y + i / width, x + i % width];
+        if is_hatched(y, x) {
+            let pixel = &mut pixels.as_chunks_mut::<3>().0[y * backdrop.size[1] + x];
+            *pixel = mix(*pixel, INK, 0.75);
+        }
+    }
 }
 
 /// A category of tiles and its line of the legend.
@@ -206,6 +246,7 @@ mod tests {
             meaning: ["red", "blue"],
             mark: Some([45, 45]),
             base: None,
+            hatched: None,
         }
     }
 

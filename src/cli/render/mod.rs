@@ -1,6 +1,6 @@
 //! The figures of the command.
 //!
-//! `map`, `panels`, `plots`, `regions`, `sheet` and `strip` each lay out one kind of figure, with the
+//! `links`, `map`, `panels`, `plots`, `regions`, `sheet` and `strip` each lay out one kind of figure, with the
 //! parts in `page` and `scale`, over the picture of `backdrop`. `canvas`, `colours` and `text` draw
 //! them. `preview` shows a map in the terminal.
 
@@ -8,6 +8,7 @@ pub mod answers;
 pub mod backdrop;
 pub mod canvas;
 pub mod colours;
+pub mod links;
 pub mod map;
 pub mod page;
 pub mod panels;

@@ -1,6 +1,6 @@
 //! Figures of curves.
 
-use super::canvas::Canvas;
+use super::canvas::{Canvas, STROKE};
 use super::colours::Colours;
 use super::page::{GAP, INK, MARGIN, PAGE, TITLE_LINES, caption_style, note_style, tick_style, title_style};
 use super::scale::{Scale, TICKS_WIDTH, range, ticks};
@@ -61,7 +61,11 @@ pub fn draw(
         figure.outline([left, plot_top, side, side], INK);
         figure.text(note_style(), left, plot_top + side + tick_style().height + GAP / 2, across);
         for (n, line) in lines.iter().enumerate() {
-            figure.curve(shares.iter().zip(line.values).map(|(&x, &y)| place(x, y)).collect(), line.colour);
+            figure.curve(
+                shares.iter().zip(line.values).map(|(&x, &y)| place(x, y)).collect(),
+                line.colour,
+                STROKE,
+            );
             let y = legend_top + n as u32 * (tick_style().height + GAP / 2);
             figure.fill([left, y + tick_style().height / 2 - 2, 3 * GAP, 4], line.colour);
             let name = tick_style().shorten(&line.name, side - 4 * GAP);

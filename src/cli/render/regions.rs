@@ -1,7 +1,7 @@
 //! Figures of regions: copies of one photograph, of its own shape, with contours and boxes.
 
 use super::backdrop::within;
-use super::canvas::Canvas;
+use super::canvas::{Canvas, STROKE};
 use super::page::{
     GAP, MARGIN, NOTE_LINES, PAGE, TITLE_LINES, caption_style, caution_style, note_style, ringed, title_style,
 };
@@ -68,7 +68,11 @@ pub fn draw(
         figure.image([left, photo_top, width, height], panel.pixels.clone());
         let place = |[x, y]: [f32; 2]| [left as f32 + x * width as f32, photo_top as f32 + y * height as f32];
         for contour in &panel.contours {
-            figure.curve(contour.iter().chain(contour.first()).map(|at| place(*at)).collect(), CONTOUR);
+            figure.curve(
+                contour.iter().chain(contour.first()).map(|at| place(*at)).collect(),
+                CONTOUR,
+                STROKE,
+            );
         }
         for &[x0, y0, x1, y1] in &panel.boxes {
             let ([x0, y0], [x1, y1]) = (place([x0, y0]), place([x1, y1]));

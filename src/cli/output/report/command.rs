@@ -31,6 +31,7 @@ pub fn line(
         images: _,
         classes: _,
         faithfulness,
+        pairs,
         progressive: _,
         pool: _,
         out: _,
@@ -123,6 +124,9 @@ pub fn line(
     if !arrays.is_empty() {
         let words: Vec<_> = arrays.iter().map(|file| word_of(ARRAY_FILES, *file)).collect();
         option("--arrays", words.join(","));
+    }
+    if let Some(count) = pairs {
+        option("--pairs", count.to_string());
     }
     option("--out", path(out));
     option("--report", path(report));
