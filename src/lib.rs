@@ -204,6 +204,7 @@ pub use explain::faithfulness::{Curves, Faithfulness, Ranking};
 pub use explain::gradcam::GradCam;
 pub use explain::pairs::{ClassInteractions, Interactions, Places};
 pub use explain::region::{Region, RegionPart, Threshold};
+pub use explain::rise::{Rise, RiseMaps};
 pub use explain::smallest::{ClassParts, OnSearch, SmallestPart, SmallestParts};
 pub use forward::{Activations, Classification, GoogLeNet, softmax};
 pub use image::lattice::Placement;

@@ -6,4 +6,5 @@ pub mod faithfulness;
 pub mod gradcam;
 pub mod pairs;
 pub mod region;
+pub mod rise;
 pub mod smallest;

@@ -19,6 +19,7 @@ mod protobuf;
 mod pth;
 mod safetensors;
 mod seeded;
+mod shuffled;
 mod tensor;
 mod torchvision;
 

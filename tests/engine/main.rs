@@ -13,6 +13,8 @@ mod places;
 #[cfg(all(feature = "builtin", feature = "image"))]
 mod regions;
 mod reproducible;
+#[cfg(feature = "builtin")]
+mod rise;
 mod scores;
 mod seeded;
 mod sweep;
