@@ -17,9 +17,9 @@ use occlude::text::shown;
 use occlude::weights::Source;
 use occlude::{
     Activations, Against, ClassInteractions, ClassParts, Classification, Curves, Error, Faithfulness,
-    GoogLeNet, Input, Interactions, Labels, MaskValue, OcclusionMaps, OcclusionSensitivity, Photograph,
-    Placement, Places, Prepared, Progress, Ranking, Refinement, Resize, Result, Score, Segments, Shape,
-    SmallestParts, Upsampling, Weights,
+    GoogLeNet, Input, Labels, MaskValue, OcclusionMaps, OcclusionSensitivity, Photograph, Placement,
+    Prepared, Progress, Ranking, Refinement, Resize, Result, Score, Segments, Shape, SmallestParts,
+    Upsampling, Weights,
 };
 
 use crate::cli::args::classes::Classes;
@@ -93,6 +93,8 @@ pub struct Explanation {
     pub faithfulness: Vec<(Method, Curves)>,
     /// The interactions of the strongest places of each class; empty unless requested.
     pub pairs: Vec<PlacePairs>,
+    /// The maps of the same classes with other masks, at the same centres; empty unless requested.
+    pub robust: Vec<OcclusionMaps>,
 }
 
 /// The strongest places of one class's map and their interactions.
@@ -132,7 +134,7 @@ impl Session {
     }
 
     /// The return value for callbacks of sweeps and searches.
-    fn control_flow(&self) -> ControlFlow<()> {
+    pub fn control_flow(&self) -> ControlFlow<()> {
         if self.cancel.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
@@ -266,6 +268,7 @@ impl Session {
             placement: sweep.placement,
             faithfulness: Vec::new(),
             pairs: Vec::new(),
+            robust: Vec::new(),
         }
     }
 
@@ -327,44 +330,6 @@ impl Session {
     }
 }
 
-impl Session {
-    /// Measures the interactions of the strongest places of the map of each class, at most `count`.
-    pub fn interact(
-        &self,
-        explanation: &mut Explanation,
-        question: &Question,
-        count: usize,
-        progress: &(dyn Fn(Progress) + Sync),
-    ) -> Result<()> {
-        let maps = &explanation.maps;
-        let rect = |&[row, column]: &[usize; 2]| maps.mask_rect(row, column);
-        let chosen: Vec<Vec<[usize; 2]>> =
-            (0..maps.classes.len()).map(|k| maps.strongest_places(k, count)).collect();
-        let rects: Vec<Vec<Rect>> =
-            chosen.iter().map(|positions| positions.iter().map(rect).collect()).collect();
-        let asked = maps.classes.iter().zip(&rects).filter(|(_, rects)| rects.len() > 1);
-        let asked: Vec<Places> = asked.map(|(class, rects)| (*class, &rects[..])).collect();
-        let on_progress = |done| {
-            progress(done);
-            self.control_flow()
-        };
-        let sweep = question.sweep;
-        let measurement =
-            Interactions::new(&self.net).mask_value(sweep.mask_value).exhaustive(sweep.exhaustive);
-        let measurement = measurement.score(question.score.clone()).on_progress(&on_progress);
-        let input = explanation.photograph.picture(self.resize).input();
-        let measured = measurement.run(&input, &asked)?;
-        measured.iter().try_for_each(|found| require_finite(&found.scores))?;
-        let mut measured = measured.into_iter();
-        let pairs = |positions: Vec<[usize; 2]>| {
-            let measured = if positions.len() > 1 { measured.next() } else { None };
-            PlacePairs { asked: count, positions, measured }
-        };
-        explanation.pairs = chosen.into_iter().map(pairs).collect();
-        Ok(())
-    }
-}
-
 /// Adds to the error of an unknown class name the network that has this class, if there is one.
 fn elsewhere(mut error: Error, labels: &Labels) -> Error {
     if let Error::UnknownClass { name, elsewhere, .. } = &mut error {
@@ -382,7 +347,7 @@ fn elsewhere(mut error: Error, labels: &Labels) -> Error {
 }
 
 /// The error with the name of the option on the command line.
-fn named_as_here(mut error: Error) -> Error {
+pub fn named_as_here(mut error: Error) -> Error {
     if let Error::Option { name, .. } = &mut error {
         *name = match *name {
             "max memory" => "--max-memory",
@@ -475,7 +440,7 @@ impl LoadedPhotograph {
 }
 
 /// The library's sweep with the options of the command line, without the classes.
-fn options<'n>(
+pub fn options<'n>(
     net: &'n GoogLeNet,
     question: &'n Question,
     segments: Option<&'n Segments>,

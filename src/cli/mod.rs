@@ -12,6 +12,7 @@ pub mod output;
 mod page;
 mod photographs;
 mod render;
+pub mod repeats;
 mod source;
 pub mod terminal;
 pub mod weights;
@@ -45,7 +46,9 @@ pub fn run(command_line: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Explain(args) => commands::explain::run(common, args),
         Command::Features(args) => commands::features::run(common, args),
         Command::Gradcam(args) => commands::gradcam::run(common, args),
+        Command::Rise(args) => commands::rise::run(common, args),
         Command::Region(args) => commands::region::run(common, args),
+        Command::Check(args) => commands::check::run(common, args),
         Command::Batch(args) => commands::batch::run(common, args, &matches),
         Command::Merge(args) => commands::batch::merge::run(args),
         Command::Learn(args) => commands::learn::run(common, args),

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use occlude::{Error, MaskValue, Result, Shape};
 
 use super::arrays::Arrays;
 use super::drawing::Figures;
+use super::robust::Robust;
 use super::sweep::{Pool, Sweep};
 use super::values::between;
 
@@ -23,6 +25,7 @@ Files written to DIR:
   <image>-<layer>-<channel>.png     with --activation: the map of a feature
   <image>-<class>-faithfulness.png  with --faithfulness: the deletion and insertion curves
   <image>-<class>-pairs.png         with --pairs: the strongest places and the interactions of each two
+  <image>-<class>-robust.png        with --robust: the mean of the maps with other masks, and where their signs agree
   map.json                          all numbers
   maps.npz, .npy, .safetensors      with --arrays: the same numbers as arrays
 For several photographs, each has these files in a folder of its own, DIR/<image>, named as by `occlude batch`; the
@@ -65,6 +68,8 @@ Examples:
   occlude explain cat.jpg --activation inception_4c/output:strongest --faithfulness
   occlude explain cat.jpg --mask-size 15 --stride 5 --progressive
   occlude explain cat.jpg --pairs 4 --score logit
+  occlude explain cat.jpg --robust
+  occlude explain cat.jpg --robust --robust-size 20 --robust-size 45 --robust-fill auto --robust-fill noise
   occlude explain poodle.jpg terrier.jpg --scale shared --out maps")]
 pub struct Explain {
     /// The photographs: PNG, JPEG, WebP, BMP, GIF or TIFF; - is standard input
@@ -119,5 +124,35 @@ pub struct Explain {
     pub sweep: Sweep,
 
     #[command(flatten)]
+    pub robust: Robust,
+
+    #[command(flatten)]
     pub figures: Figures,
+}
+
+impl Explain {
+    /// Refuses `--pairs` with masks that are no rectangles, or whose content depends on the mask.
+    ///
+    /// # Errors
+    /// [`Error::Option`].
+    pub fn check_pairs(&self) -> Result<()> {
+        let sweep = &self.sweep;
+        let is_local = matches!(sweep.mask_value, MaskValue::Patch | MaskValue::Inpaint);
+        let others = [
+            (sweep.inverse, "--inverse".to_string()),
+            (sweep.segments.is_some(), "--segments".to_string()),
+            (sweep.mask_channel.is_some(), "--mask-channel".to_string()),
+            (sweep.mask_picture.is_some(), "--mask-picture".to_string()),
+            (sweep.mask_shape != Shape::Rectangle, format!("--mask-shape {}", sweep.mask_shape)),
+            (is_local, format!("--mask-value {}", sweep.mask_value)),
+        ];
+        match others.into_iter().find(|(is_asked, _)| *is_asked && self.pairs.is_some()) {
+            Some((_, other)) => Err(Error::Option {
+                name: "--pairs",
+                found: format!("with {other}"),
+                expected: "rectangles that are covered with a fill that is the same for all".to_string(),
+            }),
+            None => Ok(()),
+        }
+    }
 }

@@ -6,6 +6,7 @@
 
 pub mod arrays;
 mod batch;
+mod check;
 pub mod classes;
 mod classify;
 mod compare;
@@ -19,6 +20,8 @@ mod layers;
 mod learn;
 mod profile;
 mod region;
+mod rise;
+mod robust;
 pub mod score;
 #[cfg(feature = "serve")]
 mod serve;
@@ -35,6 +38,7 @@ use occlude::Resize;
 
 pub use arrays::{ArrayFile, Arrays};
 pub use batch::{Batch, Merge};
+pub use check::Check;
 pub use classify::Classify;
 pub use compare::Compare;
 pub use completions::{Completions, Man};
@@ -47,6 +51,8 @@ pub use layers::Layers;
 pub use learn::Learn;
 pub use profile::Profile;
 pub use region::Region;
+pub use rise::Rise;
+pub use robust::Robust;
 #[cfg(feature = "serve")]
 pub use serve::Serve;
 pub use sweep::{Aggregate, Sweep};
@@ -66,7 +72,9 @@ Examples:
   occlude explain cat.jpg --out out
   occlude compare poodle.jpg terrier.jpg
   occlude gradcam cat.jpg
+  occlude rise cat.jpg
   occlude region cat.jpg
+  occlude check cat.jpg
   occlude features cat.jpg --layer inception_4c/output
   occlude batch photos --out maps
   occlude learn dogs --out dogs.safetensors
@@ -135,7 +143,9 @@ pub enum Command {
     Explain(Box<Explain>),
     Compare(Box<Compare>),
     Gradcam(Gradcam),
+    Rise(Rise),
     Region(Box<Region>),
+    Check(Box<Check>),
     Features(Features),
     Batch(Box<Batch>),
     Merge(Merge),

@@ -57,13 +57,18 @@ pub fn between(text: &str, least: usize, most: usize) -> Result<usize, String> {
     value.ok_or_else(|| format!("expected a whole number from {least} to {most}"))
 }
 
+/// Parses a share above 0 and at most 1.
+pub fn share(text: &str) -> Result<f32, String> {
+    let share = text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0);
+    share.ok_or_else(|| "expected a number above 0 and at most 1".to_string())
+}
+
 pub fn threshold(text: &str) -> Result<Threshold, String> {
     if text == "otsu" {
         return Ok(Threshold::Otsu);
     }
-    let share = text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0);
-    let expected = "expected a share of the maximum, above 0 and at most 1, or otsu";
-    share.map(Threshold::Share).ok_or_else(|| expected.to_string())
+    let expected = |_| "expected a share of the maximum, above 0 and at most 1, or otsu".to_string();
+    share(text).map(Threshold::Share).map_err(expected)
 }
 
 /// Parses an amount of memory: "2G", "1.5 GiB", "500M", or bytes without a unit.

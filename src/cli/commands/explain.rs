@@ -27,6 +27,8 @@ use crate::cli::terminal::threads::on_threads;
 pub fn run(common: &Common, args: &Explain) -> Result<ExitCode> {
     // These checks come first, so that an error is reported before the sweep.
     let output = OutputFolder::check(&args.out)?;
+    args.robust.masks(&args.sweep)?;
+    args.check_pairs()?;
     let images = different(&args.images);
     if let Some(report) = &args.report {
         if images.len() == 1 {
@@ -163,6 +165,10 @@ fn sweep(
     if let Some(count) = args.pairs {
         session.interact(&mut explanation, question, count, &progress)?;
     }
+    let masks = args.robust.masks(&args.sweep)?;
+    if !masks.is_empty() {
+        session.repeat(&mut explanation, question, &masks, &|done, total| bar.show(done, total))?;
+    }
     drop(bar);
     if let Some(preview) = &mut *preview.lock().expect("as above") {
         show(preview, &explanation);
@@ -219,7 +225,8 @@ fn summary(explanation: &Explanation, drawing: &Drawing, run: [f32; 2], written:
         let (map, _) = explanation.drops(k);
         let scale = drop_scale(drawing, &map, run);
         let notes = explanation.notes(k, &map, scale.limit(), &scale);
-        notes.into_iter().chain(explanation.pairs_in_words(k)).for_each(|text| line(format!("  {text}")));
+        let texts = notes.into_iter().chain(explanation.pairs_in_words(k));
+        texts.chain(explanation.survivors_in_words(k)).for_each(|text| line(format!("  {text}")));
     }
 
     for feature in &maps.features {

@@ -2,6 +2,7 @@
 //! `render` and `weights`.
 
 pub mod batch;
+pub mod check;
 pub mod classify;
 pub mod compare;
 pub mod completions;
@@ -14,6 +15,7 @@ pub mod learn;
 pub mod man;
 pub mod profile;
 pub mod region;
+pub mod rise;
 #[cfg(feature = "serve")]
 pub mod serve;
 pub mod trace;

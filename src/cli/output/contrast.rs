@@ -51,9 +51,40 @@ pub fn correlation(a: &[f32], b: &[f32]) -> Option<f32> {
     (spread > 0.0).then(|| (product(a, mean_a, b, mean_b) / spread.sqrt()) as f32)
 }
 
+/// Spearman's rank correlation of the values of two maps: Pearson's of their ranks, of which equal values
+/// have the mean; `None` if one is constant.
+pub fn rank_correlation(a: &[f32], b: &[f32]) -> Option<f32> {
+    correlation(&ranks(a), &ranks(b))
+}
+
+/// The ranks of values, from 0 on. Half numbers up to 2^23 are exact.
+fn ranks(values: &[f32]) -> Vec<f32> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
+    let mut ranks = vec![0.0; values.len()];
+    let mut first = 0;
+    // Zeros of either sign are equal.
+    for equal in order.chunk_by(|&a, &b| values[a] == values[b]) {
+        equal.iter().for_each(|&i| ranks[i] = first as f32 + (equal.len() - 1) as f32 / 2.0);
+        first += equal.len();
+    }
+    ranks
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rank_correlation_is_spearmans() {
+        assert_eq!(ranks(&[3.0, -0.0, 0.0, 7.0, 3.0, 3.0]), [3.0, 0.5, 0.5, 5.0, 3.0, 3.0]);
+        assert_eq!(rank_correlation(&[1.0, 2.0, 3.0], &[1.0, 50.0, 51.0]), Some(1.0));
+        assert_eq!(rank_correlation(&[1.0, 2.0, 3.0], &[0.0, -1.0, -2.0]), Some(-1.0));
+        assert_eq!(rank_correlation(&[1.0, 2.0], &[0.0, -0.0]), None);
+        // The formula without ties: 1 - 6 * (sum of squared differences of ranks) / (n (n^2 - 1)).
+        let found = rank_correlation(&[1.0, 2.0, 4.0, 8.0, 9.0], &[3.0, -1.0, 2.0, 7.0, 5.0]).unwrap();
+        assert!((found - (1.0 - 6.0 * 8.0 / 120.0)).abs() < 1e-6, "{found}");
+    }
 
     #[test]
     fn correlation_is_pearsons() {

@@ -77,6 +77,9 @@ impl Explanation {
             if let Some(figure) = self.pairs_figure(&backdrop, k) {
                 add(&format!("{slug}-pairs"), figure);
             }
+            if let Some(figure) = self.robust_figure(&backdrop, k, drawing) {
+                add(&format!("{slug}-robust"), figure);
+            }
         }
         files
     }
@@ -121,7 +124,7 @@ impl Explanation {
     }
 
     /// The same for a map with one value for each mask position, whatever `--aggregate` is.
-    fn pale_positions_in_words(&self) -> &'static str {
+    pub fn pale_positions_in_words(&self) -> &'static str {
         match self.placement {
             Placement::Centres if self.maps.segments.is_none() => "; paler where no mask was centred",
             _ => "",
@@ -388,7 +391,7 @@ fn improbable_in_words(probability: f32) -> &'static str {
 }
 
 /// The largest magnitude.
-fn magnitude(map: &[f32]) -> f32 {
+pub fn magnitude(map: &[f32]) -> f32 {
     map.iter().fold(0.0, |most, value| most.max(value.abs()))
 }
 

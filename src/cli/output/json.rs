@@ -119,6 +119,8 @@ struct MapsObject<'a> {
     faithfulness: Vec<Faithful<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pairs: Vec<Interacting<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    robust: Vec<Repeated>,
     positions: usize,
     #[serde(flatten)]
     run: Option<RunInfo<'a>>,
@@ -178,6 +180,42 @@ struct Faithful<'a> {
     shares: &'a [f32],
     deletion: &'a [f32],
     insertion: &'a [f32],
+}
+
+/// The maps of a class with other masks, combined.
+#[derive(Serialize)]
+struct Repeated {
+    class: usize,
+    /// Of the maps, each divided by its largest magnitude.
+    mean: Vec<Vec<f32>>,
+    /// The number of maps with the sign of the mean at each position.
+    agreeing: Vec<Vec<usize>>,
+    /// The least number that counts as agreement, and the share of positions that have it.
+    needed: usize,
+    agreement: f32,
+    /// The largest value of the mean, if it is positive.
+    strongest: Option<Strongest>,
+    maps: Vec<Repetition>,
+}
+
+#[derive(Serialize)]
+struct Strongest {
+    x: usize,
+    y: usize,
+    /// The number of maps in which it is among the strongest tenth of the positions.
+    among: usize,
+}
+
+/// One of the maps.
+#[derive(Serialize)]
+struct Repetition {
+    mask_size: [usize; 2],
+    mask_value: Fill,
+    grid: [usize; 2],
+    largest: f32,
+    /// With the mean.
+    correlation: Option<f32>,
+    map: Vec<Vec<f32>>,
 }
 
 /// The strongest places of a class and their interactions.
@@ -365,9 +403,36 @@ fn result(explanation: &Explanation) -> MapsObject<'_> {
             })
             .collect(),
         pairs: explanation.pairs.iter().zip(0..).map(|(found, k)| interacting(maps, k, found)).collect(),
+        robust: (0..maps.classes.len()).filter_map(|k| repeated(explanation, k)).collect(),
         positions: rows * columns,
         run: None,
     }
+}
+
+fn repeated(explanation: &Explanation, k: usize) -> Option<Repeated> {
+    let survey = explanation.survey(k)?;
+    let (maps, columns) = (&explanation.maps, explanation.maps.grid[1]);
+    let repetition = |(m, maps): (usize, &OcclusionMaps)| Repetition {
+        mask_size: maps.mask_size,
+        mask_value: fill(maps.mask_value),
+        grid: maps.grid,
+        largest: survey.largest[m],
+        correlation: survey.correlations[m],
+        map: nested(maps.map(k).values(), columns),
+    };
+    let strongest = |([row, column], among): ([usize; 2], usize)| {
+        let [y, x] = maps.centre(row, column);
+        Strongest { x, y, among }
+    };
+    Some(Repeated {
+        class: maps.classes[k],
+        mean: nested(survey.mean.values(), columns),
+        agreeing: survey.agreeing.chunks(columns).map(<[usize]>::to_vec).collect(),
+        needed: survey.needed,
+        agreement: survey.agreement(),
+        strongest: survey.strongest.map(strongest),
+        maps: explanation.robust.iter().enumerate().map(repetition).collect(),
+    })
 }
 
 fn interacting<'a>(maps: &OcclusionMaps, k: usize, found: &'a PlacePairs) -> Interacting<'a> {

@@ -12,4 +12,5 @@ pub mod names;
 pub mod pairs;
 pub mod report;
 pub mod results;
+pub mod robust;
 pub mod table;

@@ -34,11 +34,20 @@ fuzz_target!(|text: &str| {
             check_threads(gradcam.pool.threads);
             check_classes(&gradcam.classes);
         }
+        Command::Rise(rise) => {
+            check_threads(rise.pool.threads);
+            check_classes(&rise.classes);
+        }
         Command::Region(region) => {
             check_sweep(&region.sweep);
             check_threads(region.pool.threads);
             check_classes(&region.classes);
             assert!((4..=224).contains(&region.tile) && region.threshold.level(&[1.0]).is_ok());
+        }
+        Command::Check(check) => {
+            check_sweep(&check.sweep);
+            check_threads(check.pool.threads);
+            check_classes(&check.classes);
         }
         Command::Batch(batch) => {
             check_sweep(&batch.sweep);

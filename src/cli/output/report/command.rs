@@ -10,7 +10,9 @@ use occlude::{Feature, Shape, Upsampling};
 use crate::cli::args::arrays::{ARRAY_FILES, Arrays};
 use crate::cli::args::drawing::{CANVASES, COLOUR_RANGES, FORMATS, SHOWS, Shows, UPSAMPLINGS};
 use crate::cli::args::values::word_of;
-use crate::cli::args::{Aggregate, Common, Drawing, Explain, Figures, ScaleChoice, Show, Size, Sweep};
+use crate::cli::args::{
+    Aggregate, Common, Drawing, Explain, Figures, Robust, ScaleChoice, Show, Size, Sweep,
+};
 use crate::cli::explanation::Question;
 use crate::cli::render::backdrop::CanvasShape;
 use crate::cli::render::canvas::Format;
@@ -39,6 +41,7 @@ pub fn line(
         json: _,
         arrays: Arrays { arrays, upsampled },
         sweep,
+        robust: Robust { robust, robust_size, robust_fill },
         figures: Figures { show, drawing },
     } = args;
     let Sweep {
@@ -135,6 +138,11 @@ pub fn line(
     }
     if *faithfulness {
         words.push("--faithfulness".to_string());
+    }
+    if *robust {
+        words.push("--robust".to_string());
+        words.extend(robust_size.iter().map(|found| format!("--robust-size={}", size(found))));
+        words.extend(robust_fill.iter().map(|fill| format!("--robust-fill={fill}")));
     }
     if *exhaustive {
         words.push("--exhaustive".to_string());
