@@ -11,6 +11,7 @@
 #![allow(unsafe_code)]
 
 mod explain;
+mod learn;
 mod maps;
 mod network;
 mod options;

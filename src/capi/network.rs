@@ -47,7 +47,7 @@ pub(super) fn network(weights: &Weights) -> Outcome<Network> {
 }
 
 /// The first name of each class as a string of C.
-fn in_c(labels: &Labels) -> Vec<CString> {
+pub(super) fn in_c(labels: &Labels) -> Vec<CString> {
     (0..labels.count()).map(|class| CString::new(labels.short(class)).unwrap_or_default()).collect()
 }
 

@@ -209,6 +209,28 @@ int occlude_classify(const occlude_network *network, const occlude_image *image,
 int occlude_gradcam(const occlude_network *network, const occlude_image *image, const size_t *classes,
                     size_t count, float *maps, size_t values);
 
+/* ---- Learning other classes ---- */
+
+/* Returns the number of features of a picture: 1024 for the published weights, 0 for NULL. */
+size_t occlude_features_count(const occlude_network *network);
+
+/* Computes the features of a picture: the pooled activations that the last layer of the network reads.
+ * `count` must be occlude_features_count. */
+int occlude_features(const occlude_network *network, const occlude_image *image, float *features, size_t count);
+
+/* Makes a network for other classes: a copy whose last layer has learned from the features of photographs
+ * (occlude_features of the same network). Each photograph has `views` rows of features, one after the
+ * other: of itself and, with more than 1, of its mirror image or of parts. `values` must be `photographs` *
+ * `views` * occlude_features_count. `targets` has the class of each photograph, 0 to `classes` - 1; every
+ * class needs photographs. `l2` is the strength of the regularisation, above 0. With 0 it is chosen by
+ * cross-validation, for which every class needs 2 photographs. The classes are named "class 0" and so on;
+ * occlude_network_labels gives them other names. `network` may be freed before `learned`.
+ * Errors: OCCLUDE_ERROR_OPTION if there are fewer than 2 classes, a class outside their range, a number
+ * that is infinite or NaN; OCCLUDE_ERROR_MEMORY. */
+int occlude_network_learn(const occlude_network *network, const float *features, size_t values, size_t views,
+                          const size_t *targets, size_t photographs, size_t classes, double l2,
+                          occlude_network **learned);
+
 /* ---- Options ---- */
 
 /* Creates options with default values. Each of the following functions sets one of them. Unless

@@ -1,8 +1,13 @@
 //! The fully connected layer, which computes logits from the pooled activations of up to eight
 //! images (`docs/04-scores.md`).
 
+use std::sync::Mutex;
+
+use super::{GoogLeNet, packed_bytes};
+use crate::error::Result;
 use crate::kernels::{Convolution, Isa, PackedWeights, SparseActivations, Sum, WindowRow, pitch};
-use crate::parallel;
+use crate::weights::check_last_layer;
+use crate::{memory, parallel};
 
 /// Inputs that are summed in one chain of additions. A single chain over all 1024 inputs would have
 /// a rounding error of up to 2.5e-5, which changes a probability by 6e-6.
@@ -42,4 +47,26 @@ pub(crate) fn classify(
         }
     }
     (logits, sums.macs())
+}
+
+impl GoogLeNet {
+    /// A copy of the network whose last layer is another one, for other classes: its weights
+    /// `[classes][features]` and its biases `[classes]`. [`Weights::with_last_layer`](crate::Weights::with_last_layer)
+    /// does the same for weights that are written to a file.
+    ///
+    /// # Errors
+    /// [`Error::Option`](crate::Error::Option) if the number of classes is not in
+    /// 1..=[`MAX_CLASSES`](crate::network::MAX_CLASSES), or if a number is infinite or NaN;
+    /// [`Error::Weights`](crate::Error::Weights) if the number of weights is not that of the classes times
+    /// [`features_len`](Self::features_len); [`Error::Memory`](crate::Error::Memory).
+    pub fn with_last_layer(&self, weights: &[f32], biases: &[f32]) -> Result<GoogLeNet> {
+        check_last_layer(&self.network, weights, biases)?;
+        let mut network = self.network.clone();
+        network.set_classes(biases.len());
+        memory::require("the network", packed_bytes(&network) + 4 * memory::BESIDE)?;
+        let (_, before) = self.weights.split_last().expect("a network has layers");
+        let mut packed = before.to_vec();
+        packed.push(Some(PackedWeights::new(weights, biases, self.features_len(), 1)));
+        Ok(GoogLeNet { network, isa: self.isa, weights: packed, spare: Mutex::default() })
+    }
 }

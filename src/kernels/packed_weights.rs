@@ -11,6 +11,7 @@ pub(crate) const PANEL: usize = LINE;
 /// A convolution's weights, packed once for the kernels: panel by panel `[k][PANEL]`, where missing
 /// outputs are zero. The index `k` numbers the products of an output's sum, in their order: by row of
 /// the window, tap of the row, input channel.
+#[derive(Clone)]
 pub(crate) struct PackedWeights {
     outputs: usize,
     k: usize,

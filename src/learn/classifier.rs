@@ -160,7 +160,8 @@ impl Fit<'_> {
         Ok(LinearClassifier { weights, biases, objective: value, steps })
     }
 
-    fn check(&self, rows: &[usize]) -> Result<()> {
+    /// Checks all fields and some rows.
+    pub(crate) fn check(&self, rows: &[usize]) -> Result<()> {
         let count = self.features.count();
         let least = if self.fixed.is_some() { 1 } else { 2 };
         if !(least..=MAX_CLASSES).contains(&self.classes) {

@@ -17,4 +17,4 @@ mod weights;
 
 pub use classifier::{Fit, LinearClassifier};
 pub use features::Features;
-pub use validation::{CrossValidation, Tried, cross_validate, wilson_interval};
+pub use validation::{CrossValidation, Tried, cross_validate, stratified_folds, wilson_interval};

@@ -102,6 +102,20 @@ pub fn cross_validate(
     Ok(found)
 }
 
+/// The largest number of folds of [`stratified_folds`].
+const FOLDS: usize = 5;
+
+/// Folds for [`cross_validate`]: divides the photographs of each target evenly, in their order. There
+/// are five folds, or as many as the rarest target has photographs, at least two. `targets` has the
+/// target of each photograph, `0..count`; targets without photographs do not count.
+pub fn stratified_folds(targets: &[usize]) -> Vec<usize> {
+    let mut sizes = vec![0; targets.iter().max().map_or(0, |last| last + 1)];
+    let ranks: Vec<usize> = targets.iter().map(|&target| (sizes[target], sizes[target] += 1).0).collect();
+    let least = sizes.into_iter().filter(|&size| size > 0).min().unwrap_or(0);
+    let count = least.clamp(2, FOLDS);
+    ranks.iter().zip(targets).map(|(rank, target)| (rank + target) % count).collect()
+}
+
 /// The interval that contains the true share with a probability of 95 %, where `hits` of `count` trials
 /// were hits (Wilson, 1927). From 0 to 1 if there were no trials.
 pub fn wilson_interval(hits: usize, count: usize) -> [f64; 2] {

@@ -2,6 +2,7 @@
 
 use super::LinearClassifier;
 use crate::error::Result;
+use crate::forward::GoogLeNet;
 use crate::network::labels::Labels;
 use crate::weights::Weights;
 
@@ -24,6 +25,16 @@ impl LinearClassifier {
         let (before, biases) = weights.last_layer();
         let (before, biases) = (before.to_vec(), biases.to_vec());
         self.after(&before, &biases, weights, labels, name)
+    }
+
+    /// A copy of a loaded network with this classifier as its last layer.
+    ///
+    /// # Errors
+    /// As [`GoogLeNet::with_last_layer`].
+    pub fn replace_in_network(&self, net: &GoogLeNet) -> Result<GoogLeNet> {
+        let [weights, biases] = [&self.weights, &self.biases]
+            .map(|values| values.iter().map(|&value| value as f32).collect::<Vec<f32>>());
+        net.with_last_layer(&weights, &biases)
     }
 
     fn after(

@@ -34,6 +34,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::image::Resize;
 use crate::memory::room;
 use crate::network::labels::Labels;
 use crate::network::{MAX_CLASSES, Network};
@@ -66,6 +67,7 @@ pub struct Weights {
     network: Network,
     name: String,
     labels: Option<Labels>,
+    resize: Option<Resize>,
     /// The values of each tensor, by its name `<layer>.weight` or `<layer>.bias`.
     tensors: HashMap<String, Vec<f32>>,
 }
@@ -79,6 +81,9 @@ pub mod metadata {
     /// For torchvision's variant: "true" if its pictures are prepared with `transform_input`,
     /// "false" if not.
     pub const TRANSFORM_INPUT: &str = "transform_input";
+    /// The way in which the photographs of the training became squares: the name of a
+    /// [`Resize`](crate::Resize). Other values are ignored.
+    pub const RESIZE: &str = "resize";
 }
 
 impl Weights {
@@ -248,7 +253,8 @@ impl Weights {
             );
         }
         let tensors = tensors.into_iter().map(|tensor| (tensor.name, tensor.values)).collect();
-        Ok(Weights { network, name, labels, tensors })
+        let resize = metadata.get(metadata::RESIZE).and_then(|name| Resize::named(name));
+        Ok(Weights { network, name, labels, resize, tensors })
     }
 
     /// The table of the network that these weights belong to.
@@ -277,6 +283,17 @@ impl Weights {
         Ok(Weights { labels: Some(labels), ..self })
     }
 
+    /// The way in which the photographs of the training became squares, if the metadata of the file says
+    /// so.
+    pub fn resize(&self) -> Option<Resize> {
+        self.resize
+    }
+
+    /// Sets [`resize`](Self::resize).
+    pub fn with_resize(self, resize: Resize) -> Weights {
+        Weights { resize: Some(resize), ..self }
+    }
+
     /// The weights `[classes][features]` and the biases `[classes]` of the last layer.
     pub fn last_layer(&self) -> (&[f32], &[f32]) {
         let layer = &self.network.classifier().name;
@@ -299,18 +316,7 @@ impl Weights {
         name: &str,
     ) -> Result<Weights> {
         let classes = biases.len();
-        if !(1..=MAX_CLASSES).contains(&classes) {
-            return Err(Error::option("number of classes", classes, format!("1 to {MAX_CLASSES}")));
-        }
-        let features = self.last_layer().0.len() / self.network.classes();
-        if weights.len() != classes * features {
-            let found = weights.len();
-            let problem = format!("has {found} numbers, expected {features} for each of {classes} classes");
-            return Err(Error::weights("the last layer", problem));
-        }
-        if let Some(value) = weights.iter().chain(&biases).find(|value| !value.is_finite()) {
-            return Err(Error::option("weight", value, "a finite number"));
-        }
+        check_last_layer(&self.network, &weights, &biases)?;
         labels.check_count(classes)?;
         if !is_name(name) {
             let problem = "has a name that is not one line of at most 80 bytes";
@@ -329,14 +335,15 @@ impl Weights {
         torchvision::is_table(&self.network).then(|| torchvision::has_transform_input(&self.network))
     }
 
-    /// The metadata to store with these weights in a safetensors file: the name, `transform_input`
-    /// and the labels; see [`metadata`].
+    /// The metadata to store with these weights in a safetensors file: the name, `transform_input`, the
+    /// labels and the way of resizing; see [`metadata`].
     pub fn metadata(&self) -> Vec<(&'static str, String)> {
         let mut metadata = vec![(metadata::NETWORK, self.name.clone())];
         metadata.extend(self.transform_input().map(|on| (metadata::TRANSFORM_INPUT, on.to_string())));
         if let Some(labels) = &self.labels {
             metadata.push((metadata::LABELS, labels.lines()));
         }
+        metadata.extend(self.resize.map(|resize| (metadata::RESIZE, resize.to_string())));
         metadata
     }
 
@@ -384,6 +391,27 @@ impl Weights {
             Some(values) => values,
             None => panic!("the network has no layer \"{layer}\" with weights"),
         }
+    }
+}
+
+/// Checks the weights `[classes][features]` and the biases of another last layer of a network.
+///
+/// # Errors
+/// As [`Weights::with_last_layer`].
+pub(crate) fn check_last_layer(network: &Network, weights: &[f32], biases: &[f32]) -> Result<()> {
+    let classes = biases.len();
+    if !(1..=MAX_CLASSES).contains(&classes) {
+        return Err(Error::option("number of classes", classes, format!("1 to {MAX_CLASSES}")));
+    }
+    let features = network.blobs[network.classifier().input].channels;
+    if weights.len() != classes * features {
+        let found = weights.len();
+        let problem = format!("has {found} numbers, expected {features} for each of {classes} classes");
+        return Err(Error::weights("the last layer", problem));
+    }
+    match weights.iter().chain(biases).find(|value| !value.is_finite()) {
+        Some(value) => Err(Error::option("weight", value, "a finite number")),
+        None => Ok(()),
     }
 }
 

@@ -1,4 +1,4 @@
-/* Calls every function of the C interface, right and wrong. Prints the numbers, floats by their bits, for tests/capi/main.rs to compare with
+/* Calls every function of the C interface, right and wrong, except those of learn.c. Prints the numbers, floats by their bits, for tests/capi/main.rs to compare with
  * those of the Rust library; ends with 1 and a line on standard error if a function does not do as the header says.
  *
  *     every WEIGHTS PICTURE
@@ -9,26 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "occlude.h"
-
-#define CHECK(condition)                                                                                     \
-    do {                                                                                                     \
-        if (!(condition)) {                                                                                  \
-            fprintf(stderr, "line %d: not so: %s; %s\n", __LINE__, #condition, occlude_last_error());        \
-            exit(1);                                                                                         \
-        }                                                                                                    \
-    } while (0)
-
-#define DO(call) CHECK((call) == OCCLUDE_OK)
-
-/* The call fails with this status, and a message with this text. */
-#define REFUSED(status, text, call)                                                                          \
-    do {                                                                                                     \
-        CHECK((call) == (status));                                                                           \
-        CHECK(strstr(occlude_last_error(), (text)));                                                         \
-    } while (0)
-
-#define ARGUMENT(text, call) REFUSED(OCCLUDE_ERROR_ARGUMENT, "argument " text, call)
 
 /* It is set, and refused when it is used. */
 #define OUT_OF_RANGE(text, set)                                                                              \
@@ -40,17 +22,6 @@
     } while (0)
 
 enum { ROWS = 60, COLUMNS = 90, PADDING = 7, CLASSES = 1000, MOST = 121 };
-
-static void print(const char *name, const float *values, size_t count)
-{
-    printf("%s", name);
-    for (size_t i = 0; i < count; i++) {
-        uint32_t bits;
-        memcpy(&bits, values + i, sizeof bits);
-        printf(" %08x", (unsigned)bits);
-    }
-    printf("\n");
-}
 
 static void print_sizes(const char *name, const size_t *values, size_t count)
 {

@@ -17,6 +17,7 @@ use std::process::{Command, Output};
 
 use common::{SEED, picture, seeded_weights};
 use occlude::image::Framing;
+use occlude::learn::{Features, Fit, cross_validate, stratified_folds};
 use occlude::network::geometry::Rect;
 use occlude::{
     Against, Channel, GoogLeNet, Labels, MaskValue, OcclusionMaps, OcclusionSensitivity, Picture, Region,
@@ -103,6 +104,7 @@ fn in_c(rust: &str) -> String {
         ("c_void", "void"),
         ("f32", "float"),
         ("i32", "int32_t"),
+        ("f64", "double"),
         ("u8", "uint8_t"),
         ("u64", "uint64_t"),
         ("usize", "size_t"),
@@ -139,10 +141,10 @@ fn the_header_declares_what_the_library_exports() {
     let callback = "typedef int (*occlude_progress)(size_t done, size_t total, void *user);";
     assert!(header().contains(callback));
     assert!(interface().contains("extern \"C-unwind\" fn(usize, usize, *mut c_void) -> c_int>"));
-    // The program calls all functions, with valid and invalid arguments.
-    let program = read("tests/capi/every.c");
+    // The programs call all functions, with valid and invalid arguments.
+    let programs = read("tests/capi/every.c") + &read("tests/capi/learn.c");
     for name in declared.keys() {
-        assert!(program.contains(&format!("{name}(")), "{name} is not in tests/capi/every.c");
+        assert!(programs.contains(&format!("{name}(")), "{name} is not in the programs of tests/capi");
     }
 }
 
@@ -468,4 +470,43 @@ fn every_function_does_as_the_header_says() {
         assert!(found == expected, "{name}: {found:.300}\nexpected {expected:.300}");
     }
     assert_eq!(found.lines().count(), printed.0.lines().count());
+}
+
+#[test]
+fn a_c_program_teaches_a_network() {
+    if !compiler() {
+        return;
+    }
+    let files = ["chelsea.png", "camera.png"].map(|name| root().join("tests/data").join(name));
+    let net = GoogLeNet::new(&Weights::builtin()).unwrap();
+    let mut features = Features::new(net.features_len()).unwrap();
+    let mut printed = Printed(String::new());
+    let mut all = Vec::new();
+    let ways = [Resize::Stretch, Resize::CenterCrop, Resize::Pad];
+    for (resize, file) in ways.iter().flat_map(|&resize| files.iter().map(move |file| (resize, file))) {
+        let row = net.features(&Picture::open(file, resize).unwrap().input());
+        features.push(&row).unwrap();
+        all.extend(row);
+    }
+    printed.floats("features", &all);
+    let rows: Vec<usize> = (0..features.count()).collect();
+    let alternating = [0, 1, 0, 1, 0, 1];
+    let fit = |targets, l2| Fit { features: &features, targets, classes: 2, fixed: None, l2 };
+    // Three photographs of each class: three folds.
+    let folds = [0, 1, 1, 2, 2, 0];
+    let found = cross_validate(&fit(&alternating, 1.0), 1, &folds, &mut |_, _| Ok(())).unwrap();
+    assert_eq!(stratified_folds(&alternating), folds);
+    let input = Picture::open(&files[1], Resize::Pad).unwrap().input();
+    for (targets, l2) in [(&alternating, 0.01), (&alternating, found.l2), (&[0, 0, 0, 1, 1, 1], 0.5)] {
+        let classifier = fit(targets, l2).run(&rows).unwrap();
+        let labels = Labels::numbered(2);
+        let taught = classifier.replace_in(Weights::builtin(), labels, "taught").unwrap();
+        let said = GoogLeNet::new(&taught).unwrap().classify(&input);
+        printed.floats("learned", &said.probabilities);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("learn");
+    compile("tests/capi/learn.c", &shared(), &program);
+    let found = succeed(Command::new(&program).args(&files));
+    assert!(found == printed.0, "{found:.300}\nexpected {:.300}", printed.0);
 }

@@ -359,6 +359,26 @@ fn an_evaluation_counts_the_networks_answers() {
 }
 
 #[test]
+fn a_trained_network_tells_how_its_photographs_were_prepared() {
+    let folder = photos();
+    run(builtin(&folder, &["learn", "photos", "--out", "padded.safetensors", "--resize", "pad"]));
+    let path = folder.path().join("padded.safetensors");
+    assert_eq!(Weights::load(&path).unwrap().resize(), Some(Resize::Pad));
+    let note = |resize: &str| {
+        let photograph = "test/rings/4.png";
+        let arguments = ["classify", photograph, "--weights", "padded.safetensors", "--resize", resize];
+        let [_, error] = run(occlude(&folder, &arguments));
+        error
+    };
+    assert!(
+        note("stretch").contains("has learned from photographs prepared with --resize pad, not stretch"),
+        "{}",
+        note("stretch")
+    );
+    assert!(!note("pad").contains("--resize"));
+}
+
+#[test]
 fn two_networks_are_compared_on_one_photograph() {
     let folder = photos();
     fs::rename(folder.path().join("photos/squares"), folder.path().join("photos/cat")).unwrap();

@@ -1,7 +1,8 @@
 //! Solutions of the exercises in the chapters of `docs/`. The argument of `answer!` is a solution, and
 //! the lines after it compare it with the library. `examples/exercises.rs` is this file with blanks
 //! in place of the answers: `OCCLUDE_BOOK=write cargo test --release --test repository exercises`
-//! writes it. The tests use the random network of `Weights::seeded` and need no file:
+//! writes it. Most use the random network of `Weights::seeded`; the last one
+//! uses the built-in network and photographs of the repository:
 //! `cargo test --release --test engine exercises::`.
 
 macro_rules! answer {
@@ -15,8 +16,8 @@ use occlude::learn::{Features, Fit};
 use occlude::network::geometry::{Rect, Window};
 use occlude::network::{BlobId, Layer, Network, Op};
 use occlude::{
-    Activations, GoogLeNet, Input, MaskValue, OcclusionSensitivity, Picture, Resize, Score, Threshold,
-    Weights, reference,
+    Activations, GoogLeNet, Input, MaskValue, OcclusionSensitivity, Photograph, Picture, Resize, Score,
+    Threshold, Weights, reference,
 };
 use std::sync::LazyLock;
 
@@ -765,4 +766,44 @@ fn exercise_11_1_the_gradient_is_zero_at_the_lowest_point() {
             assert!(gradient.abs() < 1e-4, "class {class}, feature {column}: {gradient}");
         }
     }
+}
+
+/// Given: the built-in network, taught with six views of a cat and six of a photographer; its map of the
+/// cat; and a box around the cat's eyes and nose. On what does the map rest? Compute the share of its
+/// positive drops that are at mask centres in the box. (The chapter asks the same about photographs of
+/// your own.)
+#[cfg(feature = "builtin")]
+#[test]
+fn exercise_11_2_the_map_of_a_taught_network_rests_on_the_face() {
+    let net = GoogLeNet::new(&Weights::builtin()).unwrap();
+    let open =
+        |name: &str| Photograph::open(format!("{}/tests/data/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let photographs = [open("chelsea.png"), open("camera.png")];
+    let mut features = Features::new(net.features_len()).unwrap();
+    for view in photographs.iter().flat_map(|photograph| photograph.views(Resize::Stretch)) {
+        features.push(&net.features(&view.input())).unwrap();
+    }
+    let targets: Vec<usize> = (0..12).map(|row| row / 6).collect();
+    let fit = Fit { features: &features, targets: &targets, classes: 2, fixed: None, l2: 0.01 };
+    let taught = fit.run(&(0..12).collect::<Vec<_>>()).unwrap().replace_in_network(&net).unwrap();
+
+    let cat = photographs[0].picture(Resize::Stretch).input();
+    let maps = OcclusionSensitivity::new(&taught).classes([0]).score(Score::Logit).run(&cat).unwrap();
+    let face = Rect { y0: 60, x0: 65, y1: 198, x1: 171 };
+    let [rows, columns] = maps.grid;
+    let is_inside = |row: usize, column: usize| {
+        let [y, x] = maps.centre(row, column);
+        (face.y0..face.y1).contains(&y) && (face.x0..face.x1).contains(&x)
+    };
+    let drop = |row: usize, column: usize| maps.map(0).get(row, column).max(0.0);
+    let share: f32 = answer!({
+        let positions = || (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
+        let all: f32 = positions().map(|(row, column)| drop(row, column)).sum();
+        let inside = positions().filter(|&(row, column)| is_inside(row, column));
+        inside.map(|(row, column)| drop(row, column)).sum::<f32>() / all
+    });
+
+    // The face is less than a third of the picture, and has more than half of the evidence.
+    assert!((face.y1 - face.y0) * (face.x1 - face.x0) * 3 < 224 * 224);
+    assert!(share > 0.5 && share < 1.0, "{share}");
 }

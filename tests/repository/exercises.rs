@@ -10,8 +10,8 @@ use crate::book::{chapters, is_written};
 const HEAD: &str = "\
 //! Exercises for the chapters of `docs/`. Replace each `todo!()` of an exercise by your answer. The
 //! lines after it compare the answer with the library. This command checks exercise 1.1:
-//! `cargo test --release --example exercises exercise_1_1`. The exercises use the random network of
-//! `Weights::seeded` and need no file. Solutions are in `tests/engine/exercises.rs`.
+//! `cargo test --release --example exercises exercise_1_1`. Most exercises use the random network
+//! of `Weights::seeded`. Solutions are in `tests/engine/exercises.rs`.
 #![allow(unused, unreachable_code, clippy::diverging_sub_expression, reason = \"the blanks\")]
 
 use occlude";

@@ -27,7 +27,8 @@ classes are trained against photographs of other things: those of folders that a
 those of --others.
 
 Files written:
-  NET.safetensors  the network with the names of its classes; every command accepts it with --weights
+  NET.safetensors  the network with the names of its classes and the value of --resize; every command accepts it with
+                   --weights
   NET-learn.json   beside it: the photographs with their checksums, the answer to each, the accuracy, the confusion table,
                    the regularisations that were tried, the checksums of both networks
 All files depend only on the photographs, the weights, the options and the version of this program.

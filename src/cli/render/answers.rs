@@ -36,11 +36,12 @@ pub struct AnswersFigure<'a> {
 /// each answer.
 pub fn draw(figure: &AnswersFigure) -> Canvas {
     let rows = figure.classes.len() as u32;
-    let cell = (MOST / (rows + 1)).clamp(2, CELL);
+    let columns = columns(figure) as u32;
+    let cell = (MOST / columns).clamp(2, CELL);
     let has_texts = cell == CELL;
     let names = if has_texts { NAME } else { 0 };
     let left_part = LABELS + SIDE + 2 * MARGIN;
-    let table = [names + (rows + 1) * cell, rows * cell];
+    let table = [names + columns * cell, rows * cell];
     let head = caption_style().height + note_style().height + GAP;
     let height = head + (SIDE + 2 * tick_style().height + GAP).max(table[1] + cell);
     let (mut canvas, top) =
@@ -81,10 +82,17 @@ fn calibration(canvas: &mut Canvas, [left, top]: [u32; 2], bins: &[Option<f64>])
     canvas.text(note_style(), left, below, "probability of the answer");
 }
 
+/// The number of columns of the table. Answers that are no class of the photographs have one if there are
+/// any.
+fn columns(figure: &AnswersFigure) -> usize {
+    let others = figure.classes.len();
+    others + usize::from(figure.counts.iter().any(|row| row[others] > 0))
+}
+
 /// Draws the cells of the table, with names and counts if there are few.
 fn cells(canvas: &mut Canvas, [left, top]: [u32; 2], [names, cell]: [u32; 2], figure: &AnswersFigure) {
     let small = |colour: [u8; 3]| Style::book(18, colour);
-    let others = figure.classes.len();
+    let columns = columns(figure);
     for (y, (class, row)) in (0..).zip(figure.classes.iter().zip(figure.counts)) {
         let total = row.iter().sum::<usize>().max(1);
         let label = top + y * cell + cell.saturating_sub(small(INK).height) / 2;
@@ -94,7 +102,7 @@ fn cells(canvas: &mut Canvas, [left, top]: [u32; 2], [names, cell]: [u32; 2], fi
             canvas.text(small(INK), left, label, &name);
             canvas.text_ending(small(FAINT_INK), left + names - GAP, label, &number);
         }
-        for (x, &count) in (0..).zip(row) {
+        for (x, &count) in (0..).zip(&row[..columns]) {
             let area: Area = [left + names + x * cell, top + y * cell, cell, cell];
             let share = (count as f32 / total as f32).sqrt();
             canvas.fill(area, mix(PAGE, FULL, share));
@@ -106,10 +114,12 @@ fn cells(canvas: &mut Canvas, [left, top]: [u32; 2], [names, cell]: [u32; 2], fi
             }
         }
     }
-    let (columns, rows) = (others as u32 + 1, others as u32);
+    let (columns, rows) = (columns as u32, figure.classes.len() as u32);
     canvas.outline([left + names, top, columns * cell, rows * cell], INK);
-    // The other answers are apart.
-    canvas.fill([left + names + rows * cell, top, 1, rows * cell], INK);
+    if columns > rows {
+        // The other answers are apart.
+        canvas.fill([left + names + rows * cell, top, 1, rows * cell], INK);
+    }
     if names > 0 {
         for x in 0..columns {
             let text = if x == rows { "…".to_string() } else { format!("{}", x + 1) };
@@ -142,5 +152,16 @@ mod tests {
             assert!(drawn.width < 2000 && drawn.height < 2000, "{} {}", drawn.width, drawn.height);
             assert_margins(&drawn, "answers");
         }
+    }
+
+    #[test]
+    fn other_answers_have_a_column_if_there_are_any() {
+        let names = ["a", "b"].map(String::from);
+        let count = |other| {
+            let texts = Texts { title: "", value: "", note: "", caution: "", meaning: &[] };
+            let counts = [vec![1, 2, 0], vec![0, 3, other]];
+            columns(&AnswersFigure { texts, right: &[], classes: &names, counts: &counts })
+        };
+        assert_eq!([count(1), count(0)], [3, 2]);
     }
 }

@@ -75,6 +75,15 @@ fn announce(common: &Common, source: &Source, weights: &Weights) {
         _ => "; `occlude weights fetch` downloads the published network of 1000 classes".to_string(),
     };
     console::print_note(&format!("network: {}{from}", describe(weights)));
+    if let Some(resize) = weights.resize()
+        && resize != common.resize
+    {
+        console::print_note(&format!(
+            "this network has learned from photographs prepared with --resize {resize}, not {}; its answers are better \
+             with that option",
+            common.resize
+        ));
+    }
 }
 
 /// Replaces the names of the classes by those of `--labels`, if that option is given.

@@ -137,11 +137,6 @@ impl Classes {
         }
     }
 
-    /// Number of targets.
-    pub fn groups(&self) -> usize {
-        self.new_count() + usize::from(self.keeps)
-    }
-
     /// The answer to a photograph of `class`: the largest of the new logits and of those before.
     pub fn answer(&self, class: usize, logits: &[f64], before: &Before) -> Answer {
         let best = (0..logits.len()).fold(0, |best, at| if logits[at] > logits[best] { at } else { best });

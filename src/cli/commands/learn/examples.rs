@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use occlude::forward::log_sum_exp;
-use occlude::learn::Features;
+use occlude::learn::{Features, stratified_folds};
 use occlude::{Error, GoogLeNet, Photograph, Picture, Resize, Result, memory};
 
 use crate::cli::checksum::sha256;
@@ -15,8 +15,6 @@ use crate::cli::terminal::console;
 
 /// The smallest number of photographs of a class.
 pub const LEAST: usize = 3;
-/// The largest number of folds.
-const FOLDS: usize = 5;
 
 /// A photograph and the index of its class.
 pub struct Example {
@@ -119,21 +117,13 @@ pub fn features(net: &GoogLeNet, resize: Resize, mut examples: Vec<Example>) -> 
     Ok(Learned { examples, features, before })
 }
 
-/// The fold of each example. `group` is the group of a class; the examples of a group are divided evenly,
-/// in the order of their checksums, so that neighbours in a folder are apart.
-pub fn folds(examples: &[Example], groups: usize, group: impl Fn(usize) -> usize) -> Vec<usize> {
-    let of = |wanted: usize| -> Vec<usize> {
-        let mut of: Vec<usize> =
-            (0..examples.len()).filter(|&i| group(examples[i].class) == wanted).collect();
-        of.sort_by_key(|&i| &examples[i].sha256);
-        of
-    };
-    let by_group: Vec<Vec<usize>> = (0..groups).map(of).collect();
-    let least = by_group.iter().map(Vec::len).min().unwrap_or(0);
-    let count = least.clamp(2, FOLDS);
+/// The fold of each example. The examples of a target are divided evenly, in the order of their checksums,
+/// so that neighbours in a folder are apart.
+pub fn folds(examples: &[Example], target: impl Fn(usize) -> usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..examples.len()).collect();
+    order.sort_by_key(|&i| &examples[i].sha256);
+    let targets: Vec<usize> = order.iter().map(|&i| target(examples[i].class)).collect();
     let mut folds = vec![0; examples.len()];
-    for (group, of) in by_group.iter().enumerate() {
-        of.iter().enumerate().for_each(|(rank, &i)| folds[i] = (rank + group) % count);
-    }
+    order.iter().zip(stratified_folds(&targets)).for_each(|(&i, fold)| folds[i] = fold);
     folds
 }

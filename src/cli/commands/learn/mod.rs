@@ -71,7 +71,7 @@ fn learn(common: &Common, args: &Learn) -> Result<ExitCode> {
     let net = GoogLeNet::new(&weights)?;
     let learned = examples::features(&net, common.resize, examples)?;
     classes.check_counts(&input, &learned.examples)?;
-    let folds = examples::folds(&learned.examples, classes.groups(), |class| classes.target(class));
+    let folds = examples::folds(&learned.examples, |class| classes.target(class));
     let (validation, classifier) = train(&classes, &learned, &folds)?;
 
     let (name, base) = (classes.network_name(&weights), describe(&weights));
@@ -79,6 +79,7 @@ fn learn(common: &Common, args: &Learn) -> Result<ExitCode> {
         true => classifier.add_to(weights, classes.labels.clone(), &name)?,
         false => classifier.replace_in(weights, classes.labels.clone(), &name)?,
     };
+    let trained = trained.with_resize(common.resize);
     let bytes = safetensors(&trained);
     let answers = answers(&classes, &learned, &validation);
     let places = learned.examples.iter().map(|example| example.class);
