@@ -82,7 +82,8 @@ fn learn(
     if is_searched {
         fit.l2 = 1.0;
     }
-    fit.check(&[0])?;
+    let rows: Vec<usize> = (0..features.count()).collect();
+    fit.check(&rows)?;
     // A class without photographs has no finite bias.
     let mut counts = vec![0; classes];
     targets.iter().for_each(|&target| counts[target] += 1);
@@ -95,6 +96,7 @@ fn learn(
     if is_searched {
         fit.l2 = cross_validate(&fit, views, &stratified_folds(targets), &mut |_, _| Ok(()))?.l2;
     }
-    let classifier = fit.run(&(0..features.count()).collect::<Vec<_>>())?;
-    Ok(Network { net: classifier.replace_in_network(net)?, labels: in_c(&Labels::numbered(classes)) })
+    let classifier = fit.run(&rows)?;
+    let names = Labels::numbered(classes);
+    Ok(Network { net: classifier.replace_in_network(net)?, labels: in_c(&names), names })
 }

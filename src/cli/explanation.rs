@@ -298,26 +298,34 @@ impl Session {
         Ok(found)
     }
 
-    /// Measures deletion and insertion for the map of each class and for its Grad-CAM map.
+    /// The map of each class and its Grad-CAM map, as the importance of each pixel.
+    pub fn pixel_maps(&self, explanation: &Explanation) -> Result<Vec<PixelMap>> {
+        let input = explanation.photograph.picture(self.resize).input();
+        let classes = &explanation.maps.classes;
+        self.net.check_memory()?;
+        let cam = self.net.grad_cam(&self.net.forward(&input), classes)?;
+        let [rows, columns] = cam.grid;
+        let mut maps = Vec::new();
+        for (k, &class) in classes.iter().enumerate() {
+            maps.push(PixelMap { method: Method::Occlusion, class, pixels: explanation.importance(k) });
+            let pixels =
+                upsample(cam.map(k).values(), rows, columns, INPUT_SIDE, INPUT_SIDE, Upsampling::Bicubic);
+            maps.push(PixelMap { method: Method::GradCam, class, pixels });
+        }
+        Ok(maps)
+    }
+
+    /// Measures deletion and insertion for the map of each class and for its Grad-CAM map; also returns
+    /// these maps.
     pub fn measure(
         &self,
         explanation: &mut Explanation,
         question: &Question,
         progress: &(dyn Fn(Progress) + Sync),
-    ) -> Result<()> {
+    ) -> Result<Vec<PixelMap>> {
         let input = explanation.photograph.picture(self.resize).input();
-        let maps = &explanation.maps;
-        self.net.check_memory()?;
-        let cam = self.net.grad_cam(&self.net.forward(&input), &maps.classes)?;
-        let [rows, columns] = cam.grid;
-        let mut rankings = Vec::new();
-        for (k, &class) in maps.classes.iter().enumerate() {
-            rankings.push((Method::Occlusion, class, explanation.importance(k)));
-            let enlarged =
-                upsample(cam.map(k).values(), rows, columns, INPUT_SIDE, INPUT_SIDE, Upsampling::Bicubic);
-            rankings.push((Method::GradCam, class, enlarged));
-        }
-        let asked: Vec<Ranking> = rankings.iter().map(|(_, class, pixels)| (*class, &pixels[..])).collect();
+        let maps = self.pixel_maps(explanation)?;
+        let asked: Vec<Ranking> = maps.iter().map(|map| (map.class, &map.pixels[..])).collect();
         let on_progress = |done| {
             progress(done);
             self.control_flow()
@@ -325,8 +333,8 @@ impl Session {
         let test = Faithfulness::new(&self.net).mask_value(question.sweep.mask_value);
         let test = test.score(question.score.clone());
         let curves = test.cancel(&self.cancel).on_progress(&on_progress).run(&input, &asked)?;
-        explanation.faithfulness = rankings.iter().map(|(method, ..)| *method).zip(curves).collect();
-        Ok(())
+        explanation.faithfulness = maps.iter().map(|map| map.method).zip(curves).collect();
+        Ok(maps)
     }
 }
 
@@ -379,6 +387,13 @@ pub fn fill_in_words(value: MaskValue) -> String {
         MaskValue::Inpaint => "continued from its border".to_string(),
         other => other.to_string(),
     }
+}
+
+/// The importance of each pixel for a class by one method, `[224][224]`.
+pub struct PixelMap {
+    pub method: Method,
+    pub class: usize,
+    pub pixels: Vec<f32>,
 }
 
 /// The method that gives the order of the pixels.

@@ -22,6 +22,8 @@ mod jobs;
 mod learn;
 #[cfg(target_os = "linux")]
 mod memory;
+#[cfg(feature = "builtin")]
+mod metrics;
 mod page;
 mod questions;
 mod region;

@@ -168,6 +168,14 @@ pub fn mask_value(text: &str) -> Result<MaskValue, String> {
     }
 }
 
+/// Parses a distance in pixels.
+pub fn tolerance(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(pixels) if (0.0..=1e6).contains(&pixels) => Ok(pixels),
+        _ => Err("expected a number of pixels, 0 or more".to_string()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use std::fs;
 use std::iter::repeat_n;
 use std::path::{Path, PathBuf};
 
-use occlude::{Labels, Result};
+use occlude::{Error, Labels, Result};
 
 use super::{Found, PassedOver, PhotographFile, plain, read_list, refuse, unreadable, with_folders};
 use crate::cli::output::files;
@@ -82,6 +82,33 @@ pub fn refuse_inside(photographs: &Path, out: &Path) -> Result<()> {
 /// Those of [`Labels::find`].
 pub fn class_named(labels: &Labels, name: &str) -> Result<usize> {
     labels.find(name).or_else(|error| labels.find(&name.replace('_', " ")).map_err(|_| error))
+}
+
+/// The most names in a message.
+const MOST_NAMED: usize = 10;
+
+/// [`class_named`] for each of several names, which `input` has; `network` is in words.
+///
+/// # Errors
+/// [`Error::Labels`], which tells what the network does not have.
+pub fn classes_named(input: &str, names: &[String], labels: &Labels, network: &str) -> Result<Vec<usize>> {
+    let known: Vec<Result<usize>> = names.iter().map(|name| class_named(labels, name)).collect();
+    let problems = known.iter().filter_map(|found| Some(found.as_ref().err()?.to_string()));
+    let problems: Vec<String> = problems.collect();
+    if problems.is_empty() {
+        return known.into_iter().collect();
+    }
+    let problem = format!("{}; expected names of classes of {network}", some_of(&problems));
+    Err(Error::Labels { name: input.to_string(), problem })
+}
+
+/// The first problems of a list, and the number of the others.
+pub fn some_of(problems: &[String]) -> String {
+    let named = problems[..problems.len().min(MOST_NAMED)].join("; ");
+    match problems.len().saturating_sub(MOST_NAMED) {
+        0 => named,
+        more => format!("{named}; and {more} more"),
+    }
 }
 
 /// The photographs by the name of their class.

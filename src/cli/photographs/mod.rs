@@ -1,7 +1,9 @@
 //! The photographs that a user names by folders, lists and patterns, and the names of their folders of
 //! results. This module does not open photographs.
 
+pub mod boxes;
 pub mod labelled;
+pub mod named;
 mod passed_over;
 pub mod work;
 

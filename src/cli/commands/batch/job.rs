@@ -8,9 +8,12 @@ use std::slice;
 use occlude::text::{escaped, shown};
 use occlude::{Error, Progress, Result};
 
+use super::annotations::Annotations;
+use super::measures::{Measures, Wanted};
 use super::record::{Recipe, Record, SharedScale};
 use super::row::SummaryRow;
 use crate::cli::args::Batch;
+use crate::cli::args::classes::Classes;
 use crate::cli::explanation::{Explanation, LoadedPhotograph, Question, Session};
 use crate::cli::output::figures::drop_range;
 use crate::cli::output::files::OutputFolder;
@@ -25,6 +28,7 @@ pub struct BatchJob<'a> {
     pub session: &'a Session,
     pub recipe: &'a Recipe,
     pub question: &'a Question<'a>,
+    pub annotations: &'a Annotations,
     pub args: &'a Batch,
     pub output: &'a OutputFolder,
     pub bar: &'a PhotographsBar,
@@ -39,7 +43,7 @@ enum Prepared {
 /// A photograph with complete results, or the result of its sweep.
 enum Swept {
     Finished(SummaryRow),
-    Explained(Box<Explanation>),
+    Explained(Box<Explanation>, Vec<Measures>),
 }
 
 impl BatchJob<'_> {
@@ -58,7 +62,7 @@ impl BatchJob<'_> {
         let mut swept: Option<(&PhotographFile, Result<Swept>)> = None;
         for turn in 0..photographs.len() + 2 {
             let (to_sweep, to_finish) = (read.take(), swept.take());
-            let sweep = || to_sweep.map(|(file, read)| (file, read.and_then(|read| self.sweep(read))));
+            let sweep = || to_sweep.map(|(file, read)| (file, read.and_then(|read| self.sweep(file, read))));
             let beside = || {
                 if let Some((file, swept)) = to_finish {
                     let row = self.finish(file, [rows.len() + 1, photographs.len()], swept);
@@ -98,15 +102,26 @@ impl BatchJob<'_> {
         }
     }
 
-    fn sweep(&self, prepared: Prepared) -> Result<Swept> {
+    /// The question about a photograph, with its own class if there is one.
+    pub fn question(&self, file: &PhotographFile) -> Question<'_> {
+        let Question { classes, score, sweep } = self.question;
+        let class = self.annotations.class(file).map(|class| Classes::of(vec![class]));
+        Question { classes: class.unwrap_or_else(|| classes.clone()), score: score.clone(), sweep }
+    }
+
+    fn sweep(&self, file: &PhotographFile, prepared: Prepared) -> Result<Swept> {
         interrupt::check()?;
         let source = match prepared {
             Prepared::Finished(row) => return Ok(Swept::Finished(row)),
             Prepared::Read(source) => source,
         };
         let progress = |progress: Progress| self.bar.show(progress.done, progress.total);
-        let explanation = self.session.sweep(source, self.question, &progress, None)?;
-        Ok(Swept::Explained(Box::new(explanation)))
+        let question = self.question(file);
+        let mut explanation = self.session.sweep(source, &question, &progress, None)?;
+        let (session, args, boxes) = (self.session, self.args, self.annotations.boxes(file));
+        let wanted = Wanted { session, args, question: &question, boxes };
+        let measures = wanted.measure(&mut explanation, &progress)?;
+        Ok(Swept::Explained(Box::new(explanation), measures))
     }
 
     /// Writes the results of a photograph. Reports them by the progress bar on a terminal,
@@ -114,8 +129,8 @@ impl BatchJob<'_> {
     fn finish(&self, file: &PhotographFile, [at, count]: [usize; 2], swept: Result<Swept>) -> SummaryRow {
         let finished = swept.and_then(|swept| match swept {
             Swept::Finished(row) => Ok((row, "already complete".to_string())),
-            Swept::Explained(explanation) => {
-                let row = self.write(file, &explanation)?;
+            Swept::Explained(explanation, measures) => {
+                let row = self.write(file, &explanation, &measures)?;
                 let best = &row.top[0];
                 let (label, seconds) = (shown(&best.label), explanation.elapsed_seconds);
                 let told = format!("{:.4} {label}, {seconds:.2} s", best.probability);
@@ -142,8 +157,13 @@ impl BatchJob<'_> {
         SummaryRow::failed(file, error)
     }
 
-    fn write(&self, file: &PhotographFile, explanation: &Explanation) -> Result<SummaryRow> {
-        let row = SummaryRow::done(file, explanation);
+    fn write(
+        &self,
+        file: &PhotographFile,
+        explanation: &Explanation,
+        measures: &[Measures],
+    ) -> Result<SummaryRow> {
+        let row = SummaryRow::done(file, explanation, measures);
         let drops = drop_range(slice::from_ref(explanation));
         let figures = &self.args.figures;
         let [_, others] = figures.divided();

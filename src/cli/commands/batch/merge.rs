@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use occlude::{Error, Result};
 
+use super::measures;
 use super::row::SummaryRow;
 use super::summary::{self, AllPhotographs, Part, Summary};
 use crate::cli::args::Merge;
@@ -28,6 +29,7 @@ pub fn run(args: &Merge) -> Result<ExitCode> {
     let count = shards.len();
     let merged = merge(shards)?;
     let [csv, json] = merged.write(&output)?;
+    console::print(&measures::in_words(&merged.recipe.options, &merged.means))?;
     console::print(&format!(
         "{count} shards, {} photographs, {} of them failed\nwrote {}\nwrote {}\n",
         merged.pictures.len(),
@@ -170,7 +172,9 @@ fn merge(shards: Vec<(&Path, (Summary, Part))>) -> Result<Summary> {
         );
         return Err(refuse(folder, problem));
     }
-    let pictures = rows(shards)?;
+    // Copies of a photograph may have different annotations.
+    let has_annotations = ["classes-from", "boxes"].iter().any(|name| recipe.options.contains_key(*name));
+    let pictures = rows(shards, !has_annotations)?;
     let found = AllPhotographs::new(pictures.iter().map(|row| &*row.path));
     if found != all {
         let (count, expected) = (found.pictures_of_all_shards, all.pictures_of_all_shards);
@@ -181,7 +185,7 @@ fn merge(shards: Vec<(&Path, (Summary, Part))>) -> Result<Summary> {
         );
         return Err(refuse(folder, problem));
     }
-    Ok(Summary { recipe, part: None, passed_over, pictures })
+    Ok(Summary::new(recipe, None, passed_over, pictures))
 }
 
 /// Checks that a shard belongs to the same batch as the first one.
@@ -233,8 +237,9 @@ fn require_same_batch(
 /// The rows of all shards, in the order of their paths.
 ///
 /// # Errors
-/// [`Error::Image`] if a photograph is there twice, or two copies of one have different results.
-fn rows(shards: Vec<(&Path, (Summary, Part))>) -> Result<Vec<SummaryRow>> {
+/// [`Error::Image`] if a photograph is there twice, or, if copies have the `same_results`, two copies of
+/// one have different results.
+fn rows(shards: Vec<(&Path, (Summary, Part))>, same_results: bool) -> Result<Vec<SummaryRow>> {
     let mut rows = Vec::new();
     for (file, (summary, _)) in shards {
         rows.extend(summary.pictures.into_iter().map(|row| (row, file)));
@@ -245,7 +250,7 @@ fn rows(shards: Vec<(&Path, (Summary, Part))>) -> Result<Vec<SummaryRow>> {
         return Err(refuse(file, problem));
     }
     let mut of_contents = HashMap::new();
-    for (row, file) in rows.iter().filter(|(row, _)| row.sha256.is_some()) {
+    for (row, file) in rows.iter().filter(|(row, _)| same_results && row.sha256.is_some()) {
         let (other, other_file) = of_contents.entry(&row.sha256).or_insert((row, file));
         if !row.has_results_of(other) {
             let problem = format!(

@@ -1,8 +1,10 @@
 //! `occlude batch`: explains many photographs. A batch can be resumed and split over several
 //! processes.
 
+mod annotations;
 mod job;
 mod lock;
+mod measures;
 pub mod merge;
 mod record;
 mod row;
@@ -16,12 +18,13 @@ use occlude::text::escaped;
 use occlude::{Error, Result};
 
 use crate::cli::args::{Batch, Common};
-use crate::cli::explanation::Session;
+use crate::cli::explanation::{Question, Session};
 use crate::cli::output::files::OutputFolder;
 use crate::cli::photographs;
 use crate::cli::terminal::progress::PhotographsBar;
 use crate::cli::terminal::threads::on_threads;
 use crate::cli::terminal::{console, interrupt};
+use annotations::Annotations;
 use job::BatchJob;
 use record::Recipe;
 use summary::{AllPhotographs, Part, Summary};
@@ -32,6 +35,7 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
     let part = args
         .shard
         .map(|shard| Part { shard, all: AllPhotographs::new(photographs.iter().map(|file| &*file.shown)) });
+    let all = photographs.clone();
     if let Some(shard) = args.shard {
         photographs = shard.select(photographs);
     }
@@ -43,12 +47,16 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
             console::print_note(&escaped(&words));
         }
         let question = session.question(session.classes(&args.classes)?, &args.sweep)?;
-        let recipe = Recipe::new(&session, &question, common.labels.is_some(), matches);
+        let mut annotations = Annotations::read(args, &all, &session)?;
+        refuse_without_class(args, &question)?;
+        let recipe = Recipe::new(&session, &question, common.labels.is_some(), &annotations, matches);
+        annotations.check_sizes(args.boxes.as_deref(), &photographs)?;
         let bar = PhotographsBar::new(photographs.len());
         let job = BatchJob {
             session: &session,
             recipe: &recipe,
             question: &question,
+            annotations: &annotations,
             args,
             output: &output,
             bar: &bar,
@@ -73,10 +81,11 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
             }
             rows => rows?,
         };
-        let summary = Summary { recipe, part, passed_over, pictures: rows };
+        let summary = Summary::new(recipe, part, passed_over, rows);
         let [csv, json] = summary.write(&output)?;
         let (count, failed) = (summary.pictures.len(), summary.failed());
         let [csv, json] = [csv, json].map(|path| console::shown_path(&path));
+        console::print(&measures::in_words(&summary.recipe.options, &summary.means))?;
         console::print(&format!("wrote {csv}\nwrote {json}\n"))?;
         if waits && summary.part.is_some() {
             console::print_note(
@@ -90,4 +99,21 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
         }
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Refuses options that are about a class, for a score that is the same for all classes.
+fn refuse_without_class(args: &Batch, question: &Question) -> Result<()> {
+    let options = [
+        ("--metrics", args.metrics),
+        ("--boxes", args.boxes.is_some()),
+        ("--classes-from", args.classes_from.is_some()),
+    ];
+    match options.into_iter().find(|(_, is_given)| *is_given) {
+        Some((option, _)) if !question.score.is_of_class() => Err(Error::Option {
+            name: "--score",
+            found: question.score.to_string(),
+            expected: format!("the score of a class with {option}"),
+        }),
+        _ => Ok(()),
+    }
 }

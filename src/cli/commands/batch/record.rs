@@ -9,6 +9,7 @@ use clap::{ArgMatches, CommandFactory};
 use occlude::Score;
 use serde::{Deserialize, Serialize};
 
+use super::annotations::Annotations;
 use super::row::SummaryRow;
 use crate::cli::args::Arguments;
 use crate::cli::checksum::{file_sha256, sha256};
@@ -32,13 +33,19 @@ pub struct Recipe {
 
 /// Options that do not change the results of a photograph: they select photographs, the output
 /// folder or the speed. All other options, also future ones, are part of the recipe.
-const WITHOUT_EFFECT: [&str; 8] =
-    ["weights", "labels", "recursive", "out", "shard", "threads", "exhaustive", "max-memory"];
+const WITHOUT_EFFECT: [&str; 9] =
+    ["weights", "labels", "recursive", "out", "shard", "threads", "exhaustive", "max-memory", "report"];
 
 impl Recipe {
     /// Makes a recipe. `matches` are those of `occlude batch`. Names of classes, if they are
     /// `given`, are identified by their text: their file may be a pipe.
-    pub fn new(session: &Session, question: &Question, given: bool, matches: &ArgMatches) -> Recipe {
+    pub fn new(
+        session: &Session,
+        question: &Question,
+        given: bool,
+        annotations: &Annotations,
+        matches: &ArgMatches,
+    ) -> Recipe {
         let command = Arguments::command();
         let batch = command.find_subcommand("batch").expect("this command");
         let mut options = BTreeMap::new();
@@ -59,6 +66,7 @@ impl Recipe {
         if let Score::Group { classes, .. } = &question.score {
             options.insert("groups".to_string(), format!("{classes:?}"));
         }
+        annotations.identify(&mut options);
         Recipe {
             version: env!("CARGO_PKG_VERSION").to_string(),
             network: session.network.clone(),

@@ -3,6 +3,7 @@
 use occlude::Error;
 use serde::{Deserialize, Serialize};
 
+use super::measures::Measures;
 use crate::cli::explanation::Explanation;
 use crate::cli::photographs::PhotographFile;
 
@@ -54,10 +55,14 @@ pub struct Mapped {
     /// The centre of the mask at the largest value of the map, `[x, y]` in pixels of the 224x224
     /// picture; `None` if no value is positive.
     pub strongest: Option<[usize; 2]>,
+    /// The measures of `--metrics` and `--boxes`.
+    #[serde(default, skip_serializing_if = "Measures::is_empty")]
+    pub measures: Measures,
 }
 
 impl SummaryRow {
-    pub fn done(file: &PhotographFile, explanation: &Explanation) -> SummaryRow {
+    /// `measures` are those of each mapped class.
+    pub fn done(file: &PhotographFile, explanation: &Explanation, measures: &[Measures]) -> SummaryRow {
         let maps = &explanation.maps;
         let top = maps.classification.top(LISTED);
         let changed = maps.argmax.iter().filter(|&&class| class != top[0]).count();
@@ -74,7 +79,9 @@ impl SummaryRow {
             sha256: Some(explanation.image_sha256.clone()),
             top: top.iter().map(ranked).collect(),
             changed_share: Some(changed as f32 / maps.argmax.len() as f32),
-            classes: (0..maps.classes.len()).map(|k| mapped(explanation, k)).collect(),
+            classes: (0..maps.classes.len())
+                .map(|k| Mapped { measures: measures[k].clone(), ..mapped(explanation, k) })
+                .collect(),
         }
     }
 
@@ -122,6 +129,7 @@ fn mapped(explanation: &Explanation, k: usize) -> Mapped {
             let [y, x] = maps.centre(row, column);
             [x, y]
         }),
+        measures: Measures::new(),
     }
 }
 

@@ -79,7 +79,7 @@ impl BatchJob<'_> {
             return Err(changed(file));
         };
         let scores = scores.into_iter().flatten().flatten().collect();
-        let explanation = self.session.restore(&source, self.question, scores)?;
+        let explanation = self.session.restore(&source, &self.question(file), scores)?;
         let [drops, _] = self.args.figures.divided();
         let drawn = explanation.figures(&drops, scale);
         let figures = drawn.iter().map(|(name, _)| name.clone()).collect();

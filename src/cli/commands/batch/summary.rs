@@ -1,11 +1,13 @@
 //! The summary of a batch: `summary.csv` and `summary.json`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use occlude::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+use super::measures::{self, Mean};
 use super::record::Recipe;
 use super::row::{LISTED, Mapped, Status, SummaryRow};
 use crate::cli::args::shard::Shard;
@@ -26,6 +28,9 @@ pub struct Summary {
     pub passed_over: PassedOver,
     /// The rows of the photographs, in the order of their paths.
     pub pictures: Vec<SummaryRow>,
+    /// The means of the measures, of a whole batch only.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub means: BTreeMap<String, Mean>,
 }
 
 /// The part of a batch that the summary of a shard describes.
@@ -115,6 +120,19 @@ const COLUMNS: [&str; 23] = [
 ];
 
 impl Summary {
+    pub fn new(
+        recipe: Recipe,
+        part: Option<Part>,
+        passed_over: PassedOver,
+        pictures: Vec<SummaryRow>,
+    ) -> Summary {
+        let means = match part {
+            None => measures::means(&recipe.options, &pictures),
+            Some(_) => BTreeMap::new(),
+        };
+        Summary { recipe, part, passed_over, pictures, means }
+    }
+
     /// The number of photographs that failed.
     pub fn failed(&self) -> usize {
         self.pictures.iter().filter(|row| row.status == Status::Failed).count()
@@ -132,10 +150,12 @@ impl Summary {
     /// One line for each photograph and mapped class; one line for a photograph that failed.
     fn csv(&self) -> Vec<u8> {
         let mut csv = csv::Writer::from_writer(Vec::new());
-        csv.write_record(COLUMNS).expect(INTO_MEMORY);
+        let measures = measures::columns(&self.recipe.options);
+        let columns = COLUMNS.iter().copied().chain(measures.iter().map(String::as_str));
+        csv.write_record(columns).expect(INTO_MEMORY);
         for row in &self.pictures {
             for class in row.classes.iter().map(Some).chain(row.classes.is_empty().then_some(None)) {
-                csv.write_record(fields(row, class)).expect(INTO_MEMORY);
+                csv.write_record(fields(row, class, &measures)).expect(INTO_MEMORY);
             }
         }
         csv.into_inner().expect(INTO_MEMORY)
@@ -152,8 +172,8 @@ fn cell(text: &str) -> String {
     format!("{apostrophe}{text}")
 }
 
-/// The values of [`COLUMNS`]. Missing values are empty.
-fn fields(row: &SummaryRow, class: Option<&Mapped>) -> Vec<String> {
+/// The values of [`COLUMNS`] and of some measures. Missing values are empty.
+fn fields(row: &SummaryRow, class: Option<&Mapped>, measures: &[String]) -> Vec<String> {
     fn number<T: ToString>(value: Option<T>) -> String {
         value.map_or_else(String::new, |value| value.to_string())
     }
@@ -188,6 +208,7 @@ fn fields(row: &SummaryRow, class: Option<&Mapped>) -> Vec<String> {
         number(class.and_then(|c| c.strongest).map(|[x, _]| x)),
         number(class.and_then(|c| c.strongest).map(|[_, y]| y)),
     ]);
+    fields.extend(measures.iter().map(|name| number(class.and_then(|class| class.measures.get(name)))));
     fields
 }
 

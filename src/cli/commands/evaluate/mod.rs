@@ -16,7 +16,7 @@ use crate::cli::output::figures::drop_range;
 use crate::cli::output::files::OutputFolder;
 use crate::cli::output::{json, results};
 use crate::cli::photographs::PhotographFile;
-use crate::cli::photographs::labelled::{LabelledPhotographs, class_named, labelled, refuse_inside};
+use crate::cli::photographs::labelled::{classes_named, labelled, refuse_inside};
 use crate::cli::photographs::work::for_each;
 use crate::cli::render::answers::{self, AnswersFigure};
 use crate::cli::render::canvas::{Canvas, Format};
@@ -47,7 +47,8 @@ pub fn run(common: &Common, args: &Evaluate) -> Result<ExitCode> {
 fn evaluate(common: &Common, args: &Evaluate, output: &OutputFolder) -> Result<ExitCode> {
     let found = labelled(&args.photographs)?;
     let session = Session::open(common)?;
-    let known = classes(&source::shown(&args.photographs), &found, &session)?;
+    let known =
+        classes_named(&source::shown(&args.photographs), &found.classes, &session.labels, &session.network)?;
     if let Some(words) = found.passed_over.in_words() {
         console::print_note(&escaped(&words));
     }
@@ -91,26 +92,6 @@ fn evaluate(common: &Common, args: &Evaluate, output: &OutputFolder) -> Result<E
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The network's class for each class of the photographs.
-///
-/// # Errors
-/// [`Error::Labels`], which names all that the network does not have.
-fn classes(input: &str, found: &LabelledPhotographs, session: &Session) -> Result<Vec<usize>> {
-    let known: Vec<Result<usize>> =
-        found.classes.iter().map(|name| class_named(&session.labels, name)).collect();
-    let problems: Vec<String> =
-        known.iter().filter_map(|found| Some(found.as_ref().err()?.to_string())).collect();
-    if problems.is_empty() {
-        return known.into_iter().collect();
-    }
-    let problem = format!(
-        "{}; expected names of classes of {}, as the names of the folders or in the list",
-        problems.join("; "),
-        session.network
-    );
-    Err(Error::Labels { name: input.to_string(), problem })
 }
 
 /// Explains the photographs with wrong answers: maps the right class and the answer.
