@@ -573,6 +573,11 @@ impl Explanation {
         }
     }
 
+    /// False if it was made from stored scores by [`Session::restore`].
+    pub fn was_swept(&self) -> bool {
+        self.elapsed_seconds > 0.0
+    }
+
     /// The places of the values of the mask positions on the network's picture.
     pub fn lattice(&self) -> Lattice {
         self.maps.lattice(self.placement)

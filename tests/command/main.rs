@@ -10,6 +10,8 @@ mod common;
 mod arrays;
 mod basics;
 mod batch;
+#[cfg(feature = "builtin")]
+mod batch_page;
 mod cases;
 mod compare;
 #[cfg(unix)]

@@ -18,7 +18,7 @@ pub const ARRAY_FILES: &[(&str, ArrayFile)] =
     &[("npy", ArrayFile::Npy), ("npz", ArrayFile::Npz), ("safetensors", ArrayFile::Safetensors)];
 
 /// The arrays that are written beside `map.json`.
-#[derive(Args)]
+#[derive(Clone, Args)]
 pub struct Arrays {
     /// Also write the numbers as arrays. Formats, separated by commas: npz (maps.npz, for
     /// numpy.load), npy (maps.npy, only the maps), safetensors (maps.safetensors)

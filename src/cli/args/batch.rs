@@ -63,6 +63,8 @@ still processed.
 be given the same photographs and may share DIR. `occlude merge` checks this and combines their summaries. A batch may go on
 with another number of shards: finished photographs are skipped, and the first shard removes the summaries of the earlier
 number, or of the whole batch. Job files: tools/jobs/.
+--report writes its page at the end, from the stored scores; a shard writes none. When all shards have ended, the same command
+without --shard writes it; it runs no sweep again.
 With --scale shared, the figures of drops are drawn at the end, from the stored scores: the scale is known when all maps are.
 A shard draws none of them. When all shards have ended, the same command without --shard draws the figures and writes the
 summary; it runs no sweep again. If the photographs change, all figures are drawn again on their new scale.
@@ -78,6 +80,7 @@ Examples:
   occlude batch photos --out maps
   occlude batch 'photos/**/*.jpg' more/cat.png @list.txt --out maps --classes top3
   occlude batch test --recursive --out maps --classes-from test --metrics
+  occlude batch photos --out maps --report maps/index.html
   occlude batch VOC/JPEGImages --out maps --boxes VOC/Annotations --classes dog
   occlude batch photos --out maps --shard 0/4 & occlude batch photos --out maps --shard 1/4 &
   seq 4 | OCCLUDE_SHARDS=4 parallel -N0 occlude batch photos --out maps --shard auto")]
@@ -122,6 +125,11 @@ pub struct Batch {
     /// The distance in pixels of the photograph at which the strongest place of a map counts as in a box
     #[arg(long, value_name = "N", default_value = "15", allow_hyphen_values = true, value_parser = tolerance)]
     pub tolerance: f64,
+
+    /// Also write a page for a browser, one HTML file: a small map of each photograph, all on one scale,
+    /// to be sorted and filtered; a click opens the photograph's report, report.html in its folder
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
 
     /// Number of threads, 1 to 1024, of which at most four for each core are started; the results do
     /// not depend on it [default: one per core]

@@ -55,7 +55,7 @@ pub use rise::Rise;
 pub use robust::Robust;
 #[cfg(feature = "serve")]
 pub use serve::Serve;
-pub use sweep::{Aggregate, Sweep};
+pub use sweep::{Aggregate, Pool, Sweep};
 pub use trace::Trace;
 pub use values::Size;
 use values::choice;

@@ -21,7 +21,7 @@ pub struct Pool {
 }
 
 /// The options of a sweep.
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(next_help_heading = "Sweep")]
 pub struct Sweep {
     /// Size of the mask in pixels of the 224x224 picture, 1 to 224: N or HxW (height x width); auto

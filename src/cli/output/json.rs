@@ -317,9 +317,10 @@ pub fn maps(explanation: &Explanation) -> String {
     line(&with_run(explanation))
 }
 
-/// The object of [`maps`] with at most the first `most` classes.
+/// The object of [`maps`] with at most the first `most` classes; without the facts about the run if the
+/// explanation was made from stored scores.
 pub fn first_maps(explanation: &Explanation, most: usize) -> String {
-    let mut object = with_run(explanation);
+    let mut object = if explanation.was_swept() { with_run(explanation) } else { result(explanation) };
     object.classes.truncate(most);
     object.scores.truncate(most);
     object.maps.truncate(most);

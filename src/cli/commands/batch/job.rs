@@ -87,14 +87,16 @@ impl BatchJob<'_> {
 
     fn prepare(&self, file: &PhotographFile) -> Result<Prepared> {
         let folder = self.folder(file);
-        if self.args.figures.wait_for_scale() && source::is_stream(&file.path) {
-            return Err(Error::Image {
-                name: source::shown(&file.path),
-                problem:
-                    "is a stream: --scale shared reads each photograph twice; store it in a file, or give \
-                          --scale a number"
-                        .to_string(),
-            });
+        let twice = match (self.args.figures.wait_for_scale(), &self.args.report) {
+            (true, _) => Some(("--scale shared reads each photograph twice", ", or give --scale a number")),
+            (false, Some(_)) => Some(("--report reads each photograph twice", "")),
+            (false, None) => None,
+        };
+        if let Some((reason, or)) = twice
+            && source::is_stream(&file.path)
+        {
+            let problem = format!("is a stream: {reason}; store it in a file{or}");
+            return Err(Error::Image { name: source::shown(&file.path), problem });
         }
         match Record::read(&folder).filter(|record| record.holds(self.recipe, file, &folder)) {
             Some(record) => Ok(Prepared::Finished(record.row)),

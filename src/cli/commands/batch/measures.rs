@@ -2,7 +2,6 @@
 //! boxes; and their means over the photographs.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use occlude::explain::metrics::{bootstrap_interval, dimmed, sparseness};
 use occlude::{Input, Progress, Result, Threshold, memory};
@@ -57,6 +56,16 @@ pub fn columns(options: &BTreeMap<String, String>) -> Vec<String> {
     let of =
         METHODS.into_iter().flat_map(|method| measures.iter().map(move |(name, _)| column(method, name)));
     of.chain(boxes).collect()
+}
+
+/// The columns of a batch with these options, with words for people.
+pub fn columns_in_words(options: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let measures: Vec<_> = asked(options).collect();
+    let named = [(Method::Occlusion, "map"), (Method::GradCam, "Grad-CAM")].into_iter();
+    let of = named.flat_map(|(method, of)| {
+        measures.iter().map(move |(name, words)| (column(method, name), format!("{of}: {words}")))
+    });
+    of.collect()
 }
 
 /// The options and the boxes of measures.
@@ -213,24 +222,31 @@ pub fn means(options: &BTreeMap<String, String>, rows: &[SummaryRow]) -> BTreeMa
     means
 }
 
-/// A table of the means for the terminal; empty if there are none.
-pub fn in_words(options: &BTreeMap<String, String>, means: &BTreeMap<String, Mean>) -> String {
-    let mut text = String::new();
-    let mut line = |cells: [&str; 4]| {
-        let [name, occlusion, gradcam, count] = cells;
-        writeln!(text, "{name:<40}{occlusion:<26}{gradcam:<26}{count}").expect("writing to a string");
-    };
+/// The table of the means, with its head: a measure, its means of both methods with their intervals, and
+/// the number of photographs. Empty if there are none.
+pub fn table(options: &BTreeMap<String, String>, means: &BTreeMap<String, Mean>) -> Vec<[String; 4]> {
+    let mut rows = Vec::new();
     if !means.is_empty() {
-        line(["means, 95 % bootstrap intervals", "occlusion", "Grad-CAM", "photographs"]);
+        rows.push(
+            ["means, 95 % bootstrap intervals", "occlusion", "Grad-CAM", "photographs"].map(String::from),
+        );
     }
     for (measure, words) in asked(options) {
         let [occlusion, gradcam] = METHODS.map(|method| means.get(&column(method, measure)));
         let (Some(occlusion), Some(gradcam)) = (occlusion, gradcam) else { continue };
         let [a, b] = [occlusion, gradcam]
             .map(|Mean { mean, interval: [low, high], .. }| format!("{mean:.3} ({low:.3} to {high:.3})"));
-        line([words, &a, &b, &occlusion.photographs.to_string()]);
+        rows.push([words.to_string(), a, b, occlusion.photographs.to_string()]);
     }
-    text
+    rows
+}
+
+/// [`table`] for the terminal.
+pub fn in_words(options: &BTreeMap<String, String>, means: &BTreeMap<String, Mean>) -> String {
+    let line = |[name, occlusion, gradcam, count]: [String; 4]| {
+        format!("{name:<40} {occlusion:<25} {gradcam:<25} {count}\n")
+    };
+    table(options, means).into_iter().map(line).collect()
 }
 
 #[cfg(test)]

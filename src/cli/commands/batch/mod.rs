@@ -6,6 +6,7 @@ mod job;
 mod lock;
 mod measures;
 pub mod merge;
+mod page;
 mod record;
 mod row;
 mod shared_scale;
@@ -26,6 +27,7 @@ use crate::cli::terminal::threads::on_threads;
 use crate::cli::terminal::{console, interrupt};
 use annotations::Annotations;
 use job::BatchJob;
+use page::Page;
 use record::Recipe;
 use summary::{AllPhotographs, Part, Summary};
 
@@ -38,6 +40,9 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
     let all = photographs.clone();
     if let Some(shard) = args.shard {
         photographs = shard.select(photographs);
+    }
+    if let Some(path) = &args.report {
+        page::check(path, &photographs)?;
     }
     let _lock = lock::take(&args.out, part.as_ref())?;
     let matches = matches.subcommand_matches("batch").expect("its arguments come from there");
@@ -71,6 +76,9 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
             if waits && part.is_none() {
                 job.draw_on_shared_scale(&photographs, &mut rows)?;
             }
+            if let Some(path) = args.report.as_deref().filter(|_| part.is_none()) {
+                job.write_page(&Page { path, common }, &photographs, &mut rows)?;
+            }
             Ok(rows)
         });
         drop(bar);
@@ -87,6 +95,16 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
         let [csv, json] = [csv, json].map(|path| console::shown_path(&path));
         console::print(&measures::in_words(&summary.recipe.options, &summary.means))?;
         console::print(&format!("wrote {csv}\nwrote {json}\n"))?;
+        match &args.report {
+            Some(path) if summary.part.is_none() => {
+                console::print(&format!("wrote {}\n", console::shown_path(path)))?;
+            }
+            Some(_) => console::print_note(
+                "the page is not written yet, because it shows the photographs of all shards: when all shards have \
+                 ended, run the same command without --shard; it runs no sweep again",
+            ),
+            None => {}
+        }
         if waits && summary.part.is_some() {
             console::print_note(
                 "the figures of drops are not drawn yet, because their scale is shared with the other shards: when all \

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::job::BatchJob;
 use super::record::{Drawn, Record, SharedScale};
 use super::row::{Status, SummaryRow};
-use crate::cli::explanation::LoadedPhotograph;
+use crate::cli::explanation::{Explanation, LoadedPhotograph};
 use crate::cli::photographs::PhotographFile;
 use crate::cli::render::scale::range;
 use crate::cli::terminal::interrupt;
@@ -18,6 +18,9 @@ use crate::cli::terminal::interrupt;
 struct Stored {
     scores: Vec<Vec<Vec<f32>>>,
 }
+
+/// The files of a photograph, by their names.
+type Contents = Vec<(String, Vec<u8>)>;
 
 impl BatchJob<'_> {
     /// Draws the figures of drops of all photographs with results on the scale of them all, unless they
@@ -66,20 +69,11 @@ impl BatchJob<'_> {
 
     /// Draws the figures of a photograph that has none yet.
     fn draw(&self, file: &PhotographFile, scale: [f32; 2]) -> Result<()> {
-        let (record, shared) = self.stored(file)?;
+        let (_, shared) = self.stored(file)?;
         if shared.drawn.is_some() {
             return Ok(());
         }
-        let mut files = record.contents(&self.folder(file), &[]).ok_or_else(|| changed(file))?;
-        let source = LoadedPhotograph::read(&file.path)?;
-        let map = files.iter().find(|(name, _)| name == "map.json");
-        let stored: Option<Stored> = map.and_then(|(_, json)| serde_json::from_slice(json).ok());
-        let (Some(Stored { scores }), true) = (stored, record.row.sha256.as_ref() == Some(&source.sha256))
-        else {
-            return Err(changed(file));
-        };
-        let scores = scores.into_iter().flatten().flatten().collect();
-        let explanation = self.session.restore(&source, &self.question(file), scores)?;
+        let (record, mut files, explanation) = self.restored(file)?;
         let [drops, _] = self.args.figures.divided();
         let drawn = explanation.figures(&drops, scale);
         let figures = drawn.iter().map(|(name, _)| name.clone()).collect();
@@ -90,6 +84,23 @@ impl BatchJob<'_> {
             &record.row,
             Some(SharedScale { drawn: Some(Drawn { scale, figures }), ..shared }),
         )
+    }
+
+    /// The record, the files and the explanation of a photograph with results.
+    pub fn restored(&self, file: &PhotographFile) -> Result<(Record, Contents, Explanation)> {
+        let record = Record::read(&self.folder(file)).filter(|record| record.recipe == *self.recipe);
+        let record = record.ok_or_else(|| changed(file))?;
+        let files = record.contents(&self.folder(file), &[]).ok_or_else(|| changed(file))?;
+        let source = LoadedPhotograph::read(&file.path)?;
+        let map = files.iter().find(|(name, _)| name == "map.json");
+        let stored: Option<Stored> = map.and_then(|(_, json)| serde_json::from_slice(json).ok());
+        let (Some(Stored { scores }), true) = (stored, record.row.sha256.as_ref() == Some(&source.sha256))
+        else {
+            return Err(changed(file));
+        };
+        let scores = scores.into_iter().flatten().flatten().collect();
+        let explanation = self.session.restore(&source, &self.question(file), scores)?;
+        Ok((record, files, explanation))
     }
 
     /// The record of a photograph with results.

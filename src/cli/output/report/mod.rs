@@ -43,7 +43,7 @@ const JPEG_QUALITY: u8 = 92;
 const STEPS: usize = 256;
 
 const TEMPLATE: &str = include_str!("report.html");
-const STYLE: &str = include_str!("report.css");
+pub const STYLE: &str = include_str!("report.css");
 const SCRIPT: &str = concat!(include_str!("common.js"), include_str!("report.js"));
 
 /// The data that the page needs in addition to the object of map.json.
@@ -139,7 +139,7 @@ pub fn page(
     Ok(filled(
         TEMPLATE,
         &[
-            ("policy", policy()),
+            ("policy", policy(STYLE, SCRIPT)),
             ("title", text(&format!("{label} · {image} · occlude"))),
             ("style", STYLE.to_string()),
             ("heading", text(&format!("Evidence for “{label}”"))),
@@ -173,12 +173,12 @@ pub fn page(
 }
 
 /// The content security policy: only this style, this script and the images in the file.
-fn policy() -> String {
+pub fn policy(style: &str, script: &str) -> String {
     let hash = |text: &str| format!("'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(text)));
     format!(
         "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src {}; script-src {}",
-        hash(STYLE),
-        hash(SCRIPT)
+        hash(style),
+        hash(script)
     )
 }
 
@@ -284,10 +284,17 @@ fn facts(explanation: &Explanation) -> String {
         ("Score", explanation.score_in_words()),
         ("Map", map.to_string()),
         ("Program", format!("occlude {}", env!("CARGO_PKG_VERSION"))),
-        ("Processor", format!("{} instructions, {} threads", explanation.isa, explanation.threads)),
-        ("Time of the sweep", format!("{:.2} s", explanation.elapsed_seconds)),
     ] {
         writeln!(list, "<dt>{name}</dt><dd>{}</dd>", text(&value)).expect("writing to a string");
+    }
+    if explanation.was_swept() {
+        let (isa, threads, seconds) = (&explanation.isa, explanation.threads, explanation.elapsed_seconds);
+        write!(
+            list,
+            "<dt>Processor</dt><dd>{} instructions, {threads} threads</dd>\n<dt>Time of the sweep</dt><dd>{seconds:.2} s</dd>\n",
+            text(isa)
+        )
+        .expect("writing to a string");
     }
     list
 }
@@ -359,7 +366,7 @@ fn more<'a>(
 }
 
 /// Escapes text for an HTML element or a quoted attribute.
-fn text(text: &str) -> String {
+pub fn text(text: &str) -> String {
     let text = escaped(text);
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
