@@ -100,10 +100,10 @@ fn photographs_are_sorted_and_filtered_and_open_their_reports() {
     let paths: Vec<String> = rows.iter().map(path).collect();
     assert_eq!(paths, ["photos/a b.png", "photos/chelsea.png", "photos/d.png", "photos/é&<i>.png"]);
     assert_eq!(shown(&mut browser), paths);
-    let keys: [(&str, &dyn Fn(&Value) -> f64); 3] = [
-        ("0", &|row| row["classes"][0]["max"].as_f64().unwrap()),
-        ("1", &|row| row["top"][0]["probability"].as_f64().unwrap()),
-        ("2", &|row| row["changed_share"].as_f64().unwrap()),
+    let keys: [(&str, fn(&Value) -> f64); 3] = [
+        ("0", |row| row["classes"][0]["max"].as_f64().unwrap()),
+        ("1", |row| row["top"][0]["probability"].as_f64().unwrap()),
+        ("2", |row| row["changed_share"].as_f64().unwrap()),
     ];
     for (key, value) in keys {
         let mut order = rows.clone();
@@ -140,7 +140,8 @@ fn photographs_are_sorted_and_filtered_and_open_their_reports() {
     }
     assert_eq!(reached, ["sort", "filter", "A"]);
     let sizes = "[...document.querySelectorAll('#cards img')].every((picture) => picture.complete && \
-        picture.naturalWidth === picture.width && Math.max(picture.width, picture.height) <= 168)";
+        picture.naturalWidth === Number(picture.getAttribute('width')) && \
+        Math.max(picture.naturalWidth, picture.naturalHeight) <= 168)";
     browser.wait_for(sizes);
     let paper = "getComputedStyle(document.documentElement).backgroundColor";
     let light = text(&mut browser, paper);

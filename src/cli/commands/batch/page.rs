@@ -118,7 +118,11 @@ impl BatchJob<'_> {
                 Ok(explanation) => {
                     let link = link(page.path, &self.folder(file).join(REPORT));
                     cards += &card(row, &link, &explanation, &drawing, &scale);
-                    meaning = explanation.drop_in_words();
+                    meaning = format!(
+                        "{}{}",
+                        explanation.drop_in_words(),
+                        explanation.pale_in_words().replacen(';', ",", 1)
+                    );
                 }
                 Err(error) => *row = self.fail(file, &error),
             }
@@ -228,7 +232,7 @@ fn card(row: &SummaryRow, link: &str, explanation: &Explanation, drawing: &Drawi
     let changed = 100.0 * row.changed_share.unwrap_or(0.0);
     writeln!(
         html,
-        "<span class=\"value\">drop {}, {changed:.0} % change the answer</span><span class=\"value more\"></span></li>",
+        "<span class=\"value\">drop {}; {changed:.0} % of the masks change the answer</span><span class=\"value more\"></span></li>",
         readable(*max)
     )
     .expect("writing to a string");
