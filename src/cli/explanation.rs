@@ -51,13 +51,14 @@ pub struct Session {
 
 /// The question that a sweep answers: the options of the command line, with the classes and the score of
 /// one network.
+#[derive(Clone)]
 pub struct Question<'a> {
     pub classes: Classes,
     pub score: Score,
     pub sweep: &'a Sweep,
     /// The picture that fills the masks, if it is another one.
     picture: Option<Input>,
-    segmentation: Option<Segmentation>,
+    segmentation: Option<Arc<Segmentation>>,
 }
 
 /// A loaded photograph and the data that identifies it.
@@ -160,7 +161,7 @@ impl Session {
         }
         let picture = sweep.mask_picture.as_deref().map(LoadedPhotograph::read).transpose()?;
         let picture = picture.map(|loaded| loaded.photograph.picture(self.resize).input());
-        let segmentation = sweep.segments.as_ref().map(Segmentation::open).transpose()?;
+        let segmentation = sweep.segments.as_ref().map(Segmentation::open).transpose()?.map(Arc::new);
         Ok(Question { classes, score, sweep, picture, segmentation })
     }
 

@@ -15,6 +15,9 @@ use crate::common::command::stderr;
 const READY: &str =
     "document.readyState === 'complete' && document.getElementById('status')?.textContent !== ''";
 
+/// A number of a row of the summary.
+type Number = fn(&Value) -> f64;
+
 fn photos() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, seed) in [("a b", 1), ("d", 90), ("é&<i>", 200)] {
@@ -100,7 +103,7 @@ fn photographs_are_sorted_and_filtered_and_open_their_reports() {
     let paths: Vec<String> = rows.iter().map(path).collect();
     assert_eq!(paths, ["photos/a b.png", "photos/chelsea.png", "photos/d.png", "photos/é&<i>.png"]);
     assert_eq!(shown(&mut browser), paths);
-    let keys: [(&str, fn(&Value) -> f64); 3] = [
+    let keys: [(&str, Number); 3] = [
         ("0", |row| row["classes"][0]["max"].as_f64().unwrap()),
         ("1", |row| row["top"][0]["probability"].as_f64().unwrap()),
         ("2", |row| row["changed_share"].as_f64().unwrap()),

@@ -106,9 +106,11 @@ impl BatchJob<'_> {
 
     /// The question about a photograph, with its own class if there is one.
     pub fn question(&self, file: &PhotographFile) -> Question<'_> {
-        let Question { classes, score, sweep } = self.question;
-        let class = self.annotations.class(file).map(|class| Classes::of(vec![class]));
-        Question { classes: class.unwrap_or_else(|| classes.clone()), score: score.clone(), sweep }
+        let mut question = self.question.clone();
+        if let Some(class) = self.annotations.class(file) {
+            question.classes = Classes::of(vec![class]);
+        }
+        question
     }
 
     fn sweep(&self, file: &PhotographFile, prepared: Prepared) -> Result<Swept> {

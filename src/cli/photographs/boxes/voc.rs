@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use occlude::Result;
 use occlude::text::shown;
 
-use super::super::{read_list, refuse, unreadable};
 use super::xml::{Element, parse};
 use super::{BoxEntry, EXPECTED};
+use crate::cli::photographs::{read_list, refuse, unreadable};
 
 /// The boxes of all XML files in a folder, in the order of the files' names.
 pub fn folder(folder: &Path) -> Result<Vec<BoxEntry>> {
