@@ -19,6 +19,7 @@ use occlude::{
     Activations, GoogLeNet, Input, MaskValue, OcclusionSensitivity, Photograph, Picture, Resize, Score,
     Threshold, Weights, reference,
 };
+use std::path::Path;
 use std::sync::LazyLock;
 
 static WEIGHTS: LazyLock<Weights> = LazyLock::new(|| Weights::seeded(1));
@@ -776,9 +777,9 @@ fn exercise_11_1_the_gradient_is_zero_at_the_lowest_point() {
 #[test]
 fn exercise_11_2_the_map_of_a_taught_network_rests_on_the_cat() {
     let net = GoogLeNet::new(&Weights::builtin()).unwrap();
-    let open =
-        |name: &str| Photograph::open(format!("{}/tests/data/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
-    let photographs = [open("chelsea.png"), open("camera.png")];
+    let files = ["tests/data/chelsea.png", "tests/data/camera.png"];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let photographs = files.map(|file| Photograph::open(root.join(file)).unwrap());
     let mut features = Features::new(net.features_len()).unwrap();
     for view in photographs.iter().flat_map(|photograph| photograph.views(Resize::Stretch)) {
         features.push(&net.features(&view.input())).unwrap();
