@@ -131,6 +131,8 @@ fn photographs_are_sorted_and_filtered_and_open_their_reports() {
     assert_eq!(choose(&mut browser, "filter", "wrong"), wrong);
     let status = text(&mut browser, "document.getElementById('status').textContent");
     assert_eq!(status, format!("{} of 4 photographs", wrong.len()));
+    let marked = "document.querySelectorAll('#cards > li:not([hidden]) .answer.wrong').length";
+    assert_eq!(browser.evaluate(marked), wrong.len());
     choose(&mut browser, "filter", "");
     let failed = text(&mut browser, "document.querySelector('main > section:last-child').textContent");
     assert!(failed.contains("photos/bad.png: "), "{failed}");

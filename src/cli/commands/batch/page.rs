@@ -106,6 +106,7 @@ impl BatchJob<'_> {
             _ => Drawing { scale: ScaleChoice::Shared, ..drawing.clone() },
         };
         let scale = drop_scale(&drawing, &[], run);
+        let has_classes = self.args.classes_from.is_some();
         let mut cards = String::new();
         let mut meaning = String::new();
         for (at, (file, row)) in photographs.iter().zip(&mut *rows).enumerate() {
@@ -117,7 +118,7 @@ impl BatchJob<'_> {
             match self.drawn(page, file, run) {
                 Ok(explanation) => {
                     let link = link(page.path, &self.folder(file).join(REPORT));
-                    cards += &card(row, &link, &explanation, &drawing, &scale);
+                    cards += &card(row, &link, &explanation, (&drawing, &scale), has_classes);
                     meaning = format!(
                         "{}{}",
                         explanation.drop_in_words(),
@@ -211,11 +212,17 @@ fn is_wrong(row: &SummaryRow) -> bool {
     row.classes.first().is_some_and(|class| class.index != row.top[0].index)
 }
 
-/// The element of a photograph.
-fn card(row: &SummaryRow, link: &str, explanation: &Explanation, drawing: &Drawing, scale: &Scale) -> String {
+/// The element of a photograph. With `has_classes`, the mapped class is the one that it should have.
+fn card(
+    row: &SummaryRow,
+    link: &str,
+    explanation: &Explanation,
+    (drawing, scale): (&Drawing, &Scale),
+    has_classes: bool,
+) -> String {
     let (path, answer) = (text(&shown(&row.path)), &row.top[0]);
     let Mapped { label, max, .. } = &row.classes[0];
-    let (mapped, is_wrong) = (text(&shown(label)), is_wrong(row));
+    let mapped = text(&shown(label));
     let (map, lattice) = explanation.drops(0);
     let overlay = Overlay { map: &map, lattice, upsampling: drawing.upsampling, opacity: drawing.opacity };
     let ([height, width], picture) = picture(explanation, drawing, &overlay, scale);
@@ -223,10 +230,10 @@ fn card(row: &SummaryRow, link: &str, explanation: &Explanation, drawing: &Drawi
         "<li><a href=\"{link}\"><img width=\"{width}\" height=\"{height}\" loading=\"lazy\" decoding=\"async\" \
          alt=\"The map of {mapped}\" src=\"data:image/jpeg;base64,{picture}\"><span class=\"name\">{path}</span></a>"
     );
-    let class = if is_wrong { "answer wrong" } else { "answer" };
+    let class = if has_classes && is_wrong(row) { "answer wrong" } else { "answer" };
     write!(html, "<span class=\"{class}\">{} {:.3}</span>", text(&shown(&answer.label)), answer.probability)
         .expect("writing to a string");
-    if is_wrong {
+    if *label != answer.label {
         write!(html, "<span>map of {mapped}</span>").expect("writing to a string");
     }
     let changed = 100.0 * row.changed_share.unwrap_or(0.0);
