@@ -54,14 +54,6 @@ pub enum Resize {
     Matlab,
 }
 
-impl Resize {
-    /// The method with this name, as [`Resize`] is displayed.
-    pub(crate) fn named(name: &str) -> Option<Resize> {
-        let all = [Resize::Stretch, Resize::CenterCrop, Resize::Pad, Resize::Matlab];
-        all.into_iter().find(|resize| resize.to_string() == name)
-    }
-}
-
 impl fmt::Display for Resize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -34,7 +34,6 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::image::Resize;
 use crate::memory::room;
 use crate::network::labels::Labels;
 use crate::network::{MAX_CLASSES, Network};
@@ -67,7 +66,7 @@ pub struct Weights {
     network: Network,
     name: String,
     labels: Option<Labels>,
-    resize: Option<Resize>,
+    resize: Option<String>,
     /// The values of each tensor, by its name `<layer>.weight` or `<layer>.bias`.
     tensors: HashMap<String, Vec<f32>>,
 }
@@ -82,7 +81,7 @@ pub mod metadata {
     /// "false" if not.
     pub const TRANSFORM_INPUT: &str = "transform_input";
     /// The way in which the photographs of the training became squares: the name of a
-    /// [`Resize`](crate::Resize). Other values are ignored.
+    /// [`Resize`](crate::Resize). Any other line of at most 80 bytes is kept and has no effect.
     pub const RESIZE: &str = "resize";
 }
 
@@ -253,7 +252,7 @@ impl Weights {
             );
         }
         let tensors = tensors.into_iter().map(|tensor| (tensor.name, tensor.values)).collect();
-        let resize = metadata.get(metadata::RESIZE).and_then(|name| Resize::named(name));
+        let resize = metadata.get(metadata::RESIZE).filter(|name| is_name(name)).cloned();
         Ok(Weights { network, name, labels, resize, tensors })
     }
 
@@ -284,14 +283,14 @@ impl Weights {
     }
 
     /// The way in which the photographs of the training became squares, if the metadata of the file says
-    /// so.
-    pub fn resize(&self) -> Option<Resize> {
-        self.resize
+    /// so: the name of a [`Resize`](crate::Resize), or something else if another program wrote it.
+    pub fn resize(&self) -> Option<&str> {
+        self.resize.as_deref()
     }
 
-    /// Sets [`resize`](Self::resize).
-    pub fn with_resize(self, resize: Resize) -> Weights {
-        Weights { resize: Some(resize), ..self }
+    /// Sets [`resize`](Self::resize) to the name of a [`Resize`](crate::Resize).
+    pub fn with_resize(self, resize: impl ToString) -> Weights {
+        Weights { resize: Some(resize.to_string()), ..self }
     }
 
     /// The weights `[classes][features]` and the biases `[classes]` of the last layer.
@@ -343,7 +342,7 @@ impl Weights {
         if let Some(labels) = &self.labels {
             metadata.push((metadata::LABELS, labels.lines()));
         }
-        metadata.extend(self.resize.map(|resize| (metadata::RESIZE, resize.to_string())));
+        metadata.extend(self.resize.clone().map(|resize| (metadata::RESIZE, resize)));
         metadata
     }
 

@@ -61,6 +61,14 @@ pub use values::Size;
 use values::choice;
 pub use weights::{Fetch, FetchLimits, Import, Weights, WeightsAction};
 
+/// The values of `--resize`.
+pub const RESIZES: &[(&str, Resize)] = &[
+    ("stretch", Resize::Stretch),
+    ("center-crop", Resize::CenterCrop),
+    ("pad", Resize::Pad),
+    ("matlab", Resize::Matlab),
+];
+
 #[derive(Parser)]
 #[command(
     name = "occlude",
@@ -132,8 +140,7 @@ pub struct Common {
     /// resizes the longer side to 224 and fills the rest with the mean colour of the photograph;
     /// "matlab" is "stretch" with the levels of MATLAB's imresize
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "METHOD", default_value = "stretch",
-          value_parser = choice(&[("stretch", Resize::Stretch), ("center-crop", Resize::CenterCrop), ("pad", Resize::Pad),
-                                ("matlab", Resize::Matlab)]))]
+          value_parser = choice(RESIZES))]
     pub resize: Resize,
 }
 

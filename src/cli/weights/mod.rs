@@ -8,7 +8,7 @@ use std::path::Path;
 use occlude::weights::Source;
 use occlude::{Error, Labels, Result, Weights};
 
-use crate::cli::args::Common;
+use crate::cli::args::{Common, RESIZES};
 use crate::cli::checksum::load_and_hash;
 use crate::cli::source;
 use crate::cli::terminal::console;
@@ -75,8 +75,9 @@ fn announce(common: &Common, source: &Source, weights: &Weights) {
         _ => "; `occlude weights fetch` downloads the published network of 1000 classes".to_string(),
     };
     console::print_note(&format!("network: {}{from}", describe(weights)));
-    if let Some(resize) = weights.resize()
-        && resize != common.resize
+    let is_known = |name: &&str| RESIZES.iter().any(|(resize, _)| resize == name);
+    if let Some(resize) = weights.resize().filter(is_known)
+        && resize != common.resize.to_string()
     {
         console::print_note(&format!(
             "this network has learned from photographs prepared with --resize {resize}, not {}; its answers are better \
