@@ -6,7 +6,7 @@
 //! pixel is the mean of the scores times the mask at this pixel, divided by the probability: about the mean
 //! score of the copies that show the pixel.
 //!
-//! Every mask changes the whole image, so computing only what a mask changes saves nothing here;
+//! Every mask changes the whole image, so computing only what a mask changes saves next to nothing here;
 //! [`RiseMaps::profile`] has the numbers. `src/sweep/runner.rs` runs the copies.
 
 use std::fmt;
@@ -23,13 +23,16 @@ use crate::sweep::mask::{Coverage, Masks};
 use crate::sweep::runner::BatchRunner;
 use crate::sweep::{MaskValue, OnProgress, Progress, Score, Target, check_classes};
 use crate::weights::splitmix64;
-use crate::{Error, Input, Result};
+use crate::{Error, Input, Result, memory};
 
 const PIXELS: usize = INPUT_SIDE * INPUT_SIDE;
 
 /// The number of masks between two estimates of the error. It is fixed, so that the number of masks of a
 /// result does not depend on the threads. It is a multiple of all numbers of positions in a batch.
 const ROUND: usize = 64;
+
+/// Bytes for each pixel of a class: two sums in f64, a map and its errors, and those of an estimate.
+const CLASS_BYTES: usize = 2 * 8 + 4 * 4;
 
 /// The largest number of masks.
 pub const MAX_MASKS: usize = 1_000_000;
@@ -243,6 +246,7 @@ impl<'a> Rise<'a> {
     pub fn run(&self, input: &Input, classes: &[usize]) -> Result<RiseMaps> {
         self.check()?;
         check_classes(classes, self.net.network())?;
+        memory::require("the sums and maps of RISE", classes.len().saturating_mul(PIXELS * CLASS_BYTES))?;
         let start = Stopwatch::start();
         self.net.check_memory()?;
         let base = self.net.forward(input);

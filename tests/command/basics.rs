@@ -736,12 +736,14 @@ fn every_help_has_examples() {
 }
 
 /// All subcommands, in the order of the help.
-const SUBCOMMANDS: [&str; 17] = [
+const SUBCOMMANDS: [&str; 19] = [
     "classify",
     "explain",
     "compare",
     "gradcam",
+    "rise",
     "region",
+    "check",
     "features",
     "batch",
     "merge",

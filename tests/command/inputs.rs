@@ -36,6 +36,8 @@ fn a_hyphen_is_standard_input_for_every_command() {
         (&["explain", "--stride", "224"], Some("map.json")),
         (&["compare", "--stride", "224"], Some("compare.json")),
         (&["gradcam"], Some("gradcam.json")),
+        (&["rise", "--masks", "2"], Some("rise.json")),
+        (&["check", "--stride", "224"], Some("check.json")),
         (&["region", "--stride", "224", "--tile", "224"], Some("region.json")),
         (&["features", "--layer", "conv1/7x7_s2"], Some("standard-input-conv1-7x7_s2-features.png")),
         (&["trace", "--at", "9,9"], Some("trace.json")),
@@ -207,6 +209,7 @@ fn results_of_another_photograph_are_not_replaced_silently() {
         (&["explain", "--stride", "224"][..], "map.json"),
         (&["compare", "--stride", "224"], "compare.json"),
         (&["gradcam"], "gradcam.json"),
+        (&["rise", "--masks", "2"], "rise.json"),
         (&["region", "--stride", "224", "--tile", "224"], "region.json"),
         (&["trace", "--at", "9,9"], "trace.json"),
     ] {

@@ -23,8 +23,8 @@ is no relation.
   noise                    each value of the picture by one grey level        at least 0.95
   other number of threads  nothing that may matter                            the same bits
 From 0.8 on, a map that should change has not; below 0.8, a map that should stay has not. Between the two ends a check is
-inconclusive, as it is for a constant map, which has no correlation. If a map of another score than a logit is constant,
-the logits of both networks are compared. Neighbouring masks overlap, so two unrelated maps may correlate by chance; one
+inconclusive, as it is for a constant map, which has no correlation. If a map of a probability is nearly constant (below
+1e-6), the logits of both networks are compared. Neighbouring masks overlap, so two unrelated maps may correlate by chance; one
 check alone proves little. A check that is not passed is a finding, not a failure: the exit code is 0.
 
 Files written to DIR (after an error, nothing is written):

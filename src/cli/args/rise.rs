@@ -25,7 +25,7 @@ of these errors over the pixels, divided by the distance between the smallest an
 is looked at after every 64 masks. Half of it takes four times as many masks.
 
 Differences from `occlude explain`:
-  - Every mask changes the whole picture, so computing only what a mask changes saves nothing; the summary has the numbers.
+  - Every mask changes the whole picture, so computing only what a mask changes saves little; the summary has the numbers.
   - Values are means of scores, not drops: no value means \"no effect\", and there is no evidence against a class.
   - The map is an estimate; two seeds give two maps.
 
@@ -42,7 +42,7 @@ pub struct Rise {
     /// The photograph: PNG, JPEG, WebP, BMP, GIF or TIFF; - is standard input
     pub image: PathBuf,
 
-    /// Classes to map, as for `occlude explain`. All classes share the masks
+    /// Classes to map, at most 20, as for `occlude explain`. All classes share the masks
     #[arg(long, value_name = "LIST", default_value = "top1")]
     pub classes: Vec<String>,
 

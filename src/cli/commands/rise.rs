@@ -11,6 +11,7 @@ use occlude::text::shown;
 use occlude::{Classification, Labels, Progress, Result, RiseMaps, Upsampling};
 use serde::Serialize;
 
+use crate::cli::args::classes::check_count;
 use crate::cli::args::{Common, Rise as Options};
 use crate::cli::explanation::{LoadedPhotograph, Session, fill_in_words, require_finite};
 use crate::cli::output::earlier;
@@ -43,8 +44,8 @@ struct Record<'a> {
     masks: usize,
     most_masks: usize,
     classes: Vec<Mapped<'a>>,
-    multiply_adds: MultiplyAdds,
     elapsed_seconds: f64,
+    multiply_adds: MultiplyAdds,
     threads: usize,
     isa: String,
 }
@@ -84,6 +85,7 @@ fn rise(common: &Common, args: &Options, output: &OutputFolder) -> Result<ExitCo
     earlier::tell(&args.out, "rise.json", &[&source]);
     source.tell_if_flat(args.canvas.shape);
     let classes = asked.resolve(&session.classify(&source)?);
+    check_count(&classes)?;
     let bar = PositionsBar::new();
     let progress = |now: Progress| {
         bar.show(now.done, now.total);

@@ -105,7 +105,9 @@ impl Check {
 /// What a verdict means for the map.
 fn meaning(expected: Expected, verdict: Verdict, is_defined: bool) -> &'static str {
     match (expected, verdict) {
-        (_, Verdict::Inconclusive) if !is_defined => "a map is constant, so that it has no correlation",
+        (_, Verdict::Inconclusive) if !is_defined => {
+            "a map is nearly constant, so that its correlation means nothing"
+        }
         (Expected::Unrelated, Verdict::Passed) => "the map depends on what these layers have learned",
         (Expected::Unrelated, Verdict::NotPassed) => {
             "the map hardly depends on what these layers have learned: it may show the picture, not the reason"
@@ -315,7 +317,7 @@ fn summary(explanation: &Explanation, checks: &[Check], written: &[PathBuf]) -> 
     let of_logits: Vec<&str> = of_logits.map(|check| check.name.as_str()).collect();
     if !of_logits.is_empty() {
         let names = of_logits.join(", ");
-        line(format!("  a map of the {} is constant; the logits were compared: {names}", maps.score));
+        line(format!("  a map of the {} is nearly constant; the logits were compared: {names}", maps.score));
     }
     line(String::new());
     let count = |verdict| checks.iter().filter(|check| check.verdict == verdict).count();
