@@ -16,7 +16,7 @@ use super::job::BatchJob;
 use super::measures::{self, Mean};
 use super::record::Recipe;
 use super::row::{Mapped, Status, SummaryRow};
-use crate::cli::args::{Common, Drawing, Explain, Pool, ScaleChoice};
+use crate::cli::args::{Common, Drawing, Explain, Pool, Robust, ScaleChoice};
 use crate::cli::explanation::Explanation;
 use crate::cli::output::figures::drop_scale;
 use crate::cli::output::files::{self, folder_of};
@@ -143,6 +143,8 @@ impl BatchJob<'_> {
                 images: vec![file.path.clone()],
                 classes: Vec::new(),
                 faithfulness: false,
+                pairs: None,
+                robust: Robust { robust: false, robust_size: Vec::new(), robust_fill: Vec::new() },
                 progressive: false,
                 pool: Pool { threads: None },
                 out: folder.clone(),
