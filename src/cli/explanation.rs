@@ -16,18 +16,15 @@ use occlude::network::geometry::Rect;
 use occlude::text::shown;
 use occlude::weights::Source;
 use occlude::{
-    Activations, Against, ClassInteractions, ClassParts, Classification, Curves, Error, Faithfulness,
-    GoogLeNet, Input, Labels, MaskValue, OcclusionMaps, OcclusionSensitivity, Photograph, Placement,
-    Prepared, Progress, Ranking, Refinement, Resize, Result, Score, Segments, Shape, SmallestParts,
-    Upsampling, Weights,
+    Activations, ClassInteractions, ClassParts, Classification, Curves, Error, Faithfulness, GoogLeNet,
+    Input, Labels, MaskValue, OcclusionMaps, OcclusionSensitivity, Photograph, Placement, Prepared, Progress,
+    Ranking, Refinement, Resize, Result, Score, Segments, Shape, SmallestParts, Upsampling, Weights,
 };
 
 use crate::cli::args::classes::Classes;
 use crate::cli::args::{Aggregate, Common, Size, Sweep};
 use crate::cli::checksum;
 use crate::cli::masks::Segmentation;
-use crate::cli::output::names::{slug, slugs};
-use crate::cli::output::table;
 use crate::cli::render::backdrop::CanvasShape;
 use crate::cli::render::scale::range;
 use crate::cli::source;
@@ -493,92 +490,6 @@ pub fn options<'n>(
 }
 
 impl Explanation {
-    /// The score that the maps follow, in words for "drop in ...".
-    pub fn score_in_words(&self) -> String {
-        let of_against = |against: &Against| match against {
-            Against::Class(class) => shown(self.labels.short(*class)).into_owned(),
-            Against::Nearest(1) => "the nearest class".to_string(),
-            Against::Nearest(count) => format!("the {count} nearest classes"),
-            other => other.to_string(),
-        };
-        match &self.maps.score {
-            Score::Contrast(against) => format!("probability minus that of {}", of_against(against)),
-            Score::LogitContrast(against) => format!("logit minus that of {}", of_against(against)),
-            Score::Margin => "probability minus that of the best other class".to_string(),
-            Score::LogitMargin => "logit minus that of the best other class".to_string(),
-            Score::Group { name, .. } => format!("probability of {name}"),
-            other => other.to_string(),
-        }
-    }
-
-    /// The score in one or two words, for its value beside a title.
-    pub fn score_name(&self) -> &'static str {
-        match self.maps.score {
-            Score::Contrast(_) => "contrast",
-            Score::LogitContrast(_) => "logit contrast",
-            Score::Margin => "margin",
-            Score::LogitMargin => "logit margin",
-            Score::Entropy => "entropy",
-            Score::Logit => "logit",
-            _ => "probability",
-        }
-    }
-
-    /// The names of the subject of the `k`-th map: those of its class, unless the score has none.
-    pub fn subject(&self, k: usize) -> String {
-        match &self.maps.score {
-            Score::Group { name, classes } => match classes.len() {
-                1 => format!("{name} (1 class)"),
-                count => format!("{name} ({count} classes)"),
-            },
-            Score::Entropy => "whole answer".to_string(),
-            _ => self.labels.words(self.maps.classes[k]).to_string(),
-        }
-    }
-
-    /// The subject of the `k`-th map and its score for the uncovered picture, on one line.
-    pub fn heading(&self, k: usize) -> String {
-        let (subject, base) = (self.short_subject(k), table::score(self.maps.base_scores[k]));
-        let subject = shown(&subject);
-        match self.maps.score.is_of_class() {
-            true => format!("{subject} ({}): {} {base}", self.maps.classes[k], self.score_in_words()),
-            false => format!("{subject}: {} {base}", self.score_in_words()),
-        }
-    }
-
-    /// The classes that are nearest to that of the `k`-th map, if its score is compared with several.
-    pub fn nearest_in_words(&self, k: usize) -> Option<String> {
-        let (Score::Contrast(Against::Nearest(_)) | Score::LogitContrast(Against::Nearest(_))) =
-            self.maps.score
-        else {
-            return None;
-        };
-        let names = self.maps.targets[k].against.iter().map(|&class| shown(self.labels.short(class)));
-        Some(format!("nearest: {}", names.collect::<Vec<_>>().join(", ")))
-    }
-
-    /// The short name of the subject of the `k`-th map.
-    pub fn short_subject(&self, k: usize) -> String {
-        match self.maps.score.is_of_class() {
-            true => self.labels.short(self.maps.classes[k]).to_string(),
-            false => self.subject(k),
-        }
-    }
-
-    /// For the maps, the names of their subjects in file names.
-    pub fn slugs(&self) -> Vec<String> {
-        match &self.maps.score {
-            Score::Group { name, .. } => vec![slug(&format!("group {name}"))],
-            Score::Entropy => vec![slug("entropy")],
-            _ => slugs(&self.maps.classes, &self.labels),
-        }
-    }
-
-    /// False if it was made from stored scores by [`Session::restore`].
-    pub fn was_swept(&self) -> bool {
-        self.elapsed_seconds > 0.0
-    }
-
     /// The places of the values of the mask positions on the network's picture.
     pub fn lattice(&self) -> Lattice {
         self.maps.lattice(self.placement)

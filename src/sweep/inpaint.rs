@@ -1,6 +1,6 @@
 //! Continues an image into a hole: the fill [`MaskValue::Inpaint`](super::MaskValue::Inpaint).
 
-use super::mask::Coverage;
+use super::coverage::Coverage;
 use crate::network::INPUT_SIDE;
 
 /// The iteration ends when no value changes by more, on the scale of 0..=255.

@@ -5,13 +5,15 @@
 //! a mask position is `score(unoccluded) - score(occluded)`: positive where the image holds
 //! evidence for the class. The chapter is `docs/05-occlusion-map.md`.
 //!
-//! This file has the options and the run. `grid` or `segments` place the masks, `mask` and `fill` cover the
+//! This file has the options and the run. `grid` or `segments` place the masks, `coverage` has their form, `mask` and
+//! `fill` cover the
 //! image with them, `runner`
 //! gives batches of positions to the threads, `batch` computes one batch by the steps that `plan`
 //! lists, `score` makes a number of each answer, `maps` holds the result.
 
 pub(crate) mod batch;
 pub(crate) mod channel_sum;
+pub(crate) mod coverage;
 pub(crate) mod fill;
 mod grid;
 mod inpaint;
@@ -24,9 +26,10 @@ mod score;
 mod segments;
 
 pub use channel_sum::Feature;
+pub use coverage::Shape;
 pub use fill::MaskValue;
 pub use maps::{FeatureMap, Map, OcclusionMaps};
-pub use mask::{Channel, Shape};
+pub use mask::Channel;
 pub use prepared::Prepared;
 pub use score::{Against, Score, Target};
 pub use segments::{MAX_SEGMENTS, Segments};
@@ -48,8 +51,9 @@ use crate::stopwatch::Stopwatch;
 use crate::{Error, Input, Result};
 use batch::WorkspaceSize;
 use channel_sum::ChannelSum;
+use coverage::Coverage;
 use grid::{Grid, serpentine};
-use mask::{Coverage, Mask, Masks};
+use mask::{Mask, Masks};
 use runner::{BatchRunner, too_low};
 
 /// Chooses classes by the classification of the unoccluded image.

@@ -442,7 +442,7 @@ fn an_impossible_option_names_itself_what_was_found_and_what_would_do() {
         ("--threads", "many", "expected a whole number from 1 to 1024"),
         ("--mask-clipping", "maybe", "expected on or off"),
         ("--upsampling", "linear", "expected bicubic or nearest or none"),
-        ("--score", "loss", "expected probability or logit"),
+        ("--score", "loss", "expected probability, logit, contrast:CLASS"),
         ("--resize", "fit", "expected stretch or center-crop"),
     ];
     for (option, value, message) in cases {

@@ -13,4 +13,5 @@ pub mod pairs;
 pub mod report;
 pub mod results;
 pub mod robust;
+mod subject;
 pub mod table;

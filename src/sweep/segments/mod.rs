@@ -2,7 +2,7 @@
 
 mod slic;
 
-use super::mask::Coverage;
+use super::coverage::Coverage;
 use crate::image::Picture;
 use crate::network::INPUT_SIDE;
 use crate::network::geometry::Rect;

@@ -90,7 +90,7 @@ fuzz_target!(|options: Options| {
         .mask_clipping(options.mask_clipping)
         .classes(classes.clone())
         .features(features)
-        .score(score)
+        .score(score.clone())
         .exhaustive(options.exhaustive);
     if let Some(region) = options.region {
         let [y0, x0, y1, x1] = region.map(usize::from);
