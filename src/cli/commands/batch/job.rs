@@ -9,9 +9,9 @@ use occlude::text::{escaped, shown};
 use occlude::{Error, Progress, Result};
 
 use super::annotations::Annotations;
-use super::measures::{Measures, Wanted};
+use super::measures::Wanted;
 use super::record::{Recipe, Record, SharedScale};
-use super::row::SummaryRow;
+use super::row::{Measures, SummaryRow};
 use crate::cli::args::Batch;
 use crate::cli::args::classes::Classes;
 use crate::cli::explanation::{Explanation, LoadedPhotograph, Question, Session};

@@ -8,7 +8,7 @@ use occlude::{Input, Progress, Result, Threshold, memory};
 use serde::{Deserialize, Serialize};
 
 use super::annotations::ObjectBox;
-use super::row::SummaryRow;
+use super::row::{Measures, SummaryRow};
 use crate::cli::args::Batch;
 use crate::cli::explanation::{Explanation, Method, PixelMap, Question, Session};
 
@@ -29,9 +29,6 @@ const OF_BOXES: [(&str, &str); 2] =
 const BOXES: &str = "boxes";
 
 const METHODS: [Method; 2] = [Method::Occlusion, Method::GradCam];
-
-/// The measures of the maps of a class, by their names as columns.
-pub type Measures = BTreeMap<String, f32>;
 
 fn column(method: Method, measure: &str) -> String {
     let method = match method {

@@ -1,11 +1,15 @@
 //! The row of one photograph in the summary of a batch. It is also stored in the record.
 
+use std::collections::BTreeMap;
+
 use occlude::Error;
 use serde::{Deserialize, Serialize};
 
-use super::measures::Measures;
 use crate::cli::explanation::Explanation;
 use crate::cli::photographs::PhotographFile;
+
+/// The measures of the maps of a class, by their names as columns.
+pub type Measures = BTreeMap<String, f32>;
 
 /// The number of most probable classes in a row.
 pub const LISTED: usize = 3;
