@@ -3,6 +3,7 @@
 //!
 //! All sweeps for maps are started here. This module writes no files and draws no figures.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -411,6 +412,21 @@ impl Method {
 }
 
 impl Question<'_> {
+    /// Replaces the names of files among options by what they hold, because a file may change, and may be a
+    /// pipe.
+    pub fn identify(&self, options: &mut BTreeMap<String, String>) {
+        if let Score::Group { classes, .. } = &self.score {
+            options.insert("groups".to_string(), format!("{classes:?}"));
+        }
+        if let Some(picture) = &self.picture {
+            let bytes: Vec<u8> = picture.values().iter().flat_map(|value| value.to_le_bytes()).collect();
+            options.insert("mask-picture".to_string(), checksum::sha256(&bytes));
+        }
+        if let Some(Segmentation::Numbers(numbers)) = self.segmentation.as_deref() {
+            options.insert("segments".to_string(), numbers.checksum());
+        }
+    }
+
     /// The segments of a photograph, if they are asked for.
     fn segments(&self, photograph: &Photograph, resize: Resize) -> Result<Option<Segments>> {
         self.segmentation.as_ref().map(|way| way.segments(photograph, resize)).transpose()

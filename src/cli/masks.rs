@@ -3,10 +3,12 @@
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use image::{DynamicImage, ImageFormat, ImageReader};
+use image::codecs::png::PngDecoder;
+use image::{DynamicImage, ImageDecoder, ImageFormat};
 use occlude::network::INPUT_SIDE;
 use occlude::{Error, Photograph, Resize, Result, Segments};
 
+use crate::cli::checksum::sha256;
 use crate::cli::source;
 
 /// Largest size of a PNG file of segments, in bytes and in pixels.
@@ -68,13 +70,13 @@ impl SegmentNumbers {
         if image::guess_format(&bytes).ok() != Some(ImageFormat::Png) {
             return Err(refuse(format!("is no PNG, {expected}")));
         }
-        let reader = || ImageReader::with_format(Cursor::new(&bytes), ImageFormat::Png);
-        let (width, height) = reader().into_dimensions().map_err(damaged)?;
+        let decoder = PngDecoder::new(Cursor::new(&bytes)).map_err(damaged)?;
+        let (width, height) = decoder.dimensions();
         if u64::from(width) * u64::from(height) > MAX_PIXELS {
             return Err(refuse(format!("has {width}x{height} pixels, expected at most {MAX_PIXELS}")));
         }
         let packed = |rgb: &[u8]| u32::from_be_bytes([0, rgb[0], rgb[1], rgb[2]]);
-        let numbers: Vec<u32> = match reader().decode().map_err(damaged)? {
+        let numbers: Vec<u32> = match DynamicImage::from_decoder(decoder).map_err(damaged)? {
             DynamicImage::ImageLuma8(grey) => grey.into_raw().into_iter().map(u32::from).collect(),
             DynamicImage::ImageLuma16(grey) => grey.into_raw().into_iter().map(u32::from).collect(),
             DynamicImage::ImageRgb8(rgb) => rgb.as_raw().chunks_exact(3).map(packed).collect(),
@@ -85,6 +87,14 @@ impl SegmentNumbers {
             }
         };
         Ok(SegmentNumbers { size: [height as usize, width as usize], numbers, name })
+    }
+
+    /// The checksum of the size and the numbers.
+    pub fn checksum(&self) -> String {
+        let size = self.size.iter().flat_map(|side| (*side as u64).to_le_bytes());
+        let bytes: Vec<u8> =
+            size.chain(self.numbers.iter().flat_map(|number| number.to_le_bytes())).collect();
+        sha256(&bytes)
     }
 
     /// The numbers at the middles of the picture's pixels; none where the photograph does not reach.

@@ -3,8 +3,11 @@
 
 use std::fs;
 
-use crate::common::command::{floats, folder, occlude, read_picture, refuse, seeded, succeed, write_png};
+use crate::common::command::{
+    floats, folder, listing, occlude, read_picture, refuse, seeded, succeed, write_png,
+};
 use crate::common::seeded_weights;
+use image::codecs::png::PngEncoder;
 use image::{GrayImage, Luma};
 use occlude::network::groups::Groups;
 use occlude::{
@@ -12,6 +15,7 @@ use occlude::{
     Score, Segments, Shape,
 };
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 /// A group of the file `groups.txt`.
 fn pets() -> Score {
@@ -22,6 +26,12 @@ fn pets() -> Score {
 fn dogs() -> Score {
     let classes = Groups::wordnet(Labels::imagenet()).find("dog").unwrap().classes.clone();
     Score::Group { name: "dog".to_string(), classes }
+}
+
+fn write_grey(folder: &TempDir, name: &str, picture: &GrayImage) {
+    let mut bytes = Vec::new();
+    picture.write_with_encoder(PngEncoder::new(&mut bytes)).unwrap();
+    fs::write(folder.path().join(name), bytes).unwrap();
 }
 
 #[test]
@@ -36,9 +46,9 @@ fn numbers_are_the_librarys() {
     let other = Picture::open(folder.path().join("other.png"), Resize::Stretch).unwrap().input();
     // Quarters by columns, in the size of the photograph and in that of the network's picture.
     let quarters = GrayImage::from_fn(width, height, |x, _| Luma([(4 * x / width) as u8 * 50]));
-    quarters.save(folder.path().join("quarters.png")).unwrap();
+    write_grey(&folder, "quarters.png", &quarters);
     let squares = GrayImage::from_fn(224, 224, |x, y| Luma([(x / 112 + y / 112 * 2) as u8]));
-    squares.save(folder.path().join("squares.png")).unwrap();
+    write_grey(&folder, "squares.png", &squares);
     let parts = |number: &dyn Fn(usize, usize) -> u32| {
         Segments::new(&Vec::from_iter((0..224 * 224).map(|at| Some(number(at / 224, at % 224))))).unwrap()
     };
@@ -145,7 +155,7 @@ fn summaries_name_the_question() {
 fn contradictions_are_refused() {
     let folder = folder();
     fs::write(folder.path().join("groups.txt"), "pets: goldfish\nstones: no such class\n").unwrap();
-    GrayImage::new(30, 20).save(folder.path().join("small.png")).unwrap();
+    write_grey(&folder, "small.png", &GrayImage::new(30, 20));
     fs::write(folder.path().join("text.png"), "not a picture").unwrap();
     let cases: [(&[&str], i32, &str); 17] = [
         (&["--score", "group:doge"], 1, "group \"doge\" is not possible: expected the name of a group"),
@@ -183,4 +193,23 @@ fn contradictions_are_refused() {
         1,
         &["mask value inpaint is not possible"],
     );
+}
+
+/// The next run of a batch takes up results only if the file of segments has the same numbers.
+#[test]
+fn a_batch_notices_other_segments() {
+    let folder = folder();
+    let parts_after = |parts: u32| {
+        let columns = GrayImage::from_fn(224, 224, |x, _| Luma([(x * parts / 224) as u8]));
+        write_grey(&folder, "columns.png", &columns);
+        let arguments = ["batch", "picture.png", "--segments", "columns.png", "--out", "maps"];
+        let output = seeded(&folder, &arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let maps = listing(&folder.path().join("maps"));
+        let map = maps.iter().find(|file| file.ends_with("map.json")).unwrap();
+        let found: Value = serde_json::from_slice(&fs::read(map).unwrap()).unwrap();
+        found["grid"].clone()
+    };
+    assert_eq!(parts_after(3), json!([1, 3]));
+    assert_eq!(parts_after(2), json!([1, 2]));
 }

@@ -6,7 +6,6 @@ use std::fs;
 use std::path::Path;
 
 use clap::{ArgMatches, CommandFactory};
-use occlude::Score;
 use serde::{Deserialize, Serialize};
 
 use super::annotations::Annotations;
@@ -62,10 +61,7 @@ impl Recipe {
         if given {
             options.insert("labels".to_string(), sha256(session.labels.lines().as_bytes()));
         }
-        // The file of groups may change, and may be a pipe.
-        if let Score::Group { classes, .. } = &question.score {
-            options.insert("groups".to_string(), format!("{classes:?}"));
-        }
+        question.identify(&mut options);
         annotations.identify(&mut options);
         Recipe {
             version: env!("CARGO_PKG_VERSION").to_string(),
