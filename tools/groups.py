@@ -45,8 +45,7 @@ def main():
     for index, line in enumerate((ROOT / "weights/synset_words.txt").read_text().splitlines()):
         for offset in ancestors(nodes, line[1:9]):
             members.setdefault(offset, set()).add(index)
-    shared = [offset for offset in members if len(members[offset]) > 1]
-    order = sorted(shared, key=lambda offset: (min(members[offset]), -len(members[offset]), offset))
+    order = sorted(members, key=lambda offset: (min(members[offset]), -len(members[offset]), offset))
     lines = [f"n{offset} {', '.join(nodes[offset][0])}: {ranges(members[offset])}" for offset in order]
     (ROOT / "src/network/wordnet.txt").write_text("\n".join(lines) + "\n")
 

@@ -17,9 +17,10 @@ use occlude::network::geometry::Rect;
 use occlude::text::shown;
 use occlude::weights::Source;
 use occlude::{
-    Activations, ClassInteractions, ClassParts, Classification, Curves, Error, Faithfulness, GoogLeNet,
-    Input, Labels, MaskValue, OcclusionMaps, OcclusionSensitivity, Photograph, Placement, Prepared, Progress,
-    Ranking, Refinement, Resize, Result, Score, Segments, Shape, SmallestParts, Upsampling, Weights,
+    Activations, Against, ClassInteractions, ClassParts, Classification, Curves, Error, Faithfulness,
+    GoogLeNet, Input, Labels, MaskValue, OcclusionMaps, OcclusionSensitivity, Photograph, Placement,
+    Prepared, Progress, Ranking, Refinement, Resize, Result, Score, Segments, Shape, SmallestParts,
+    Upsampling, Weights,
 };
 
 use crate::cli::args::classes::Classes;
@@ -175,6 +176,25 @@ impl Session {
         Ok(self.net.forward(&photograph.picture(self.resize).input()))
     }
 
+    /// The error of a photograph whose answer is the class that it is contrasted with. It concerns this
+    /// photograph alone.
+    fn contrasted(&self, error: Error, source: &LoadedPhotograph, question: &Question) -> Error {
+        match (error, &question.score) {
+            (
+                Error::Option { name: "classes", .. },
+                Score::Contrast(Against::Class(other)) | Score::LogitContrast(Against::Class(other)),
+            ) => {
+                let other = self.labels.short(*other);
+                let problem = format!(
+                    "{other} is among the classes to map, and the score is a contrast with {other}: name other classes \
+                     with --classes"
+                );
+                Error::Image { name: source::shown(&source.image), problem }
+            }
+            (error, _) => named_as_here(error),
+        }
+    }
+
     /// Runs the sweep over a photograph, on the threads of the current rayon pool. With `refined`,
     /// the sweep runs from coarse to fine and passes intermediate results to it.
     pub fn sweep(
@@ -206,7 +226,7 @@ impl Session {
         if refined.is_some() {
             options = options.on_refinement(&on_refinement);
         }
-        let maps = options.run(&input).map_err(named_as_here)?;
+        let maps = options.run(&input).map_err(|error| self.contrasted(error, &source, question))?;
         require_finite(&maps.classification.logits)?;
         require_finite(&maps.scores)?;
         maps.features.iter().try_for_each(|feature| require_finite(&feature.totals))?;

@@ -7,9 +7,12 @@ use super::labels::{self, Label, Labels};
 use super::suggest::suggest;
 use crate::error::{Error, Result};
 
-/// The nodes of WordNet 3.0 that lie above at least two of ImageNet's classes, written by
+/// The nodes of WordNet 3.0 that lie above ImageNet's classes, written by
 /// `tools/groups.py`.
 const WORDNET: &str = include_str!("wordnet.txt");
+
+/// The largest number of groups that an error lists.
+const LISTED: usize = 20;
 
 /// The expectation in errors of a file of groups.
 const FORM: &str = "a line such as \"pets: tabby, Persian cat, 151-268\" for each group";
@@ -46,8 +49,7 @@ pub struct Groups {
 }
 
 impl Groups {
-    /// The nodes of WordNet 3.0 that lie above two or more of ImageNet's classes ("dog", "vehicle",
-    /// "animal"), with the network's classes in each. A class belongs to a node by its WordNet id. A
+    /// The nodes of WordNet 3.0 that lie above ImageNet's classes ("dog", "vehicle", "animal"), with the network's classes in each. A class belongs to a node by its WordNet id. A
     /// class without one belongs to the nodes above the ImageNet class or the node that has its name.
     /// Source: the hypernyms in WordNet's database of nouns.
     pub fn wordnet(labels: &Labels) -> Groups {
@@ -102,6 +104,9 @@ impl Groups {
             if let Some(before) = groups.iter().find(|group| group.label == label) {
                 return Err(refuse(format!("repeats the group \"{}\"", before.label.words)));
             }
+            if members.trim().is_empty() {
+                return Err(refuse(format!("has no class after the colon, expected {FORM}")));
+            }
             let mut classes = Vec::new();
             for member in members.split(',').map(str::trim) {
                 classes.extend(
@@ -149,13 +154,19 @@ impl Groups {
             [] => {
                 let with_classes = self.groups.iter().filter(|group| !group.classes.is_empty());
                 let names = suggest(&wanted, with_classes.flat_map(|group| group.label.names()));
+                let first = self.groups.iter().take(LISTED).map(|group| group.label.short());
+                let first = first.collect::<Vec<_>>().join(", ");
                 Err(refuse(match names[..] {
-                    [] => "the name of a group of classes, such as dog or vehicle".to_string(),
+                    [] if self.groups.len() > LISTED => {
+                        "the name of a group of classes, such as dog, bird, vehicle or food".to_string()
+                    }
+                    [] => format!("the name of a group of classes: {first}"),
                     _ => format!("the name of a group of classes; did you mean {}?", names.join(" or ")),
                 }))
             }
             _ => {
-                let ids: Vec<&str> = found.iter().map(|group| group.label.synset.as_str()).collect();
+                let named = |group: &&Group| format!("{} ({})", group.label.synset, group.label.words);
+                let ids: Vec<String> = found.iter().map(named).collect();
                 Err(refuse(format!(
                     "a WordNet id, because several groups have this name: {}",
                     ids.join(", ")
@@ -218,7 +229,7 @@ mod tests {
         }
         // "cat" is the first name of one node and a further name of another.
         assert_eq!(imagenet.find("cat").unwrap().classes, Vec::from_iter(281..=287));
-        assert!(imagenet.iter().all(|group| group.classes.len() > 1));
+        assert!(imagenet.iter().all(|group| !group.classes.is_empty()));
 
         // Without ids, classes are found by name: a node, a class of ImageNet, and neither.
         let labels = Labels::parse("own", b"dog\ntabby\nmy house\nbird, fowl\n").unwrap();
@@ -246,15 +257,12 @@ mod tests {
             ),
             ("pets: 7-1000", "class index 1000 is not possible: expected 0 to 999"),
             ("pets: 9-7", "range 9-7 is not possible: expected the smaller index first"),
-            ("pets:", "line 1 is wrong: no class is called \"\""),
+            ("pets: ", "line 1 has no class after the colon"),
             ("pets: 1\npets: 2", "line 2 repeats the group \"pets\""),
         ] {
             assert!(message(text).contains(problem), "{text}: {}", message(text));
         }
         let unknown = parse("pets: 1").unwrap().find("dog").unwrap_err().to_string();
-        assert_eq!(
-            unknown,
-            "group \"dog\" is not possible: expected the name of a group of classes, such as dog or vehicle"
-        );
+        assert_eq!(unknown, "group \"dog\" is not possible: expected the name of a group of classes: pets");
     }
 }

@@ -99,8 +99,11 @@ fn numbers_are_the_librarys() {
         assert_eq!(floats(&found["scores"]), maps.scores, "{options:?}");
         assert_eq!(floats(&found["maps"]), maps.map(0).values(), "{options:?}");
         assert_eq!(floats(&found["classes"][0]["base_score"]), maps.base_scores, "{options:?}");
-        let against = found["classes"][0].get("against").cloned().unwrap_or(json!([]));
-        assert_eq!(against, json!(maps.targets[0].against), "{options:?}");
+        let class = &found["classes"][0];
+        let key = if maps.score.is_of_class() { "against" } else { "members" };
+        assert_eq!(class.get(key).unwrap_or(&json!([])), &json!(maps.targets[0].against), "{options:?}");
+        let index = maps.score.is_of_class().then_some(maps.classes[0]);
+        assert_eq!(class["index"], json!(index), "{options:?}");
         let numbers = found.get("segments").map_or(0, |segments| segments.as_array().unwrap().len());
         assert_eq!(numbers, maps.segments.as_ref().map_or(0, Segments::count), "{options:?}");
     }
@@ -121,7 +124,7 @@ fn summaries_name_the_question() {
     assert!(entropy.contains("\nwhole answer: entropy "), "{entropy}");
     assert!(entropy.contains("picture-entropy.png"), "{entropy}");
     let nearest = run(&["--score", "contrast:nearest:2"]);
-    assert!(nearest.contains("): probability minus that of the 2 nearest classes "), "{nearest}");
+    assert!(nearest.contains("): probability minus the mean of the 2 nearest classes "), "{nearest}");
     assert!(nearest.contains("\n  nearest: "), "{nearest}");
     let parts = run(&["--segments", "slic:9", "--show", "drop,score,class", "--arrays", "npz"]);
     assert!(parts.contains(" parts of the picture, colour "), "{parts}");
@@ -157,7 +160,7 @@ fn contradictions_are_refused() {
     fs::write(folder.path().join("groups.txt"), "pets: goldfish\nstones: no such class\n").unwrap();
     write_grey(&folder, "small.png", &GrayImage::new(30, 20));
     fs::write(folder.path().join("text.png"), "not a picture").unwrap();
-    let cases: [(&[&str], i32, &str); 17] = [
+    let cases: [(&[&str], i32, &str); 18] = [
         (&["--score", "group:doge"], 1, "group \"doge\" is not possible: expected the name of a group"),
         (
             &["--score", "group:dog", "--classes", "top2"],
@@ -168,7 +171,7 @@ fn contradictions_are_refused() {
         (
             &["--score", "contrast:7", "--classes", "6,7"],
             1,
-            "--classes 7 is not possible: expected other classes",
+            "is among the classes to map, and the score is a contrast",
         ),
         (&["--score", "contrast:no such"], 1, "no class is called \"no such\""),
         (&["--score", "contrast:nearest:1000"], 1, "--score contrast:nearest:1000 is not possible"),
@@ -182,6 +185,11 @@ fn contradictions_are_refused() {
         (&["--segments", "picture.png"], 1, "picture.png: the segments: are "),
         (&["--segments", "slic", "--report", "r.html"], 1, "--report with --segments is not possible"),
         (&["--mask-picture", "none.png"], 1, "cannot read none.png"),
+        (
+            &["--score", "entropy", "--faithfulness"],
+            1,
+            "--faithfulness with a score of no class is not possible",
+        ),
         (&["--mask-value", "patch", "--faithfulness"], 1, "mask value patch is not possible"),
     ];
     for (options, code, message) in cases {
@@ -192,6 +200,12 @@ fn contradictions_are_refused() {
         occlude(&folder, &["region", "picture.png", "--mask-value", "inpaint", "--weights", "builtin"]),
         1,
         &["mask value inpaint is not possible"],
+    );
+    refuse(
+        &folder,
+        seeded(&folder, &["region", "picture.png", "--score", "group:dog"]),
+        1,
+        &["--score of no class is not possible"],
     );
 }
 
@@ -212,4 +226,18 @@ fn a_batch_notices_other_segments() {
     };
     assert_eq!(parts_after(3), json!([1, 3]));
     assert_eq!(parts_after(2), json!([1, 2]));
+}
+
+/// A photograph whose answer is the class of the contrast fails alone.
+#[test]
+fn a_batch_goes_on_after_a_photograph_without_contrast() {
+    let folder = folder();
+    let said = succeed(seeded(&folder, &["classify", "picture.png", "--json"]));
+    let said: Value = serde_json::from_str(&said).unwrap();
+    let contrast = format!("contrast:{}", said["classes"][0]["index"]);
+    let arguments = ["batch", "picture.png", "--score", &contrast, "--stride", "224", "--out", "maps"];
+    let output = seeded(&folder, &arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let summary = fs::read_to_string(folder.path().join("maps/summary.csv")).unwrap();
+    assert!(summary.contains("is among the classes to map, and the score is a contrast"), "{summary}");
 }

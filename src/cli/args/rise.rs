@@ -22,7 +22,8 @@ with any number of threads.
 
 The standard error of each value is estimated from the spread of its terms. The precision of a map is the root mean square
 of these errors over the pixels, divided by the distance between the smallest and the largest value of the map; it
-is looked at after every 64 masks. Half of it takes four times as many masks.
+is looked at after every 64 masks. With few masks the noise itself widens this distance, so the first precisions are too
+good. Later, half of the error takes four times as many masks.
 
 Differences from `occlude explain`:
   - Every mask changes the whole picture, so computing only what a mask changes saves little; the summary has the numbers.

@@ -60,6 +60,11 @@ pub fn score(text: &str) -> std::result::Result<ScoreChoice, String> {
 }
 
 impl ScoreChoice {
+    /// True if the score is the same for all classes.
+    pub fn is_of_no_class(&self) -> bool {
+        matches!(self, ScoreChoice::Group(_) | ScoreChoice::Known(Score::Entropy))
+    }
+
     /// The score for a network with these labels; `groups` is a file of groups in place of WordNet's.
     ///
     /// # Errors

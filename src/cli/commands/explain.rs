@@ -60,6 +60,13 @@ pub fn run(common: &Common, args: &Explain) -> Result<ExitCode> {
             expected: "a fill of --mask-value".to_string(),
         });
     }
+    if args.faithfulness && args.sweep.score.is_of_no_class() {
+        return Err(Error::Option {
+            name: "--faithfulness",
+            found: "with a score of no class".to_string(),
+            expected: "a score of a class, which Grad-CAM explains, too".to_string(),
+        });
+    }
     on_threads(args.pool.threads, || explain(common, args, &images, &output))
 }
 
@@ -209,7 +216,10 @@ fn summary(explanation: &Explanation, drawing: &Drawing, run: [f32; 2], written:
     line(String::new());
     let only = if maps.inverse { "only one shown at a time, " } else { "" };
     line(match maps.segments {
-        Some(_) => format!("{positions} parts of the picture, {only}{fill}; {elapsed_seconds:.2} s"),
+        Some(_) => {
+            let parts = if positions == 1 { "part" } else { "parts" };
+            format!("{positions} {parts} of the picture, {only}{fill}; {elapsed_seconds:.2} s")
+        }
         None => format!(
             "{positions} masks ({rows} rows of {columns}) of {height}x{width} pixels, stride {down}x{across}, \
              {only}{fill}; {elapsed_seconds:.2} s"
@@ -220,7 +230,7 @@ fn summary(explanation: &Explanation, drawing: &Drawing, run: [f32; 2], written:
     for k in 0..maps.classes.len() {
         line(String::new());
         line(explanation.heading(k));
-        explanation.nearest_in_words(k).into_iter().for_each(|nearest| line(format!("  {nearest}")));
+        explanation.compared_in_words(k).into_iter().for_each(|classes| line(format!("  {classes}")));
         strongest(maps, k).into_iter().for_each(|evidence| line(format!("  {evidence}")));
         let (map, _) = explanation.drops(k);
         let scale = drop_scale(drawing, &map, run);
@@ -249,10 +259,11 @@ fn summary(explanation: &Explanation, drawing: &Drawing, run: [f32; 2], written:
     }
 
     line(String::new());
-    line(
-        "x and y are the centre of the mask in pixels of the 224x224 picture, from the left and from the top"
-            .to_string(),
-    );
+    let place = match maps.segments {
+        Some(_) => "x and y are the left and the upper edge of the part, after its width and height,",
+        None => "x and y are the centre of the mask",
+    };
+    line(format!("{place} in pixels of the 224x224 picture, from the left and from the top"));
     for path in written {
         line(format!("wrote {}", console::shown_path(path)));
     }

@@ -107,10 +107,19 @@ impl Explanation {
         let meaning = scale.meaning();
         match &self.maps.score {
             Score::Group { name, .. } => meaning.replace("the class", name),
-            Score::Entropy => meaning
-                .replace("evidence for the class", "where a mask makes the answer more certain")
-                .replace("evidence against it", "where it makes it less certain")
-                .replace("is the strongest where a mask makes", "is where a mask makes"),
+            Score::Entropy => {
+                let (positive, negative) = match self.maps.inverse {
+                    true => (
+                        "where the answer is less certain than without the picture",
+                        "where it is more certain",
+                    ),
+                    false => ("where a mask makes the answer more certain", "where it makes it less certain"),
+                };
+                meaning
+                    .replace("the strongest evidence for the class", positive)
+                    .replace("evidence for the class", positive)
+                    .replace("evidence against it", negative)
+            }
             _ => meaning.to_string(),
         }
     }

@@ -144,13 +144,16 @@ pub enum Fill {
 
 #[derive(Serialize)]
 struct MappedClass<'a> {
-    /// The predicted class, if the score has no class.
-    index: usize,
+    /// None if the score has no class.
+    index: Option<usize>,
     label: String,
     base_score: f32,
-    /// The classes of a contrast or of a group.
+    /// The classes of a contrast.
     #[serde(skip_serializing_if = "<[usize]>::is_empty")]
     against: &'a [usize],
+    /// The classes of a group.
+    #[serde(skip_serializing_if = "<[usize]>::is_empty")]
+    members: &'a [usize],
 }
 
 /// A part of the picture that was covered, the mask of a column of the grid.
@@ -474,10 +477,11 @@ pub fn gradcams(
             .classes
             .iter()
             .map(|&class| MappedClass {
-                index: class,
+                index: Some(class),
                 label: session.labels.words(class).to_string(),
                 base_score: said.probabilities[class],
                 against: &[],
+                members: &[],
             })
             .collect(),
         maps: (0..maps.classes.len()).map(|k| nested(maps.map(k).values(), columns)).collect(),
@@ -497,11 +501,15 @@ fn segments(segments: &Segments) -> Vec<SegmentObject> {
 /// The subject of the `k`-th map.
 fn mapped(explanation: &Explanation, k: usize) -> MappedClass<'_> {
     let maps = &explanation.maps;
+    let is_of_class = maps.score.is_of_class();
+    let classes = &maps.targets[k].against[..];
+    let (against, members) = if is_of_class { (classes, &[][..]) } else { (&[][..], classes) };
     MappedClass {
-        index: maps.classes[k],
+        index: is_of_class.then_some(maps.classes[k]),
         label: explanation.subject(k),
         base_score: maps.base_scores[k],
-        against: &maps.targets[k].against,
+        against,
+        members,
     }
 }
 

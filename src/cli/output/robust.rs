@@ -137,7 +137,7 @@ impl Explanation {
             meaning: [
                 &format!(
                     "mean of {all} maps, each divided by its largest magnitude; from {low} to {high}; {}{}",
-                    scale.meaning(),
+                    self.colours_in_words(&scale),
                     self.pale_positions_in_words()
                 ),
                 &format!(

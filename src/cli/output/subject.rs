@@ -7,18 +7,21 @@ use super::names::{slug, slugs};
 use super::table;
 use crate::cli::explanation::Explanation;
 
+/// The largest number of classes that a line names.
+const NAMED: usize = 8;
+
 impl Explanation {
     /// The score that the maps follow, in words for "drop in ...".
     pub fn score_in_words(&self) -> String {
         let of_against = |against: &Against| match against {
-            Against::Class(class) => shown(self.labels.short(*class)).into_owned(),
-            Against::Nearest(1) => "the nearest class".to_string(),
-            Against::Nearest(count) => format!("the {count} nearest classes"),
+            Against::Class(class) => format!("that of {}", shown(self.labels.short(*class))),
+            Against::Nearest(1) => "that of the nearest class".to_string(),
+            Against::Nearest(count) => format!("the mean of the {count} nearest classes"),
             other => other.to_string(),
         };
         match &self.maps.score {
-            Score::Contrast(against) => format!("probability minus that of {}", of_against(against)),
-            Score::LogitContrast(against) => format!("logit minus that of {}", of_against(against)),
+            Score::Contrast(against) => format!("probability minus {}", of_against(against)),
+            Score::LogitContrast(against) => format!("logit minus {}", of_against(against)),
             Score::Margin => "probability minus that of the best other class".to_string(),
             Score::LogitMargin => "logit minus that of the best other class".to_string(),
             Score::Group { name, .. } => format!("probability of {name}"),
@@ -61,15 +64,20 @@ impl Explanation {
         }
     }
 
-    /// The classes that are nearest to that of the `k`-th map, if its score is compared with several.
-    pub fn nearest_in_words(&self, k: usize) -> Option<String> {
-        let (Score::Contrast(Against::Nearest(_)) | Score::LogitContrast(Against::Nearest(_))) =
-            self.maps.score
-        else {
-            return None;
+    /// The classes of the `k`-th map's score: those that are nearest to its own, or the members of the group.
+    pub fn compared_in_words(&self, k: usize) -> Option<String> {
+        let name = match self.maps.score {
+            Score::Contrast(Against::Nearest(_)) | Score::LogitContrast(Against::Nearest(_)) => "nearest",
+            Score::Group { .. } => "members",
+            _ => return None,
         };
-        let names = self.maps.targets[k].against.iter().map(|&class| shown(self.labels.short(class)));
-        Some(format!("nearest: {}", names.collect::<Vec<_>>().join(", ")))
+        let classes = &self.maps.targets[k].against;
+        let names = classes.iter().take(NAMED).map(|&class| shown(self.labels.short(class)));
+        let names = names.collect::<Vec<_>>().join(", ");
+        Some(match classes.len() - classes.len().min(NAMED) {
+            0 => format!("{name}: {names}"),
+            more => format!("{name}: {names} and {more} more"),
+        })
     }
 
     /// The short name of the subject of the `k`-th map.

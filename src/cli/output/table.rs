@@ -65,6 +65,7 @@ pub fn strongest(maps: &OcclusionMaps, k: usize) -> [String; 2] {
         format!("{} {place}", drop(map.get(row, column)))
     };
     let [strongest_for, strongest_against, none_for, none_against] = match maps.score {
+        Score::Entropy if maps.inverse => ["largest rise", "largest fall", "no rise", "no fall"],
         Score::Entropy => ["largest fall", "largest rise", "no fall", "no rise"],
         Score::Group { .. } => [
             "strongest evidence for    ",

@@ -211,7 +211,7 @@ fn data<'a>(recipe: &Recipe, rows: impl Iterator<Item = &'a SummaryRow>, has_cla
 
 /// True if the answer is not the first mapped class.
 fn is_wrong(row: &SummaryRow) -> bool {
-    row.classes.first().is_some_and(|class| class.index != row.top[0].index)
+    row.classes.first().and_then(|class| class.index).is_some_and(|index| index != row.top[0].index)
 }
 
 /// The element of a photograph. With `has_classes`, the mapped class is the one that it should have.

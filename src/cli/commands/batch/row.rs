@@ -50,7 +50,8 @@ pub struct Ranked {
 /// Statistics of the map of one class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Mapped {
-    pub index: usize,
+    /// None if the score has no class.
+    pub index: Option<usize>,
     pub label: String,
     pub base_score: f32,
     pub min: f32,
@@ -123,7 +124,7 @@ fn mapped(explanation: &Explanation, k: usize) -> Mapped {
     let sum: f64 = map.iter().map(|&value| f64::from(value)).sum();
     let [row, column] = map.max_position();
     Mapped {
-        index: maps.classes[k],
+        index: maps.score.is_of_class().then_some(maps.classes[k]),
         label: explanation.subject(k),
         base_score: maps.base_scores[k],
         min: map.min(),

@@ -199,7 +199,7 @@ fn fields(row: &SummaryRow, class: Option<&Mapped>, measures: &[String]) -> Vec<
     }
     fields.extend([
         number(row.changed_share),
-        number(class.map(|c| c.index)),
+        number(class.and_then(|c| c.index)),
         text(class.map(|c| &c.label)),
         number(class.map(|c| c.base_score)),
         number(class.map(|c| c.min)),

@@ -153,7 +153,7 @@ struct Record<'a> {
     #[serde(flatten)]
     sweep: SweepOptions,
     grid: [usize; 2],
-    class: usize,
+    class: Option<usize>,
     label: String,
     base_score: f32,
     other_class: Option<usize>,
@@ -185,7 +185,7 @@ fn check(common: &Common, args: &Options, output: &OutputFolder) -> Result<ExitC
         origin: explanation.provenance(),
         sweep: explanation.sweep_options(),
         grid: maps.grid,
-        class: maps.classes[0],
+        class: maps.score.is_of_class().then_some(maps.classes[0]),
         label: explanation.subject(0),
         base_score: maps.base_scores[0],
         other_class: other,
@@ -257,7 +257,9 @@ fn checks(
     let is_other = |other: &usize| *other != class && !against.contains(other);
     let all = maps.classification.top(session.labels.count());
     let other = maps.classes.get(1).copied().or_else(|| all.into_iter().find(is_other));
-    let other = other.filter(|_| own.is_of_class());
+    // The map of a contrast or a margin for a near class is the first one with the other sign, whatever the map
+    // is worth.
+    let other = other.filter(|_| matches!(own, Score::Probability | Score::Logit));
     if let Some(other) = other {
         let after = match maps.classes.len() {
             1 => sweep(&session.net, &input, own, other, 0)?,

@@ -263,7 +263,7 @@ fn class_lines(explanation: &Explanation, scale: &Scale) -> Vec<String> {
     let mut lines = Vec::new();
     for k in 0..maps.classes.len() {
         lines.push(format!("  {}", explanation.heading(k)));
-        lines.extend(explanation.nearest_in_words(k).map(|nearest| format!("    {nearest}")));
+        lines.extend(explanation.compared_in_words(k).map(|classes| format!("    {classes}")));
         let notes = explanation.notes(k, &explanation.drops(k).0, 0.0, scale);
         lines.extend(table::strongest(maps, k).into_iter().chain(notes).map(|line| format!("    {line}")));
     }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::slice;
 
 use occlude::text::escaped;
-use occlude::{Error, Labels, Progress, Result};
+use occlude::{Against, Error, Labels, Progress, Result, Score};
 
 use crate::cli::args::classes::Classes;
 use crate::cli::args::{Arrays, Common, Evaluate, ScaleChoice};
@@ -47,6 +47,10 @@ pub fn run(common: &Common, args: &Evaluate) -> Result<ExitCode> {
 fn evaluate(common: &Common, args: &Evaluate, output: &OutputFolder) -> Result<ExitCode> {
     let found = labelled(&args.photographs)?;
     let session = Session::open(common)?;
+    if args.explain_wrong {
+        // A score that this network does not have is refused before the photographs are read.
+        session.question(Classes::of(Vec::new()), &args.sweep)?;
+    }
     let known =
         classes_named(&source::shown(&args.photographs), &found.classes, &session.labels, &session.network)?;
     if let Some(words) = found.passed_over.in_words() {
@@ -105,7 +109,16 @@ fn explain_wrong(
     let bar = PhotographsBar::new(wrong.len());
     for answer in wrong {
         let source = LoadedPhotograph::read(&answer.file.path)?;
-        let question = session.question(Classes::of(vec![answer.class, answer.index]), &args.sweep)?;
+        let mut question = session.question(Classes::of(Vec::new()), &args.sweep)?;
+        let mut classes = vec![answer.class, answer.index];
+        if let Score::Contrast(Against::Class(other)) | Score::LogitContrast(Against::Class(other)) =
+            question.score
+        {
+            classes.retain(|class| *class != other);
+        }
+        if question.score.is_of_class() {
+            question.classes = Classes::of(classes);
+        }
         let progress = |progress: Progress| bar.show(progress.done, progress.total);
         let explanation = session.sweep(source, &question, &progress, None)?;
         let run = drop_range(slice::from_ref(&explanation));

@@ -118,6 +118,13 @@ pub fn run(common: &Common, args: &Region) -> Result<ExitCode> {
         });
     }
     let output = OutputFolder::check(&args.out)?;
+    if args.sweep.score.is_of_no_class() {
+        return Err(Error::Option {
+            name: "--score",
+            found: "of no class".to_string(),
+            expected: "a score of a class, for which parts are searched".to_string(),
+        });
+    }
     on_threads(args.pool.threads, || region(common, args, &output))
 }
 
