@@ -123,7 +123,8 @@ pub struct Batch {
     pub boxes: Option<PathBuf>,
 
     /// The distance in pixels of the photograph at which the strongest place of a map counts as in a box
-    #[arg(long, value_name = "N", default_value = "15", allow_hyphen_values = true, value_parser = tolerance)]
+    #[arg(long, value_name = "N", default_value = "15", allow_hyphen_values = true, value_parser = tolerance,
+          requires = "boxes")]
     pub tolerance: f64,
 
     /// Also write a page for a browser, one HTML file: a small map of each photograph, all on one scale,

@@ -236,7 +236,10 @@ fn summary(explanation: &Explanation, drawing: &Drawing, run: [f32; 2], written:
         let scale = drop_scale(drawing, &map, run);
         let notes = explanation.notes(k, &map, scale.limit(), &scale);
         let texts = notes.into_iter().chain(explanation.pairs_in_words(k));
-        texts.chain(explanation.survivors_in_words(k)).for_each(|text| line(format!("  {text}")));
+        texts.for_each(|text| line(format!("  {text}")));
+        if let Some(survivors) = explanation.survivors_in_words(k) {
+            line(format!("  {}", survivors.replace("; ", ";\n    ")));
+        }
     }
 
     for feature in &maps.features {

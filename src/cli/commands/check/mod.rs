@@ -313,8 +313,17 @@ fn summary(explanation: &Explanation, checks: &[Check], written: &[PathBuf]) -> 
     for check in checks {
         let verdict = check.verdict.in_words();
         let (name, found) = (shown(&check.name), check.found());
-        line(format!("  {name:<wide$}  {found:>13}  {:<30}  {verdict}: {}", check.passed_if, check.meaning));
+        line(format!("  {name:<wide$}  {found:>13}  {:<30}  {verdict}", check.passed_if));
     }
+    // What each verdict means, once for checks of the same kind.
+    let mut meanings: Vec<String> = Vec::new();
+    for check in checks {
+        let meaning = format!("  {}: {}", check.verdict.in_words(), check.meaning);
+        if !meanings.contains(&meaning) {
+            meanings.push(meaning);
+        }
+    }
+    meanings.into_iter().for_each(&mut line);
     let of_logits = checks.iter().filter(|check| check.score != maps.score.to_string());
     let of_logits: Vec<&str> = of_logits.map(|check| check.name.as_str()).collect();
     if !of_logits.is_empty() {
