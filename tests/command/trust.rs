@@ -281,7 +281,11 @@ fn checks_refuse_what_they_cannot_compare() {
     };
     refused(&["--classes", "nothing"], 1, "nothing");
     refused(&["--mask-size", "0"], 2, "--mask-size");
-    refused(&["--score", "contrast:3", "--classes", "3"], 1, "other classes than that of the score");
+    refused(
+        &["--score", "contrast:3", "--classes", "3"],
+        1,
+        "is among the classes to map, and the score is a contrast",
+    );
     refused(&["--out", "picture.png"], 1, "picture.png");
 }
 
