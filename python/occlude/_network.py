@@ -124,12 +124,18 @@ class GoogLeNet:
         mask_size: Size = "auto",
         stride: Size = "auto",
         mask_value: Union[str, float, Sequence[float]] = "auto",
+        mask_picture: Optional[Any] = None,
+        mask_shape: Optional[str] = None,
+        mask_channel: Optional[str] = None,
+        inverse: bool = False,
+        segments: Optional[Any] = None,
         mask_clipping: bool = True,
         region: Optional[Sequence[int]] = None,
         activation: Union[str, Iterable[str]] = (),
         aggregate: str = "none",
         placement: str = "centres",
         score: str = "probability",
+        groups: Optional[Any] = None,
         exhaustive: bool = False,
         max_memory: Union[str, int, None] = None,
         faithfulness: bool = False,
@@ -145,13 +151,17 @@ class GoogLeNet:
         `classes`: indices and names, "topK" for the K most probable ones, "all".
         `mask_size`, `stride`: pixels of the 224x224 picture, 1 to 224, or (height, width); "auto" is 45 and 22.
         `mask_value`: "auto" (mean colour of the picture), "mean" (of the training images), a grey level or
-        (red, green, blue) from 0 to 255, "blur", "blur:S", "noise", "noise:SEED".
+        (red, green, blue) from 0 to 255, "blur", "blur:S", "noise", "noise:SEED", "patch", "inpaint".
+        `mask_picture`: the path of another photograph that fills the masks.
+        `mask_shape`: "ellipse" or "gaussian". `mask_channel`: "red", "green" or "blue". `inverse`: cover the rest.
+        `segments`: "slic:N", or the path of a PNG file with numbers of parts, which are covered one by one.
         `mask_clipping`: True: masks are centred at 0, stride, ... and clipped at the border; False: all are inside.
         `region`: (y0, x0, y1, x1), ends excluded; only masks whose centre lies there.
         `activation`: features to map, too: "inception_4c/output:17", "inception_4c/output:strongest".
         `aggregate`: "windows": figures and `upsampled` show the mean of the drops of all masks that cover a pixel.
         `placement`: "centres", or "stretch" as in MATLAB.
-        `score`: "probability" or "logit".
+        `score`: "probability", "logit", "contrast:CLASS", "contrast:nearest:K", "margin", "group:NAME", "entropy".
+        `groups`: the path of a file with groups.
         `exhaustive`: recompute everything at each position; the same bits, slower.
         `max_memory`: bytes, or "500M".
         `faithfulness`: measure deletion and insertion, too.
@@ -163,17 +173,27 @@ class GoogLeNet:
         Ctrl-C ends the sweep at once. Raises `ValueError` for an option outside its range and for an unknown
         class, `OSError` and `ImageError` for the photograph, `MemoryError`.
         """
+        # The command refuses options that have no effect, also with their defaults.
+        if mask_picture is not None and mask_value == "auto":
+            mask_value = None
+        slides = {"mask_size": mask_size, "stride": stride, "mask_clipping": mask_clipping, "placement": placement}
+        if segments is not None:
+            defaults = {"mask_size": "auto", "stride": "auto", "mask_clipping": True, "placement": "centres"}
+            slides = {name: value for name, value in slides.items() if value != defaults[name]}
         options = words(
             classes=classes,
-            mask_size=mask_size,
-            stride=stride,
+            **slides,
             mask_value=mask_value,
-            mask_clipping=mask_clipping,
+            mask_picture=mask_picture,
+            mask_shape=mask_shape,
+            mask_channel=mask_channel,
+            inverse=inverse,
+            segments=segments,
             region=region,
             activation=activation,
             aggregate=aggregate,
-            placement=placement,
             score=score,
+            groups=groups,
             exhaustive=exhaustive,
             max_memory=max_memory,
             faithfulness=faithfulness,

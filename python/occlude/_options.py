@@ -13,7 +13,7 @@ _JOINED = {"mask_size": "x", "stride": "x", "mask_value": ",", "region": ",", "s
 _OPTIONAL = {"activation", "arrays"}
 # Options with the values on and off, and options without a value.
 _SWITCHES = {"mask_clipping", "mark", "transform_input"}
-_FLAGS = {"exhaustive", "faithfulness", "upsampled"}
+_FLAGS = {"exhaustive", "faithfulness", "inverse", "upsampled"}
 
 
 def _text(value: Any) -> str:
