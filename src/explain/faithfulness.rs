@@ -177,8 +177,7 @@ impl<'a> Faithfulness<'a> {
         let covered = self.net.forward_padded(&cover);
         let orders: Vec<Vec<usize>> = maps.iter().map(|(_, importance)| descending(importance)).collect();
         let classification = whole.classification();
-        let targets: Vec<Target> =
-            maps.iter().map(|(class, _)| self.score.target(*class, &classification)).collect();
+        let targets = self.score.targets(maps.iter().map(|(class, _)| class), &classification);
         let mut curves = self.curves_before(&targets, &classification, &covered.classification());
         let total = maps.len() * 2 * (self.steps - 1);
         let done = AtomicUsize::new(0);
@@ -188,15 +187,9 @@ impl<'a> Faithfulness<'a> {
         for (base, other, near_whole) in [(&whole, &covered, true), (&covered, &whole, false)] {
             let points = self.points(maps.len(), near_whole);
             let copies = BatchRunner {
-                net: self.net,
-                base,
-                cover: &other.blobs[0],
-                channel_sums: &[],
                 exhaustive: self.exhaustive,
                 cancel: self.cancel,
-                max_memory: usize::MAX,
-                fixed_memory: 0,
-                spare: Mutex::default(),
+                ..BatchRunner::new(self.net, base, &other.blobs[0])
             };
             let mask = |i: usize| {
                 let Point { map, step, insertion } = points[i];

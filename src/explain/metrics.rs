@@ -7,8 +7,8 @@ use crate::image::Input;
 use crate::network::{INPUT_SIDE, MEAN_BGR};
 use crate::weights::splitmix64;
 
-/// How unevenly the magnitudes of a map are distributed: their Gini index, from 0 (all are the same) to
-/// nearly 1 (all but one are 0). With the `n` magnitudes in ascending order `a_1` to `a_n` it is
+/// Computes how unevenly the magnitudes of a map are distributed: their Gini index, from 0 (all are the same)
+/// to nearly 1 (all but one are 0). With the `n` magnitudes in ascending order `a_1` to `a_n` it is
 /// `sum over i of (2 i - n - 1) a_i / (n sum over i of a_i)`; 0 for a map of zeros. After Chalasani et
 /// al., "Concise explanations of neural networks using adversarial training" (2020); Quantus calls it
 /// Sparseness.

@@ -25,7 +25,7 @@ use crate::network::INPUT_SIDE;
 use crate::network::geometry::Rect;
 use crate::sweep::mask::Mask;
 use crate::sweep::runner::BatchRunner;
-use crate::sweep::{MaskValue, OcclusionMaps, OnProgress, Progress, Score, Target, check_classes};
+use crate::sweep::{MaskValue, OcclusionMaps, OnProgress, Progress, Score, check_classes};
 use crate::{Error, Input, Result};
 
 /// The smallest and the largest number of places; ten have 1024 coalitions.
@@ -220,7 +220,7 @@ impl<'a> Interactions<'a> {
         self.net.check_memory()?;
         let base = self.net.forward(input);
         let whole = base.classification();
-        let targets: Vec<Target> = classes.iter().map(|&class| self.score.target(class, &whole)).collect();
+        let targets = self.score.targets(&classes, &whole);
         let mut found: Vec<ClassInteractions> = asked
             .iter()
             .zip(&targets)
@@ -238,32 +238,17 @@ impl<'a> Interactions<'a> {
         let covered = |i: usize| {
             let (k, coalition) = copies[i];
             let places = asked[k].1.iter().enumerate();
-            places.filter(move |(place, _)| coalition >> place & 1 == 1).map(|(_, rect)| *rect)
+            places.filter(move |(place, _)| coalition >> place & 1 == 1).map(|(_, rect)| rect)
         };
-        let runner = BatchRunner {
-            net: self.net,
-            base: &base,
-            cover: &self.mask_value.cover(self.net.network(), input),
-            channel_sums: &[],
-            exhaustive: self.exhaustive,
-            cancel: None,
-            max_memory: usize::MAX,
-            fixed_memory: 0,
-            spare: Mutex::default(),
-        };
+        let cover = self.mask_value.cover(self.net.network(), input);
+        let runner = BatchRunner { exhaustive: self.exhaustive, ..BatchRunner::new(self.net, &base, &cover) };
         let progress = self.on_progress.unwrap_or(&|_| ControlFlow::Continue(()));
         let done = AtomicUsize::new(0);
         let shared = Mutex::new(&mut found);
         runner.run(
             &Vec::from_iter(0..copies.len()),
-            |i| covered(i).fold(Rect::default(), |bounds, rect| bounds.union(&rect)),
-            |i| {
-                let mut pixels = vec![false; INPUT_SIDE * INPUT_SIDE];
-                for Rect { y0, x0, y1, x1 } in covered(i) {
-                    (y0..y1).for_each(|y| pixels[y * INPUT_SIDE..][x0..x1].fill(true));
-                }
-                Mask::pixels(&pixels)
-            },
+            |i| covered(i).fold(Rect::default(), |bounds, rect| bounds.union(rect)),
+            |i| Mask::rectangles(covered(i)),
             |numbers, answers| {
                 let mut found = shared.lock().expect("no panic while it is held");
                 for (&i, (answer, _)) in numbers.iter().zip(&answers) {

@@ -22,7 +22,7 @@ use crate::stopwatch::Stopwatch;
 use crate::sweep::coverage::Coverage;
 use crate::sweep::mask::Masks;
 use crate::sweep::runner::BatchRunner;
-use crate::sweep::{MaskValue, OnProgress, Progress, Score, Target, check_classes};
+use crate::sweep::{MaskValue, OnProgress, Progress, Score, check_classes};
 use crate::weights::splitmix64;
 use crate::{Error, Input, Result, memory};
 
@@ -155,8 +155,8 @@ impl<'a> Rise<'a> {
         Rise { seed, ..self }
     }
 
-    /// What shows where a mask is 0: the mean of the training images (the default), or another fill that
-    /// is the same for all masks.
+    /// Sets the fill, which shows where a mask is 0: the mean of the training images (the default), or
+    /// another that is the same for all masks.
     pub fn mask_value(self, mask_value: MaskValue) -> Self {
         Rise { mask_value, ..self }
     }
@@ -252,20 +252,10 @@ impl<'a> Rise<'a> {
         self.net.check_memory()?;
         let base = self.net.forward(input);
         let classification = base.classification();
-        let targets: Vec<Target> =
-            classes.iter().map(|&class| self.score.target(class, &classification)).collect();
+        let targets = self.score.targets(classes, &classification);
         let masks = Masks::new(self.net.network(), input, self.mask_value, None, None);
-        let runner = BatchRunner {
-            net: self.net,
-            base: &base,
-            cover: &self.mask_value.cover(self.net.network(), input),
-            channel_sums: &[],
-            exhaustive: false,
-            cancel: None,
-            max_memory: usize::MAX,
-            fixed_memory: 0,
-            spare: Mutex::default(),
-        };
+        let cover = masks.cover(self.net.network());
+        let runner = BatchRunner::new(self.net, &base, &cover);
         let bounds = Rect::plane(INPUT_SIDE);
         let mask = |i: usize| {
             let weights = self.mask(i).into_iter().map(|visible| 1.0 - visible).collect();

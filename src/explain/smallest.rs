@@ -24,11 +24,9 @@ use crate::network::INPUT_SIDE;
 use crate::network::geometry::Rect;
 use crate::sweep::MaskValue;
 use crate::sweep::batch::Workspace;
-use crate::sweep::mask::Mask;
+use crate::sweep::mask::{Mask, pixels};
 use crate::sweep::runner::BatchRunner;
 use crate::{Error, Input, Result};
-
-const PIXELS: usize = INPUT_SIDE * INPUT_SIDE;
 
 /// The most copies that run between two decisions. The number is fixed, so that the number of
 /// classifications does not depend on the threads.
@@ -278,7 +276,7 @@ impl Search<'_> {
         net.check_memory()?;
         let mut image = AlignedBuf::zeros(self.to.len());
         image.copy_from_slice(&self.from.blobs[0]);
-        Mask::pixels(&pixels(tiles)).copy(self.to, &mut image);
+        Mask::rectangles(tiles).copy(self.to, &mut image);
         if self.note(1).is_break() {
             return Err(Error::Cancelled);
         }
@@ -289,21 +287,15 @@ impl Search<'_> {
     /// from `cover`.
     fn classify(&self, image: &Activations, cover: &[f32], sets: &[&[Rect]]) -> Result<Vec<Classification>> {
         let runner = BatchRunner {
-            net: self.options.net,
-            base: image,
-            cover,
-            channel_sums: &[],
             exhaustive: self.options.exhaustive,
-            cancel: None,
-            max_memory: usize::MAX,
-            fixed_memory: 0,
             spare: Mutex::new(std::mem::take(&mut *self.spare())),
+            ..BatchRunner::new(self.options.net, image, cover)
         };
         let said = Mutex::new(vec![None; sets.len()]);
         runner.run(
             &(0..sets.len()).collect::<Vec<_>>(),
             |i| sets[i].iter().fold(Rect::default(), |bounds, tile| bounds.union(tile)),
-            |i| Mask::pixels(&pixels(sets[i])),
+            |i| Mask::rectangles(sets[i]),
             |numbers, answers| {
                 let mut said = said.lock().expect("no panic while it is held");
                 numbers.iter().zip(answers).for_each(|(&i, (answer, _))| said[i] = Some(answer));
@@ -325,15 +317,4 @@ impl Search<'_> {
     fn spare(&self) -> MutexGuard<'_, Vec<Workspace>> {
         self.spare.lock().expect("no panic while it is held")
     }
-}
-
-/// The pixels of the tiles, `[224][224]`.
-fn pixels(tiles: &[Rect]) -> Vec<bool> {
-    let mut pixels = vec![false; PIXELS];
-    for tile in tiles {
-        for y in tile.y0..tile.y1 {
-            pixels[y * INPUT_SIDE..][tile.x0..tile.x1].fill(true);
-        }
-    }
-    pixels
 }

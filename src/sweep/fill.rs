@@ -71,17 +71,16 @@ impl MaskValue {
     /// Checks a fill of pixels that are no single mask, or of several masks at once: it must not depend on
     /// the mask.
     pub(crate) fn check_fixed(self) -> Result<()> {
-        match self {
-            MaskValue::Patch | MaskValue::Inpaint | MaskValue::Picture => {
-                let expected = "a fill that is the same for all masks: auto, mean, a colour, blur or noise";
-                Err(Error::Option {
-                    name: "mask value",
-                    found: self.to_string(),
-                    expected: expected.to_string(),
-                })
-            }
-            _ => self.check(),
+        if self.is_local() || self == MaskValue::Picture {
+            let expected = "a fill that is the same for all masks: auto, mean, a colour, blur or noise";
+            return Err(Error::option("mask value", self, expected));
         }
+        self.check()
+    }
+
+    /// True if the fill depends on the pixels that are covered.
+    pub(super) fn is_local(self) -> bool {
+        matches!(self, MaskValue::Patch | MaskValue::Inpaint)
     }
 
     /// Replaces the two means by the colours that they are.
@@ -108,9 +107,7 @@ impl MaskValue {
 
     /// The completely covered image in the form of the network's first blob, padded.
     pub(crate) fn cover(self, network: &Network, input: &Input) -> AlignedBuf {
-        let mut padded = AlignedBuf::zeros(PADDED_SIDE * PADDED_SIDE * 3);
-        pad_image(network, &self.values(input), &mut padded);
-        padded
+        padded(network, &self.values(input))
     }
 
     /// The completely covered image, `[224][224][3]`, blue first, minus the mean.
@@ -132,6 +129,13 @@ impl MaskValue {
             MaskValue::Picture => unreachable!("the sweep has the picture"),
         }
     }
+}
+
+/// An image `[224][224][3]` in the form of the network's first blob, padded.
+pub(super) fn padded(network: &Network, image: &[f32]) -> AlignedBuf {
+    let mut padded = AlignedBuf::zeros(PADDED_SIDE * PADDED_SIDE * 3);
+    pad_image(network, image, &mut padded);
+    padded
 }
 
 impl fmt::Display for MaskValue {

@@ -7,10 +7,11 @@ use std::fmt;
 use std::ops::Range;
 
 use super::coverage::Coverage;
-use super::fill::MaskValue;
+use super::fill::{self, MaskValue};
 use super::inpaint::inpaint;
 use crate::Input;
 use crate::forward::{IMAGE_PADDING, PADDED_SIDE};
+use crate::kernels::AlignedBuf;
 use crate::network::geometry::Rect;
 use crate::network::{INPUT_SIDE, Network};
 
@@ -71,27 +72,19 @@ impl<'a> Masks<'a> {
         Masks { image, fill, covered, channel, shift: network.input_shift() }
     }
 
-    /// The completely covered image, `[224][224][3]`, blue first, minus the mean.
-    pub(crate) fn covered(&self) -> &[f32] {
-        &self.covered
+    /// The completely covered image in the form of the network's first blob, padded.
+    pub(crate) fn cover(&self, network: &Network) -> AlignedBuf {
+        fill::padded(network, &self.covered)
     }
 
     pub(crate) fn mask(&self, coverage: &Coverage) -> Mask {
         let width = coverage.bounds.width();
         let mut mask = Mask { spans: Vec::new(), bounds: coverage.bounds, values: None };
         for (y, row) in (coverage.bounds.y0..).zip(coverage.weights.chunks_exact(width)) {
-            let mut start = coverage.bounds.x0;
-            for run in row.chunk_by(|a, b| (*a > 0.0) == (*b > 0.0)) {
-                let end = start + run.len();
-                if run[0] > 0.0 {
-                    mask.spans.push((y, start..end));
-                }
-                start = end;
-            }
+            mask.spans.extend(runs(row, |weight| *weight > 0.0, coverage.bounds.x0).map(|run| (y, run)));
         }
         let is_copied = coverage.weights.iter().all(|weight| *weight == 0.0 || *weight == 1.0);
-        let is_local = matches!(self.fill, MaskValue::Patch | MaskValue::Inpaint);
-        if !is_copied || is_local || self.channel.is_some() {
+        if !is_copied || self.fill.is_local() || self.channel.is_some() {
             let patch = self.patch(coverage).into_iter().zip(self.shift.iter().cycle());
             mask.values = Some(patch.map(|(value, shift)| value + shift).collect());
         }
@@ -169,17 +162,17 @@ impl Mask {
     pub(crate) fn pixels(covered: &[bool]) -> Mask {
         let mut mask = Mask { spans: Vec::new(), bounds: Rect::default(), values: None };
         for (y, row) in covered.chunks_exact(INPUT_SIDE).enumerate() {
-            let mut start = 0;
-            for run in row.chunk_by(|a, b| a == b) {
-                let end = start + run.len();
-                if run[0] {
-                    mask.spans.push((y, start..end));
-                    mask.bounds = mask.bounds.union(&Rect { y0: y, x0: start, y1: y + 1, x1: end });
-                }
-                start = end;
+            for run in runs(row, |covered| *covered, 0) {
+                mask.bounds = mask.bounds.union(&Rect { y0: y, x0: run.start, y1: y + 1, x1: run.end });
+                mask.spans.push((y, run));
             }
         }
         mask
+    }
+
+    /// The pixels of some rectangles.
+    pub(crate) fn rectangles<'t>(rects: impl IntoIterator<Item = &'t Rect>) -> Mask {
+        Mask::pixels(&pixels(rects))
     }
 
     /// Covers the pixels of a padded image, with the values of the padded image `cover` unless the mask has
@@ -201,6 +194,31 @@ impl Mask {
             to[values.clone()].copy_from_slice(&from[values]);
         }
     }
+}
+
+/// For each pixel of the image, `[224][224]`, true if it lies in one of the rectangles.
+pub(crate) fn pixels<'t>(rects: impl IntoIterator<Item = &'t Rect>) -> Vec<bool> {
+    let mut pixels = vec![false; INPUT_SIDE * INPUT_SIDE];
+    for rect in rects {
+        for y in rect.y0..rect.y1 {
+            pixels[y * INPUT_SIDE..][rect.x0..rect.x1].fill(true);
+        }
+    }
+    pixels
+}
+
+/// The runs of covered values in a row whose first value lies in column `first`.
+fn runs<T>(row: &[T], is_covered: impl Fn(&T) -> bool, first: usize) -> impl Iterator<Item = Range<usize>> {
+    let mut start = first;
+    let mut runs = Vec::new();
+    for run in row.chunk_by(|a, b| is_covered(a) == is_covered(b)) {
+        let end = start + run.len();
+        if is_covered(&run[0]) {
+            runs.push(start..end);
+        }
+        start = end;
+    }
+    runs.into_iter()
 }
 
 /// The index of a pixel's first value in a padded image.

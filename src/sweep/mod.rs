@@ -40,9 +40,8 @@ use std::ops::{ControlFlow, Range};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::forward::{Activations, Classification, GoogLeNet, PADDED_SIDE, pad_image};
+use crate::forward::{Activations, Classification, GoogLeNet};
 use crate::image::lattice::{Lattice, Placement};
-use crate::kernels::AlignedBuf;
 use crate::network::geometry::Rect;
 use crate::network::{INPUT_SIDE, Network};
 use crate::parallel;
@@ -371,7 +370,7 @@ impl<'a> OcclusionSensitivity<'a> {
         let (input, base) = (&picture.input, &picture.activations);
         let classification = base.classification();
         let classes = self.chosen_classes(&classification)?;
-        Ok(self.maps_before(input, base, classification, classes, &self.channel_sums(base)?))
+        self.maps_before(input, base, classification, classes, &self.channel_sums(base)?)
     }
 
     /// Runs the sweep and returns the cost of each layer instead of the maps.
@@ -461,44 +460,35 @@ impl<'a> OcclusionSensitivity<'a> {
         let classes = self.chosen_classes(&classification)?;
         let channel_sums = self.channel_sums(base)?;
         let masks = self.masks(input);
-        let mut cover = AlignedBuf::zeros(PADDED_SIDE * PADDED_SIDE * 3);
-        pad_image(self.net.network(), masks.covered(), &mut cover);
+        let cover = masks.cover(self.net.network());
         let copies = BatchRunner {
-            net: self.net,
-            base,
-            cover: &cover,
             channel_sums: &channel_sums,
             exhaustive: self.exhaustive,
             cancel: self.cancel,
             max_memory: self.max_memory,
             fixed_memory: self.net.pass_memory(),
-            spare: Mutex::default(),
+            ..BatchRunner::new(self.net, base, &cover)
         };
-        let mut maps = self.maps_before(input, base, classification, classes, &channel_sums);
-        if self.inverse {
-            self.net.check_memory()?;
-            let covered = self.net.forward_padded(&cover).classification();
-            maps.covered_scores = maps.targets.iter().map(|target| target.of(&covered)).collect();
-        }
+        let mut maps = self.maps_before(input, base, classification, classes, &channel_sums)?;
         let progress = self.on_progress.unwrap_or(&|_| ControlFlow::Continue(()));
         let costs = match self.on_refinement {
+            // Every fourth segment says nothing of those between.
             Some(refined) if self.segments.is_none() => {
                 self.fill_coarse_to_fine(&mut maps, &copies, &masks, progress, refined)?
             }
             _ => {
-                let order = self.order(maps.grid);
+                let order = serpentine(maps.grid, 1, None);
                 self.fill(&mut maps, &copies, &masks, &order, 0, progress)?
             }
         };
         Ok((maps, costs))
     }
 
-    /// The order in which the positions run.
-    fn order(&self, grid: [usize; 2]) -> Vec<usize> {
-        match self.segments {
-            Some(segments) => (0..segments.count()).collect(),
-            None => serpentine(grid, 1, None),
-        }
+    /// The classification of the completely covered image.
+    fn covered(&self, input: &Input) -> Result<Classification> {
+        self.net.check_memory()?;
+        let cover = self.masks(input).cover(self.net.network());
+        Ok(self.net.forward_padded(&cover).classification())
     }
 
     fn masks<'i>(&self, input: &'i Input) -> Masks<'i> {
@@ -529,9 +519,8 @@ impl<'a> OcclusionSensitivity<'a> {
 
     /// True if the masks are copies of whole rectangles of the covered image.
     fn is_plain(&self) -> bool {
-        let is_local = matches!(self.mask_value, MaskValue::Patch | MaskValue::Inpaint);
         let is_rectangle = self.segments.is_none() && self.shape == Shape::Rectangle;
-        is_rectangle && !is_local && !self.inverse && self.channel.is_none()
+        is_rectangle && !self.mask_value.is_local() && !self.inverse && self.channel.is_none()
     }
 
     fn chosen_classes(&self, classification: &Classification) -> Result<Vec<usize>> {
@@ -556,7 +545,7 @@ impl<'a> OcclusionSensitivity<'a> {
         classification: Classification,
         classes: Vec<usize>,
         channel_sums: &[ChannelSum],
-    ) -> OcclusionMaps {
+    ) -> Result<OcclusionMaps> {
         let [rows, columns] = self.positions();
         let count = rows.len() * columns.len();
         let feature_map = |(feature, watch): (&Feature, &ChannelSum)| FeatureMap {
@@ -566,9 +555,11 @@ impl<'a> OcclusionSensitivity<'a> {
             totals: vec![0.0; count],
         };
         let is_sliding = self.segments.is_none();
-        let targets: Vec<Target> =
-            classes.iter().map(|&class| self.score.target(class, &classification)).collect();
-        OcclusionMaps {
+        let targets = self.score.targets(&classes, &classification);
+        let covered = if self.inverse { Some(self.covered(input)?) } else { None };
+        let covered_scores =
+            covered.map(|covered| targets.iter().map(|target| target.of(&covered)).collect());
+        Ok(OcclusionMaps {
             mask_size: if is_sliding { self.mask_size } else { [0; 2] },
             stride: if is_sliding { self.stride } else { [0; 2] },
             mask_value: self.mask_value.resolve(input),
@@ -582,7 +573,7 @@ impl<'a> OcclusionSensitivity<'a> {
             grid: [rows.len(), columns.len()],
             first: [rows.start, columns.start],
             base_scores: targets.iter().map(|target| target.of(&classification)).collect(),
-            covered_scores: Vec::new(),
+            covered_scores: covered_scores.unwrap_or_default(),
             scores: vec![0.0; classes.len() * count],
             argmax: vec![0; count],
             argmax_scores: vec![0.0; count],
@@ -590,7 +581,7 @@ impl<'a> OcclusionSensitivity<'a> {
             classes,
             targets,
             classification,
-        }
+        })
     }
 
     /// The rows and columns of positions whose centres lie in the region.

@@ -57,7 +57,22 @@ impl Drop for StopOnPanic<'_> {
     }
 }
 
-impl BatchRunner<'_> {
+impl<'r> BatchRunner<'r> {
+    /// A runner without channel sums, flag and bound on memory.
+    pub(crate) fn new(net: &'r GoogLeNet, base: &'r Activations, cover: &'r [f32]) -> BatchRunner<'r> {
+        BatchRunner {
+            net,
+            base,
+            cover,
+            channel_sums: &[],
+            exhaustive: false,
+            cancel: None,
+            max_memory: usize::MAX,
+            fixed_memory: 0,
+            spare: Mutex::default(),
+        }
+    }
+
     /// Runs the copies that `order` numbers, whose masks lie in `bounds`: `mask` says what is
     /// covered, `done` receives the answers of some copies that follow each other in the order, on
     /// the thread that made them, and may stop the run. Copies should have masks like their

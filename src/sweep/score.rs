@@ -91,6 +91,15 @@ impl Score {
         Target { class, against, score: self.clone() }
     }
 
+    /// The score for each of several classes, as [`target`](Self::target).
+    pub(crate) fn targets<'c>(
+        &self,
+        classes: impl IntoIterator<Item = &'c usize>,
+        unoccluded: &Classification,
+    ) -> Vec<Target> {
+        classes.into_iter().map(|&class| self.target(class, unoccluded)).collect()
+    }
+
     /// The numbers of all classes that the score is made of: their logits or their probabilities.
     pub fn outputs<'c>(&self, answer: &'c Classification) -> &'c [f32] {
         if self.is_of_logits() { &answer.logits } else { &answer.probabilities }
