@@ -432,6 +432,12 @@ impl Method {
 }
 
 impl Question<'_> {
+    /// The same question about other classes; about none, if the score is the same for all.
+    pub fn about(&self, classes: Vec<usize>) -> Self {
+        let classes = if self.score.is_of_class() { classes } else { Vec::new() };
+        Question { classes: Classes::of(classes), ..self.clone() }
+    }
+
     /// Replaces the names of files among options by what they hold, because a file may change, and may be a
     /// pipe.
     pub fn identify(&self, options: &mut BTreeMap<String, String>) {

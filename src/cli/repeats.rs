@@ -14,7 +14,7 @@ use crate::cli::explanation::{
     Explanation, PlacePairs, Question, Session, named_as_here, options, require_finite,
 };
 
-/// What differs in a sweep that repeats another one.
+/// The changes of a sweep that repeats another one.
 pub struct Changed<'c> {
     pub net: &'c GoogLeNet,
     pub input: &'c Input,

@@ -241,3 +241,25 @@ fn a_batch_goes_on_after_a_photograph_without_contrast() {
     let summary = fs::read_to_string(folder.path().join("maps/summary.csv")).unwrap();
     assert!(summary.contains("is among the classes to map, and the score is a contrast"), "{summary}");
 }
+
+/// A batch draws figures on a shared scale from stored scores. Those of inverse masks are compared with the
+/// wholly covered picture, as in a sweep.
+#[test]
+fn inverse_maps_are_drawn_again_from_their_scores() {
+    let folder = folder();
+    let options = ["picture.png", "--inverse", "--stride", "112", "--scale", "shared", "--out"];
+    succeed(seeded(&folder, &[&["explain"][..], &options, &["one"]].concat()));
+    succeed(seeded(&folder, &[&["batch"][..], &options, &["many"]].concat()));
+    let figure = |place: &str| {
+        let files = listing(&folder.path().join(place));
+        let figure = files.iter().find(|file| file.extension().is_some_and(|ending| ending == "png"));
+        fs::read(figure.unwrap()).unwrap()
+    };
+    assert!(figure("one") == figure("many"));
+    refuse(
+        &folder,
+        seeded(&folder, &["batch", "picture.png", "--inverse", "--out", "other", "--report", "index.html"]),
+        1,
+        &["--report with --inverse is not possible"],
+    );
+}

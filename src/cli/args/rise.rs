@@ -69,8 +69,8 @@ pub struct Rise {
     #[arg(long, value_name = "SEED", default_value = "1")]
     pub seed: u64,
 
-    /// What shows where a mask is dark, as --mask-value of `occlude explain`; mean is that of the
-    /// authors' program
+    /// Fill of the dark parts of a mask, as --mask-value of `occlude explain`; mean is that of the authors'
+    /// program
     #[arg(long, value_name = "FILL", default_value = "mean", allow_hyphen_values = true, value_parser = mask_value)]
     pub mask_value: MaskValue,
 

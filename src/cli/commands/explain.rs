@@ -31,6 +31,7 @@ pub fn run(common: &Common, args: &Explain) -> Result<ExitCode> {
     args.check_pairs()?;
     let images = different(&args.images);
     if let Some(report) = &args.report {
+        report::check(&args.sweep)?;
         if images.len() == 1 {
             files::check_apart(report)?;
         }
@@ -44,14 +45,6 @@ pub fn run(common: &Common, args: &Explain) -> Result<ExitCode> {
                         .to_string(),
             });
         }
-    }
-    if args.report.is_some() && (args.sweep.inverse || args.sweep.segments.is_some()) {
-        return Err(Error::Option {
-            name: "--report",
-            found: format!("with {}", if args.sweep.inverse { "--inverse" } else { "--segments" }),
-            expected: "masks that slide over the picture and cover it: a report has one place for each"
-                .to_string(),
-        });
     }
     if args.faithfulness && args.sweep.mask_picture.is_some() {
         return Err(Error::Option {
@@ -190,13 +183,13 @@ fn show(preview: &mut Preview, explanation: &Explanation) {
 
 /// Refuses to overwrite the photograph with the report.
 fn refuse_to_replace(image: &Path, report: &Path) -> Result<()> {
-    match (image.canonicalize(), report.canonicalize()) {
-        (Ok(image), Ok(same)) if image == same => Err(Error::Option {
+    match files::is_same(image, report) {
+        true => Err(Error::Option {
             name: "--report",
             found: report.display().to_string(),
             expected: "a file other than the photograph".to_string(),
         }),
-        _ => Ok(()),
+        false => Ok(()),
     }
 }
 

@@ -181,6 +181,11 @@ pub fn check_apart(file: &Path) -> Result<()> {
     check_folder(folder_of(file), file)
 }
 
+/// True if both paths lead to the same file.
+pub fn is_same(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
 /// The error of an output that cannot be written, and the reason.
 pub fn refuse(file: &Path, problem: &str) -> Error {
     failed(file)(io::Error::other(problem))

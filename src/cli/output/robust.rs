@@ -1,4 +1,4 @@
-//! What survives when a map is repeated with other masks (`--robust`): the mean map, the agreement of
+//! Combines a map with its repetitions with other masks (`--robust`): the mean map, the agreement of
 //! the signs, a sentence, the figure.
 //!
 //! The maps have the same mask centres, so they are combined position by position. A larger mask has

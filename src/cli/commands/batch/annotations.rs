@@ -1,5 +1,5 @@
-//! What files tell about the photographs of a batch: the class that each should have, and the boxes of
-//! the objects on it.
+//! Reads files about the photographs of a batch: the class that each should have, and the boxes of the objects
+//! on it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;

@@ -16,7 +16,7 @@ use super::job::BatchJob;
 use super::measures::{self, Mean};
 use super::record::Recipe;
 use super::row::{Mapped, Status, SummaryRow};
-use crate::cli::args::{Common, Drawing, Explain, Pool, Robust, ScaleChoice};
+use crate::cli::args::{Common, Drawing, Explain, Pool, Robust, ScaleChoice, Sweep};
 use crate::cli::explanation::Explanation;
 use crate::cli::output::figures::drop_scale;
 use crate::cli::output::files::{self, folder_of};
@@ -68,14 +68,14 @@ pub struct Page<'a> {
     pub common: &'a Common,
 }
 
-/// Refuses a path that is a photograph's.
+/// Refuses masks that a report cannot show, and a path that is a photograph's.
 ///
 /// # Errors
 /// [`Error::Option`]; those of [`files::check_apart`].
-pub fn check(path: &Path, photographs: &[PhotographFile]) -> Result<()> {
+pub fn check(path: &Path, sweep: &Sweep, photographs: &[PhotographFile]) -> Result<()> {
+    report::check(sweep)?;
     files::check_apart(path)?;
-    let same = |file: &PhotographFile| matches!((path.canonicalize(), file.path.canonicalize()), (Ok(a), Ok(b)) if a == b);
-    match path.exists() && photographs.iter().any(same) {
+    match path.exists() && photographs.iter().any(|file| files::is_same(path, &file.path)) {
         true => Err(Error::Option {
             name: "--report",
             found: path.display().to_string(),
@@ -108,7 +108,7 @@ impl BatchJob<'_> {
         let scale = drop_scale(&drawing, &[], run);
         let has_classes = self.args.classes_from.is_some();
         let mut cards = String::new();
-        let mut meaning = String::new();
+        let mut meaning = [String::new(), scale.meaning().to_string()];
         for (at, (file, row)) in photographs.iter().zip(&mut *rows).enumerate() {
             interrupt::check()?;
             self.bar.show_drawn(at, photographs.len());
@@ -119,11 +119,9 @@ impl BatchJob<'_> {
                 Ok(explanation) => {
                     let link = link(page.path, &self.folder(file).join(REPORT));
                     cards += &card(row, &link, &explanation, (&drawing, &scale), has_classes);
-                    meaning = format!(
-                        "{}{}",
-                        explanation.drop_in_words(),
-                        explanation.pale_in_words().replacen(';', ",", 1)
-                    );
+                    let pale = explanation.pale_in_words().replacen(';', ",", 1);
+                    let drops = format!("{}{pale}", explanation.drop_in_words());
+                    meaning = [drops, explanation.colours_in_words(&scale)];
                 }
                 Err(error) => *row = self.fail(file, &error),
             }
@@ -163,12 +161,18 @@ impl BatchJob<'_> {
         Ok(explanation)
     }
 
-    fn html(&self, rows: &[SummaryRow], cards: &str, meaning: &str, scale: &Scale) -> String {
+    /// The page. `meaning` are the meanings of the values and of the colours.
+    fn html(
+        &self,
+        rows: &[SummaryRow],
+        cards: &str,
+        [meaning, colours]: &[String; 2],
+        scale: &Scale,
+    ) -> String {
         let done = || rows.iter().filter(|row| row.status == Status::Done);
         let style = report::STYLE.to_string() + STYLE;
         let count = done().count();
         let heading = if count == 1 { "1 photograph".to_string() } else { format!("{count} photographs") };
-        let colours = scale.meaning();
         let colours = colours[..1].to_uppercase() + &colours[1..];
         let data = data(self.recipe, done(), self.args.classes_from.is_some());
         filled(

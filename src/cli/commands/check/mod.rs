@@ -102,7 +102,7 @@ impl Check {
     }
 }
 
-/// What a verdict means for the map.
+/// The meaning of a verdict for the map.
 fn meaning(expected: Expected, verdict: Verdict, is_defined: bool) -> &'static str {
     match (expected, verdict) {
         (_, Verdict::Inconclusive) if !is_defined => {
@@ -315,7 +315,7 @@ fn summary(explanation: &Explanation, checks: &[Check], written: &[PathBuf]) -> 
         let (name, found) = (shown(&check.name), check.found());
         line(format!("  {name:<wide$}  {found:>13}  {:<30}  {verdict}", check.passed_if));
     }
-    // What each verdict means, once for checks of the same kind.
+    // The meaning of each verdict, once for checks of the same kind.
     let mut meanings: Vec<String> = Vec::new();
     for check in checks {
         let meaning = format!("  {}: {}", check.verdict.in_words(), check.meaning);

@@ -14,7 +14,7 @@ pub const SAME: f32 = 0.95;
 /// Drops of a smaller magnitude may be rounding errors of probabilities.
 const FLAT: f32 = 1e-6;
 
-/// What is expected of a map.
+/// The expectation of a map.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Expected {
     /// That it has no relation to the first map, of either sign.

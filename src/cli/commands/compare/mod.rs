@@ -76,16 +76,16 @@ fn compare(common: &Common, args: &Compare, output: &OutputFolder) -> Result<Exi
     let session = Session::open(common)?;
     let asked = if args.classes.is_empty() { None } else { Some(session.classes(&args.classes)?) };
     let named = asked.clone().unwrap_or(Classes::of(Vec::new()));
-    let is_of_class = session.question(named, &args.sweep)?.score.is_of_class();
+    let question = session.question(named, &args.sweep)?;
     let sources =
         args.images.iter().map(|image| LoadedPhotograph::open(image)).collect::<Result<Vec<_>>>()?;
     earlier::tell(&args.out, "compare.json", &sources.iter().collect::<Vec<_>>());
     sources.iter().for_each(|source| source.tell_if_flat(args.drawing.canvas.shape));
     let said: Vec<Classification> =
         sources.iter().map(|source| session.classify(source)).collect::<Result<_>>()?;
-    let chosen = if is_of_class { chosen(asked.as_ref(), &said) } else { Vec::new() };
+    let chosen = chosen(asked.as_ref(), &said);
     check_count(&chosen)?;
-    let question = session.question(Classes::of(chosen), &args.sweep)?;
+    let question = question.about(chosen);
     let bar = PositionsBar::new();
     let progress = |progress: Progress| bar.show(progress.done, progress.total);
     let sweep = |source| session.sweep(source, &question, &progress, None);

@@ -41,18 +41,18 @@ pub fn compare(
         Session::open(&Common { weights, labels: None, transform_input, resize })
     };
     let sessions = [open(networks[0])?, open(networks[1])?];
+    let question = |session: &Session| session.question(Classes::of(Vec::new()), &args.sweep);
+    let questions = sessions.each_ref().map(question);
+    let [before, after] = questions;
+    let questions = [before?, after?];
     let image = &args.images[0];
     let source = LoadedPhotograph::open(image)?;
     earlier::tell(&args.out, "compare.json", &[&source]);
     source.tell_if_flat(args.drawing.canvas.shape);
     let said = [sessions[0].classify(&source)?, sessions[1].classify(&source)?];
     let classes = chosen(&args.classes, &sessions, &said)?;
-    let question = |i: usize| {
-        let is_of_class = sessions[i].question(Classes::of(Vec::new()), &args.sweep)?.score.is_of_class();
-        let classes = if is_of_class { classes[i].clone() } else { Vec::new() };
-        sessions[i].question(Classes::of(classes), &args.sweep)
-    };
-    let questions = [question(0)?, question(1)?];
+    let [before, after] = classes;
+    let questions = [questions[0].about(before), questions[1].about(after)];
     let bar = PositionsBar::new();
     let progress = |progress: Progress| bar.show(progress.done, progress.total);
     let explain =

@@ -10,7 +10,7 @@ use occlude::{Against, Error, Labels, Progress, Result, Score};
 
 use crate::cli::args::classes::Classes;
 use crate::cli::args::{Arrays, Common, Evaluate, ScaleChoice};
-use crate::cli::explanation::{LoadedPhotograph, Session, require_finite};
+use crate::cli::explanation::{LoadedPhotograph, Question, Session, require_finite};
 use crate::cli::output::confusion::wrong_in_words;
 use crate::cli::output::figures::drop_range;
 use crate::cli::output::files::OutputFolder;
@@ -47,10 +47,9 @@ pub fn run(common: &Common, args: &Evaluate) -> Result<ExitCode> {
 fn evaluate(common: &Common, args: &Evaluate, output: &OutputFolder) -> Result<ExitCode> {
     let found = labelled(&args.photographs)?;
     let session = Session::open(common)?;
-    if args.explain_wrong {
-        // A score that this network does not have is refused before the photographs are read.
-        session.question(Classes::of(Vec::new()), &args.sweep)?;
-    }
+    // A score that this network does not have is refused before the photographs are read.
+    let question = || session.question(Classes::of(Vec::new()), &args.sweep);
+    let question = args.explain_wrong.then(question).transpose()?;
     let known =
         classes_named(&source::shown(&args.photographs), &found.classes, &session.labels, &session.network)?;
     if let Some(words) = found.passed_over.in_words() {
@@ -76,8 +75,8 @@ fn evaluate(common: &Common, args: &Evaluate, output: &OutputFolder) -> Result<E
     let figure = draw(&record).encode(Format::Png);
     let numbers = ("evaluate.json".to_string(), json.clone().into_bytes());
     let mut written = output.write(&[("evaluate.png".to_string(), figure), numbers])?;
-    if args.explain_wrong {
-        explain_wrong(&session, args, output, &answered)?;
+    if let Some(question) = question {
+        explain_wrong(&session, args, &question, output, &answered)?;
         let wrong = answered.iter().filter(|answer| !answer.is_right());
         written.extend(wrong.map(|answer| args.out.join(&answer.file.folder)));
     }
@@ -102,6 +101,7 @@ fn evaluate(common: &Common, args: &Evaluate, output: &OutputFolder) -> Result<E
 fn explain_wrong(
     session: &Session,
     args: &Evaluate,
+    question: &Question,
     output: &OutputFolder,
     answered: &[Answered],
 ) -> Result<()> {
@@ -109,16 +109,13 @@ fn explain_wrong(
     let bar = PhotographsBar::new(wrong.len());
     for answer in wrong {
         let source = LoadedPhotograph::read(&answer.file.path)?;
-        let mut question = session.question(Classes::of(Vec::new()), &args.sweep)?;
         let mut classes = vec![answer.class, answer.index];
         if let Score::Contrast(Against::Class(other)) | Score::LogitContrast(Against::Class(other)) =
             question.score
         {
             classes.retain(|class| *class != other);
         }
-        if question.score.is_of_class() {
-            question.classes = Classes::of(classes);
-        }
+        let question = question.about(classes);
         let progress = |progress: Progress| bar.show(progress.done, progress.total);
         let explanation = session.sweep(source, &question, &progress, None)?;
         let run = drop_range(slice::from_ref(&explanation));

@@ -14,13 +14,13 @@ use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress};
 use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;
 use occlude::text::{escaped, shown};
-use occlude::{GradCam, Labels, MaskValue, OcclusionMaps, Placement, Resize, Result, Upsampling};
+use occlude::{Error, GradCam, Labels, MaskValue, OcclusionMaps, Placement, Resize, Result, Upsampling};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::cli::args::drawing::COLOUR_RANGES;
 use crate::cli::args::values::word_of;
-use crate::cli::args::{Aggregate, Common, Drawing, Explain};
+use crate::cli::args::{Aggregate, Common, Drawing, Explain, Sweep};
 use crate::cli::explanation::{Explanation, Question, Session, fill_in_words};
 use crate::cli::output::figures::{OTHER, UNCHANGED, drop_extent, drop_scale};
 use crate::cli::output::json;
@@ -170,6 +170,22 @@ pub fn page(
             ("script", SCRIPT.to_string()),
         ],
     ))
+}
+
+/// Refuses masks that have no place of their own on a report.
+///
+/// # Errors
+/// [`Error::Option`].
+pub fn check(sweep: &Sweep) -> Result<()> {
+    if !sweep.inverse && sweep.segments.is_none() {
+        return Ok(());
+    }
+    Err(Error::Option {
+        name: "--report",
+        found: format!("with {}", if sweep.inverse { "--inverse" } else { "--segments" }),
+        expected: "masks that slide over the picture and cover it: a report has one place for each"
+            .to_string(),
+    })
 }
 
 /// The content security policy: only this style, this script and the images in the file.
