@@ -98,7 +98,7 @@ fn a_search_has_the_same_bits_on_any_number_of_threads() {
     let input = chelsea();
     let class = NET.classify(&input).best();
     let map = maps(&NET, &input, &[class]).remove(0);
-    let search = SmallestParts::new(&NET);
+    let search = SmallestParts::new(&NET).tile(28);
     let run = |search: &SmallestParts, threads: usize| {
         let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| search.run(&input, &[(class, &map)]).unwrap())
