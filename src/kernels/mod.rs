@@ -39,7 +39,7 @@ pub(crate) use packed_weights::PackedWeights;
 pub(crate) use pair_row::{OutputPair, PairRow, PairRows};
 pub(crate) use pool_lrn::{average, lrn, maximum};
 pub(crate) use simd::{BATCH, positions};
-pub(crate) use sparse::{SparseActivations, WindowRow, zeros};
+pub(crate) use sparse::{SparseActivations, WindowMaxima, WindowRow, zeros};
 
 /// Helpers of the kernels' tests.
 #[cfg(test)]

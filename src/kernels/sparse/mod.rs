@@ -1,12 +1,15 @@
 //! The input of a convolution of a sweep: the activations of the positions of a batch, side by side,
 //! without the channels that are zero in all of them.
 
+mod maxima;
+
 use std::ops::Range;
 
 use super::convolution::{Convolution, List};
 use super::isa::{Isa, for_each_isa};
 use super::packed_weights::PackedWeights;
 use super::simd::{BATCH, BatchValues, Eights, Simd};
+pub(crate) use maxima::WindowMaxima;
 
 /// A sparse matrix of activations in compressed sparse row form (CSR). Leaving zeros out changes no
 /// bit of a sum (`docs/07-zeros-and-bits.md`).
@@ -40,8 +43,6 @@ pub(crate) struct SparseActivations {
     kept: Vec<u8>,
     /// For each pixel, the end of its bytes in `kept`.
     kept_ends: Vec<usize>,
-    /// Memory of [`push_maximum`](SparseActivations::push_maximum), all zero between calls.
-    most: Vec<BatchValues>,
 }
 
 /// A row of a window, as far as it lies in the plane.
@@ -114,19 +115,6 @@ impl SparseActivations {
     /// The number of pixels.
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
-    }
-
-    /// Adds a pixel that has, for each channel and position, the largest value in a window: max pooling.
-    /// The entries of each pixel of the window begin at a multiple of `channels`, those of the new pixel
-    /// begin at 0.
-    pub(crate) fn push_maximum(
-        &mut self,
-        isa: Isa,
-        from: &SparseActivations,
-        window: &[WindowRow],
-        channels: usize,
-    ) {
-        maximum_of_pixels(isa, self, from, window, channels);
     }
 
     /// The positions, as bits, in which a pixel, whose entries begin at 0, differs from `unoccluded` in
@@ -279,16 +267,6 @@ for_each_isa! {
 }
 
 for_each_isa! {
-    /// Does the work of [`SparseActivations::push_maximum`].
-    fn maximum_of_pixels(
-        into: &mut SparseActivations,
-        from: &SparseActivations,
-        window: &[WindowRow],
-        channels: usize,
-    ) => maximum_generic
-}
-
-for_each_isa! {
     /// Does the work of [`SparseActivations::mean`].
     fn mean_of_pixels(
         input: &SparseActivations,
@@ -376,70 +354,6 @@ unsafe fn append_sparse_generic<S: Simd>(
         into.values.set_len(start + count);
     }
     into.kept.extend_from_slice(from.kept_of(pixel));
-}
-
-/// # Safety
-/// The machine has the instruction set of `S`.
-#[inline(always)]
-unsafe fn maximum_generic<S: Simd>(
-    into: &mut SparseActivations,
-    from: &SparseActivations,
-    window: &[WindowRow],
-    channels: usize,
-) {
-    assert!(into.positions == from.positions && channels <= MOST_CHANNELS);
-    let bytes = channels.div_ceil(8);
-    // A channel is kept if any pixel keeps it: values are not negative, so the maximum with a value that
-    // is not zero is not zero.
-    let mut kept = [0u8; MOST_CHANNELS / 8];
-    for pixel in window.iter().flat_map(|run| run.pixels.clone()) {
-        for (all, pixel) in kept[..bytes].iter_mut().zip(from.kept_of(pixel)) {
-            *all |= pixel;
-        }
-    }
-    let start = into.entries.len();
-    debug_assert!(start == into.values.len());
-    into.entries.reserve(channels + 8);
-    let mut count = 0;
-    for (first, &bits) in (0u32..).step_by(8).zip(&kept[..bytes]) {
-        debug_assert!(count <= first as usize);
-        // SAFETY: `count` is at most the number of channels seen, and room for all channels and eight
-        // more is reserved.
-        unsafe { S::Eights::bit_indices(bits, first, into.entries.as_mut_ptr().add(start + count)) };
-        count += bits.count_ones() as usize;
-    }
-    // Each entry is below eight times the bytes.
-    into.most.resize(8 * bytes, BatchValues::default());
-    into.values.reserve(count);
-    let most = into.most.as_mut_ptr();
-    for pixel in window.iter().flat_map(|run| run.pixels.clone()) {
-        let (entries, values) = from.run(&(pixel..pixel + 1));
-        let (Some(&first), Some(&last)) = (entries.first(), entries.last()) else { continue };
-        // The entry of the pixel's channel 0.
-        let zeroth = first as usize / channels * channels;
-        assert!(last as usize - zeroth < channels);
-        let most = most.wrapping_sub(zeroth);
-        for (&entry, values) in entries.iter().zip(values) {
-            debug_assert!((entry as usize - zeroth) < channels);
-            // SAFETY: the entries of a pixel ascend, so all are at most the last, and `most` has
-            // `channels` elements or more. The caller vouches for the instruction set.
-            unsafe { S::Eights::raise(&mut *most.wrapping_add(entry as usize), values) };
-        }
-    }
-    // SAFETY: `count` entries have been written, each the index of a bit in `bytes`, so `most` has it;
-    // there is room for as many values.
-    unsafe {
-        let entries = into.entries.as_ptr().add(start);
-        let values = into.values.as_mut_ptr().add(into.values.len());
-        for i in 0..count {
-            let most = most.add(*entries.add(i) as usize);
-            values.add(i).write(most.replace(BatchValues::default()));
-        }
-        into.entries.set_len(start + count);
-        into.values.set_len(into.values.len() + count);
-    }
-    into.kept.extend(&kept[..bytes]);
-    into.finish_pixel();
 }
 
 /// # Safety

@@ -1,7 +1,7 @@
 //! A blob without its zeros, as convolutions and pools read it.
 
 use super::blob::{BlobReader, Values};
-use crate::kernels::{BATCH, Isa, SparseActivations, WindowRow, zeros};
+use crate::kernels::{BATCH, Isa, SparseActivations, WindowMaxima, WindowRow, zeros};
 use crate::network::geometry::Window;
 use crate::network::{Blob, BlobId};
 
@@ -20,6 +20,7 @@ pub(super) struct SparseInput {
     /// Rows of the plane that have been appended.
     rows: usize,
     pub(super) activations: SparseActivations,
+    maxima: WindowMaxima,
     /// The pixels that are present, to check reuse by.
     #[cfg(debug_assertions)]
     present: Vec<bool>,
@@ -41,6 +42,7 @@ impl SparseInput {
         self.blob = Some(blob);
         self.rows = 0;
         self.activations.clear(positions);
+        self.maxima.start();
         #[cfg(debug_assertions)]
         self.present.clear();
     }
@@ -83,6 +85,17 @@ impl SparseInput {
         #[cfg(debug_assertions)]
         self.present.extend_from_slice(&wanted[self.rows.min(end) * side..end * side]);
         self.rows = self.rows.max(end);
+    }
+
+    /// Adds to `into` the maxima of a window, whose pixels have been appended.
+    pub(super) fn push_maximum(
+        &mut self,
+        isa: Isa,
+        window: &[WindowRow],
+        channels: usize,
+        into: &mut SparseActivations,
+    ) {
+        self.maxima.push(isa, &self.activations, window, channels, into);
     }
 
     /// Puts the branches of one pixel of a sparse blob together.

@@ -214,7 +214,7 @@ impl MaskBatch<'_> {
                     continue;
                 }
                 window_rows(window, y, x, reader.shape, &mut rows);
-                pooled.push_maximum(isa, &input.activations, &rows, reader.shape.channels);
+                input.push_maximum(isa, &rows, reader.shape.channels, pooled);
                 if let Some(unoccluded) = unoccluded {
                     *bits &= pooled.differing(isa, i, unoccluded.at(y, x));
                 }
@@ -246,7 +246,7 @@ impl MaskBatch<'_> {
             if bits != 0 {
                 window_rows(window, y, x, reader.shape, &mut rows);
             }
-            writer.push_maximum(y, x, bits, &input.activations, &rows);
+            writer.push_maximum(y, x, bits, input, &rows);
         }
         computed
     }

@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use super::MaskBatch;
 use super::blob::{Branch, SparseBlob};
+use super::input::SparseInput;
 use crate::forward::activations::BlobView;
-use crate::kernels::{AlignedBuf, BATCH, Isa, SparseActivations, WindowRow, pitch, positions};
+use crate::kernels::{AlignedBuf, BATCH, Isa, WindowRow, pitch, positions};
 use crate::network::Layer;
 use crate::network::geometry::Rect;
 
@@ -171,7 +172,7 @@ impl<'w> SparseWriter<'w> {
         y: usize,
         x: usize,
         computed: u8,
-        input: &SparseActivations,
+        input: &mut SparseInput,
         rows: &[WindowRow],
     ) {
         let activations = &mut self.blob.activations;
@@ -181,7 +182,7 @@ impl<'w> SparseWriter<'w> {
         let Target { isa, ref channels, unoccluded, .. } = self.target;
         // A position that need not be computed comes out like the unoccluded image, because all
         // that it reads is like it.
-        activations.push_maximum(isa, input, rows, channels.len());
+        input.push_maximum(isa, rows, channels.len(), activations);
         self.target.changed[y * self.target.side + x] = match unoccluded {
             Some(unoccluded) => activations.differing(isa, activations.len() - 1, unoccluded.at(y, x)),
             None => computed,
