@@ -2,8 +2,8 @@
 
 use std::arch::x86_64::*;
 
-use super::set_bits::SET_BITS;
-use super::{BATCH, BatchValues, Eights, Simd, TILES_OF_128_VALUES, Tiles, unrolled};
+use super::set_bits::{PLACES, SET_BITS};
+use super::{BATCH, BatchValues, Eights, Simd, TILES_OF_128_VALUES, Tiles};
 
 /// AVX2, FMA and POPCNT.
 pub(crate) struct Avx2;
@@ -68,32 +68,25 @@ impl Eights for Avx2 {
         // four channels of positions `i` and `i + 4`: putting it together while it is loaded saves
         // shuffles, which only one port does.
         // SAFETY: the caller vouches for eight readable values of each position and for room for
-        // eight elements, which is the most that is written: `to` moves on by at most one element
-        // for each channel.
+        // eight elements: channel `i` is written to place `i` at most.
         unsafe {
-            let mut channels = [[_mm256_setzero_ps(); 4]; 2];
-            unrolled!(half in 2 => { unrolled!(i in 4 => {
-                let [low, high] = [positions[i].add(4 * half), positions[i + 4].add(4 * half)];
-                let low = _mm256_castps128_ps256(_mm_loadu_ps(low));
-                channels[half][i] = _mm256_insertf128_ps::<1>(low, _mm_loadu_ps(high));
-            }); });
-            let [any_low, any_high] = [any(&channels[0]), any(&channels[1])];
+            let p = positions;
+            let low = [both(p[0], p[4]), both(p[1], p[5]), both(p[2], p[6]), both(p[3], p[7])];
+            let p = positions.map(|position| position.wrapping_add(4));
+            let high = [both(p[0], p[4]), both(p[1], p[5]), both(p[2], p[6]), both(p[3], p[7])];
+            let [any_low, any_high] = [any(&low), any(&high)];
             let mask = nonzero(_mm256_or_ps(
                 _mm256_permute2f128_ps::<0x20>(any_low, any_high),
                 _mm256_permute2f128_ps::<0x31>(any_low, any_high),
             ));
             Self::bit_indices(mask, first, kept);
-            // Every channel is written, and the pointer moves on only past those to keep. This
-            // leaves no branch to mispredict.
-            let mut to: *mut f32 = values.cast();
-            unrolled!(half in 2 => {
-                let [a, b, c, d] = channels[half];
-                let rows = fours(a, b, c, d);
-                unrolled!(i in 4 => {
-                    _mm256_storeu_ps(to, rows[i]);
-                    to = to.add(usize::from(mask >> (4 * half + i) & 1) * BATCH);
-                });
-            });
+            // Every channel is written, and overwritten by the next unless it is kept. This leaves no
+            // branch to mispredict.
+            let (places, to) = (&PLACES[usize::from(mask)], values.cast::<f32>());
+            let ([a, b, c, d], [e, f, g, h]) = (fours(low), fours(high));
+            for (&row, &place) in [a, b, c, d, e, f, g, h].iter().zip(places) {
+                _mm256_storeu_ps(to.add(usize::from(place)), row);
+            }
             mask
         }
     }
@@ -159,6 +152,16 @@ unsafe fn set_bits(mask: u8) -> __m256i {
     unsafe { _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(SET_BITS[mask as usize])) }
 }
 
+/// Four values of each of two positions.
+///
+/// # Safety
+/// The machine has AVX; the values are readable.
+#[inline(always)]
+unsafe fn both(low: *const f32, high: *const f32) -> __m256 {
+    // SAFETY: the caller vouches for the memory.
+    unsafe { _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(_mm_loadu_ps(low)), _mm_loadu_ps(high)) }
+}
+
 /// The bits that are set in any of four registers.
 ///
 /// # Safety
@@ -175,7 +178,7 @@ unsafe fn any(c: &[__m256; 4]) -> __m256 {
 /// # Safety
 /// The machine has AVX.
 #[inline(always)]
-unsafe fn fours(a: __m256, b: __m256, c: __m256, d: __m256) -> [__m256; 4] {
+unsafe fn fours([a, b, c, d]: [__m256; 4]) -> [__m256; 4] {
     // SAFETY: only registers.
     unsafe {
         let (ab, ab_high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
