@@ -104,8 +104,9 @@ fn assert_the_maxima_are_those_of_the_dense_pixels(channels: usize, row: &Row, o
             let read: Vec<_> = window.iter().flat_map(|row| row.pixels.clone()).map(|i| &pixels[i]).collect();
             let most =
                 |p: usize, channel: usize| read.iter().map(|pixel| pixel[p][channel]).fold(0.0, f32::max);
-            let most = (0..row[0].len()).map(|p| (0..channels).map(|channel| most(p, channel)).collect());
-            let expected = fill(isa, channels, &[most.collect()]);
+            let positions: Vec<Vec<f32>> =
+                (0..row[0].len()).map(|p| (0..channels).map(|channel| most(p, channel)).collect()).collect();
+            let expected = fill(isa, channels, &[positions]);
             let (got, got_values) = into.run(&(i..i + 1));
             let (want, want_values) = expected.run(&(1..2));
             assert_eq!(got, want, "{isa}");
