@@ -22,6 +22,7 @@ use occlude::{
     Prepared, Progress, Ranking, Refinement, Resize, Result, Score, Segments, Shape, SmallestParts,
     Upsampling, Weights,
 };
+use serde::Deserialize;
 
 use crate::cli::args::classes::Classes;
 use crate::cli::args::{Aggregate, Common, Size, Sweep};
@@ -95,6 +96,14 @@ pub struct Explanation {
     pub pairs: Vec<PlacePairs>,
     /// The maps of the same classes with other masks, at the same centres; empty unless requested.
     pub robust: Vec<OcclusionMaps>,
+}
+
+/// The fields of `map.json` from which an explanation is made again.
+#[derive(Deserialize)]
+pub struct Stored {
+    scores: Vec<Vec<Vec<f32>>>,
+    argmax: Vec<Vec<usize>>,
+    argmax_scores: Vec<Vec<f32>>,
 }
 
 /// The strongest places of one class's map and their interactions.
@@ -233,34 +242,41 @@ impl Session {
         Ok(explanation(maps))
     }
 
-    /// Makes the explanation of a photograph again from the scores of an earlier sweep with the same
-    /// options, `[class][ny][nx]`, without its features.
+    /// Makes the explanation of a photograph again from the results of an earlier sweep with the same
+    /// options, without its features.
     ///
     /// # Errors
-    /// [`Error::Image`] if there are not as many scores as the sweep has.
+    /// [`Error::Image`] if there are not as many numbers as the sweep has, or classes that the network has not.
     pub fn restore(
         &self,
         source: &LoadedPhotograph,
         question: &Question,
-        scores: Vec<f32>,
+        stored: Stored,
     ) -> Result<Explanation> {
         let picture = Prepared::new(&self.net, source.photograph.picture(self.resize).input())?;
         let choose = |classification: &Classification| question.classes.resolve(classification);
         let segments = question.segments(&source.photograph, self.resize)?;
         let options = options(&self.net, question, segments.as_ref()).features([]).choose_classes(&choose);
         let mut maps = options.blank_maps(&picture)?;
-        if scores.len() != maps.scores.len() {
+        let (scores, count) = (stored.scores.concat().concat(), maps.argmax.len());
+        let (argmax, argmax_scores) = (stored.argmax.concat(), stored.argmax_scores.concat());
+        let is_known = argmax.iter().all(|class| *class < maps.classification.probabilities.len());
+        if [scores.len(), argmax.len(), argmax_scores.len()] != [maps.scores.len(), count, count] || !is_known
+        {
             return Err(Error::Image {
                 name: source::shown(&source.image),
                 problem: format!(
-                    "has {} stored scores, expected {}: remove its results and run the command again",
+                    "has {} stored scores and {} answers, expected {} and {count}, of classes that the network has: remove \
+                     its results and run the command again",
                     scores.len(),
+                    argmax.len(),
                     maps.scores.len()
                 ),
             });
         }
         require_finite(&scores)?;
-        maps.scores = scores;
+        require_finite(&argmax_scores)?;
+        (maps.scores, maps.argmax, maps.argmax_scores) = (scores, argmax, argmax_scores);
         Ok(self.explanation(source, question.sweep, maps, 0.0))
     }
 

@@ -3,21 +3,14 @@
 //! its end draws them from the stored scores, one photograph after the other.
 
 use occlude::{Error, Result};
-use serde::Deserialize;
 
 use super::job::BatchJob;
 use super::record::{Drawn, Record, SharedScale};
 use super::row::{Status, SummaryRow};
-use crate::cli::explanation::{Explanation, LoadedPhotograph};
+use crate::cli::explanation::{Explanation, LoadedPhotograph, Stored};
 use crate::cli::photographs::PhotographFile;
 use crate::cli::render::scale::range;
 use crate::cli::terminal::interrupt;
-
-/// The fields of `map.json` from which the figures of drops are drawn.
-#[derive(Deserialize)]
-struct Stored {
-    scores: Vec<Vec<Vec<f32>>>,
-}
 
 /// The files of a photograph, by their names.
 type Contents = Vec<(String, Vec<u8>)>;
@@ -94,12 +87,10 @@ impl BatchJob<'_> {
         let source = LoadedPhotograph::read(&file.path)?;
         let map = files.iter().find(|(name, _)| name == "map.json");
         let stored: Option<Stored> = map.and_then(|(_, json)| serde_json::from_slice(json).ok());
-        let (Some(Stored { scores }), true) = (stored, record.row.sha256.as_ref() == Some(&source.sha256))
-        else {
+        let (Some(stored), true) = (stored, record.row.sha256.as_ref() == Some(&source.sha256)) else {
             return Err(changed(file));
         };
-        let scores = scores.into_iter().flatten().flatten().collect();
-        let explanation = self.session.restore(&source, &self.question(file), scores)?;
+        let explanation = self.session.restore(&source, &self.question(file), stored)?;
         Ok((record, files, explanation))
     }
 
