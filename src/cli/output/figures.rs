@@ -183,8 +183,8 @@ impl Explanation {
     /// The name of the values of [`Explanation::drops`] in cautions.
     pub fn differences_in_words(&self) -> &'static str {
         match self.aggregate {
-            Aggregate::None => "differences",
-            Aggregate::Windows => "mean differences per pixel",
+            Aggregate::Windows if self.maps.segments.is_none() => "mean differences per pixel",
+            _ => "differences",
         }
     }
 
@@ -307,7 +307,9 @@ impl Explanation {
             entries.push(LegendEntry { colour: OTHER, name, count: format!("{seen} of {positions}") });
         }
         let kind = |class: &usize| shown.iter().position(|shown| shown == class).unwrap_or(shown.len());
-        let tiles: Vec<usize> = maps.at_pixels(&maps.argmax).iter().map(kind).collect();
+        let kinds: Vec<usize> = maps.argmax.iter().map(kind).collect();
+        // Pixels of no part are never covered, so there the answer is the predicted class, the first kind.
+        let tiles = maps.at_pixels(&kinds);
         map::draw_tiles(&TilesFigure {
             backdrop,
             tiles: &tiles,
