@@ -120,7 +120,6 @@ impl Explanation {
         let colour_range = drawing.colour_range.unwrap_or(ColourRange::of(colours));
         let scale = Scale::of_drops(colours, colour_range, map);
         let [low, high] = range(map).map(readable);
-        let needed = survey.needed;
         Some(map::draw(&MapFigure {
             backdrop,
             overlay: Overlay {
@@ -140,14 +139,30 @@ impl Explanation {
                     self.colours_in_words(&scale),
                     self.pale_positions_in_words()
                 ),
-                &format!(
-                    "hatched: less than {needed} of {all} maps have the sign of the mean, so it may be due to the mask"
-                ),
+                &self.hatched_in_words(&survey),
             ],
             mark: None,
             base: None,
             hatched: Some((&hatched, ["signs", "differ"])),
         }))
+    }
+
+    /// The meaning of the hatching.
+    pub fn hatched_in_words(&self, survey: &Survey) -> String {
+        format!(
+            "hatched: less than {} of {} maps have the sign of the mean, so it may be due to the mask",
+            survey.needed,
+            self.robust.len()
+        )
+    }
+
+    /// The size and the fill of each mask of `--robust`.
+    pub fn masks_of_robust(&self) -> Vec<String> {
+        let mask = |maps: &OcclusionMaps| {
+            let [height, width] = maps.mask_size;
+            format!("{height}×{width}, {}", fill_in_words(maps.mask_value))
+        };
+        self.robust.iter().map(mask).collect()
     }
 
     /// The sizes and the fills of the masks of `--robust`.

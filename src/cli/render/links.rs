@@ -32,14 +32,19 @@ pub const LEAST: f32 = 0.05;
 /// The number of straight parts of a link.
 const PARTS: usize = 24;
 
-/// The contents of a figure of links.
-pub struct LinksFigure<'a> {
+/// Places on a photograph and links between them.
+pub struct Links<'a> {
     pub backdrop: &'a Backdrop,
     /// In pixels of the network's picture, with the value of each place.
-    pub places: &'a [(Rect, f32)],
+    pub places: Vec<(Rect, f32)>,
     /// The two places of each link, and its value.
-    pub links: &'a [([usize; 2], f32)],
+    pub links: Vec<([usize; 2], f32)>,
     pub scale: Scale,
+}
+
+/// The contents of a figure of links.
+pub struct LinksFigure<'a> {
+    pub links: &'a Links<'a>,
     pub title: &'a str,
     pub value: &'a str,
     pub note: &'a str,
@@ -50,65 +55,83 @@ pub struct LinksFigure<'a> {
 
 /// Draws the photograph in pale grey with the places and links, a colour bar, and the list of the places.
 pub fn draw(content: &LinksFigure) -> Canvas {
-    let LinksFigure { backdrop, title, value, note, .. } = *content;
-    let [height, width] = backdrop.on_page();
+    let LinksFigure { links, title, value, note, .. } = *content;
+    let [height, width] = links.backdrop.on_page();
     let line = tick_style().height + GAP / 2;
     let heading = note_style().wrap(content.listed, LIST, 4);
-    let list = heading.len() as u32 * note_style().height + GAP + content.places.len() as u32 * line;
+    let list = heading.len() as u32 * note_style().height + GAP + links.places.len() as u32 * line;
     let bar = height.max(LEAST_BAR).max(list);
-    let meaning: Vec<&str> = content.meaning.into_iter().chain(backdrop.dark_in_words()).collect();
+    let meaning: Vec<&str> = content.meaning.into_iter().chain(links.backdrop.dark_in_words()).collect();
     let texts = Texts { title, value, note, caution: "", meaning: &meaning };
     let (mut figure, top) = page(&texts, [width + BAR_ROOM + LIST, bar]);
-
-    let mut pixels = backdrop.pixels.clone();
-    pixels.as_chunks_mut::<3>().0.iter_mut().for_each(|pixel| *pixel = mix(grey(*pixel), [255; 3], WHITE));
-    figure.image([MARGIN, top, width, height], pixels);
-    let areas: Vec<[u32; 4]> = content
-        .places
-        .iter()
-        .map(|(rect, _)| backdrop.area_of(*rect))
-        .map(|[x, y, width, height]| [MARGIN + x, top + y, width, height])
-        .collect();
-    for &area in &areas {
-        ringed(&mut figure, area);
-    }
-    let middle = |place: usize| {
-        let [x, y, width, height] = areas[place].map(|length| length as f32);
-        [x + width / 2.0, y + height / 2.0]
-    };
-    let share = |value: f32| value.abs() / content.scale.limit();
-    // The strongest links lie on top.
-    let mut links: Vec<_> = content.links.iter().filter(|(_, value)| share(*value) >= LEAST).collect();
-    links.sort_by(|a, b| a.1.abs().total_cmp(&b.1.abs()));
-    let centre = [MARGIN as f32 + width as f32 / 2.0, top as f32 + height as f32 / 2.0];
-    for &&([from, to], value) in &links {
-        let [least, most] = WIDTHS;
-        let wide = least + (most - least) * share(value).min(1.0);
-        let points = bent(middle(from), middle(to), centre);
-        figure.curve(points.clone(), INK, wide + 2.0 * EDGE);
-        figure.curve(points, content.scale.colour(value), wide);
-    }
-    for (i, area) in areas.iter().enumerate() {
-        let number = (i + 1).to_string();
-        let text = caption_style().width(&number);
-        let side = caption_style().height + 2;
-        let [x, y] = middle(i).map(|at| at as u32);
-        let corner = [x.min(area[0] + area[2]).saturating_sub(side / 2), y.saturating_sub(side / 2)];
-        figure.fill([corner[0], corner[1], side, side], PAGE);
-        figure.outline([corner[0], corner[1], side, side], INK);
-        figure.text(caption_style(), corner[0] + (side - text.min(side)) / 2, corner[1] + 1, &number);
-    }
-
-    draw_bar(&mut figure, [MARGIN + width + MARGIN, top], bar, &content.scale, None);
+    links.draw_at(&mut figure, [MARGIN, top]);
+    draw_bar(&mut figure, [MARGIN + width + MARGIN, top], bar, &links.scale, None);
     let left = MARGIN + width + BAR_ROOM;
     figure.lines(note_style(), left, top, &heading);
     let mut y = top + heading.len() as u32 * note_style().height + GAP;
-    for (i, (_, value)) in content.places.iter().enumerate() {
+    for (i, (_, value)) in links.places.iter().enumerate() {
         figure.text_ending(tick_style(), left + 32, y, &(i + 1).to_string());
         figure.text_ending(tick_style(), left + LIST - MARGIN, y, &readable(*value));
         y += line;
     }
     figure
+}
+
+impl Links<'_> {
+    /// The photograph with the places and links alone.
+    pub fn alone(&self) -> Canvas {
+        let [height, width] = self.backdrop.on_page();
+        let mut canvas = Canvas::new(width, height, PAGE);
+        self.draw_at(&mut canvas, [0, 0]);
+        canvas
+    }
+
+    /// Draws the photograph in pale grey with the places and links.
+    fn draw_at(&self, figure: &mut Canvas, [left, top]: [u32; 2]) {
+        let [height, width] = self.backdrop.on_page();
+        let mut pixels = self.backdrop.pixels.clone();
+        pixels
+            .as_chunks_mut::<3>()
+            .0
+            .iter_mut()
+            .for_each(|pixel| *pixel = mix(grey(*pixel), [255; 3], WHITE));
+        figure.image([left, top, width, height], pixels);
+        let areas: Vec<[u32; 4]> = self
+            .places
+            .iter()
+            .map(|(rect, _)| self.backdrop.area_of(*rect))
+            .map(|[x, y, width, height]| [left + x, top + y, width, height])
+            .collect();
+        for &area in &areas {
+            ringed(figure, area);
+        }
+        let middle = |place: usize| {
+            let [x, y, width, height] = areas[place].map(|length| length as f32);
+            [x + width / 2.0, y + height / 2.0]
+        };
+        let share = |value: f32| value.abs() / self.scale.limit();
+        // The strongest links lie on top.
+        let mut links: Vec<_> = self.links.iter().filter(|(_, value)| share(*value) >= LEAST).collect();
+        links.sort_by(|a, b| a.1.abs().total_cmp(&b.1.abs()));
+        let centre = [left as f32 + width as f32 / 2.0, top as f32 + height as f32 / 2.0];
+        for &&([from, to], value) in &links {
+            let [least, most] = WIDTHS;
+            let wide = least + (most - least) * share(value).min(1.0);
+            let points = bent(middle(from), middle(to), centre);
+            figure.curve(points.clone(), INK, wide + 2.0 * EDGE);
+            figure.curve(points, self.scale.colour(value), wide);
+        }
+        for (i, area) in areas.iter().enumerate() {
+            let number = (i + 1).to_string();
+            let text = caption_style().width(&number);
+            let side = caption_style().height + 2;
+            let [x, y] = middle(i).map(|at| at as u32);
+            let corner = [x.min(area[0] + area[2]).saturating_sub(side / 2), y.saturating_sub(side / 2)];
+            figure.fill([corner[0], corner[1], side, side], PAGE);
+            figure.outline([corner[0], corner[1], side, side], INK);
+            figure.text(caption_style(), corner[0] + (side - text.min(side)) / 2, corner[1] + 1, &number);
+        }
+    }
 }
 
 /// A bow from one point to another, towards the centre of the photograph, so that it does not leave it.
@@ -139,13 +162,14 @@ mod tests {
         let photograph = Photograph::from_rgb(size[0], size[1], &vec![100; size[0] * size[1] * 3]).unwrap();
         let backdrop = Backdrop::large(&photograph, Resize::Stretch, CanvasShape::Photo);
         let place = |y0: usize, x0: usize| Rect { y0, x0, y1: y0 + 45, x1: x0 + 45 };
-        let places = [(place(0, 0), 0.5), (place(0, 170), 1e-7), (place(170, 60), -1234.0)];
-        let links = [([0, 1], values[0]), ([0, 2], values[1]), ([1, 2], values[2])];
-        draw(&LinksFigure {
+        let links = Links {
             backdrop: &backdrop,
-            places: &places,
-            links: &links,
+            places: vec![(place(0, 0), 0.5), (place(0, 170), 1e-7), (place(170, 60), -1234.0)],
+            links: vec![([0, 1], values[0]), ([0, 2], values[1]), ([1, 2], values[2])],
             scale: Scale::of_drops(Colours::OF_DROPS, ColourRange::Symmetric, &values),
+        };
+        draw(&LinksFigure {
+            links: &links,
             title: text,
             value: text,
             note: text,
