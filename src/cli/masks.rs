@@ -1,5 +1,6 @@
 //! Masks that are made for each photograph: segments by numbers in a PNG file, and superpixels.
 
+use std::fmt;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,15 @@ pub enum SegmentsChoice {
     /// About this number of superpixels.
     Slic(usize),
     File(PathBuf),
+}
+
+impl fmt::Display for SegmentsChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SegmentsChoice::Slic(count) => write!(f, "slic:{count}"),
+            SegmentsChoice::File(file) => f.write_str(&file.to_string_lossy()),
+        }
+    }
 }
 
 /// The way to divide photographs into segments.

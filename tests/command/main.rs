@@ -30,6 +30,7 @@ mod page;
 mod questions;
 mod region;
 mod report;
+mod report_masks;
 #[cfg(all(unix, feature = "serve"))]
 mod serve;
 #[cfg(all(unix, feature = "serve"))]

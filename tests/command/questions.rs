@@ -160,7 +160,7 @@ fn contradictions_are_refused() {
     fs::write(folder.path().join("groups.txt"), "pets: goldfish\nstones: no such class\n").unwrap();
     write_grey(&folder, "small.png", &GrayImage::new(30, 20));
     fs::write(folder.path().join("text.png"), "not a picture").unwrap();
-    let cases: [(&[&str], i32, &str); 18] = [
+    let cases: [(&[&str], i32, &str); 17] = [
         (&["--score", "group:doge"], 1, "group \"doge\" is not possible: expected the name of a group"),
         (
             &["--score", "group:dog", "--classes", "top2"],
@@ -183,7 +183,6 @@ fn contradictions_are_refused() {
         (&["--segments", "small.png"], 1, "small.png: has 30x20 pixels, expected"),
         (&["--segments", "text.png"], 1, "text.png: is no PNG"),
         (&["--segments", "picture.png"], 1, "picture.png: the segments: are "),
-        (&["--segments", "slic", "--report", "r.html"], 1, "--report with --segments is not possible"),
         (&["--mask-picture", "none.png"], 1, "cannot read none.png"),
         (
             &["--score", "entropy", "--faithfulness"],
@@ -256,10 +255,4 @@ fn inverse_maps_are_drawn_again_from_their_scores() {
         fs::read(figure.unwrap()).unwrap()
     };
     assert!(figure("one") == figure("many"));
-    refuse(
-        &folder,
-        seeded(&folder, &["batch", "picture.png", "--inverse", "--out", "other", "--report", "index.html"]),
-        1,
-        &["--report with --inverse is not possible"],
-    );
 }

@@ -20,30 +20,30 @@ const READY: &str =
     "document.readyState === 'complete' && document.getElementById('row')?.textContent === '–'";
 
 /// `occlude explain` with the seeded weights.
-fn explain(folder: &TempDir, arguments: &[&str]) -> Command {
+pub fn explain(folder: &TempDir, arguments: &[&str]) -> Command {
     seeded(folder, &[&["explain"], arguments].concat())
 }
 
 /// Writes a report, and returns it and the map.json of the same run.
-fn report(folder: &TempDir, arguments: &[&str]) -> (PathBuf, Value) {
+pub fn report(folder: &TempDir, arguments: &[&str]) -> (PathBuf, Value) {
     succeed(explain(folder, &[arguments, &["--report", "report.html"]].concat()));
     written(folder)
 }
 
 /// The report and the map.json that exist in the folder.
-fn written(folder: &TempDir) -> (PathBuf, Value) {
+pub fn written(folder: &TempDir) -> (PathBuf, Value) {
     let json = fs::read_to_string(folder.path().join("out/map.json")).unwrap();
     (folder.path().join("report.html"), serde_json::from_str(&json).unwrap())
 }
 
 /// The text of an element.
-fn text(browser: &mut Browser, id: &str) -> String {
+pub fn text(browser: &mut Browser, id: &str) -> String {
     browser.evaluate(&format!("document.getElementById('{id}').textContent")).as_str().unwrap().to_string()
 }
 
 /// The point in the window of a place on the network's picture, row and column, for a photograph
 /// that was stretched.
-fn window(browser: &mut Browser, [y, x]: [f64; 2]) -> [f64; 2] {
+pub fn window(browser: &mut Browser, [y, x]: [f64; 2]) -> [f64; 2] {
     let box_of = "(() => { const canvas = document.getElementById('canvas'); canvas.scrollIntoView({block: 'center'}); \
                   const box = canvas.getBoundingClientRect(); return [box.left, box.top, box.width, box.height]; })()";
     let numbers: Vec<f64> = serde_json::from_value(browser.evaluate(box_of)).unwrap();
@@ -66,7 +66,7 @@ fn middle(browser: &mut Browser, map: &Value, at: [usize; 2]) -> [f64; 2] {
 }
 
 /// Width and height of a canvas.
-fn canvas_size(browser: &mut Browser, id: &str) -> [usize; 2] {
+pub fn canvas_size(browser: &mut Browser, id: &str) -> [usize; 2] {
     let size = format!("(({{width, height}}) => [width, height])(document.getElementById('{id}'))");
     serde_json::from_value(browser.evaluate(&size)).unwrap()
 }
@@ -74,7 +74,7 @@ fn canvas_size(browser: &mut Browser, id: &str) -> [usize; 2] {
 /// Defines `pixels(selector, x, y, width, height)`, which returns red, green, blue and alpha of a
 /// part of a canvas. It reads from a copy that is made for reading, because the browser prints
 /// warnings about reading other canvases.
-const PIXELS: &str = "const pixels = (selector, ...part) => {
+pub const PIXELS: &str = "const pixels = (selector, ...part) => {
     const canvas = document.querySelector(selector);
     const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', {willReadFrequently: true});
     copy.drawImage(canvas, 0, 0);
@@ -82,13 +82,13 @@ const PIXELS: &str = "const pixels = (selector, ...part) => {
 };";
 
 /// The red, green and blue values of a pixel of a canvas.
-fn pixel(browser: &mut Browser, id: &str, x: usize, y: usize) -> [i64; 3] {
+pub fn pixel(browser: &mut Browser, id: &str, x: usize, y: usize) -> [i64; 3] {
     let read = format!("{{ {PIXELS} [...pixels('#{id}', {x}, {y}, 1, 1)].slice(0, 3) }}");
     serde_json::from_value(browser.evaluate(&read)).unwrap()
 }
 
 /// A value that differs for different contents of a canvas.
-fn drawn(browser: &mut Browser, selector: &str) -> String {
+pub fn drawn(browser: &mut Browser, selector: &str) -> String {
     let read = format!("document.querySelector('{selector}').toDataURL()");
     browser.evaluate(&read).as_str().unwrap().to_string()
 }
@@ -179,7 +179,7 @@ fn assert_position(browser: &mut Browser, map: &Value, [row, column]: [usize; 2]
     }
 }
 
-fn assert_no_complaints(browser: &mut Browser, page: &Path) {
+pub fn assert_no_complaints(browser: &mut Browser, page: &Path) {
     let complaints = browser.complaints(page);
     assert!(complaints.is_empty(), "{complaints:#?}");
     assert!(browser.has_asked_for(page), "the browser does not report requests");
@@ -268,7 +268,7 @@ fn a_changed_answer_is_marked() {
 }
 
 /// The colour of MATLAB's `jet(256)` at a step of 0..=255.
-fn jet(step: i64) -> [i64; 3] {
+pub fn jet(step: i64) -> [i64; 3] {
     [96, 32, -32].map(|begin| {
         let at = step + 1 - begin;
         (at.min(192 - at).clamp(0, 64) as f64 / 64.0 * 255.0).round() as i64
@@ -948,7 +948,7 @@ fn screenshots_for_a_person_who_asks_for_them() {
     }
 }
 
-fn decode_base64(text: &str) -> Vec<u8> {
+pub fn decode_base64(text: &str) -> Vec<u8> {
     let digit = |byte: u8| match byte {
         b'A'..=b'Z' => u32::from(byte - b'A'),
         b'a'..=b'z' => u32::from(byte - b'a') + 26,

@@ -64,6 +64,7 @@ Examples:
   occlude explain cat.jpg --mask-size 30x12 --stride 25x31 --mask-value 124,117,104 --json > map.json
   occlude explain cat.jpg --arrays npz && python -c \"import numpy; print(numpy.load('out/maps.npz')['maps'].max())\"
   occlude explain cat.jpg --classes top5 --report cat.html
+  occlude explain cat.jpg --segments slic:60 --report cat.html
   occlude explain cat.jpg --show drop,class --colours jet --mask-value blur --region 40,0,180,224
   occlude explain cat.jpg --activation inception_4c/output:strongest --faithfulness
   occlude explain cat.jpg --mask-size 15 --stride 5 --progressive
@@ -108,8 +109,9 @@ pub struct Explain {
     pub out: PathBuf,
 
     /// Also write an interactive report, one HTML file for a browser: the map over the photograph,
-    /// the effect of each mask, the most probable class at each position, the curves of
-    /// --faithfulness; at most 20 classes. Each of several photographs has the report in its folder
+    /// the effect of each mask or part, the most probable class at each position, the links of --pairs, the
+    /// maps of --robust, the curves of --faithfulness; at most 20 classes. Each of several photographs has
+    /// the report in its folder
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
 

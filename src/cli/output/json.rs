@@ -321,13 +321,17 @@ pub fn maps(explanation: &Explanation) -> String {
 }
 
 /// The object of [`maps`] with at most the first `most` classes; without the facts about the run if the
-/// explanation was made from stored scores.
+/// explanation was made from stored results, and without a value for each pixel if those of the parts say
+/// the same.
 pub fn first_maps(explanation: &Explanation, most: usize) -> String {
     let mut object = if explanation.was_swept() { with_run(explanation) } else { result(explanation) };
     object.classes.truncate(most);
     object.scores.truncate(most);
     object.maps.truncate(most);
-    object.attributions.truncate(most);
+    object.covered_scores = &object.covered_scores[..object.covered_scores.len().min(most)];
+    object.pairs.truncate(most);
+    object.robust.truncate(most);
+    object.attributions.truncate(if object.segments.is_empty() { most } else { 0 });
     line(&object)
 }
 

@@ -321,7 +321,9 @@ function draw() {
 function drawCovered({ edges, colour }) {
   const scales = [canvas.height / state.photograph.height, canvas.width / state.photograph.width];
   const [top, left, bottom, right] = edges.map((edge, i) => Math.round(edge * scales[i % 2]));
-  drawMask(context, [left, top, right - left, bottom - top], colour[0] >= 0 ? colour : null);
+  const area = new Path2D();
+  area.rect(left, top, right - left, bottom - top);
+  drawMask(context, area, area, colour[0] >= 0 ? colour : null);
 }
 
 function drawBar(colours, limit) {

@@ -42,7 +42,7 @@ pub fn run(common: &Common, args: &Batch, matches: &ArgMatches) -> Result<ExitCo
         photographs = shard.select(photographs);
     }
     if let Some(path) = &args.report {
-        page::check(path, &args.sweep, &photographs)?;
+        page::check(path, &photographs)?;
     }
     let _lock = lock::take(&args.out, part.as_ref())?;
     let matches = matches.subcommand_matches("batch").expect("its arguments come from there");

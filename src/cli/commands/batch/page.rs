@@ -16,13 +16,13 @@ use super::job::BatchJob;
 use super::measures::{self, Mean};
 use super::record::Recipe;
 use super::row::{Mapped, Status, SummaryRow};
-use crate::cli::args::{Common, Drawing, Explain, Pool, Robust, ScaleChoice, Sweep};
+use crate::cli::args::{Batch, Common, Drawing, Explain, Pool, Robust, ScaleChoice};
 use crate::cli::explanation::Explanation;
 use crate::cli::output::figures::drop_scale;
 use crate::cli::output::files::{self, folder_of};
 use crate::cli::output::json;
-use crate::cli::output::report::template::filled;
-use crate::cli::output::report::{self, policy, script_data, text};
+use crate::cli::output::report;
+use crate::cli::output::report::template::{filled, policy, script_data, text};
 use crate::cli::photographs::PhotographFile;
 use crate::cli::render::backdrop::Backdrop;
 use crate::cli::render::map::Overlay;
@@ -68,12 +68,11 @@ pub struct Page<'a> {
     pub common: &'a Common,
 }
 
-/// Refuses masks that a report cannot show, and a path that is a photograph's.
+/// Refuses a path that is a photograph's.
 ///
 /// # Errors
 /// [`Error::Option`]; those of [`files::check_apart`].
-pub fn check(path: &Path, sweep: &Sweep, photographs: &[PhotographFile]) -> Result<()> {
-    report::check(sweep)?;
+pub fn check(path: &Path, photographs: &[PhotographFile]) -> Result<()> {
     files::check_apart(path)?;
     match path.exists() && photographs.iter().any(|file| files::is_same(path, &file.path)) {
         true => Err(Error::Option {
@@ -174,7 +173,7 @@ impl BatchJob<'_> {
         let count = done().count();
         let heading = if count == 1 { "1 photograph".to_string() } else { format!("{count} photographs") };
         let colours = colours[..1].to_uppercase() + &colours[1..];
-        let data = data(self.recipe, done(), self.args.classes_from.is_some());
+        let data = data(self.recipe, done(), self.args);
         filled(
             TEMPLATE,
             &[
@@ -198,11 +197,16 @@ impl BatchJob<'_> {
     }
 }
 
-fn data<'a>(recipe: &Recipe, rows: impl Iterator<Item = &'a SummaryRow>, has_classes: bool) -> Data<'a> {
+fn data<'a>(recipe: &Recipe, rows: impl Iterator<Item = &'a SummaryRow>, args: &Batch) -> Data<'a> {
     let columns = measures::columns_in_words(&recipe.options);
-    let mut keys = ["largest drop", "confidence of the answer", "share of masks that change the answer"]
-        .map(String::from)
-        .to_vec();
+    let has_classes = args.classes_from.is_some();
+    let change = if args.sweep.inverse { "gain" } else { "drop" };
+    let masks = if args.sweep.segments.is_some() { "parts" } else { "masks" };
+    let mut keys = vec![
+        format!("largest {change}"),
+        "confidence of the answer".to_string(),
+        format!("share of {masks} that change the answer"),
+    ];
     keys.extend(columns.iter().map(|(_, words)| words.clone()));
     let row = |row: &'a SummaryRow| {
         let class = row.classes.first();
@@ -243,9 +247,12 @@ fn card(
         write!(html, "<span>map of {mapped}</span>").expect("writing to a string");
     }
     let changed = 100.0 * row.changed_share.unwrap_or(0.0);
+    let change = if explanation.maps.inverse { "gain" } else { "drop" };
+    let mask = explanation.mask_name();
     writeln!(
         html,
-        "<span class=\"value\">drop {}; {changed:.0} % of the masks change the answer</span><span class=\"value more\"></span></li>",
+        "<span class=\"value\">{change} {}; {changed:.0} % of the {mask}s change the answer</span>\
+         <span class=\"value more\"></span></li>",
         readable(*max)
     )
     .expect("writing to a string");

@@ -51,8 +51,8 @@ pub fn line(
         mask_picture,
         mask_shape,
         mask_channel,
-        inverse: _,
-        segments: _,
+        inverse,
+        segments,
         mask_clipping,
         region,
         activation,
@@ -93,25 +93,32 @@ pub fn line(
     if question.score.is_of_class() {
         option("--classes", question.classes.to_string());
     }
-    option("--mask-size", size(mask_size));
-    option("--stride", size(stride));
+    match segments {
+        // Parts have no size, stride, form, clipping, region and placement.
+        Some(segments) => option("--segments", segments.to_string()),
+        None => {
+            option("--mask-size", size(mask_size));
+            option("--stride", size(stride));
+            if *mask_shape != Shape::Rectangle {
+                option("--mask-shape", mask_shape.to_string());
+            }
+            option("--mask-clipping", if *mask_clipping { "on" } else { "off" }.to_string());
+            if let Some(Rect { y0, x0, y1, x1 }) = region {
+                option("--region", format!("{y0},{x0},{y1},{x1}"));
+            }
+            option("--placement", placement.to_string());
+        }
+    }
     match mask_picture {
         Some(picture) => option("--mask-picture", path(picture)),
         None => option("--mask-value", mask_value.to_string()),
     }
-    if *mask_shape != Shape::Rectangle {
-        option("--mask-shape", mask_shape.to_string());
-    }
     if let Some(channel) = mask_channel {
         option("--mask-channel", channel.to_string());
     }
-    option("--mask-clipping", if *mask_clipping { "on" } else { "off" }.to_string());
     option("--score", question.score.to_string());
     if let Some(groups) = groups {
         option("--groups", path(groups));
-    }
-    if let Some(Rect { y0, x0, y1, x1 }) = region {
-        option("--region", format!("{y0},{x0},{y1},{x1}"));
     }
     for Feature { layer, channel } in activation {
         let channel = channel.map_or("strongest".to_string(), |channel| channel.to_string());
@@ -120,7 +127,6 @@ pub fn line(
     if *aggregate == Aggregate::Windows {
         option("--aggregate", "windows".to_string());
     }
-    option("--placement", placement.to_string());
     for (name, value) in figure_options(show, drawing) {
         option(name, value);
     }
@@ -143,6 +149,9 @@ pub fn line(
         words.push("--robust".to_string());
         words.extend(robust_size.iter().map(|found| format!("--robust-size={}", size(found))));
         words.extend(robust_fill.iter().map(|fill| format!("--robust-fill={fill}")));
+    }
+    if *inverse {
+        words.push("--inverse".to_string());
     }
     if *exhaustive {
         words.push("--exhaustive".to_string());

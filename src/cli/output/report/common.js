@@ -12,32 +12,42 @@ function short(number) {
   return number.toFixed(Math.min(Math.max(2 - Math.floor(Math.log10(size)), 0), 5)).replaceAll("-", "−");
 }
 
-// Draws a mask in its colour. One without a colour (blur, noise) is hatched.
-function drawMask(context, [x, y, width, height], colour) {
+// Opacity of what covers everything except a window, so that a map below it stays visible.
+const REST = 0.5;
+
+// Draws a mask in its colour; one without a colour (blur, noise) is hatched. `area` are its pixels and
+// `border` their border. With `alone`, everything except them is covered.
+function drawMask(context, area, border, colour, alone = false) {
+  const { width, height } = context.canvas;
+  const outside = new Path2D(area);
+  outside.rect(0, 0, width, height);
   context.save();
-  context.beginPath();
-  context.rect(x, y, width, height);
-  context.clip();
+  context.clip(alone ? outside : area, "evenodd");
+  if (alone) context.globalAlpha = REST;
   if (colour !== null) {
     context.fillStyle = `rgb(${colour.join(" ")})`;
-    context.fillRect(x, y, width, height);
+    context.fillRect(0, 0, width, height);
   } else {
     for (const [style, shift] of [["#000", 0], ["#fff", 2]]) {
       context.strokeStyle = style;
       context.lineWidth = 2;
       context.beginPath();
       for (let at = shift - height; at < width; at += 12) {
-        context.moveTo(x + at, y + height);
-        context.lineTo(x + at + height, y);
+        context.moveTo(at, height);
+        context.lineTo(at + height, 0);
       }
       context.stroke();
     }
   }
   context.restore();
-  // Outside the covered pixels, so that these keep the colour of the mask.
-  for (const [style, line] of [["#000", 6], ["#fff", 3]]) {
+  // Outside the pixels, so that they keep their colour.
+  context.save();
+  context.clip(outside, "evenodd");
+  context.lineCap = "square";
+  for (const [style, line] of [["#000", 12], ["#fff", 9], ["#000", 3]]) {
     context.strokeStyle = style;
     context.lineWidth = line;
-    context.strokeRect(x - 3, y - 3, width + 6, height + 6);
+    context.stroke(border);
   }
+  context.restore();
 }
