@@ -208,6 +208,18 @@ fn contradictions_are_refused() {
     );
 }
 
+/// Beside a padded photograph are pixels of no part, which are never covered: they have no class of their own.
+#[test]
+fn classes_without_each_part_are_drawn_beside_a_padded_photograph() {
+    let folder = folder();
+    let halves = GrayImage::from_fn(120, 80, |x, _| Luma([(x / 60) as u8]));
+    write_grey(&folder, "halves.png", &halves);
+    let options = ["explain", "picture.png", "--segments", "halves.png", "--resize", "pad"];
+    let text =
+        succeed(seeded(&folder, &[&options[..], &["--show", "class", "--canvas", "network"]].concat()));
+    assert!(text.contains("wrote out/picture-most-probable.png"), "{text}");
+}
+
 /// The next run of a batch takes up results only if the file of segments has the same numbers.
 #[test]
 fn a_batch_notices_other_segments() {

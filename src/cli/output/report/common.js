@@ -13,7 +13,7 @@ function short(number) {
 }
 
 // Opacity of what covers everything except a window, so that a map below it stays visible.
-const REST = 0.5;
+const REST_OPACITY = 0.5;
 
 // Draws a mask in its colour; one without a colour (blur, noise) is hatched. `area` are its pixels and
 // `border` their border. With `alone`, everything except them is covered.
@@ -23,12 +23,12 @@ function drawMask(context, area, border, colour, alone = false) {
   outside.rect(0, 0, width, height);
   context.save();
   context.clip(alone ? outside : area, "evenodd");
-  if (alone) context.globalAlpha = REST;
+  if (alone) context.globalAlpha = REST_OPACITY;
   if (colour !== null) {
     context.fillStyle = `rgb(${colour.join(" ")})`;
     context.fillRect(0, 0, width, height);
   } else {
-    for (const [style, shift] of [["#000", 0], ["#fff", 2]]) {
+    for (const [style, shift] of [["#000", 0], ["#fff", 3]]) {
       context.strokeStyle = style;
       context.lineWidth = 2;
       context.beginPath();
