@@ -22,9 +22,9 @@ use crate::stopwatch::Stopwatch;
 use crate::sweep::coverage::Coverage;
 use crate::sweep::mask::Masks;
 use crate::sweep::runner::BatchRunner;
-use crate::sweep::{MaskValue, OnProgress, Progress, Score, check_classes};
-use crate::weights::splitmix64;
-use crate::{Error, Input, Result, memory};
+use crate::sweep::{MaskValue, OnProgress, Progress, Score, Target, check_classes};
+use crate::weights::{splitmix64, splitmix64_at};
+use crate::{Error, Input, Result, memory, parallel};
 
 const PIXELS: usize = INPUT_SIDE * INPUT_SIDE;
 
@@ -34,6 +34,9 @@ const ROUND: usize = 64;
 
 /// Bytes for each pixel of a class: two sums in f64, a map and its errors, and those of an estimate.
 const CLASS_BYTES: usize = 2 * 8 + 4 * 4;
+
+/// Bytes for each pixel of the masks of a round.
+const ROUND_BYTES: usize = ROUND * 4;
 
 /// The largest number of masks.
 pub const MAX_MASKS: usize = 1_000_000;
@@ -72,29 +75,46 @@ pub struct Rise<'a> {
 pub struct RiseMaps {
     /// The classes, in the order in which they were asked for.
     pub classes: Vec<usize>,
+    /// For each class, its score with the classes that it compares with.
+    pub targets: Vec<Target>,
     /// For each class, its score for the whole image.
     pub base_scores: Vec<f32>,
     /// For each class, the value of each pixel, `[224][224]`, in the unit of the score.
     pub maps: Vec<Vec<f32>>,
     /// The estimated standard error of each of these values.
     pub standard_errors: Vec<Vec<f32>>,
-    /// For each class, the root mean square of the standard errors, as a share of the distance between the
-    /// smallest and the largest value of the map; infinite for a constant map and for a single mask.
+    /// For each class, the root mean square of the standard errors, as a share of the range of the map, above
+    /// 0. The range is the distance between the smallest and the largest value, without the part that noise may
+    /// explain: it is multiplied by the root of the share of the map's variance over the pixels that this noise
+    /// leaves. Infinite where it leaves nothing, as in a constant map, and for a single mask.
     pub precisions: Vec<f32>,
     /// The number of masks.
     pub masks: usize,
     /// The fill; a mean is given as the colour that it was.
     pub mask_value: MaskValue,
+    /// The score that the maps follow.
+    pub score: Score,
     /// The classification of the whole image.
     pub classification: Classification,
     /// The multiply-adds of the masked copies.
     pub profile: Profile,
 }
 
-/// The sums of a class over masks, for each pixel.
+/// The sums of a class over masks.
 struct Sums {
+    /// For each pixel, the sum of the scores times its visibility, and that of their squares.
     values: Vec<f64>,
     squares: Vec<f64>,
+    /// The same for the mean visibility of all pixels.
+    level: f64,
+    level_squares: f64,
+}
+
+/// The map of a class with its errors after some masks.
+struct Estimate {
+    map: Vec<f32>,
+    errors: Vec<f32>,
+    precision: f32,
 }
 
 impl fmt::Debug for Rise<'_> {
@@ -202,8 +222,7 @@ impl<'a> Rise<'a> {
     /// this generator's outputs, divided by 2^24, are compared with the probability, cell by cell; the next
     /// two outputs are the shifts down and across.
     pub fn mask(&self, i: usize) -> Vec<f32> {
-        let seed = splitmix64(self.seed).nth(i).expect("endless");
-        let mut random = splitmix64(seed);
+        let mut random = splitmix64(splitmix64_at(self.seed, i as u64));
         let mut next = || random.next().expect("endless");
         let [rows, columns] = self.grid;
         // Numbers of 24 bits are exact.
@@ -238,37 +257,42 @@ impl<'a> Rise<'a> {
         mask
     }
 
-    /// Runs RISE for some classes, on the threads of the current rayon pool. All classes share the masks.
-    /// The bits do not depend on the number of threads.
+    /// Runs RISE for some classes, none for the predicted one, on the threads of the current rayon pool. All
+    /// classes share the masks. The bits do not depend on the number of threads.
     ///
     /// # Errors
-    /// [`Error::Option`] for an option or a class outside its range; [`Error::Cancelled`] when the callback
+    /// [`Error::Option`] for an option or a class outside its range, for a class that the score compares
+    /// with, and for several classes with a score that depends on none; [`Error::Cancelled`] when the callback
     /// stops the run; [`Error::Memory`].
     pub fn run(&self, input: &Input, classes: &[usize]) -> Result<RiseMaps> {
         self.check()?;
         check_classes(classes, self.net.network())?;
-        memory::require("the sums and maps of RISE", classes.len().saturating_mul(PIXELS * CLASS_BYTES))?;
+        self.score.check_mapped(classes)?;
+        let bytes = classes.len().max(1).saturating_mul(CLASS_BYTES).saturating_add(ROUND_BYTES);
+        memory::require("the sums, maps and masks of RISE", bytes.saturating_mul(PIXELS))?;
         let start = Stopwatch::start();
         self.net.check_memory()?;
         let base = self.net.forward(input);
         let classification = base.classification();
-        let targets = self.score.targets(classes, &classification);
+        let classes = if classes.is_empty() { vec![classification.best()] } else { classes.to_vec() };
+        self.score.check_mapped(&classes)?;
+        let targets = self.score.targets(&classes, &classification);
         let masks = Masks::new(self.net.network(), input, self.mask_value, None, None);
         let cover = masks.cover(self.net.network());
         let runner = BatchRunner::new(self.net, &base, &cover);
         let bounds = Rect::plane(INPUT_SIDE);
-        let mask = |i: usize| {
-            let weights = self.mask(i).into_iter().map(|visible| 1.0 - visible).collect();
-            masks.mask(&Coverage { bounds, weights })
-        };
         let progress = self.on_progress.unwrap_or(&|_| ControlFlow::Continue(()));
         let done = AtomicUsize::new(0);
-        let empty = || Sums { values: vec![0.0; PIXELS], squares: vec![0.0; PIXELS] };
-        let mut sums: Vec<Sums> = classes.iter().map(|_| empty()).collect();
+        let mut sums: Vec<Sums> = classes.iter().map(|_| Sums::new()).collect();
         let mut costs = Vec::new();
         let mut used = 0;
         while used < self.masks {
             let round: Vec<usize> = (used..self.masks.min(used + ROUND)).collect();
+            let visible = parallel::map(round.len(), |i| self.mask(used + i));
+            let mask = |i: usize| {
+                let weights = visible[i - used].iter().map(|visible| 1.0 - visible).collect();
+                masks.mask(&Coverage { bounds, weights })
+            };
             let scores = Mutex::new(vec![vec![0.0f32; classes.len()]; round.len()]);
             costs = runner.run(
                 &round,
@@ -286,70 +310,155 @@ impl<'a> Rise<'a> {
             )?;
             // The batches have ended in any order. The sums are in that of the masks.
             let scores = scores.into_inner().expect("no panic while it was held");
-            for (&i, scores) in round.iter().zip(scores) {
-                let mask = self.mask(i);
-                sums.iter_mut().zip(scores).for_each(|(sums, score)| sums.add(f64::from(score), &mask));
+            for (mask, scores) in visible.iter().zip(scores) {
+                sums.iter_mut().zip(scores).for_each(|(sums, score)| sums.add(f64::from(score), mask));
             }
             used += round.len();
-            let precise = |sums: &Sums| {
-                let (map, errors) = self.estimate(sums, used);
-                self.precision.is_some_and(|precision| relative(&map, &errors) <= precision)
-            };
-            if self.precision.is_some() && sums.iter().all(precise) {
+            let is_precise =
+                |precision| sums.iter().all(|sums| self.estimate(sums, used).precision <= precision);
+            if self.precision.is_some_and(is_precise) {
                 break;
             }
         }
-        let (maps, standard_errors): (Vec<_>, Vec<_>) =
-            sums.iter().map(|sums| self.estimate(sums, used)).unzip();
+        let (mut maps, mut standard_errors, mut precisions) = (Vec::new(), Vec::new(), Vec::new());
+        for Estimate { map, errors, precision } in sums.iter().map(|sums| self.estimate(sums, used)) {
+            maps.push(map);
+            standard_errors.push(errors);
+            precisions.push(precision);
+        }
         Ok(RiseMaps {
-            classes: classes.to_vec(),
             base_scores: targets.iter().map(|target| target.of(&classification)).collect(),
-            precisions: maps
-                .iter()
-                .zip(&standard_errors)
-                .map(|(map, errors)| relative(map, errors))
-                .collect(),
+            classes,
+            targets,
             maps,
             standard_errors,
+            precisions,
             masks: used,
             mask_value: self.mask_value.resolve(input),
+            score: self.score.clone(),
             classification,
             profile: Profile::new(self.net.network(), used, start.seconds(), costs),
         })
     }
 
-    /// The map and its standard errors after `count` masks.
-    fn estimate(&self, sums: &Sums, count: usize) -> (Vec<f32>, Vec<f32>) {
+    /// The map, its standard errors and its precision after `count` masks.
+    fn estimate(&self, sums: &Sums, count: usize) -> Estimate {
         let (count, probability) = (count as f64, f64::from(self.probability));
-        let map = sums.values.iter().map(|sum| (sum / count / probability) as f32);
-        let error = |(sum, squares): (&f64, &f64)| {
+        let error = |sum: f64, squares: f64| {
+            // A single mask says nothing about the spread.
+            if count < 2.0 {
+                return f64::INFINITY;
+            }
             let variance = ((squares - sum * sum / count) / (count - 1.0)).max(0.0);
-            ((variance / count).sqrt() / probability) as f32
+            (variance / count).sqrt() / probability
         };
-        let errors = sums.values.iter().zip(&sums.squares).map(error);
-        // A single mask says nothing about the spread.
-        let errors = if count < 2.0 { vec![f32::INFINITY; PIXELS] } else { errors.collect() };
-        (map.collect(), errors)
+        let map: Vec<f32> = sums.values.iter().map(|sum| (sum / count / probability) as f32).collect();
+        let errors = sums.values.iter().zip(&sums.squares);
+        let errors: Vec<f32> = errors.map(|(&sum, &squares)| error(sum, squares) as f32).collect();
+        let cells = self.grid[0] * self.grid[1];
+        let precision = precision(&map, &errors, error(sums.level, sums.level_squares), cells);
+        Estimate { map, errors, precision }
     }
 }
 
 impl Sums {
+    fn new() -> Sums {
+        Sums { values: vec![0.0; PIXELS], squares: vec![0.0; PIXELS], level: 0.0, level_squares: 0.0 }
+    }
+
     fn add(&mut self, score: f64, mask: &[f32]) {
         for ((sum, square), &visible) in self.values.iter_mut().zip(&mut self.squares).zip(mask) {
             let value = score * f64::from(visible);
             *sum += value;
             *square += value * value;
         }
+        let visible = mask.iter().map(|&visible| f64::from(visible)).sum::<f64>() / PIXELS as f64;
+        self.level += score * visible;
+        self.level_squares += (score * visible).powi(2);
     }
 }
 
-/// The root mean square of the errors as a share of the distance between the ends of the map.
-fn relative(map: &[f32], errors: &[f32]) -> f32 {
-    let square = errors.iter().map(|&error| f64::from(error).powi(2)).sum::<f64>() / errors.len() as f64;
+/// The root mean square of the errors as a share of the range of the map ([`RiseMaps::precisions`]).
+/// `level_error` is the standard error of the mean of the map.
+///
+/// The variance over the pixels of an estimated map is, on average, that of the true map, plus the mean
+/// square of the errors, minus the square of the error that all pixels have in common, which shifts the map and
+/// does not spread it. A map of noise alone has about as many independent values as a mask has cells, so that
+/// its variance itself has a standard deviation of the root of 2 / cells. Three of these are taken away, too:
+/// otherwise one of many looks would find a range in noise, and end the run.
+fn precision(map: &[f32], errors: &[f32], level_error: f64, cells: usize) -> f32 {
+    let mean = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>() / PIXELS as f64;
+    let level = mean(&mut map.iter().map(|&value| f64::from(value)));
+    let variance = mean(&mut map.iter().map(|&value| (f64::from(value) - level).powi(2)));
+    let square = mean(&mut errors.iter().map(|&error| f64::from(error).powi(2)));
+    let noise = square - level_error * level_error;
+    let evidence = variance - noise * (1.0 + 3.0 * (2.0 / cells as f64).sqrt());
     let [least, most] = [
         map.iter().copied().fold(f32::INFINITY, f32::min),
         map.iter().copied().fold(f32::NEG_INFINITY, f32::max),
     ];
-    let width = f64::from(most) - f64::from(least);
-    if width > 0.0 { (square.sqrt() / width) as f32 } else { f32::INFINITY }
+    let range = (f64::from(most) - f64::from(least)) * (evidence / variance).sqrt();
+    // Not a number if noise explains all of the variance.
+    if range > 0.0 { (square.sqrt() / range) as f32 } else { f32::INFINITY }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Weights;
+
+    /// Runs RISE with a function of the mask in place of a network, until the precision is reached.
+    fn run(rise: &Rise, score: fn(&[f32]) -> f64, most: usize) -> (usize, Estimate) {
+        let mut sums = Sums::new();
+        let mut used = 0;
+        loop {
+            for mask in parallel::map(ROUND, |i| rise.mask(used + i)) {
+                sums.add(score(&mask), &mask);
+            }
+            used += ROUND;
+            let found = rise.estimate(&sums, used);
+            if used >= most || rise.precision.is_some_and(|wanted| found.precision <= wanted) {
+                return (used, found);
+            }
+        }
+    }
+
+    /// Evidence in one place: the mean visibility of a window.
+    fn window(mask: &[f32]) -> f64 {
+        let rows = mask.chunks(INPUT_SIDE).skip(80).take(60);
+        rows.flat_map(|row| &row[80..140]).map(|&visible| f64::from(visible)).sum::<f64>() / 3600.0
+    }
+
+    /// Ten runs that stop by themselves are as far from the map of a long run as they promise.
+    #[test]
+    fn the_promised_precision_is_the_distance_from_a_long_run() {
+        let net = GoogLeNet::new(&Weights::seeded(1)).unwrap();
+        let (_, long) = run(&Rise::new(&net).seed(1000), window, 12_800);
+        let end = |end: fn(f32, f32) -> f32| f64::from(long.map.iter().copied().reduce(end).unwrap());
+        let range = end(f32::max) - end(f32::min);
+        for wanted in [0.2, 0.15] {
+            let mut squares = 0.0;
+            for seed in 1..=10 {
+                let rise = Rise::new(&net).seed(seed).precision(Some(wanted));
+                let (used, found) = run(&rise, window, 4096);
+                assert!(used < 4096 && found.precision <= wanted, "{used}: {}", found.precision);
+                let distances = found.map.iter().zip(&long.map).map(|(a, b)| f64::from(a - b).powi(2));
+                squares += distances.sum::<f64>() / PIXELS as f64;
+            }
+            let share = (squares / 10.0).sqrt() / range / f64::from(wanted);
+            assert!((0.8..1.1).contains(&share), "{wanted}: {share}");
+        }
+    }
+
+    /// The distance between the ends of a map of noise is about five times its error, however many masks there
+    /// are, and is no evidence.
+    #[test]
+    fn noise_has_no_precision() {
+        let net = GoogLeNet::new(&Weights::seeded(1)).unwrap();
+        for seed in 1..=10 {
+            let rise = Rise::new(&net).seed(seed).precision(Some(0.3));
+            let (used, found) = run(&rise, |_| 0.9, 1024);
+            assert_eq!(used, 1024, "{}", found.precision);
+        }
+    }
 }

@@ -25,7 +25,7 @@ mod torchvision;
 
 pub use form::Form;
 pub use locate::{BUILTIN_NAME, FILE_NAME, Source, cache_file, find};
-pub(crate) use seeded::splitmix64;
+pub(crate) use seeded::{splitmix64, splitmix64_at};
 pub(crate) use tensor::Tensor;
 
 use std::collections::HashMap;

@@ -76,13 +76,16 @@ fn scale(integers: &[i64], bound: f32) -> Vec<f32> {
 }
 
 /// The splitmix64 generator (Steele, Lea and Flood, 2014).
-pub(crate) fn splitmix64(mut state: u64) -> impl Iterator<Item = u64> {
-    std::iter::repeat_with(move || {
-        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    })
+pub(crate) fn splitmix64(seed: u64) -> impl Iterator<Item = u64> {
+    (0..).map(move |i| splitmix64_at(seed, i))
+}
+
+/// The `i`-th output of [`splitmix64`], from 0 on, without those before it.
+pub(crate) fn splitmix64_at(seed: u64, i: u64) -> u64 {
+    let z = seed.wrapping_add(i.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Tests of RISE against the published formula in a plain loop.
 
 use crate::common::{integers, picture_input};
-use occlude::{Error, GoogLeNet, Input, MaskValue, Rise, Score, Weights};
+use occlude::{Against, Error, GoogLeNet, Input, MaskValue, Rise, Score, Weights};
 use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
@@ -131,21 +131,38 @@ fn maps_are_the_published_formula() {
                 products.push(weighted.collect::<Vec<f64>>());
             }
         }
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+        let variance = |values: &[f64]| {
+            let mean = mean(values);
+            values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64
+        };
+        // The square of the standard error of the mean of values.
+        let error_of_mean = |values: &[f64]| variance(values) / (N - 1) as f64;
         for (k, products) in products.iter().enumerate() {
-            let (mut least, mut most, mut squares) = (f64::INFINITY, f64::NEG_INFINITY, 0.0);
+            let (mut map, mut squares) = (Vec::new(), 0.0);
             for pixel in 0..224 * 224 {
                 let values: Vec<f64> = products.iter().map(|of_mask| of_mask[pixel]).collect();
                 let sum: f64 = values.iter().sum();
                 let expected = sum / N as f64 / f64::from(0.4f32);
                 assert_eq!(found.maps[k][pixel].to_bits(), (expected as f32).to_bits(), "{pixel}");
-                let mean = sum / N as f64;
-                let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (N - 1) as f64;
-                let error = (variance / N as f64).sqrt() / 0.4;
+                let error = error_of_mean(&values).sqrt() / 0.4;
                 assert!((f64::from(found.standard_errors[k][pixel]) - error).abs() < 1e-4 * error.max(1e-3));
-                (least, most, squares) = (least.min(expected), most.max(expected), squares + error * error);
+                map.push(expected);
+                squares += error * error / (224.0 * 224.0);
             }
-            let precision = (squares / (224.0 * 224.0)).sqrt() / (most - least);
-            assert!((f64::from(found.precisions[k]) - precision).abs() < 1e-3 * precision);
+            // The variance over the pixels that is not due to errors, apart from the error of the mean level. The
+            // margin is that of 4x3 cells.
+            let levels: Vec<f64> = products.iter().map(|of_mask| mean(of_mask)).collect();
+            let noise = squares - error_of_mean(&levels) / 0.4 / 0.4;
+            let evidence = variance(&map) - noise * (1.0 + 3.0 * f64::sqrt(2.0 / 12.0));
+            let [least, most] = [f64::min, f64::max].map(|end| map.iter().copied().reduce(end).unwrap());
+            let range = (most - least) * (evidence / variance(&map)).sqrt();
+            if range > 0.0 {
+                let precision = squares.sqrt() / range;
+                assert!((f64::from(found.precisions[k]) - precision).abs() < 1e-3 * precision);
+            } else {
+                assert_eq!(found.precisions[k], f32::INFINITY);
+            }
         }
         assert_eq!((&found.maps, &found.standard_errors), (&again.maps, &again.standard_errors));
         // Every mask changes the whole image: nothing is saved but zeros.
@@ -156,13 +173,22 @@ fn maps_are_the_published_formula() {
 
 #[test]
 fn a_run_stops_at_its_precision() {
-    let rise = Rise::new(&NET).masks(80).score(Score::Logit);
-    let found = rise.clone().precision(Some(1e6)).run(&INPUT, &[3]).unwrap();
-    assert_eq!(found.masks, 64, "the error is estimated after every 64 masks");
-    // The masks of a longer run begin with those of a shorter one, so that the error falls.
-    assert!(found.precisions[0] > 0.0 && found.precisions[0].is_finite());
-    let precise = rise.precision(Some(1e-6)).masks(70).run(&INPUT, &[3]).unwrap();
-    assert_eq!(precise.masks, 70);
+    let rise = Rise::new(&NET).score(Score::LogitMargin);
+    let all: Vec<usize> = (0..28).collect();
+    // A class and a seed whose map is more than noise after 64 masks.
+    let clear = (1..30).find_map(|seed| {
+        let found = rise.clone().seed(seed).masks(64).run(&INPUT, &all).unwrap();
+        let class = found.precisions.iter().position(|precision| precision.is_finite())?;
+        Some((seed, class, found.precisions[class]))
+    });
+    let (seed, class, precision) = clear.expect("one of many");
+    assert!(precision > 0.0);
+    // The masks of a longer run begin with those of a shorter one. The error is estimated after every 64 masks.
+    let at = |precision: f32, masks: usize| {
+        let rise = rise.clone().seed(seed).precision(Some(precision)).masks(masks);
+        rise.run(&INPUT, &[class]).unwrap().masks
+    };
+    assert_eq!([at(precision, 80), at(1e-6, 70)], [64, 70]);
 }
 
 #[test]
@@ -183,6 +209,10 @@ fn options_outside_their_range_are_refused_by_name() {
         assert_eq!(bad.run(&INPUT, &[3]).unwrap_err().to_string(), error);
     }
     assert!(rise.run(&INPUT, &[28]).unwrap_err().to_string().starts_with("class 28"));
+    let contrast = rise.clone().score(Score::Contrast(Against::Class(3)));
+    assert!(contrast.run(&INPUT, &[2, 3]).unwrap_err().to_string().starts_with("classes 3"));
+    let entropy = rise.clone().score(Score::Entropy);
+    assert!(entropy.run(&INPUT, &[2, 3]).unwrap_err().to_string().starts_with("classes 2 of them"));
     let stopped = rise.on_progress(&|_| ControlFlow::Break(())).run(&INPUT, &[3]);
     assert!(matches!(stopped, Err(Error::Cancelled)));
 }
