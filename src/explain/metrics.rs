@@ -1,11 +1,21 @@
 //! Measures of a map that are compared over many photographs, and intervals of their means.
 //!
 //! [`Faithfulness`](crate::Faithfulness) has two more measures, the areas of deletion and insertion.
+//!
+//! A box is the left, top, right and bottom edge of an object, `[x0, y0, x1, y1]`, in pixels of the
+//! photograph from its upper left corner.
 
+use super::faithfulness::Ranking;
+use super::region::Threshold;
 use crate::error::{Error, Result};
-use crate::image::Input;
+use crate::forward::{Classification, GoogLeNet};
+use crate::image::{Framing, Input};
+use crate::memory;
 use crate::network::{INPUT_SIDE, MEAN_BGR};
+use crate::sweep::check_classes;
 use crate::weights::splitmix64;
+
+const PIXELS: usize = INPUT_SIDE * INPUT_SIDE;
 
 /// Computes how unevenly the magnitudes of a map are distributed: their Gini index, from 0 (all are the same)
 /// to nearly 1 (all but one are 0). With the `n` magnitudes in ascending order `a_1` to `a_n` it is
@@ -40,10 +50,7 @@ pub fn sparseness(map: &[f32]) -> f64 {
 /// # Errors
 /// [`Error::Option`] if the map does not have 224 x 224 finite values.
 pub fn dimmed(input: &Input, map: &[f32]) -> Result<Input> {
-    if map.len() != INPUT_SIDE * INPUT_SIDE || map.iter().any(|value| !value.is_finite()) {
-        let found = format!("of {} values", map.len());
-        return Err(Error::option("map", found, "[224][224] finite values"));
-    }
+    check_map(map)?;
     let most = map.iter().copied().fold(0.0, f32::max);
     let pixels = input.values().as_chunks::<3>().0.iter().zip(map);
     let values = pixels.flat_map(|(levels, value)| {
@@ -51,6 +58,153 @@ pub fn dimmed(input: &Input, map: &[f32]) -> Result<Input> {
         std::array::from_fn::<f32, 3, _>(|c| (levels[c] + MEAN_BGR[c]) * share - MEAN_BGR[c])
     });
     Input::from_nhwc_bgr(values.collect())
+}
+
+fn check_map(map: &[f32]) -> Result<()> {
+    if map.len() == PIXELS && map.iter().all(|value| value.is_finite()) {
+        return Ok(());
+    }
+    Err(Error::option("map", format!("of {} values", map.len()), "[224][224] finite values"))
+}
+
+/// The change of a class's probability from a picture to the one on which only the evidence of a map is
+/// seen ([`dimmed`]).
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ConfidenceChange {
+    /// The share of the probability that is lost, 0..=1; 0 if it does not fall. Its mean over photographs is
+    /// the "average drop".
+    pub drop: f32,
+    /// True if the probability rises. The share of such photographs is the "increase in confidence".
+    pub rises: bool,
+}
+
+/// Classifies the dimmed picture of a map and compares it with `unchanged`, the classification of the picture
+/// itself.
+///
+/// ```
+/// use occlude::explain::metrics::confidence_change;
+/// use occlude::{GoogLeNet, Input, Weights};
+///
+/// let net = GoogLeNet::new(&Weights::seeded(1))?;
+/// let input = Input::from_nhwc_bgr((0..224 * 224 * 3).map(|i| (i % 241) as f32 - 110.0).collect())?;
+/// let unchanged = net.classify(&input);
+/// // A map that is the same everywhere leaves the picture as it is.
+/// let found = confidence_change(&net, &input, &unchanged, (7, &[0.5; 224 * 224]))?;
+/// assert_eq!((found.drop, found.rises), (0.0, false));
+/// # Ok::<(), occlude::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Option`] for a class that the network does not have, and as [`dimmed`]; [`Error::Memory`].
+pub fn confidence_change(
+    net: &GoogLeNet,
+    input: &Input,
+    unchanged: &Classification,
+    (class, map): Ranking,
+) -> Result<ConfidenceChange> {
+    check_classes(&[class], net.network())?;
+    let dimmed = dimmed(input, map)?;
+    net.check_memory()?;
+    let [before, after] = [unchanged, &net.classify(&dimmed)].map(|answer| answer.probabilities[class]);
+    let drop = if before > 0.0 { ((before - after) / before).max(0.0) } else { 0.0 };
+    Ok(ConfidenceChange { drop, rises: after > before })
+}
+
+/// Refuses boxes that have no pixels.
+fn check_boxes(boxes: &[[f64; 4]]) -> Result<()> {
+    let has_pixels = |[x0, y0, x1, y1]: &[f64; 4]| x0 < x1 && y0 < y1;
+    match boxes.iter().find(|bounds| !bounds.iter().all(|edge| edge.is_finite()) || !has_pixels(bounds)) {
+        Some(wrong) => {
+            Err(Error::option("box", format!("{wrong:?}"), "x0, y0, x1, y1 with x0 < x1 and y0 < y1"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The pointing game of Zhang et al., "Top-down neural attention by excitation backprop" (2016): true if the
+/// largest value of a map, `[224][224]`, the first of several, lies in one of the boxes, or at most `tolerance`
+/// pixels of the photograph from it, 0 or more (15 in the paper).
+///
+/// ```
+/// use occlude::Resize;
+/// use occlude::explain::metrics::points_at;
+/// use occlude::image::Framing;
+///
+/// // A photograph of twice the size of the network's picture.
+/// let framing = Framing::new([448, 448], Resize::Stretch);
+/// let mut map = [0.0; 224 * 224];
+/// map[100 * 224 + 50] = 1.0;
+/// assert!(points_at(&framing, &map, &[[90.0, 190.0, 110.0, 210.0]], 0.0)?);
+/// assert!(!points_at(&framing, &map, &[[120.0, 190.0, 140.0, 210.0]], 15.0)?);
+/// # Ok::<(), occlude::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Option`] if the map does not have 224 x 224 finite values, for a box without pixels, and for a
+/// tolerance below 0.
+pub fn points_at(framing: &Framing, map: &[f32], boxes: &[[f64; 4]], tolerance: f64) -> Result<bool> {
+    check_map(map)?;
+    check_boxes(boxes)?;
+    if !(tolerance >= 0.0 && tolerance.is_finite()) {
+        return Err(Error::option("tolerance", tolerance, "a number of pixels, 0 or more"));
+    }
+    let largest = (0..map.len()).fold(0, |best, i| if map[i] > map[best] { i } else { best });
+    let [y, x] = [(0, largest / INPUT_SIDE), (1, largest % INPUT_SIDE)]
+        .map(|(axis, at)| framing.to_photograph(axis, at as f64 + 0.5));
+    Ok(boxes.iter().any(|bounds| distance([x, y], *bounds) <= tolerance))
+}
+
+/// How well the evidence of a map, `[224][224]`, agrees with boxes: the area of the intersection of the best
+/// of them with the box around the evidence, over the area of their union, 0..=1. The evidence is the largest
+/// connected part of the photograph where the map reaches the threshold
+/// ([`Framing::region_above`]); 0 if no value is above 0.
+///
+/// ```
+/// use occlude::explain::metrics::box_overlap;
+/// use occlude::image::Framing;
+/// use occlude::{Resize, Threshold};
+///
+/// let framing = Framing::new([224, 224], Resize::Stretch);
+/// let inside = |i: usize| (10..20).contains(&(i / 224)) && (30..50).contains(&(i % 224));
+/// let map: Vec<f32> = (0..224 * 224).map(|i| f32::from(u8::from(inside(i)))).collect();
+/// let threshold = Threshold::default();
+/// assert_eq!(box_overlap(&framing, &map, &[[30.0, 10.0, 50.0, 20.0]], threshold)?, 1.0);
+/// // A third of the union.
+/// assert_eq!(box_overlap(&framing, &map, &[[40.0, 10.0, 60.0, 20.0]], threshold)?, 1.0 / 3.0);
+/// # Ok::<(), occlude::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Option`] if the map does not have 224 x 224 finite values, for a box without pixels, and for a
+/// threshold outside its range; [`Error::Memory`].
+pub fn box_overlap(framing: &Framing, map: &[f32], boxes: &[[f64; 4]], threshold: Threshold) -> Result<f32> {
+    check_map(map)?;
+    check_boxes(boxes)?;
+    let Some(level) = threshold.level(map)? else { return Ok(0.0) };
+    let [height, width] = framing.photograph;
+    memory::require("a region of the photograph", height.saturating_mul(width).saturating_mul(8))?;
+    let parts = framing.region_above(map, level).parts();
+    let best = parts.first().map_or(0.0, |part| {
+        let around = part.bounds;
+        let around = [around.x0, around.y0, around.x1, around.y1].map(|edge| edge as f64);
+        boxes.iter().map(|bounds| overlap(around, *bounds)).fold(0.0, f64::max)
+    });
+    Ok(best as f32)
+}
+
+/// The distance of a point from a box, in pixels; 0 inside.
+fn distance([x, y]: [f64; 2], [x0, y0, x1, y1]: [f64; 4]) -> f64 {
+    let outside = |at: f64, start: f64, end: f64| (start - at).max(at - end).max(0.0);
+    let (across, down) = (outside(x, x0, x1), outside(y, y0, y1));
+    (across * across + down * down).sqrt()
+}
+
+/// The area of the intersection of two boxes over that of their union.
+fn overlap(a: [f64; 4], b: [f64; 4]) -> f64 {
+    let area = |[x0, y0, x1, y1]: [f64; 4]| (x1 - x0).max(0.0) * (y1 - y0).max(0.0);
+    let both = area([a[0].max(b[0]), a[1].max(b[1]), a[2].min(b[2]), a[3].min(b[3])]);
+    both / (area(a) + area(b) - both)
 }
 
 /// Number of resamples of [`bootstrap_interval`].
@@ -91,6 +245,7 @@ pub fn bootstrap_interval(values: &[f64]) -> Option<[f64; 2]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Resize;
     use proptest::prelude::*;
 
     proptest! {
@@ -132,6 +287,32 @@ mod tests {
             means.sort_by(f64::total_cmp);
             prop_assert_eq!(bootstrap_interval(&values), Some([means[49], means[1950]]));
         }
+    }
+
+    #[test]
+    fn boxes_are_compared_by_distance_and_overlap() {
+        let object = [10.0, 20.0, 30.0, 25.0];
+        for (point, expected) in [
+            ([12.0, 21.0], 0.0),
+            ([30.0, 25.0], 0.0),
+            ([7.0, 22.0], 3.0),
+            ([34.0, 28.0], 5.0),
+            ([20.0, 0.0], 20.0),
+        ] {
+            assert_eq!(distance(point, object), expected);
+        }
+        assert_eq!(overlap(object, object), 1.0);
+        assert_eq!(overlap(object, [20.0, 20.0, 40.0, 25.0]), 50.0 / 150.0);
+        assert_eq!(overlap(object, [30.0, 20.0, 40.0, 25.0]), 0.0);
+        let (framing, nothing) = (Framing::new([9, 9], Resize::Stretch), vec![0.0; PIXELS]);
+        let everywhere = [[0.0, 0.0, 9.0, 9.0]];
+        assert_eq!(box_overlap(&framing, &nothing, &everywhere, Threshold::Otsu).unwrap(), 0.0);
+        assert!(points_at(&framing, &nothing, &everywhere, 0.0).unwrap());
+        assert!(!points_at(&framing, &nothing, &[], 0.0).unwrap());
+        assert!(points_at(&framing, &[0.0], &everywhere, 0.0).is_err());
+        assert!(points_at(&framing, &nothing, &[[3.0, 0.0, 3.0, 9.0]], 0.0).is_err());
+        assert!(points_at(&framing, &nothing, &everywhere, f64::NAN).is_err());
+        assert!(box_overlap(&framing, &[f32::NAN; PIXELS], &everywhere, Threshold::Otsu).is_err());
     }
 
     #[test]
