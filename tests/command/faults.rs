@@ -136,7 +136,7 @@ fn staging(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn a_disk_that_is_full_leaves_what_was_there() {
     let folder = photos(2);
-    let commands: [&[&str]; 7] = [
+    let commands: [&[&str]; 9] = [
         &["explain", "picture.png"],
         &["explain", "picture.png", "--report", "page.html", "--arrays", "npz,npy,safetensors"],
         &["explain", "picture.png", "--format", "svg", "--progressive"],
@@ -144,13 +144,15 @@ fn a_disk_that_is_full_leaves_what_was_there() {
         &["compare", "picture.png", "photos/0.png"],
         &["gradcam", "picture.png"],
         &["region", "picture.png", "--tile", "224"],
+        &["rise", "picture.png", "--masks", "2"],
+        &["check", "picture.png"],
     ];
     // No file may grow beyond 4 kB here (or 8 kB on systems with larger blocks). The pictures are
     // the first files that exceed the limit.
     for first in [true, false] {
         for arguments in commands {
             let mut arguments = [arguments, &["--out", "out"]].concat();
-            if arguments[0] != "gradcam" {
+            if !["gradcam", "rise"].contains(&arguments[0]) {
                 arguments.extend(QUICK);
             }
             if !first {
@@ -230,7 +232,7 @@ fn a_small_file_system_fills_up() {
 #[test]
 fn an_output_that_takes_nothing_is_an_error() {
     let folder = photos(1);
-    let commands: [&[&str]; 10] = [
+    let commands: [&[&str]; 12] = [
         &["--help"],
         &["--version"],
         &["explain", "-h"],
@@ -239,6 +241,8 @@ fn an_output_that_takes_nothing_is_an_error() {
         &["explain", "picture.png", "--json", "--stride", "224"],
         &["gradcam", "picture.png", "--json"],
         &["region", "picture.png", "--json", "--stride", "224", "--tile", "224"],
+        &["rise", "picture.png", "--json", "--masks", "2"],
+        &["check", "picture.png", "--json", "--stride", "224"],
         &["batch", "photos", "--out", "out", "--stride", "224"],
         &["profile", "picture.png", "--runs", "1"],
     ];

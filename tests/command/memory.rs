@@ -48,13 +48,15 @@ fn many_photographs_take_no_more_memory_than_few() {
 #[test]
 fn too_little_memory_is_an_error() {
     let folder = folder();
-    let commands: [&[&str]; 6] = [
+    let commands: [&[&str]; 8] = [
         &["classify", "picture.png"],
         &["explain", "picture.png", "--stride", "75", "--threads", "2"],
         &["explain", "picture.png", "--stride", "75", "--threads", "16"],
         &["batch", "picture.png", "--stride", "75"],
         &["gradcam", "picture.png"],
         &["region", "picture.png", "--stride", "75", "--tile", "75"],
+        &["rise", "picture.png", "--masks", "5"],
+        &["check", "picture.png", "--stride", "112"],
     ];
     for arguments in commands {
         let out = folder.path().join("out");
