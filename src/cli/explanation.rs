@@ -25,6 +25,7 @@ use occlude::{
 use serde::Deserialize;
 
 use crate::cli::args::classes::Classes;
+use crate::cli::args::score::ScoreOption;
 use crate::cli::args::{Aggregate, Common, Size, Sweep};
 use crate::cli::checksum;
 use crate::cli::masks::Segmentation;
@@ -152,21 +153,30 @@ impl Session {
         Classes::parse(lists, &self.labels).map_err(|error| elsewhere(error, &self.labels))
     }
 
+    /// The score of these classes with the options of the command line.
+    ///
+    /// # Errors
+    /// Those of [`ScoreChoice::resolve`](crate::cli::args::score::ScoreChoice::resolve); [`Error::Option`] if
+    /// classes were named for a score that depends on none.
+    pub fn score(&self, classes: &Classes, option: &ScoreOption) -> Result<Score> {
+        let score = option.choice.resolve(&self.labels, option.groups.as_deref());
+        let score = score.map_err(|error| elsewhere(error, &self.labels))?;
+        if score.is_of_class() || classes.is_default() {
+            return Ok(score);
+        }
+        Err(Error::Option {
+            name: "--classes",
+            found: classes.to_string(),
+            expected: format!("no classes, because the score {score} is the same for all"),
+        })
+    }
+
     /// Makes the question of a sweep for these classes; none for the predicted class.
     ///
     /// # Errors
-    /// Those of [`ScoreChoice::resolve`](crate::cli::args::ScoreChoice::resolve); [`Error::Option`] if
-    /// classes were named for a score that depends on none.
+    /// Those of [`score`](Session::score), and of the files among the options.
     pub fn question<'a>(&self, classes: Classes, sweep: &'a Sweep) -> Result<Question<'a>> {
-        let score = sweep.score.resolve(&self.labels, sweep.groups.as_deref());
-        let score = score.map_err(|error| elsewhere(error, &self.labels))?;
-        if !score.is_of_class() && !classes.is_default() {
-            return Err(Error::Option {
-                name: "--classes",
-                found: classes.to_string(),
-                expected: format!("no classes, because the score {score} is the same for all"),
-            });
-        }
+        let score = self.score(&classes, &sweep.score)?;
         let picture = sweep.mask_picture.as_deref().map(LoadedPhotograph::read).transpose()?;
         let picture = picture.map(|loaded| loaded.photograph.picture(self.resize).input());
         let segmentation = sweep.segments.as_ref().map(Segmentation::open).transpose()?.map(Arc::new);
@@ -187,8 +197,8 @@ impl Session {
 
     /// The error of a photograph whose answer is the class that it is contrasted with. It concerns this
     /// photograph alone.
-    fn contrasted(&self, error: Error, source: &LoadedPhotograph, question: &Question) -> Error {
-        match (error, &question.score) {
+    pub fn contrasted(&self, error: Error, source: &LoadedPhotograph, score: &Score) -> Error {
+        match (error, score) {
             (
                 Error::Option { name: "classes", .. },
                 Score::Contrast(Against::Class(other)) | Score::LogitContrast(Against::Class(other)),
@@ -235,7 +245,7 @@ impl Session {
         if refined.is_some() {
             options = options.on_refinement(&on_refinement);
         }
-        let maps = options.run(&input).map_err(|error| self.contrasted(error, &source, question))?;
+        let maps = options.run(&input).map_err(|error| self.contrasted(error, &source, &question.score))?;
         require_finite(&maps.classification.logits)?;
         require_finite(&maps.scores)?;
         maps.features.iter().try_for_each(|feature| require_finite(&feature.totals))?;

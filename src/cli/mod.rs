@@ -3,6 +3,7 @@
 
 mod address;
 pub mod args;
+pub mod checks;
 pub mod checksum;
 mod commands;
 pub mod explanation;

@@ -251,6 +251,7 @@ fn what_cannot_be_learned_is_refused() {
         refuse(&folder, command, 1, messages);
     }
     refuse(&folder, learn("photos", &["--others", "one"]), 2, &["--keep"]);
+    refuse(&folder, learn("photos", &["--labels", "names.txt"]), 2, &["--keep"]);
     refuse(&folder, builtin(&folder, &["learn", "photos"]), 2, &["--out"]);
 }
 
@@ -348,13 +349,27 @@ fn an_evaluation_counts_the_networks_answers() {
     for (arguments, message) in [
         (&["evaluate", "photos"][..], "no class is called \"rings\""),
         (
-            &["evaluate", "photos", "--weights", "taught.safetensors", "--scale", "shared"],
+            &[
+                "evaluate",
+                "photos",
+                "--weights",
+                "taught.safetensors",
+                "--scale",
+                "shared",
+                "--explain-wrong",
+            ],
             "--scale shared is not possible",
         ),
         (&["evaluate", "picture.png"], "picture.png: line 1 is not"),
         (&["evaluate", ".", "--weights", "taught.safetensors"], "it is inside the folder of the photographs"),
     ] {
         refuse(&folder, builtin(&folder, arguments), 1, &[message]);
+    }
+    // Without maps, options of maps have no effect.
+    for option in
+        ["--score=logit", "--stride=9", "--inverse", "--scale=1", "--canvas=network", "--show=class"]
+    {
+        refuse(&folder, builtin(&folder, &["evaluate", "photos", option]), 2, &["--explain-wrong"]);
     }
 }
 

@@ -179,7 +179,8 @@ fn wrong_options_are_refused() {
         refuse(&folder, seeded(&folder, &["region", "picture.png", option, value]), 2, &[message]);
     }
     let activation = ["region", "picture.png", "--activation", "conv1/7x7_s2:3"];
-    refuse(&folder, seeded(&folder, &activation), 1, &["--activation with `occlude region` is not possible"]);
+    let message = "'--activation <LAYER:CHANNEL>': this command maps classes only";
+    refuse(&folder, seeded(&folder, &activation), 2, &[message]);
     let many = ["region", "picture.png", "--classes", "top21"];
     refuse(&folder, seeded(&folder, &many), 1, &["--classes with 21 classes", "at most 20 classes"]);
     refuse(

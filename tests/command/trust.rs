@@ -8,7 +8,8 @@ use crate::common::{safetensors, seeded_tensors};
 use occlude::network::geometry::Rect;
 use occlude::network::{Layer, MEAN_BGR, Op};
 use occlude::{
-    GoogLeNet, Input, Interactions, MaskValue, OcclusionSensitivity, Picture, Resize, Rise, Score, Weights,
+    Against, GoogLeNet, Input, Interactions, MaskValue, OcclusionSensitivity, Picture, Resize, Rise, Score,
+    Weights,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -287,6 +288,24 @@ fn checks_refuse_what_they_cannot_compare() {
         "is among the classes to map, and the score is a contrast",
     );
     refused(&["--out", "picture.png"], 1, "picture.png");
+    refused(
+        &["--activation", "conv1/7x7_s2:3"],
+        2,
+        "'--activation <LAYER:CHANNEL>': this command maps classes",
+    );
+    refused(&["--aggregate", "windows"], 2, "'--aggregate <none|windows>': expected none");
+}
+
+#[test]
+fn a_check_of_few_positions_says_so() {
+    let folder = folder();
+    let check = |stride: &str| {
+        succeed(occlude(&folder, &["check", "picture.png", "--weights", "builtin", "--stride", stride]))
+    };
+    let message = "these are less than 16 positions, too few for a correlation";
+    let (few, enough) = (check("75"), check("56"));
+    assert!(few.contains("over 9 positions") && few.contains(message), "{few}");
+    assert!(enough.contains("over 16 positions") && !enough.contains(message), "{enough}");
 }
 
 #[test]
@@ -305,7 +324,8 @@ fn rise_writes_the_librarys_maps() {
     for (k, class) in found["classes"].as_array().unwrap().iter().enumerate() {
         assert_eq!(class["index"], plain.classes[k]);
         assert_eq!(floats(&class["base_score"]), [plain.base_scores[k]]);
-        assert_eq!(floats(&class["precision"]), [plain.precisions[k]]);
+        let precision = class["precision"].as_f64().map_or(f32::INFINITY, |precision| precision as f32);
+        assert_eq!(precision, plain.precisions[k]);
         assert!(floats(&class["map"]) == plain.maps[k]);
         assert!(floats(&class["standard_error"]) == plain.standard_errors[k]);
     }
@@ -326,8 +346,65 @@ fn rise_writes_the_librarys_maps() {
         (["--mask-value", "patch"], 1, "mask value patch is not possible"),
         (["--seed", "x"], 2, "--seed"),
         (["--classes", "all"], 1, "--classes with 28 classes is not possible: expected at most 20"),
+        (["--score", "contrast:nearest:28"], 1, "--score contrast:nearest:28 is not possible"),
+        (["--score", "best"], 2, "expected probability, logit, contrast:CLASS"),
+        (["--groups", "none.txt"], 1, "--groups none.txt is not possible: expected --score group:NAME"),
     ] {
         let command = ["rise", "picture.png", "--weights", "builtin"];
         refuse(&folder, occlude(&folder, &[&command[..], &arguments].concat()), code, &[message]);
+    }
+}
+
+/// Every score of the sweep, against the library with the score that its name means.
+#[test]
+fn rise_follows_the_scores_of_a_sweep() {
+    let folder = folder();
+    fs::write(folder.path().join("groups.txt"), "pets: cat, dog\n").unwrap();
+    let net = GoogLeNet::new(&Weights::builtin()).unwrap();
+    let input = Picture::open(folder.path().join("picture.png"), Resize::Stretch).unwrap().input();
+    let pets = Score::Group { name: "pets".to_string(), classes: vec![0, 1] };
+    let nearest = Score::LogitContrast(Against::Nearest(3));
+    for (options, score, figure, heading) in [
+        (
+            &["--score", "contrast:dog"][..],
+            Score::Contrast(Against::Class(1)),
+            "cat",
+            "cat (0): probability minus that of dog",
+        ),
+        (&["--score", "logit-contrast:nearest:3"], nearest, "cat", "cat (0): logit minus the mean of the 3"),
+        (&["--score", "logit-margin"], Score::LogitMargin, "cat", "cat (0): logit minus that of the best"),
+        (
+            &["--score", "group:pets", "--groups", "groups.txt"],
+            pets,
+            "group-pets",
+            "pets (2 classes): probability of pets",
+        ),
+        (&["--score", "entropy"], Score::Entropy, "entropy", "whole answer: entropy"),
+    ] {
+        let arguments = ["rise", "picture.png", "--weights", "builtin", "--masks", "5"];
+        let classes: &[&str] = if score.is_of_class() { &["--classes", "cat"] } else { &[] };
+        let text = succeed(occlude(&folder, &[&arguments[..], classes, options].concat()));
+        let found = json(&fs::read_to_string(folder.path().join("out/rise.json")).unwrap());
+        let rise = Rise::new(&net).masks(5).score(score.clone());
+        let plain = rise.run(&input, if score.is_of_class() { &[0] } else { &[] }).unwrap();
+        let of_map = &found["classes"][0];
+        assert!(floats(&of_map["map"]) == plain.maps[0], "{score}");
+        assert_eq!(floats(&of_map["base_score"]), plain.base_scores, "{score}");
+        assert_eq!(of_map["index"].is_null(), !score.is_of_class());
+        let others = [&of_map["against"], &of_map["members"]]
+            .map(|others| others.as_array().map_or(Vec::new(), |others| others.iter().map(number).collect()));
+        let [against, members] = if score.is_of_class() { [0, 1] } else { [1, 0] }.map(|i: usize| &others[i]);
+        assert_eq!((against, members.len()), (&plain.targets[0].against, 0), "{score}");
+        assert_eq!(found["score"], score.to_string());
+        assert!(folder.path().join(format!("out/picture-{figure}-rise.png")).is_file(), "{score}");
+        assert!(text.contains(heading), "{text}");
+        fs::remove_dir_all(folder.path().join("out")).unwrap();
+    }
+    for (arguments, message) in [
+        (&["--score", "entropy", "--classes", "3"][..], "expected no classes, because the score entropy"),
+        (&["--score", "contrast:3", "--classes", "3"], "is among the classes to map"),
+    ] {
+        let command = ["rise", "picture.png", "--weights", "builtin"];
+        refuse(&folder, occlude(&folder, &[&command, arguments].concat()), 1, &[message]);
     }
 }

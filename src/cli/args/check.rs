@@ -5,11 +5,15 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::drawing::CanvasOption;
-use super::sweep::{Pool, Sweep};
+use super::sweep::{Aggregate, Pool, Sweep};
+use super::values::{choice, no_feature};
 
 /// Check whether a map explains the network: with shuffled layers, another class, and noise
 #[derive(Args)]
-#[command(after_help = "\
+#[command(
+    mut_arg("activation", |arg| arg.hide(true).value_parser(no_feature)),
+    mut_arg("aggregate", |arg| arg.hide(true).value_parser(choice(&[("none", Aggregate::None)]))),
+    after_help = "\
 A map can look convincing and show only the edges of the picture. Each check changes one thing, repeats the sweep, and
 compares the two maps by Spearman's rank correlation (Pearson's is given, too): 1 is the same order of all positions, 0
 is no relation.
@@ -25,7 +29,8 @@ is no relation.
 From 0.8 on, a map that should change has not; below 0.8, a map that should stay has not. Between the two ends a check is
 inconclusive, as it is for a constant map, which has no correlation. If a map of a probability is nearly constant (below
 1e-6), the logits of both networks are compared. Neighbouring masks overlap, so two unrelated maps may correlate by chance; one
-check alone proves little. A check that is not passed is a finding, not a failure: the exit code is 0.
+check alone proves little, and with less than 16 positions none does. A check that is not passed is a finding, not a
+failure: the exit code is 0.
 
 Files written to DIR (after an error, nothing is written):
   <image>-check.png  all maps side by side, each divided by its largest magnitude
@@ -34,7 +39,8 @@ Files written to DIR (after an error, nothing is written):
 Examples:
   occlude check cat.jpg
   occlude check dog.jpg --classes 'poodle,terrier' --mask-size 30 --score logit
-  occlude check cat.jpg --json > check.json")]
+  occlude check cat.jpg --json > check.json"
+)]
 pub struct Check {
     /// The photograph: PNG, JPEG, WebP, BMP, GIF or TIFF; - is standard input
     pub image: PathBuf,

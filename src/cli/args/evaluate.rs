@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Arg, Args};
 
 use super::drawing::Figures;
 use super::sweep::{Pool, Sweep};
 
 /// Measure how often a network is right on photographs of known classes
 #[derive(Args)]
-#[command(after_help = "\
+#[command(
+    mut_args(needs_explain_wrong),
+    after_help = "\
 PHOTOS is a folder with a subfolder for each class, whose name is the class and which holds its photographs at any depth;
 or a CSV file with the columns path and class, whose paths are relative to the current folder. A class is named as for
 --classes: by a name, an index or a WordNet id of the network; underscores may stand for spaces. Several folders may mean
@@ -34,7 +36,8 @@ Exit codes:
 Examples:
   occlude evaluate test
   occlude evaluate test --weights dogs.safetensors --out dogs
-  occlude evaluate labels.csv --explain-wrong")]
+  occlude evaluate labels.csv --explain-wrong"
+)]
 pub struct Evaluate {
     /// The photographs by class: a folder of folders, or a CSV file with the columns path and class
     #[arg(value_name = "PHOTOS")]
@@ -60,4 +63,12 @@ pub struct Evaluate {
 
     #[command(flatten)]
     pub figures: Figures,
+}
+
+/// Refuses an option of the maps where none are made.
+fn needs_explain_wrong(arg: Arg) -> Arg {
+    match arg.get_help_heading() {
+        Some("Sweep" | "Figures") => arg.requires("explain_wrong"),
+        _ => arg,
+    }
 }

@@ -133,12 +133,22 @@ pub struct Explain {
 }
 
 impl Explain {
-    /// Refuses `--pairs` with masks that are no rectangles, or whose content depends on the mask.
+    /// Refuses `--faithfulness`, `--pairs` and `--robust` with sweeps that they cannot follow.
     ///
     /// # Errors
     /// [`Error::Option`].
-    pub fn check_pairs(&self) -> Result<()> {
+    pub fn check(&self) -> Result<()> {
+        let refuse = |name, other: &str, expected: &str| {
+            Err(Error::Option { name, found: format!("with {other}"), expected: expected.to_string() })
+        };
         let sweep = &self.sweep;
+        if self.faithfulness && sweep.mask_picture.is_some() {
+            return refuse("--faithfulness", "--mask-picture", "a fill of --mask-value");
+        }
+        if self.faithfulness && sweep.score.choice.is_of_no_class() {
+            let expected = "a score of a class, which Grad-CAM explains, too";
+            return refuse("--faithfulness", "a score of no class", expected);
+        }
         let is_local = matches!(sweep.mask_value, MaskValue::Patch | MaskValue::Inpaint);
         let others = [
             (sweep.inverse, "--inverse".to_string()),
@@ -148,13 +158,10 @@ impl Explain {
             (sweep.mask_shape != Shape::Rectangle, format!("--mask-shape {}", sweep.mask_shape)),
             (is_local, format!("--mask-value {}", sweep.mask_value)),
         ];
-        match others.into_iter().find(|(is_asked, _)| *is_asked && self.pairs.is_some()) {
-            Some((_, other)) => Err(Error::Option {
-                name: "--pairs",
-                found: format!("with {other}"),
-                expected: "rectangles that are covered with a fill that is the same for all".to_string(),
-            }),
-            None => Ok(()),
+        if let Some((_, other)) = others.into_iter().find(|(is_asked, _)| *is_asked && self.pairs.is_some()) {
+            let expected = "rectangles that are covered with a fill that is the same for all";
+            return refuse("--pairs", &other, expected);
         }
+        self.robust.masks(sweep).map(drop)
     }
 }

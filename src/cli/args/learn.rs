@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use super::sweep::Pool;
 
 /// Train the last layer on photographs of your own classes
 #[derive(Args)]
-#[command(after_help = "\
+#[command(group(ArgGroup::new("names").arg("labels").requires("keep")), after_help = "\
 PHOTOS is a folder with a subfolder for each class, whose name is the class and which holds its photographs at any depth;
 or a CSV file with the columns path and class, whose paths are relative to the current folder. At least 2 classes and 3
 photographs of each are needed; 20 or more give useful accuracies.

@@ -7,13 +7,13 @@ use occlude::Threshold;
 use occlude::network::INPUT_SIDE;
 
 use super::sweep::{Pool, Sweep};
-use super::values::{between, threshold};
+use super::values::{between, no_feature, threshold};
 
 /// Find where the evidence for a class lies: its contours and boxes, and the smallest parts that
 /// keep or lose the class
 #[derive(Args)]
 #[command(
-    mut_arg("activation", |arg| arg.hide(true)),
+    mut_arg("activation", |arg| arg.hide(true).value_parser(no_feature)),
     after_help = "\
 Three regions are found for each class, all in pixels of the photograph:
   evidence  where the map of `occlude explain` is at least as large as the threshold: connected parts with their boxes and

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use occlude::MaskValue;
 use occlude::explain::rise::MAX_MASKS;
-use occlude::{MaskValue, Score};
 
 use super::drawing::CanvasOption;
+use super::score::ScoreOption;
 use super::sweep::Pool;
-use super::values::{Size, between, choice, mask_value, share, size};
+use super::values::{Size, between, mask_value, share, size};
 
 /// Map the evidence for a class with RISE: random masks over the whole picture
 #[derive(Args)]
@@ -21,9 +22,9 @@ or about the mean score of the copies that show the pixel. The masks come from a
 with any number of threads.
 
 The standard error of each value is estimated from the spread of its terms. The precision of a map is the root mean square
-of these errors over the pixels, divided by the distance between the smallest and the largest value of the map; it
-is looked at after every 64 masks. With few masks the noise itself widens this distance, so the first precisions are too
-good. Later, half of the error takes four times as many masks.
+of these errors over the pixels, divided by the range of the map. Noise widens the range; what it may explain is estimated
+and left out, so a map that is no more than noise has no precision. The precision is looked at after every 64 masks. Half of
+the error takes four times as many masks.
 
 Differences from `occlude explain`:
   - Every mask changes the whole picture, so computing only what a mask changes saves little; the summary has the numbers.
@@ -38,6 +39,7 @@ Examples:
   occlude rise cat.jpg
   occlude rise dog.jpg --classes top3 --precision 0.05 --masks 8000 --out maps
   occlude rise cat.jpg --grid 10 --probability 0.3 --mask-value blur --seed 2
+  occlude rise dog.jpg --score group:dog
   occlude rise cat.jpg --json > rise.json")]
 pub struct Rise {
     /// The photograph: PNG, JPEG, WebP, BMP, GIF or TIFF; - is standard input
@@ -74,10 +76,8 @@ pub struct Rise {
     #[arg(long, value_name = "FILL", default_value = "mean", allow_hyphen_values = true, value_parser = mask_value)]
     pub mask_value: MaskValue,
 
-    /// Score of a class: probability (after softmax, 0 to 1) or logit (before softmax, unbounded)
-    #[arg(long, value_name = "SCORE", default_value = "probability",
-          action = clap::ArgAction::Set, value_parser = choice(&[("probability", false), ("logit", true)]))]
-    pub score: bool,
+    #[command(flatten)]
+    pub score: ScoreOption,
 
     #[command(flatten)]
     pub canvas: CanvasOption,
@@ -101,9 +101,5 @@ impl Rise {
             Size::Auto => [7, 7],
             Size::Pixels(cells) => cells,
         }
-    }
-
-    pub fn score(&self) -> Score {
-        if self.score { Score::Logit } else { Score::Probability }
     }
 }

@@ -1,9 +1,29 @@
-//! The value of `--score`.
+//! The option `--score`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use occlude::network::groups::Groups;
 use occlude::{Against, Error, Labels, Result, Score};
+
+/// The score and the groups that it may name.
+#[derive(Clone, Args)]
+pub struct ScoreOption {
+    /// Score of a class: probability (after softmax, 0 to 1) or logit (before softmax, unbounded);
+    /// contrast:CLASS, its probability minus that of another class (why this class and not that one?);
+    /// contrast:nearest:K, minus the mean of the K classes that are nearest to it in the answer for the
+    /// uncovered picture (nearest is nearest:1); margin, minus that of the best other class under each
+    /// mask; logit-contrast and logit-margin, the same of logits. Two scores have one map, whatever
+    /// the class: group:NAME, the probability of all classes below a node of WordNet, such as dog,
+    /// bird or vehicle; entropy, the uncertainty of the whole answer in nats
+    #[arg(id = "score", long = "score", value_name = "SCORE", default_value = "probability", value_parser = score)]
+    pub choice: ScoreChoice,
+
+    /// Groups for --score group:NAME in place of WordNet's: a text file with a line such as "pets: tabby,
+    /// Persian cat, 151-268" for each group
+    #[arg(long, value_name = "FILE")]
+    pub groups: Option<PathBuf>,
+}
 
 /// A score whose classes are named. The names are resolved when the network's labels are known.
 #[derive(Clone, Debug, PartialEq)]

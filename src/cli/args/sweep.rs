@@ -7,7 +7,7 @@ use occlude::network::geometry::Rect;
 use occlude::parallel::MAX_THREADS;
 use occlude::{Channel, Feature, MaskValue, Placement, Shape};
 
-use super::score::{ScoreChoice, score};
+use super::score::ScoreOption;
 use super::values::{Size, choice, count, feature, mask_value, memory, region, segments, size};
 use crate::cli::masks::SegmentsChoice;
 
@@ -100,20 +100,8 @@ pub struct Sweep {
           value_parser = choice(&[("centres", Placement::Centres), ("stretch", Placement::Stretch)]))]
     pub placement: Placement,
 
-    /// Score of a class: probability (after softmax, 0 to 1) or logit (before softmax, unbounded);
-    /// contrast:CLASS, its probability minus that of another class (why this class and not that one?);
-    /// contrast:nearest:K, minus the mean of the K classes that are nearest to it in the answer for the
-    /// uncovered picture (nearest is nearest:1); margin, minus that of the best other class at each mask
-    /// position; logit-contrast and logit-margin, the same of logits. Two scores have one map, whatever
-    /// the class: group:NAME, the probability of all classes below a node of WordNet, such as dog,
-    /// bird or vehicle; entropy, the uncertainty of the whole answer in nats
-    #[arg(long, value_name = "SCORE", default_value = "probability", value_parser = score)]
-    pub score: ScoreChoice,
-
-    /// Groups for --score group:NAME in place of WordNet's: a text file with a line such as "pets: tabby,
-    /// Persian cat, 151-268" for each group
-    #[arg(long, value_name = "FILE")]
-    pub groups: Option<PathBuf>,
+    #[command(flatten)]
+    pub score: ScoreOption,
 
     /// Recompute the whole network at each mask position, not only the activations that the mask
     /// changes; slower, with the same results to the bit

@@ -127,6 +127,11 @@ pub fn feature(text: &str) -> Result<Feature, String> {
     channel.map(|channel| Feature { layer: layer.to_string(), channel }).ok_or_else(|| expected.to_string())
 }
 
+/// Refuses the features of a sweep, for a command that maps none.
+pub fn no_feature(_: &str) -> Result<Feature, String> {
+    Err("this command maps classes only; `occlude explain` also maps features".to_string())
+}
+
 /// Parses `slic`, `slic:N` or the name of a file; one that is called `slic` can be given as `./slic`.
 pub fn segments(text: &str) -> Result<SegmentsChoice, String> {
     match text.strip_prefix("slic") {

@@ -16,6 +16,7 @@ use crate::cli::explanation::{Explanation, LoadedPhotograph, Question, Session, 
 use crate::cli::output::figures::{drop_range, drop_scale};
 use crate::cli::output::files::{self, OutputFolder};
 use crate::cli::output::names::folders;
+use crate::cli::output::subject::Subjects;
 use crate::cli::output::table::{LISTED, score, strongest, table};
 use crate::cli::output::{earlier, json, report, results};
 use crate::cli::render::preview::Preview;
@@ -27,8 +28,7 @@ use crate::cli::terminal::threads::on_threads;
 pub fn run(common: &Common, args: &Explain) -> Result<ExitCode> {
     // These checks come first, so that an error is reported before the sweep.
     let output = OutputFolder::check(&args.out)?;
-    args.robust.masks(&args.sweep)?;
-    args.check_pairs()?;
+    args.check()?;
     let images = different(&args.images);
     if let Some(report) = &args.report {
         if images.len() == 1 {
@@ -44,20 +44,6 @@ pub fn run(common: &Common, args: &Explain) -> Result<ExitCode> {
                         .to_string(),
             });
         }
-    }
-    if args.faithfulness && args.sweep.mask_picture.is_some() {
-        return Err(Error::Option {
-            name: "--faithfulness",
-            found: "with --mask-picture".to_string(),
-            expected: "a fill of --mask-value".to_string(),
-        });
-    }
-    if args.faithfulness && args.sweep.score.is_of_no_class() {
-        return Err(Error::Option {
-            name: "--faithfulness",
-            found: "with a score of no class".to_string(),
-            expected: "a score of a class, which Grad-CAM explains, too".to_string(),
-        });
     }
     on_threads(args.pool.threads, || explain(common, args, &images, &output))
 }
@@ -158,16 +144,7 @@ fn sweep(
     };
     let refined: Option<&(dyn Fn(&Explanation) + Sync)> = args.progressive.then_some(&refined);
     let mut explanation = session.sweep(source, question, &progress, refined)?;
-    if args.faithfulness {
-        session.measure(&mut explanation, question, &progress)?;
-    }
-    if let Some(count) = args.pairs {
-        session.interact(&mut explanation, question, count, &progress)?;
-    }
-    let masks = args.robust.masks(&args.sweep)?;
-    if !masks.is_empty() {
-        session.repeat(&mut explanation, question, &masks, &|done, total| bar.show(done, total))?;
-    }
+    session.go_on(&mut explanation, question, args, &|done, total| bar.show(done, total))?;
     drop(bar);
     if let Some(preview) = &mut *preview.lock().expect("as above") {
         show(preview, &explanation);

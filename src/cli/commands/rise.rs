@@ -7,17 +7,16 @@ use std::process::ExitCode;
 use occlude::image::lattice::Lattice;
 use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;
-use occlude::text::shown;
-use occlude::{Classification, Labels, Progress, Result, RiseMaps, Upsampling};
+use occlude::{Classification, Progress, Result, RiseMaps, Upsampling};
 use serde::Serialize;
 
-use crate::cli::args::classes::check_count;
 use crate::cli::args::{Common, Rise as Options};
-use crate::cli::explanation::{LoadedPhotograph, Session, fill_in_words, require_finite};
+use crate::cli::explanation::{LoadedPhotograph, Session, fill_in_words};
 use crate::cli::output::earlier;
 use crate::cli::output::files::OutputFolder;
-use crate::cli::output::json::{Fill, Provenance, fill, line};
-use crate::cli::output::names::{slugs, stem};
+use crate::cli::output::json::{Fill, MappedClass, Provenance, fill, line, mapped};
+use crate::cli::output::names::stem;
+use crate::cli::output::subject::{NamedRise, Subjects};
 use crate::cli::output::table::{LISTED, ascii, score, table};
 use crate::cli::render::backdrop::Backdrop;
 use crate::cli::render::canvas::{Canvas, Format};
@@ -52,11 +51,9 @@ struct Record<'a> {
 
 #[derive(Serialize)]
 struct Mapped<'a> {
-    index: usize,
-    label: &'a str,
-    base_score: f32,
-    /// The root mean square of the standard errors as a share of the range of the map; null for a
-    /// constant map.
+    #[serde(flatten)]
+    subject: MappedClass<'a>,
+    /// Null for a map without a range beyond its noise.
     precision: Option<f32>,
     map: Vec<&'a [f32]>,
     standard_error: Vec<&'a [f32]>,
@@ -78,37 +75,27 @@ pub fn run(common: &Common, args: &Options) -> Result<ExitCode> {
 
 fn rise(common: &Common, args: &Options, output: &OutputFolder) -> Result<ExitCode> {
     let session = Session::open(common)?;
-    let options = session.rise(args);
-    options.check()?;
-    let asked = session.classes(&args.classes)?;
+    let question = session.rise_question(args)?;
     let source = LoadedPhotograph::open(&args.image)?;
     earlier::tell(&args.out, "rise.json", &[&source]);
     source.tell_if_flat(args.canvas.shape);
-    let classes = asked.resolve(&session.classify(&source)?);
-    check_count(&classes)?;
     let bar = PositionsBar::new();
-    let progress = |now: Progress| {
-        bar.show(now.done, now.total);
-        session.control_flow()
-    };
-    let input = source.photograph.picture(session.resize).input();
-    let found = options.on_progress(&progress).run(&input, &classes)?;
+    let found = session.rise(question, &source, &|now: Progress| bar.show(now.done, now.total))?;
     drop(bar);
-    require_finite(&found.classification.logits)?;
-    found.maps.iter().chain(&found.standard_errors).try_for_each(|map| require_finite(map))?;
 
-    let drawing = Waiting::drawing(classes.len());
-    let json = line(&record(&session, &source, args, &found));
+    let drawing = Waiting::drawing(found.maps.len());
+    let maps = NamedRise { found: &found, labels: &session.labels };
+    let json = line(&record(&session, &source, args, &maps));
     let backdrop = Backdrop::large(&source.photograph, session.resize, args.canvas.shape);
     let mut files = Vec::new();
-    for (k, slug) in slugs(&classes, &session.labels).iter().enumerate() {
+    for (k, slug) in maps.slugs().iter().enumerate() {
         let name = format!("{}-{slug}-rise.png", stem(&source.image));
-        files.push((name, draw(&backdrop, args, &found, k, &session.labels).encode(Format::Png)));
+        files.push((name, draw(&backdrop, args, &maps, k).encode(Format::Png)));
     }
     files.push(("rise.json".to_string(), json.clone().into_bytes()));
     let written = output.write(&files)?;
     drop(drawing);
-    console::print(&if args.json { json } else { summary(args, &found, &written, &session.labels) })?;
+    console::print(&if args.json { json } else { summary(args, &maps, &written) })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -116,13 +103,12 @@ fn record<'a>(
     session: &'a Session,
     source: &'a LoadedPhotograph,
     args: &Options,
-    found: &'a RiseMaps,
+    maps: &'a NamedRise,
 ) -> Record<'a> {
+    let found = maps.found;
     let rows = |map: &'a [f32]| map.chunks(INPUT_SIDE).collect();
-    let mapped = |(k, &class): (usize, &usize)| Mapped {
-        index: class,
-        label: session.labels.words(class),
-        base_score: found.base_scores[k],
+    let of_map = |k: usize| Mapped {
+        subject: mapped(maps, k),
         precision: Some(found.precisions[k]).filter(|precision| precision.is_finite()),
         map: rows(&found.maps[k]),
         standard_error: rows(&found.standard_errors[k]),
@@ -132,14 +118,14 @@ fn record<'a>(
         origin: Provenance::of(session, source),
         input_size: [INPUT_SIDE; 2],
         resize: session.resize.to_string(),
-        score: args.score().to_string(),
+        score: found.score.to_string(),
         mask_value: fill(found.mask_value),
         grid: args.cells(),
         probability: args.probability,
         seed: args.seed,
         masks: found.masks,
         most_masks: args.masks,
-        classes: found.classes.iter().enumerate().map(mapped).collect(),
+        classes: (0..found.maps.len()).map(of_map).collect(),
         multiply_adds: MultiplyAdds {
             dense: total.dense,
             affected: total.affected,
@@ -151,19 +137,20 @@ fn record<'a>(
     }
 }
 
-/// The precision of a map in words.
+/// The precision of a map in words. A map without one shows no evidence.
 fn precision(found: &RiseMaps, k: usize) -> String {
     match found.precisions[k] {
         precision if precision.is_finite() => {
             format!("standard error {:.1} % of the range of the map", 100.0 * precision)
         }
-        _ => "the map is constant".to_string(),
+        _ => "the values differ by no more than noise explains: more masks are needed, if there is evidence"
+            .to_string(),
     }
 }
 
-fn draw(backdrop: &Backdrop, args: &Options, found: &RiseMaps, k: usize, labels: &Labels) -> Canvas {
-    let map = &found.maps[k];
-    let ([rows, columns], kind) = (args.cells(), args.score());
+fn draw(backdrop: &Backdrop, args: &Options, maps: &NamedRise, k: usize) -> Canvas {
+    let (found, map) = (maps.found, &maps.found.maps[k]);
+    let ([rows, columns], kind) = (args.cells(), maps.score_in_words());
     let [low, high] = range(map).map(readable);
     map::draw(&MapFigure {
         backdrop,
@@ -174,8 +161,8 @@ fn draw(backdrop: &Backdrop, args: &Options, found: &RiseMaps, k: usize, labels:
             opacity: 0.5,
         },
         scale: Scale::of_values(Colours::Viridis, map),
-        title: labels.words(found.classes[k]),
-        value: &format!("{kind} {}", readable(found.base_scores[k])),
+        title: &maps.subject(k),
+        value: &format!("{} {}", maps.score_name(), readable(found.base_scores[k])),
         note: &format!(
             "RISE: {} random masks of {rows}×{columns} cells, visible with probability {}, over {}",
             found.masks,
@@ -187,7 +174,10 @@ fn draw(backdrop: &Backdrop, args: &Options, found: &RiseMaps, k: usize, labels:
             &format!(
                 "about the mean {kind} of the copies that show a pixel, from {low} to {high}; yellow is highest"
             ),
-            &format!("{}; the range, not the level, shows the evidence", precision(found, k)),
+            &match found.precisions[k].is_finite() {
+                true => format!("{}; the range, not the level, shows the evidence", precision(found, k)),
+                false => precision(found, k),
+            },
         ],
         mark: None,
         base: None,
@@ -195,9 +185,10 @@ fn draw(backdrop: &Backdrop, args: &Options, found: &RiseMaps, k: usize, labels:
     })
 }
 
-fn summary(args: &Options, found: &RiseMaps, written: &[PathBuf], labels: &Labels) -> String {
+fn summary(args: &Options, maps: &NamedRise, written: &[PathBuf]) -> String {
+    let found = maps.found;
     let said: &Classification = &found.classification;
-    let mut text = table(said, &said.top(LISTED), labels);
+    let mut text = table(said, &said.top(LISTED), maps.labels);
     let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string");
     let [rows, columns] = args.cells();
     line(String::new());
@@ -218,13 +209,12 @@ fn summary(args: &Options, found: &RiseMaps, written: &[PathBuf], labels: &Label
         100.0 - share(total.affected),
         share(total.executed)
     ));
-    for (k, &class) in found.classes.iter().enumerate() {
-        let map = &found.maps[k];
+    for (k, map) in found.maps.iter().enumerate() {
         let at = (0..map.len()).fold(0, |best, i| if map[i] > map[best] { i } else { best });
         let [low, high] = range(map).map(score);
-        let name = shown(labels.short(class));
         line(String::new());
-        line(format!("{name} ({class}): {} {}", args.score(), score(found.base_scores[k])));
+        line(maps.heading(k));
+        maps.compared_in_words(k).into_iter().for_each(|classes| line(format!("  {classes}")));
         line(format!("  from {low} to {high}, largest at x {}, y {}", at % INPUT_SIDE, at / INPUT_SIDE));
         line(format!("  {}", precision(found, k)));
         if args.precision.is_some_and(|wanted| found.precisions[k] > wanted) {

@@ -16,6 +16,7 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use crate::cli::args::{Aggregate, ArrayFile, Arrays};
 use crate::cli::explanation::Explanation;
+use crate::cli::output::subject::Subjects;
 
 /// Little-endian values in row-major order.
 struct Array {

@@ -7,6 +7,7 @@ use occlude::network::INPUT_SIDE;
 use occlude::{Curves, OcclusionMaps, Placement, Score, Shape};
 
 use super::names::{layer_slug, stem};
+use super::subject::Subjects;
 use super::table::ascii;
 use crate::cli::args::{Aggregate, Drawing, Figures, ScaleChoice, Show};
 use crate::cli::explanation::{Explanation, Method, masks_in_words};

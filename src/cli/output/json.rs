@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::contrast::Contrast;
 use super::pairs::pairs;
+use super::subject::Subjects;
 use crate::cli::args::Aggregate;
 use crate::cli::explanation::{Explanation, LoadedPhotograph, PlacePairs, Session};
 use crate::cli::source::shown;
@@ -142,8 +143,9 @@ pub enum Fill {
     Image(String),
 }
 
+/// The subject of a map.
 #[derive(Serialize)]
-struct MappedClass<'a> {
+pub struct MappedClass<'a> {
     /// None if the score has no class.
     index: Option<usize>,
     label: String,
@@ -187,7 +189,7 @@ struct Faithful<'a> {
 
 /// The maps of a class with other masks, combined.
 #[derive(Serialize)]
-struct Repeated {
+pub struct Repeated {
     class: usize,
     /// Of the maps, each divided by its largest magnitude.
     mean: Vec<Vec<f32>>,
@@ -223,7 +225,7 @@ struct Repetition {
 
 /// The strongest places of a class and their interactions.
 #[derive(Serialize)]
-struct Interacting<'a> {
+pub struct Interacting<'a> {
     class: usize,
     places: Vec<Place>,
     /// For each coalition, the score with its places covered; empty without a pair.
@@ -410,11 +412,22 @@ fn result(explanation: &Explanation) -> MapsObject<'_> {
                 insertion: &curves.insertion,
             })
             .collect(),
-        pairs: explanation.pairs.iter().zip(0..).map(|(found, k)| interacting(maps, k, found)).collect(),
-        robust: (0..maps.classes.len()).filter_map(|k| repeated(explanation, k)).collect(),
+        pairs: interactions(explanation),
+        robust: repetitions(explanation),
         positions: rows * columns,
         run: None,
     }
+}
+
+/// The field `pairs` of `map.json`.
+pub fn interactions(explanation: &Explanation) -> Vec<Interacting<'_>> {
+    let found = explanation.pairs.iter().zip(0..);
+    found.map(|(found, k)| interacting(&explanation.maps, k, found)).collect()
+}
+
+/// The field `robust` of `map.json`.
+pub fn repetitions(explanation: &Explanation) -> Vec<Repeated> {
+    (0..explanation.maps.classes.len()).filter_map(|k| repeated(explanation, k)).collect()
 }
 
 fn repeated(explanation: &Explanation, k: usize) -> Option<Repeated> {
@@ -503,15 +516,15 @@ fn segments(segments: &Segments) -> Vec<SegmentObject> {
 }
 
 /// The subject of the `k`-th map.
-fn mapped(explanation: &Explanation, k: usize) -> MappedClass<'_> {
-    let maps = &explanation.maps;
-    let is_of_class = maps.score.is_of_class();
-    let classes = &maps.targets[k].against[..];
+pub fn mapped(maps: &impl Subjects, k: usize) -> MappedClass<'_> {
+    let is_of_class = maps.score().is_of_class();
+    let target = &maps.targets()[k];
+    let classes = &target.against[..];
     let (against, members) = if is_of_class { (classes, &[][..]) } else { (&[][..], classes) };
     MappedClass {
-        index: is_of_class.then_some(maps.classes[k]),
-        label: explanation.subject(k),
-        base_score: maps.base_scores[k],
+        index: is_of_class.then_some(target.class),
+        label: maps.subject(k),
+        base_score: maps.base_scores()[k],
         against,
         members,
     }

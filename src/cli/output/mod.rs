@@ -13,5 +13,5 @@ pub mod pairs;
 pub mod report;
 pub mod results;
 pub mod robust;
-mod subject;
+pub mod subject;
 pub mod table;

@@ -2,6 +2,7 @@
 
 use occlude::ClassInteractions;
 
+use super::subject::Subjects;
 use super::table::{ascii, drop, score};
 use crate::cli::explanation::{Explanation, PlacePairs};
 use crate::cli::render::backdrop::Backdrop;

@@ -10,6 +10,7 @@
 use occlude::{Map, OcclusionMaps};
 
 use super::contrast::correlation;
+use super::subject::Subjects;
 use super::table::ascii;
 use crate::cli::args::Drawing;
 use crate::cli::explanation::{Explanation, fill_in_words};

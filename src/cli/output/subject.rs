@@ -1,7 +1,7 @@
-//! The subjects of an explanation's maps and their score, in words and in file names.
+//! The subjects of maps and their score, in words and in file names.
 
 use occlude::text::shown;
-use occlude::{Against, Score};
+use occlude::{Against, Labels, RiseMaps, Score, Target};
 
 use super::names::{slug, slugs};
 use super::table;
@@ -10,16 +10,23 @@ use crate::cli::explanation::Explanation;
 /// The largest number of classes that a line names.
 const NAMED: usize = 8;
 
-impl Explanation {
+/// Maps of one score, each with its subject.
+pub trait Subjects {
+    fn score(&self) -> &Score;
+    fn labels(&self) -> &Labels;
+    fn targets(&self) -> &[Target];
+    /// The score of each target for the unchanged picture.
+    fn base_scores(&self) -> &[f32];
+
     /// The score that the maps follow, in words for "drop in ...".
-    pub fn score_in_words(&self) -> String {
+    fn score_in_words(&self) -> String {
         let of_against = |against: &Against| match against {
-            Against::Class(class) => format!("that of {}", shown(self.labels.short(*class))),
+            Against::Class(class) => format!("that of {}", shown(self.labels().short(*class))),
             Against::Nearest(1) => "that of the nearest class".to_string(),
             Against::Nearest(count) => format!("the mean of the {count} nearest classes"),
             other => other.to_string(),
         };
-        match &self.maps.score {
+        match self.score() {
             Score::Contrast(against) => format!("probability minus {}", of_against(against)),
             Score::LogitContrast(against) => format!("logit minus {}", of_against(against)),
             Score::Margin => "probability minus that of the best other class".to_string(),
@@ -30,8 +37,8 @@ impl Explanation {
     }
 
     /// The score in one or two words, for its value beside a title.
-    pub fn score_name(&self) -> &'static str {
-        match self.maps.score {
+    fn score_name(&self) -> &'static str {
+        match self.score() {
             Score::Contrast(_) => "contrast",
             Score::LogitContrast(_) => "logit contrast",
             Score::Margin => "margin",
@@ -43,36 +50,36 @@ impl Explanation {
     }
 
     /// The names of the subject of the `k`-th map: those of its class, unless the score has none.
-    pub fn subject(&self, k: usize) -> String {
-        match &self.maps.score {
+    fn subject(&self, k: usize) -> String {
+        match self.score() {
             Score::Group { name, classes } => match classes.len() {
                 1 => format!("{name} (1 class)"),
                 count => format!("{name} ({count} classes)"),
             },
             Score::Entropy => "whole answer".to_string(),
-            _ => self.labels.words(self.maps.classes[k]).to_string(),
+            _ => self.labels().words(self.targets()[k].class).to_string(),
         }
     }
 
     /// The subject of the `k`-th map and its score for the uncovered picture, on one line.
-    pub fn heading(&self, k: usize) -> String {
-        let (subject, base) = (self.short_subject(k), table::score(self.maps.base_scores[k]));
+    fn heading(&self, k: usize) -> String {
+        let (subject, base) = (self.short_subject(k), table::score(self.base_scores()[k]));
         let subject = shown(&subject);
-        match self.maps.score.is_of_class() {
-            true => format!("{subject} ({}): {} {base}", self.maps.classes[k], self.score_in_words()),
+        match self.score().is_of_class() {
+            true => format!("{subject} ({}): {} {base}", self.targets()[k].class, self.score_in_words()),
             false => format!("{subject}: {} {base}", self.score_in_words()),
         }
     }
 
     /// The classes of the `k`-th map's score: those that are nearest to its own, or the members of the group.
-    pub fn compared_in_words(&self, k: usize) -> Option<String> {
-        let name = match self.maps.score {
+    fn compared_in_words(&self, k: usize) -> Option<String> {
+        let name = match self.score() {
             Score::Contrast(Against::Nearest(_)) | Score::LogitContrast(Against::Nearest(_)) => "nearest",
             Score::Group { .. } => "members",
             _ => return None,
         };
-        let classes = &self.maps.targets[k].against;
-        let names = classes.iter().take(NAMED).map(|&class| shown(self.labels.short(class)));
+        let classes = &self.targets()[k].against;
+        let names = classes.iter().take(NAMED).map(|&class| shown(self.labels().short(class)));
         let names = names.collect::<Vec<_>>().join(", ");
         Some(match classes.len() - classes.len().min(NAMED) {
             0 => format!("{name}: {names}"),
@@ -81,22 +88,69 @@ impl Explanation {
     }
 
     /// The short name of the subject of the `k`-th map.
-    pub fn short_subject(&self, k: usize) -> String {
-        match self.maps.score.is_of_class() {
-            true => self.labels.short(self.maps.classes[k]).to_string(),
+    fn short_subject(&self, k: usize) -> String {
+        match self.score().is_of_class() {
+            true => self.labels().short(self.targets()[k].class).to_string(),
             false => self.subject(k),
         }
     }
 
     /// For the maps, the names of their subjects in file names.
-    pub fn slugs(&self) -> Vec<String> {
-        match &self.maps.score {
+    fn slugs(&self) -> Vec<String> {
+        match self.score() {
             Score::Group { name, .. } => vec![slug(&format!("group {name}"))],
             Score::Entropy => vec![slug("entropy")],
-            _ => slugs(&self.maps.classes, &self.labels),
+            _ => {
+                let classes: Vec<usize> = self.targets().iter().map(|target| target.class).collect();
+                slugs(&classes, self.labels())
+            }
         }
     }
+}
 
+impl Subjects for Explanation {
+    fn score(&self) -> &Score {
+        &self.maps.score
+    }
+
+    fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    fn targets(&self) -> &[Target] {
+        &self.maps.targets
+    }
+
+    fn base_scores(&self) -> &[f32] {
+        &self.maps.base_scores
+    }
+}
+
+/// The maps of RISE, with the names of the classes.
+pub struct NamedRise<'a> {
+    pub found: &'a RiseMaps,
+    pub labels: &'a Labels,
+}
+
+impl Subjects for NamedRise<'_> {
+    fn score(&self) -> &Score {
+        &self.found.score
+    }
+
+    fn labels(&self) -> &Labels {
+        self.labels
+    }
+
+    fn targets(&self) -> &[Target] {
+        &self.found.targets
+    }
+
+    fn base_scores(&self) -> &[f32] {
+        &self.found.base_scores
+    }
+}
+
+impl Explanation {
     /// False if it was made from stored scores by [`Session::restore`].
     pub fn was_swept(&self) -> bool {
         self.elapsed_seconds > 0.0

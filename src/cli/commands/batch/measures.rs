@@ -3,14 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use occlude::explain::metrics::{bootstrap_interval, dimmed, sparseness};
-use occlude::{Input, Progress, Result, Threshold, memory};
+use occlude::explain::metrics::bootstrap_interval;
+use occlude::{Progress, Result};
 use serde::{Deserialize, Serialize};
 
 use super::annotations::ObjectBox;
 use super::row::{Measures, SummaryRow};
 use crate::cli::args::Batch;
-use crate::cli::explanation::{Explanation, Method, PixelMap, Question, Session};
+use crate::cli::explanation::{Explanation, Method, Question, Session};
+use crate::cli::repeats::agreement;
 
 /// The measures of `--metrics` for a method, with words for people.
 const OF_METRICS: [(&str, &str); 5] = [
@@ -90,7 +91,6 @@ impl Wanted<'_> {
             (false, Some(_)) => self.session.pixel_maps(explanation)?,
             (false, None) => return Ok(measures),
         };
-        let input = explanation.photograph.picture(self.session.resize).input();
         for (i, map) in maps.iter().enumerate() {
             // Two maps of each class.
             let k = i / METHODS.len();
@@ -100,96 +100,24 @@ impl Wanted<'_> {
                 let curves = &explanation.faithfulness[i].1;
                 set("deletion", curves.deletion_area());
                 set("insertion", curves.insertion_area());
-                let pixels = inside(map);
-                set("sparseness", sparseness(&pixels) as f32);
-                let [drop, increase] = self.confidence(
-                    &explanation.maps.classification.probabilities,
-                    &input,
-                    map.class,
-                    &pixels,
-                )?;
-                set("confidence_drop", drop);
-                set("confidence_increase", increase);
+                let (sparseness, change) = self.session.concentration(explanation, map)?;
+                set("sparseness", sparseness);
+                set("confidence_drop", change.drop);
+                set("confidence_increase", f32::from(u8::from(change.rises)));
             }
             if let Some(boxes) = self.boxes {
-                let boxes: Vec<&ObjectBox> =
-                    boxes.iter().filter(|object| object.class == map.class).collect();
+                let boxes = boxes.iter().filter(|object| object.class == map.class);
+                let boxes: Vec<[f64; 4]> = boxes.map(|object| object.bounds).collect();
                 if !boxes.is_empty() {
-                    let evidence = match map.method {
-                        Method::Occlusion => explanation.evidence(k),
-                        Method::GradCam => map.pixels.clone(),
-                    };
-                    let [pointing, iou] = self.agreement(explanation, map, &evidence, &boxes)?;
-                    set("pointing", pointing);
-                    set("iou", iou);
+                    let (points, overlap) = agreement(explanation, map, &boxes, self.args.tolerance)?;
+                    set("pointing", f32::from(u8::from(points)));
+                    set("iou", overlap);
                 }
                 of.insert(BOXES.to_string(), boxes.len() as f32);
             }
         }
         Ok(measures)
     }
-
-    /// The share of the probability that is lost where only the evidence is seen, at least 0; and 1 if
-    /// the probability is larger there, else 0.
-    fn confidence(&self, before: &[f32], input: &Input, class: usize, pixels: &[f32]) -> Result<[f32; 2]> {
-        self.session.net.check_memory()?;
-        let after = self.session.net.classify(&dimmed(input, pixels)?).probabilities[class];
-        let before = before[class];
-        let drop = if before > 0.0 { ((before - after) / before).max(0.0) } else { 0.0 };
-        Ok([drop, f32::from(u8::from(after > before))])
-    }
-
-    /// 1 if the largest value of a map lies in a box or near it, else 0; and the intersection over union
-    /// of the box around the evidence with the best box. 0 and 0 for a map without evidence.
-    fn agreement(
-        &self,
-        explanation: &Explanation,
-        map: &PixelMap,
-        evidence: &[f32],
-        boxes: &[&ObjectBox],
-    ) -> Result<[f32; 2]> {
-        let Some(level) = Threshold::default().level(evidence)? else { return Ok([0.0; 2]) };
-        let photograph = &explanation.photograph;
-        let framing = photograph.framing(self.session.resize);
-        let largest = largest(&map.pixels);
-        let side = occlude::network::INPUT_SIDE;
-        let [y, x] = [(0, largest / side), (1, largest % side)]
-            .map(|(axis, at)| framing.to_photograph(axis, at as f64 + 0.5));
-        let near = boxes.iter().any(|object| distance([x, y], object.bounds) <= self.args.tolerance);
-        let bytes = photograph.height().saturating_mul(photograph.width()).saturating_mul(8);
-        memory::require("a region of the photograph", bytes)?;
-        let parts = framing.region_above(evidence, level).parts();
-        let iou = parts.first().map_or(0.0, |part| {
-            let around = part.bounds;
-            let around = [around.x0, around.y0, around.x1, around.y1].map(|edge| edge as f64);
-            boxes.iter().map(|object| overlap(around, object.bounds)).fold(0.0, f64::max)
-        });
-        Ok([f32::from(u8::from(near)), iou as f32])
-    }
-}
-
-/// The pixels of a map, without those outside of the region of mask centres.
-fn inside(map: &PixelMap) -> Vec<f32> {
-    map.pixels.iter().map(|&value| if value == f32::MIN { 0.0 } else { value }).collect()
-}
-
-/// The index of the largest value, the first of several.
-fn largest(map: &[f32]) -> usize {
-    (0..map.len()).fold(0, |best, i| if map[i] > map[best] { i } else { best })
-}
-
-/// The distance of a point from a box, in pixels; 0 inside.
-fn distance([x, y]: [f64; 2], [x0, y0, x1, y1]: [f64; 4]) -> f64 {
-    let outside = |at: f64, start: f64, end: f64| (start - at).max(at - end).max(0.0);
-    let (across, down) = (outside(x, x0, x1), outside(y, y0, y1));
-    (across * across + down * down).sqrt()
-}
-
-/// The area of the intersection of two boxes over that of their union.
-fn overlap(a: [f64; 4], b: [f64; 4]) -> f64 {
-    let area = |[x0, y0, x1, y1]: [f64; 4]| (x1 - x0).max(0.0) * (y1 - y0).max(0.0);
-    let both = area([a[0].max(b[0]), a[1].max(b[1]), a[2].min(b[2]), a[3].min(b[3])]);
-    both / (area(a) + area(b) - both)
 }
 
 /// The mean of a measure over the photographs that have it.
@@ -244,27 +172,4 @@ pub fn in_words(options: &BTreeMap<String, String>, means: &BTreeMap<String, Mea
         format!("{name:<40} {occlusion:<25} {gradcam:<25} {count}\n")
     };
     table(options, means).into_iter().map(line).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn boxes_are_compared_by_distance_and_overlap() {
-        let object = [10.0, 20.0, 30.0, 25.0];
-        for (point, expected) in [
-            ([12.0, 21.0], 0.0),
-            ([30.0, 25.0], 0.0),
-            ([7.0, 22.0], 3.0),
-            ([34.0, 28.0], 5.0),
-            ([20.0, 0.0], 20.0),
-        ] {
-            assert_eq!(distance(point, object), expected);
-        }
-        assert_eq!(overlap(object, object), 1.0);
-        assert_eq!(overlap(object, [20.0, 20.0, 40.0, 25.0]), 50.0 / 150.0);
-        assert_eq!(overlap(object, [30.0, 20.0, 40.0, 25.0]), 0.0);
-        assert_eq!(largest(&[-1.0, 3.0, 3.0, 2.0]), 1);
-    }
 }

@@ -6,6 +6,7 @@ use occlude::Error;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::explanation::Explanation;
+use crate::cli::output::subject::Subjects;
 use crate::cli::photographs::PhotographFile;
 
 /// The measures of the maps of a class, by their names as columns.

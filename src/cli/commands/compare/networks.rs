@@ -19,6 +19,7 @@ use crate::cli::output::figures::{drop_range, drop_scale, sizes};
 use crate::cli::output::files::OutputFolder;
 use crate::cli::output::json::{self, Moved};
 use crate::cli::output::names::stem;
+use crate::cli::output::subject::Subjects;
 use crate::cli::render::backdrop::Backdrop;
 use crate::cli::render::canvas::Canvas;
 use crate::cli::render::panels::{self, Arrangement, PanelRow};

@@ -9,6 +9,7 @@ use super::{ClassRegions, Placed, Searched, counted, percent};
 use crate::cli::args::Region;
 use crate::cli::explanation::{Explanation, fill_in_words};
 use crate::cli::output::figures::sizes;
+use crate::cli::output::subject::Subjects;
 use crate::cli::render::backdrop::Backdrop;
 use crate::cli::render::canvas::Canvas;
 use crate::cli::render::regions::{self, RegionPanel, panel_size};

@@ -22,6 +22,7 @@ use crate::cli::explanation::{Explanation, LoadedPhotograph, Session};
 use crate::cli::output::earlier;
 use crate::cli::output::files::OutputFolder;
 use crate::cli::output::names::stem;
+use crate::cli::output::subject::Subjects;
 use crate::cli::output::table::{LISTED, ascii, box_in_words, score, table};
 use crate::cli::render::canvas::{Format, encode_png};
 use crate::cli::terminal::console;
@@ -110,15 +111,8 @@ impl<'a> ClassRegions<'a> {
 }
 
 pub fn run(common: &Common, args: &Region) -> Result<ExitCode> {
-    if !args.sweep.activation.is_empty() {
-        return Err(Error::Option {
-            name: "--activation",
-            found: "with `occlude region`".to_string(),
-            expected: "--classes; `occlude explain` maps features".to_string(),
-        });
-    }
     let output = OutputFolder::check(&args.out)?;
-    if args.sweep.score.is_of_no_class() {
+    if args.sweep.score.choice.is_of_no_class() {
         return Err(Error::Option {
             name: "--score",
             found: "of no class".to_string(),

@@ -9,6 +9,7 @@ use occlude::{Feature, Shape, Upsampling};
 
 use crate::cli::args::arrays::{ARRAY_FILES, Arrays};
 use crate::cli::args::drawing::{CANVASES, COLOUR_RANGES, FORMATS, SHOWS, Shows, UPSAMPLINGS};
+use crate::cli::args::score::ScoreOption;
 use crate::cli::args::values::word_of;
 use crate::cli::args::{
     Aggregate, Common, Drawing, Explain, Figures, Robust, ScaleChoice, Show, Size, Sweep,
@@ -58,8 +59,7 @@ pub fn line(
         activation,
         aggregate,
         placement,
-        score: _,
-        groups,
+        score: ScoreOption { choice: _, groups },
         exhaustive,
         max_memory: _,
     } = sweep;

@@ -19,6 +19,7 @@ use crate::cli::args::{Common, Drawing, Explain};
 use crate::cli::explanation::{Explanation, Question, Session};
 use crate::cli::output::figures::{OTHER, UNCHANGED, drop_extent, drop_scale};
 use crate::cli::output::json;
+use crate::cli::output::subject::Subjects;
 use crate::cli::render::backdrop::Backdrop;
 use crate::cli::render::colours::{CATEGORIES, COLOURS, Colours};
 use crate::cli::render::scale::ScaleOrigin;

@@ -15,6 +15,7 @@ use crate::cli::args::Sweep;
 use crate::cli::explanation::{Explanation, fill_in_words};
 use crate::cli::masks::SegmentsChoice;
 use crate::cli::output::pairs::links_in_words;
+use crate::cli::output::subject::Subjects;
 use crate::cli::output::table::{self, LISTED};
 use crate::cli::render::backdrop::{Backdrop, CanvasShape};
 use crate::cli::render::canvas::Format;
