@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from ._occlude import Explanation
 
+    Box = Sequence[float]
+    Boxes = Union[Sequence[Box], Mapping[int, Sequence[Box]]]
+
 
 class Curves(NamedTuple):
     """The scores of a class while its pixels are covered (deletion) and uncovered (insertion)."""
@@ -31,6 +34,80 @@ class Curves(NamedTuple):
     shares: NDArray[np.float32]
     deletion: NDArray[np.float32]
     insertion: NDArray[np.float32]
+    #: The areas under both curves, 0 to 1 for a probability: a good map has a small and a large one.
+    deletion_area: float
+    insertion_area: float
+
+
+class Metrics(NamedTuple):
+    """Measures of a map, those of `occlude batch --metrics --boxes`."""
+
+    #: "occlusion" or "grad-cam": the method that made the map.
+    method: str
+    class_index: int
+    #: The areas under the curves of `Curves`.
+    deletion_area: float
+    insertion_area: float
+    #: How unevenly the magnitudes are distributed: their Gini index, from 0 (all the same) to nearly 1.
+    sparseness: float
+    #: The share of the probability that is lost where only the evidence is seen, 0 to 1. Its mean over photographs
+    #: is the average drop.
+    confidence_drop: float
+    #: True if the probability is larger there.
+    confidence_rises: bool
+    #: The pointing game: True if the strongest place is in a box or near it. None without boxes.
+    pointing: Optional[bool]
+    #: The intersection over union of the box around the evidence with the best box, 0 to 1. None without boxes.
+    iou: Optional[float]
+
+
+class Pair(NamedTuple):
+    """Two places that are covered together."""
+
+    #: Their indices in `Interactions.places`.
+    places: tuple[int, int]
+    #: What the sum of the single drops misses.
+    missed: float
+    #: The Shapley-Taylor interaction index.
+    index: float
+
+
+class Interactions(NamedTuple):
+    """The strongest places of a map, covered in every combination."""
+
+    class_index: int
+    #: The centres of the masks, row and column, `(places, 2)`.
+    places: NDArray[np.int64]
+    #: The drops of the places, each covered alone, `(places,)`.
+    drops: NDArray[np.float32]
+    #: The scores of all combinations, `(2 ** places,)`: bit `i` of the index is set where place `i` is covered.
+    scores: NDArray[np.float32]
+    pairs: list[Pair]
+
+
+class Robust(NamedTuple):
+    """The maps of a class with several masks, combined."""
+
+    class_index: int
+    #: The mean of the maps, each divided by its largest magnitude, `(ny, nx)`, -1 to 1.
+    mean: NDArray[np.float32]
+    #: The number of maps that have the sign of the mean, `(ny, nx)`.
+    agreeing: NDArray[np.int64]
+    #: The least number that counts as agreement, four fifths of the maps.
+    needed: int
+    #: The share of the positions that have it, 0 to 1.
+    agreement: float
+    #: Row and column of the centre of the strongest place, and the number of maps in which it is among the strongest
+    #: tenth; None if no value of the mean is positive.
+    strongest: Optional[tuple[int, int, int]]
+    #: The maps, `(maps, ny, nx)`.
+    maps: NDArray[np.float32]
+    #: The height and width of the mask of each map, `(maps, 2)`.
+    mask_sizes: NDArray[np.int64]
+    #: The fill of each map: (red, green, blue), or a name.
+    mask_values: list[Any]
+    #: Pearson's correlation of each map with the mean, -1 to 1, `(maps,)`; NaN if one of both is constant.
+    correlations: NDArray[np.float32]
 
 
 class Part(NamedTuple):
@@ -179,7 +256,68 @@ class Maps:
     def faithfulness(self) -> list[Curves]:
         """The curves of each class for this map and for Grad-CAM; empty unless `faithfulness` was asked for."""
         found = self._explanation.faithfulness
-        return [Curves(method, index, *map(np.asarray, arrays)) for method, index, arrays in found]
+        return [Curves(method, index, *map(np.asarray, arrays), *areas) for method, index, arrays, areas in found]
+
+    @cached_property
+    def pairs(self) -> list[Interactions]:
+        """The interactions of the strongest places of each class; empty unless `pairs` was asked for."""
+        return [
+            Interactions(
+                of["class"],
+                np.array([(place["y"], place["x"]) for place in of["places"]], np.int64).reshape(-1, 2),
+                np.array([place["drop"] for place in of["places"]], np.float32),
+                np.array(of["scores"], np.float32),
+                [Pair(tuple(pair["places"]), pair["missed"], pair["index"]) for pair in of["pairs"]],
+            )
+            for of in json.loads(self._explanation.pairs)
+        ]
+
+    @cached_property
+    def robust(self) -> list[Robust]:
+        """The maps of each class with other masks, combined; empty unless `robust` was asked for."""
+        return [
+            Robust(
+                of["class"],
+                np.array(of["mean"], np.float32),
+                np.array(of["agreeing"], np.int64),
+                of["needed"],
+                of["agreement"],
+                of["strongest"] and (of["strongest"]["y"], of["strongest"]["x"], of["strongest"]["among"]),
+                np.array([each["map"] for each in of["maps"]], np.float32),
+                np.array([each["mask_size"] for each in of["maps"]], np.int64),
+                [each["mask_value"] for each in of["maps"]],
+                np.array([each["correlation"] for each in of["maps"]], np.float32),
+            )
+            for of in json.loads(self._explanation.robust)
+        ]
+
+    def metrics(self, *, boxes: Optional[Boxes] = None, tolerance: float = 15.0) -> list[Metrics]:
+        """Measures the map of each class, and its Grad-CAM map beside it, as `occlude batch` does.
+
+        `boxes`: the objects of the class on the photograph, a list of (left, top, right, bottom) edges in pixels; for
+        maps of several classes a dictionary from the index of a class to such a list.
+        `tolerance`: the distance in pixels at which the strongest place counts as in a box.
+
+        Deletion and insertion take 200 classifications for each class. Raises `ValueError` for a box without pixels,
+        for boxes of a class without a map, and for maps whose score has no class.
+        """
+        classes = self.classes.tolist()
+        if boxes is None:
+            boxes = {}
+        elif not isinstance(boxes, Mapping):
+            if len(classes) != 1:
+                raise ValueError(f"boxes are a list, expected a dictionary from each of the classes {classes} to its boxes")
+            boxes = {classes[0]: boxes}
+        unknown = [index for index in boxes if index not in classes]
+        if unknown:
+            raise ValueError(f"boxes of class {unknown[0]} are not possible: expected classes among {classes}")
+        of = {int(index): [tuple(map(float, box)) for box in listed] for index, listed in boxes.items()}
+        if any(len(box) != 4 for listed in of.values() for box in listed):
+            raise ValueError("a box has another number of edges than 4, expected (left, top, right, bottom)")
+        return [
+            Metrics(method, index, *areas, sparseness, *change, *(agreement or (None, None)))
+            for method, index, areas, sparseness, change, agreement in self._explanation.metrics(of, tolerance)
+        ]
 
     def region(self, k: int = 0, *, threshold: Union[str, float] = 0.5) -> Region:
         """The pixels of the photograph that hold the evidence for the `k`-th class, as `occlude region` finds them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
 
     Classes = Union[str, int, Iterable[Union[str, int]]]
     Size = Union[str, int, Sequence[int]]
+
+
+#: The options of a sweep that `check` takes.
+CHECKED = {
+    *("mask_size", "stride", "mask_value", "mask_picture", "mask_shape", "mask_channel", "inverse", "segments"),
+    *("mask_clipping", "region", "placement", "score", "groups", "exhaustive", "max_memory"),
+}
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,57 @@ class GradCam(NamedTuple):
     maps: NDArray[np.float32]
     #: The layer whose channels are weighted.
     layer: str
+
+
+class Rise(NamedTuple):
+    """Maps of RISE, with the spread of their estimates."""
+
+    #: `(classes,)`, int64
+    classes: NDArray[np.int64]
+    #: The name of the subject of each map.
+    labels: list[str]
+    #: The score of each class for the whole picture, `(classes,)`.
+    base_scores: NDArray[np.float32]
+    #: About the mean score of the masked pictures that show a pixel, `(classes, 224, 224)`, in the unit of the score.
+    maps: NDArray[np.float32]
+    #: The standard error of each of these values.
+    standard_errors: NDArray[np.float32]
+    #: The root mean square of the errors as a share of the range of each map without its noise, `(classes,)`; infinite
+    #: where the map is no more than noise.
+    precisions: NDArray[np.float32]
+    #: The number of masks.
+    masks: int
+
+
+class Check(NamedTuple):
+    """A repetition of a map under a change, and what follows."""
+
+    name: str
+    #: The score of both maps: the logit, where the probability is nearly constant.
+    score: str
+    #: The correlation of the ranks with the map, -1 to 1, and Pearson's; None if one map is constant.
+    spearman: Optional[float]
+    pearson: Optional[float]
+    #: "passed", "not passed" or "inconclusive", and the rule.
+    verdict: str
+    passed_if: str
+    meaning: str
+    #: The map under the change, `(ny, nx)`.
+    map: NDArray[np.float32]
+
+
+class Checks(NamedTuple):
+    """The checks of the map of a class."""
+
+    #: The index and the names of the class; None if the score has no class.
+    class_index: Optional[int]
+    label: str
+    base_score: float
+    #: The map, `(ny, nx)`.
+    map: NDArray[np.float32]
+    checks: list[Check]
+    #: The photograph, the network and the options, with the names of `check.json`.
+    info: dict[str, Any]
 
 
 class GoogLeNet:
@@ -139,6 +198,10 @@ class GoogLeNet:
         exhaustive: bool = False,
         max_memory: Union[str, int, None] = None,
         faithfulness: bool = False,
+        pairs: Optional[int] = None,
+        robust: bool = False,
+        robust_size: Optional[Sequence[Size]] = None,
+        robust_fill: Optional[Sequence[Union[str, float, Sequence[float]]]] = None,
         threads: Optional[int] = None,
         resize: Optional[str] = None,
         progress: Progress = None,
@@ -165,6 +228,9 @@ class GoogLeNet:
         `exhaustive`: recompute everything at each position; the same bits, slower.
         `max_memory`: bytes, or "500M".
         `faithfulness`: measure deletion and insertion, too.
+        `pairs`: also cover this number of the strongest places in every combination, 2 to 10.
+        `robust`: also repeat the map with each size of `robust_size` (30, 45, 60) and each fill of `robust_fill`
+        ("auto", "blur", "mean").
         `threads`: one per core by default; the results do not depend on it.
         `resize`: as for the network.
         `progress`: None for a bar of tqdm in terminals and notebooks, True, False, or a function(done, total).
@@ -197,12 +263,94 @@ class GoogLeNet:
             exhaustive=exhaustive,
             max_memory=max_memory,
             faithfulness=faithfulness,
+            pairs=pairs,
+            robust=robust,
+            robust_size=robust_size,
+            robust_fill=robust_fill,
             threads=threads,
             resize=resize,
         )
         coarse = None if progressive is None else lambda found: progressive(Maps(found))
         with listener(progress) as told:
             return Maps(self._network.explain(source(image), options, told, coarse))
+
+    def check(
+        self,
+        image: Image,
+        classes: Classes = "top1",
+        *,
+        threads: Optional[int] = None,
+        resize: Optional[str] = None,
+        progress: Progress = None,
+        **sweep: Any,
+    ) -> Checks:
+        """Checks whether a map explains the network: repeats it with shuffled layers, for another class, with noise of
+        one grey level, and on another number of threads.
+
+        `classes`: the class whose map is checked, and the other one; by default the two most probable ones.
+        `sweep`: the options of `explain` for the sweep, such as `mask_size`, `stride` and `score`, apart from
+        `activation` and `aggregate`.
+
+        The weights file is read again. Raises `WeightsError` if it has changed.
+        """
+        unknown = sorted(set(sweep) - CHECKED)
+        if unknown:
+            raise TypeError(f"{unknown[0]} is no option of check(): expected {', '.join(sorted(CHECKED))}")
+        options = words(classes=classes, threads=threads, resize=resize, **sweep)
+        with listener(progress) as told:
+            info = json.loads(self._network.check(source(image), options, told))
+        checks = [
+            Check(**{name: each[name] for name in Check._fields[:-1]}, map=np.array(each["map"], np.float32))
+            for each in info.pop("checks")
+        ]
+        index, label, base_score = (info.pop(name) for name in ("class", "label", "base_score"))
+        return Checks(index, label, base_score, np.array(info.pop("map"), np.float32), checks, info)
+
+    def rise(
+        self,
+        image: Image,
+        classes: Classes = "top1",
+        *,
+        masks: int = 1000,
+        precision: Optional[float] = None,
+        grid: Size = "auto",
+        probability: float = 0.5,
+        seed: int = 1,
+        mask_value: Union[str, float, Sequence[float]] = "mean",
+        score: str = "probability",
+        groups: Optional[Any] = None,
+        threads: Optional[int] = None,
+        resize: Optional[str] = None,
+        progress: Progress = None,
+    ) -> Rise:
+        """Maps of the classes, at most 20, by RISE: random masks over the whole picture, for comparison.
+
+        `masks`: the largest number of masks, 2 to 1000000.
+        `precision`: stop as soon as the standard error is this share of the range of each map, above 0 to 1.
+        `grid`: rows and columns of the cells of a mask, 1 to 112, or (rows, columns); "auto" is 7.
+        `probability`: that a cell is visible, above 0 and below 1. `seed`: of the masks.
+        `mask_value`: the fill of what is dark, as for `explain`.
+        `score`, `groups`, `threads`, `resize`: as for `explain`. `progress`: the same, with masks for positions.
+        """
+        options = words(
+            classes=classes,
+            masks=masks,
+            precision=precision,
+            grid=grid,
+            probability=probability,
+            seed=seed,
+            mask_value=mask_value,
+            score=score,
+            groups=groups,
+            threads=threads,
+            resize=resize,
+        )
+        with listener(progress) as told:
+            index, labels, base_scores, maps, errors, precisions, used = self._network.rise(
+                source(image), options, told
+            )
+        arrays = (np.asarray(array) for array in (base_scores, maps, errors, precisions))
+        return Rise(np.asarray(index), labels, *arrays, used)
 
     def gradcam(
         self,

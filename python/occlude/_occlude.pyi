@@ -49,6 +49,20 @@ class Network:
         progress: Optional[Callable[[int, int], Any]],
         coarse: Optional[Callable[[Explanation], Any]],
     ) -> Explanation: ...
+    def check(
+        self, source: Source, options: list[str], progress: Optional[Callable[[int, int], Any]]
+    ) -> str: ...
+    def rise(
+        self, source: Source, options: list[str], progress: Optional[Callable[[int, int], Any]]
+    ) -> tuple[
+        NDArray[np.int64],
+        list[str],
+        NDArray[np.float32],
+        NDArray[np.float32],
+        NDArray[np.float32],
+        NDArray[np.float32],
+        int,
+    ]: ...
     def gradcam(
         self, source: Source, options: list[str]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32], str]: ...
@@ -107,7 +121,16 @@ class Explanation:
     @property
     def area(self) -> list[int]: ...
     @property
-    def faithfulness(self) -> list[tuple[str, int, list[NDArray[np.float32]]]]: ...
+    def faithfulness(self) -> list[tuple[str, int, list[NDArray[np.float32]], list[float]]]: ...
+    @property
+    def pairs(self) -> str: ...
+    @property
+    def robust(self) -> str: ...
+    def metrics(
+        self, boxes: dict[int, list[tuple[float, ...]]], tolerance: float
+    ) -> list[
+        tuple[str, int, list[float], float, tuple[float, bool], Optional[tuple[bool, float]]]
+    ]: ...
     def region(
         self, k: int, options: list[str]
     ) -> tuple[Optional[float], NDArray[np.uint8], list[tuple[int, list[int], list[NDArray[np.int64]]]]]: ...

@@ -1,5 +1,7 @@
 //! The result of a sweep: arrays, files, the report.
 
+use std::collections::HashMap;
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::slice;
@@ -18,10 +20,13 @@ use crate::cli::explanation::{self, Session};
 use crate::cli::output::figures::drop_range;
 use crate::cli::output::files::{self, OutputFolder};
 use crate::cli::output::json::{Provenance, RunInfo, SweepOptions};
+use crate::cli::output::subject::Subjects;
 use crate::cli::output::{json, report, results};
+use crate::cli::repeats::agreement;
+use crate::cli::terminal::threads::on_threads;
 use crate::errors::exception;
 use crate::parse;
-use crate::watch::quietly;
+use crate::watch::{quietly, watched};
 
 /// The options of a run.
 pub struct Run {
@@ -34,6 +39,10 @@ pub struct Run {
 
 /// The level, the pixels and the parts of the evidence for a class.
 type Found = (Option<f32>, Array, Vec<(usize, [usize; 4], Vec<Array>)>);
+
+/// The measures of a map: method, class, areas of deletion and insertion, sparseness, the fall of the
+/// probability and whether it rises, and with boxes the pointing game and the overlap.
+type Measured = (&'static str, usize, [f32; 2], f32, (f32, bool), Option<(bool, f32)>);
 
 /// What `map.json` says beside its numbers.
 #[derive(Serialize)]
@@ -82,10 +91,10 @@ impl Explanation {
         json::line(&Facts { origin: found.provenance(), sweep: found.sweep_options(), run: found.run_info() })
     }
 
-    /// The first name of each class.
+    /// The first name of the subject of each map.
     #[getter]
-    fn labels(&self) -> Vec<&str> {
-        self.found.maps.classes.iter().map(|&class| self.found.labels.short(class)).collect()
+    fn labels(&self) -> Vec<String> {
+        (0..self.found.maps.classes.len()).map(|k| self.found.short_subject(k)).collect()
     }
 
     #[getter]
@@ -212,17 +221,63 @@ impl Explanation {
         Array::new(values, &[count, y1 - y0, x1 - x0])
     }
 
-    /// The curves of each method for each class: method, class, shares, deletion, insertion.
+    /// The curves of each method for each class: method, class, shares, deletion, insertion, and the areas of
+    /// deletion and insertion.
     #[getter]
-    fn faithfulness(&self) -> Vec<(&'static str, usize, [Array; 3])> {
+    fn faithfulness(&self) -> Vec<(&'static str, usize, [Array; 3], [f32; 2])> {
         let array = |values: &Vec<f32>| Array::new(values.clone(), &[values.len()]);
         let curves = self.found.faithfulness.iter();
         curves
             .map(|(method, curves)| {
                 let arrays = [&curves.shares, &curves.deletion, &curves.insertion].map(array);
-                (method.name(), curves.class, arrays)
+                (method.name(), curves.class, arrays, [curves.deletion_area(), curves.insertion_area()])
             })
             .collect()
+    }
+
+    /// The fields `pairs` and `robust` of `map.json`, JSON lists.
+    #[getter]
+    fn pairs(&self) -> String {
+        json::line(&json::interactions(&self.found))
+    }
+
+    #[getter]
+    fn robust(&self) -> String {
+        json::line(&json::repetitions(&self.found))
+    }
+
+    /// The measures of each map and its Grad-CAM map. `boxes` are those of each class on the photograph.
+    fn metrics(
+        &self,
+        py: Python<'_>,
+        boxes: HashMap<usize, Vec<[f64; 4]>>,
+        tolerance: f64,
+    ) -> PyResult<Vec<Measured>> {
+        let args = self.with(vec!["--faithfulness".into()])?.1;
+        args.check().map_err(exception)?;
+        let (run, mut found) = (self.run.clone(), (*self.found).clone());
+        let session = Session { cancel: Arc::default(), ..self.run.session.clone() };
+        let cancel = session.cancel.clone();
+        watched(
+            py,
+            &cancel,
+            |event: Infallible| match event {},
+            move |_| {
+                on_threads(args.pool.threads, || {
+                    let question = session.question(session.classes(&args.classes)?, &run.args.sweep)?;
+                    let maps = session.measure(&mut found, &question, &|_| ())?;
+                    let measured = maps.iter().zip(&found.faithfulness).map(|(map, (method, curves))| {
+                        let (sparseness, change) = session.concentration(&found, map)?;
+                        let boxes =
+                            boxes.get(&map.class).map(|boxes| agreement(&found, map, boxes, tolerance));
+                        let areas = [curves.deletion_area(), curves.insertion_area()];
+                        let change = (change.drop, change.rises);
+                        Ok((method.name(), map.class, areas, sparseness, change, boxes.transpose()?))
+                    });
+                    measured.collect()
+                })
+            },
+        )
     }
 
     /// The evidence for the `k`-th class on the photograph: the smallest drop in it, its pixels, and its

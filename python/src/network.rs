@@ -1,17 +1,20 @@
-//! The network: classification, the sweep, Grad-CAM.
+//! The network: classification, the sweep, its checks, Grad-CAM, RISE.
 
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-use occlude::{Labels, Progress, Result};
+use occlude::network::INPUT_SIDE;
+use occlude::{Error, Labels, Progress, Result};
 use pyo3::prelude::*;
 
 use crate::array::Array;
 use crate::cli::args::{Command, Common};
+use crate::cli::checks;
 use crate::cli::checksum::load_and_hash;
 use crate::cli::explanation::{self, Session, require_finite};
+use crate::cli::output::subject::{NamedRise, Subjects};
 use crate::cli::output::table;
 use crate::cli::terminal::threads::on_threads;
 use crate::cli::weights;
@@ -28,9 +31,14 @@ pub struct Network {
     options: Vec<OsString>,
 }
 
+/// The classes of RISE and their names, the scores without a mask, the maps, the standard errors, the precisions,
+/// the number of masks.
+type RiseArrays = (Array, Vec<String>, Array, Array, Array, Array, usize);
+
 /// An event of a sweep.
 enum Event {
-    Progress(Progress),
+    /// What is done, and all that is to do.
+    Progress(usize, usize),
     /// A map of which some positions have the values of neighbours.
     Coarse(Box<explanation::Explanation>),
 }
@@ -125,10 +133,11 @@ impl Network {
         let arguments = parse(&words)?;
         let session = self.at(&arguments.common);
         let Command::Explain(args) = arguments.command else { unreachable!("the command is given") };
+        args.check().map_err(exception)?;
         let run = Arc::new(Run { session, common: arguments.common, args: *args, words });
         let wants_coarse = coarse.is_some();
         let listen = |event| match (event, &progress, &coarse) {
-            (Event::Progress(now), Some(progress), _) => progress.call1(py, (now.done, now.total)).map(drop),
+            (Event::Progress(done, total), Some(progress), _) => progress.call1(py, (done, total)).map(drop),
             (Event::Coarse(found), _, Some(coarse)) => {
                 coarse.call1(py, (Explanation::new(run.clone(), *found),)).map(drop)
             }
@@ -142,18 +151,80 @@ impl Network {
                 let Run { session, args, .. } = &*here;
                 let source = source.load()?;
                 let question = session.question(session.classes(&args.classes)?, &args.sweep)?;
-                let progress = |now| tell(Event::Progress(now));
+                let progress = |done, total| tell(Event::Progress(done, total));
+                let of_masks = |now: Progress| progress(now.done, now.total);
                 let coarse = |found: &explanation::Explanation| tell(Event::Coarse(Box::new(found.clone())));
                 let coarse: &(dyn Fn(&explanation::Explanation) + Sync) = &coarse;
                 let coarse = wants_coarse.then_some(coarse);
-                let mut found = session.sweep(source, &question, &progress, coarse)?;
-                if args.faithfulness {
-                    session.measure(&mut found, &question, &progress)?;
-                }
+                let mut found = session.sweep(source, &question, &of_masks, coarse)?;
+                session.go_on(&mut found, &question, args, &progress)?;
                 Ok(found)
             })
         })?;
         Ok(Explanation::new(run, found))
+    }
+
+    /// Checks a map. Returns the contents of `check.json`.
+    fn check(
+        &self,
+        py: Python<'_>,
+        source: Source,
+        options: Vec<OsString>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<String> {
+        let arguments = parse(&self.words("check", options, &source))?;
+        let Command::Check(args) = arguments.command else { unreachable!("the command is given") };
+        let (session, common) = (self.at(&arguments.common), arguments.common);
+        let file = self.weights().map_or("builtin".to_string(), |file| file.display().to_string());
+        let cancel = session.cancel.clone();
+        watched(py, &cancel, told(py, progress), move |events: &Sender<(usize, usize)>| {
+            on_threads(args.pool.threads, || {
+                let question = session.question(session.classes(&args.classes)?, &args.sweep)?;
+                let (weights, sha256) = load_and_hash(&session.weights_source, common.transform_input)?;
+                if sha256 != session.weights_sha256 {
+                    let problem = "has changed since the network was loaded: load the network again";
+                    return Err(Error::Weights { name: file, problem: problem.to_string() });
+                }
+                // The listener has gone after an exception.
+                let progress = |done, total| _ = events.send((done, total));
+                Ok(checks::check(&session, weights, source.load()?, &question, &progress)?.json())
+            })
+        })
+    }
+
+    /// Runs RISE.
+    fn rise(
+        &self,
+        py: Python<'_>,
+        source: Source,
+        options: Vec<OsString>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<RiseArrays> {
+        let arguments = parse(&self.words("rise", options, &source))?;
+        let Command::Rise(args) = arguments.command else { unreachable!("the command is given") };
+        let session = self.at(&arguments.common);
+        let (cancel, labels) = (session.cancel.clone(), session.labels.clone());
+        let found = watched(py, &cancel, told(py, progress), move |events: &Sender<(usize, usize)>| {
+            on_threads(args.pool.threads, || {
+                let question = session.rise_question(&args)?;
+                // As above.
+                let progress = |now: Progress| _ = events.send((now.done, now.total));
+                session.rise(question, &source.load()?, &progress)
+            })
+        })?;
+        let maps = NamedRise { found: &found, labels: &labels };
+        let count = found.maps.len();
+        let names = (0..count).map(|k| maps.short_subject(k)).collect();
+        let pixels = [count, INPUT_SIDE, INPUT_SIDE];
+        Ok((
+            Array::new(found.classes, &[count]),
+            names,
+            Array::new(found.base_scores, &[count]),
+            Array::new(found.maps.concat(), &pixels),
+            Array::new(found.standard_errors.concat(), &pixels),
+            Array::new(found.precisions, &[count]),
+            found.masks,
+        ))
     }
 
     /// The classes, their Grad-CAM maps and the layer.
@@ -210,6 +281,14 @@ impl Network {
         score: &str,
     ) -> PyResult<(f32, Array, Array)> {
         tensor::sweep(py, &self.session.net, input, class, mask_size, stride, rgb, region, score)
+    }
+}
+
+/// A function that tells the progress to one of Python's, if there is one.
+fn told(py: Python<'_>, progress: Option<Py<PyAny>>) -> impl FnMut((usize, usize)) -> PyResult<()> {
+    move |now| match &progress {
+        Some(progress) => progress.call1(py, now).map(drop),
+        None => Ok(()),
     }
 }
 

@@ -115,8 +115,6 @@ def test_every_option_of_the_command_is_here():
     known = set()
     for method in (occlude.GoogLeNet.__init__, occlude.GoogLeNet.explain, occlude.Maps.save, occlude.Maps.report):
         known |= set(inspect.signature(method).parameters)
-    # These belong to the command alone.
-    known |= {"pairs", "robust", "robust_size", "robust_fill"}
     # These are methods of the result.
     known |= {"out", "report", "json"}
     assert options - known == {"help"}
