@@ -17,8 +17,8 @@ use serde::Serialize;
 
 use crate::cli::args::{Common, Serve};
 use crate::cli::explanation::Session;
+use crate::cli::output::report::escape::script_data;
 use crate::cli::output::report::template::filled;
-use crate::cli::output::report::template::script_data;
 use crate::cli::page::{calls, text};
 use crate::cli::source;
 use crate::cli::terminal::interrupt::DeferredSignals;

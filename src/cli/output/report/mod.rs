@@ -2,6 +2,7 @@
 //! them. It loads no other files; its content security policy forbids that.
 
 mod command;
+pub mod escape;
 mod sections;
 pub mod template;
 mod words;
@@ -23,8 +24,9 @@ use crate::cli::output::subject::Subjects;
 use crate::cli::render::backdrop::Backdrop;
 use crate::cli::render::colours::{CATEGORIES, COLOURS, Colours};
 use crate::cli::render::scale::ScaleOrigin;
+use escape::{policy, script_data, text};
 use sections::MOST_CLASSES;
-use template::{filled, policy, script_data, text};
+use template::filled;
 use words::Words;
 
 /// The number of colours in a table, that of `jet`.

@@ -10,7 +10,7 @@ use occlude::network::geometry::Rect;
 use occlude::text::shown;
 use occlude::{Labels, MaskValue, OcclusionMaps, Resize};
 
-use super::template::text;
+use super::escape::text;
 use crate::cli::args::Sweep;
 use crate::cli::explanation::{Explanation, fill_in_words};
 use crate::cli::masks::SegmentsChoice;
