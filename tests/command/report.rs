@@ -964,3 +964,31 @@ pub fn decode_base64(text: &str) -> Vec<u8> {
     }
     bytes
 }
+
+/// The heading, and Grad-CAM beside the map, belong to what is mapped, which need not be the answer.
+#[test]
+fn a_report_is_about_what_it_maps() {
+    let folder = folder();
+    for (score, subject) in [
+        ("probability", "Evidence for “<span id=\"subject\">tiger shark"),
+        ("margin", "Evidence for “<span id=\"subject\">tiger shark"),
+        ("group:dog", "Evidence for “<span id=\"subject\">dog (118 classes)</span>”"),
+        ("entropy", "Uncertainty of the whole answer"),
+    ] {
+        let is_of_class = ["probability", "margin"].contains(&score);
+        let mut arguments = vec!["explain", "picture.png", "--stride", "112", "--score", score];
+        arguments.extend(["--report", "page.html"]);
+        arguments.extend(if is_of_class { &["--classes", "3"][..] } else { &[] });
+        succeed(seeded(&folder, &arguments));
+        let page = fs::read_to_string(folder.path().join("page.html")).unwrap();
+        assert!(
+            page.contains(&format!("<h1>{subject}")),
+            "{score}: {}",
+            &page[page.find("<h1>").unwrap()..][..200]
+        );
+        assert!(page.contains("picture.png: GoogLeNet’s answer is “"), "{score}");
+        assert_eq!(page.contains("Comparison with Grad-CAM"), is_of_class, "{score}");
+        assert_eq!(page.contains("\"gradcam\":[]"), !is_of_class, "{score}");
+        assert_eq!(page.contains("The map beside it is of another score"), score == "margin");
+    }
+}

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use occlude::text::shown;
-use occlude::{GradCam, Placement, Result, Segments, Upsampling};
+use occlude::{GradCam, Placement, Result, Score, Segments, Upsampling};
 use serde::Serialize;
 
 use crate::cli::args::drawing::COLOUR_RANGES;
@@ -74,7 +74,7 @@ struct PageData<'a> {
     left_out: usize,
     /// For each class, a warning about colours that could mislead; otherwise empty.
     cautions: Vec<String>,
-    /// The Grad-CAM maps, `[class][7][7]`.
+    /// The Grad-CAM maps, `[class][7][7]`; none for a score that is of no class.
     gradcam: Vec<Vec<&'a [f32]>>,
     /// The colour maps by name.
     tables: BTreeMap<&'static str, ColourTable>,
@@ -131,13 +131,21 @@ pub fn page(
 ) -> Result<String> {
     let maps = &explanation.maps;
     let held = &maps.classes[..maps.classes.len().min(MOST_CLASSES)];
-    let gradcam = session.net.grad_cam(&session.forward(&explanation.photograph)?, held)?;
+    let gradcam = match maps.score.is_of_class() {
+        true => Some(session.net.grad_cam(&session.forward(&explanation.photograph)?, held)?),
+        false => None,
+    };
     let predicted = maps.classification.best();
     let drawing = &args.figures.drawing;
     let backdrop = Backdrop::large(&explanation.photograph, explanation.resize, drawing.canvas.shape);
     let [height, width] = backdrop.size;
     let image = explanation.image.file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
-    let label = shown(explanation.labels.words(predicted));
+    let subject = explanation.subject(0);
+    let (subject, label) = (shown(&subject), shown(explanation.labels.words(predicted)));
+    let heading = match maps.score {
+        Score::Entropy => "Uncertainty of the whole answer".to_string(),
+        _ => format!("Evidence for “<span id=\"subject\">{}</span>”", text(&subject)),
+    };
     let probability = maps.classification.probabilities[predicted];
     let words = Words::of(maps);
     let [before, covered, change] = words.columns;
@@ -149,12 +157,12 @@ pub fn page(
         TEMPLATE,
         &[
             ("policy", policy(STYLE, SCRIPT)),
-            ("title", text(&format!("{label} · {image} · occlude"))),
+            ("title", text(&format!("{subject} · {image} · occlude"))),
             ("style", STYLE.to_string()),
-            ("heading", text(&format!("Evidence for “{label}”"))),
+            ("heading", heading),
             (
                 "subheading",
-                text(&format!("{image}: predicted class of GoogLeNet, probability {probability:.3}")),
+                text(&format!("{image}: GoogLeNet’s answer is “{label}”, probability {probability:.3}")),
             ),
             ("done", words.done.to_string()),
             ("positive", meaning(0)),
@@ -172,6 +180,7 @@ pub fn page(
             ("alt", text(&format!("The photograph {image}"))),
             ("photograph", sections::picture(backdrop.size, &backdrop.pixels)),
             ("top", sections::top(maps, &explanation.labels)),
+            ("gradcam", sections::gradcam(maps)),
             ("robust", sections::robust(explanation)),
             ("pairs", sections::pairs(explanation, drawing.canvas.shape)),
             ("faithfulness", sections::faithfulness(explanation)),
@@ -188,7 +197,17 @@ pub fn page(
                 )),
             ),
             ("map", script_data(&json::first_maps(explanation, MOST_CLASSES))),
-            ("more", script_data(&json::line(&more(explanation, &backdrop, &gradcam, drawing, run, words)))),
+            (
+                "more",
+                script_data(&json::line(&more(
+                    explanation,
+                    &backdrop,
+                    gradcam.as_ref(),
+                    drawing,
+                    run,
+                    words,
+                ))),
+            ),
             ("script", SCRIPT.to_string()),
         ],
     ))
@@ -197,7 +216,7 @@ pub fn page(
 fn more<'a>(
     explanation: &'a Explanation,
     backdrop: &Backdrop,
-    gradcam: &'a GradCam,
+    gradcam: Option<&'a GradCam>,
     drawing: &Drawing,
     run: [f32; 2],
     words: Words,
@@ -209,6 +228,7 @@ fn more<'a>(
     let [rows, columns] = if maps.segments.is_some() { [0; 2] } else { maps.grid };
     let predicted = maps.classification.best();
     let mapped = maps.classes.iter().take(MOST_CLASSES);
+    let held = mapped.len();
     let occurring = mapped.chain(&maps.argmax).chain([&predicted]);
     let area = lattice.area();
     let row = |row| {
@@ -229,7 +249,7 @@ fn more<'a>(
         framing: [0, 1].map(|axis| backdrop.edges(axis)),
         words,
         parts: maps.segments.as_ref().map_or_else(Vec::new, runs),
-        survivors: (0..gradcam.classes.len())
+        survivors: (0..held)
             .filter_map(|k| explanation.survivors_in_words(k))
             .map(|words| sections::upper(&words))
             .collect(),
@@ -238,17 +258,17 @@ fn more<'a>(
         rows: (0..rows).map(row).collect(),
         columns: (0..columns).map(column).collect(),
         left_out: maps.classes.len().saturating_sub(MOST_CLASSES),
-        cautions: (0..gradcam.classes.len())
+        cautions: (0..held)
             .map(|k| {
                 let (map, _) = explanation.drops(k);
                 let scale = drop_scale(drawing, &map, run);
                 explanation.caution(k, &map, scale.limit())
             })
             .collect(),
-        gradcam: (0..gradcam.classes.len())
-            .map(|k| gradcam.maps.chunks(gradcam.grid[1]).skip(k * gradcam.grid[0]).take(gradcam.grid[0]))
-            .map(Iterator::collect)
-            .collect(),
+        gradcam: gradcam.map_or_else(Vec::new, |gradcam| {
+            let rows: Vec<_> = gradcam.maps.chunks(gradcam.grid[1]).collect();
+            rows.chunks(gradcam.grid[0]).map(<[_]>::to_vec).collect()
+        }),
         tables: COLOURS
             .iter()
             .map(|&(name, colours)| {

@@ -241,6 +241,8 @@ function showView() {
   canvas.setAttribute("aria-label",
     (classes ? words.classes : `Map of ${map.classes[state.view].label}`) +
     `, over the photograph. ${words.keys}`);
+  // The heading of entropy names no subject.
+  if (element("subject")) element("subject").textContent = map.classes[shownClass()].label;
   showMeaning();
   listStrongest();
   showPosition();
@@ -287,6 +289,7 @@ function drawMultiplesBar() {
 }
 
 function drawGradcam() {
+  if (!more.gradcam.length) return;
   const k = shownClass();
   const name = map.classes[k].label;
   drawGrid(element("pair-occlusion"), drops(k));
@@ -295,6 +298,7 @@ function drawGradcam() {
   element("pair-occlusion").setAttribute("aria-label", `Occlusion map of ${name}`);
   element("pair-gradcam").setAttribute("aria-label", `Grad-CAM of ${name}`);
   element("pair-class").textContent = name;
+  element("gradcam-caption").textContent = more.gradcam[k].flat().some((value) => value > 0) ? "Grad-CAM" : "Grad-CAM: no evidence for the class";
 }
 
 // The mean of the maps with other masks, and these maps.
@@ -334,7 +338,7 @@ function shape(small, longest) {
 }
 
 function build() {
-  ["pair-occlusion", "pair-gradcam"].forEach((id) => shape(element(id), 2 * side));
+  if (more.gradcam.length) ["pair-occlusion", "pair-gradcam"].forEach((id) => shape(element(id), 2 * side));
   const view = element("view");
   map.classes.forEach(({ index, base_score }, k) => view.add(new Option(`${mappedLabel(index)} (${more.score} ${short(base_score)})`, k)));
   view.add(new Option(words.classes, "classes"));

@@ -8,7 +8,7 @@ use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress};
 use occlude::network::INPUT_SIDE;
 use occlude::network::geometry::Rect;
 use occlude::text::shown;
-use occlude::{Labels, MaskValue, OcclusionMaps, Resize};
+use occlude::{Labels, MaskValue, OcclusionMaps, Resize, Score};
 
 use super::escape::text;
 use crate::cli::args::Sweep;
@@ -178,6 +178,28 @@ pub fn strongest(maps: &OcclusionMaps, [_, covered, change]: [&str; 3]) -> Strin
          <table>\n<thead><tr><th scope=\"col\">Part</th><th scope=\"col\" class=\"number\">Pixels</th>\
          <th scope=\"col\" class=\"number\">{covered}</th><th scope=\"col\" class=\"number\">{change}</th></tr></thead>\n\
          <tbody id=\"strongest\"></tbody>\n</table>\n</section>\n\n"
+    )
+}
+
+/// The section with the Grad-CAM map of each class, which the script draws beside the map; empty for a score that
+/// is of no class.
+pub fn gradcam(maps: &OcclusionMaps) -> String {
+    if !maps.score.is_of_class() {
+        return String::new();
+    }
+    let other = match maps.score {
+        Score::Probability => "",
+        _ => " The map beside it is of another score.",
+    };
+    format!(
+        "<section class=\"scripted\" aria-labelledby=\"gradcam-title\" hidden>\n\
+         <h2 id=\"gradcam-title\">Comparison with Grad-CAM: <span id=\"pair-class\"></span></h2>\n\
+         <p class=\"note\">Grad-CAM uses no mask. It computes the gradient of the probability at the last convolutions, \
+         which have 7×7 positions, and shows only evidence for the class. The two maps have different scales.{other}</p>\n\
+         <div class=\"multiples pair\">\n\
+         <figure><canvas id=\"pair-occlusion\" role=\"img\"></canvas><figcaption>Occlusion</figcaption></figure>\n\
+         <figure><canvas id=\"pair-gradcam\" role=\"img\"></canvas><figcaption id=\"gradcam-caption\"></figcaption></figure>\n\
+         </div>\n</section>\n\n"
     )
 }
 
