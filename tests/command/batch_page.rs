@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::batch::{occlude, refuse, run, succeed, write_picture};
-use crate::browser::Browser;
+use crate::browser::{Browser, FITS};
 use crate::common::command::stderr;
 
 /// An expression that is true when the script has finished.
@@ -154,7 +154,7 @@ fn photographs_are_sorted_and_filtered_and_open_their_reports() {
     assert_ne!(text(&mut browser, paper), light);
     for width in [320, 1280] {
         browser.resize(width, 900, 1.0);
-        assert_eq!(browser.evaluate("document.documentElement.scrollWidth <= innerWidth"), true, "{width}");
+        browser.wait_for(FITS);
     }
     assert_eq!(browser.complaints(&page), Vec::<Value>::new());
 

@@ -15,7 +15,7 @@ use super::report::{
     PIXELS, assert_no_complaints, canvas_size, decode_base64, drawn, explain, jet, pixel, report, text,
     window,
 };
-use crate::browser::Browser;
+use crate::browser::{Browser, FITS};
 use crate::common::command::{floats, folder, read_picture, seeded, succeed};
 
 /// An expression that is true when the script has finished, for a report of parts.
@@ -416,7 +416,7 @@ fn pairs_have_the_numbers_of_map_json_and_the_links_of_the_figure() {
     assert!(nearest[0][0] != nearest[1][0], "{nearest:?}");
     for width in [390, 1280] {
         browser.resize(width, 844, 1.0);
-        assert_eq!(browser.evaluate("document.documentElement.scrollWidth <= innerWidth"), true, "{width}");
+        browser.wait_for(FITS);
     }
     assert_no_complaints(&mut browser, &page);
     // A class without a pair says so.
@@ -490,7 +490,7 @@ fn other_masks_have_their_mean_its_hatching_and_their_list() {
     assert!(note.contains("hatched: less than 4 of 4 maps have the sign of the mean"), "{note}");
     for width in [390, 1280] {
         browser.resize(width, 844, 1.0);
-        assert_eq!(browser.evaluate("document.documentElement.scrollWidth <= innerWidth"), true, "{width}");
+        browser.wait_for(FITS);
     }
     assert_no_complaints(&mut browser, &page);
 }

@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+/// An expression that is true when nothing on the page is wider than the window.
+pub const FITS: &str = "document.documentElement.scrollWidth <= document.documentElement.clientWidth";
+
 /// Longer than any step here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -197,7 +200,8 @@ impl Browser {
         }
     }
 
-    /// Sets the size of the window in CSS pixels, with `scale` device pixels per CSS pixel.
+    /// Sets the size of the window in CSS pixels, with `scale` device pixels per CSS pixel. The page changes
+    /// its own sizes some time later.
     pub fn resize(&mut self, width: u32, height: u32, scale: f64) {
         let params =
             json!({"width": width, "height": height, "deviceScaleFactor": scale, "mobile": width < 600});
