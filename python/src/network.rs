@@ -37,7 +37,7 @@ type RiseArrays = (Array, Vec<String>, Array, Array, Array, Array, usize);
 
 /// An event of a sweep.
 enum Event {
-    /// What is done, and all that is to do.
+    /// The number of positions that are done, and of all.
     Progress(usize, usize),
     /// A map of which some positions have the values of neighbours.
     Coarse(Box<explanation::Explanation>),

@@ -196,7 +196,7 @@ impl Session {
     }
 }
 
-/// Whether the largest value of a map lies in a box of its class or near it, and the intersection over union
+/// Finds if the largest value of a map lies in a box of its class or near it, and the intersection over union
 /// of the box around its evidence with the best box. False and 0 for a map without evidence.
 pub fn agreement(
     explanation: &Explanation,

@@ -7,10 +7,10 @@ use serde::Serialize;
 /// The words for one way of covering the picture. The script of the page has those that are serialized.
 #[derive(Serialize)]
 pub struct Words {
-    /// What was done, as a sentence.
+    /// A sentence about the way in which the map was made.
     #[serde(skip)]
     pub done: &'static str,
-    /// What the score reacts to.
+    /// The cause of the changes of the score.
     #[serde(skip)]
     pub cause: &'static str,
     /// The heading of the numbers of a position.
@@ -29,8 +29,9 @@ pub struct Words {
     pub columns: [&'static str; 3],
     /// The effects of a part with a positive value, and with a negative one.
     pub effects: [&'static str; 2],
-    /// What such parts are, and the words for several of them.
+    /// The names of a part with a positive value and of one with a negative value.
     pub evidence: [String; 2],
+    /// The names of several such parts, at the ends of the colour bar.
     pub ends: [&'static str; 2],
     /// The name of the map of the most probable classes.
     pub classes: &'static str,
@@ -45,6 +46,7 @@ pub struct Words {
 
 impl Words {
     pub fn of(maps: &OcclusionMaps) -> Words {
+        const PART: &[(&str, &str)] = &[("part", "Part"), ("size", "Size"), ("covered", "Box")];
         let [rows, columns] = maps.grid;
         let over_grid = |mask: &str| {
             format!(
@@ -118,7 +120,7 @@ impl Words {
                 done: "The parts of the picture were covered one after the other, and the score was computed without each.",
                 cause: "covering these parts with this content",
                 heading: "Scores without the part",
-                place: &[("part", "Part"), ("size", "Size"), ("covered", "Box")],
+                place: PART,
                 mask: "part",
                 positions: "parts",
                 change: "drop",
@@ -139,7 +141,7 @@ impl Words {
                        the picture.",
                 cause: "these parts",
                 heading: "Scores with only the part shown",
-                place: &[("part", "Part"), ("size", "Size"), ("covered", "Box")],
+                place: PART,
                 mask: "part",
                 positions: "parts",
                 change: "gain",
