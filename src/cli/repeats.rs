@@ -25,8 +25,6 @@ pub struct Changed<'c> {
     pub classes: Vec<usize>,
     /// Those of the other sweep, if it has some.
     pub segments: Option<&'c Segments>,
-    /// Threads of a pool of the sweep's own; 0 for the current one.
-    pub threads: usize,
 }
 
 /// The question that RISE answers: the options of the command line, with the classes and the score of one
@@ -65,7 +63,7 @@ impl Session {
     pub fn sweep_with(
         &self,
         question: &Question,
-        Changed { net, input, score, classes, segments, threads }: Changed,
+        Changed { net, input, score, classes, segments }: Changed,
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<OcclusionMaps> {
         let progress = |done| {
@@ -73,7 +71,7 @@ impl Session {
             self.control_flow()
         };
         let options = options(net, question, segments).features([]).classes(classes).score(score);
-        let options = options.threads(threads).cancel(&self.cancel).on_progress(&progress);
+        let options = options.cancel(&self.cancel).on_progress(&progress);
         let maps = options.run(input).map_err(named_as_here)?;
         require_finite(&maps.scores)?;
         Ok(maps)

@@ -84,6 +84,10 @@ fn too_little_memory_is_an_error() {
                 assert!(output.stdout.is_empty() || arguments[0] == "batch", "{arguments:?}: {told}");
                 assert!(arguments[0] == "batch" || !out.exists(), "{arguments:?} in {limit} kB left files");
             }
+            if code == 0 && arguments[0] == "check" {
+                let printed = String::from_utf8_lossy(&output.stdout);
+                assert!(printed.contains("again on 1 thread "), "{limit} kB: {printed}");
+            }
             let _ = fs::remove_dir_all(&out);
         }
         assert!(ends[0] > 0 && ends[1] > 0, "{arguments:?}: {ends:?}");

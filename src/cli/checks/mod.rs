@@ -13,6 +13,7 @@ use crate::cli::explanation::{Explanation, LoadedPhotograph, Question, Session};
 use crate::cli::output::json::{Provenance, RunInfo, SweepOptions, line};
 use crate::cli::output::subject::Subjects;
 use crate::cli::repeats::Changed;
+use crate::cli::terminal::threads::another_pool;
 pub use verdict::Verdict;
 use verdict::{Expected, Relation, is_flat, rule};
 
@@ -192,12 +193,12 @@ pub fn check(
     let class = maps.classes[0];
     let mut done = 0;
     let own = &maps.score;
-    let mut sweep = |net: &GoogLeNet, input: &Input, score: &Score, class: usize, threads: usize| {
+    let mut sweep = |net: &GoogLeNet, input: &Input, score: &Score, class: usize| {
         done += 1;
         let before = done.min(sweeps - 1);
         let classes = if score.is_of_class() { vec![class] } else { Vec::new() };
         let segments = maps.segments.as_ref();
-        let changed = Changed { net, input, score: score.clone(), classes, segments, threads };
+        let changed = Changed { net, input, score: score.clone(), classes, segments };
         Ok(Swept::of(&session.sweep_with(question, changed, &|now| show(before, now))?, 0))
     };
     let before = Swept::of(maps, 0);
@@ -208,7 +209,7 @@ pub fn check(
         shuffled = shuffled.shuffled(&layers.iter().map(String::as_str).collect::<Vec<_>>(), SEED);
         let net = GoogLeNet::new(&shuffled)?;
         let name = if i == 0 { format!("{name} shuffled") } else { format!("and {name} shuffled") };
-        let after = sweep(&net, &input, own, class, 0)?;
+        let after = sweep(&net, &input, own, class)?;
         let is_constant = is_flat(&before.drops) || is_flat(&after.drops);
         if !is_constant || own.is_of_logits() || !own.is_of_class() {
             checks.push(Check::new(name, Expected::Unrelated, &before, &after));
@@ -216,9 +217,9 @@ pub fn check(
         }
         let before = match before_logits.take() {
             Some(before) => before,
-            None => sweep(&session.net, &input, &Score::Logit, class, 0)?,
+            None => sweep(&session.net, &input, &Score::Logit, class)?,
         };
-        let after = sweep(&net, &input, &Score::Logit, class, 0)?;
+        let after = sweep(&net, &input, &Score::Logit, class)?;
         checks.push(Check::new(name, Expected::Unrelated, &before, &after));
         before_logits = Some(before);
     }
@@ -231,19 +232,20 @@ pub fn check(
     let other = other.filter(|_| matches!(own, Score::Probability | Score::Logit));
     if let Some(other) = other {
         let after = match maps.classes.len() {
-            1 => sweep(&session.net, &input, own, other, 0)?,
+            1 => sweep(&session.net, &input, own, other)?,
             _ => Swept::of(maps, 1),
         };
         let name = format!("another class: {}", session.labels.short(other));
         checks.push(Check::new(name, Expected::Other, &before, &after));
     }
-    let after = sweep(&session.net, &noisy(&input)?, own, class, 0)?;
+    let after = sweep(&session.net, &noisy(&input)?, own, class)?;
     checks.push(Check::new("noise of one grey level".to_string(), Expected::Same, &before, &after));
-    let threads = match rayon::current_num_threads() {
-        1 => 2,
-        several => several - 1,
+    // With little memory, the map is computed again on the threads that there are.
+    let other_pool = another_pool();
+    let (threads, after) = match &other_pool {
+        Some(pool) => (pool.current_num_threads(), pool.install(|| sweep(&session.net, &input, own, class))?),
+        None => (rayon::current_num_threads(), sweep(&session.net, &input, own, class)?),
     };
-    let after = sweep(&session.net, &input, own, class, threads)?;
     let name = format!("again on {threads} thread{}", if threads == 1 { "" } else { "s" });
     checks.push(Check::new(name, Expected::Identical, &before, &after));
     Ok(Checked { explanation, other, checks })

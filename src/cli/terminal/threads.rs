@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use occlude::parallel::{default_threads, useful};
 use occlude::{Error, Result, memory};
-use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 use super::console;
 
@@ -46,17 +46,29 @@ pub fn on_threads<T: Send>(threads: Option<usize>, run: impl FnOnce() -> Result<
 
 /// Starts a pool as [`on_threads`] does, for a program that gives it work from several other threads.
 #[cfg(feature = "serve")]
-pub fn pool(threads: Option<usize>) -> Result<rayon::ThreadPool> {
+pub fn pool(threads: Option<usize>) -> Result<ThreadPool> {
     let count = affordable(threads)?;
     ThreadPoolBuilder::new().num_threads(count).build().map_err(|error| not_started(count, &error))
+}
+
+/// Starts a pool with another number of threads than the current one: one less, or 2 beside one.
+/// Returns none if the system has no memory for them or cannot start them.
+pub fn another_pool() -> Option<ThreadPool> {
+    let count = match rayon::current_num_threads() {
+        1 => 2,
+        several => several - 1,
+    };
+    if fitting(count) < count {
+        return None;
+    }
+    ThreadPoolBuilder::new().num_threads(count).build().ok()
 }
 
 /// The number of threads of a pool: `threads`, or one per core, as far as they are useful and there is
 /// memory for them.
 fn affordable(threads: Option<usize>) -> Result<usize> {
     let asked = useful(threads.map_or_else(default_threads, Ok)?);
-    // One block stays for the network.
-    let count = memory::blocks(asked + 1, OF_A_THREAD).saturating_sub(1).clamp(1, asked.max(1));
+    let count = fitting(asked).clamp(1, asked.max(1));
     if count < asked {
         let threads = if count == 1 { "one thread".to_string() } else { format!("{count} threads") };
         console::print_note(&format!(
@@ -64,6 +76,12 @@ fn affordable(threads: Option<usize>) -> Result<usize> {
         ));
     }
     Ok(count)
+}
+
+/// The number of threads, at most `count`, for which there is memory now.
+fn fitting(count: usize) -> usize {
+    // One block stays for the network.
+    memory::blocks(count + 1, OF_A_THREAD).saturating_sub(1)
 }
 
 fn not_started(count: usize, error: &ThreadPoolBuildError) -> Error {
