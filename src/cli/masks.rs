@@ -124,10 +124,13 @@ impl SegmentNumbers {
             (0..INPUT_SIDE).map(place).collect()
         };
         if self.size != photo && self.size != [INPUT_SIDE; 2] {
+            let expected = match photo == [INPUT_SIDE; 2] {
+                true => String::new(),
+                false => format!("{}x{}, the size of the photograph, or ", photo[1], photo[0]),
+            };
             let problem = format!(
-                "has {width}x{height} pixels, expected {}x{}, the size of the photograph, or 224x224, that of the \
-                 network's picture",
-                photo[1], photo[0]
+                "has {width}x{height} pixels, expected {expected}{INPUT_SIDE}x{INPUT_SIDE}, the size of the network's \
+                 picture"
             );
             return Err(Error::Image { name: self.name.clone(), problem });
         }

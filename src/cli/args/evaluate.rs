@@ -47,7 +47,8 @@ pub struct Evaluate {
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub out: PathBuf,
 
-    /// Also explain each photograph with a wrong answer: map the right class and the answer
+    /// Also explain each photograph with a wrong answer: map the right class and the answer, without the class that a
+    /// --score contrast:CLASS compares with
     #[arg(long)]
     pub explain_wrong: bool,
 

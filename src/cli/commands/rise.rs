@@ -211,11 +211,17 @@ fn summary(args: &Options, maps: &NamedRise, written: &[PathBuf]) -> String {
     ));
     for (k, map) in found.maps.iter().enumerate() {
         let at = (0..map.len()).fold(0, |best, i| if map[i] > map[best] { i } else { best });
-        let [low, high] = range(map).map(score);
+        let ends = range(map);
+        let [low, high] = ends.map(score);
         line(String::new());
         line(maps.heading(k));
         maps.compared_in_words(k).into_iter().for_each(|classes| line(format!("  {classes}")));
-        line(format!("  from {low} to {high}, largest at x {}, y {}", at % INPUT_SIDE, at / INPUT_SIDE));
+        line(match ends[0] == ends[1] {
+            true => format!("  {low} everywhere: the map says nothing about places"),
+            false => {
+                format!("  from {low} to {high}, largest at x {}, y {}", at % INPUT_SIDE, at / INPUT_SIDE)
+            }
+        });
         line(format!("  {}", precision(found, k)));
         if args.precision.is_some_and(|wanted| found.precisions[k] > wanted) {
             line("  the precision was not reached: --masks allows no more masks".to_string());

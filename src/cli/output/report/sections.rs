@@ -129,8 +129,9 @@ pub fn facts(explanation: &Explanation, sweep: &Sweep) -> String {
         let (isa, threads, seconds) = (&explanation.isa, explanation.threads, explanation.elapsed_seconds);
         write!(
             list,
-            "<dt>Processor</dt><dd>{} instructions, {threads} threads</dd>\n<dt>Time of the sweep</dt><dd>{seconds:.2} s</dd>\n",
-            text(isa)
+            "<dt>Processor</dt><dd>{} instructions, {threads} thread{}</dd>\n<dt>Time of the sweep</dt><dd>{seconds:.2} s</dd>\n",
+            text(isa),
+            if threads == 1 { "" } else { "s" }
         )
         .expect("writing to a string");
     }
