@@ -33,7 +33,7 @@ pub use isa::Isa;
 
 pub(crate) use aligned::{AlignedBuf, pitch};
 pub(crate) use conv_first::{Windows, convolve_image};
-pub(crate) use convolution::{Convolution, Sum};
+pub(crate) use convolution::{Convolution, Sum, batch_size};
 pub(crate) use gemm::multiply_transposed;
 pub(crate) use packed_weights::PackedWeights;
 pub(crate) use pair_row::{OutputPair, PairRow, PairRows};

@@ -13,7 +13,7 @@ use super::batch::{MaskBatch, Workspace, WorkspaceSize};
 use super::channel_sum::ChannelSum;
 use super::mask::Mask;
 use crate::forward::{Activations, Classification, GoogLeNet};
-use crate::kernels::BATCH;
+use crate::kernels::batch_size;
 use crate::network::geometry::Rect;
 use crate::profile::{Cost, sum};
 use crate::{Error, Result};
@@ -42,8 +42,9 @@ pub(crate) type Answer = (Classification, Vec<f32>);
 /// The purpose of a worker's memory.
 const SWEEP: &str = "a sweep on one thread";
 
-/// Positions in a batch, and the speed relative to eight (`docs/performance.md`).
-const BATCH_SIZES: [(usize, f64); 4] = [(BATCH, 1.0), (4, 0.93), (2, 0.7), (1, 0.45)];
+/// Positions in a batch that is smaller than others, and its speed relative to them
+/// (`docs/performance.md`).
+const SMALLER: [(usize, f64); 3] = [(4, 0.93), (2, 0.7), (1, 0.45)];
 
 /// Stops the other threads when this one panics in a callback: the panic reaches the caller when
 /// all have ended.
@@ -171,7 +172,7 @@ impl<'r> BatchRunner<'r> {
         let threads = parallel::workers();
         let mut fastest: Option<(f64, Load)> = None;
         let mut least = 0;
-        for (batch, speed) in BATCH_SIZES {
+        for (batch, speed) in [(batch_size(self.net.isa), 1.0)].into_iter().chain(SMALLER) {
             // The half-size batches at the end are parts of these.
             let batches = batches(order, 1, batch);
             let most = threads.min(batches.len().max(1));
@@ -222,9 +223,11 @@ struct Load {
     size: WorkspaceSize,
 }
 
-/// Splits positions into batches. The last few are half-size, to balance load at the end.
+/// Splits positions into batches. The last few are about half-size, to balance load at the end: of a
+/// power of two, for which there are full tiles.
 fn batches(order: &[usize], workers: usize, batch: usize) -> Vec<&[usize]> {
-    let (last, half) = if workers > 1 { (workers * batch, batch.div_ceil(2)) } else { (0, batch) };
+    let half = (batch / 2).next_power_of_two();
+    let (last, half) = if workers > 1 { (workers * 2 * half, half) } else { (0, batch) };
     let whole = order.len().saturating_sub(last) / batch * batch;
     order[..whole].chunks(batch).chain(order[whole..].chunks(half)).collect()
 }

@@ -213,6 +213,11 @@ impl Convolution<'_, 2> {
     }
 }
 
+/// The mask positions of a batch with this instruction set, at most [`BATCH`].
+pub(crate) fn batch_size(isa: Isa) -> usize {
+    tiles(isa).batch
+}
+
 for_each_isa! {
     /// [`Simd::TILES`] of an instruction set.
     fn tiles() -> &'static Tiles => tiles_generic

@@ -14,8 +14,12 @@ impl Simd for Avx512 {
     type Eights = Avx2;
     // Of 32 registers, the sums of 8 positions in 3 panels, 3 weights and a broadcast take 28. Two
     // pixels take few panels, so that more weights of each fit the first-level cache.
-    const TILES: Tiles =
-        Tiles { panels: [0, 8, 4, 7, 6, 5, 4, 3, 3], columns: [0, 1, 2, 3, 4, 5, 6, 7, 8], image: [14, 2] };
+    const TILES: Tiles = Tiles {
+        batch: 8,
+        panels: [0, 8, 4, 7, 6, 5, 4, 3, 3],
+        columns: [0, 1, 2, 3, 4, 5, 6, 7, 8],
+        image: [14, 2],
+    };
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> __m512 {

@@ -16,8 +16,12 @@ impl Simd for Portable {
     type Eights = Portable;
     // On x86-64 without FMA a multiply-add is emulated, beside which tile shapes do not count. Each
     // shape costs build time.
-    const TILES: Tiles =
-        Tiles { panels: [0, 1, 1, 0, 1, 0, 0, 0, 0], columns: [0, 1, 2, 2, 4, 4, 4, 4, 4], image: [4, 1] };
+    const TILES: Tiles = Tiles {
+        batch: 8,
+        panels: [0, 1, 1, 0, 1, 0, 0, 0, 0],
+        columns: [0, 1, 2, 2, 4, 4, 4, 4, 4],
+        image: [4, 1],
+    };
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> [f32; 16] {

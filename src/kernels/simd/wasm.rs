@@ -65,8 +65,12 @@ impl<A: MultiplyAdd> Simd for Wasm<A> {
     type V = [v128; 4];
     type Eights = Portable;
     // The registers are those of the machine that runs the program; x86-64 has 16.
-    const TILES: Tiles =
-        Tiles { panels: [0, 3, 1, 1, 0, 0, 0, 0, 0], columns: [0, 1, 2, 3, 2, 3, 3, 3, 3], image: [3, 1] };
+    const TILES: Tiles = Tiles {
+        batch: 8,
+        panels: [0, 3, 1, 1, 0, 0, 0, 0, 0],
+        columns: [0, 1, 2, 3, 2, 3, 3, 3, 3],
+        image: [3, 1],
+    };
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self::V {
