@@ -73,14 +73,41 @@ impl PackedWeights {
         (&self.data[panel * PANEL * self.k..], &self.bias[panel * PANEL..])
     }
 
-    /// Prefetches part `part` of `parts` of some panels' weights for a range of `k`. All weights
-    /// together do not fit any nearby cache; calls spread over the work before hide that.
+    /// The weights of some panels for a range of `k`, to prefetch in `steps` steps. All weights
+    /// together do not fit any nearby cache; steps spread over the work before hide that.
     #[inline(always)]
-    pub(super) fn prefetch(&self, panels: Range<usize>, k: &Range<usize>, part: usize, parts: usize) {
-        for panel in panels {
-            for k in k.start + k.len() * part / parts..k.start + k.len() * (part + 1) / parts {
-                simd::prefetch(&self.data[(panel * self.k + k) * PANEL]);
-            }
+    pub(super) fn prefetch(&self, panels: Range<usize>, k: &Range<usize>, steps: usize) -> Prefetch {
+        let is_any = usize::from(!panels.is_empty());
+        Prefetch {
+            next: self.data.as_ptr().wrapping_add((panels.start * self.k + k.start) * PANEL),
+            left: k.len() * is_any,
+            step: k.len().div_ceil(steps),
+            panel: self.k * PANEL,
+        }
+    }
+}
+
+/// Weights that are brought into the second-level cache step by step.
+pub(super) struct Prefetch {
+    next: *const f32,
+    /// The vectors of each panel that are left.
+    left: usize,
+    /// The vectors of each panel in a step.
+    step: usize,
+    /// The number of weights from a panel to the next.
+    panel: usize,
+}
+
+impl Prefetch {
+    /// Prefetches some weights of `B` panels, of which the last ones need not exist.
+    #[inline(always)]
+    pub(super) fn step<const B: usize>(&mut self) {
+        let mut count = self.step.min(self.left);
+        self.left -= count;
+        while count > 0 {
+            simd::unrolled!(b in B => { simd::prefetch(self.next.wrapping_add(b * self.panel)); });
+            self.next = self.next.wrapping_add(PANEL);
+            count -= 1;
         }
     }
 }

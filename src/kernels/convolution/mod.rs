@@ -343,28 +343,51 @@ unsafe fn block<S: Simd, const N: usize, const P: usize, const B: usize>(task: &
     let convolution = task.convolution;
     let tiles = &convolution.tiles[P][..];
     let chunks = convolution.chunks.len();
+    let (weights, bias) = convolution.weights.panel_and_bias(panel);
+    let data = PanelData {
+        weights: weights.as_ptr(),
+        next_panel: convolution.weights.k() * PANEL,
+        bias: bias.as_ptr(),
+        lists: &convolution.lists,
+        // SAFETY: the caller vouches for an output that holds the panel.
+        out: unsafe { task.out.add(panel * PANEL) },
+        step: convolution.step,
+    };
+    debug_assert!(B * data.next_panel <= weights.len() && B * PANEL <= bias.len());
     let mut chunk = 0;
     while chunk < chunks {
         let (is_first, is_last) = (chunk == 0, chunk + 1 == chunks);
         // The weights that come next.
         let (next_panel, next) = if is_last { (panel + B, 0) } else { (panel, chunk + 1) };
         let next_panels = next_panel..convolution.weights.panels().min(next_panel + B);
-        let next = &convolution.chunks[next];
+        let mut prefetch = convolution.weights.prefetch(next_panels, &convolution.chunks[next], tiles.len());
         let mut i = 0;
         while i < tiles.len() {
             let tile = &tiles[i];
-            convolution.weights.prefetch(next_panels.clone(), next, i, tiles.len());
+            prefetch.step::<B>();
             debug_assert!(tile.run + chunk < convolution.runs.len());
             // SAFETY: each tile has a run for each chunk, and its list exists. The caller vouches for the
             // rest.
             unsafe {
                 let run = convolution.runs.get_unchecked(tile.run + chunk);
-                self::tile::<S, N, P, B>(task, panel, tile, run, is_first, is_last);
+                self::tile::<S, N, P, B>(&data, tile, run, task.sum, is_first, is_last);
             }
             i += 1;
         }
         chunk += 1;
     }
+}
+
+/// Data of a convolution from some panel on.
+struct PanelData<'p, const N: usize> {
+    weights: *const f32,
+    /// The number of weights from a panel to the next.
+    next_panel: usize,
+    bias: *const f32,
+    lists: &'p [List<'p, N>],
+    out: *mut f32,
+    /// Values of the output between columns.
+    step: usize,
 }
 
 /// Adds the products of a run to the sums of a tile.
@@ -373,49 +396,46 @@ unsafe fn block<S: Simd, const N: usize, const P: usize, const B: usize>(task: &
 /// As [`block`]; the tile has `P` columns, and the run is one of its own.
 #[inline(always)]
 unsafe fn tile<S: Simd, const N: usize, const P: usize, const B: usize>(
-    task: &Task<'_, N>,
-    panel: usize,
+    data: &PanelData<'_, N>,
     tile: &Tile,
     run: &Run,
+    sum: Sum,
     is_first: bool,
     is_last: bool,
 ) {
-    let convolution = task.convolution;
-    let (data, bias) = convolution.weights.panel_and_bias(panel);
-    let next_panel = convolution.weights.k() * PANEL;
-    debug_assert!(B * next_panel <= data.len() && B * PANEL <= bias.len());
-    debug_assert!((run.list as usize) < convolution.lists.len());
+    let next_panel = data.next_panel;
+    debug_assert!((run.list as usize) < data.lists.len());
     // SAFETY: the caller vouches for panels and output. `push_run` has asserted that the list has the
     // run, and that its first and last `k` exist, and the entries ascend; `finish_pixel` that there are
     // `N` columns at most.
     unsafe {
-        let (entries, values) = convolution.lists.get_unchecked(run.list as usize);
+        let (entries, values) = data.lists.get_unchecked(run.list as usize);
         let (start, count) = (run.start as usize, run.count as usize);
         debug_assert!(start + count <= entries.len() && entries.len() == values.len());
         let entries = entries.as_ptr().add(start);
         let k_shift = run.k_shift as isize;
-        let mut to = [task.out; P];
+        let mut to = [data.out; P];
         let mut x = [values.as_ptr().add(start).cast::<f32>(); P];
         unrolled!(p in P => {
             let column = usize::from(*tile.columns.get_unchecked(p));
             debug_assert!(column < N);
-            to[p] = to[p].add(tile.out + column * convolution.step + panel * PANEL);
+            to[p] = to[p].add(tile.out + column * data.step);
             x[p] = x[p].add(column);
         });
         let mut sums = [[S::splat(0.0); B]; P];
-        if !is_first && task.sum == Sum::Relu {
+        if !is_first && sum == Sum::Relu {
             unrolled!(p in P => { unrolled!(b in B => { sums[p][b] = S::load(to[p].add(b * PANEL)); }); });
         } else if is_first {
             unrolled!(b in B => {
-                let start = S::load(bias.as_ptr().add(b * PANEL));
+                let start = S::load(data.bias.add(b * PANEL));
                 unrolled!(p in P => { sums[p][b] = start; });
             });
         }
-        let weights = data.as_ptr().wrapping_offset(k_shift * PANEL as isize);
+        let weights = data.weights.wrapping_offset(k_shift * PANEL as isize);
         let mut i = 0;
         while i < count {
             let entry = *entries.add(i) as usize;
-            debug_assert!(entry.wrapping_add_signed(k_shift) < convolution.weights.k());
+            debug_assert!(entry.wrapping_add_signed(k_shift) * PANEL < next_panel);
             let weights = weights.wrapping_add(entry * PANEL);
             // The fewer of weights and activations stay in registers while the others are loaded.
             if const { P >= B } {
@@ -437,12 +457,12 @@ unsafe fn tile<S: Simd, const N: usize, const P: usize, const B: usize>(
         }
         unrolled!(p in P => { unrolled!(b in B => {
             let to = to[p].add(b * PANEL);
-            let sum = match task.sum {
+            let total = match sum {
                 Sum::Relu if is_last => S::relu(sums[p][b]),
                 Sum::Parts if !is_first => S::add(S::load(to), sums[p][b]),
                 _ => sums[p][b],
             };
-            S::store(sum, to);
+            S::store(total, to);
         }); });
     }
 }

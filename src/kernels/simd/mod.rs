@@ -157,13 +157,13 @@ pub(crate) use unrolled;
 /// Asks for the cache line of a value to be brought into the second-level cache. This is a hint,
 /// which has no effect on results.
 #[inline(always)]
-pub(crate) fn prefetch(value: &f32) {
+pub(crate) fn prefetch(value: *const f32) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: the instruction is part of SSE, which every x86-64 has. Prefetching any address is
-    // allowed, and this one is even valid.
+    // allowed.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(value).cast());
+        _mm_prefetch::<_MM_HINT_T1>(value.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = value;
