@@ -76,7 +76,7 @@
 //!    interface). Each kernel is one generic algorithm, instantiated for each [`Isa`]. It sums an
 //!    output in a fixed order of fused multiply-adds and skips inputs of zero, which changes no
 //!    bit; on photographs about half of the multiply-adds remain. Several outputs share a loaded
-//!    weight: two neighbouring pixels in a single pass, eight mask positions in a sweep
+//!    weight: two neighbouring pixels in a single pass, a batch of mask positions in a sweep
 //!    (`convolution/mod.rs`), a row of the image in the first layer (`conv_first.rs`).
 //!    [`mod@reference`] computes the same by im2col and matrix
 //!    multiplication, for readers and tests. A development build of a program that embeds the crate
