@@ -6,7 +6,7 @@
 mod verdict;
 
 use occlude::network::{MEAN_BGR, Network, Op};
-use occlude::{Error, GoogLeNet, Input, MaskValue, OcclusionMaps, Progress, Result, Score, Weights};
+use occlude::{GoogLeNet, Input, MaskValue, OcclusionMaps, Progress, Result, Score, Weights};
 use serde::Serialize;
 
 use crate::cli::explanation::{Explanation, LoadedPhotograph, Question, Session};
@@ -88,7 +88,7 @@ impl Check {
 fn meaning(expected: Expected, verdict: Verdict, is_defined: bool) -> &'static str {
     match (expected, verdict) {
         (_, Verdict::Inconclusive) if !is_defined => {
-            "a map is nearly constant, so that its correlation means nothing"
+            "a map is nearly constant, or has one position, so that its correlation means nothing"
         }
         (Expected::Unrelated, Verdict::Passed) => "the map depends on what these layers have learned",
         (Expected::Unrelated, Verdict::NotPassed) => {
@@ -190,15 +190,6 @@ pub fn check(
     let show = |before: usize, now: Progress| progress(before * now.total + now.done, sweeps * now.total);
     let explanation = session.sweep(source, question, &|now| show(0, now), None)?;
     let maps = &explanation.maps;
-    let positions = maps.argmax.len();
-    if positions < 2 {
-        let expected = "at least 2, for a correlation of maps: a smaller mask or stride, or more parts";
-        return Err(Error::Option {
-            name: "number of positions",
-            found: positions.to_string(),
-            expected: expected.to_string(),
-        });
-    }
     let class = maps.classes[0];
     let mut done = 0;
     let own = &maps.score;
