@@ -3,7 +3,8 @@
 //!
 //! The trace compares the activations of two complete passes. The sweep (`src/sweep/batch/mod.rs`)
 //! finds the same sets of pixels without the second pass. It carries out slightly more
-//! multiply-adds than counted here, because the positions of a batch share one list of nonzero channels.
+//! multiply-adds than counted here, because the positions of a batch share one list of nonzero
+//! channels.
 
 use crate::forward::{Activations, Classification, GoogLeNet};
 use crate::kernels::AlignedBuf;

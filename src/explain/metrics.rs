@@ -156,8 +156,8 @@ pub fn points_at(framing: &Framing, map: &[f32], boxes: &[[f64; 4]], tolerance: 
 }
 
 /// Measures how well the evidence of a map, `[224][224]`, agrees with boxes: the area of the intersection of
-/// the best of them with the box around the evidence, over the area of their union, 0..=1. The evidence is the largest
-/// connected part of the photograph where the map reaches the threshold
+/// the best of them with the box around the evidence, over the area of their union, 0..=1. The evidence
+/// is the largest connected part of the photograph where the map reaches the threshold
 /// ([`Framing::region_above`]); 0 if no value is above 0.
 ///
 /// ```

@@ -73,14 +73,14 @@ impl PackedWeights {
         (&self.data[panel * PANEL * self.k..], &self.bias[panel * PANEL..])
     }
 
-    /// The weights of some panels for a range of `k`, to prefetch in `steps` steps. All weights
-    /// together do not fit any nearby cache; steps spread over the work before hide that.
+    /// The weights from a panel on for a range of `k`, to prefetch in `steps` steps; none if the panel
+    /// does not exist. All weights together do not fit any nearby cache; steps spread over the work
+    /// before hide that.
     #[inline(always)]
-    pub(super) fn prefetch(&self, panels: Range<usize>, k: &Range<usize>, steps: usize) -> Prefetch {
-        let is_any = usize::from(!panels.is_empty());
+    pub(super) fn prefetch(&self, panel: usize, k: &Range<usize>, steps: usize) -> Prefetch {
         Prefetch {
-            next: self.data.as_ptr().wrapping_add((panels.start * self.k + k.start) * PANEL),
-            left: k.len() * is_any,
+            next: self.data.as_ptr().wrapping_add((panel * self.k + k.start) * PANEL),
+            left: if panel < self.panels() { k.len() } else { 0 },
             step: k.len().div_ceil(steps),
             panel: self.k * PANEL,
         }

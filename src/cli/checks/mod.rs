@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::cli::explanation::{Explanation, LoadedPhotograph, Question, Session};
 use crate::cli::output::json::{Provenance, RunInfo, SweepOptions, line};
 use crate::cli::output::subject::Subjects;
+use crate::cli::output::table::counted;
 use crate::cli::repeats::Changed;
 use crate::cli::terminal::threads::another_pool;
 pub use verdict::Verdict;
@@ -246,7 +247,7 @@ pub fn check(
         Some(pool) => (pool.current_num_threads(), pool.install(|| sweep(&session.net, &input, own, class))?),
         None => (rayon::current_num_threads(), sweep(&session.net, &input, own, class)?),
     };
-    let name = format!("again on {threads} thread{}", if threads == 1 { "" } else { "s" });
+    let name = format!("again on {}", counted(threads, "thread"));
     checks.push(Check::new(name, Expected::Identical, &before, &after));
     Ok(Checked { explanation, other, checks })
 }

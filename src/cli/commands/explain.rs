@@ -17,7 +17,7 @@ use crate::cli::output::figures::{drop_range, drop_scale};
 use crate::cli::output::files::{self, OutputFolder};
 use crate::cli::output::names::folders;
 use crate::cli::output::subject::Subjects;
-use crate::cli::output::table::{LISTED, score, strongest, table};
+use crate::cli::output::table::{LISTED, counted, score, strongest, table};
 use crate::cli::output::{earlier, json, report, results};
 use crate::cli::render::preview::Preview;
 use crate::cli::source;
@@ -186,8 +186,7 @@ fn summary(explanation: &Explanation, drawing: &Drawing, run: [f32; 2], written:
     let only = if maps.inverse { "only one shown at a time, " } else { "" };
     line(match maps.segments {
         Some(_) => {
-            let parts = if positions == 1 { "part" } else { "parts" };
-            format!("{positions} {parts} of the picture, {only}{fill}; {elapsed_seconds:.2} s")
+            format!("{} of the picture, {only}{fill}; {elapsed_seconds:.2} s", counted(positions, "part"))
         }
         None => format!(
             "{positions} masks ({rows} rows of {columns}) of {height}x{width} pixels, stride {down}x{across}, \

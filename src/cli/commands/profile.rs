@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::cli::args::{self, Common, Size};
 use crate::cli::explanation::LoadedPhotograph;
+use crate::cli::output::table::counted;
 use crate::cli::terminal::console;
 use crate::cli::terminal::threads::on_threads;
 use crate::cli::weights;
@@ -52,9 +53,9 @@ fn table(net: &GoogLeNet, profile: &Profile, threads: usize, peak: f64) -> Strin
     let line = "writing to a string";
     writeln!(
         text,
-        "{} on {threads} thread{}, {}; {:.2} ms; peak rate of a core {peak:.1} GFLOP/s",
+        "{} on {}, {}; {:.2} ms; peak rate of a core {peak:.1} GFLOP/s",
         if profile.images == 1 { "one pass".to_string() } else { format!("{} masks", profile.images) },
-        if threads == 1 { "" } else { "s" },
+        counted(threads, "thread"),
         net.isa(),
         1e3 * profile.seconds,
     )

@@ -24,6 +24,11 @@ pub fn count(top: Option<usize>, classes: usize) -> Result<usize> {
     }
 }
 
+/// A number of things with their name, which takes an "s" unless there is one of them.
+pub fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// One line per class: probability, index, names.
 pub fn table(classification: &Classification, classes: &[usize], labels: &Labels) -> String {
     let mut text = String::new();

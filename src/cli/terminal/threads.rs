@@ -68,7 +68,7 @@ pub fn another_pool() -> Option<ThreadPool> {
 /// memory for them.
 fn affordable(threads: Option<usize>) -> Result<usize> {
     let asked = useful(threads.map_or_else(default_threads, Ok)?);
-    let count = fitting(asked).clamp(1, asked.max(1));
+    let count = fitting(asked).max(1);
     if count < asked {
         let threads = if count == 1 { "one thread".to_string() } else { format!("{count} threads") };
         console::print_note(&format!(

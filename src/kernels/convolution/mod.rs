@@ -359,8 +359,7 @@ unsafe fn block<S: Simd, const N: usize, const P: usize, const B: usize>(task: &
         let (is_first, is_last) = (chunk == 0, chunk + 1 == chunks);
         // The weights that come next.
         let (next_panel, next) = if is_last { (panel + B, 0) } else { (panel, chunk + 1) };
-        let next_panels = next_panel..convolution.weights.panels().min(next_panel + B);
-        let mut prefetch = convolution.weights.prefetch(next_panels, &convolution.chunks[next], tiles.len());
+        let mut prefetch = convolution.weights.prefetch(next_panel, &convolution.chunks[next], tiles.len());
         let mut i = 0;
         while i < tiles.len() {
             let tile = &tiles[i];

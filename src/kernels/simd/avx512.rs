@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Avx2, Simd, Tiles};
+use super::{Avx2, BATCH, Simd, Tiles};
 
 /// AVX-512 F and all of [`Avx2`]. Operations on eight channels or positions at a time use the
 /// registers of AVX2, which hold eight lanes.
@@ -15,7 +15,7 @@ impl Simd for Avx512 {
     // Of 32 registers, the sums of 8 positions in 3 panels, 3 weights and a broadcast take 28. Two
     // pixels take few panels, so that more weights of each fit the first-level cache.
     const TILES: Tiles = Tiles {
-        batch: 8,
+        batch: BATCH,
         panels: [0, 8, 4, 7, 6, 5, 4, 3, 3],
         columns: [0, 1, 2, 3, 4, 5, 6, 7, 8],
         image: [14, 2],

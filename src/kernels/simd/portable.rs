@@ -17,7 +17,7 @@ impl Simd for Portable {
     // On x86-64 without FMA a multiply-add is emulated, beside which tile shapes do not count. Each
     // shape costs build time.
     const TILES: Tiles = Tiles {
-        batch: 8,
+        batch: BATCH,
         panels: [0, 1, 1, 0, 1, 0, 0, 0, 0],
         columns: [0, 1, 2, 2, 4, 4, 4, 4, 4],
         image: [4, 1],

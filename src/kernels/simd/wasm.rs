@@ -4,7 +4,7 @@
 use std::arch::wasm32::*;
 use std::marker::PhantomData;
 
-use super::{Portable, Simd, Tiles};
+use super::{BATCH, Portable, Simd, Tiles};
 
 /// simd128, with one of the ways to multiply and add.
 pub(crate) struct Wasm<A>(PhantomData<A>);
@@ -66,7 +66,7 @@ impl<A: MultiplyAdd> Simd for Wasm<A> {
     type Eights = Portable;
     // The registers are those of the machine that runs the program; x86-64 has 16.
     const TILES: Tiles = Tiles {
-        batch: 8,
+        batch: BATCH,
         panels: [0, 3, 1, 1, 0, 0, 0, 0, 0],
         columns: [0, 1, 2, 3, 2, 3, 3, 3, 3],
         image: [3, 1],

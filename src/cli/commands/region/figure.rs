@@ -5,11 +5,12 @@ use occlude::network::geometry::Rect;
 use occlude::network::{INPUT_SIDE, MEAN_BGR};
 use occlude::{Classification, Region as Pixels, RegionPart, Result, Threshold};
 
-use super::{ClassRegions, Placed, Searched, counted, percent};
+use super::{ClassRegions, Placed, Searched, percent};
 use crate::cli::args::Region;
 use crate::cli::explanation::{Explanation, fill_in_words};
 use crate::cli::output::figures::sizes;
 use crate::cli::output::subject::Subjects;
+use crate::cli::output::table::counted;
 use crate::cli::render::backdrop::Backdrop;
 use crate::cli::render::canvas::Canvas;
 use crate::cli::render::regions::{self, RegionPanel, panel_size};

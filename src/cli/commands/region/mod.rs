@@ -23,7 +23,7 @@ use crate::cli::output::earlier;
 use crate::cli::output::files::OutputFolder;
 use crate::cli::output::names::stem;
 use crate::cli::output::subject::Subjects;
-use crate::cli::output::table::{LISTED, ascii, box_in_words, score, table};
+use crate::cli::output::table::{LISTED, ascii, box_in_words, counted, score, table};
 use crate::cli::render::canvas::{Format, encode_png};
 use crate::cli::terminal::console;
 use crate::cli::terminal::progress::{PositionsBar, SearchLine};
@@ -247,8 +247,4 @@ fn summary(explanation: &Explanation, regions: &[ClassRegions], written: &[PathB
         line(format!("wrote {}", console::shown_path(path)));
     }
     text
-}
-
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

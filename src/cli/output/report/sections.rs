@@ -16,7 +16,7 @@ use crate::cli::explanation::{Explanation, fill_in_words};
 use crate::cli::masks::SegmentsChoice;
 use crate::cli::output::pairs::links_in_words;
 use crate::cli::output::subject::Subjects;
-use crate::cli::output::table::{self, LISTED};
+use crate::cli::output::table::{self, LISTED, counted};
 use crate::cli::render::backdrop::{Backdrop, CanvasShape};
 use crate::cli::render::canvas::Format;
 use crate::cli::source;
@@ -129,9 +129,9 @@ pub fn facts(explanation: &Explanation, sweep: &Sweep) -> String {
         let (isa, threads, seconds) = (&explanation.isa, explanation.threads, explanation.elapsed_seconds);
         write!(
             list,
-            "<dt>Processor</dt><dd>{} instructions, {threads} thread{}</dd>\n<dt>Time of the sweep</dt><dd>{seconds:.2} s</dd>\n",
+            "<dt>Processor</dt><dd>{} instructions, {}</dd>\n<dt>Time of the sweep</dt><dd>{seconds:.2} s</dd>\n",
             text(isa),
-            if threads == 1 { "" } else { "s" }
+            counted(threads, "thread")
         )
         .expect("writing to a string");
     }
