@@ -22,8 +22,8 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use crate::kernels::{
-    AlignedBuf, Convolution, Isa, OutputPair, PackedWeights, PairRow, PairRows, Windows, average,
-    convolve_image, lrn, maximum, pitch, zeros,
+    AlignedBuf, Convolution, Isa, OutputPair, PackedWeights, PairRow, PairRows, WINDOW_STEP, Windows,
+    average, convolve_image, lrn, maximum, pitch, zeros,
 };
 use crate::network::geometry::Window;
 use crate::network::{BlobId, Layer, Network, Op};
@@ -383,10 +383,9 @@ impl GoogLeNet {
 
 /// The windows that the first layer reads for row `y` of its output.
 pub(crate) fn image_windows(window: Window, y: usize, columns: Range<usize>) -> Windows {
-    debug_assert_eq!(window.padding, IMAGE_PADDING);
+    debug_assert_eq!([window.padding, window.stride * 3], [IMAGE_PADDING, WINDOW_STEP]);
     Windows {
         start: (y * window.stride * PADDED_SIDE + columns.start * window.stride) * 3,
-        step: window.stride * 3,
         row: PADDED_SIDE * 3,
         width: window.size * 3,
         count: columns.len(),

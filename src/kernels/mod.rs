@@ -32,7 +32,7 @@ mod sparse;
 pub use isa::Isa;
 
 pub(crate) use aligned::{AlignedBuf, pitch};
-pub(crate) use conv_first::{Windows, convolve_image};
+pub(crate) use conv_first::{WINDOW_STEP, Windows, convolve_image};
 pub(crate) use convolution::{Convolution, Sum, batch_size};
 pub(crate) use gemm::multiply_transposed;
 pub(crate) use packed_weights::PackedWeights;

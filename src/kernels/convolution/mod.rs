@@ -43,16 +43,16 @@ pub(crate) enum Sum {
     Parts,
 }
 
-/// Non-zero activations: `N` values for each entry.
+/// Non-zero activations: `N` values for each entry, which is a multiple of [`PANEL`].
 pub(super) type List<'i, const N: usize> = (&'i [u32], &'i [[f32; N]]);
 
-/// The part of a list that a tile reads within a chunk. An entry `e` is multiplied by the weight with
-/// index `k = e + k_shift`.
+/// The part of a list that a tile reads within a chunk. An entry `e` is multiplied by the weights that
+/// begin at index `e + shift` of a panel.
 struct Run {
     list: u32,
     start: u32,
     count: u32,
-    k_shift: i32,
+    shift: i32,
 }
 
 /// An output pixel with some of its columns.
@@ -135,13 +135,14 @@ impl<'i, const N: usize> Convolution<'i, N> {
         self.chunks[chunk].clone()
     }
 
-    /// Adds the run of the pixel's next chunk: a part of a list.
+    /// Adds the run of the pixel's next chunk: a part of a list, whose entry `e` is multiplied by the
+    /// weights with index `k = e / PANEL + k_shift`.
     #[inline]
     pub(super) fn push_run(&mut self, list: usize, range: Range<usize>, k_shift: isize) {
         let entries = &self.lists[list].0[range.clone()];
         if let (Some(&first), Some(&last)) = (entries.first(), entries.last()) {
-            let k_of = |entry: u32| (entry as usize).wrapping_add_signed(k_shift);
-            debug_assert!(entries.is_sorted());
+            let k_of = |entry: u32| (entry as usize / PANEL).wrapping_add_signed(k_shift);
+            debug_assert!(entries.is_sorted() && entries.iter().all(|entry| entry % PANEL as u32 == 0));
             assert!(k_of(first) <= k_of(last) && k_of(last) < self.weights.k());
         }
         // A list is shorter than `i32::MAX`, and the run is a part of it.
@@ -149,7 +150,7 @@ impl<'i, const N: usize> Convolution<'i, N> {
             list: list as u32,
             start: range.start as u32,
             count: range.len() as u32,
-            k_shift: i32::try_from(k_shift).expect("a row of a plane has fewer activations"),
+            shift: i32::try_from(k_shift * PANEL as isize).expect("a row of a plane has fewer activations"),
         });
     }
 
@@ -402,7 +403,6 @@ unsafe fn tile<S: Simd, const N: usize, const P: usize, const B: usize>(
     is_first: bool,
     is_last: bool,
 ) {
-    let next_panel = data.next_panel;
     debug_assert!((run.list as usize) < data.lists.len());
     // SAFETY: the caller vouches for panels and output. `push_run` has asserted that the list has the
     // run, and that its first and last `k` exist, and the entries ascend; `finish_pixel` that there are
@@ -412,7 +412,6 @@ unsafe fn tile<S: Simd, const N: usize, const P: usize, const B: usize>(
         let (start, count) = (run.start as usize, run.count as usize);
         debug_assert!(start + count <= entries.len() && entries.len() == values.len());
         let entries = entries.as_ptr().add(start);
-        let k_shift = run.k_shift as isize;
         let mut to = [data.out; P];
         let mut x = [values.as_ptr().add(start).cast::<f32>(); P];
         unrolled!(p in P => {
@@ -430,28 +429,21 @@ unsafe fn tile<S: Simd, const N: usize, const P: usize, const B: usize>(
                 unrolled!(p in P => { sums[p][b] = start; });
             });
         }
-        let weights = data.weights.wrapping_offset(k_shift * PANEL as isize);
-        let mut i = 0;
-        while i < count {
-            let entry = *entries.add(i) as usize;
-            debug_assert!(entry.wrapping_add_signed(k_shift) * PANEL < next_panel);
-            let weights = weights.wrapping_add(entry * PANEL);
-            // The fewer of weights and activations stay in registers while the others are loaded.
-            if const { P >= B } {
-                let mut w = [S::splat(0.0); B];
-                unrolled!(b in B => { w[b] = S::load(weights.add(b * next_panel)); });
-                unrolled!(p in P => {
-                    let value = S::splat(*x[p].add(i * N));
-                    unrolled!(b in B => { sums[p][b] = S::fma(value, w[b], sums[p][b]); });
-                });
-            } else {
-                let mut value = [S::splat(0.0); P];
-                unrolled!(p in P => { value[p] = S::splat(*x[p].add(i * N)); });
-                unrolled!(b in B => {
-                    let w = S::load(weights.add(b * next_panel));
-                    unrolled!(p in P => { sums[p][b] = S::fma(value[p], w, sums[p][b]); });
-                });
+        let weights = data.weights.wrapping_offset(run.shift as isize);
+        debug_assert!(
+            count == 0 || {
+                let last = *entries.add(count - 1) as usize;
+                last.wrapping_add_signed(run.shift as isize) < data.next_panel
             }
+        );
+        let mut i = 0;
+        let whole = count - count % S::TILES.entries;
+        while i != whole {
+            unrolled!(e in S::TILES.entries => { add_products::<S, N, P, B>(&mut sums, data.next_panel, &x, entries, weights, i + e); });
+            i += S::TILES.entries;
+        }
+        while i != count {
+            add_products::<S, N, P, B>(&mut sums, data.next_panel, &x, entries, weights, i);
             i += 1;
         }
         unrolled!(p in P => { unrolled!(b in B => {
@@ -463,6 +455,41 @@ unsafe fn tile<S: Simd, const N: usize, const P: usize, const B: usize>(
             };
             S::store(total, to);
         }); });
+    }
+}
+
+/// Adds the products of an entry to the sums of a tile.
+///
+/// # Safety
+/// The entry exists, as do its values at the pointers `x`, and its weights.
+#[inline(always)]
+unsafe fn add_products<S: Simd, const N: usize, const P: usize, const B: usize>(
+    sums: &mut [[S::V; B]; P],
+    next_panel: usize,
+    x: &[*const f32; P],
+    entries: *const u32,
+    weights: *const f32,
+    i: usize,
+) {
+    // SAFETY: the caller vouches for the memory and the instruction set.
+    unsafe {
+        let weights = weights.wrapping_add(*entries.add(i) as usize);
+        // The fewer of weights and activations stay in registers while the others are loaded.
+        if const { P >= B } {
+            let mut w = [S::splat(0.0); B];
+            unrolled!(b in B => { w[b] = S::load(weights.add(b * next_panel)); });
+            unrolled!(p in P => {
+                let value = S::splat(*x[p].add(i * N));
+                unrolled!(b in B => { sums[p][b] = S::fma(value, w[b], sums[p][b]); });
+            });
+        } else {
+            let mut value = [S::splat(0.0); P];
+            unrolled!(p in P => { value[p] = S::splat(*x[p].add(i * N)); });
+            unrolled!(b in B => {
+                let w = S::load(weights.add(b * next_panel));
+                unrolled!(p in P => { sums[p][b] = S::fma(value[p], w, sums[p][b]); });
+            });
+        }
     }
 }
 

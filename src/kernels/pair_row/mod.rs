@@ -12,14 +12,14 @@ use super::simd::{Eights, Simd};
 /// zero in either pixel.
 ///
 /// Invariants, on which the kernel relies: `starts` ascends from 0 to the number of entries. The
-/// entries from `starts[i]` to `starts[i + 1]` are at least `8 * i` and below `8 * i + 8`. There are as
-/// many values as entries.
+/// entries from `starts[i]` to `starts[i + 1]` are multiples of [`PANEL`], at least `8 * i * PANEL` and
+/// below `(8 * i + 8) * PANEL`. There are as many values as entries.
 #[derive(Default)]
 pub(crate) struct PairRow {
     /// For each eight channels of the row, the number of entries before them; then the number of all
     /// entries.
     starts: Vec<u32>,
-    /// The index in the row of each value, `pair * channels + channel`, ascending.
+    /// For each value [`PANEL`] times its index in the row, `pair * channels + channel`, ascending.
     entries: Vec<u32>,
     values: Vec<[f32; 2]>,
 }
@@ -120,8 +120,8 @@ for_each_isa! {
 unsafe fn push_generic<S: Simd>(row: &mut PairRow, pixels: [&[f32]; 2]) {
     let channels = pixels[0].len();
     assert!(channels.is_multiple_of(8) && pixels[1].len() == channels);
-    let mut entry = (row.starts.len() - 1) * 8;
-    assert!(entry + channels <= u32::MAX as usize);
+    let mut entry = (row.starts.len() - 1) * 8 * PANEL;
+    assert!(entry + channels * PANEL <= u32::MAX as usize);
     row.starts.reserve(channels / 8);
     // The last step writes up to eight elements beyond those that it keeps.
     row.entries.reserve(channels + 8);
@@ -139,7 +139,7 @@ unsafe fn push_generic<S: Simd>(row: &mut PairRow, pixels: [&[f32]; 2]) {
             let at = pixels.map(|pixel| pixel.as_ptr().add(8 * step));
             count += S::Eights::keep_pair(at, entry as u32, entries.add(count), values.add(count));
             starts.add(step).write(count as u32);
-            entry += 8;
+            entry += 8 * PANEL;
         }
         row.starts.set_len(row.starts.len() + channels / 8);
         row.entries.set_len(count);

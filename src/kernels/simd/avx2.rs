@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::set_bits::{PLACES, SET_BITS};
-use super::{BATCH, BatchValues, Eights, Simd, TILES_OF_128_VALUES, Tiles};
+use super::{BATCH, BatchValues, Eights, PANEL, Simd, TILES_OF_128_VALUES, Tiles};
 
 /// AVX2, FMA and POPCNT.
 pub(crate) struct Avx2;
@@ -79,7 +79,7 @@ impl Eights for Avx2 {
                 _mm256_permute2f128_ps::<0x20>(any_low, any_high),
                 _mm256_permute2f128_ps::<0x31>(any_low, any_high),
             ));
-            Self::bit_indices(mask, first, kept);
+            Self::bit_entries(mask, first, kept);
             // Every channel is written, and overwritten by the next unless it is kept. This leaves no
             // branch to mispredict.
             let (places, to) = (&PLACES[usize::from(mask)], values.cast::<f32>());
@@ -98,7 +98,7 @@ impl Eights for Avx2 {
         unsafe {
             let (a, b) = (_mm256_loadu_ps(pixels[0]), _mm256_loadu_ps(pixels[1]));
             let mask = nonzero(_mm256_or_ps(a, b));
-            Self::bit_indices(mask, first, kept);
+            Self::bit_entries(mask, first, kept);
             let lanes = set_bits(mask);
             let (a, b) = (_mm256_permutevar8x32_ps(a, lanes), _mm256_permutevar8x32_ps(b, lanes));
             // Interleaving gives the pairs 0, 1, 4, 5 and the pairs 2, 3, 6, 7.
@@ -111,11 +111,11 @@ impl Eights for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn bit_indices(mask: u8, first: u32, to: *mut u32) {
+    unsafe fn bit_entries(mask: u8, first: u32, to: *mut u32) {
         // SAFETY: the caller vouches for room for eight elements.
         unsafe {
-            let indices = _mm256_add_epi32(set_bits(mask), _mm256_set1_epi32(first as i32));
-            _mm256_storeu_si256(to.cast(), indices);
+            let offsets = _mm256_slli_epi32::<{ PANEL.ilog2() as i32 }>(set_bits(mask));
+            _mm256_storeu_si256(to.cast(), _mm256_add_epi32(offsets, _mm256_set1_epi32(first as i32)));
         }
     }
 

@@ -18,6 +18,7 @@ impl Simd for Avx512 {
         batch: BATCH,
         panels: [0, 8, 4, 7, 6, 5, 4, 3, 3],
         columns: [0, 1, 2, 3, 4, 5, 6, 7, 8],
+        entries: 1,
         image: [14, 2],
     };
 

@@ -30,6 +30,8 @@ pub(crate) use wasm::Relaxed;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub(crate) use wasm::{Emulated, Unfused, Wasm, relaxed_is_fused};
 
+use super::packed_weights::PANEL;
+
 /// The number of mask positions that a kernel takes side by side.
 pub(crate) const BATCH: usize = 8;
 
@@ -59,6 +61,8 @@ pub(crate) struct Tiles {
     pub(crate) panels: [usize; BATCH + 1],
     /// For each number of positions, how many of them the first tile takes.
     pub(crate) columns: [usize; BATCH + 1],
+    /// The entries of a list that a round of the inner loop takes.
+    pub(crate) entries: usize,
     /// The windows and panels of a tile of the first layer.
     pub(crate) image: [usize; 2],
 }
@@ -66,16 +70,19 @@ pub(crate) struct Tiles {
 /// The shapes for registers that hold 128 values together: 16 of 8 or 32 of 4. The sums of 6 positions,
 /// a panel's weights and a broadcast take 15 of the 16; a tile that takes all keeps sums in memory.
 /// Batches have six positions, because two tiles of four are a quarter slower: too few sums at a time
-/// to hide the latency of a multiply-add.
+/// to hide the latency of a multiply-add. Half of the instructions are multiply-adds; counting rounds
+/// for one entry each would add a tenth to the others, which costs time where a core decodes four at a
+/// time, or shares its decoder with another thread.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 const TILES_OF_128_VALUES: Tiles = Tiles {
     batch: 6,
     panels: [0, 5, 3, 1, 1, 1, 1, 0, 0],
     columns: [0, 1, 2, 3, 4, 5, 6, 4, 4],
+    entries: 4,
     image: [6, 1],
 };
 
-/// A vector of [`PANEL`](super::packed_weights::PANEL) values of `f32`, in as many registers as that
+/// A vector of [`PANEL`] values of `f32`, in as many registers as that
 /// takes. Each operation works lane by lane and rounds once, so the bits of a lane do not depend on
 /// the width of the registers.
 pub(crate) trait Simd {
@@ -108,8 +115,8 @@ pub(crate) trait Simd {
 /// Operations on eight channels or positions at a time.
 pub(crate) trait Eights {
     /// Looks at eight channels of each position and keeps those that have a bit set in at least one
-    /// position, in ascending order. For each kept channel it writes `first + channel` to `kept` and
-    /// the channel's activations, position by position, to `values`. It returns the kept channels as
+    /// position, in ascending order. For each kept channel it writes `first + PANEL * channel` to `kept`
+    /// and the channel's activations, position by position, to `values`. It returns the kept channels as
     /// bits.
     ///
     /// # Safety
@@ -127,11 +134,12 @@ pub(crate) trait Eights {
     /// # Safety
     /// As for `keep`.
     unsafe fn keep_pair(pixels: [*const f32; 2], first: u32, kept: *mut u32, values: *mut [f32; 2]) -> usize;
-    /// Writes `first` plus the index of each set bit of `mask`, in ascending order, to `to`.
+    /// Writes `first` plus [`PANEL`] times the index of each set bit of `mask`, in ascending order, to
+    /// `to`.
     ///
     /// # Safety
     /// Room for eight elements is writable at `to`; all of them may be overwritten.
-    unsafe fn bit_indices(mask: u8, first: u32, to: *mut u32);
+    unsafe fn bit_entries(mask: u8, first: u32, to: *mut u32);
     /// Sets each value of `most` to the larger of itself and that of `values`. Neither is NaN.
     unsafe fn raise(most: &mut BatchValues, values: &BatchValues);
 }

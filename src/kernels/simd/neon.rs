@@ -3,7 +3,7 @@
 use std::arch::aarch64::*;
 
 use super::set_bits::SET_BITS;
-use super::{BATCH, BatchValues, Eights, Simd, TILES_OF_128_VALUES, Tiles};
+use super::{BATCH, BatchValues, Eights, PANEL, Simd, TILES_OF_128_VALUES, Tiles};
 
 /// NEON, which every aarch64 has.
 pub(crate) struct Neon;
@@ -79,7 +79,7 @@ impl Eights for Neon {
                 any = [vorrq_u32(any[0], bits(*low)), vorrq_u32(any[1], bits(*high))];
             }
             let mask = nonzero(any);
-            Self::bit_indices(mask, first, kept);
+            Self::bit_entries(mask, first, kept);
             // Every channel is written, and the pointer moves on only past those to keep. This
             // leaves no branch to mispredict.
             let mut to: *mut f32 = values.cast();
@@ -106,7 +106,7 @@ impl Eights for Neon {
             let (a, b) = (eight(pixels[0]), eight(pixels[1]));
             let any = |half: usize| vorrq_u32(bits(a[half]), bits(b[half]));
             let mask = nonzero([any(0), any(1)]);
-            Self::bit_indices(mask, first, kept);
+            Self::bit_entries(mask, first, kept);
             let mut to = values;
             for half in 0..2 {
                 let pairs = [vzip1q_f32(a[half], b[half]), vzip2q_f32(a[half], b[half])];
@@ -122,14 +122,15 @@ impl Eights for Neon {
     }
 
     #[inline(always)]
-    unsafe fn bit_indices(mask: u8, first: u32, to: *mut u32) {
+    unsafe fn bit_entries(mask: u8, first: u32, to: *mut u32) {
         // SAFETY: the caller vouches for room for eight elements; the table has an element for each
         // `u8`.
         unsafe {
             let set = vmovl_u8(vcreate_u8(SET_BITS[mask as usize] as u64));
+            let offsets = vshlq_n_u16::<{ PANEL.ilog2() as i32 }>(set);
             let first = vdupq_n_u32(first);
-            vst1q_u32(to, vaddw_u16(first, vget_low_u16(set)));
-            vst1q_u32(to.add(4), vaddw_high_u16(first, set));
+            vst1q_u32(to, vaddw_u16(first, vget_low_u16(offsets)));
+            vst1q_u32(to.add(4), vaddw_high_u16(first, offsets));
         }
     }
 

@@ -1,6 +1,6 @@
 //! Vectors in plain Rust.
 
-use super::{BATCH, BatchValues, Eights, Simd, Tiles, fused};
+use super::{BATCH, BatchValues, Eights, PANEL, Simd, Tiles, fused};
 
 /// False if `f32::mul_add` calls a library.
 const HAS_FMA: bool = !cfg!(any(
@@ -20,6 +20,7 @@ impl Simd for Portable {
         batch: BATCH,
         panels: [0, 1, 1, 0, 1, 0, 0, 0, 0],
         columns: [0, 1, 2, 2, 4, 4, 4, 4, 4],
+        entries: 1,
         image: [4, 1],
     };
 
@@ -73,7 +74,7 @@ impl Eights for Portable {
             unsafe {
                 let row: [f32; BATCH] = positions.map(|position| *position.add(channel));
                 let any = row.iter().fold(0, |any, x| any | x.to_bits()) != 0;
-                kept.add(count).write(first + channel as u32);
+                kept.add(count).write(first + (channel * PANEL) as u32);
                 values.add(count).write(BatchValues(row));
                 count += usize::from(any);
                 mask |= u8::from(any) << channel;
@@ -88,7 +89,7 @@ impl Eights for Portable {
             // SAFETY: `channel` and `count <= channel` are below 8, for which the caller vouches.
             unsafe {
                 let pair = pixels.map(|pixel| *pixel.add(channel));
-                kept.add(count).write(first + channel as u32);
+                kept.add(count).write(first + (channel * PANEL) as u32);
                 values.add(count).write(pair);
                 count += usize::from(pair[0].to_bits() | pair[1].to_bits() != 0);
             }
@@ -96,11 +97,11 @@ impl Eights for Portable {
         count
     }
     #[inline(always)]
-    unsafe fn bit_indices(mask: u8, first: u32, to: *mut u32) {
+    unsafe fn bit_entries(mask: u8, first: u32, to: *mut u32) {
         let mut count = 0;
         for bit in 0..8 {
             // SAFETY: `count <= bit`, which is below 8.
-            unsafe { to.add(count).write(first + bit) };
+            unsafe { to.add(count).write(first + bit * PANEL as u32) };
             count += (mask >> bit & 1) as usize;
         }
     }

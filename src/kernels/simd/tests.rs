@@ -61,7 +61,7 @@ unsafe fn keep_generic<S: Simd>(positions: &[[f32; 8]; BATCH], first: u32, out: 
         let mask = S::Eights::keep(&pointers, first, kept.as_mut_ptr(), values.as_mut_ptr());
         let two = [pointers[0], pointers[1]];
         let count = S::Eights::keep_pair(two, first, kept_pairs.as_mut_ptr(), pairs.as_mut_ptr());
-        S::Eights::bit_indices(mask, first, indices.as_mut_ptr());
+        S::Eights::bit_entries(mask, first, indices.as_mut_ptr());
         S::Eights::raise(&mut most, &BatchValues(positions[0]));
         (mask, count)
     };
@@ -208,9 +208,9 @@ fn what_has_a_bit_set_is_kept_in_order() {
         };
         let kept = kept_if(&is_in);
         let pairs = kept_if(&|channel| positions[..2].iter().any(|values| values[channel].to_bits() != 0));
-        let index = |&channel: &usize| first + channel as u32;
+        let entry = |&channel: &usize| first + (channel * PANEL) as u32;
         let mut want = vec![set, pairs.len() as u32];
-        want.extend(kept.iter().chain(&pairs).chain(&kept).map(index));
+        want.extend(kept.iter().chain(&pairs).chain(&kept).map(entry));
         let bits = |channel: usize, count: usize| {
             positions[..count].iter().map(move |values| values[channel].to_bits())
         };

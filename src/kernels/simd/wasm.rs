@@ -69,6 +69,7 @@ impl<A: MultiplyAdd> Simd for Wasm<A> {
         batch: BATCH,
         panels: [0, 3, 1, 1, 0, 0, 0, 0, 0],
         columns: [0, 1, 2, 3, 2, 3, 3, 3, 3],
+        entries: 1,
         image: [3, 1],
     };
 

@@ -1,7 +1,8 @@
 //! Max pooling of a sweep.
 
-use super::{MOST_CHANNELS, SparseActivations, WindowRow};
+use super::{MOST_CHANNELS, SparseActivations, WindowRow, zeroth_entry};
 use crate::kernels::isa::{Isa, for_each_isa};
+use crate::kernels::packed_weights::PANEL;
 use crate::kernels::simd::{BatchValues, Eights, Simd};
 
 /// The most columns of a window.
@@ -34,7 +35,7 @@ impl WindowMaxima {
     }
 
     /// Adds to `into` a pixel with the maxima of a window of `from`, whose rows have the same columns. The
-    /// entries of each pixel of the window begin at a multiple of `channels`, those of the new pixel begin
+    /// columns of each pixel of the window begin at a multiple of `channels`, those of the new pixel begin
     /// at 0.
     ///
     /// # Panics
@@ -105,18 +106,19 @@ unsafe fn push_generic<S: Simd>(
         // SAFETY: `count` is at most the number of channels seen, and room for all channels and eight
         // more is reserved. The caller vouches for the instruction set.
         unsafe {
-            S::Eights::bit_indices(bits, 8 * byte as u32, into.entries.as_mut_ptr().add(start + count))
+            let to = into.entries.as_mut_ptr().add(start + count);
+            S::Eights::bit_entries(bits, (8 * byte * PANEL) as u32, to);
         };
         count += bits.count_ones() as usize;
     }
     debug_assert!(count <= channels);
-    // SAFETY: `count` entries have been written, each the index of a bit in `bytes` bytes, so each column
+    // SAFETY: `count` entries have been written, each of the index of a bit in `bytes` bytes, so each column
     // has a value for it; there is room for as many values.
     unsafe {
         let entries = into.entries.as_ptr().add(start);
         let values = into.values.as_mut_ptr().add(start);
         for i in 0..count {
-            let channel = *entries.add(i) as usize;
+            let channel = *entries.add(i) as usize / PANEL;
             let mut largest = *most[0].add(channel);
             S::Eights::raise(&mut largest, &*most[1].add(channel));
             S::Eights::raise(&mut largest, &*most[2].add(channel));
@@ -155,15 +157,14 @@ unsafe fn column_generic<S: Simd>(
         }
         let (entries, values) = from.run(&(pixel..pixel + 1));
         let (Some(&first), Some(&last)) = (entries.first(), entries.last()) else { continue };
-        // The entry of the pixel's channel 0.
-        let zeroth = first as usize / channels * channels;
-        assert!(last as usize - zeroth < channels);
-        let most = most.wrapping_sub(zeroth);
+        let zeroth = zeroth_entry(first, channels);
+        assert!(last as usize - zeroth < channels * PANEL);
+        let most = most.wrapping_sub(zeroth / PANEL);
         for (&entry, values) in entries.iter().zip(values) {
-            debug_assert!((entry as usize - zeroth) < channels);
+            debug_assert!((entry as usize - zeroth) < channels * PANEL);
             // SAFETY: the entries of a pixel ascend, so all are at most the last, and `most` has
             // `channels` elements or more. The caller vouches for the instruction set.
-            unsafe { S::Eights::raise(&mut *most.wrapping_add(entry as usize), values) };
+            unsafe { S::Eights::raise(&mut *most.wrapping_add(entry as usize / PANEL), values) };
         }
     }
 }

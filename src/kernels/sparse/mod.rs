@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::convolution::{Convolution, List};
 use super::isa::{Isa, for_each_isa};
-use super::packed_weights::PackedWeights;
+use super::packed_weights::{PANEL, PackedWeights};
 use super::simd::{BATCH, BatchValues, Eights, Simd};
 pub(crate) use maxima::WindowMaxima;
 
@@ -15,9 +15,10 @@ pub(crate) use maxima::WindowMaxima;
 /// bit of a sum (`docs/07-zeros-and-bits.md`).
 ///
 /// * A row of the matrix is a pixel of a plane, or a part of the classifier's input.
-/// * Its column index, an entry, is `x * channels + channel`, where `x` is the pixel's place in its row
-///   of the plane. All pixels of the plane that the matrix is read as have the same number of
-///   `channels`.
+/// * Its column index is `x * channels + channel`, where `x` is the pixel's place in its row of the
+///   plane. All pixels of the plane that the matrix is read as have the same number of `channels`. An
+///   entry is [`PANEL`] times this index: the distance between the weights of the products in a panel,
+///   which saves the kernel a shift for each product.
 /// * Its values are [`BatchValues`]: the activation of each position of the batch. An entry is kept
 ///   where any of them is not zero.
 /// * The row pointer is `ends`.
@@ -25,8 +26,9 @@ pub(crate) use maxima::WindowMaxima;
 /// Pixels are added row by row of the plane, so the entries of one row of the plane ascend from pixel to
 /// pixel. The pixels that one row of a window reads are neighbours, so their entries and values are one
 /// consecutive run. The weights of that row of the window are consecutive in `k` in the same way,
-/// `channels` for each tap, so `k` is an entry plus a constant all along the run ([`WindowRow`]), and a
-/// kernel takes the run in one loop. That matters where pixels keep few channels each.
+/// `channels` for each tap, so `k` is the column index plus a constant all along the run
+/// ([`WindowRow`]), and a kernel takes the run in one loop. That matters where pixels keep few channels
+/// each.
 ///
 /// Invariants, on which the kernels rely: pixel `i` has the entries `ends[i - 1]..ends[i]` (from 0 for
 /// the first) and as many values; the entries ascend within one row of the plane; the bytes
@@ -52,7 +54,7 @@ pub(crate) struct WindowRow {
     pub(crate) row: usize,
     /// The pixels that it reads.
     pub(crate) pixels: Range<usize>,
-    /// Entry `e` is multiplied by the weight with index `k = e + k_shift` (see
+    /// Column `i` is multiplied by the weight with index `k = i + k_shift` (see
     /// [`PackedWeights`](crate::kernels::PackedWeights)).
     pub(crate) k_shift: isize,
 }
@@ -82,7 +84,7 @@ impl SparseActivations {
         (entries + MOST_CHANNELS + 8) * (size_of::<u32>() + size_of::<BatchValues>())
     }
 
-    /// Adds a pixel, given by its channels in each position. The entry of its first channel is `first`.
+    /// Adds a pixel, given by its channels in each position. The column of its first channel is `first`.
     pub(crate) fn push_pixel(&mut self, isa: Isa, first: usize, positions: &[&[f32]]) {
         self.append(isa, first, positions);
         self.finish_pixel();
@@ -95,7 +97,7 @@ impl SparseActivations {
     }
 
     /// Adds what another matrix keeps of a pixel to the pixel that the next
-    /// [`finish_pixel`](SparseActivations::finish_pixel) completes. `first` is added to its entries.
+    /// [`finish_pixel`](SparseActivations::finish_pixel) completes. `first` is added to its columns.
     pub(crate) fn append_from(&mut self, isa: Isa, from: &SparseActivations, pixel: usize, first: usize) {
         assert_eq!(from.positions, self.positions);
         append_sparse(isa, self, from, pixel, first);
@@ -117,22 +119,22 @@ impl SparseActivations {
         self.ends.len()
     }
 
-    /// The positions, as bits, in which a pixel, whose entries begin at 0, differs from `unoccluded` in
+    /// The positions, as bits, in which a pixel, whose columns begin at 0, differs from `unoccluded` in
     /// any bit.
     pub(crate) fn differing(&self, isa: Isa, pixel: usize, unoccluded: &[f32]) -> u8 {
         differing(isa, self, pixel, unoccluded)
     }
 
-    /// Computes the mean of all pixels, summed in their order, as `[channel][position]`. The entries of
+    /// Computes the mean of all pixels, summed in their order, as `[channel][position]`. The columns of
     /// each pixel begin at a multiple of `channels`.
     pub(crate) fn mean(&self, isa: Isa, channels: usize, means: &mut Vec<[f32; BATCH]>) {
         mean_of_pixels(isa, self, channels, means);
     }
 
-    /// The value of an entry of a pixel in a position: zero if the entry is not kept.
-    pub(crate) fn value(&self, pixel: usize, entry: usize, position: usize) -> f32 {
+    /// The value in a column of a pixel in a position: zero if the column is not kept.
+    pub(crate) fn value(&self, pixel: usize, column: usize, position: usize) -> f32 {
         let (entries, values) = self.run(&(pixel..pixel + 1));
-        entries.binary_search(&(entry as u32)).map_or(0.0, |at| values[at].0[position])
+        entries.binary_search(&((column * PANEL) as u32)).map_or(0.0, |at| values[at].0[position])
     }
 
     /// The entries of consecutive pixels, and their values.
@@ -208,7 +210,7 @@ impl<'i> Convolution<'i, BATCH> {
                     range.end
                 } else {
                     let end = self.chunk(chunk).end;
-                    let is_here = |&entry: &u32| (entry as usize).wrapping_add_signed(k_shift) < end;
+                    let is_here = |&entry: &u32| (entry as usize / PANEL).wrapping_add_signed(k_shift) < end;
                     range.start + entries[range.clone()].partition_point(is_here)
                 };
                 self.push_run(0, range.start..next, k_shift);
@@ -235,6 +237,12 @@ fn between(ends: &[usize], pixels: &Range<usize>) -> Range<usize> {
         return 0..0;
     }
     (if pixels.start == 0 { 0 } else { ends[pixels.start - 1] })..ends[pixels.end - 1]
+}
+
+/// The entry of channel 0 of a pixel that has some entry.
+#[inline(always)]
+fn zeroth_entry(entry: u32, channels: usize) -> usize {
+    entry as usize / (channels * PANEL) * (channels * PANEL)
 }
 
 /// The most channels of any blob of the network.
@@ -291,7 +299,7 @@ unsafe fn append_dense_generic<S: Simd>(into: &mut SparseActivations, first: usi
     let channels = positions[0].len();
     assert!(positions.len() == into.positions && positions.iter().all(|values| values.len() == channels));
     assert!(channels <= MOST_CHANNELS);
-    assert!(first + channels <= u32::MAX as usize);
+    assert!((first + channels) * PANEL <= u32::MAX as usize);
     let mut pointers: [*const f32; BATCH] =
         std::array::from_fn(|p| positions.get(p).map_or(ZEROS.as_ptr(), |values| values.as_ptr()));
     // The last channels, if they are fewer than eight, are read from a copy.
@@ -317,7 +325,8 @@ unsafe fn append_dense_generic<S: Simd>(into: &mut SparseActivations, first: usi
             }
             debug_assert!(count <= channel);
             let at = pointers.map(|pointer| pointer.wrapping_add(channel));
-            *kept = S::Eights::keep(&at, (first + channel) as u32, entries.add(count), values.add(count));
+            let entry = ((first + channel) * PANEL) as u32;
+            *kept = S::Eights::keep(&at, entry, entries.add(count), values.add(count));
             count += kept.count_ones() as usize;
         }
         into.entries.set_len(into.entries.len() + count);
@@ -336,6 +345,7 @@ unsafe fn append_sparse_generic<S: Simd>(
     first: usize,
 ) {
     let (entries, values) = from.run(&(pixel..pixel + 1));
+    let first = u32::try_from(first * PANEL).expect("a row of a plane has fewer activations");
     let (start, count) = (into.entries.len(), entries.len());
     debug_assert!(start == into.values.len() && count == values.len());
     into.entries.reserve(count);
@@ -347,7 +357,7 @@ unsafe fn append_sparse_generic<S: Simd>(
         let (to_entries, to_values) =
             (into.entries.as_mut_ptr().add(start), into.values.as_mut_ptr().add(start));
         for (i, (&entry, &value)) in entries.iter().zip(values).enumerate() {
-            to_entries.add(i).write(entry + first as u32);
+            to_entries.add(i).write(entry + first);
             to_values.add(i).write(value);
         }
         into.entries.set_len(start + count);
@@ -365,9 +375,9 @@ unsafe fn mean_generic<S: Simd>(input: &SparseActivations, channels: usize, mean
     // Adding the zeros that are left out would change nothing.
     for pixel in 0..input.len() {
         let (entries, values) = input.run(&(pixel..pixel + 1));
-        let zeroth = entries.first().map_or(0, |&entry| entry as usize / channels * channels);
+        let zeroth = entries.first().map_or(0, |&entry| zeroth_entry(entry, channels));
         for (entry, values) in entries.iter().zip(values) {
-            for (mean, value) in means[*entry as usize - zeroth].iter_mut().zip(values.0) {
+            for (mean, value) in means[(*entry as usize - zeroth) / PANEL].iter_mut().zip(values.0) {
                 *mean += value;
             }
         }
@@ -385,8 +395,8 @@ unsafe fn differing_generic<S: Simd>(input: &SparseActivations, pixel: usize, un
     let mut bits = [0u32; BATCH];
     let (mut positions, mut nonzero) = (0, 0);
     for (entries, values) in entries.chunks(16).zip(values.chunks(16)) {
-        for (&channel, values) in entries.iter().zip(values) {
-            let unoccluded = unoccluded[channel as usize].to_bits();
+        for (&entry, values) in entries.iter().zip(values) {
+            let unoccluded = unoccluded[entry as usize / PANEL].to_bits();
             nonzero += usize::from(unoccluded != 0);
             for (bits, value) in bits.iter_mut().zip(values.0) {
                 *bits |= value.to_bits() ^ unoccluded;

@@ -43,7 +43,7 @@ fn assert_keeps_what_is_not_zero_in_all_positions(channels: usize, row: &Row) {
                 let byte = filled.kept_of(x + 1)[channel / 8];
                 assert_eq!(byte >> (channel % 8) & 1 != 0, is_kept, "{isa}");
                 if is_kept {
-                    assert_eq!(entries[at] as usize, x * channels + channel, "{isa}");
+                    assert_eq!(entries[at] as usize, (x * channels + channel) * PANEL, "{isa}");
                     for (p, position) in pixel.iter().enumerate() {
                         assert_eq!(values[at].0[p], position[channel], "{isa}");
                     }
@@ -72,7 +72,9 @@ fn assert_a_pixel_may_be_added_in_parts(channels: usize, row: &Row) {
         parts.append_from(isa, &store, 0, 100);
         parts.finish_pixel();
         let ((got, got_values), (want, want_values)) = (parts.run(&(0..1)), whole.run(&(1..2)));
-        assert!(got.iter().eq(want.iter().map(|entry| entry + 100).collect::<Vec<_>>().iter()));
+        assert!(
+            got.iter().eq(want.iter().map(|entry| entry + 100 * PANEL as u32).collect::<Vec<_>>().iter())
+        );
         assert_eq!(got_values, want_values);
         assert_eq!(parts.kept_of(0), whole.kept_of(1));
     }
