@@ -126,6 +126,16 @@ pub(crate) fn workers() -> usize {
     useful(count())
 }
 
+/// Calls `f` on a thread of the current pool. Work that is divided again and again, such as the layers
+/// of a pass, begins here: a thread outside of the pool would sleep until each part is done.
+pub(crate) fn inside<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+    #[cfg(feature = "rayon")]
+    if has_pool() {
+        return rayon::scope(|_| f());
+    }
+    f()
+}
+
 /// Calls `f` for 0 to `count - 1` and returns the results in this order.
 pub(crate) fn map<R: Send>(count: usize, f: impl Fn(usize) -> R + Sync + Send) -> Vec<R> {
     #[cfg(feature = "rayon")]
@@ -182,6 +192,21 @@ mod tests {
             chunk.len()
         });
         assert_eq!((lengths, values), (vec![4, 4, 2], vec![1, 1, 1, 1, 2, 2, 2, 2, 3, 3]));
+    }
+
+    #[test]
+    fn work_inside_runs_on_a_thread_of_the_pool() {
+        let index = || {
+            #[cfg(feature = "rayon")]
+            return rayon::current_thread_index().is_some();
+            #[cfg(not(feature = "rayon"))]
+            true
+        };
+        assert!(inside(index) && inside(|| inside(index)));
+        let threads = in_pool(3, || Ok(inside(count))).unwrap();
+        assert_eq!(threads, if cfg!(feature = "rayon") { 3 } else { 1 });
+        // A call that has one thread stays on it.
+        assert!(each(2, |_| inside(|| IS_ALONE.get())).into_iter().all(|is_alone| is_alone));
     }
 
     #[test]

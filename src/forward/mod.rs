@@ -259,6 +259,10 @@ impl GoogLeNet {
 
     /// Runs the image in blob 0 through the first `layers` layers and returns the cost of each.
     fn run(&self, layers: usize, activations: &mut Activations, paired: &mut PairedRows) -> Vec<Cost> {
+        parallel::inside(|| self.run_layers(layers, activations, paired))
+    }
+
+    fn run_layers(&self, layers: usize, activations: &mut Activations, paired: &mut PairedRows) -> Vec<Cost> {
         paired.blob = None;
         let threads = parallel::count() as f64;
         let mut costs = Vec::with_capacity(layers);
