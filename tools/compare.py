@@ -9,7 +9,9 @@ Every engine runs the same network on the same picture: one forward pass with 1 
 batches of 16 masked pictures. In every round each engine runs each job once, so that a slow minute
 of the machine affects all engines. The times include the masking of the pictures, but not loading
 and compiling. The comparison fails if the class scores of two engines differ by more than 1e-4. It
-prints medians as a Markdown table.
+prints medians as a Markdown table. Its last column is the share of the processors' time that a host
+machine took during the job, by /proc/stat (- elsewhere): an engine whose threads wait for each other
+loses more than that, so figures with more than a few percent say little.
 
 --torch adds PyTorch, with the same loop and with Captum's Occlusion. Captum's windows begin in the
 picture's corner, so there are fewer of them. Its seconds are scaled to the others' number of
@@ -188,17 +190,32 @@ def jobs(engines_by_threads):
         yield f"sweep, {name}: {positions} positions", threads, tasks
 
 
+def processor_time():
+    """The time in which the processors worked for this machine, and that which its host took, in ticks
+    since the start. None where the system does not say."""
+    try:
+        ticks = list(map(int, Path("/proc/stat").read_text().splitlines()[0].split()[1:]))
+        user, nice, system, _, _, interrupts, soft_interrupts, stolen = ticks[:8]
+    except (OSError, ValueError):
+        return None
+    return np.array([user + nice + system + interrupts + soft_interrupts, stolen])
+
+
 def measure(rows, rounds):
-    """The median seconds, [row][title], with None if an engine has no figure; and the largest
-    difference of scores."""
+    """The median seconds, [row][title], with None if an engine has no figure; the share of the time that
+    the host took, [row], with None if the system does not say; and the largest difference of scores."""
     seconds = [{title: [] for title in tasks} for _, _, tasks in rows]
+    ticks = [np.zeros(2) for _ in rows]
     disagreement = 0.0
     for turn in range(rounds + 1):
         for row, (description, _, tasks) in enumerate(rows):
             expected = None
             for title, task in tasks.items():
                 time.sleep(PAUSE_SECONDS)
+                before = processor_time()
                 outcome = task()
+                if before is not None:
+                    ticks[row] += processor_time() - before
                 if outcome is None:
                     continue
                 elapsed, scores = outcome
@@ -211,7 +228,8 @@ def measure(rows, rounds):
                 if turn > 0:  # The first round warms caches and allocators.
                     seconds[row][title].append(elapsed)
     medians = [{t: statistics.median(v) if v else None for t, v in row.items()} for row in seconds]
-    return medians, disagreement
+    shares = [stolen / (worked + stolen) if worked > 0 else None for worked, stolen in ticks]
+    return medians, shares, disagreement
 
 
 def time_text(seconds):
@@ -220,15 +238,16 @@ def time_text(seconds):
     return f"{seconds * 1e3:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
-def print_table(rows, medians):
+def print_table(rows, medians, taken):
     titles = list(rows[0][2])
-    print("| job | threads | " + " | ".join(titles) + " | best other / occlude |")
-    print("|---|---|" + "---|" * (len(titles) + 1))
-    for (description, threads, _), row in zip(rows, medians):
+    print("| job | threads | " + " | ".join(titles) + " | best other / occlude | taken by the host |")
+    print("|---|---|" + "---|" * (len(titles) + 2))
+    for (description, threads, _), row, share in zip(rows, medians, taken):
         own = row["occlude"]
         best = min(value for title, value in row.items() if title != "occlude" and value is not None)
         ratio = "-" if own is None else f"{best / own:.2f}"
-        print(f"| {description} | {threads} | " + " | ".join(map(time_text, row.values())) + f" | {ratio} |")
+        host = "-" if share is None else f"{share:.0%}"
+        print(f"| {description} | {threads} | " + " | ".join(map(time_text, row.values())) + f" | {ratio} | {host} |")
 
 
 def processor():
@@ -266,10 +285,10 @@ def main():
             captum = [Captum(others[-1], data, classes)] if options.torch else []
             engines[threads] = [*loops, *captum, own]
     rows = list(jobs(engines))
-    medians, disagreement = measure(rows, options.rounds)
+    medians, taken, disagreement = measure(rows, options.rounds)
     print(f"{processor()}, {os.cpu_count()} processors, {Path(options.image).name}, medians of {options.rounds} rounds;")
     print(f"class scores agree within {disagreement:.1g}.\n")
-    print_table(rows, medians)
+    print_table(rows, medians, taken)
 
 
 if __name__ == "__main__":
