@@ -4,8 +4,8 @@
 
 use super::aligned::pitch;
 use super::isa::{Isa, for_each_isa};
-use super::packed_weights::{PANEL, PackedWeights};
-use super::simd::{Simd, unrolled};
+use super::packed_weights::PackedWeights;
+use super::simd::{PANEL, Simd, unrolled};
 
 /// The number of values between neighbouring windows: the stride of the first layer is two pixels of
 /// three channels. As a constant it costs the kernel no instructions.

@@ -2,11 +2,8 @@
 
 use std::ops::Range;
 
-use super::aligned::{AlignedBuf, LINE, pitch};
-use super::simd;
-
-/// Output channels of a panel: a vector of [`Simd`](super::simd::Simd), and a cache line.
-pub(crate) const PANEL: usize = LINE;
+use super::aligned::{AlignedBuf, pitch};
+use super::simd::{self, PANEL};
 
 /// A convolution's weights, packed once for the kernels: panel by panel `[k][PANEL]`, where missing
 /// outputs are zero. The index `k` numbers the products of an output's sum, in their order: by row of

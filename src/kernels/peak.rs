@@ -3,8 +3,7 @@
 use std::hint::black_box;
 
 use super::isa::{Isa, for_each_isa};
-use super::packed_weights::PANEL;
-use super::simd::{Simd, unrolled};
+use super::simd::{PANEL, Simd, unrolled};
 use crate::stopwatch::Stopwatch;
 
 for_each_isa! {

@@ -3,8 +3,7 @@
 //! width of the vectors. The caller says which pixels a window has.
 
 use super::isa::for_each_isa;
-use super::packed_weights::PANEL;
-use super::simd::Simd;
+use super::simd::{PANEL, Simd};
 use crate::network::{LRN_ALPHA, LRN_SIZE};
 
 for_each_isa! {

@@ -30,8 +30,8 @@ use std::ops::Range;
 
 use super::aligned::pitch;
 use super::isa::{Isa, for_each_isa};
-use super::packed_weights::{PANEL, PackedWeights};
-use super::simd::{BATCH, Simd, Tiles, positions, unrolled};
+use super::packed_weights::PackedWeights;
+use super::simd::{BATCH, PANEL, Simd, Tiles, positions, unrolled};
 
 /// Beginning and end of a sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@
 
 use super::convolution::{Convolution, tiles};
 use super::isa::{Isa, for_each_isa};
-use super::packed_weights::{PANEL, PackedWeights};
-use super::simd::{Eights, Simd};
+use super::packed_weights::PackedWeights;
+use super::simd::{Eights, PANEL, Simd};
 
 /// The non-zero activations of a row of pairs of pixels. A channel of a pair is kept where it is not
 /// zero in either pixel.

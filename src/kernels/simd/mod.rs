@@ -30,7 +30,10 @@ pub(crate) use wasm::Relaxed;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub(crate) use wasm::{Emulated, Unfused, Wasm, relaxed_is_fused};
 
-use super::packed_weights::PANEL;
+use super::aligned::LINE;
+
+/// Output channels of a panel: a vector of [`Simd`], and a cache line.
+pub(crate) const PANEL: usize = LINE;
 
 /// The number of mask positions that a kernel takes side by side.
 pub(crate) const BATCH: usize = 8;

@@ -2,8 +2,7 @@
 
 use super::{MOST_CHANNELS, SparseActivations, WindowRow, zeroth_entry};
 use crate::kernels::isa::{Isa, for_each_isa};
-use crate::kernels::packed_weights::PANEL;
-use crate::kernels::simd::{BatchValues, Eights, Simd};
+use crate::kernels::simd::{BatchValues, Eights, PANEL, Simd};
 
 /// The most columns of a window.
 const MOST_COLUMNS: usize = 3;

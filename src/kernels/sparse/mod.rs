@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use super::convolution::{Convolution, List};
 use super::isa::{Isa, for_each_isa};
-use super::packed_weights::{PANEL, PackedWeights};
-use super::simd::{BATCH, BatchValues, Eights, Simd};
+use super::packed_weights::PackedWeights;
+use super::simd::{BATCH, BatchValues, Eights, PANEL, Simd};
 pub(crate) use maxima::WindowMaxima;
 
 /// A sparse matrix of activations in compressed sparse row form (CSR). Leaving zeros out changes no
