@@ -259,24 +259,22 @@ impl GoogLeNet {
 
     /// Runs the image in blob 0 through the first `layers` layers and returns the cost of each.
     fn run(&self, layers: usize, activations: &mut Activations, paired: &mut PairedRows) -> Vec<Cost> {
-        parallel::inside(|| self.run_layers(layers, activations, paired))
-    }
-
-    fn run_layers(&self, layers: usize, activations: &mut Activations, paired: &mut PairedRows) -> Vec<Cost> {
-        paired.blob = None;
-        let threads = parallel::count() as f64;
-        let mut costs = Vec::with_capacity(layers);
-        for (index, layer) in self.network.layers[..layers].iter().enumerate() {
-            let start = Stopwatch::start();
-            let executed = self.run_layer(index, activations, paired);
-            let pixels = self.network.blobs[layer.output].side.pow(2);
-            costs.push(Cost {
-                affected: (pixels * self.network.multiply_adds_per_pixel(layer)) as u64,
-                executed,
-                seconds: start.seconds() * threads,
-            });
-        }
-        costs
+        parallel::inside(|| {
+            paired.blob = None;
+            let threads = parallel::count() as f64;
+            let mut costs = Vec::with_capacity(layers);
+            for (index, layer) in self.network.layers[..layers].iter().enumerate() {
+                let start = Stopwatch::start();
+                let executed = self.run_layer(index, activations, paired);
+                let pixels = self.network.blobs[layer.output].side.pow(2);
+                costs.push(Cost {
+                    affected: (pixels * self.network.multiply_adds_per_pixel(layer)) as u64,
+                    executed,
+                    seconds: start.seconds() * threads,
+                });
+            }
+            costs
+        })
     }
 
     /// The packed weights of a layer.

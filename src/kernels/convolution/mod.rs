@@ -411,6 +411,8 @@ unsafe fn tile<S: Simd, const N: usize, const P: usize, const B: usize>(
         let (entries, values) = data.lists.get_unchecked(run.list as usize);
         let (start, count) = (run.start as usize, run.count as usize);
         debug_assert!(start + count <= entries.len() && entries.len() == values.len());
+        let weight = |entry: &u32| (*entry as usize).wrapping_add_signed(run.shift as isize);
+        debug_assert!(entries[start..start + count].iter().map(weight).all(|w| w < data.next_panel));
         let entries = entries.as_ptr().add(start);
         let mut to = [data.out; P];
         let mut x = [values.as_ptr().add(start).cast::<f32>(); P];
@@ -430,16 +432,12 @@ unsafe fn tile<S: Simd, const N: usize, const P: usize, const B: usize>(
             });
         }
         let weights = data.weights.wrapping_offset(run.shift as isize);
-        debug_assert!(
-            count == 0 || {
-                let last = *entries.add(count - 1) as usize;
-                last.wrapping_add_signed(run.shift as isize) < data.next_panel
-            }
-        );
         let mut i = 0;
         let whole = count - count % S::TILES.entries;
         while i != whole {
-            unrolled!(e in S::TILES.entries => { add_products::<S, N, P, B>(&mut sums, data.next_panel, &x, entries, weights, i + e); });
+            unrolled!(e in S::TILES.entries => {
+                add_products::<S, N, P, B>(&mut sums, data.next_panel, &x, entries, weights, i + e);
+            });
             i += S::TILES.entries;
         }
         while i != count {
@@ -458,7 +456,7 @@ unsafe fn tile<S: Simd, const N: usize, const P: usize, const B: usize>(
     }
 }
 
-/// Adds the products of an entry to the sums of a tile.
+/// Adds the products of entry `i` to the sums of a tile.
 ///
 /// # Safety
 /// The entry exists, as do its values at the pointers `x`, and its weights.

@@ -85,9 +85,8 @@ const TILES_OF_128_VALUES: Tiles = Tiles {
     image: [6, 1],
 };
 
-/// A vector of [`PANEL`] values of `f32`, in as many registers as that
-/// takes. Each operation works lane by lane and rounds once, so the bits of a lane do not depend on
-/// the width of the registers.
+/// A vector of [`PANEL`] values of `f32`, in as many registers as that takes. Each operation works lane
+/// by lane and rounds once, so the bits of a lane do not depend on the width of the registers.
 pub(crate) trait Simd {
     /// The registers of a vector.
     type V: Copy;
