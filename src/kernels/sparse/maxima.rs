@@ -111,8 +111,8 @@ unsafe fn push_generic<S: Simd>(
         count += bits.count_ones() as usize;
     }
     debug_assert!(count <= channels);
-    // SAFETY: `count` entries have been written, each of the index of a bit in `bytes` bytes, so each column
-    // has a value for it; there is room for as many values.
+    // SAFETY: `count` entries have been written, each `PANEL` times the index of a bit in `bytes` bytes, so
+    // each column has a value for it; there is room for as many values.
     unsafe {
         let entries = into.entries.as_ptr().add(start);
         let values = into.values.as_mut_ptr().add(start);
