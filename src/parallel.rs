@@ -127,7 +127,8 @@ pub(crate) fn workers() -> usize {
 }
 
 /// Calls `f` on a thread of the current pool. Work that is divided again and again, such as the layers
-/// of a pass, begins here: a thread outside of the pool would sleep until each part is done.
+/// of a pass or the steps of a training, begins here: a thread outside of the pool would sleep until
+/// each part is done.
 pub(crate) fn inside<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     #[cfg(feature = "rayon")]
     if has_pool() {

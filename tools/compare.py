@@ -214,7 +214,7 @@ def measure(rows, rounds):
                 time.sleep(PAUSE_SECONDS)
                 before = processor_time()
                 outcome = task()
-                if before is not None:
+                if before is not None and turn > 0:
                     ticks[row] += processor_time() - before
                 if outcome is None:
                     continue

@@ -385,7 +385,7 @@ impl GoogLeNet {
 
 /// The windows that the first layer reads for row `y` of its output.
 pub(crate) fn image_windows(window: Window, y: usize, columns: Range<usize>) -> Windows {
-    debug_assert_eq!([window.padding, window.stride * 3], [IMAGE_PADDING, WINDOW_STEP]);
+    assert_eq!([window.padding, window.stride * 3], [IMAGE_PADDING, WINDOW_STEP]);
     Windows {
         start: (y * window.stride * PADDED_SIDE + columns.start * window.stride) * 3,
         row: PADDED_SIDE * 3,

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::forward::{exp, log_sum_exp};
 use crate::memory;
 use crate::network::MAX_CLASSES;
+use crate::parallel;
 
 /// A classifier on features: the logit of a class is the product of its weights and the features, plus
 /// its bias.
@@ -119,7 +120,7 @@ impl Fit<'_> {
         }
         // The objective is at least l2-convex in the weights, so it exceeds its minimum by at most the
         // squared norm of the gradient over 2 * l2.
-        let minimum = minimise(point, 2.0 * self.l2 * gap, |point| {
+        let objective = |point: &[f64]| {
             let (weights, biases) = point.split_at(count);
             let shift = shift(weights);
             let mut scores = self.features.scores(rows, weights);
@@ -153,7 +154,8 @@ impl Fit<'_> {
             gradient.extend(sums.iter().map(|sum| sum * rate));
             let squares = weights.iter().fold(0.0, |sum, w| sum + w * w);
             (loss * rate + self.l2 / 2.0 * squares, gradient)
-        });
+        };
+        let minimum = parallel::inside(|| minimise(point, 2.0 * self.l2 * gap, objective));
         let Minimum { point: mut weights, value, steps } = minimum;
         let mut biases = weights.split_off(count);
         biases.iter_mut().zip(shift(&weights)).for_each(|(bias, shift)| *bias -= shift);
