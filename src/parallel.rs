@@ -4,11 +4,18 @@
 
 use std::cell::Cell;
 use std::env;
-use std::thread::available_parallelism;
+use std::thread::{LocalKey, available_parallelism};
 
 use crate::{Error, Result};
 #[cfg(feature = "rayon")]
-use {rayon::ThreadPoolBuilder, rayon::prelude::*, std::error::Error as _, std::sync::LazyLock};
+use {
+    rayon::{ThreadPoolBuilder, Yield},
+    std::error::Error as _,
+    std::hint::spin_loop,
+    std::sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    std::sync::{Arc, LazyLock},
+    std::thread,
+};
 
 /// The largest number of threads of a pool, more than the cores of any machine in use. Starting very
 /// many threads takes minutes or all memory.
@@ -74,6 +81,28 @@ fn has_pool() -> bool {
 thread_local! {
     /// True while this thread does all work of a call by itself; see [`each`].
     static IS_ALONE: Cell<bool> = const { Cell::new(false) };
+    /// True while this thread makes a call of [`inside_awake`].
+    #[cfg(feature = "rayon")]
+    static IS_CALLER: Cell<bool> = const { Cell::new(false) };
+}
+
+#[cfg(feature = "rayon")]
+thread_local! {
+    /// What keeps other threads awake during calls of [`inside_awake`] on this thread.
+    static HELPERS: Arc<Helpers> = Arc::default();
+}
+
+/// Calls `f` while a flag of this thread is true.
+fn with_flag<R>(flag: &'static LocalKey<Cell<bool>>, f: impl FnOnce() -> R) -> R {
+    /// Sets the flag back, also after a panic.
+    struct Restore(&'static LocalKey<Cell<bool>>, bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            self.0.set(self.1);
+        }
+    }
+    let _restore = Restore(flag, flag.replace(true));
+    f()
 }
 
 /// Calls `f` for 0 to `count - 1` on the threads of the current pool, and returns the results in this
@@ -91,17 +120,7 @@ thread_local! {
 /// # Ok::<(), occlude::Error>(())
 /// ```
 pub fn each<R: Send>(count: usize, f: impl Fn(usize) -> R + Sync + Send) -> Vec<R> {
-    /// Sets the flag back, also after a panic.
-    struct Restore(bool);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            IS_ALONE.set(self.0);
-        }
-    }
-    map(count, |i| {
-        let _restore = Restore(IS_ALONE.replace(true));
-        f(i)
-    })
+    map(count, |i| with_flag(&IS_ALONE, || f(i)))
 }
 
 /// Returns the number of threads of the current pool.
@@ -126,9 +145,8 @@ pub(crate) fn workers() -> usize {
     useful(count())
 }
 
-/// Calls `f` on a thread of the current pool. Work that is divided again and again, such as the layers
-/// of a pass or the steps of a training, begins here: a thread outside of the pool would sleep until
-/// each part is done.
+/// Calls `f` on a thread of the current pool. Work that is divided again and again, such as the steps of a
+/// training, begins here: a thread outside of the pool would sleep until each part is done.
 pub(crate) fn inside<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     #[cfg(feature = "rayon")]
     if has_pool() {
@@ -137,13 +155,91 @@ pub(crate) fn inside<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     f()
 }
 
+/// [`inside`], and the other threads stay awake until the call returns. For work of some milliseconds whose
+/// parts are short, such as a pass: waking a thread takes as long as a small layer.
+pub(crate) fn inside_awake<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+    inside(|| {
+        #[cfg(feature = "rayon")]
+        if has_pool() && !IS_CALLER.get() {
+            let _others = Awake::keep();
+            return with_flag(&IS_CALLER, f);
+        }
+        f()
+    })
+}
+
+/// Keeps the other threads of the current pool awake while it lives.
+#[cfg(feature = "rayon")]
+struct Awake(Arc<Helpers>);
+
+/// The jobs that keep threads awake for one calling thread.
+#[cfg(feature = "rayon")]
+#[derive(Default)]
+struct Helpers {
+    is_needed: AtomicBool,
+    /// The jobs that exist. Those of an earlier call, which no thread has had time for, are used again.
+    jobs: AtomicUsize,
+}
+
+#[cfg(feature = "rayon")]
+impl Awake {
+    fn keep() -> Awake {
+        let helpers = HELPERS.with(Arc::clone);
+        helpers.is_needed.store(true, Ordering::Relaxed);
+        for _ in helpers.jobs.load(Ordering::Relaxed)..rayon::current_num_threads() - 1 {
+            helpers.jobs.fetch_add(1, Ordering::Relaxed);
+            let helpers = Arc::clone(&helpers);
+            rayon::spawn(move || stay_awake(helpers));
+        }
+        Awake(helpers)
+    }
+}
+
+#[cfg(feature = "rayon")]
+impl Drop for Awake {
+    fn drop(&mut self) {
+        self.0.is_needed.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Looks for work for a moment, and becomes a job of the pool again. In between, a thread that has taken
+/// this job while it waited for something sees if that is done.
+#[cfg(feature = "rayon")]
+fn stay_awake(helpers: Arc<Helpers>) {
+    // A thread that makes such a call itself, and waits for its parts, is awake.
+    if !IS_CALLER.get() {
+        find_work(64, || !helpers.is_needed.load(Ordering::Relaxed));
+        if helpers.is_needed.load(Ordering::Relaxed) {
+            return rayon::spawn(move || stay_awake(helpers));
+        }
+    }
+    helpers.jobs.fetch_sub(1, Ordering::Relaxed);
+}
+
+/// Does a job of the current pool, for which it looks `rounds` times, or until `is_done`. Returns false if
+/// there was none.
+#[cfg(feature = "rayon")]
+fn find_work(rounds: usize, is_done: impl Fn() -> bool) -> bool {
+    for round in 1..=rounds {
+        if is_done() {
+            return false;
+        }
+        if rayon::yield_now() == Some(Yield::Executed) {
+            return true;
+        }
+        if round.is_multiple_of(64) {
+            // Others than this program may need the processor.
+            thread::yield_now();
+        } else {
+            spin_loop();
+        }
+    }
+    false
+}
+
 /// Calls `f` for 0 to `count - 1` and returns the results in this order.
 pub(crate) fn map<R: Send>(count: usize, f: impl Fn(usize) -> R + Sync + Send) -> Vec<R> {
-    #[cfg(feature = "rayon")]
-    if has_pool() {
-        return (0..count).into_par_iter().map(f).collect();
-    }
-    (0..count).map(f).collect()
+    map_items(0..count, |i, _| f(i))
 }
 
 /// Divides `values` into chunks of `size` values, the last of which may be shorter, calls
@@ -153,11 +249,44 @@ pub(crate) fn map_chunks<T: Send, R: Send>(
     size: usize,
     f: impl Fn(usize, &mut [T]) -> R + Sync + Send,
 ) -> Vec<R> {
+    map_items(values.chunks_mut(size), f)
+}
+
+/// Calls `f(number, item)` for each item and returns the results in the order of the items. The calling
+/// thread begins with the last item, the others with the first.
+pub(crate) fn map_items<T: Send, R: Send>(
+    items: impl ExactSizeIterator<Item = T> + Send,
+    f: impl Fn(usize, T) -> R + Sync + Send,
+) -> Vec<R> {
     #[cfg(feature = "rayon")]
-    if has_pool() {
-        return values.par_chunks_mut(size).enumerate().map(|(number, chunk)| f(number, chunk)).collect();
+    if items.len() > 1 && count() > 1 {
+        return share(items, f);
     }
-    values.chunks_mut(size).enumerate().map(|(number, chunk)| f(number, chunk)).collect()
+    items.enumerate().map(|(number, item)| f(number, item)).collect()
+}
+
+/// Does the work of [`map_items`] on the threads of the current pool.
+#[cfg(feature = "rayon")]
+fn share<T: Send, R: Send>(
+    items: impl ExactSizeIterator<Item = T> + Send,
+    f: impl Fn(usize, T) -> R + Sync + Send,
+) -> Vec<R> {
+    let mut results: Vec<Option<R>> = Vec::new();
+    results.resize_with(items.len(), || None);
+    let left = &AtomicUsize::new(items.len());
+    let f = &f;
+    rayon::scope(|scope| {
+        for (number, (item, result)) in items.zip(&mut results).enumerate() {
+            scope.spawn(move |_| {
+                *result = Some(f(number, item));
+                left.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+        // At the end of the scope this thread falls asleep soon, but what others have begun is often
+        // done in a moment.
+        while find_work(1000, || left.load(Ordering::Relaxed) == 0) {}
+    });
+    results.into_iter().map(|result| result.expect("a scope ends when its work is done")).collect()
 }
 
 /// Calls `run` in a new pool of `threads` threads, as far as they are [`useful`], or in the current
@@ -183,6 +312,7 @@ pub(crate) fn in_pool<T: Send>(threads: usize, run: impl FnOnce() -> Result<T> +
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
     fn results_are_in_order_and_every_value_is_visited_once() {
@@ -208,6 +338,62 @@ mod tests {
         assert_eq!(threads, if cfg!(feature = "rayon") { 3 } else { 1 });
         // A call that has one thread stays on it.
         assert!(each(2, |_| inside(|| IS_ALONE.get())).into_iter().all(|is_alone| is_alone));
+    }
+
+    #[test]
+    fn a_panic_in_a_part_reaches_the_caller() {
+        let done = AtomicUsize::new(0);
+        let run = || {
+            map(50, |i| {
+                done.fetch_add(1, Ordering::Relaxed);
+                assert!(i != 20, "in a part");
+            })
+        };
+        assert!(std::panic::catch_unwind(|| inside_awake(run)).is_err());
+        assert!(done.load(Ordering::Relaxed) > 0);
+        // The threads are free again.
+        assert_eq!(inside_awake(|| map(50, |i| i)).len(), 50);
+    }
+
+    #[test]
+    #[cfg(feature = "rayon")]
+    fn calls_without_free_threads_leave_few_jobs() {
+        let jobs = in_pool(3, || {
+            let (free, blocked) = (AtomicBool::new(false), AtomicUsize::new(0));
+            Ok(rayon::scope(|scope| {
+                for _ in 0..2 {
+                    scope.spawn(|_| {
+                        blocked.fetch_add(1, Ordering::Relaxed);
+                        while !free.load(Ordering::Relaxed) {
+                            thread::yield_now();
+                        }
+                    });
+                }
+                while blocked.load(Ordering::Relaxed) < 2 {
+                    thread::yield_now();
+                }
+                (0..100).for_each(|_| inside_awake(|| assert_eq!(map(5, |i| i).len(), 5)));
+                free.store(true, Ordering::Relaxed);
+                HELPERS.with(|helpers| helpers.jobs.load(Ordering::Relaxed))
+            }))
+        });
+        assert!(jobs.unwrap() <= 2);
+    }
+
+    #[test]
+    fn many_callers_share_a_pool() {
+        let run = |threads| {
+            in_pool(threads, || {
+                let inner = |i| inside_awake(|| map(3, |k| i + k).len());
+                let nested = map(8, |i| inside_awake(|| map(5, |j| inner(i + j)).len()));
+                Ok(nested.iter().sum::<usize>())
+            })
+        };
+        std::thread::scope(|scope| {
+            for threads in [0, 1, 2, 3, 0] {
+                scope.spawn(move || (0..50).for_each(|_| assert_eq!(run(threads).unwrap(), 40)));
+            }
+        });
     }
 
     #[test]
