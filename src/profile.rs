@@ -54,8 +54,9 @@ pub struct LayerProfile {
     /// that they compute together: up to eight mask positions in a sweep, or two neighbouring
     /// pixels in a single pass.
     pub executed: u64,
-    /// Time in seconds, summed over the threads. In a single pass it is the elapsed time of the
-    /// layer, multiplied by the number of threads.
+    /// Time in seconds, summed over the threads that worked on the layer, without the time in which
+    /// they waited for each other. The first of several layers that read the same activations bears the
+    /// time to leave out their zeros.
     pub seconds: f64,
 }
 

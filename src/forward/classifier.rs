@@ -6,6 +6,8 @@ use std::sync::Mutex;
 use super::{GoogLeNet, packed_bytes};
 use crate::error::Result;
 use crate::kernels::{Convolution, Isa, PackedWeights, SparseActivations, Sum, WindowRow, pitch};
+use crate::profile::Cost;
+use crate::stopwatch::Stopwatch;
 use crate::weights::check_last_layer;
 use crate::{memory, parallel};
 
@@ -13,14 +15,14 @@ use crate::{memory, parallel};
 /// a rounding error of up to 2.5e-5, which changes a probability by 6e-6.
 const PART: usize = 64;
 
-/// Computes the logits of up to eight images from their pooled activations, and the number of
-/// multiply-adds. With `parallel`, the threads of the current pool share the panels of outputs.
+/// Computes the logits of up to eight images from their pooled activations, and what the multiply-adds
+/// cost. With `parallel`, the threads of the current pool share the panels of outputs.
 pub(crate) fn classify(
     isa: Isa,
     weights: &PackedWeights,
     pooled: &[&[f32]],
     parallel: bool,
-) -> (Vec<Vec<f32>>, u64) {
+) -> (Vec<Vec<f32>>, Cost) {
     let mut input = SparseActivations::default();
     input.clear(pooled.len());
     input.push_pixel(isa, 0, pooled);
@@ -29,9 +31,10 @@ pub(crate) fn classify(
     let bits = (1u16 << pooled.len()) - 1;
     sums.push(&input, &[WindowRow { row: 0, pixels: 0..1, k_shift: 0 }], bits as u8, 0);
     let compute = |panels: std::ops::Range<usize>| {
+        let start = Stopwatch::start();
         let mut out = vec![0.0; pooled.len() * step];
         sums.run(panels.clone(), Sum::Parts, &mut out);
-        (weights.channels(panels), out)
+        (weights.channels(panels), out, start.seconds())
     };
     let panels = weights.panels();
     let computed = if parallel {
@@ -41,12 +44,14 @@ pub(crate) fn classify(
         vec![compute(0..panels)]
     };
     let mut logits = vec![vec![0.0; outputs]; pooled.len()];
-    for (channels, out) in computed {
+    let mut cost = Cost { executed: sums.macs(), ..Cost::default() };
+    for (channels, out, seconds) in computed {
+        cost.seconds += seconds;
         for (logits, out) in logits.iter_mut().zip(out.chunks_exact(step)) {
             logits[channels.clone()].copy_from_slice(&out[channels.clone()]);
         }
     }
-    (logits, sums.macs())
+    (logits, cost)
 }
 
 impl GoogLeNet {

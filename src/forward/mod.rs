@@ -1,14 +1,15 @@
 //! The network with packed weights, and the forward pass of one image.
 //!
-//! For each layer of the table, the pass divides the output pixels into bands of rows, gives each
-//! band to a thread and calls the kernel of the layer's kind (`docs/02-convolution.md`,
-//! `docs/03-pooling-lrn-inception.md`). The arithmetic itself is in `src/kernels`; batches of
-//! masked images are in `src/sweep`.
+//! The pass runs the layers of the table in stages, and divides each stage into tasks, mostly bands of
+//! rows of a layer (`stage.rs`). A task calls the kernel of the layer's kind (`docs/02-convolution.md`,
+//! `docs/03-pooling-lrn-inception.md`). The arithmetic itself is in `src/kernels`; batches of masked
+//! images are in `src/sweep`.
 
 pub(crate) mod activations;
 mod classification;
 pub(crate) mod classifier;
 mod softmax;
+mod stage;
 
 pub use activations::Activations;
 pub(crate) use activations::{IMAGE_PADDING, PADDED_SIDE, pad_image};
@@ -21,66 +22,29 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use crate::kernels::{
-    AlignedBuf, Convolution, Isa, OutputPair, PackedWeights, PairRow, PairRows, WINDOW_STEP, Windows,
-    average, convolve_image, lrn, maximum, pitch, zeros,
-};
+use crate::kernels::{AlignedBuf, Isa, PackedWeights, WINDOW_STEP, Windows, pitch};
 use crate::network::geometry::Window;
-use crate::network::{BlobId, Layer, Network, Op};
+use crate::network::{Network, Op};
 use crate::profile::{Cost, Profile};
 use crate::stopwatch::Stopwatch;
 use crate::{Input, Result, Weights};
 use crate::{memory, parallel};
-use activations::BlobView;
 use classifier::classify;
-
-/// Output pixels that a convolution computes at a time. Their sums fit into the second-level cache.
-const PIXELS: usize = 448;
+use stage::{Packed, end_of_stage};
 
 /// A network, in either variant, whose weights are packed for the kernels.
 ///
 /// It is immutable, `Send` and `Sync`, so threads can share one by reference. All methods that
 /// compute use the threads of the current rayon pool, or only the calling thread without the
-/// feature `rayon`.
+/// feature `rayon`. A pass occupies all threads of the pool until it ends; those without work spin. For
+/// many images, [`parallel::each`] has no waiting.
 pub struct GoogLeNet {
     pub(crate) network: Network,
     pub(crate) isa: Isa,
     /// One entry for each layer of the table; `None` for layers without weights.
     pub(crate) weights: Vec<Option<PackedWeights>>,
     /// Workspaces of earlier passes, for reuse.
-    spare: Mutex<Vec<(Activations, PairedRows)>>,
-}
-
-/// The input of convolutions without its zeros: for each row of a blob, the nonzero activations of
-/// pairs of neighbouring pixels. Kept from one layer to the next, because the branches of an
-/// inception block read the same blob.
-#[derive(Default)]
-struct PairedRows {
-    blob: Option<BlobId>,
-    rows: Vec<PairRow>,
-}
-
-impl PairedRows {
-    /// Packs a blob, unless it is packed already. Each row gets `pairs` pairs, which begin at every
-    /// `every`-th pixel; the first pair begins `padding` pixels left of the plane.
-    fn take(&mut self, isa: Isa, blob: BlobId, plane: BlobView, padding: usize, every: usize, pairs: usize) {
-        if self.blob == Some(blob) {
-            return;
-        }
-        self.blob = Some(blob);
-        self.rows.resize_with(plane.height.max(self.rows.len()), PairRow::default);
-        parallel::map_chunks(&mut self.rows[..plane.height], 1, |y, row| {
-            let pixel = |x: usize| {
-                let x = x.wrapping_sub(padding);
-                if x < plane.width { plane.at(y, x) } else { zeros(plane.channels) }
-            };
-            let row = &mut row[0];
-            row.clear();
-            for pair in 0..pairs {
-                row.push(isa, [pixel(pair * every), pixel(pair * every + 1)]);
-            }
-        });
-    }
+    spare: Mutex<Vec<(Activations, Packed)>>,
 }
 
 impl fmt::Debug for GoogLeNet {
@@ -150,7 +114,7 @@ impl GoogLeNet {
         &self.network
     }
 
-    /// Checks that the memory of one pass is available, 25 MB for the published network. Rust ends the
+    /// Checks that the memory of one pass is available, 36 MB for the published network. Rust ends the
     /// program where an allocation fails, so a program that may lack memory calls this before
     /// [`classify`](Self::classify), [`forward`](Self::forward) and [`profile`](Self::profile). Functions
     /// that return errors check memory themselves.
@@ -163,8 +127,8 @@ impl GoogLeNet {
 
     /// Classifies one image.
     pub fn classify(&self, input: &Input) -> Classification {
-        self.with_memory(input, |activations, paired| {
-            self.run(self.network.layers.len(), activations, paired);
+        self.with_memory(input, |activations, packed| {
+            self.run(self.network.layers.len(), activations, packed);
             activations.classification()
         })
     }
@@ -172,8 +136,8 @@ impl GoogLeNet {
     /// The features of one image: the pooled activations that the last layer reads, one number that is
     /// not negative for each of its inputs (1024 in the published networks).
     pub fn features(&self, input: &Input) -> Vec<f32> {
-        self.with_memory(input, |activations, paired| {
-            self.run(self.network.layers.len() - 1, activations, paired);
+        self.with_memory(input, |activations, packed| {
+            self.run(self.network.layers.len() - 1, activations, packed);
             activations.plane(self.network.classifier().input).at(0, 0).to_vec()
         })
     }
@@ -205,28 +169,27 @@ impl GoogLeNet {
     pub(crate) fn forward_padded(&self, image: &[f32]) -> Activations {
         let mut activations = self.activations();
         activations.blobs[0].copy_from_slice(image);
-        self.run(self.network.layers.len(), &mut activations, &mut PairedRows::default());
+        self.run(self.network.layers.len(), &mut activations, &mut Packed::new());
         activations
     }
 
     /// Runs one image through all layers and measures the multiply-adds and the time of each.
     pub fn profile(&self, input: &Input) -> Profile {
-        self.with_memory(input, |activations, paired| {
+        self.with_memory(input, |activations, packed| {
             let start = Stopwatch::start();
-            let costs = self.run(self.network.layers.len(), activations, paired);
+            let costs = self.run(self.network.layers.len(), activations, packed);
             Profile::new(&self.network, 1, start.seconds(), costs)
         })
     }
 
     /// Calls `run` with a workspace that holds the image. Workspaces are kept for later calls,
     /// because allocating 16 MB takes a tenth of the time of a pass.
-    fn with_memory<T>(&self, input: &Input, run: impl FnOnce(&mut Activations, &mut PairedRows) -> T) -> T {
+    fn with_memory<T>(&self, input: &Input, run: impl FnOnce(&mut Activations, &mut Packed) -> T) -> T {
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let (mut activations, mut paired) =
-            spare.unwrap_or_else(|| (self.activations(), PairedRows::default()));
+        let (mut activations, mut packed) = spare.unwrap_or_else(|| (self.activations(), Packed::new()));
         pad_image(&self.network, input.values(), &mut activations.blobs[0]);
-        let result = run(&mut activations, &mut paired);
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner).push((activations, paired));
+        let result = run(&mut activations, &mut packed);
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).push((activations, packed));
         result
     }
 
@@ -244,34 +207,25 @@ impl GoogLeNet {
     pub(crate) fn pass_memory(&self) -> usize {
         let images = 3 * (PADDED_SIDE * PADDED_SIDE * 3).next_multiple_of(16);
         let blobs: usize = self.network.blobs[1..].iter().map(|b| b.side * b.side * pitch(b.channels)).sum();
-        let read = |layer: &Layer| match layer.op {
-            Op::Convolution(window) if layer.input != BlobId::IMAGE => {
-                let blob = &self.network.blobs[layer.input];
-                blob.side * (blob.side + 2 * window.padding) * blob.channels
-            }
-            _ => 0,
-        };
-        // An entry takes 4 bytes and its values 8. A vector that grows allocates up to three times
-        // as much.
-        let reads = self.network.layers.iter().map(read).max().unwrap_or(0) * 3 * 12;
-        (images + blobs) * size_of::<f32>() + reads
+        (images + blobs) * size_of::<f32>() + stage::packed_input_bytes(&self.network)
     }
 
     /// Runs the image in blob 0 through the first `layers` layers and returns the cost of each.
-    fn run(&self, layers: usize, activations: &mut Activations, paired: &mut PairedRows) -> Vec<Cost> {
-        parallel::inside(|| {
-            paired.blob = None;
-            let threads = parallel::count() as f64;
-            let mut costs = Vec::with_capacity(layers);
-            for (index, layer) in self.network.layers[..layers].iter().enumerate() {
-                let start = Stopwatch::start();
-                let executed = self.run_layer(index, activations, paired);
-                let pixels = self.network.blobs[layer.output].side.pow(2);
-                costs.push(Cost {
-                    affected: (pixels * self.network.multiply_adds_per_pixel(layer)) as u64,
-                    executed,
-                    seconds: start.seconds() * threads,
-                });
+    fn run(&self, layers: usize, activations: &mut Activations, packed: &mut Packed) -> Vec<Cost> {
+        parallel::inside_awake(|| {
+            let mut costs: Vec<Cost> = self.network.layers[..layers]
+                .iter()
+                .map(|layer| {
+                    let pixels = self.network.blobs[layer.output].side.pow(2);
+                    let affected = (pixels * self.network.multiply_adds_per_pixel(layer)) as u64;
+                    Cost { affected, ..Cost::default() }
+                })
+                .collect();
+            let mut first = 0;
+            while first < layers {
+                let end = end_of_stage(&self.network, first).min(layers);
+                self.run_stage(first..end, activations, packed, &mut costs);
+                first = end;
             }
             costs
         })
@@ -284,103 +238,6 @@ impl GoogLeNet {
     pub(crate) fn weights(&self, layer: usize) -> &PackedWeights {
         self.weights[layer].as_ref().expect("convolutions and the classifier have weights")
     }
-
-    /// Runs one layer and returns the number of multiply-adds that were carried out.
-    fn run_layer(&self, index: usize, activations: &mut Activations, paired: &mut PairedRows) -> u64 {
-        let layer = &self.network.layers[index];
-        let side = self.network.blobs[layer.output].side;
-        let step = pitch(self.network.blobs[layer.output].channels);
-        let mut out = std::mem::take(&mut activations.blobs[layer.output]);
-        let input = activations.plane(layer.input);
-        let isa = self.isa;
-        let mut macs = 0;
-        match layer.op {
-            Op::Convolution(window) if layer.input == BlobId::IMAGE => {
-                macs = self.convolve_image(index, window, input, &mut out);
-            }
-            Op::Convolution(window) => macs = self.convolve(index, window, input, paired, &mut out),
-            Op::MaxPool(window) => for_each_pixel(&mut out, side, step, |y, x, out| {
-                let mut pixels = Vec::with_capacity(9);
-                window.taps(y, x, input.height, |y, x| pixels.push(input.at(y, x)));
-                maximum(isa, &pixels, &mut out[..layer.channels]);
-            }),
-            Op::Lrn => for_each_pixel(&mut out, side, step, |y, x, out| {
-                lrn(isa, input.at(y, x), &mut out[..layer.channels]);
-            }),
-            Op::AveragePool => {
-                let pixels: Vec<&[f32]> = (0..input.height * input.width)
-                    .map(|i| input.at(i / input.width, i % input.width))
-                    .collect();
-                average(isa, &pixels, &mut out[..layer.channels]);
-            }
-            Op::Classifier => {
-                let logits;
-                (logits, macs) = classify(isa, self.weights(index), &[input.at(0, 0)], true);
-                out[..layer.channels].copy_from_slice(&logits[0]);
-            }
-        }
-        activations.blobs[layer.output] = out;
-        macs
-    }
-
-    /// Computes the first convolution, whose input is the image.
-    fn convolve_image(&self, index: usize, window: Window, input: BlobView, out: &mut [f32]) -> u64 {
-        let blob = &self.network.blobs[self.network.layers[index].output];
-        let (side, step) = (blob.side, pitch(blob.channels));
-        let weights = self.weights(index);
-        // One band of rows for each thread, so that each thread reads the weights once.
-        let band = side.div_ceil(parallel::count());
-        parallel::map_chunks(out, band * side * step, |i, out| {
-            for y in 0..out.len() / (side * step) {
-                let windows = image_windows(window, i * band + y, 0..side);
-                convolve_image(self.isa, input.values, windows, weights, out, [y * side * step, step]);
-            }
-        });
-        (side * side * weights.outputs() * weights.k()) as u64
-    }
-
-    /// Computes any other convolution, for two neighbouring output pixels at a time. Inputs that
-    /// are zero for both pixels are skipped.
-    fn convolve(
-        &self,
-        index: usize,
-        window: Window,
-        input: BlobView,
-        paired: &mut PairedRows,
-        out: &mut [f32],
-    ) -> u64 {
-        let layer = &self.network.layers[index];
-        let blob = &self.network.blobs[layer.output];
-        let (side, step) = (blob.side, pitch(blob.channels));
-        // Pairs of output pixels read pairs of input pixels. For a 1x1 window these begin at every
-        // other pixel, for a larger one at every pixel, starting in the padding on the left.
-        let every = if window.size == 1 { 2 } else { 1 };
-        let pairs = (input.width + 2 * window.padding).div_ceil(every);
-        paired.take(self.isa, layer.input, input, window.padding, every, pairs);
-        let weights = self.weights(index);
-        let pairs = PairRows { rows: &paired.rows[..input.height], pairs, channels: input.channels };
-        // The same number of bands for each thread, each of at most PIXELS pixels if it has several
-        // rows.
-        let bands = side.div_ceil((PIXELS / side).max(1)).next_multiple_of(parallel::count());
-        let rows = side.div_ceil(bands);
-        let macs = parallel::map_chunks(out, rows * side * step, |i, out| {
-            let mut convolution = Convolution::of_pairs(self.isa, weights, &pairs, window.size, step);
-            for y in i * rows..side.min((i + 1) * rows) {
-                for x in (0..side).step_by(2) {
-                    let pair = OutputPair {
-                        y: y as isize - window.padding as isize,
-                        pair: (x / every) as isize,
-                        first: ((y - i * rows) * side + x) * step + layer.channel,
-                        both: x + 1 < side,
-                    };
-                    convolution.push(&pairs, &pair);
-                }
-            }
-            convolution.run_pairs(out);
-            convolution.macs()
-        });
-        macs.iter().sum()
-    }
 }
 
 /// The windows that the first layer reads for row `y` of its output.
@@ -392,20 +249,4 @@ pub(crate) fn image_windows(window: Window, y: usize, columns: Range<usize>) -> 
         width: window.size * 3,
         count: columns.len(),
     }
-}
-
-/// Calls `f(y, x, pixel)` for each output pixel; bands of rows run in parallel.
-fn for_each_pixel(
-    out: &mut [f32],
-    side: usize,
-    step: usize,
-    f: impl Fn(usize, usize, &mut [f32]) + Sync + Send,
-) {
-    let band = side.div_ceil(parallel::count()) * side;
-    parallel::map_chunks(out, band * step, |number, out| {
-        for (i, pixel) in out.chunks_exact_mut(step).enumerate() {
-            let at = number * band + i;
-            f(at / side, at % side, pixel);
-        }
-    });
 }

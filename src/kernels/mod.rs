@@ -18,6 +18,7 @@
 #![allow(unsafe_code)]
 
 mod aligned;
+mod channels_mut;
 mod conv_first;
 mod convolution;
 mod gemm;
@@ -32,6 +33,7 @@ mod sparse;
 pub use isa::Isa;
 
 pub(crate) use aligned::{AlignedBuf, pitch};
+pub(crate) use channels_mut::ChannelsMut;
 pub(crate) use conv_first::{WINDOW_STEP, Windows, convolve_image};
 pub(crate) use convolution::{Convolution, Sum, batch_size};
 pub(crate) use gemm::multiply_transposed;

@@ -14,7 +14,7 @@ Columns of the table:
   dense M   multiply-adds of a dense computation, in millions
   affected  share of them that belongs to pixels changed by a mask; 100 % in a single pass
   executed  share of them that is executed; products with activations that are zero are skipped
-  core ms   time on one core; in a single pass, the time of the layer on all threads times their number
+  core ms   time on one core: that of all threads together, without waiting for each other
   at peak   time on one core at the peak rate
   GFLOP/s   executed rate per core
   of peak   executed rate as a share of the peak rate measured on a core of this machine

@@ -29,6 +29,7 @@
 use std::ops::Range;
 
 use super::aligned::pitch;
+use super::channels_mut::ChannelsMut;
 use super::isa::{Isa, for_each_isa};
 use super::packed_weights::PackedWeights;
 use super::simd::{BATCH, PANEL, Simd, Tiles, positions, unrolled};
@@ -121,6 +122,11 @@ impl<'i, const N: usize> Convolution<'i, N> {
         }
     }
 
+    /// Values of the output between columns.
+    pub(super) fn step(&self) -> usize {
+        self.step
+    }
+
     /// The rows of the window.
     pub(super) fn rows(&self) -> usize {
         self.chunks.len() / self.chunks_of_row
@@ -185,9 +191,8 @@ impl<'i, const N: usize> Convolution<'i, N> {
         (self.macs * self.weights.outputs()) as u64
     }
 
-    fn check(&self, panels: &Range<usize>, out: &[f32]) {
+    fn check(&self, panels: &Range<usize>) {
         assert!(panels.end <= self.weights.panels(), "there are {} panels", self.weights.panels());
-        assert!(self.end <= out.len(), "an output does not fit");
     }
 }
 
@@ -197,21 +202,39 @@ impl Convolution<'_, BATCH> {
     /// # Panics
     /// If the output is too short, or a panel does not exist.
     pub(crate) fn run(&self, panels: Range<usize>, sum: Sum, out: &mut [f32]) {
-        self.check(&panels, out);
-        convolve_batch(self.isa, self, panels, sum, out);
+        self.check(&panels);
+        assert!(self.end <= out.len(), "an output does not fit");
+        let task = Task { convolution: self, sum, out: out.as_mut_ptr() };
+        convolve_batch(self.isa, &task, panels);
     }
 }
 
 impl Convolution<'_, 2> {
-    /// Computes all outputs, with ReLU, of all pixels. Whole panels are written.
+    /// The panels of outputs in blocks, each of which reads all activations once.
+    pub(crate) fn blocks(&self) -> impl ExactSizeIterator<Item = Range<usize>> {
+        let panels = 0..self.weights.panels();
+        let blocks = panels.len().div_ceil(tiles(self.isa).panels[2]);
+        (0..blocks).map(move |block| part(&panels, block, blocks))
+    }
+
+    /// Computes the outputs in `panels`, with ReLU, of all pixels. Whole panels are written, the first to
+    /// the first channels of the view.
     ///
     /// # Panics
-    /// If the output is too short.
-    pub(crate) fn run_pairs(&self, out: &mut [f32]) {
-        let panels = 0..self.weights.panels();
-        self.check(&panels, out);
-        convolve_pairs(self.isa, self, panels, Sum::Relu, out);
+    /// If the view is too small, or a panel does not exist.
+    pub(crate) fn run_pairs(&self, panels: Range<usize>, out: &mut ChannelsMut) {
+        self.check(&panels);
+        let out = out.as_mut_ptr(panels.len(), self.step, self.end.div_ceil(self.step));
+        let out = out.wrapping_sub(panels.start * PANEL);
+        convolve_pairs(self.isa, &Task { convolution: self, sum: Sum::Relu, out }, panels);
     }
+}
+
+/// One of `count` parts of nearly the same size.
+#[inline(always)]
+fn part(panels: &Range<usize>, number: usize, count: usize) -> Range<usize> {
+    let start = |number| panels.start + panels.len() * number / count;
+    start(number)..start(number + 1)
 }
 
 /// The mask positions of a batch with this instruction set, at most [`BATCH`].
@@ -233,68 +256,48 @@ unsafe fn tiles_generic<S: Simd>() -> &'static Tiles {
 
 for_each_isa! {
     /// Does the work of [`Convolution::run`].
-    fn convolve_batch(
-        convolution: &Convolution<'_, BATCH>,
-        panels: Range<usize>,
-        sum: Sum,
-        out: &mut [f32],
-    ) => convolve_batch_generic
+    fn convolve_batch(task: &Task<'_, BATCH>, panels: Range<usize>) => convolve_batch_generic
 }
 
 for_each_isa! {
     /// Does the work of [`Convolution::run_pairs`].
-    fn convolve_pairs(
-        convolution: &Convolution<'_, 2>,
-        panels: Range<usize>,
-        sum: Sum,
-        out: &mut [f32],
-    ) => convolve_pairs_generic
+    fn convolve_pairs(task: &Task<'_, 2>, panels: Range<usize>) => convolve_pairs_generic
 }
 
 /// # Safety
-/// The machine has the instruction set of `S`, and [`Convolution::check`] has been called.
+/// The machine has the instruction set of `S`. The panels exist, and the output holds them for all
+/// pixels.
 #[inline(always)]
-unsafe fn convolve_batch_generic<S: Simd>(
-    convolution: &Convolution<'_, BATCH>,
-    panels: Range<usize>,
-    sum: Sum,
-    out: &mut [f32],
-) {
-    let task = Task { convolution, sum, out: out.as_mut_ptr() };
+unsafe fn convolve_batch_generic<S: Simd>(task: &Task<'_, BATCH>, panels: Range<usize>) {
     // SAFETY: the caller vouches for what `shape` requires.
     unsafe {
-        shape::<S, BATCH, 1>(&task, &panels);
-        shape::<S, BATCH, 2>(&task, &panels);
-        shape::<S, BATCH, 3>(&task, &panels);
-        shape::<S, BATCH, 4>(&task, &panels);
-        shape::<S, BATCH, 5>(&task, &panels);
-        shape::<S, BATCH, 6>(&task, &panels);
-        shape::<S, BATCH, 7>(&task, &panels);
-        shape::<S, BATCH, 8>(&task, &panels);
+        shape::<S, BATCH, 1>(task, &panels);
+        shape::<S, BATCH, 2>(task, &panels);
+        shape::<S, BATCH, 3>(task, &panels);
+        shape::<S, BATCH, 4>(task, &panels);
+        shape::<S, BATCH, 5>(task, &panels);
+        shape::<S, BATCH, 6>(task, &panels);
+        shape::<S, BATCH, 7>(task, &panels);
+        shape::<S, BATCH, 8>(task, &panels);
     }
 }
 
 /// # Safety
 /// As [`convolve_batch_generic`].
 #[inline(always)]
-unsafe fn convolve_pairs_generic<S: Simd>(
-    convolution: &Convolution<'_, 2>,
-    panels: Range<usize>,
-    sum: Sum,
-    out: &mut [f32],
-) {
-    let task = Task { convolution, sum, out: out.as_mut_ptr() };
+unsafe fn convolve_pairs_generic<S: Simd>(task: &Task<'_, 2>, panels: Range<usize>) {
     // SAFETY: the caller vouches for what `shape` requires.
     unsafe {
-        shape::<S, 2, 1>(&task, &panels);
-        shape::<S, 2, 2>(&task, &panels);
+        shape::<S, 2, 1>(task, &panels);
+        shape::<S, 2, 2>(task, &panels);
     }
 }
 
 /// A convolution with its output.
-struct Task<'t, const N: usize> {
+pub(super) struct Task<'t, const N: usize> {
     convolution: &'t Convolution<'t, N>,
     sum: Sum,
+    /// Where the first output of panel 0 is, or would be.
     out: *mut f32,
 }
 
@@ -302,7 +305,7 @@ struct Task<'t, const N: usize> {
 /// `S` are constants, so that no code is generated for tiles that an instruction set does not take.
 ///
 /// # Safety
-/// The machine has the instruction set of `S`. The panels exist, and the output holds all tiles.
+/// As [`convolve_batch_generic`].
 #[inline(always)]
 unsafe fn shape<S: Simd, const N: usize, const P: usize>(task: &Task<'_, N>, panels: &Range<usize>) {
     if const { S::TILES.panels[P] == 0 } {
@@ -314,8 +317,7 @@ unsafe fn shape<S: Simd, const N: usize, const P: usize>(task: &Task<'_, N>, pan
     let blocks = panels.len().div_ceil(S::TILES.panels[P]);
     let mut block = 0;
     while block < blocks {
-        let first = panels.start + panels.len() * block / blocks;
-        let next = panels.start + panels.len() * (block + 1) / blocks;
+        let Range { start: first, end: next } = part(panels, block, blocks);
         // SAFETY: the panels are some of the caller's.
         unsafe {
             match next - first {
@@ -350,8 +352,7 @@ unsafe fn block<S: Simd, const N: usize, const P: usize, const B: usize>(task: &
         next_panel: convolution.weights.k() * PANEL,
         bias: bias.as_ptr(),
         lists: &convolution.lists,
-        // SAFETY: the caller vouches for an output that holds the panel.
-        out: unsafe { task.out.add(panel * PANEL) },
+        out: task.out.wrapping_add(panel * PANEL),
         step: convolution.step,
     };
     debug_assert!(B * data.next_panel <= weights.len() && B * PANEL <= bias.len());

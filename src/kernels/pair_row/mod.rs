@@ -3,6 +3,7 @@
 //! The fewer pixels share a list of non-zero channels, the fewer products with zero are carried out,
 //! and two neighbours have few zeros that are not common.
 
+use super::aligned::pitch;
 use super::convolution::{Convolution, tiles};
 use super::isa::{Isa, for_each_isa};
 use super::packed_weights::PackedWeights;
@@ -45,8 +46,8 @@ pub(crate) struct OutputPair {
     /// The row and the pair at which the window begins. Taps outside the rows read zeros.
     pub(crate) y: isize,
     pub(crate) pair: isize,
-    /// The index in the output of the first pixel's first channel.
-    pub(crate) first: usize,
+    /// The index of the first pixel among those of the output.
+    pub(crate) pixel: usize,
     /// True if there is a second pixel.
     pub(crate) both: bool,
 }
@@ -66,8 +67,8 @@ pub(crate) struct PairRows<'i> {
 }
 
 impl<'i> Convolution<'i, 2> {
-    /// Begins a convolution of pairs with a window of some rows. The outputs of a pair's second pixel
-    /// lie `step` values after those of the first.
+    /// Begins a convolution of pairs with a window of some rows. The output's pixels lie `step` values
+    /// apart.
     pub(crate) fn of_pairs(
         isa: Isa,
         weights: &'i PackedWeights,
@@ -76,6 +77,7 @@ impl<'i> Convolution<'i, 2> {
         step: usize,
     ) -> Self {
         let starts = input.pairs * input.channels / 8 + 1;
+        assert!(pitch(weights.outputs()) <= step);
         assert!(input.channels.is_multiple_of(8) && input.rows.iter().all(|row| row.starts.len() == starts));
         let lists = input.rows.iter().map(|row| (&row.entries[..], &row.values[..])).collect();
         Convolution::with_chunks(isa, weights, lists, rows, step, CHUNK / (tiles(isa).panels[2] * PANEL))
@@ -105,7 +107,7 @@ impl<'i> Convolution<'i, 2> {
                 self.push_run(y, start..end, row_k as isize - 8 * first);
             }
         }
-        self.finish_pixel(if output.both { 0b11 } else { 0b1 }, output.first);
+        self.finish_pixel(if output.both { 0b11 } else { 0b1 }, output.pixel * self.step());
     }
 }
 

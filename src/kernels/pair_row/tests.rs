@@ -1,5 +1,5 @@
 use super::*;
-use crate::kernels::{pitch, test};
+use crate::kernels::{ChannelsMut, pitch, test};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ fn assert_sums_all_products_in_order(case: &Case) {
         .pixels
         .iter()
         .enumerate()
-        .map(|(i, &(y, pair, both))| OutputPair { y, pair, first: 2 * i * step, both })
+        .map(|(i, &(y, pair, both))| OutputPair { y, pair, pixel: 2 * i, both })
         .collect();
     for isa in Isa::all_available() {
         let mut rows: Vec<PairRow> = Vec::new();
@@ -65,7 +65,15 @@ fn assert_sums_all_products_in_order(case: &Case) {
         let mut convolution = Convolution::of_pairs(isa, &weights, &input, case.window, step);
         outputs.iter().for_each(|output| convolution.push(&input, output));
         let mut out = vec![-7.0; 2 * outputs.len() * step];
-        convolution.run_pairs(&mut out);
+        // Blocks of outputs may be computed at the same time.
+        let mut rest = ChannelsMut::new(&mut out, step);
+        let tasks: Vec<_> = convolution.blocks().map(|p| (p.clone(), rest.take(0, p))).collect();
+        let convolution = &convolution;
+        std::thread::scope(|scope| {
+            for (panels, mut out) in tasks {
+                scope.spawn(move || convolution.run_pairs(panels, &mut out));
+            }
+        });
         let mut nonzero = 0;
         for (i, output) in outputs.iter().enumerate() {
             for p in 0..2 {
@@ -125,8 +133,9 @@ fn sums_are_right_at_the_edges_of_vectors_panels_and_rows() {
     }
 }
 
-/// Convolves a pair of pixels of eight channels, with 20 outputs from `first` on in 32 values.
-fn convolve_a_pair(window: usize, first: usize) {
+/// Convolves a pair of pixels of eight channels, with 20 outputs each, into two pixels of 32 values.
+/// There is a view of `panels` panels.
+fn convolve_a_pair(window: usize, pixel: usize, panels: usize) {
     let weights = PackedWeights::new(&[1.0; 20 * 8], &[1.0; 20], 8, 1);
     let mut row = PairRow::default();
     row.clear();
@@ -134,18 +143,37 @@ fn convolve_a_pair(window: usize, first: usize) {
     let rows = [row];
     let input = PairRows { rows: &rows, pairs: 1, channels: 8 };
     let mut convolution = Convolution::of_pairs(Isa::detect(), &weights, &input, window, 32);
-    convolution.push(&input, &OutputPair { y: 0, pair: 0, first, both: false });
-    convolution.run_pairs(&mut [0.0; 32]);
+    convolution.push(&input, &OutputPair { y: 0, pair: 0, pixel, both: true });
+    let mut out = [0.0; 64];
+    let mut channels = ChannelsMut::new(&mut out, 32);
+    convolution.run_pairs(0..2, &mut channels.take(0, 0..panels));
+}
+
+#[test]
+fn an_output_that_fits_is_written() {
+    convolve_a_pair(1, 0, 2);
 }
 
 #[test]
 #[should_panic = "an output does not fit"]
-fn an_output_that_does_not_fit_is_refused() {
-    convolve_a_pair(1, 1);
+fn pixels_that_do_not_fit_are_refused() {
+    convolve_a_pair(1, 1, 2);
+}
+
+#[test]
+#[should_panic = "an output does not fit"]
+fn panels_that_do_not_fit_are_refused() {
+    convolve_a_pair(1, 0, 1);
+}
+
+#[test]
+#[should_panic = "there are 32 channels"]
+fn panels_that_do_not_exist_are_not_taken() {
+    convolve_a_pair(1, 0, 3);
 }
 
 #[test]
 #[should_panic]
 fn weights_of_another_window_are_refused() {
-    convolve_a_pair(3, 0);
+    convolve_a_pair(3, 0, 2);
 }

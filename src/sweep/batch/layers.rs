@@ -88,8 +88,8 @@ impl MaskBatch<'_> {
                 let bits = reader.affected(window, 0, 0);
                 if bits != 0 {
                     let pooled: Vec<&[f32]> = positions(bits).map(|p| reader.pixel(0, 0, p)).collect();
-                    let (logits, macs) = classify(isa, weights(), &pooled, false);
-                    writer.target.macs += macs;
+                    let (logits, cost) = classify(isa, weights(), &pooled, false);
+                    writer.target.macs += cost.executed;
                     for (p, logits) in positions(bits).zip(logits) {
                         writer.write(0, 0, p, |out| out.copy_from_slice(&logits));
                     }
