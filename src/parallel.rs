@@ -81,14 +81,13 @@ fn has_pool() -> bool {
 thread_local! {
     /// True while this thread does all work of a call by itself; see [`each`].
     static IS_ALONE: Cell<bool> = const { Cell::new(false) };
-    /// True while this thread makes a call of [`inside_awake`].
-    #[cfg(feature = "rayon")]
-    static IS_CALLER: Cell<bool> = const { Cell::new(false) };
 }
 
 #[cfg(feature = "rayon")]
 thread_local! {
-    /// What keeps other threads awake during calls of [`inside_awake`] on this thread.
+    /// True while this thread makes a call of [`inside_awake`].
+    static IS_CALLER: Cell<bool> = const { Cell::new(false) };
+    /// The jobs that keep other threads awake during such calls.
     static HELPERS: Arc<Helpers> = Arc::default();
 }
 
@@ -155,8 +154,8 @@ pub(crate) fn inside<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     f()
 }
 
-/// [`inside`], and the other threads stay awake until the call returns. For work of some milliseconds whose
-/// parts are short, such as a pass: waking a thread takes as long as a small layer.
+/// Calls `f` as [`inside`] does, and keeps the other threads awake until it returns. This pays for work of
+/// some milliseconds whose parts are short, such as a pass: waking a thread takes as long as a small layer.
 pub(crate) fn inside_awake<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     inside(|| {
         #[cfg(feature = "rayon")]
@@ -372,12 +371,13 @@ mod tests {
                 while blocked.load(Ordering::Relaxed) < 2 {
                     thread::yield_now();
                 }
-                (0..100).for_each(|_| inside_awake(|| assert_eq!(map(5, |i| i).len(), 5)));
+                let lengths: Vec<_> = (0..100).map(|_| inside_awake(|| map(5, |i| i).len())).collect();
                 free.store(true, Ordering::Relaxed);
-                HELPERS.with(|helpers| helpers.jobs.load(Ordering::Relaxed))
+                (lengths, HELPERS.with(|helpers| helpers.jobs.load(Ordering::Relaxed)))
             }))
         });
-        assert!(jobs.unwrap() <= 2);
+        let (lengths, jobs) = jobs.unwrap();
+        assert!(lengths == [5; 100] && jobs <= 2);
     }
 
     #[test]

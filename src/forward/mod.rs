@@ -30,7 +30,7 @@ use crate::stopwatch::Stopwatch;
 use crate::{Input, Result, Weights};
 use crate::{memory, parallel};
 use classifier::classify;
-use stage::{Packed, end_of_stage};
+use stage::{Packed, stages};
 
 /// A network, in either variant, whose weights are packed for the kernels.
 ///
@@ -221,11 +221,8 @@ impl GoogLeNet {
                     Cost { affected, ..Cost::default() }
                 })
                 .collect();
-            let mut first = 0;
-            while first < layers {
-                let end = end_of_stage(&self.network, first).min(layers);
-                self.run_stage(first..end, activations, packed, &mut costs);
-                first = end;
+            for stage in stages(&self.network, layers) {
+                self.run_stage(stage, activations, packed, &mut costs);
             }
             costs
         })

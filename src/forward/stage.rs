@@ -32,7 +32,7 @@ const FEW_PIXELS: usize = 64;
 /// use the memory again.
 pub(super) type Packed = Vec<Vec<PairRow>>;
 
-/// How convolutions read a blob: pairs of output pixels read pairs of input pixels.
+/// Tells how convolutions read a blob: pairs of output pixels read pairs of input pixels.
 #[derive(Clone, Copy, PartialEq)]
 struct Packing {
     blob: BlobId,
@@ -86,22 +86,29 @@ fn packings(layers: &[Layer]) -> Vec<Packing> {
 /// The most bytes that [`Packed`] takes.
 pub(super) fn packed_input_bytes(network: &Network) -> usize {
     let mut values: Vec<usize> = Vec::new();
-    let mut first = 0;
-    while first < network.layers.len() {
-        let end = end_of_stage(network, first);
-        for (i, packing) in packings(&network.layers[first..end]).iter().enumerate() {
+    for stage in stages(network, network.layers.len()) {
+        for (i, packing) in packings(&network.layers[stage]).iter().enumerate() {
             let blob = &network.blobs[packing.blob];
             values.resize(values.len().max(i + 1), 0);
             values[i] = values[i].max(blob.side * packing.pairs(blob.side) * blob.channels);
         }
-        first = end;
     }
     // An entry takes 4 bytes and its values 8. A vector that grows allocates up to three times as much.
     values.iter().sum::<usize>() * 3 * 12
 }
 
+/// The stages of the first `layers` layers.
+pub(super) fn stages(network: &Network, layers: usize) -> impl Iterator<Item = Range<usize>> {
+    let mut first = 0;
+    std::iter::from_fn(move || {
+        let stage = first..end_of_stage(network, first).min(layers);
+        first = stage.end;
+        (!stage.is_empty()).then_some(stage)
+    })
+}
+
 /// The end of the stage that begins with the layer `first`.
-pub(super) fn end_of_stage(network: &Network, first: usize) -> usize {
+fn end_of_stage(network: &Network, first: usize) -> usize {
     let mut end = first + 1;
     while end < network.layers.len() {
         let layer = &network.layers[end];
@@ -174,8 +181,8 @@ impl GoogLeNet {
         }
         // Of two threads, one takes tasks from the front and one from the back. Each begins with the
         // largest, and keeps to its half of the rows, which is in its caches.
-        tasks.sort_by_cached_key(|task| {
-            let cost = self.network.multiply_adds_per_pixel(&self.network.layers[task.layer]) as isize;
+        tasks.sort_by_key(|task| {
+            let cost = costs[task.layer].affected as i64;
             if task.is_late { cost } else { -1 - cost }
         });
         let done =
@@ -236,11 +243,12 @@ impl Stage<'_> {
         tasks: &mut Vec<Task<'t>>,
     ) {
         let network = &self.net.network;
-        let first = &network.layers[layers.clone().next().expect("a layer writes to the blob")];
+        let first_layer = layers.clone().next().expect("a layer writes to the blob");
+        let first = &network.layers[first_layer];
         let side = network.blobs[first.output].side;
         let step = pitch(network.blobs[first.output].channels);
         let reads_pairs = Packing::of(first).is_some();
-        let bands = if reads_pairs && side * side <= FEW_PIXELS {
+        let bands = if few(first_layer).is_some() {
             1
         } else if reads_pairs {
             // The same number of bands for each thread, each of at most PIXELS pixels if it has several
@@ -254,10 +262,8 @@ impl Stage<'_> {
         for (band, out) in values.chunks_mut(rows * side * step).enumerate() {
             let (y, is_late) = (band * rows, 2 * band >= bands);
             if !reads_pairs {
-                let mut layers = layers.clone();
-                let layer = layers.next().expect("as above");
-                assert!(layers.next().is_none(), "such a layer writes all channels");
-                tasks.push(Task { layer, is_late, work: Work::Rows { y, out } });
+                assert_eq!(layers.clone().count(), 1, "such a layer writes all channels");
+                tasks.push(Task { layer: first_layer, is_late, work: Work::Rows { y, out } });
                 continue;
             }
             let mut rest = ChannelsMut::new(out, step);
@@ -388,19 +394,10 @@ mod tests {
     use super::*;
     use crate::{Input, Weights};
 
-    fn stages(network: &Network) -> Vec<Range<usize>> {
-        let mut stages: Vec<Range<usize>> = Vec::new();
-        while stages.last().map_or(0, |stage| stage.end) < network.layers.len() {
-            let first = stages.last().map_or(0, |stage| stage.end);
-            stages.push(first..end_of_stage(network, first));
-        }
-        stages
-    }
-
     #[test]
     fn an_inception_block_is_two_stages() {
         let network = Network::googlenet();
-        let stages = stages(&network);
+        let stages: Vec<_> = stages(&network, network.layers.len()).collect();
         let names = |stage: &Range<usize>| {
             let names = network.layers[stage.clone()].iter().map(|layer| layer.name.as_str());
             names.collect::<Vec<_>>().join(" ")
@@ -418,7 +415,7 @@ mod tests {
     #[test]
     fn layers_of_a_stage_neither_read_nor_overwrite_each_others_outputs() {
         for network in [Network::bvlc(7), Network::torchvision(7), Network::torchvision_half(7)] {
-            for stage in stages(&network) {
+            for stage in stages(&network, network.layers.len()) {
                 let layers = &network.layers[stage];
                 for (i, layer) in layers.iter().enumerate() {
                     for earlier in &layers[..i] {
