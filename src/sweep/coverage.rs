@@ -32,8 +32,16 @@ impl fmt::Display for Shape {
 }
 
 impl Shape {
-    /// How far a mask of this height and width covers each of its pixels, 0..=1, row by row.
-    fn weights(self, [height, width]: [usize; 2]) -> Vec<f32> {
+    /// How far a mask of this height and width covers each of its pixels, from 0 (not) to 1 (wholly), row by
+    /// row.
+    ///
+    /// # Panics
+    /// If a side is longer than that of the network's picture, 224.
+    pub fn weights(self, [height, width]: [usize; 2]) -> Vec<f32> {
+        assert!(
+            height.max(width) <= INPUT_SIDE,
+            "a mask of {height} x {width} pixels is larger than the picture"
+        );
         let weight = |y: usize, x: usize| match self {
             Shape::Rectangle => 1.0,
             Shape::Ellipse => {

@@ -839,6 +839,24 @@ fn a_report_holds_twenty_classes_and_says_what_it_leaves_out() {
     }
     assert!(text(&mut browser, "multiples-note").contains("5 more classes are only in map.json"));
     assert_no_complaints(&mut browser, &page);
+
+    // Of all classes the report holds the most probable ones, not the first.
+    let (page, all) = report(&folder, &["picture.png", "--classes", "all", "--stride", "150"]);
+    browser.open(&page, READY);
+    let held = browser.evaluate("JSON.parse(document.getElementById('map').textContent)");
+    let index = |class: &Value| class["index"].as_u64().unwrap() as usize;
+    let classes = held["classes"].as_array().unwrap();
+    let most_probable: Vec<usize> = map["classes"].as_array().unwrap()[..20].iter().map(index).collect();
+    assert_eq!(classes.iter().map(index).collect::<Vec<_>>(), most_probable);
+    assert_ne!(most_probable, (0..20).collect::<Vec<_>>());
+    for (k, &class) in most_probable.iter().enumerate() {
+        assert_eq!(index(&all["classes"][class]), class);
+        for field in ["scores", "maps"] {
+            assert_eq!(held[field][k], all[field][class], "{field} of {class}");
+        }
+    }
+    assert_eq!(text(&mut browser, "subject"), classes[0]["label"].as_str().unwrap());
+    assert_no_complaints(&mut browser, &page);
 }
 
 #[test]

@@ -307,6 +307,67 @@ fn a_window_alone_is_shown_as_such() {
     assert_no_complaints(&mut browser, &page);
 }
 
+/// Masks that are no rectangles are drawn as the pixels that they cover by half or more, also at the border,
+/// which cuts them. The formulas are those of the options' help, not the program's own function.
+#[test]
+fn masks_of_other_forms_are_drawn_in_their_form() {
+    let Some(mut browser) = Browser::start() else { return };
+    let folder = folder();
+    let (height, width) = (100, 61);
+    // The middle of a side of the ellipse is half a pixel before the central pixel if the side is even.
+    let ellipse = |[y, x]: [f64; 2]| {
+        let share = |at: f64, side: usize| (at + 0.5 - side as f64 / 2.0) / (side as f64 / 2.0);
+        share(y, height).powi(2) + share(x, width).powi(2) <= 1.0
+    };
+    let gaussian = |[y, x]: [f64; 2]| {
+        let share = |at: f64, side: usize| (at - (side / 2) as f64) / (side as f64 / 4.0);
+        let of = |y: f64, x: f64| (-0.5 * (share(y, height).powi(2) + share(x, width).powi(2))).exp();
+        (of(y, x) - of(0.0, 0.0)) / (1.0 - of(0.0, 0.0)) >= 0.5
+    };
+    for (shape, is_covered) in [("ellipse", &ellipse as &dyn Fn([f64; 2]) -> bool), ("gaussian", &gaussian)] {
+        let options =
+            ["picture.png", "--mask-size", "100x61", "--stride", "112", "--mask-value", "200,30,100"];
+        let (page, map) =
+            report(&folder, &[&options[..], &["--mask-shape", shape, "--mask-clipping", "on"]].concat());
+        assert_eq!(map["mask_shape"], shape);
+        browser.open(&page, READY_GRID);
+        set_opacity(&mut browser, 0);
+        let [canvas_width, canvas_height] = canvas_size(&mut browser, "canvas");
+        for [row, column] in [[0, 0], [1, 1], [1, 0]] {
+            let centre = [row * 112, column * 112];
+            hover(&mut browser, centre);
+            assert_eq!(text(&mut browser, "row"), format!("{} of 2", row + 1));
+            let is_soft = text(&mut browser, "covered").ends_with("; within the outline by half or more");
+            assert_eq!(is_soft, shape == "gaussian");
+            // Some pixels of the network's picture, and those of the canvas in their middles.
+            let places: Vec<[usize; 2]> =
+                (0..224).step_by(5).flat_map(|y| (0..224).step_by(5).map(move |x| [y, x])).collect();
+            let on = |at: usize, side: usize| (2 * at + 1) * side / 448;
+            let pixels: Vec<_> =
+                places.iter().map(|&[y, x]| [on(x, canvas_width), on(y, canvas_height)]).collect();
+            let read = format!(
+                "{{ {PIXELS} const all = pixels('#canvas', 0, 0, {canvas_width}, {canvas_height}); \
+                 {}.map(([x, y]) => [0, 1, 2].map((c) => all[(y * {canvas_width} + x) * 4 + c])) }}",
+                json!(pixels)
+            );
+            let colours: Vec<[i64; 3]> = serde_json::from_value(browser.evaluate(&read)).unwrap();
+            let mut covered = 0;
+            for ([y, x], colour) in places.into_iter().zip(colours) {
+                let offset =
+                    |at: usize, centre: usize, side: usize| at as f64 - centre as f64 + (side / 2) as f64;
+                let place = [offset(y, centre[0], height), offset(x, centre[1], width)];
+                let is_within =
+                    (0.0..height as f64).contains(&place[0]) && (0.0..width as f64).contains(&place[1]);
+                let covers = is_within && is_covered(place);
+                covered += usize::from(covers);
+                assert_eq!(colour == FILL, covers, "{shape} at {centre:?}: y {y}, x {x}");
+            }
+            assert!(covered > 10, "{covered} are covered");
+        }
+        assert_no_complaints(&mut browser, &page);
+    }
+}
+
 /// The command on the page, run in a shell, gives the same numbers.
 #[test]
 fn the_command_of_parts_and_windows_reproduces_them() {

@@ -106,8 +106,8 @@ struct MapsObject<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     segments: Vec<SegmentObject>,
     classes: Vec<MappedClass<'a>>,
-    #[serde(skip_serializing_if = "<[f32]>::is_empty")]
-    covered_scores: &'a [f32],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    covered_scores: Vec<f32>,
     scores: Vec<Vec<&'a [f32]>>,
     maps: Vec<Vec<Vec<f32>>>,
     argmax: Vec<&'a [usize]>,
@@ -322,18 +322,23 @@ pub fn maps(explanation: &Explanation) -> String {
     line(&with_run(explanation))
 }
 
-/// The object of [`maps`] with at most the first `most` classes; without the facts about the run if the
-/// explanation was made from stored results, and without a value for each pixel if those of the parts say
-/// the same.
-pub fn first_maps(explanation: &Explanation, most: usize) -> String {
+/// The object of [`maps`] with those of its classes whose places are `held`, in this order; without the facts
+/// about the run if the explanation was made from stored results, and without a value for each pixel if those
+/// of the parts say the same.
+pub fn some_maps(explanation: &Explanation, held: &[usize]) -> String {
+    fn keep<T>(values: &mut Vec<T>, held: &[usize]) {
+        let mut all: Vec<_> = std::mem::take(values).into_iter().map(Some).collect();
+        // Without values there are none to keep.
+        values.extend(held.iter().filter_map(|&k| all.get_mut(k)?.take()));
+    }
     let mut object = if explanation.was_swept() { with_run(explanation) } else { result(explanation) };
-    object.classes.truncate(most);
-    object.scores.truncate(most);
-    object.maps.truncate(most);
-    object.covered_scores = &object.covered_scores[..object.covered_scores.len().min(most)];
-    object.pairs.truncate(most);
-    object.robust.truncate(most);
-    object.attributions.truncate(if object.segments.is_empty() { most } else { 0 });
+    keep(&mut object.classes, held);
+    keep(&mut object.covered_scores, held);
+    keep(&mut object.scores, held);
+    keep(&mut object.maps, held);
+    keep(&mut object.pairs, held);
+    keep(&mut object.robust, held);
+    keep(&mut object.attributions, if object.segments.is_empty() { held } else { &[] });
     line(&object)
 }
 
@@ -376,7 +381,7 @@ fn result(explanation: &Explanation) -> MapsObject<'_> {
         grid: maps.grid,
         segments: maps.segments.as_ref().map_or_else(Vec::new, segments),
         classes: (0..maps.classes.len()).map(|k| mapped(explanation, k)).collect(),
-        covered_scores: &maps.covered_scores,
+        covered_scores: maps.covered_scores.clone(),
         scores: maps.scores.chunks(rows * columns).map(|map| map.chunks(columns).collect()).collect(),
         maps: (0..maps.classes.len()).map(|class| nested(maps.map(class).values(), columns)).collect(),
         argmax: maps.argmax.chunks(columns).collect(),

@@ -284,7 +284,8 @@ function drawMap() {
   overlay(canvas, layer, classes);
   const at = position();
   if (at === null) return;
-  const [area, border] = segments === null ? pathsOf(covered(at)) : pathsOfPart(at[1]);
+  const [area, border] = segments !== null ? pathsOfPart(at[1])
+    : map.mask_shape ? pathsOfPixels(covered(at), coveredBy(at)) : pathsOf(covered(at));
   const rgb = Array.isArray(map.mask_value) ? map.mask_value : null;
   drawMask(canvas.getContext("2d"), area, border, rgb, map.inverse);
 }
@@ -300,23 +301,36 @@ function pathsOf([y0, x0, y1, x1]) {
   return [path, path];
 }
 
-// The same of a part of the picture: its pixels, and those edges of them that lie at its border.
-function pathsOfPart(part) {
+// The same of a part of the picture.
+const pathsOfPart = (part) => pathsOfPixels(segments[part].box, (y, x) => partAt(x, y) === part);
+
+// Tells of a pixel of the network's picture whether the mask at a position covers at least half of it.
+function coveredBy([row, column]) {
+  const centre = [more.rows[row].centre, more.columns[column].centre];
+  return (...pixel) => more.mask[pixel.reduce((index, at, axis) => {
+    const size = map.mask_size[axis];
+    return index * size + at - centre[axis] + Math.floor(size / 2);
+  }, 0)] === 1;
+}
+
+// The same of the pixels of a box that `isInside` holds for: these, and those edges of them that lie at their
+// border.
+function pathsOfPixels([y0, x0, y1, x1], isInside) {
   const [area, border] = [new Path2D(), new Path2D()];
-  const [y0, x0, y1, x1] = segments[part].box;
   const line = (from, to) => {
     border.moveTo(edgeOf(1, from[0]), edgeOf(0, from[1]));
     border.lineTo(edgeOf(1, to[0]), edgeOf(0, to[1]));
   };
+  const holds = (y, x) => y >= y0 && y < y1 && x >= x0 && x < x1 && isInside(y, x);
   for (let y = y0; y < y1; y++) {
     for (let x = x0; x < x1; x++) {
-      if (partAt(x, y) !== part) continue;
+      if (!isInside(y, x)) continue;
       const [left, top] = [edgeOf(1, x), edgeOf(0, y)];
       area.rect(left, top, edgeOf(1, x + 1) - left, edgeOf(0, y + 1) - top);
-      if (partAt(x - 1, y) !== part) line([x, y], [x, y + 1]);
-      if (partAt(x + 1, y) !== part) line([x + 1, y], [x + 1, y + 1]);
-      if (partAt(x, y - 1) !== part) line([x, y], [x + 1, y]);
-      if (partAt(x, y + 1) !== part) line([x, y + 1], [x + 1, y + 1]);
+      if (!holds(y, x - 1)) line([x, y], [x, y + 1]);
+      if (!holds(y, x + 1)) line([x + 1, y], [x + 1, y + 1]);
+      if (!holds(y - 1, x)) line([x, y], [x + 1, y]);
+      if (!holds(y + 1, x)) line([x, y + 1], [x + 1, y + 1]);
     }
   }
   return [area, border];

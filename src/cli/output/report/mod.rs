@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use occlude::text::shown;
-use occlude::{GradCam, Placement, Result, Score, Segments, Upsampling};
+use occlude::{GradCam, Placement, Result, Score, Segments, Shape, Upsampling};
 use serde::Serialize;
 
 use crate::cli::args::drawing::COLOUR_RANGES;
@@ -25,7 +25,6 @@ use crate::cli::render::backdrop::Backdrop;
 use crate::cli::render::colours::{CATEGORIES, COLOURS, Colours};
 use crate::cli::render::scale::ScaleOrigin;
 use escape::{policy, script_data, text};
-use sections::MOST_CLASSES;
 use template::filled;
 use words::Words;
 
@@ -59,6 +58,10 @@ struct PageData<'a> {
     /// one, and the number of pixels.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     parts: Vec<(Option<u16>, usize)>,
+    /// For masks that are no rectangles, 1 for each pixel of a mask that is covered by half or more, and 0 for
+    /// the others, row by row.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    mask: Vec<u8>,
     /// With `--robust`, one sentence for each class, and the words for each mask.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     survivors: Vec<String>,
@@ -130,9 +133,10 @@ pub fn page(
     [out, path]: [&Path; 2],
 ) -> Result<String> {
     let maps = &explanation.maps;
-    let held = &maps.classes[..maps.classes.len().min(MOST_CLASSES)];
+    let held = sections::held(maps);
+    let classes: Vec<usize> = held.iter().map(|&k| maps.classes[k]).collect();
     let gradcam = match maps.score.is_of_class() {
-        true => Some(session.net.grad_cam(&session.forward(&explanation.photograph)?, held)?),
+        true => Some(session.net.grad_cam(&session.forward(&explanation.photograph)?, &classes)?),
         false => None,
     };
     let predicted = maps.classification.best();
@@ -140,7 +144,7 @@ pub fn page(
     let backdrop = Backdrop::large(&explanation.photograph, explanation.resize, drawing.canvas.shape);
     let [height, width] = backdrop.size;
     let image = explanation.image.file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
-    let subject = explanation.subject(0);
+    let subject = explanation.subject(held[0]);
     let (subject, label) = (shown(&subject), shown(explanation.labels.words(predicted)));
     let heading = match maps.score {
         Score::Entropy => "Uncertainty of the whole answer".to_string(),
@@ -196,11 +200,12 @@ pub fn page(
                     [out, path],
                 )),
             ),
-            ("map", script_data(&json::first_maps(explanation, MOST_CLASSES))),
+            ("map", script_data(&json::some_maps(explanation, &held))),
             (
                 "more",
                 script_data(&json::line(&more(
                     explanation,
+                    &held,
                     &backdrop,
                     gradcam.as_ref(),
                     drawing,
@@ -215,6 +220,7 @@ pub fn page(
 
 fn more<'a>(
     explanation: &'a Explanation,
+    held: &[usize],
     backdrop: &Backdrop,
     gradcam: Option<&'a GradCam>,
     drawing: &Drawing,
@@ -227,9 +233,7 @@ fn more<'a>(
     let (extent, origin) = drop_extent(drawing, &[], run);
     let [rows, columns] = if maps.segments.is_some() { [0; 2] } else { maps.grid };
     let predicted = maps.classification.best();
-    let mapped = maps.classes.iter().take(MOST_CLASSES);
-    let held = mapped.len();
-    let occurring = mapped.chain(&maps.argmax).chain([&predicted]);
+    let occurring = held.iter().map(|&k| &maps.classes[k]).chain(&maps.argmax).chain([&predicted]);
     let area = lattice.area();
     let row = |row| {
         let rect = maps.mask_rect(row, 0);
@@ -249,17 +253,23 @@ fn more<'a>(
         framing: [0, 1].map(|axis| backdrop.edges(axis)),
         words,
         parts: maps.segments.as_ref().map_or_else(Vec::new, runs),
-        survivors: (0..held)
-            .filter_map(|k| explanation.survivors_in_words(k))
+        mask: match maps.shape {
+            Shape::Rectangle => Vec::new(),
+            shape => shape.weights(maps.mask_size).iter().map(|&weight| u8::from(weight >= 0.5)).collect(),
+        },
+        survivors: held
+            .iter()
+            .filter_map(|&k| explanation.survivors_in_words(k))
             .map(|words| sections::upper(&words))
             .collect(),
         masks: explanation.masks_of_robust(),
         at_points: *placement == Placement::Centres && maps.segments.is_none(),
         rows: (0..rows).map(row).collect(),
         columns: (0..columns).map(column).collect(),
-        left_out: maps.classes.len().saturating_sub(MOST_CLASSES),
-        cautions: (0..held)
-            .map(|k| {
+        left_out: maps.classes.len() - held.len(),
+        cautions: held
+            .iter()
+            .map(|&k| {
                 let (map, _) = explanation.drops(k);
                 let scale = drop_scale(drawing, &map, run);
                 explanation.caution(k, &map, scale.limit())

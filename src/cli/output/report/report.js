@@ -125,7 +125,8 @@ function showPosition() {
   const [row, column] = at;
   const [y0, x0, y1, x1] = segments === null ? covered(at) : segments[column].box;
   const place = segments === null ? showPlace(at) : showPart(segments[column]);
-  element("covered").textContent = `${x1 - x0} pixels wide and ${y1 - y0} high, from x ${x0} and y ${y0} on`;
+  const soft = map.mask_shape === "gaussian" ? "; within the outline by half or more" : "";
+  element("covered").textContent = `${x1 - x0} pixels wide and ${y1 - y0} high, from x ${x0} and y ${y0} on${soft}`;
   scoreRows.forEach(({ cells }, k) => {
     number(cells[1], map.scores[k][row][column], exact(map.scores[k][row][column]));
     number(cells[2], map.maps[k][row][column], signed(map.maps[k][row][column]));
@@ -391,7 +392,7 @@ function build() {
       element("multiples").append(button);
     });
     element("multiples-note").textContent = "All maps have the same scale. Select a map to enlarge it." +
-      (more.left_out > 0 ? ` ${more.left_out} more classes are only in map.json, because a report has at most ${map.classes.length} classes.` : "");
+      (more.left_out > 0 ? ` ${more.left_out} more classes are only in map.json, because a report has at most ${map.classes.length} classes: the most probable.` : "");
     element("multiples-section").hidden = false;
   }
   element("score-name").textContent = more.score;

@@ -23,13 +23,25 @@ use crate::cli::source;
 
 /// The largest number of classes in a report. It limits the number of maps on the page and its
 /// size.
-pub const MOST_CLASSES: usize = 20;
+const MOST_CLASSES: usize = 20;
 
 /// JPEG quality, of 100. A lower quality shows blocks; a higher quality makes the file larger.
 const JPEG_QUALITY: u8 = 92;
 
 /// The longest side of the photograph below the links of pairs: that of the largest photograph on a page.
 const LINKED: usize = 3 * INPUT_SIDE;
+
+/// The places among the mapped classes of those that a report holds: all, or of more than [`MOST_CLASSES`]
+/// the most probable, the most probable first.
+pub fn held(maps: &OcclusionMaps) -> Vec<usize> {
+    let mut held: Vec<usize> = (0..maps.classes.len()).collect();
+    if held.len() > MOST_CLASSES {
+        let probability = |k: usize| maps.classification.probabilities[maps.classes[k]];
+        held.sort_by(|&a, &b| probability(b).total_cmp(&probability(a)));
+        held.truncate(MOST_CLASSES);
+    }
+    held
+}
 
 /// A picture, `[height][width][3]`, as an address that holds its file.
 pub fn picture([height, width]: [usize; 2], pixels: &[u8]) -> String {
@@ -63,7 +75,7 @@ pub fn faithfulness(explanation: &Explanation) -> String {
         <p class=\"note\">The most important pixels are covered (deletion) or alone uncovered (insertion), in the order \
         of each map. A map is faithful if the score falls early in deletion and rises early in insertion.</p>\n"
         .to_string();
-    for k in 0..explanation.maps.classes.len().min(MOST_CLASSES) {
+    for k in held(&explanation.maps) {
         let name = text(&shown(&explanation.subject(k)));
         let plots = explanation.faithfulness_plots(k).map(|(kind, plot)| {
             let data = BASE64_STANDARD.encode(plot.encode(Format::Svg));
@@ -215,7 +227,7 @@ pub fn pairs(explanation: &Explanation, shape: CanvasShape) -> String {
          <p class=\"note\">The strongest places of a map are covered in every combination. {}.</p>\n",
         links_in_words().map(|words| upper(&words)).join(". ")
     );
-    for k in 0..explanation.maps.classes.len().min(MOST_CLASSES) {
+    for k in held(&explanation.maps) {
         let Some(table) = explanation.pairs_table(k) else { continue };
         let name = text(&shown(&explanation.subject(k)));
         let heading = upper(&table.heading);
