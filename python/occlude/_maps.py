@@ -410,7 +410,8 @@ class Maps:
         canvas: str = "photo",
         opacity: float = 0.5,
     ) -> Path:
-        """Writes the interactive report, one HTML file, with at most 20 classes. Returns its path."""
+        """Writes the interactive report, one HTML file, and returns its path. Of more than 20
+        classes it holds the 20 most probable."""
         options = words(
             upsampling=upsampling,
             colours=colours,

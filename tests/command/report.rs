@@ -837,7 +837,10 @@ fn a_report_holds_twenty_classes_and_says_what_it_leaves_out() {
     for field in ["classes", "scores", "maps"] {
         assert_eq!(embedded[field].as_array().unwrap()[..], map[field].as_array().unwrap()[..20], "{field}");
     }
-    assert!(text(&mut browser, "multiples-note").contains("5 more classes are only in map.json"));
+    assert!(
+        text(&mut browser, "multiples-note")
+            .contains("holds the 20 most probable of 25 classes; map.json has all.")
+    );
     assert_no_complaints(&mut browser, &page);
 
     // Of all classes the report holds the most probable ones, not the first.
@@ -856,6 +859,17 @@ fn a_report_holds_twenty_classes_and_says_what_it_leaves_out() {
         }
     }
     assert_eq!(text(&mut browser, "subject"), classes[0]["label"].as_str().unwrap());
+
+    // The controls are below the map, not below the longer table, whose columns all fit.
+    let [x, y] = middle(&mut browser, &all, [0, 0]);
+    browser.hover(x, y);
+    assert_eq!(text(&mut browser, "row"), "1 of 2");
+    let edge = "(selector, edge) => document.querySelector(selector).getBoundingClientRect()[edge]";
+    let gap =
+        browser.evaluate(&format!("(edge => edge('.controls', 'top') - edge('.figure', 'bottom'))({edge})"));
+    assert!((0.0..40.0).contains(&gap.as_f64().unwrap()), "{gap}");
+    let hidden = "(table => table.scrollWidth - table.clientWidth)(document.querySelector('.panel .scroll'))";
+    assert_eq!(browser.evaluate(hidden), 0);
     assert_no_complaints(&mut browser, &page);
 }
 

@@ -337,8 +337,9 @@ fn masks_of_other_forms_are_drawn_in_their_form() {
             let centre = [row * 112, column * 112];
             hover(&mut browser, centre);
             assert_eq!(text(&mut browser, "row"), format!("{} of 2", row + 1));
-            let is_soft = text(&mut browser, "covered").ends_with("; within the outline by half or more");
-            assert_eq!(is_soft, shape == "gaussian");
+            let place = text(&mut browser, "covered");
+            assert!(place.starts_with("in a box "), "{place}");
+            assert_eq!(place.ends_with("covered by half or more"), shape == "gaussian", "{place}");
             // Some pixels of the network's picture, and those of the canvas in their middles.
             let places: Vec<[usize; 2]> =
                 (0..224).step_by(5).flat_map(|y| (0..224).step_by(5).map(move |x| [y, x])).collect();

@@ -466,7 +466,11 @@ pub fn sizes(maps: &OcclusionMaps, is_outlined: bool) -> String {
     }
     let [mask_height, mask_width] = maps.mask_size;
     let [down, across] = maps.stride;
-    let outline = if is_outlined { " (white outline)" } else { "" };
+    let outline = match maps.shape {
+        _ if !is_outlined => "",
+        Shape::Rectangle => " (white outline)",
+        _ => " (within the white outline)",
+    };
     let mask = format!("mask {mask_height}×{mask_width}{outline}");
     match (maps.shape, maps.channel) {
         (Shape::Rectangle, None) => {

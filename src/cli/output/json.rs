@@ -336,6 +336,7 @@ pub fn some_maps(explanation: &Explanation, held: &[usize]) -> String {
     keep(&mut object.covered_scores, held);
     keep(&mut object.scores, held);
     keep(&mut object.maps, held);
+    object.faithfulness.retain(|curves| held.iter().any(|&k| explanation.maps.classes[k] == curves.class));
     keep(&mut object.pairs, held);
     keep(&mut object.robust, held);
     keep(&mut object.attributions, if object.segments.is_empty() { held } else { &[] });

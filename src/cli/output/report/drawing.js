@@ -306,11 +306,11 @@ const pathsOfPart = (part) => pathsOfPixels(segments[part].box, (y, x) => partAt
 
 // Tells of a pixel of the network's picture whether the mask at a position covers at least half of it.
 function coveredBy([row, column]) {
-  const centre = [more.rows[row].centre, more.columns[column].centre];
-  return (...pixel) => more.mask[pixel.reduce((index, at, axis) => {
-    const size = map.mask_size[axis];
-    return index * size + at - centre[axis] + Math.floor(size / 2);
-  }, 0)] === 1;
+  const [height, width] = map.mask_size;
+  // The first row and column of the whole mask, which may lie outside of the picture.
+  const top = more.rows[row].centre - Math.floor(height / 2);
+  const left = more.columns[column].centre - Math.floor(width / 2);
+  return (y, x) => more.mask[(y - top) * width + x - left] === 1;
 }
 
 // The same of the pixels of a box that `isInside` holds for: these, and those edges of them that lie at their
@@ -324,7 +324,7 @@ function pathsOfPixels([y0, x0, y1, x1], isInside) {
   const holds = (y, x) => y >= y0 && y < y1 && x >= x0 && x < x1 && isInside(y, x);
   for (let y = y0; y < y1; y++) {
     for (let x = x0; x < x1; x++) {
-      if (!isInside(y, x)) continue;
+      if (!holds(y, x)) continue;
       const [left, top] = [edgeOf(1, x), edgeOf(0, y)];
       area.rect(left, top, edgeOf(1, x + 1) - left, edgeOf(0, y + 1) - top);
       if (!holds(y, x - 1)) line([x, y], [x, y + 1]);

@@ -125,8 +125,9 @@ function showPosition() {
   const [row, column] = at;
   const [y0, x0, y1, x1] = segments === null ? covered(at) : segments[column].box;
   const place = segments === null ? showPlace(at) : showPart(segments[column]);
-  const soft = map.mask_shape === "gaussian" ? "; within the outline by half or more" : "";
-  element("covered").textContent = `${x1 - x0} pixels wide and ${y1 - y0} high, from x ${x0} and y ${y0} on${soft}`;
+  const box = `${x1 - x0} ${x1 - x0 === 1 ? "pixel" : "pixels"} wide and ${y1 - y0} high, from x ${x0} and y ${y0} on`;
+  const shaped = { ellipse: `in a box ${box}`, gaussian: `in a box ${box}; the outline encloses those that are covered by half or more` };
+  element("covered").textContent = shaped[map.mask_shape] ?? box;
   scoreRows.forEach(({ cells }, k) => {
     number(cells[1], map.scores[k][row][column], exact(map.scores[k][row][column]));
     number(cells[2], map.maps[k][row][column], signed(map.maps[k][row][column]));
@@ -392,7 +393,7 @@ function build() {
       element("multiples").append(button);
     });
     element("multiples-note").textContent = "All maps have the same scale. Select a map to enlarge it." +
-      (more.left_out > 0 ? ` ${more.left_out} more classes are only in map.json, because a report has at most ${map.classes.length} classes: the most probable.` : "");
+      (more.left_out > 0 ? ` The report holds the ${map.classes.length} most probable of ${map.classes.length + more.left_out} classes; map.json has all.` : "");
     element("multiples-section").hidden = false;
   }
   element("score-name").textContent = more.score;
