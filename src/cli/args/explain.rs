@@ -110,8 +110,8 @@ pub struct Explain {
 
     /// Also write an interactive report, one HTML file for a browser: the map over the photograph,
     /// the effect of each mask or part, the most probable class at each position, the links of --pairs, the
-    /// maps of --robust, the curves of --faithfulness; of more than 20 classes the 20 most probable. Each of several photographs has
-    /// the report in its folder
+    /// maps of --robust, the curves of --faithfulness; of more than 20 classes the 20 most probable. Each of
+    /// several photographs has the report in its folder
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
 
