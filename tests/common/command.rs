@@ -21,8 +21,8 @@ pub fn occlude(folder: &TempDir, arguments: &[&str]) -> Command {
     command
 }
 
-/// The option of `env` that gives SIGINT its default effect.
-const DEFAULT_SIGNAL: &str = "--default-signal=INT";
+/// The option of `env` that gives the signals which end the command their default effect.
+const DEFAULT_SIGNALS: &str = "--default-signal=HUP,INT,TERM";
 
 /// Runs the command after a line of shell that changes its environment, such as `ulimit`. In that
 /// line the command is `"$@"`.
@@ -39,15 +39,15 @@ pub fn under(shell: &str, command: &Command) -> Command {
     line
 }
 
-/// The command with the default effect of SIGINT. A process inherits ignored signals, the program
-/// respects them, and a job in the background of a script ignores SIGINT.
+/// The command with the default effect of the signals that end it. A process inherits ignored signals, and the
+/// program respects them: a job in the background of a script ignores SIGINT, one of `nohup` SIGHUP.
 pub fn with_default_signals(command: &Command) -> Command {
     static HAS_OPTION: LazyLock<bool> = LazyLock::new(|| {
-        let env = Command::new("env").args([DEFAULT_SIGNAL, "true"]).output();
+        let env = Command::new("env").args([DEFAULT_SIGNALS, "true"]).output();
         env.is_ok_and(|output| output.status.success())
     });
-    // Without this option of GNU's `env`, the tests pass where SIGINT is not ignored.
-    let shell = if *HAS_OPTION { format!("exec env {DEFAULT_SIGNAL} \"$@\"") } else { "exec \"$@\"".into() };
+    // Without this option of GNU's `env`, the tests pass where these signals are not ignored.
+    let shell = if *HAS_OPTION { format!("exec env {DEFAULT_SIGNALS} \"$@\"") } else { "exec \"$@\"".into() };
     under(&shell, command)
 }
 
