@@ -32,8 +32,8 @@ impl fmt::Display for Shape {
 }
 
 impl Shape {
-    /// How far a mask of this height and width covers each of its pixels, from 0 (not) to 1 (wholly), row by
-    /// row.
+    /// Returns how far a mask of this height and width covers each of its pixels, from 0 (not) to 1 (wholly),
+    /// row by row.
     ///
     /// # Panics
     /// If a side is longer than that of the network's picture, 224.

@@ -83,6 +83,12 @@ fn texts(browser: &mut Browser, selector: &str) -> Vec<String> {
     serde_json::from_value(browser.evaluate(&read)).unwrap()
 }
 
+/// The red, green, blue and opacity of all pixels of the large canvas, row by row.
+fn all_pixels(browser: &mut Browser, [width, height]: [usize; 2]) -> Vec<i64> {
+    let read = format!("{{ {PIXELS} [...pixels('#canvas', 0, 0, {width}, {height})] }}");
+    serde_json::from_value(browser.evaluate(&read)).unwrap()
+}
+
 fn choose(browser: &mut Browser, select: &str, value: &str) {
     browser.evaluate(&format!(
         "{{ const select = document.getElementById('{select}'); select.value = '{value}'; \
@@ -155,8 +161,7 @@ fn parts_have_their_numbers_their_place_and_their_scores() {
 
         // All pixels of the part have the colour of the mask; the pixels around it are its dark edge, and those
         // far from it are as before.
-        let all = format!("{{ {PIXELS} [...pixels('#canvas', 0, 0, {width}, {height})] }}");
-        let drawn: Vec<i64> = serde_json::from_value(browser.evaluate(&all)).unwrap();
+        let drawn = all_pixels(&mut browser, [width, height]);
         let at_pixel = |y: usize, x: usize| {
             let at = (y * width + x) * 4;
             [drawn[at], drawn[at + 1], drawn[at + 2]]
@@ -255,11 +260,7 @@ fn a_window_alone_is_shown_as_such() {
     set_opacity(&mut browser, 0);
     let before = drawn(&mut browser, "#canvas");
     let [width, height] = canvas_size(&mut browser, "canvas");
-    let whole = |browser: &mut Browser| -> Vec<i64> {
-        let read = format!("{{ {PIXELS} [...pixels('#canvas', 0, 0, {width}, {height})] }}");
-        serde_json::from_value(browser.evaluate(&read)).unwrap()
-    };
-    let plain = whole(&mut browser);
+    let plain = all_pixels(&mut browser, [width, height]);
     hover(&mut browser, [75, 150]);
     assert_eq!(text(&mut browser, "row"), "2 of 3");
     assert_eq!(text(&mut browser, "covered"), "60 pixels wide and 60 high, from x 120 and y 45 on");
@@ -274,7 +275,7 @@ fn a_window_alone_is_shown_as_such() {
     assert!(text(&mut browser, "answer").starts_with("Predicted class with only this window shown: "));
     browser.wait_for("document.getElementById('status').textContent.includes('nothing shown')");
     // The window is as without a mask; the rest, except the edge, is half covered.
-    let shown = whole(&mut browser);
+    let shown = all_pixels(&mut browser, [width, height]);
     let place = |edge: usize, length: usize| (edge as f64 * length as f64 / 224.0).round() as usize;
     let ([x0, x1], [y0, y1]) =
         ([120, 180].map(|edge| place(edge, width)), [45, 105].map(|edge| place(edge, height)));
@@ -340,20 +341,12 @@ fn masks_of_other_forms_are_drawn_in_their_form() {
             let place = text(&mut browser, "covered");
             assert!(place.starts_with("in a box "), "{place}");
             assert_eq!(place.ends_with("covered by half or more"), shape == "gaussian", "{place}");
-            // Some pixels of the network's picture, and those of the canvas in their middles.
-            let places: Vec<[usize; 2]> =
-                (0..224).step_by(5).flat_map(|y| (0..224).step_by(5).map(move |x| [y, x])).collect();
-            let on = |at: usize, side: usize| (2 * at + 1) * side / 448;
-            let pixels: Vec<_> =
-                places.iter().map(|&[y, x]| [on(x, canvas_width), on(y, canvas_height)]).collect();
-            let read = format!(
-                "{{ {PIXELS} const all = pixels('#canvas', 0, 0, {canvas_width}, {canvas_height}); \
-                 {}.map(([x, y]) => [0, 1, 2].map((c) => all[(y * {canvas_width} + x) * 4 + c])) }}",
-                json!(pixels)
-            );
-            let colours: Vec<[i64; 3]> = serde_json::from_value(browser.evaluate(&read)).unwrap();
+            let drawn = all_pixels(&mut browser, [canvas_width, canvas_height]);
             let mut covered = 0;
-            for ([y, x], colour) in places.into_iter().zip(colours) {
+            for [y, x] in (0..224).step_by(5).flat_map(|y| (0..224).step_by(5).map(move |x| [y, x])) {
+                // The pixel of the canvas in the middle of that of the network's picture.
+                let on = |at: usize, side: usize| (2 * at + 1) * side / 448;
+                let at = (on(y, canvas_height) * canvas_width + on(x, canvas_width)) * 4;
                 let offset =
                     |at: usize, centre: usize, side: usize| at as f64 - centre as f64 + (side / 2) as f64;
                 let place = [offset(y, centre[0], height), offset(x, centre[1], width)];
@@ -361,7 +354,7 @@ fn masks_of_other_forms_are_drawn_in_their_form() {
                     (0.0..height as f64).contains(&place[0]) && (0.0..width as f64).contains(&place[1]);
                 let covers = is_within && is_covered(place);
                 covered += usize::from(covers);
-                assert_eq!(colour == FILL, covers, "{shape} at {centre:?}: y {y}, x {x}");
+                assert_eq!(drawn[at..at + 3] == FILL, covers, "{shape} at {centre:?}: y {y}, x {x}");
             }
             assert!(covered > 10, "{covered} are covered");
         }

@@ -466,10 +466,10 @@ pub fn sizes(maps: &OcclusionMaps, is_outlined: bool) -> String {
     }
     let [mask_height, mask_width] = maps.mask_size;
     let [down, across] = maps.stride;
-    let outline = match maps.shape {
-        _ if !is_outlined => "",
-        Shape::Rectangle => " (white outline)",
-        _ => " (within the white outline)",
+    let outline = match (is_outlined, maps.shape) {
+        (false, _) => "",
+        (true, Shape::Rectangle) => " (white outline)",
+        (true, _) => " (within the white outline)",
     };
     let mask = format!("mask {mask_height}×{mask_width}{outline}");
     match (maps.shape, maps.channel) {

@@ -194,8 +194,14 @@ const inCells = (grid) => ({
 // A map with one value for each mask position, or for each part.
 const atPositions = (grid) => ({ grid, area: more.area, lines: positionLines });
 
+// The values of pixels that are stored as runs of equal ones.
+const unpacked = (runs = []) => runs.flatMap(([value, count]) => Array(count).fill(value));
+
 // For each pixel of the network's picture, the index of its part, or null.
-const partOfPixel = (more.parts ?? []).flatMap(([part, count]) => Array(count).fill(part));
+const partOfPixel = unpacked(more.parts);
+
+// For each pixel of a whole mask that is no rectangle, true if it is covered by half or more.
+const isMasked = unpacked(more.mask);
 
 function partAt(x, y) {
   const isInside = x >= 0 && x < side && y >= 0 && y < side;
@@ -310,7 +316,7 @@ function coveredBy([row, column]) {
   // The first row and column of the whole mask, which may lie outside of the picture.
   const top = more.rows[row].centre - Math.floor(height / 2);
   const left = more.columns[column].centre - Math.floor(width / 2);
-  return (y, x) => more.mask[(y - top) * width + x - left] === 1;
+  return (y, x) => isMasked[(y - top) * width + x - left];
 }
 
 // The same of the pixels of a box that `isInside` holds for: these, and those edges of them that lie at their

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use occlude::text::shown;
-use occlude::{GradCam, Placement, Result, Score, Segments, Shape, Upsampling};
+use occlude::{GradCam, Placement, Result, Score, Shape, Upsampling};
 use serde::Serialize;
 
 use crate::cli::args::drawing::COLOUR_RANGES;
@@ -58,10 +58,10 @@ struct PageData<'a> {
     /// one, and the number of pixels.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     parts: Vec<(Option<u16>, usize)>,
-    /// For masks that are no rectangles, 1 for each pixel of a mask that is covered by half or more, and 0 for
-    /// the others, row by row.
+    /// For masks that are no rectangles, the pixels of a whole mask, in the same way: true if at least half of
+    /// the pixel is covered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    mask: Vec<u8>,
+    mask: Vec<(bool, usize)>,
     /// With `--robust`, one sentence for each class, and the words for each mask.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     survivors: Vec<String>,
@@ -186,8 +186,8 @@ pub fn page(
             ("top", sections::top(maps, &explanation.labels)),
             ("gradcam", sections::gradcam(maps)),
             ("robust", sections::robust(explanation)),
-            ("pairs", sections::pairs(explanation, drawing.canvas.shape)),
-            ("faithfulness", sections::faithfulness(explanation)),
+            ("pairs", sections::pairs(explanation, &held, drawing.canvas.shape)),
+            ("faithfulness", sections::faithfulness(explanation, &held)),
             ("facts", sections::facts(explanation, question.sweep)),
             (
                 "command",
@@ -252,10 +252,13 @@ fn more<'a>(
         area: [area.y0, area.x0, area.y1, area.x1],
         framing: [0, 1].map(|axis| backdrop.edges(axis)),
         words,
-        parts: maps.segments.as_ref().map_or_else(Vec::new, runs),
+        parts: maps.segments.as_ref().map_or_else(Vec::new, |segments| runs(segments.of_pixel())),
         mask: match maps.shape {
             Shape::Rectangle => Vec::new(),
-            shape => shape.weights(maps.mask_size).iter().map(|&weight| u8::from(weight >= 0.5)).collect(),
+            shape => {
+                let weights = shape.weights(maps.mask_size);
+                runs(&weights.iter().map(|&weight| weight >= 0.5).collect::<Vec<bool>>())
+            }
         },
         survivors: held
             .iter()
@@ -298,7 +301,7 @@ fn more<'a>(
     }
 }
 
-/// The parts of the picture as runs of pixels.
-fn runs(segments: &Segments) -> Vec<(Option<u16>, usize)> {
-    segments.of_pixel().chunk_by(|a, b| a == b).map(|run| (run[0], run.len())).collect()
+/// The values of pixels as runs of equal ones, each with its length.
+fn runs<T: Copy + PartialEq>(pixels: &[T]) -> Vec<(T, usize)> {
+    pixels.chunk_by(|a, b| a == b).map(|run| (run[0], run.len())).collect()
 }

@@ -34,13 +34,11 @@ const LINKED: usize = 3 * INPUT_SIDE;
 /// The places among the mapped classes of those that a report holds: all, or of more than [`MOST_CLASSES`]
 /// the most probable, the most probable first.
 pub fn held(maps: &OcclusionMaps) -> Vec<usize> {
-    let mut held: Vec<usize> = (0..maps.classes.len()).collect();
-    if held.len() > MOST_CLASSES {
-        let probability = |k: usize| maps.classification.probabilities[maps.classes[k]];
-        held.sort_by(|&a, &b| probability(b).total_cmp(&probability(a)));
-        held.truncate(MOST_CLASSES);
+    if maps.classes.len() <= MOST_CLASSES {
+        return (0..maps.classes.len()).collect();
     }
-    held
+    let ranked = maps.classification.top(maps.classification.probabilities.len()).into_iter();
+    ranked.filter_map(|class| maps.classes.iter().position(|&c| c == class)).take(MOST_CLASSES).collect()
 }
 
 /// A picture, `[height][width][3]`, as an address that holds its file.
@@ -66,8 +64,8 @@ pub fn top(maps: &OcclusionMaps, labels: &Labels) -> String {
     rows
 }
 
-/// The section with the curves of each class; empty without `--faithfulness`.
-pub fn faithfulness(explanation: &Explanation) -> String {
+/// The section with the curves of the classes in `held`; empty without `--faithfulness`.
+pub fn faithfulness(explanation: &Explanation, held: &[usize]) -> String {
     if explanation.faithfulness.is_empty() {
         return String::new();
     }
@@ -75,7 +73,7 @@ pub fn faithfulness(explanation: &Explanation) -> String {
         <p class=\"note\">The most important pixels are covered (deletion) or alone uncovered (insertion), in the order \
         of each map. A map is faithful if the score falls early in deletion and rises early in insertion.</p>\n"
         .to_string();
-    for k in held(&explanation.maps) {
+    for &k in held {
         let name = text(&shown(&explanation.subject(k)));
         let plots = explanation.faithfulness_plots(k).map(|(kind, plot)| {
             let data = BASE64_STANDARD.encode(plot.encode(Format::Svg));
@@ -216,8 +214,8 @@ pub fn gradcam(maps: &OcclusionMaps) -> String {
     )
 }
 
-/// The section with the interactions of each class's strongest places; empty without `--pairs`.
-pub fn pairs(explanation: &Explanation, shape: CanvasShape) -> String {
+/// The section with the interactions of the strongest places of the classes in `held`; empty without `--pairs`.
+pub fn pairs(explanation: &Explanation, held: &[usize], shape: CanvasShape) -> String {
     if explanation.pairs.is_empty() {
         return String::new();
     }
@@ -227,7 +225,7 @@ pub fn pairs(explanation: &Explanation, shape: CanvasShape) -> String {
          <p class=\"note\">The strongest places of a map are covered in every combination. {}.</p>\n",
         links_in_words().map(|words| upper(&words)).join(". ")
     );
-    for k in held(&explanation.maps) {
+    for &k in held {
         let Some(table) = explanation.pairs_table(k) else { continue };
         let name = text(&shown(&explanation.subject(k)));
         let heading = upper(&table.heading);
